@@ -1,0 +1,3 @@
+/** The architectures a vial can be compiled for, by the names Node gives them (`process.arch`). */
+export const architectures = ['x64', 'arm64'] as const
+export type Architecture = (typeof architectures)[number]

@@ -1,0 +1,87 @@
+/**
+ * The instruction set that a vial is written in, before it becomes x86-64 or arm64 bytes.
+ *
+ * Values are 64-bit and unsigned. All state lives in slots (8-byte variables in the writable segment) and in
+ * reserved memory; no instruction keeps anything in a register, so an encoder needs no allocator and a reader no
+ * dataflow. A vial executes a few hundred of these between system calls that cost a thousand times more.
+ */
+import type { SyscallName } from '../kernel/syscalls.js'
+
+/** An 8-byte variable. `index` counts from 0 in the program's slot area. */
+export interface Slot {
+  readonly kind: 'slot'
+  readonly index: number
+}
+
+/** The address of a byte of constant (`constants`) or zero-initialised writable (`memory`) data. */
+export interface Address {
+  readonly kind: 'address'
+  readonly area: 'constants' | 'memory'
+  readonly offset: number
+}
+
+/** A place in the code. */
+export interface Label {
+  readonly kind: 'label'
+  readonly id: number
+}
+
+/** An immediate (taken modulo 2^64), a slot's value, or the address of data. */
+export type Operand = number | bigint | Slot | Address
+
+export type Width = 8 | 32 | 64
+
+/** `shl` and `shr` take their count modulo 64; `shr` is logical; everything wraps at 2^64. */
+export type Arithmetic = 'add' | 'sub' | 'mul' | 'and' | 'or' | 'xor' | 'shl' | 'shr'
+
+/** Comparisons are unsigned. */
+export type Comparison = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
+
+export type Instruction =
+  /** First instruction of a program: stores the initial stack pointer (which points at argc) in `to`. */
+  | { readonly op: 'entry'; readonly to: Slot }
+  | { readonly op: 'move'; readonly to: Slot; readonly from: Operand }
+  /** `to` = zero-extended value of `width` bits at `address` + `offset`. */
+  | { readonly op: 'load'; readonly to: Slot; readonly width: Width; readonly address: Operand; readonly offset: number }
+  /** Writes the low `width` bits of `from` to `address` + `offset`. */
+  | {
+      readonly op: 'store'
+      readonly width: Width
+      readonly address: Operand
+      readonly offset: number
+      readonly from: Operand
+    }
+  | {
+      readonly op: 'compute'
+      readonly operator: Arithmetic
+      readonly to: Slot
+      readonly left: Operand
+      readonly right: Operand
+    }
+  /** Up to six arguments; `to` gets the raw result (an error is -errno, modulo 2^64). */
+  | { readonly op: 'syscall'; readonly name: SyscallName; readonly args: readonly Operand[]; readonly to: Slot }
+  | {
+      readonly op: 'branch'
+      readonly comparison: Comparison
+      readonly left: Operand
+      readonly right: Operand
+      readonly target: Label
+    }
+  | { readonly op: 'jump'; readonly target: Label }
+  /** Calls nest (each keeps its return address on the stack) and never recurse. */
+  | { readonly op: 'call'; readonly target: Label }
+  | { readonly op: 'return' }
+  | { readonly op: 'label'; readonly label: Label }
+  /** Emits nothing. Marks that what follows belongs to step `step` of a plan; `explain` and `disassemble` read it. */
+  | { readonly op: 'mark'; readonly step: number }
+
+/** A whole program: what the builder makes and the encoders and the interpreter take. */
+export interface Program {
+  readonly instructions: readonly Instruction[]
+  /** Read-only data; `Address.offset` with area `constants` points into it. */
+  readonly constants: Uint8Array
+  /** Number of slots. */
+  readonly slots: number
+  /** Bytes of zeroed writable memory beyond the slots; area `memory`. 16-byte aligned at offset 0. */
+  readonly memory: number
+}
