@@ -1,0 +1,223 @@
+/** Code that makes the payload's environment and finds the command on its PATH. */
+import { errno } from '../kernel/errno.js'
+import { MAP } from '../kernel/flags.js'
+import type { Slot } from '../machine/instruction.js'
+import type { LauncherContext } from './context.js'
+
+/**
+ * Leaves `argv` and `envp` ready: argv is what follows the vial's own name, envp what the plan sets and then what it
+ * inherits. Ends the vial with a usage line when there is no command.
+ */
+export function prepareArguments(c: LauncherContext): void {
+  const { b, plan } = c
+  const argv = b.slot('argv')
+  const command = b.slot('command')
+  const count = b.temporary()
+  b.load(count, 64, c.stack)
+  b.compute(argv, c.stack, 'add', 16)
+  b.when(count, 'le', 1, () => {
+    const usage = 'vial: no command was given\n      usage: VIAL COMMAND [ARGUMENT…]\n'
+    c.attempt('write', 2, b.text(usage), Buffer.byteLength(usage))
+    c.exit(125)
+  })
+  b.load(command, 64, argv)
+  const host = b.temporary()
+  b.compute(host, count, 'shl', 3)
+  b.compute(host, host, 'add', c.stack)
+  b.compute(host, host, 'add', 16)
+  prepareEnvironment(c, host)
+  if (plan.argv0 !== undefined) b.store(64, argv, 0, b.text(plan.argv0))
+}
+
+function prepareEnvironment(c: LauncherContext, host: Slot): void {
+  const { b, plan } = c
+  const { set, inherit } = plan.environment
+  const envp = b.slot('envp')
+  const next = b.slot('envp.next')
+  const variable = b.slot('variable')
+  if (inherit === true || inherit.length > 0) {
+    // As many as the caller has, and ours, and the end.
+    const end = b.temporary()
+    b.move(end, host)
+    b.loop(({ leave }) => {
+      b.load(variable, 64, end)
+      b.compute(end, end, 'add', 8)
+      b.when(variable, 'eq', 0, leave)
+    })
+    b.compute(end, end, 'sub', host)
+    b.compute(end, end, 'add', 8 * (set.length + 1))
+    b.move(envp, c.must('mmap', 0, end, MAP.PROT_READ | MAP.PROT_WRITE, MAP.PRIVATE | MAP.ANONYMOUS, -1, 0))
+  } else {
+    b.move(envp, b.reserve(8 * (set.length + 1)))
+  }
+  b.move(next, envp)
+  for (const [name, value] of set) {
+    b.store(64, next, 0, b.text(`${name}=${value}`))
+    b.compute(next, next, 'add', 8)
+  }
+  if (inherit === true || inherit.length > 0) {
+    b.loop(({ leave }) => {
+      const skip = b.label()
+      const keep = b.label()
+      b.load(variable, 64, host)
+      b.compute(host, host, 'add', 8)
+      b.when(variable, 'eq', 0, leave)
+      for (const [name] of set) matchName(c, variable, name, skip)
+      if (inherit !== true) {
+        for (const pattern of inherit) matchName(c, variable, pattern, keep)
+        b.jump(skip)
+      }
+      b.place(keep)
+      b.store(64, next, 0, variable)
+      b.compute(next, next, 'add', 8)
+      b.place(skip)
+    })
+  }
+  b.store(64, next, 0, 0)
+}
+
+/** Jumps to `target` when the name of `NAME=value` matches; `*` matches any run of characters. */
+function matchName(c: LauncherContext, variable: Slot, pattern: string, target: ReturnType<LauncherContext['b']['label']>): void {
+  const { b } = c
+  const [text, glob, textBack, globBack, left, right] = ['text', 'glob', 'textBack', 'globBack', 'left', 'right'].map((name) => b.slot(`match.${name}`)) as [Slot, Slot, Slot, Slot, Slot, Slot]
+  const routine = b.routine('matchName', () => {
+    const equals = 0x3d
+    b.move(globBack, 0)
+    const no = b.label()
+    b.loop(({ leave, again }) => {
+      b.load(left, 8, text)
+      b.load(right, 8, glob)
+      const retry = b.label()
+      b.when(right, 'eq', 0x2a, () => {
+        b.compute(glob, glob, 'add', 1)
+        b.move(globBack, glob)
+        b.move(textBack, text)
+        again()
+      })
+      b.when(left, 'eq', equals, () => {
+        b.when(right, 'eq', 0, leave)
+        b.jump(retry)
+      })
+      // A string without "=" is no variable.
+      b.branch(left, 'eq', 0, no)
+      b.branch(left, 'ne', right, retry)
+      b.compute(text, text, 'add', 1)
+      b.compute(glob, glob, 'add', 1)
+      again()
+      b.place(retry)
+      b.branch(globBack, 'eq', 0, no)
+      b.load(left, 8, textBack)
+      b.branch(left, 'eq', equals, no)
+      b.compute(textBack, textBack, 'add', 1)
+      b.move(text, textBack)
+      b.move(glob, globBack)
+    })
+    b.move(left, 1)
+    b.return()
+    b.place(no)
+    b.move(left, 0)
+  })
+  b.move(text, variable)
+  b.move(glob, b.text(pattern))
+  b.call(routine)
+  b.branch(left, 'ne', 0, target)
+}
+
+/** Executes the command: as it is when it has a slash, else from each folder of the payload's PATH, as execvp(3) does. */
+export function execute(c: LauncherContext): void {
+  const { b } = c
+  const command = b.slot('command')
+  const argv = b.slot('argv')
+  const envp = b.slot('envp')
+  const byte = b.temporary()
+  const cursor = b.temporary()
+  const slash = b.label()
+  const longest = 4096
+  b.move(cursor, command)
+  b.loop(({ leave }) => {
+    b.load(byte, 8, cursor)
+    b.when(byte, 'eq', 0, leave)
+    b.branch(byte, 'eq', 0x2f, slash)
+    b.compute(cursor, cursor, 'add', 1)
+  })
+  const path = b.temporary()
+  findPath(c, path)
+  const denied = b.temporary()
+  b.move(denied, 0)
+  const candidate = b.reserve(longest * 2)
+  const end = b.temporary()
+  const limit = b.temporary()
+  b.compute(limit, candidate, 'add', longest)
+  b.loop(({ leave, again }) => {
+    b.load(byte, 8, path)
+    b.when(byte, 'eq', 0, leave)
+    b.move(end, candidate)
+    b.loop(({ leave }) => {
+      b.load(byte, 8, path)
+      b.when(byte, 'eq', 0, leave)
+      b.compute(path, path, 'add', 1)
+      b.when(byte, 'eq', 0x3a, leave)
+      b.when(end, 'lt', limit, () => {
+        b.store(8, end, 0, byte)
+        b.compute(end, end, 'add', 1)
+      })
+    })
+    // An empty element would mean the working folder; it is passed over.
+    b.when(end, 'eq', candidate, again)
+    b.store(8, end, 0, 0x2f)
+    b.compute(end, end, 'add', 1)
+    const room = b.label()
+    const from = b.temporary()
+    b.move(from, command)
+    b.loop(({ leave }) => {
+      b.load(byte, 8, from)
+      b.store(8, end, 0, byte)
+      b.when(byte, 'eq', 0, leave)
+      b.compute(from, from, 'add', 1)
+      b.compute(end, end, 'add', 1)
+      b.compute(byte, end, 'sub', candidate)
+      b.branch(byte, 'ge', longest * 2 - 1, room)
+    })
+    c.attempt('execve', candidate, argv, envp)
+    c.whenError('EACCES', () => b.move(denied, 1))
+    c.whenError('ENOENT', again)
+    c.whenError('ENOTDIR', again)
+    c.whenError('EACCES', again)
+    b.jump(c.fail)
+    b.place(room)
+    b.move(c.result, -errno.ENAMETOOLONG)
+    b.jump(c.fail)
+  })
+  b.move(c.result, -errno.ENOENT)
+  b.when(denied, 'ne', 0, () => b.move(c.result, -errno.EACCES))
+  b.jump(c.fail)
+  b.place(slash)
+  c.attempt('execve', command, argv, envp)
+  b.jump(c.fail)
+}
+
+/** The value of PATH in the payload's environment, or an empty string. */
+function findPath(c: LauncherContext, path: Slot): void {
+  const { b } = c
+  const at = b.temporary()
+  const word = b.temporary()
+  const wanted = Buffer.from('PATH').readUInt32LE()
+  b.move(path, b.text(''))
+  b.move(at, b.slot('envp'))
+  b.loop(({ leave }) => {
+    b.load(word, 64, at)
+    b.when(word, 'eq', 0, leave)
+    b.compute(at, at, 'add', 8)
+    const next = b.label()
+    const prefix = b.temporary()
+    b.load(prefix, 8, word)
+    b.branch(prefix, 'ne', wanted & 255, next)
+    b.load(prefix, 32, word)
+    b.branch(prefix, 'ne', wanted, next)
+    b.load(prefix, 8, word, 4)
+    b.branch(prefix, 'ne', 0x3d, next)
+    b.compute(path, word, 'add', 5)
+    leave()
+    b.place(next)
+  })
+}

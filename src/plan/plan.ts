@@ -1,0 +1,162 @@
+/** Policy → plan: the ordered steps that make the sandbox, each with its reason. */
+import { resolve } from 'node:path'
+import { parseSize } from '../policy/units.js'
+import type { Policy } from '../policy/schema.js'
+import { filesystemSteps } from './filesystem.js'
+import { hints } from './hints.js'
+import type { IdMap, MapLine, NamespaceName, Plan, Step } from './step.js'
+
+export interface PlanOptions {
+  /** Folder that relative host paths start from; default: the current one. */
+  readonly base?: string
+  /** Report to this file descriptor instead of standard error. */
+  readonly statusFd?: number
+  /** Descriptors above 2 that the payload keeps. */
+  readonly passFds?: readonly number[]
+  /** The caller's subordinate ids, for `ranges: 'subids'`. */
+  readonly subids?: { readonly uids: readonly SubidRange[]; readonly gids: readonly SubidRange[] }
+}
+export interface SubidRange {
+  readonly start: number
+  readonly count: number
+}
+
+const defaultPath = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin'
+const namespaceOrder: readonly NamespaceName[] = ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time']
+
+/** Who the payload is, when the policy does not say: 1000, or nobody where ids are the host's own. */
+export function identityOf(policy: Policy): { uid: number; gid: number } {
+  const fallback = (policy.namespaces?.user ?? 'new') === 'host' ? 65534 : 1000
+  return { uid: policy.identity?.uid ?? fallback, gid: policy.identity?.gid ?? fallback }
+}
+
+/** The plan of a complete policy (presets and fill already turned into `filesystem`). */
+export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
+  const base = options.base ?? process.cwd()
+  const namespaces = { ...policy.namespaces }
+  if (policy.network === 'host') namespaces.net = 'host'
+  const setting = (name: NamespaceName) => namespaces[name] ?? 'new'
+  const isNew = (name: NamespaceName) => setting(name) === 'new'
+  const identity = identityOf(policy)
+  const ownIds = isNew('user')
+  const passFds = options.passFds ?? []
+  const entries = policy.filesystem ?? []
+
+  const contentFds = entries.flatMap((entry) => ('file' in entry && entry.fd !== undefined ? [entry.fd] : []))
+  const keep = [0, 1, 2, ...passFds, ...contentFds, ...(options.statusFd === undefined ? [] : [options.statusFd])]
+  const monitor: Step[] = [
+    { do: 'closeFds', keep: [...new Set(keep)].sort((a, b) => a - b), what: 'close inherited file descriptors', why: 'an open descriptor is a way out' },
+  ]
+  if (policy.dieWithParent ?? true) monitor.push({ do: 'dieWithParent', what: 'tie the sandbox to the life of its parent', why: 'nothing is left running when the caller is gone' })
+
+  const joined = namespaceOrder.flatMap((name) => {
+    const from = setting(name)
+    if (typeof from !== 'object' || !('pid' in from || 'path' in from)) return []
+    const path = 'pid' in from ? `/proc/${from.pid}/ns/${procName[name]}` : resolve(base, from.path)
+    return [{ do: 'join', namespace: name, path, what: `join the ${name} namespace ${path}`, why: 'the policy names it', hints: { EPERM: 'joining needs to be root in the user namespace that owns it', ENOENT: 'no such process or file' } } satisfies Step]
+  })
+  monitor.push(...joined.filter((step) => step.namespace === 'user'))
+  if (ownIds) {
+    const map = idMap(policy, identity, options)
+    monitor.push({ do: 'newUser', map, what: 'make a user namespace', why: `the payload is ${identity.uid}:${identity.gid} inside, and has no privilege outside`, hints: hints.userNamespace })
+  }
+  const offsets = setting('time')
+  const newTime = typeof offsets === 'object' && !('pid' in offsets || 'path' in offsets)
+  if (newTime || offsets === 'new') {
+    const { boottime = 0, monotonic = 0 } = newTime ? (offsets as { boottime?: number; monotonic?: number }) : {}
+    monitor.push({ do: 'newTime', boottime, monotonic, what: 'make a time namespace', why: 'uptime and the monotonic clock are the sandbox\'s own' })
+  }
+  monitor.push(...joined.filter((step) => step.namespace !== 'user'))
+
+  const clone = namespaceOrder.filter((name) => name !== 'user' && name !== 'time' && isNew(name))
+  const init: Step[] = []
+  const newMount = isNew('mount')
+  if (newMount) init.push(...filesystemSteps(policy, { base, identity, hostIds: !ownIds, newPid: isNew('pid'), ownIpc: isNew('ipc') }))
+  if (isNew('net')) init.push({ do: 'loopback', what: 'bring the loopback device up', why: 'programs expect 127.0.0.1' })
+  if (isNew('uts')) {
+    const hostname = policy.hostname ?? 'vial'
+    init.push({ do: 'hostname', name: hostname, what: `set the host name ${hostname}`, why: 'the host\'s own name is not shown' })
+    if (policy.domainname !== undefined) init.push({ do: 'domainname', name: policy.domainname, what: `set the domain name ${policy.domainname}`, why: 'the policy names it' })
+  }
+  const kept = policy.capabilities ?? []
+  if (!ownIds || policy.identity?.ranges !== undefined) {
+    init.push({ do: 'identity', uid: identity.uid, gid: identity.gid, dropGroups: true, what: `become ${identity.uid}:${identity.gid}`, why: 'the payload is not the caller', hints: setting('user') === 'host' ? hints.rootMode : {} })
+  }
+  init.push(
+    { do: 'noNewPrivs', what: 'set no_new_privs', why: 'no setuid program or file capability gives anything back' },
+    { do: 'capabilities', keep: kept, ambient: kept.length > 0, what: kept.length === 0 ? 'drop all capabilities' : `drop all capabilities but ${kept.join(', ')}`, why: 'deny by default' },
+  )
+  const cwd = policy.cwd ?? '/'
+  if (newMount || policy.cwd !== undefined) init.push({ do: 'chdir', path: cwd, what: `enter the working folder ${cwd}`, why: 'the caller\'s own is not visible', hints: { ENOENT: 'cwd is not visible inside: bind it, or name another' } })
+
+  const payload: Step[] = []
+  const session = policy.session ?? 'new'
+  if (session === 'new') payload.push({ do: 'session', what: 'start a new session', why: 'the payload cannot push input into the caller\'s terminal' })
+  if (policy.umask !== undefined) payload.push({ do: 'umask', mask: modeOf(policy.umask, 0o022), what: `set the umask ${policy.umask.toString(8)}`, why: 'the policy names it' })
+  for (const [name, value] of Object.entries(policy.rlimits ?? {})) {
+    const [soft, hard] = typeof value === 'object' ? [value.soft, value.hard] : [value, value]
+    payload.push({ do: 'rlimit', name: name as keyof NonNullable<Policy['rlimits']>, soft: rlimitValue(soft), hard: rlimitValue(hard), what: `limit ${name} to ${soft}`, why: 'the policy names it', hints: { EPERM: 'a hard limit cannot be raised: the caller\'s own is lower' } })
+  }
+  payload.push({ do: 'execute', what: 'run', why: 'this is what the sandbox is for', hints: hints.execute })
+
+  const inherit = policy.env?.inherit ?? []
+  const set = Object.entries({ ...(inherit === true || inherit.includes('PATH') ? {} : { PATH: defaultPath }), ...policy.env?.set })
+  return {
+    monitor,
+    clone,
+    init,
+    payload,
+    environment: { set, inherit },
+    argv0: policy.argv0,
+    initIs: policy.init ?? 'reaper',
+    newPid: isNew('pid'),
+    sharesSession: session === 'host',
+    statusFd: options.statusFd,
+    passFds,
+  }
+}
+
+/** Names in /proc/PID/ns. */
+const procName: Record<NamespaceName, string> = { user: 'user', mount: 'mnt', pid: 'pid', net: 'net', ipc: 'ipc', uts: 'uts', cgroup: 'cgroup', time: 'time' }
+
+const unlimited = 2n ** 64n - 1n
+function rlimitValue(value: number | string): bigint {
+  return value === 'unlimited' ? unlimited : BigInt(parseSize(value) ?? 0)
+}
+
+/** `0755`, `'0755'` → 493; undefined → `fallback`. */
+export function modeOf(mode: number | string | undefined, fallback: number): number {
+  return mode === undefined ? fallback : typeof mode === 'number' ? mode : Number.parseInt(mode, 8)
+}
+
+function idMap(policy: Policy, identity: { uid: number; gid: number }, options: PlanOptions): IdMap {
+  const ranges = policy.identity?.ranges
+  const own = (inside: number): MapLine => ({ inside, outside: 'caller', count: 1 })
+  if (ranges === undefined) return { uids: [own(identity.uid)], gids: [own(identity.gid)], byHelper: false }
+  if (ranges !== 'subids') {
+    return { uids: [own(identity.uid), ...ranges.uids], gids: [own(identity.gid), ...ranges.gids], byHelper: true }
+  }
+  return {
+    uids: around(identity.uid, options.subids?.uids ?? []),
+    gids: around(identity.gid, options.subids?.gids ?? []),
+    byHelper: true,
+  }
+}
+
+/** The caller at `own`, and the subordinate ids at 0, 1, 2… around it. */
+function around(own: number, ranges: readonly SubidRange[]): MapLine[] {
+  const lines: MapLine[] = [{ inside: own, outside: 'caller', count: 1 }]
+  let next = 0
+  for (const range of ranges) {
+    const before = next < own ? Math.min(range.count, own - next) : range.count
+    if (before > 0) lines.push({ inside: next, outside: range.start, count: before })
+    next += before
+    if (next === own) next = own + 1
+    if (range.count > before) {
+      lines.push({ inside: next, outside: range.start + before, count: range.count - before })
+      next += range.count - before
+    }
+  }
+  return lines
+}
+

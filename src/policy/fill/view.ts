@@ -1,0 +1,153 @@
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import type { FillEntry } from './entry.js'
+
+/** As path_resolution(7) has it: more links than this in one path are a loop. */
+const LINK_LIMIT = 40
+
+/** Trees of the kernel's own making, which a sandbox gets fresh or not at all. */
+const KERNEL_TREES = ['/proc', '/sys', '/dev', '/run']
+
+/**
+ * Host paths that are to be seen at the same place inside. A path is walked as path_resolution(7) walks it: each link on the
+ * way becomes a link inside, and what stands at the end is bound at its real path.
+ */
+export class View {
+  readonly #binds = new Map<string, 'directory' | 'file'>()
+  readonly #links = new Map<string, string>()
+  readonly #directories = new Set<string>()
+
+  /**
+   * Makes `file` visible, with each link that leads to it.
+   *
+   * @returns the real path, or undefined when it does not exist, cannot be looked up or is a loop of links; then nothing changes
+   */
+  reach(file: string): string | undefined {
+    const walked = walk(file)
+    if (walked === undefined) return undefined
+    for (const [link, to] of walked.links) this.#links.set(link, to)
+    for (const directory of walked.passed) this.#directories.add(directory)
+    if (walked.real === '/') return '/'
+    if (!KERNEL_TREES.some((tree) => walked.real === tree || walked.real.startsWith(`${tree}/`))) {
+      this.#binds.set(walked.real, walked.directory ? 'directory' : 'file')
+    }
+    return walked.real
+  }
+
+  /** Adds a link that the host does not have. */
+  link(file: string, to: string): void {
+    this.#links.set(file, to)
+  }
+
+  /** What was reached: parents first, nothing twice, nothing beneath a bound directory. */
+  entries(): FillEntry[] {
+    const found = new Map<string, FillEntry>()
+    for (const directory of this.#directories) found.set(directory, { directory })
+    for (const [symlink, to] of this.#links) found.set(symlink, { symlink, to })
+    for (const bind of this.#binds.keys()) found.set(bind, { bind })
+    const paths = [...found.keys()].filter((one) => !this.#covered(one)).sort(byComponent)
+    return paths.flatMap((one, index) => {
+      const entry = found.get(one)!
+      const implied = 'directory' in entry && (paths[index + 1] ?? '').startsWith(`${one}/`)
+      return implied ? [] : [entry]
+    })
+  }
+
+  #covered(file: string): boolean {
+    for (let up = path.dirname(file); up !== '/'; up = path.dirname(up)) {
+      if (this.#binds.get(up) === 'directory') return true
+    }
+    return false
+  }
+}
+
+interface Walk {
+  real: string
+  directory: boolean
+  links: [string, string][]
+  /** Directories that a link leaves again by `..`: they have to exist inside. */
+  passed: string[]
+}
+
+function walk(file: string): Walk | undefined {
+  const left = file.split('/').reverse()
+  const links: [string, string][] = []
+  const passed: string[] = []
+  let real = '/'
+  let directory = true
+  while (left.length > 0) {
+    const name = left.pop()!
+    if (name === '' || name === '.') continue
+    if (name === '..') {
+      if (real !== '/') passed.push(real)
+      real = path.dirname(real)
+      continue
+    }
+    const next = real === '/' ? `/${name}` : `${real}/${name}`
+    try {
+      const stat = fs.lstatSync(next)
+      directory = stat.isDirectory()
+      if (!stat.isSymbolicLink()) {
+        real = next
+        continue
+      }
+      const to = fs.readlinkSync(next)
+      links.push([next, to])
+      if (links.length > LINK_LIMIT) return undefined
+      if (to.startsWith('/')) real = '/'
+      directory = true
+      left.push(...to.split('/').reverse())
+    } catch {
+      return undefined
+    }
+  }
+  return { real, directory, links, passed }
+}
+
+function byComponent(a: string, b: string): number {
+  const left = a.split('/')
+  const right = b.split('/')
+  for (let index = 0; index < left.length && index < right.length; index++) {
+    if (left[index] !== right[index]) return left[index]! < right[index]! ? -1 : 1
+  }
+  return left.length - right.length
+}
+
+/** Every path that is passed on the way from `file` to what it is: the file itself, then each link's target. */
+export function hops(file: string): string[] {
+  const passed: string[] = []
+  let now = file
+  try {
+    while (passed.length <= LINK_LIMIT) {
+      passed.push(now)
+      if (!fs.lstatSync(now).isSymbolicLink()) break
+      now = path.resolve(fs.realpathSync(path.dirname(now)), fs.readlinkSync(now))
+    }
+  } catch {
+    return passed
+  }
+  return passed
+}
+
+/** Paths that match a pattern in which `*` stands for any part of one name. Sorted; none when nothing matches. */
+export function glob(pattern: string): string[] {
+  let found = ['/']
+  for (const name of pattern.split('/')) {
+    if (name === '') continue
+    if (!name.includes('*')) {
+      found = found.map((up) => path.join(up, name))
+      continue
+    }
+    const matcher = new RegExp(`^${name.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`)
+    found = found.flatMap((up) => names(up).flatMap((one) => (matcher.test(one) ? [path.join(up, one)] : [])))
+  }
+  return found.filter((one) => fs.existsSync(one))
+}
+
+function names(directory: string): string[] {
+  try {
+    return fs.readdirSync(directory).sort()
+  } catch {
+    return []
+  }
+}

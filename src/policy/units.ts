@@ -1,0 +1,21 @@
+/** Sizes (`64M`) and durations (`500ms`) as people write them. Numbers are bytes and seconds. */
+
+const sizeUnits: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
+
+/** Bytes of `64M`, `1.5G`, `4096`; undefined when it is no size. Units are powers of 1024. */
+export function parseSize(size: string | number): number | undefined {
+  if (typeof size === 'number') return Number.isSafeInteger(size) && size >= 0 ? size : undefined
+  const match = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(size)
+  if (match === null) return undefined
+  const bytes = Math.round(Number(match[1]) * sizeUnits[match[2]!.toUpperCase()]!)
+  return Number.isSafeInteger(bytes) ? bytes : undefined
+}
+
+const timeUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** Milliseconds of `2s`, `500ms`, `1.5` (seconds); undefined when it is no duration. */
+export function parseDuration(duration: string | number): number | undefined {
+  if (typeof duration === 'number') return duration >= 0 && Number.isFinite(duration) ? duration * 1000 : undefined
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(duration)
+  return match === null ? undefined : Number(match[1]) * timeUnits[match[2]!]!
+}
