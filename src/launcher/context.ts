@@ -194,9 +194,9 @@ export class LauncherContext {
   #hintRows(): number[][] {
     const groups = new Map<string, { error: number; hint: string; steps: number[] }>()
     this.steps.forEach((step, index) => {
-      for (const [name, hint] of Object.entries(step.hints ?? {})) {
+      for (const [name, hint] of Object.entries(step.hints ?? {}) as [ErrnoName | '', string][]) {
         if (name === '') continue
-        const group = groups.get(`${name} ${hint}`) ?? { error: errno[name as ErrnoName], hint, steps: [] }
+        const group = groups.get(`${name} ${hint}`) ?? { error: errno[name], hint, steps: [] as number[] }
         groups.set(`${name} ${hint}`, group)
         group.steps.push(index)
       }

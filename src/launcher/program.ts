@@ -51,12 +51,12 @@ const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>)
   },
 }
 
-const code = { ...filesystemCode, ...identityCode, ...processCode } as { [kind: string]: (c: LauncherContext, step: Step) => void }
+const code = { ...filesystemCode, ...identityCode, ...processCode } as unknown as Record<Step['do'], (c: LauncherContext, step: Step) => void>
 
 function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
   for (const step of steps) {
     c.begin(step)
-    code[step.do]!(c, step)
+    code[step.do](c, step)
   }
 }
 
@@ -78,7 +78,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   const child = b.slot('child')
 
   b.entry(c.stack)
-  c.begin({ do: 'closeFds', keep: [], what: 'start', why: 'a failure here is the monitor\'s own' })
+  c.begin({ do: 'start', what: 'start', why: 'a failure here is the monitor\'s own' })
   prepareArguments(c)
   // Signals stay blocked in monitor and init, which take them one at a time; the payload gets the caller's mask back.
   c.must('rt_sigprocmask', SIGMASK.SETMASK, everySignal, callerMask, maskSize)
@@ -90,7 +90,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
   const flags = plan.clone.reduce((all, name) => all | cloneFlag[name], 0)
   const cloning: Step = {
-    do: 'execute',
+    do: 'clone',
     what: `make the namespaces ${plan.clone.join(', ')}`,
     why: 'each is new',
     hints: { EPERM: 'namespaces may be forbidden here: "vial doctor" tells which', ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached' },
@@ -174,7 +174,7 @@ function initLoop(c: LauncherContext, payload: Slot, everySignal: ReturnType<Lau
   })
 }
 
-/** Neither monitor nor init may keep a pipe of the payload's open. Standard error stays for the monitor's last words. */
+/** Neither monitor nor init may keep a pipe of the payload's open; from here on neither has anything to say there. */
 function releaseFds(c: LauncherContext): void {
   const { plan } = c
   c.attempt('close_range', 0, (plan.statusFd ?? 0x100000000) - 1, 0)

@@ -1,6 +1,7 @@
 /** Policy → plan: the ordered steps that make the sandbox, each with its reason. */
 import { resolve } from 'node:path'
 import { parseSize } from '../policy/units.js'
+import { identityOf } from '../policy/complete.js'
 import type { Policy } from '../policy/schema.js'
 import { filesystemSteps } from './filesystem.js'
 import { hints } from './hints.js'
@@ -23,12 +24,6 @@ export interface SubidRange {
 
 const defaultPath = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin'
 const namespaceOrder: readonly NamespaceName[] = ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time']
-
-/** Who the payload is, when the policy does not say: 1000, or nobody where ids are the host's own. */
-export function identityOf(policy: Policy): { uid: number; gid: number } {
-  const fallback = (policy.namespaces?.user ?? 'new') === 'host' ? 65534 : 1000
-  return { uid: policy.identity?.uid ?? fallback, gid: policy.identity?.gid ?? fallback }
-}
 
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
 export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {

@@ -40,6 +40,8 @@ export interface MapLine {
 
 export type Action =
   // the monitor
+  | { readonly do: 'start' }
+  | { readonly do: 'clone' }
   | { readonly do: 'closeFds'; readonly keep: readonly number[] }
   | { readonly do: 'dieWithParent' }
   | { readonly do: 'join'; readonly namespace: NamespaceName; readonly path: string }
@@ -60,7 +62,8 @@ export type Action =
   | { readonly do: 'pivot' }
   // init: everything else
   | { readonly do: 'loopback' }
-  | { readonly do: 'hostname' | 'domainname'; readonly name: string }
+  | { readonly do: 'hostname'; readonly name: string }
+  | { readonly do: 'domainname'; readonly name: string }
   | { readonly do: 'identity'; readonly uid: number; readonly gid: number; readonly dropGroups: boolean }
   | { readonly do: 'capabilities'; readonly keep: readonly CapabilityName[]; readonly ambient: boolean }
   | { readonly do: 'noNewPrivs' }

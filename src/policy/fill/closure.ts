@@ -265,7 +265,7 @@ function envProgram(argument: string): string | undefined {
 function linkerScript(file: string): string[] {
   const text = readHead(file, 4096)
   if (text.startsWith('\x7fELF')) return []
-  return text.replace(/\/\*[^]*?\*\//g, '').match(/(?<=[\s(])\/[^\s()]+/g) ?? []
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').match(/(?<=[\s(])\/[^\s()]+/g) ?? []
 }
 
 function readHead(file: string, length: number): string {

@@ -125,7 +125,7 @@ function parse(file: string, fd: number, size: number): Elf | undefined {
   const count = header.getUint16(layout.phnum, little)
   if (count === 0) return elf
   const stride = header.getUint16(layout.phentsize, little)
-  if (stride < layout.segment.size) throw damaged(`program headers of ${stride} bytes`)
+  if (stride !== layout.segment.size) throw damaged(`program headers of ${stride} bytes`)
   const table = read(word(header, layout.phoff), count * stride, 'program header table')
 
   const loads: { offset: number; address: number; length: number }[] = []

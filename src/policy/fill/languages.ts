@@ -129,7 +129,7 @@ export const LANGUAGES: readonly Language[] = [
   },
   {
     name: 'gcc',
-    match: /\/(?:([^/]+-linux-[^/-]+)-)?(?:gcc|g\+\+|cc|c\+\+|cpp|gfortran)(?:-(\d+)[.\d]*)?$/,
+    match: /\/(?:([^/]+-linux-[^/-]+)-)?(?:gcc|g\+\+|cc|c\+\+|cpp|gfortran)(?:-(\d[.\d]*))?$/,
     trees: ['{prefix}/lib/gcc/{1}/{2}', '{prefix}/lib/gcc-cross/{1}/{2}', '{prefix}/libexec/gcc/{1}/{2}'],
     places: [
       '/usr/include',

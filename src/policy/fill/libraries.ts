@@ -171,11 +171,6 @@ export class LibraryResolver {
     return interpreter === undefined ? { libraries, missing } : { interpreter, libraries, missing }
   }
 
-  /** A library by its name alone, as a program would find it that declares no directories. */
-  find(name: string, like: Elf): string | undefined {
-    return this.#find(name, { elf: { ...like, needed: [] }, origin: '/', path: '' }, undefined)?.path
-  }
-
   #find(name: string, loader: Loaded, musl: string | undefined): { path: string; elf: Elf } | undefined {
     const like = loader.elf
     const fits = (file: string) => {

@@ -1,0 +1,22 @@
+/** `vial compile`. */
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { architectures } from '../kernel/architecture.js'
+import { compile } from '../run/compile.js'
+import { type PolicyFlags, policyFromFlags } from './policy.js'
+
+export function compileTo(policy: string | undefined, flags: PolicyFlags & { output: string; arch?: string }): void {
+  const architecture = architectures.find((one) => one === flags.arch)
+  if (flags.arch !== undefined && architecture === undefined) throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
+  const complete = policyFromFlags(policy === undefined ? flags : { ...flags, policy })
+  const { bytes } = compile(complete, architecture === undefined ? {} : { architecture })
+  const temporary = `${flags.output}.${process.pid}.tmp`
+  try {
+    writeFileSync(temporary, bytes, { flag: 'wx', mode: 0o755 })
+    chmodSync(temporary, 0o755)
+    renameSync(temporary, flags.output)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
+  process.stderr.write(`${flags.output}: ${bytes.length} bytes; run it with: ${flags.output.includes('/') ? '' : './'}${flags.output} COMMAND [ARGUMENT…]\n`)
+}

@@ -1,0 +1,286 @@
+/**
+ * AArch64 machine code. "C6" is that chapter of the Arm Architecture Reference Manual (DDI 0487), the A64 base
+ * instructions by name; C4.1 has the same bits as tables.
+ *
+ * x19 holds the address of slot 0: a load or store reaches 4096 slots from it. x9, x10 and x11 are scratch.
+ */
+import { syscallNumber } from '../kernel/syscalls.js'
+import { Code, type Form, type Layout, resolve, word } from './code.js'
+import type { Arithmetic, Comparison, Instruction, Label, Operand, Program, Slot, Width } from './instruction.js'
+
+const [x0, x8, x9, x10, x11, x19] = [0, 8, 9, 10, 11, 19] as const
+/** The same number is the stack pointer in some instructions and in others a register that is zero. C1.2.5. */
+const [sp, xzr] = [31, 31] as const
+const base = x19
+
+/** Every opcode with its operand fields zero: 64-bit forms, except where the name ends in W. */
+const opcode = {
+  // C6: MOVZ, MOVN, MOVK
+  movz: 0xd2800000,
+  movn: 0x92800000,
+  movnW: 0x12800000,
+  movk: 0xf2800000,
+  movkW: 0x72800000,
+  // C6: ADD, SUB, SUBS (= CMP), ADDS (= CMN) immediate; UBFM (= LSL, LSR immediate)
+  addImmediate: 0x91000000,
+  subImmediate: 0xd1000000,
+  cmpImmediate: 0xf1000000,
+  cmnImmediate: 0xb1000000,
+  ubfm: 0xd3400000,
+  // C6: the register forms; MADD with xzr (= MUL), LSLV, LSRV
+  cmp: 0xeb000000,
+  // C6: LDRB/LDR/STRB/STR. `size` goes to bits 30-31
+  unscaled: 0x38000000,
+  scaled: 0x39000000,
+  indexed: 0x38206800,
+  loadBit: 0x00400000,
+  // C6: B, BL, B.cond, CBZ, CBNZ, RET, SVC
+  b: 0x14000000,
+  bl: 0x94000000,
+  bCond: 0x54000000,
+  cbz: 0xb4000000,
+  ret: 0xd65f03c0,
+  svc: 0xd4000001,
+  // str x30, [sp, #-16]! and ldr x30, [sp], #16
+  pushLink: 0xf81f0ffe,
+  popLink: 0xf84107fe,
+}
+
+const arithmetic: Record<Arithmetic, number> = {
+  add: 0x8b000000,
+  sub: 0xcb000000,
+  mul: 0x9b007c00,
+  and: 0x8a000000,
+  or: 0xaa000000,
+  xor: 0xca000000,
+  shl: 0x9ac02000,
+  shr: 0x9ac02400,
+}
+
+/** Unsigned conditions; flipping bit 0 inverts one. C1.2.4: EQ, NE, LO, HS, LS, HI. */
+const condition: Record<Comparison, number> = { eq: 0, ne: 1, lt: 3, ge: 2, le: 9, gt: 8 }
+
+const sizeField: Record<Width, number> = { 8: 0, 32: 2, 64: 3 }
+
+interface Place {
+  readonly base: number
+  readonly offset: number
+}
+
+export const encode = (program: Program, layout: Layout): Uint8Array => {
+  const encoder = new Arm64(layout)
+  for (const instruction of program.instructions) encoder.instruction(instruction)
+  return encoder.code.finish()
+}
+
+class Arm64 {
+  readonly code = new Code()
+  readonly #layout: Layout
+
+  constructor(layout: Layout) {
+    this.#layout = layout
+  }
+
+  instruction(one: Instruction): void {
+    switch (one.op) {
+      case 'entry':
+        this.#constant(base, BigInt(this.#layout.slots))
+        this.#emit(opcode.addImmediate, x9, sp)
+        this.#save(x9, one.to)
+        break
+      case 'move':
+        this.#save(this.#source(x9, this.#value(one.from)), one.to)
+        break
+      case 'load':
+        this.#access('load', one.width, x9, this.#pointer(one.address, one.offset))
+        this.#save(x9, one.to)
+        break
+      case 'store': {
+        const from = this.#source(x9, this.#value(one.from))
+        this.#access('store', one.width, from, this.#pointer(one.address, one.offset))
+        break
+      }
+      case 'compute':
+        this.#compute(one.operator, this.#value(one.left), this.#value(one.right))
+        this.#save(x9, one.to)
+        break
+      case 'syscall':
+        for (const [i, argument] of one.args.entries()) this.#load(x0 + i, this.#value(argument))
+        this.#load(x8, BigInt(syscallNumber('arm64', one.name)))
+        this.#emit(opcode.svc)
+        this.#save(x0, one.to)
+        break
+      case 'branch':
+        this.#branch(one.comparison, this.#value(one.left), this.#value(one.right), one.target)
+        break
+      case 'jump':
+        this.code.branch(one.target, far(opcode.b))
+        break
+      case 'call':
+        this.#emit(opcode.pushLink)
+        this.code.branch(one.target, far(opcode.bl))
+        this.#emit(opcode.popLink)
+        break
+      case 'return':
+        this.#emit(opcode.ret)
+        break
+      case 'label':
+        this.code.label(one.label)
+        break
+      case 'mark':
+        break
+    }
+  }
+
+  #value(operand: Operand): bigint | Slot {
+    return resolve(operand, this.#layout)
+  }
+
+  /** Most instructions have their registers in the same bits: Rd or Rt 0-4, Rn 5-9, Rm 16-20, imm12 10-21. */
+  #emit(bits: number, d = 0, n = 0, m = 0, immediate = 0): void {
+    this.code.bytes(...word(bits | d | (n << 5) | (m << 16) | (immediate << 10)))
+  }
+
+  /** register = value. */
+  #load(register: number, value: bigint | Slot): void {
+    if (typeof value === 'object') this.#access('load', 64, register, slotPlace(value))
+    else this.#constant(register, value)
+  }
+
+  /** A register that holds the value: `register`, or the zero register. */
+  #source(register: number, value: bigint | Slot): number {
+    if (value === 0n) return xzr
+    this.#load(register, value)
+    return register
+  }
+
+  #save(register: number, to: Slot): void {
+    this.#access('store', 64, register, slotPlace(to))
+  }
+
+  /** The shortest of: ADD from x19; MOVZ or MOVN, 64 or 32 bits wide (which clears the rest), and MOVKs. */
+  #constant(register: number, value: bigint): void {
+    const halves = [0n, 16n, 32n, 48n].map((shift) => Number((value >> shift) & 0xffffn))
+    const ways = [
+      { first: opcode.movz, more: opcode.movk, skip: 0, halves },
+      { first: opcode.movn, more: opcode.movk, skip: 0xffff, halves },
+    ]
+    if (value < 1n << 32n) {
+      ways.push({ first: opcode.movnW, more: opcode.movkW, skip: 0xffff, halves: halves.slice(0, 2) })
+    }
+    const plans = ways.map((way) => {
+      const parts = way.halves.map((half, i) => ({ half, i })).filter(({ half }) => half !== way.skip)
+      return { ...way, parts: parts.length > 0 ? parts : [{ half: way.skip, i: 0 }] }
+    })
+    const best = plans.reduce((a, b) => (b.parts.length < a.parts.length ? b : a))
+    const near = Number(value) - this.#layout.slots
+    if (best.parts.length > 1 && near >= 0 && near < 4096) {
+      this.#emit(opcode.addImmediate, register, base, 0, near)
+      return
+    }
+    for (const [n, { half, i }] of best.parts.entries()) {
+      const bits = n === 0 ? best.first : best.more
+      const field = n === 0 ? half ^ best.skip : half
+      this.code.bytes(...word(bits | (i << 21) | (field << 5) | register))
+    }
+  }
+
+  /** Leaves the address in x10, if it is not near x19; a constant one takes in the offset. */
+  #pointer(address: Operand, offset: number): Place {
+    const value = this.#value(address)
+    if (typeof value === 'object') {
+      this.#load(x10, value)
+      return { base: x10, offset }
+    }
+    const sum = BigInt.asUintN(64, value + BigInt(offset))
+    const near = Number(sum) - this.#layout.slots
+    if (near >= 0 && near < 4096) return { base, offset: near }
+    this.#constant(x10, sum)
+    return { base: x10, offset: 0 }
+  }
+
+  /** The offset is a multiple of the size in 12 bits, or signed in 9 bits, or in x11. */
+  #access(direction: 'load' | 'store', width: Width, register: number, place: Place): void {
+    const bits = ((sizeField[width] << 30) | (direction === 'load' ? opcode.loadBit : 0)) >>> 0
+    const { base, offset } = place
+    const scaled = offset / (width / 8)
+    if (Number.isInteger(scaled) && scaled >= 0 && scaled < 4096) {
+      this.#emit(bits | opcode.scaled, register, base, 0, scaled)
+    } else if (offset >= -256 && offset < 256) {
+      this.#emit(bits | opcode.unscaled | ((offset & 0x1ff) << 12), register, base)
+    } else {
+      this.#constant(x11, BigInt.asUintN(64, BigInt(offset)))
+      this.#emit(bits | opcode.indexed, register, base, x11)
+    }
+  }
+
+  /** x9 = left operator right. */
+  #compute(operator: Arithmetic, left: bigint | Slot, right: bigint | Slot): void {
+    if (typeof right === 'bigint') {
+      if (operator === 'add' && this.#immediate(opcode.addImmediate, opcode.subImmediate, x9, left, right)) return
+      if (operator === 'sub' && this.#immediate(opcode.subImmediate, opcode.addImmediate, x9, left, right)) return
+    }
+    const n = this.#source(x9, left)
+    if (typeof right === 'bigint' && (operator === 'shl' || operator === 'shr')) {
+      this.#shift(operator, n, Number(right & 63n))
+    } else {
+      this.#emit(arithmetic[operator], x9, n, this.#source(x10, right))
+    }
+  }
+
+  /** LSL #s is UBFM #(-s mod 64), #(63 - s); LSR #s is UBFM #s, #63. */
+  #shift(operator: 'shl' | 'shr', n: number, count: number): void {
+    if (operator === 'shl') this.#emit(opcode.ubfm, x9, n, -count & 63, 63 - count)
+    else this.#emit(opcode.ubfm, x9, n, count, 63)
+  }
+
+  /** `positive` with a 12-bit immediate, or `negative` with the negated one; false if neither can hold it. */
+  #immediate(positive: number, negative: number, d: number, left: bigint | Slot, right: bigint): boolean {
+    const value = BigInt.asIntN(64, right)
+    const size = value < 0n ? -value : value
+    if (size >= 4096n) return false
+    this.#load(x9, left)
+    this.#emit(value < 0n ? negative : positive, d, x9, 0, Number(size))
+    return true
+  }
+
+  #branch(comparison: Comparison, left: bigint | Slot, right: bigint | Slot, target: Label): void {
+    if (right === 0n && (comparison === 'eq' || comparison === 'ne')) {
+      const n = this.#source(x9, left)
+      const compare = (invert: number) => opcode.cbz | ((condition[comparison] ^ invert) << 24) | n
+      this.code.branch(target, ...conditional(compare))
+      return
+    }
+    const immediate =
+      typeof right === 'bigint' && this.#immediate(opcode.cmpImmediate, opcode.cmnImmediate, xzr, left, right)
+    if (!immediate) {
+      const n = this.#source(x9, left)
+      this.#emit(opcode.cmp, xzr, n, this.#source(x10, right))
+    }
+    this.code.branch(target, ...conditional((invert) => opcode.bCond | (condition[comparison] ^ invert)))
+  }
+}
+
+const slotPlace = (slot: Slot): Place => ({ base, offset: slot.index * 8 })
+
+const reaches = (bits: number) => (distance: number) => distance >= -(2 ** (bits + 1)) && distance < 2 ** (bits + 1)
+
+/** B and BL: imm26, in words, from the instruction's own address. */
+const far = (bits: number): Form => ({
+  size: 4,
+  reaches: reaches(26),
+  bytes: (distance) => word(bits | ((distance >> 2) & 0x3ffffff)),
+})
+
+/** imm19 in bits 5-23; further away than that, the inverted condition around a B. */
+const conditional = (bits: (invert: 0 | 1) => number): Form[] => {
+  const imm19 = (distance: number) => ((distance >> 2) & 0x7ffff) << 5
+  return [
+    { size: 4, reaches: reaches(19), bytes: (distance) => word(bits(0) | imm19(distance)) },
+    {
+      size: 8,
+      reaches: (distance) => reaches(26)(distance - 4),
+      bytes: (distance) => [...word(bits(1) | imm19(8)), ...far(opcode.b).bytes(distance - 4)],
+    },
+  ]
+}

@@ -1,0 +1,81 @@
+/** Program → executable. */
+import type { Architecture } from '../kernel/architecture.js'
+import { encode as encodeArm64 } from './arm64.js'
+import type { Layout } from './code.js'
+import { constantsAddress, writableAddress, writeElf } from './elf.js'
+import type { Address, Instruction, Operand, Program, Slot } from './instruction.js'
+import { encode as encodeX64 } from './x64.js'
+
+const encoders = { x64: encodeX64, arm64: encodeArm64 }
+
+/** No instruction takes more bytes than this: the longest is a system call of six 64-bit constants on arm64. */
+const longestInstruction = 128
+/** What one load or store of arm64 reaches. */
+const slotLimit = 4096
+const syscallArguments = 6
+
+/** The same program and architecture give the same bytes. */
+export const assemble = (program: Program, architecture: Architecture): Uint8Array => {
+  check(program)
+  const layout = plan(program, architecture)
+  const code = encoders[architecture](program, layout)
+  const writable = { address: layout.slots, size: layout.memory + program.memory - layout.slots }
+  return writeElf({ architecture, constants: program.constants, code, writable })
+}
+
+/** Slots first, then memory; far enough behind the code that its size need not be known yet. */
+export const plan = (program: Program, architecture: Architecture): Layout => {
+  const codeLimit = program.instructions.length * longestInstruction
+  const slots = writableAddress(architecture, program.constants.length, codeLimit)
+  const memory = slots + Math.ceil((program.slots * 8) / 16) * 16
+  return { slots, memory, constants: constantsAddress }
+}
+
+const check = (program: Program): void => {
+  if (program.slots > slotLimit) throw new Error(`the program has ${program.slots} slots: the limit is ${slotLimit}`)
+  const sizes = { constants: program.constants.length, memory: program.memory }
+  const [first] = program.instructions
+  if (first?.op !== 'entry') throw new Error("the program's first instruction is not 'entry'")
+  for (const instruction of program.instructions) {
+    if (instruction.op === 'syscall' && instruction.args.length > syscallArguments) {
+      throw new Error(`${instruction.name} has ${instruction.args.length} arguments: the limit is ${syscallArguments}`)
+    }
+    for (const operand of operands(instruction)) {
+      if (typeof operand !== 'object') continue
+      if (operand.kind === 'slot') checkSlot(operand, program)
+      else checkAddress(operand, sizes)
+    }
+  }
+}
+
+const checkSlot = ({ index }: Slot, { slots }: Program): void => {
+  if (Number.isInteger(index) && index >= 0 && index < slots) return
+  throw new Error(`slot ${index} is out of range: the program has ${slots}`)
+}
+
+const checkAddress = ({ area, offset }: Address, sizes: Record<Address['area'], number>): void => {
+  if (Number.isInteger(offset) && offset >= 0 && offset <= sizes[area]) return
+  throw new Error(`offset ${offset} is out of range: ${area} has ${sizes[area]} bytes`)
+}
+
+/** Everything an instruction reads or writes. */
+const operands = (instruction: Instruction): readonly Operand[] => {
+  switch (instruction.op) {
+    case 'entry':
+      return [instruction.to]
+    case 'move':
+      return [instruction.to, instruction.from]
+    case 'load':
+      return [instruction.to, instruction.address]
+    case 'store':
+      return [instruction.address, instruction.from]
+    case 'compute':
+      return [instruction.to, instruction.left, instruction.right]
+    case 'syscall':
+      return [instruction.to, ...instruction.args]
+    case 'branch':
+      return [instruction.left, instruction.right]
+    default:
+      return []
+  }
+}

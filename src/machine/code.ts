@@ -1,0 +1,99 @@
+/** What the two encoders share: where data lies, and a buffer of code whose branches find their size and target. */
+import type { Address, Label, Operand, Slot } from './instruction.js'
+
+/** Absolute addresses, all below 2^31. */
+export interface Layout {
+  readonly slots: number
+  readonly memory: number
+  readonly constants: number
+}
+
+/** An operand with its addresses known: a number below 2^64, or a slot. */
+export const resolve = (operand: Operand, layout: Layout): bigint | Slot => {
+  if (typeof operand === 'object') return operand.kind === 'slot' ? operand : BigInt(locate(operand, layout))
+  return BigInt.asUintN(64, BigInt(operand))
+}
+
+const locate = (address: Address, layout: Layout): number => layout[address.area] + address.offset
+
+/** One way to write a branch; `distance` is the target's address minus that of the branch's first byte. */
+export interface Form {
+  readonly size: number
+  readonly reaches: (distance: number) => boolean
+  readonly bytes: (distance: number) => readonly number[]
+}
+
+interface Jump {
+  /** Bytes of fixed size before this branch. */
+  readonly offset: number
+  readonly target: Label
+  /** Shortest first. */
+  readonly forms: readonly Form[]
+  form: number
+  /** Bytes that all branches before this one take, as of the last {@link Code.finish} round. */
+  before: number
+}
+
+/** Bytes, labels and branches. Each branch starts in its shortest form and grows until it reaches its target. */
+export class Code {
+  readonly #fixed: number[] = []
+  readonly #jumps: Jump[] = []
+  readonly #labels = new Map<number, { offset: number; jumps: number }>()
+
+  bytes(...bytes: readonly number[]): void {
+    for (const byte of bytes) this.#fixed.push(byte & 0xff)
+  }
+
+  /** `size` little-endian bytes of `value`, modulo 2^(8 size). */
+  integer(size: 1 | 4 | 8, value: bigint): void {
+    for (let i = 0; i < size; i++) this.#fixed.push(Number((value >> BigInt(8 * i)) & 0xffn))
+  }
+
+  label(label: Label): void {
+    if (this.#labels.has(label.id)) throw new Error(`label ${label.id} is placed twice`)
+    this.#labels.set(label.id, { offset: this.#fixed.length, jumps: this.#jumps.length })
+  }
+
+  branch(target: Label, ...forms: readonly Form[]): void {
+    this.#jumps.push({ offset: this.#fixed.length, target, forms, form: 0, before: 0 })
+  }
+
+  finish(): Uint8Array {
+    let size = 0
+    for (let grown = true; grown; ) {
+      grown = false
+      size = 0
+      for (const jump of this.#jumps) {
+        jump.before = size
+        size += jump.forms[jump.form]!.size
+      }
+      for (const jump of this.#jumps) {
+        const distance = this.#distance(jump, size)
+        while (!jump.forms[jump.form]!.reaches(distance)) {
+          if (++jump.form === jump.forms.length) throw new Error(`label ${jump.target.id} is out of a branch's reach`)
+          grown = true
+        }
+      }
+    }
+    const code = new Uint8Array(this.#fixed.length + size)
+    let from = 0
+    for (const jump of this.#jumps) {
+      code.set(this.#fixed.slice(from, jump.offset), from + jump.before)
+      code.set(jump.forms[jump.form]!.bytes(this.#distance(jump, size)), jump.offset + jump.before)
+      from = jump.offset
+    }
+    code.set(this.#fixed.slice(from), from + size)
+    return code
+  }
+
+  #distance(jump: Jump, size: number): number {
+    const label = this.#labels.get(jump.target.id)
+    if (label === undefined) throw new Error(`label ${jump.target.id} is never placed`)
+    const before = this.#jumps[label.jumps]?.before ?? size
+    return label.offset + before - (jump.offset + jump.before)
+  }
+}
+
+/** `value` as 4 little-endian bytes. */
+export const word = (value: number): number[] =>
+  [value, value >> 8, value >> 16, value >>> 24].map((byte) => byte & 0xff)

@@ -1,0 +1,262 @@
+/**
+ * x86-64 machine code. "SDM" is Intel's Software Developer's Manual, volume 2: 2.1 ModR/M, 2.2.1 REX, and the pages of
+ * the instructions named here.
+ *
+ * rbx holds the address of slot 16, so that the first 32 slots are within a signed byte of it. rax and rcx are scratch.
+ */
+import { syscallNumber } from '../kernel/syscalls.js'
+import { Code, type Form, type Layout, resolve, word } from './code.js'
+import type { Arithmetic, Comparison, Instruction, Operand, Program, Slot, Width } from './instruction.js'
+
+const [rax, rcx, rdx, rbx, rsp, rsi, rdi, r8, r9, r10] = [0, 1, 2, 3, 4, 6, 7, 8, 9, 10] as const
+const base = rbx
+const bias = 128
+
+/** System V ABI for AMD64, A.2.1: the kernel's calling convention. The kernel clobbers rcx and r11 only. */
+const parameters = [rdi, rsi, rdx, r10, r8, r9]
+
+/** The number in ModR/M.reg of an immediate group 1 instruction; times 8 it is the opcode's row. SDM, appendix A.4. */
+const group1 = { add: 0, or: 1, and: 4, sub: 5, xor: 6, cmp: 7 } as const
+/** The same for group 2, the shifts. */
+const group2 = { shl: 4, shr: 5 } as const
+
+/** tttn, the low half of a Jcc opcode, of the unsigned conditions. SDM, appendix B.1.4.7. */
+const condition: Record<Comparison, number> = { lt: 2, ge: 3, eq: 4, ne: 5, le: 6, gt: 7 }
+
+/** A register, or memory at a register plus a displacement. */
+type Place = number | { readonly base: number; readonly offset: number }
+
+const signed = (value: bigint): bigint => BigInt.asIntN(64, value)
+const fits = (bits: 8 | 32, value: bigint): boolean => BigInt.asIntN(bits, value) === signed(value)
+
+export const encode = (program: Program, layout: Layout): Uint8Array => {
+  const encoder = new X64(layout)
+  for (const instruction of program.instructions) encoder.instruction(instruction)
+  return encoder.code.finish()
+}
+
+class X64 {
+  readonly code = new Code()
+  readonly #layout: Layout
+
+  constructor(layout: Layout) {
+    this.#layout = layout
+  }
+
+  instruction(one: Instruction): void {
+    switch (one.op) {
+      case 'entry':
+        this.#load(base, BigInt(this.#layout.slots + bias))
+        this.#modrm(64, [0x89], rsp, slotPlace(one.to))
+        break
+      case 'move':
+        this.#move(one.to, this.#value(one.from))
+        break
+      case 'load':
+        this.#modrm(...loads[one.width], rax, this.#pointer(one.address, one.offset))
+        this.#save(one.to)
+        break
+      case 'store':
+        this.#store(one.width, this.#pointer(one.address, one.offset), this.#value(one.from))
+        break
+      case 'compute':
+        this.#compute(one.to, one.operator, this.#value(one.left), this.#value(one.right))
+        break
+      case 'syscall':
+        for (const [i, argument] of one.args.entries()) this.#load(parameters[i]!, this.#value(argument))
+        this.#load(rax, BigInt(syscallNumber('x64', one.name)))
+        this.code.bytes(0x0f, 0x05)
+        this.#save(one.to)
+        break
+      case 'branch':
+        this.#compare(this.#value(one.left), this.#value(one.right))
+        this.code.branch(one.target, ...jcc[one.comparison])
+        break
+      case 'jump':
+        this.code.branch(one.target, ...jmp)
+        break
+      case 'call':
+        this.code.branch(one.target, call)
+        break
+      case 'return':
+        this.code.bytes(0xc3)
+        break
+      case 'label':
+        this.code.label(one.label)
+        break
+      case 'mark':
+        break
+    }
+  }
+
+  #value(operand: Operand): bigint | Slot {
+    return resolve(operand, this.#layout)
+  }
+
+  /** REX, opcode and ModR/M with its displacement. SDM 2.1.5, tables 2-2 and 2-3; the bases here need no SIB. */
+  #modrm(width: 32 | 64, opcode: readonly number[], reg: number, place: Place): void {
+    const rm = typeof place === 'number' ? place : place.base
+    const rex = (width === 64 ? 8 : 0) | ((reg >> 3) << 2) | (rm >> 3)
+    if (rex !== 0) this.code.bytes(0x40 | rex)
+    const low = ((reg & 7) << 3) | (rm & 7)
+    if (typeof place === 'number') {
+      this.code.bytes(...opcode, 0xc0 | low)
+    } else if (place.offset === 0) {
+      this.code.bytes(...opcode, low)
+    } else if (fits(8, BigInt(place.offset))) {
+      this.code.bytes(...opcode, 0x40 | low, place.offset)
+    } else {
+      if (!fits(32, BigInt(place.offset))) throw new Error(`offset ${place.offset} is out of range`)
+      this.code.bytes(...opcode, 0x80 | low, ...word(place.offset))
+    }
+  }
+
+  /** PUSH imm8, sign-extended to 64 bits: with POP the shortest way to a small constant. */
+  #push(value: bigint): void {
+    this.code.bytes(0x6a)
+    this.code.integer(1, value)
+  }
+
+  /** Register = value, in the fewest bytes: XOR, PUSH + POP, MOV r32, MOV r/m64 imm32, MOV r64 imm64. */
+  #load(register: number, value: bigint | Slot): void {
+    const extended = register >> 3
+    if (typeof value === 'object') {
+      this.#modrm(64, [0x8b], register, slotPlace(value))
+    } else if (value === 0n) {
+      this.code.bytes(...(extended ? [0x45] : []), 0x31, 0xc0 | ((register & 7) * 9))
+    } else if (fits(8, value)) {
+      this.#push(value)
+      this.code.bytes(...(extended ? [0x41] : []), 0x58 | (register & 7))
+    } else if (value < 1n << 32n) {
+      this.code.bytes(...(extended ? [0x41] : []), 0xb8 | (register & 7))
+      this.code.integer(4, value)
+    } else if (fits(32, value)) {
+      this.#modrm(64, [0xc7], 0, register)
+      this.code.integer(4, value)
+    } else {
+      this.code.bytes(0x48 | extended, 0xb8 | (register & 7))
+      this.code.integer(8, value)
+    }
+  }
+
+  #save(to: Slot): void {
+    this.#modrm(64, [0x89], rax, slotPlace(to))
+  }
+
+  #move(to: Slot, value: bigint | Slot): void {
+    if (typeof value === 'bigint' && fits(8, value)) {
+      this.#push(value)
+      this.#modrm(32, [0x8f], 0, slotPlace(to))
+    } else if (typeof value === 'bigint' && fits(32, value)) {
+      this.#modrm(64, [0xc7], 0, slotPlace(to))
+      this.code.integer(4, value)
+    } else {
+      this.#load(rax, value)
+      this.#save(to)
+    }
+  }
+
+  /** Leaves the address in rax; a constant one is relative to rbx instead, which is shorter. */
+  #pointer(address: Operand, offset: number): Place {
+    const value = this.#value(address)
+    if (typeof value === 'object') {
+      this.#load(rax, value)
+      return { base: rax, offset }
+    }
+    const sum = BigInt.asUintN(64, value + BigInt(offset))
+    const distance = sum - BigInt(this.#layout.slots + bias)
+    if (fits(32, distance)) return { base, offset: Number(BigInt.asIntN(64, distance)) }
+    this.#load(rax, sum)
+    return { base: rax, offset: 0 }
+  }
+
+  #store(width: Width, place: Place, value: bigint | Slot): void {
+    const size = width === 64 ? 64 : 32
+    if (typeof value === 'bigint' && (width !== 64 || fits(32, value))) {
+      this.#modrm(size, [width === 8 ? 0xc6 : 0xc7], 0, place)
+      this.code.integer(width === 8 ? 1 : 4, value)
+    } else {
+      this.#load(rcx, value)
+      this.#modrm(size, [width === 8 ? 0x88 : 0x89], rcx, place)
+    }
+  }
+
+  #compute(to: Slot, operator: Arithmetic, left: bigint | Slot, right: bigint | Slot): void {
+    const inPlace = typeof left === 'object' && left.index === to.index && operator !== 'mul'
+    const place = inPlace ? slotPlace(to) : rax
+    if (!inPlace) this.#load(rax, left)
+    if (operator === 'mul') this.#multiply(right)
+    else if (operator === 'shl' || operator === 'shr') this.#shift(group2[operator], place, right)
+    else this.#group1(group1[operator], place, right)
+    if (!inPlace) this.#save(to)
+  }
+
+  #compare(left: bigint | Slot, right: bigint | Slot): void {
+    const place = typeof left === 'object' && typeof right === 'bigint' && fits(32, right) ? slotPlace(left) : rax
+    if (place === rax) this.#load(rax, left)
+    this.#group1(group1.cmp, place, right)
+  }
+
+  /** ADD, OR, AND, SUB, XOR, CMP: r/m64 with imm8, imm32 or a register; rax with r/m64. */
+  #group1(row: number, place: Place, right: bigint | Slot): void {
+    if (typeof right === 'bigint' && fits(32, right)) {
+      const size = fits(8, right) ? 1 : 4
+      this.#modrm(64, [size === 1 ? 0x83 : 0x81], row, place)
+      this.code.integer(size, right)
+    } else if (typeof right === 'object' && place === rax) {
+      this.#modrm(64, [row * 8 + 3], rax, slotPlace(right))
+    } else {
+      this.#load(rcx, right)
+      this.#modrm(64, [row * 8 + 1], rcx, place)
+    }
+  }
+
+  /** SHL, SHR: the processor masks the count to 6 bits. */
+  #shift(row: number, place: Place, right: bigint | Slot): void {
+    if (typeof right === 'bigint') {
+      this.#modrm(64, [0xc1], row, place)
+      this.code.integer(1, right & 63n)
+    } else {
+      this.#load(rcx, right)
+      this.#modrm(64, [0xd3], row, place)
+    }
+  }
+
+  /** IMUL: the low 64 bits are the same for unsigned numbers. */
+  #multiply(right: bigint | Slot): void {
+    if (typeof right === 'object') {
+      this.#modrm(64, [0x0f, 0xaf], rax, slotPlace(right))
+    } else if (fits(32, right)) {
+      const size = fits(8, right) ? 1 : 4
+      this.#modrm(64, [size === 1 ? 0x6b : 0x69], rax, rax)
+      this.code.integer(size, right)
+    } else {
+      this.#load(rcx, right)
+      this.#modrm(64, [0x0f, 0xaf], rax, rcx)
+    }
+  }
+}
+
+const slotPlace = (slot: Slot): Place => ({ base, offset: slot.index * 8 - bias })
+
+/** MOVZX r32, r/m8; MOV r32, r/m32 (which clears the upper half: SDM volume 1, 3.4.1.1); MOV r64, r/m64. */
+const loads: Record<Width, [32 | 64, number[]]> = { 8: [32, [0x0f, 0xb6]], 32: [32, [0x8b]], 64: [64, [0x8b]] }
+
+/** A branch whose displacement counts from the end of the instruction. SDM: JMP, Jcc, CALL. */
+const relative = (opcode: readonly number[], width: 1 | 4): Form => {
+  const size = opcode.length + width
+  return {
+    size,
+    reaches: (distance) => fits(width === 1 ? 8 : 32, BigInt(distance - size)),
+    bytes: (distance) => [...opcode, ...word(distance - size).slice(0, width)],
+  }
+}
+
+const jmp = [relative([0xeb], 1), relative([0xe9], 4)]
+const call = relative([0xe8], 4)
+const jcc = Object.fromEntries(
+  Object.entries(condition).map(([name, code]) => [
+    name,
+    [relative([0x70 | code], 1), relative([0x0f, 0x80 | code], 4)],
+  ]),
+) as Record<Comparison, Form[]>

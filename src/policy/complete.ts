@@ -1,0 +1,67 @@
+/** Presets and fill: a policy that says "a system" or "what python3 needs" becomes one that lists every entry. */
+import { accountFiles } from './fill/accounts.js'
+import { closure } from './fill/closure.js'
+import { systemEntries } from './fill/system.js'
+import { type FilesystemEntry, normal, type Policy } from './schema.js'
+
+const home = '/home/vial'
+
+/** Who the payload is, when the policy does not say: 1000, or nobody where ids are the host's own. */
+export function identityOf(policy: Policy): { uid: number; gid: number } {
+  const fallback = (policy.namespaces?.user ?? 'new') === 'host' ? 65534 : 1000
+  return { uid: policy.identity?.uid ?? fallback, gid: policy.identity?.gid ?? fallback }
+}
+
+/**
+ * The same policy without `preset` and `fill`: what they stand for comes before the policy's own entries, which lie
+ * over it. HOME, cwd and a few variables get the values that programs expect.
+ * @throws {Error} when a program to fill with is not on this host.
+ */
+export function completePolicy(policy: Policy): Policy {
+  const { preset, fill, ...rest } = policy
+  if (fill === undefined && preset !== 'system') return rest
+  const programs = fill === undefined ? [] : typeof fill.program === 'string' ? [fill.program] : fill.program
+  const shown = preset === 'system' ? systemEntries() : []
+  const closures = programs.flatMap((program) => closure(program, fill?.path === undefined ? {} : { path: fill.path }))
+  const identity = identityOf(policy)
+  const user = policy.identity?.user ?? 'vial'
+  const entries: FilesystemEntry[] = [
+    ...(mergeEntries([...shown, ...closures]) as FilesystemEntry[]),
+    ...(accountFiles({ ...identity, user, group: policy.identity?.group ?? user, home, hostname: policy.hostname ?? 'vial', shell: '/bin/sh' }) as FilesystemEntry[]),
+    { proc: '/proc' },
+    { dev: '/dev' },
+    { tmpfs: '/tmp', mode: 0o1777 },
+    { tmpfs: home, mode: 0o700 },
+    { directory: '/run' },
+    { symlink: '/var/run', to: '../run' },
+    { tmpfs: '/var/tmp', mode: 0o1777 },
+  ]
+  const taken = new Set((policy.filesystem ?? []).map(placeOf))
+  return {
+    ...rest,
+    filesystem: [...entries.filter((entry) => !taken.has(placeOf(entry))), ...(policy.filesystem ?? [])],
+    cwd: policy.cwd ?? home,
+    env: {
+      ...policy.env,
+      set: { HOME: home, USER: user, LOGNAME: user, LANG: 'C.UTF-8', ...policy.env?.set },
+    },
+  }
+}
+
+/** The place inside that an entry is for. */
+export function placeOf(entry: object): string {
+  const [place] = Object.values(entry)
+  return normal(String(place))
+}
+
+/** Entries of several fills together: the first of each place, and nothing beneath a bound folder. */
+function mergeEntries<Entry extends object>(entries: readonly Entry[]): Entry[] {
+  const bound = entries.filter((entry) => 'bind' in entry).map(placeOf)
+  const seen = new Set<string>()
+  return entries.filter((entry) => {
+    const place = placeOf(entry)
+    if (seen.has(place) || bound.some((above) => place.startsWith(`${above}/`))) return false
+    seen.add(place)
+    return true
+  })
+}

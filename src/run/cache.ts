@@ -1,0 +1,97 @@
+/** Vials by content, in a folder that only the caller can write. */
+import { createHash, randomBytes } from 'node:crypto'
+import { chmodSync, closeSync, fstatSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+/** `$VIAL_CACHE`, else `$XDG_CACHE_HOME/vial`, else `~/.cache/vial`. */
+export function cacheFolder(): string {
+  const { VIAL_CACHE, XDG_CACHE_HOME } = process.env
+  if (VIAL_CACHE) return VIAL_CACHE
+  return join(XDG_CACHE_HOME?.startsWith('/') ? XDG_CACHE_HOME : join(homedir(), '.cache'), 'vial')
+}
+
+/**
+ * The path of an executable file with these bytes, written if it is not there. A file counts only if it is the
+ * caller's, of mode 0500, and its content has the hash in its name.
+ * @throws {Error} when the folder cannot be used; the message says how to choose another.
+ */
+export function storeVial(bytes: Uint8Array, folder = cacheFolder()): string {
+  const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 40)
+  const path = join(folder, hash)
+  try {
+    makeFolder(folder)
+    if (isGood(path, hash)) return path
+    sweep(folder)
+    write(path, bytes)
+    return path
+  } catch (error) {
+    throw new Error(`the vial cannot be stored in ${folder}: ${(error as Error).message}\n      set VIAL_CACHE to a folder of yours that has room and is not mounted noexec`, { cause: error })
+  }
+}
+
+function makeFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const status = lstatSync(folder)
+  if (!status.isDirectory()) throw new Error('it is not a folder')
+  if (status.uid !== process.geteuid!()) throw new Error('it belongs to somebody else')
+  if ((status.mode & 0o022) !== 0) throw new Error('others can write to it')
+}
+
+/** Whether the file may be executed: read through one descriptor, so that what is checked is one file. */
+function isGood(path: string, hash: string): boolean {
+  let fd: number
+  try {
+    if (lstatSync(path).isSymbolicLink()) return false
+    fd = openSync(path, 'r')
+  } catch {
+    return false
+  }
+  try {
+    const status = fstatSync(fd)
+    if (!status.isFile() || status.uid !== process.geteuid!() || (status.mode & 0o7777) !== 0o500) return false
+    return createHash('sha256').update(readFileSync(fd)).digest('hex').startsWith(hash)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Written under another name and renamed, so that nobody ever sees half a vial. */
+function write(path: string, bytes: Uint8Array): void {
+  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  try {
+    const fd = openSync(temporary, 'wx', 0o500)
+    try {
+      for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written)
+    } finally {
+      closeSync(fd)
+    }
+    chmodSync(temporary, 0o500)
+    renameSync(temporary, path)
+  } catch (error) {
+    try {
+      unlinkSync(temporary)
+    } catch {}
+    throw error
+  }
+}
+
+/** Removes what writers that were killed left behind. */
+function sweep(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = /^[0-9a-f]{40}\.(\d+)\.[0-9a-f]{8}$/.exec(name)?.[1]
+    if (pid === undefined || isAlive(Number(pid))) continue
+    try {
+      unlinkSync(join(folder, name))
+    } catch {}
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

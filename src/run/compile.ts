@@ -1,0 +1,60 @@
+/** Policy → vial: the whole compiler in one call. */
+import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import type { Architecture } from '../kernel/architecture.js'
+import { launch } from '../launcher/program.js'
+import { assemble } from '../machine/assemble.js'
+import { makePlan, type PlanOptions, type SubidRange } from '../plan/plan.js'
+import type { Plan, Step } from '../plan/step.js'
+import { completePolicy } from '../policy/complete.js'
+import { checkPolicy, type Policy } from '../policy/schema.js'
+
+export interface CompileOptions extends PlanOptions {
+  /** Default: this machine's. */
+  readonly architecture?: Architecture
+}
+
+export interface Compiled {
+  /** The executable. */
+  readonly bytes: Uint8Array
+  readonly plan: Plan
+  /** The steps by the numbers that status records use. */
+  readonly steps: readonly Step[]
+}
+
+/** This machine's architecture. */
+export function hostArchitecture(): Architecture {
+  if (process.arch === 'x64' || process.arch === 'arm64') return process.arch
+  throw new Error(`vial does not know the architecture ${process.arch}: it compiles for x64 and arm64`)
+}
+
+/**
+ * Compiles a policy.
+ * @throws {PolicyError} when the policy has faults.
+ */
+export function compile(policy: Policy, options: CompileOptions = {}): Compiled {
+  const complete = completePolicy(checkPolicy(policy))
+  const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
+  const plan = makePlan(complete, { ...subids, ...options })
+  const architecture = options.architecture ?? hostArchitecture()
+  const { program, steps } = launch(plan, architecture)
+  return { bytes: assemble(program, architecture), plan, steps }
+}
+
+/** The caller's lines of subuid(5) and subgid(5). */
+function callerSubids(): { uids: SubidRange[]; gids: SubidRange[] } {
+  const { username, uid } = userInfo()
+  const read = (path: string) => {
+    let text = ''
+    try {
+      text = readFileSync(path, 'utf8')
+    } catch {}
+    const ranges = text.split('\n').flatMap((line) => {
+      const [name, start, count] = line.split(':')
+      return name === username || name === String(uid) ? [{ start: Number(start), count: Number(count) }] : []
+    })
+    if (ranges.length === 0) throw new Error(`identity.ranges: ${username} has no range in ${path}; add one with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`)
+    return ranges
+  }
+  return { uids: read('/etc/subuid'), gids: read('/etc/subgid') }
+}

@@ -1,0 +1,56 @@
+/** A plan in words, with the system calls that each step really makes: read back from the program, not written by hand. */
+import type { SyscallName } from '../kernel/syscalls.js'
+import { launch } from '../launcher/program.js'
+import type { Instruction } from '../machine/instruction.js'
+import type { Compiled } from './compile.js'
+import { hostArchitecture } from './compile.js'
+
+export interface ExplainedStep {
+  readonly process: 'monitor' | 'init' | 'payload'
+  readonly what: string
+  readonly why: string
+  readonly syscalls: readonly SyscallName[]
+}
+export interface Explanation {
+  readonly steps: readonly ExplainedStep[]
+}
+
+export function explainPlan(compiled: Compiled): Explanation {
+  const { program, steps } = launch(compiled.plan, hostArchitecture())
+  const calls = syscallsByStep(program.instructions)
+  const { plan } = compiled
+  const processOf = (index: number) => (plan.payload.includes(steps[index]!) ? 'payload' : plan.init.includes(steps[index]!) ? 'init' : 'monitor')
+  return {
+    steps: steps.map((step, index) => ({ process: processOf(index), what: step.what, why: step.why, syscalls: [...new Set(calls.get(index) ?? [])] })),
+  }
+}
+
+/** System calls between the mark of a step and the next, routines that it calls included. */
+function syscallsByStep(instructions: readonly Instruction[]): Map<number, SyscallName[]> {
+  const places = new Map<number, number>()
+  instructions.forEach((one, index) => {
+    if (one.op === 'label') places.set(one.label.id, index)
+  })
+  const routine = (start: number): SyscallName[] => {
+    const found: SyscallName[] = []
+    for (let at = start; at < instructions.length; at++) {
+      const one = instructions[at]!
+      if (one.op === 'return') break
+      if (one.op === 'syscall') found.push(one.name)
+      if (one.op === 'call') found.push(...routine(places.get(one.target.id)!))
+    }
+    return found
+  }
+  const found = new Map<number, SyscallName[]>()
+  let current: SyscallName[] = []
+  for (const one of instructions) {
+    if (one.op === 'mark') {
+      current = []
+      found.set(one.step, current)
+    }
+    if (one.op === 'return') break
+    if (one.op === 'syscall') current.push(one.name)
+    if (one.op === 'call') current.push(...routine(places.get(one.target.id)!))
+  }
+  return found
+}

@@ -1,0 +1,58 @@
+/** The records that a vial leaves about itself (see launcher/context.ts), read after its end. */
+import { errnoMessage, errnoName } from '../kernel/errno.js'
+import { structs } from '../kernel/structs.js'
+import { record } from '../launcher/context.js'
+import type { Step } from '../plan/step.js'
+
+/** What the sandbox used, from wait4(2): all processes that were waited for, the sandbox's own work included. */
+export interface Usage {
+  /** Milliseconds of CPU in user mode and in the kernel. */
+  readonly userMs: number
+  readonly systemMs: number
+  /** The largest resident set of one process, in bytes. */
+  readonly maxRss: number
+  /** Page faults without and with I/O. */
+  readonly minorFaults: number
+  readonly majorFaults: number
+}
+
+export interface Outcome {
+  readonly failure?: { readonly step: Step; readonly errno: number }
+  /** Wait status of the payload, when it ended. */
+  readonly payload?: number
+  readonly usage?: Usage
+}
+
+/** Reads the records in `bytes`. */
+export function readOutcome(bytes: Buffer, steps: readonly Step[]): Outcome {
+  let outcome: Outcome = {}
+  for (let at = 0; at + record.size <= bytes.length; at += record.size) {
+    const field = (index: number) => Number(bytes.readBigUInt64LE(at + 8 * index))
+    const kind = field(0)
+    if (kind === record.failed) outcome = { ...outcome, failure: { step: steps[field(1)]!, errno: field(2) } }
+    if (kind === record.payload) outcome = { ...outcome, payload: field(1) }
+    if (kind === record.ended) outcome = { ...outcome, usage: readUsage(bytes.subarray(at + 32, at + record.size)) }
+  }
+  return outcome
+}
+
+function readUsage(bytes: Buffer): Usage {
+  const number = (name: keyof typeof structs.rusage.fields) => Number(bytes.readBigUInt64LE(structs.rusage.fields[name].offset))
+  const time = (offset: number) => Number(bytes.readBigInt64LE(offset)) * 1000 + Number(bytes.readBigInt64LE(offset + 8)) / 1000
+  return {
+    userMs: time(0),
+    systemMs: time(16),
+    maxRss: number('ru_maxrss') * 1024,
+    minorFaults: number('ru_minflt'),
+    majorFaults: number('ru_majflt'),
+  }
+}
+
+/** The sentence about a failed step. */
+export function failureText(failure: NonNullable<Outcome['failure']>, command: string): string {
+  const { step, errno } = failure
+  const name = errnoName(errno)
+  const hint = step.hints?.[name ?? ''] ?? step.hints?.['']
+  const what = step.do === 'execute' ? `${step.what} ${command}` : step.what
+  return `cannot ${what}: ${errnoMessage(errno)}${hint === undefined ? '' : `\n      ${hint}`}`
+}

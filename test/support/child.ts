@@ -1,0 +1,10 @@
+/** Runs one sandbox by the library and prints the result as JSON: see runAs. */
+import { sandbox } from '../../src/index.js'
+
+const { policy, command, args } = JSON.parse(process.argv[2]!)
+try {
+  process.stdout.write(JSON.stringify(await sandbox(policy).run(command, args)))
+} catch (error) {
+  const { message, code } = error as Error & { code?: string }
+  process.stdout.write(JSON.stringify({ error: message, code }))
+}
