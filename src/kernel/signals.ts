@@ -37,3 +37,8 @@ export const signals = {
 } as const
 
 export type SignalName = keyof typeof signals
+
+/** The name of a signal number; undefined for a real-time signal. */
+export function signalName(number: number): SignalName | undefined {
+  return (Object.keys(signals) as SignalName[]).find((name) => signals[name] === number)
+}
