@@ -3,5 +3,14 @@ export type { Architecture } from './kernel/architecture.js'
 export { type FilesystemEntry, type Policy, PolicyError, checkPolicy } from './policy/schema.js'
 export { compile, type Compiled, type CompileOptions } from './run/compile.js'
 export type { ExplainedStep, Explanation } from './run/explain.js'
-export { type Result, type RunOptions, type RunResult, Sandbox, SandboxError, type SandboxProcess, type SpawnOptions, sandbox } from './run/sandbox.js'
+export {
+  type Result,
+  type RunOptions,
+  type RunResult,
+  Sandbox,
+  SandboxError,
+  type SandboxProcess,
+  type SpawnOptions,
+  sandbox,
+} from './run/sandbox.js'
 export type { Usage } from './run/status.js'

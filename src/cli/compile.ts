@@ -6,7 +6,8 @@ import { type PolicyFlags, policyFromFlags } from './policy.js'
 
 export function compileTo(policy: string | undefined, flags: PolicyFlags & { output: string; arch?: string }): void {
   const architecture = architectures.find((one) => one === flags.arch)
-  if (flags.arch !== undefined && architecture === undefined) throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
+  if (flags.arch !== undefined && architecture === undefined)
+    throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
   const complete = policyFromFlags(policy === undefined ? flags : { ...flags, policy })
   const { bytes } = compile(complete, architecture === undefined ? {} : { architecture })
   const temporary = `${flags.output}.${process.pid}.tmp`
@@ -18,5 +19,7 @@ export function compileTo(policy: string | undefined, flags: PolicyFlags & { out
     rmSync(temporary, { force: true })
     throw error
   }
-  process.stderr.write(`${flags.output}: ${bytes.length} bytes; run it with: ${flags.output.includes('/') ? '' : './'}${flags.output} COMMAND [ARGUMENT…]\n`)
+  process.stderr.write(
+    `${flags.output}: ${bytes.length} bytes; run it with: ${flags.output.includes('/') ? '' : './'}${flags.output} COMMAND [ARGUMENT…]\n`,
+  )
 }

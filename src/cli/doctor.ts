@@ -11,7 +11,9 @@ export function doctor(flags: { json?: boolean }): void {
   }
   process.stdout.write(`Linux ${release()}, as ${userInfo().username}\n`)
   for (const finding of findings) {
-    process.stdout.write(`${finding.works ? 'yes' : 'no '}  ${finding.name}${finding.error === undefined ? '' : `: ${finding.error}`}\n`)
+    process.stdout.write(
+      `${finding.works ? 'yes' : 'no '}  ${finding.name}${finding.error === undefined ? '' : `: ${finding.error}`}\n`,
+    )
     if (finding.remedy !== undefined) process.stdout.write(`       repair: ${finding.remedy}\n`)
   }
 }
@@ -26,9 +28,13 @@ const read = (path: string) => {
 
 function subids(path: string): Probe {
   const { username, uid } = userInfo()
-  const has = read(path).split('\n').some((line) => line.startsWith(`${username}:`) || line.startsWith(`${uid}:`))
+  const has = read(path)
+    .split('\n')
+    .some((line) => line.startsWith(`${username}:`) || line.startsWith(`${uid}:`))
   const name = `a range in ${path}`
-  return has ? { name, works: true } : { name, works: false, remedy: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}` }
+  return has
+    ? { name, works: true }
+    : { name, works: false, remedy: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}` }
 }
 
 function cgroups(): Probe {

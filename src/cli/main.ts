@@ -18,13 +18,16 @@ function policyOptions(command: Command): Command {
     .option('--ro <path[:inside]>', 'show a file or folder read-only (repeatable)', list)
     .option('--rw <path[:inside]>', 'show a file or folder, writable (repeatable)', list)
     .option('--tmpfs <inside[:size]>', 'an empty folder in memory (repeatable)', list)
-    .option('--env <NAME[=VALUE]>', 'set a variable, or hand on the caller\'s; NAME may have * (repeatable)', list)
+    .option('--env <NAME[=VALUE]>', "set a variable, or hand on the caller's; NAME may have * (repeatable)", list)
     .option('--network <none|host>', 'default none: only a loopback of its own')
     .option('--hostname <name>', 'the host name inside')
     .option('--cwd <inside>', 'the working folder inside; default: the current folder if it is shown, else HOME')
     .option('--uid <id>', 'the user id inside', Number)
     .option('--gid <id>', 'the group id inside', Number)
-    .option('--share-session', 'stay in the terminal\'s session: job control works, and the payload may push input into the terminal')
+    .option(
+      '--share-session',
+      "stay in the terminal's session: job control works, and the payload may push input into the terminal",
+    )
     .option('--root', 'root mode: no user namespace; needs a caller who is root')
 }
 
@@ -34,7 +37,10 @@ policyOptions(program.command('run'))
   .argument('[args...]')
   .passThroughOptions()
   .option('--timeout <seconds>', 'kill it after so long', Number)
-  .addHelpText('after', '\nExamples:\n  vial run -- python3 -c \'print("hello")\'\n  vial run --rw . -- make\n  vial run --ro ./config:/etc/nginx/conf.d -- nginx -t\n\nExit status: the command\'s, 128 + the signal, 127 not found, 126 not executable, 125 no sandbox.')
+  .addHelpText(
+    'after',
+    "\nExamples:\n  vial run -- python3 -c 'print(\"hello\")'\n  vial run --rw . -- make\n  vial run --ro ./config:/etc/nginx/conf.d -- nginx -t\n\nExit status: the command's, 128 + the signal, 127 not found, 126 not executable, 125 no sandbox.",
+  )
   .action(async (command, args, options) => (await import('./run.js')).run(command, args, options))
 
 policyOptions(program.command('compile'))

@@ -23,7 +23,10 @@ export interface PolicyFlags {
 /** The policy that the flags describe, checked; host paths in it are absolute. */
 export function policyFromFlags(flags: PolicyFlags): Policy {
   const file: Policy = flags.policy === undefined ? {} : readPolicy(flags.policy)
-  const shown = [...(flags.ro ?? []).map((flag) => bindOf(flag, false)), ...(flags.rw ?? []).map((flag) => bindOf(flag, true))]
+  const shown = [
+    ...(flags.ro ?? []).map((flag) => bindOf(flag, false)),
+    ...(flags.rw ?? []).map((flag) => bindOf(flag, true)),
+  ]
   const tmpfs = (flags.tmpfs ?? []).map((flag): FilesystemEntry => {
     const [place = '', size] = flag.split(':')
     return size === undefined ? { tmpfs: place } : { tmpfs: place, size }
@@ -43,11 +46,21 @@ export function policyFromFlags(flags: PolicyFlags): Policy {
     ...(cwd === undefined ? {} : { cwd }),
     ...(flags.shareSession ? { session: 'host' } : {}),
     ...(flags.root ? { namespaces: { ...file.namespaces, user: 'host' } } : {}),
-    identity: { ...file.identity, ...(flags.uid === undefined ? {} : { uid: flags.uid }), ...(flags.gid === undefined ? {} : { gid: flags.gid }) },
+    identity: {
+      ...file.identity,
+      ...(flags.uid === undefined ? {} : { uid: flags.uid }),
+      ...(flags.gid === undefined ? {} : { gid: flags.gid }),
+    },
     env: {
       ...file.env,
       set: { ...file.env?.set, ...Object.fromEntries(variables.filter(([, value]) => value !== undefined)) },
-      inherit: file.env?.inherit === true ? true : [...(file.env?.inherit ?? ['TERM']), ...variables.filter(([, value]) => value === undefined).map(([name]) => name)],
+      inherit:
+        file.env?.inherit === true
+          ? true
+          : [
+              ...(file.env?.inherit ?? ['TERM']),
+              ...variables.filter(([, value]) => value === undefined).map(([name]) => name),
+            ],
     },
   }
   return checkPolicy(policy)
@@ -74,7 +87,10 @@ function readPolicy(path: string): Policy {
     filesystem: (policy.filesystem ?? []).map((entry) => {
       if ('bind' in entry) return { ...entry, from: absolute(entry.from ?? entry.bind) }
       if (!('overlay' in entry)) return entry
-      const upper = typeof entry.upper === 'object' ? { upper: { upper: absolute(entry.upper.upper), work: absolute(entry.upper.work) } } : {}
+      const upper =
+        typeof entry.upper === 'object'
+          ? { upper: { upper: absolute(entry.upper.upper), work: absolute(entry.upper.work) } }
+          : {}
       return { ...entry, lower: entry.lower.map(absolute), ...upper }
     }),
   }

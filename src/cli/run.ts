@@ -32,16 +32,24 @@ export async function run(command: string, args: string[], flags: PolicyFlags & 
 
 /** After a failure: names the flag that would show a file which the command line names and the sandbox does not see. */
 function hint(policy: Policy, command: string, args: readonly string[]): void {
-  const places = (completePolicy(policy).filesystem ?? []).filter((entry) => 'bind' in entry || 'file' in entry).map(placeOf)
-  const visible = (path: string) => places.some((place) => path === place || path.startsWith(`${place === '/' ? '' : place}/`))
+  const places = (completePolicy(policy).filesystem ?? [])
+    .filter((entry) => 'bind' in entry || 'file' in entry)
+    .map(placeOf)
+  const visible = (path: string) =>
+    places.some((place) => path === place || path.startsWith(`${place === '/' ? '' : place}/`))
   for (const word of new Set([command, ...args])) {
     if (word.startsWith('-')) continue
     const path = resolve(word)
     if ((word.includes('/') || word !== command) && existsSync(path) && !visible(path)) {
-      process.stderr.write(`vial: ${word} exists, but the sandbox does not see it: add --ro ${word} (or --rw ${word})\n`)
+      process.stderr.write(
+        `vial: ${word} exists, but the sandbox does not see it: add --ro ${word} (or --rw ${word})\n`,
+      )
     }
   }
   if (command.includes('/')) return
   const found = findProgram(command, process.env.PATH ?? '')
-  if (found !== undefined && !visible(found)) process.stderr.write(`vial: ${command} is ${found} outside, which the sandbox does not see: add --fill ${found}, or --ro its folder\n`)
+  if (found !== undefined && !visible(found))
+    process.stderr.write(
+      `vial: ${command} is ${found} outside, which the sandbox does not see: add --fill ${found}, or --ro its folder\n`,
+    )
 }

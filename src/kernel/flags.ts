@@ -69,7 +69,7 @@ export const MOVE_MOUNT = {
   BENEATH: 0x200,
 } as const
 
-/** The commands of fsconfig(2), `linux/mount.h`. CMD_CREATE_EXCL came with Linux 6.6. */
+/** The commands of fsconfig(2), `linux/mount.h`. */
 export const FSCONFIG = {
   SET_FLAG: 0,
   SET_STRING: 1,
@@ -79,7 +79,6 @@ export const FSCONFIG = {
   SET_FD: 5,
   CMD_CREATE: 6,
   CMD_RECONFIGURE: 7,
-  CMD_CREATE_EXCL: 8,
 } as const
 
 /** `linux/mount.h`; fsopen(2). */

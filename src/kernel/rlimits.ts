@@ -19,6 +19,3 @@ export const rlimits = {
 } as const
 
 export type RlimitName = keyof typeof rlimits
-
-/** The value that means no limit. */
-export const unlimited = 0xffff_ffff_ffff_ffffn

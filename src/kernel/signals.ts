@@ -6,7 +6,6 @@ export const signals = {
   SIGILL: 4,
   SIGTRAP: 5,
   SIGABRT: 6,
-  SIGIOT: 6,
   SIGBUS: 7,
   SIGFPE: 8,
   SIGKILL: 9,
@@ -32,8 +31,6 @@ export const signals = {
   SIGIO: 29,
   SIGPWR: 30,
   SIGSYS: 31,
-  SIGUNUSED: 31,
-  SIGSTKSZ: 8192,
 } as const
 
 export type SignalName = keyof typeof signals

@@ -77,9 +77,16 @@ function prepareEnvironment(c: LauncherContext, host: Slot): void {
 }
 
 /** Jumps to `target` when the name of `NAME=value` matches; `*` matches any run of characters. */
-function matchName(c: LauncherContext, variable: Slot, pattern: string, target: ReturnType<LauncherContext['b']['label']>): void {
+function matchName(
+  c: LauncherContext,
+  variable: Slot,
+  pattern: string,
+  target: ReturnType<LauncherContext['b']['label']>,
+): void {
   const { b } = c
-  const [text, glob, textBack, globBack, left, right] = ['text', 'glob', 'textBack', 'globBack', 'left', 'right'].map((name) => b.slot(`match.${name}`)) as [Slot, Slot, Slot, Slot, Slot, Slot]
+  const [text, glob, textBack, globBack, left, right] = ['text', 'glob', 'textBack', 'globBack', 'left', 'right'].map(
+    (name) => b.slot(`match.${name}`),
+  ) as [Slot, Slot, Slot, Slot, Slot, Slot]
   const routine = b.routine('matchName', () => {
     const equals = 0x3d
     b.move(globBack, 0)

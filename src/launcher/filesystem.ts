@@ -1,13 +1,38 @@
 /** Code for the steps that build the new root. Everything is addressed from the root's descriptor. */
 import { dirname, basename } from 'node:path'
-import { AT, FSCONFIG, FSMOUNT, FSOPEN, MNT, MOUNT_ATTR, MOVE_MOUNT, MS, OPEN_TREE, RESOLVE, S_IF, STATX } from '../kernel/flags.js'
+import {
+  AT,
+  FSCONFIG,
+  FSMOUNT,
+  FSOPEN,
+  MNT,
+  MOUNT_ATTR,
+  MOVE_MOUNT,
+  MS,
+  OPEN_TREE,
+  RESOLVE,
+  S_IF,
+  STATX,
+} from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MountFlags, Owner, Place, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
-type Filesystem = 'isolateMounts' | 'rootTmpfs' | 'rootBind' | 'directory' | 'symlink' | 'file' | 'bind' | 'mount' | 'overlay' | 'readonly' | 'sealRoot' | 'pivot'
+type Filesystem =
+  | 'isolateMounts'
+  | 'rootTmpfs'
+  | 'rootBind'
+  | 'directory'
+  | 'symlink'
+  | 'file'
+  | 'bind'
+  | 'mount'
+  | 'overlay'
+  | 'readonly'
+  | 'sealRoot'
+  | 'pivot'
 
 const onEmptyPath = MOVE_MOUNT.F_EMPTY_PATH
 
@@ -91,7 +116,8 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     c.must('move_mount', kept, b.text(''), AT.FDCWD, b.text('/'), onEmptyPath)
     c.must('fchdir', kept)
     for (const name of ['m', 'upper', 'work']) c.must('mkdirat', AT.FDCWD, b.text(name), 0o755)
-    const flags = (step.flags.nosuid ? MS.NOSUID : 0) | (step.flags.nodev ? MS.NODEV : 0) | (step.flags.readonly ? MS.RDONLY : 0)
+    const flags =
+      (step.flags.nosuid ? MS.NOSUID : 0) | (step.flags.nodev ? MS.NODEV : 0) | (step.flags.readonly ? MS.RDONLY : 0)
     c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, b.text(step.options))
     const tree = b.slot('tree')
     b.move(tree, c.must('open_tree', AT.FDCWD, b.text('m'), OPEN_TREE.CLOEXEC))
@@ -140,7 +166,10 @@ function attachRoot(c: LauncherContext, tree: Slot): void {
 
 function openTree(c: LauncherContext, source: Operand, recursive: boolean): Slot {
   const tree = c.b.slot('tree')
-  c.b.move(tree, c.must('open_tree', AT.FDCWD, source, OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (recursive ? AT.RECURSIVE : 0)))
+  c.b.move(
+    tree,
+    c.must('open_tree', AT.FDCWD, source, OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (recursive ? AT.RECURSIVE : 0)),
+  )
   return tree
 }
 
@@ -170,7 +199,12 @@ function sharedAttributes(c: LauncherContext, set: number): Address {
 }
 
 /** A new filesystem, not attached anywhere yet: fsopen(2), fsconfig(2), fsmount(2). */
-function newMount(c: LauncherContext, type: string, options: readonly (readonly [string, string])[], flags: MountFlags): Slot {
+function newMount(
+  c: LauncherContext,
+  type: string,
+  options: readonly (readonly [string, string])[],
+  flags: MountFlags,
+): Slot {
   const { b } = c
   const context = b.slot('filesystem')
   const tree = b.slot('tree')
@@ -208,7 +242,10 @@ function resolve(c: LauncherContext, path: string): Slot {
 
 function resolver(c: LauncherContext) {
   return c.b.routine('resolve', () => {
-    const how = c.b.bytes(pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS }), 8)
+    const how = c.b.bytes(
+      pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS }),
+      8,
+    )
     c.attempt('openat2', c.root, c.b.slot('resolve.path'), how, structs.open_how.size)
   })
 }

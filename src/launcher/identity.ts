@@ -7,7 +7,17 @@ import type { MapLine, NamespaceName, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
-type Identity = 'join' | 'newUser' | 'newTime' | 'loopback' | 'hostname' | 'domainname' | 'identity' | 'capabilities' | 'noNewPrivs' | 'chdir'
+type Identity =
+  | 'join'
+  | 'newUser'
+  | 'newTime'
+  | 'loopback'
+  | 'hostname'
+  | 'domainname'
+  | 'identity'
+  | 'capabilities'
+  | 'noNewPrivs'
+  | 'chdir'
 
 export const cloneFlag: Record<NamespaceName, number> = {
   user: CLONE.NEWUSER,

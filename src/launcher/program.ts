@@ -51,7 +51,10 @@ const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>)
   },
 }
 
-const code = { ...filesystemCode, ...identityCode, ...processCode } as unknown as Record<Step['do'], (c: LauncherContext, step: Step) => void>
+const code = { ...filesystemCode, ...identityCode, ...processCode } as unknown as Record<
+  Step['do'],
+  (c: LauncherContext, step: Step) => void
+>
 
 function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
   for (const step of steps) {
@@ -78,7 +81,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   const child = b.slot('child')
 
   b.entry(c.stack)
-  c.begin({ do: 'start', what: 'start', why: 'a failure here is the monitor\'s own' })
+  c.begin({ do: 'start', what: 'start', why: "a failure here is the monitor's own" })
   prepareArguments(c)
   // Signals stay blocked in monitor and init, which take them one at a time; the payload gets the caller's mask back.
   c.must('rt_sigprocmask', SIGMASK.SETMASK, everySignal, callerMask, maskSize)
@@ -93,7 +96,10 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
     do: 'clone',
     what: `make the namespaces ${plan.clone.join(', ')}`,
     why: 'each is new',
-    hints: { EPERM: 'namespaces may be forbidden here: "vial doctor" tells which', ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached' },
+    hints: {
+      EPERM: 'namespaces may be forbidden here: "vial doctor" tells which',
+      ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
+    },
   }
   c.begin(cloning)
   b.move(child, c.must('clone', flags | signals.SIGCHLD, 0, 0, 0, 0))

@@ -3,7 +3,17 @@
  * reads like ordinary code.
  */
 import type { SyscallName } from '../kernel/syscalls.js'
-import type { Address, Arithmetic, Comparison, Instruction, Label, Operand, Program, Slot, Width } from './instruction.js'
+import type {
+  Address,
+  Arithmetic,
+  Comparison,
+  Instruction,
+  Label,
+  Operand,
+  Program,
+  Slot,
+  Width,
+} from './instruction.js'
 
 /** A subroutine: emitted once, after the main code. */
 export interface Routine {

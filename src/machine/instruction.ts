@@ -42,7 +42,13 @@ export type Instruction =
   | { readonly op: 'entry'; readonly to: Slot }
   | { readonly op: 'move'; readonly to: Slot; readonly from: Operand }
   /** `to` = zero-extended value of `width` bits at `address` + `offset`. */
-  | { readonly op: 'load'; readonly to: Slot; readonly width: Width; readonly address: Operand; readonly offset: number }
+  | {
+      readonly op: 'load'
+      readonly to: Slot
+      readonly width: Width
+      readonly address: Operand
+      readonly offset: number
+    }
   /** Writes the low `width` bits of `from` to `address` + `offset`. */
   | {
       readonly op: 'store'

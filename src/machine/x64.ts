@@ -197,11 +197,12 @@ class X64 {
     this.#group1(group1.cmp, place, right)
   }
 
-  /** ADD, OR, AND, SUB, XOR, CMP: r/m64 with imm8, imm32 or a register; rax with r/m64. */
+  /** ADD, OR, AND, SUB, XOR, CMP: r/m64 with imm8, imm32 or a register; rax with imm32 or r/m64. */
   #group1(row: number, place: Place, right: bigint | Slot): void {
     if (typeof right === 'bigint' && fits(32, right)) {
       const size = fits(8, right) ? 1 : 4
-      this.#modrm(64, [size === 1 ? 0x83 : 0x81], row, place)
+      if (size === 4 && place === rax) this.code.bytes(0x48, row * 8 + 5)
+      else this.#modrm(64, [size === 1 ? 0x83 : 0x81], row, place)
       this.code.integer(size, right)
     } else if (typeof right === 'object' && place === rax) {
       this.#modrm(64, [row * 8 + 3], rax, slotPlace(right))
@@ -214,8 +215,9 @@ class X64 {
   /** SHL, SHR: the processor masks the count to 6 bits. */
   #shift(row: number, place: Place, right: bigint | Slot): void {
     if (typeof right === 'bigint') {
-      this.#modrm(64, [0xc1], row, place)
-      this.code.integer(1, right & 63n)
+      const count = right & 63n
+      this.#modrm(64, [count === 1n ? 0xd1 : 0xc1], row, place)
+      if (count !== 1n) this.code.integer(1, count)
     } else {
       this.#load(rcx, right)
       this.#modrm(64, [0xd3], row, place)

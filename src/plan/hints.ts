@@ -11,14 +11,20 @@ export const hints = {
     EINVAL: 'this kernel has no user namespaces (CONFIG_USER_NS)',
   },
   idMap: {
-    EPERM: 'the kernel let the user namespace be made but not used (AppArmor: sysctl kernel.apparmor_restrict_unprivileged_userns=0), or the ids are not the caller\'s',
+    EPERM:
+      "the kernel let the user namespace be made but not used (AppArmor: sysctl kernel.apparmor_restrict_unprivileged_userns=0), or the ids are not the caller's",
   },
   helper: {
     ENOENT: 'ranges of ids need newuidmap and newgidmap: install the package uidmap (or shadow-utils)',
     '': 'see /etc/subuid and /etc/subgid: the caller needs a range there',
   },
-  rootMode: { EPERM: 'root mode (namespaces.user "host") needs a caller who is root; leave it out for a rootless sandbox' },
-  clone: { EPERM: 'a nested sandbox may be forbidden to make namespaces', ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached' },
+  rootMode: {
+    EPERM: 'root mode (namespaces.user "host") needs a caller who is root; leave it out for a rootless sandbox',
+  },
+  clone: {
+    EPERM: 'a nested sandbox may be forbidden to make namespaces',
+    ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
+  },
   source: {
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
     EACCES: 'the caller may not look into a folder on the way',
@@ -30,7 +36,11 @@ export const hints = {
     EACCES: 'the place does not exist, and cannot be made there',
   },
   proc: { EPERM: 'an outer container masks its /proc, and the kernel then refuses a new one' },
-  overlay: { EPERM: 'overlay in a user namespace needs kernel 5.11 or newer', EINVAL: 'a layer may itself be an overlay, or upper and work lie on different filesystems', ENODEV: 'the overlay module is not loaded: modprobe overlay' },
+  overlay: {
+    EPERM: 'overlay in a user namespace needs kernel 5.11 or newer',
+    EINVAL: 'a layer may itself be an overlay, or upper and work lie on different filesystems',
+    ENODEV: 'the overlay module is not loaded: modprobe overlay',
+  },
   execute: {
     ENOENT: 'it is not visible inside the sandbox, or its interpreter is not',
     EACCES: 'it is not executable, or lies on a noexec mount',

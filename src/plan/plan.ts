@@ -40,62 +40,154 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
   const contentFds = entries.flatMap((entry) => ('file' in entry && entry.fd !== undefined ? [entry.fd] : []))
   const keep = [0, 1, 2, ...passFds, ...contentFds, ...(options.statusFd === undefined ? [] : [options.statusFd])]
   const monitor: Step[] = [
-    { do: 'closeFds', keep: [...new Set(keep)].sort((a, b) => a - b), what: 'close inherited file descriptors', why: 'an open descriptor is a way out' },
+    {
+      do: 'closeFds',
+      keep: [...new Set(keep)].sort((a, b) => a - b),
+      what: 'close inherited file descriptors',
+      why: 'an open descriptor is a way out',
+    },
   ]
-  if (policy.dieWithParent ?? true) monitor.push({ do: 'dieWithParent', what: 'tie the sandbox to the life of its parent', why: 'nothing is left running when the caller is gone' })
+  if (policy.dieWithParent ?? true)
+    monitor.push({
+      do: 'dieWithParent',
+      what: 'tie the sandbox to the life of its parent',
+      why: 'nothing is left running when the caller is gone',
+    })
 
   const joined = namespaceOrder.flatMap((name) => {
     const from = setting(name)
     if (typeof from !== 'object' || !('pid' in from || 'path' in from)) return []
     const path = 'pid' in from ? `/proc/${from.pid}/ns/${procName[name]}` : resolve(base, from.path)
-    return [{ do: 'join', namespace: name, path, what: `join the ${name} namespace ${path}`, why: 'the policy names it', hints: { EPERM: 'joining needs to be root in the user namespace that owns it', ENOENT: 'no such process or file' } } satisfies Step]
+    return [
+      {
+        do: 'join',
+        namespace: name,
+        path,
+        what: `join the ${name} namespace ${path}`,
+        why: 'the policy names it',
+        hints: {
+          EPERM: 'joining needs to be root in the user namespace that owns it',
+          ENOENT: 'no such process or file',
+        },
+      } satisfies Step,
+    ]
   })
   monitor.push(...joined.filter((step) => step.namespace === 'user'))
   if (ownIds) {
     const map = idMap(policy, identity, options)
-    monitor.push({ do: 'newUser', map, what: 'make a user namespace', why: `the payload is ${identity.uid}:${identity.gid} inside, and has no privilege outside`, hints: hints.userNamespace })
+    monitor.push({
+      do: 'newUser',
+      map,
+      what: 'make a user namespace',
+      why: `the payload is ${identity.uid}:${identity.gid} inside, and has no privilege outside`,
+      hints: hints.userNamespace,
+    })
   }
   const offsets = setting('time')
   const newTime = typeof offsets === 'object' && !('pid' in offsets || 'path' in offsets)
   if (newTime || offsets === 'new') {
     const { boottime = 0, monotonic = 0 } = newTime ? (offsets as { boottime?: number; monotonic?: number }) : {}
-    monitor.push({ do: 'newTime', boottime, monotonic, what: 'make a time namespace', why: 'uptime and the monotonic clock are the sandbox\'s own' })
+    monitor.push({
+      do: 'newTime',
+      boottime,
+      monotonic,
+      what: 'make a time namespace',
+      why: "uptime and the monotonic clock are the sandbox's own",
+    })
   }
   monitor.push(...joined.filter((step) => step.namespace !== 'user'))
 
   const clone = namespaceOrder.filter((name) => name !== 'user' && name !== 'time' && isNew(name))
   const init: Step[] = []
   const newMount = isNew('mount')
-  if (newMount) init.push(...filesystemSteps(policy, { base, identity, hostIds: !ownIds, newPid: isNew('pid'), ownIpc: isNew('ipc') }))
-  if (isNew('net')) init.push({ do: 'loopback', what: 'bring the loopback device up', why: 'programs expect 127.0.0.1' })
+  if (newMount)
+    init.push(
+      ...filesystemSteps(policy, { base, identity, hostIds: !ownIds, newPid: isNew('pid'), ownIpc: isNew('ipc') }),
+    )
+  if (isNew('net'))
+    init.push({ do: 'loopback', what: 'bring the loopback device up', why: 'programs expect 127.0.0.1' })
   if (isNew('uts')) {
     const hostname = policy.hostname ?? 'vial'
-    init.push({ do: 'hostname', name: hostname, what: `set the host name ${hostname}`, why: 'the host\'s own name is not shown' })
-    if (policy.domainname !== undefined) init.push({ do: 'domainname', name: policy.domainname, what: `set the domain name ${policy.domainname}`, why: 'the policy names it' })
+    init.push({
+      do: 'hostname',
+      name: hostname,
+      what: `set the host name ${hostname}`,
+      why: "the host's own name is not shown",
+    })
+    if (policy.domainname !== undefined)
+      init.push({
+        do: 'domainname',
+        name: policy.domainname,
+        what: `set the domain name ${policy.domainname}`,
+        why: 'the policy names it',
+      })
   }
   const kept = policy.capabilities ?? []
   if (!ownIds || policy.identity?.ranges !== undefined) {
-    init.push({ do: 'identity', uid: identity.uid, gid: identity.gid, dropGroups: true, what: `become ${identity.uid}:${identity.gid}`, why: 'the payload is not the caller', hints: setting('user') === 'host' ? hints.rootMode : {} })
+    init.push({
+      do: 'identity',
+      uid: identity.uid,
+      gid: identity.gid,
+      dropGroups: true,
+      what: `become ${identity.uid}:${identity.gid}`,
+      why: 'the payload is not the caller',
+      hints: setting('user') === 'host' ? hints.rootMode : {},
+    })
   }
   init.push(
     { do: 'noNewPrivs', what: 'set no_new_privs', why: 'no setuid program or file capability gives anything back' },
-    { do: 'capabilities', keep: kept, ambient: kept.length > 0, what: kept.length === 0 ? 'drop all capabilities' : `drop all capabilities but ${kept.join(', ')}`, why: 'deny by default' },
+    {
+      do: 'capabilities',
+      keep: kept,
+      ambient: kept.length > 0,
+      what: kept.length === 0 ? 'drop all capabilities' : `drop all capabilities but ${kept.join(', ')}`,
+      why: 'deny by default',
+    },
   )
   const cwd = policy.cwd ?? '/'
-  if (newMount || policy.cwd !== undefined) init.push({ do: 'chdir', path: cwd, what: `enter the working folder ${cwd}`, why: 'the caller\'s own is not visible', hints: { ENOENT: 'cwd is not visible inside: bind it, or name another' } })
+  if (newMount || policy.cwd !== undefined)
+    init.push({
+      do: 'chdir',
+      path: cwd,
+      what: `enter the working folder ${cwd}`,
+      why: "the caller's own is not visible",
+      hints: { ENOENT: 'cwd is not visible inside: bind it, or name another' },
+    })
 
   const payload: Step[] = []
   const session = policy.session ?? 'new'
-  if (session === 'new') payload.push({ do: 'session', what: 'start a new session', why: 'the payload cannot push input into the caller\'s terminal' })
-  if (policy.umask !== undefined) payload.push({ do: 'umask', mask: modeOf(policy.umask, 0o022), what: `set the umask ${policy.umask.toString(8)}`, why: 'the policy names it' })
+  if (session === 'new')
+    payload.push({
+      do: 'session',
+      what: 'start a new session',
+      why: "the payload cannot push input into the caller's terminal",
+    })
+  if (policy.umask !== undefined)
+    payload.push({
+      do: 'umask',
+      mask: modeOf(policy.umask, 0o022),
+      what: `set the umask ${policy.umask.toString(8)}`,
+      why: 'the policy names it',
+    })
   for (const [name, value] of Object.entries(policy.rlimits ?? {})) {
     const [soft, hard] = typeof value === 'object' ? [value.soft, value.hard] : [value, value]
-    payload.push({ do: 'rlimit', name: name as keyof NonNullable<Policy['rlimits']>, soft: rlimitValue(soft), hard: rlimitValue(hard), what: `limit ${name} to ${soft}`, why: 'the policy names it', hints: { EPERM: 'a hard limit cannot be raised: the caller\'s own is lower' } })
+    payload.push({
+      do: 'rlimit',
+      name: name as keyof NonNullable<Policy['rlimits']>,
+      soft: rlimitValue(soft),
+      hard: rlimitValue(hard),
+      what: `limit ${name} to ${soft}`,
+      why: 'the policy names it',
+      hints: { EPERM: "a hard limit cannot be raised: the caller's own is lower" },
+    })
   }
   payload.push({ do: 'execute', what: 'run', why: 'this is what the sandbox is for', hints: hints.execute })
 
   const inherit = policy.env?.inherit ?? []
-  const set = Object.entries({ ...(inherit === true || inherit.includes('PATH') ? {} : { PATH: defaultPath }), ...policy.env?.set })
+  const set = Object.entries({
+    ...(inherit === true || inherit.includes('PATH') ? {} : { PATH: defaultPath }),
+    ...policy.env?.set,
+  })
   return {
     monitor,
     clone,
@@ -112,7 +204,16 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
 }
 
 /** Names in /proc/PID/ns. */
-const procName: Record<NamespaceName, string> = { user: 'user', mount: 'mnt', pid: 'pid', net: 'net', ipc: 'ipc', uts: 'uts', cgroup: 'cgroup', time: 'time' }
+const procName: Record<NamespaceName, string> = {
+  user: 'user',
+  mount: 'mnt',
+  pid: 'pid',
+  net: 'net',
+  ipc: 'ipc',
+  uts: 'uts',
+  cgroup: 'cgroup',
+  time: 'time',
+}
 
 const unlimited = 2n ** 64n - 1n
 function rlimitValue(value: number | string): bigint {
@@ -154,4 +255,3 @@ function around(own: number, ranges: readonly SubidRange[]): MapLine[] {
   }
   return lines
 }
-

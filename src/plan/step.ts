@@ -51,12 +51,43 @@ export type Action =
   | { readonly do: 'isolateMounts' }
   | { readonly do: 'rootTmpfs'; readonly options: readonly (readonly [string, string])[] }
   | { readonly do: 'rootBind'; readonly source: string; readonly recursive: boolean; readonly flags: MountFlags }
-  | { readonly do: 'directory'; readonly place: Place; readonly mode: number; readonly implicit: boolean; readonly owner: Owner | undefined }
+  | {
+      readonly do: 'directory'
+      readonly place: Place
+      readonly mode: number
+      readonly implicit: boolean
+      readonly owner: Owner | undefined
+    }
   | { readonly do: 'symlink'; readonly place: Place; readonly target: string }
-  | { readonly do: 'file'; readonly place: Place; readonly content: Uint8Array | number; readonly mode: number; readonly owner: Owner | undefined }
-  | { readonly do: 'bind'; readonly place: Place; readonly source: string; readonly recursive: boolean; readonly optional: boolean; readonly flags: MountFlags }
-  | { readonly do: 'mount'; readonly place: Place; readonly type: 'tmpfs' | 'proc' | 'mqueue' | 'devpts'; readonly options: readonly (readonly [string, string])[]; readonly flags: MountFlags }
-  | { readonly do: 'overlay'; readonly place: Place; readonly options: string; readonly upperInMemory: boolean; readonly flags: MountFlags }
+  | {
+      readonly do: 'file'
+      readonly place: Place
+      readonly content: Uint8Array | number
+      readonly mode: number
+      readonly owner: Owner | undefined
+    }
+  | {
+      readonly do: 'bind'
+      readonly place: Place
+      readonly source: string
+      readonly recursive: boolean
+      readonly optional: boolean
+      readonly flags: MountFlags
+    }
+  | {
+      readonly do: 'mount'
+      readonly place: Place
+      readonly type: 'tmpfs' | 'proc' | 'mqueue' | 'devpts'
+      readonly options: readonly (readonly [string, string])[]
+      readonly flags: MountFlags
+    }
+  | {
+      readonly do: 'overlay'
+      readonly place: Place
+      readonly options: string
+      readonly upperInMemory: boolean
+      readonly flags: MountFlags
+    }
   | { readonly do: 'readonly'; readonly place: Place; readonly recursive: boolean }
   | { readonly do: 'sealRoot' }
   | { readonly do: 'pivot' }

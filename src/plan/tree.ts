@@ -15,7 +15,9 @@ export class Tree {
 
   /** Whether every folder above `path` is ours, or is still to be made by us. */
   owns(path: string): boolean {
-    return this.#nodes.get('') === 'ours' && ancestors(path).every((above) => (this.#nodes.get(above) ?? 'ours') === 'ours')
+    return (
+      this.#nodes.get('') === 'ours' && ancestors(path).every((above) => (this.#nodes.get(above) ?? 'ours') === 'ours')
+    )
   }
 
   /** Folders above `path` that no step has made yet, outermost first. */

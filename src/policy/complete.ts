@@ -27,7 +27,14 @@ export function completePolicy(policy: Policy): Policy {
   const user = policy.identity?.user ?? 'vial'
   const entries: FilesystemEntry[] = [
     ...(mergeEntries([...shown, ...closures]) as FilesystemEntry[]),
-    ...(accountFiles({ ...identity, user, group: policy.identity?.group ?? user, home, hostname: policy.hostname ?? 'vial', shell: '/bin/sh' }) as FilesystemEntry[]),
+    ...(accountFiles({
+      ...identity,
+      user,
+      group: policy.identity?.group ?? user,
+      home,
+      hostname: policy.hostname ?? 'vial',
+      shell: '/bin/sh',
+    }) as FilesystemEntry[]),
     { proc: '/proc' },
     { dev: '/dev' },
     { tmpfs: '/tmp', mode: 0o1777 },

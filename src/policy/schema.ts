@@ -31,9 +31,17 @@ const size = v.pipe(
 )
 const mode = v.pipe(
   v.union([v.number(), v.pipe(v.string(), v.regex(/^0?[0-7]{3,4}$/, 'must be an octal mode such as "0755"'))]),
-  v.check((value) => typeof value === 'string' || (Number.isInteger(value) && value >= 0 && value <= 0o7777), 'must be a mode from 0 to 0o7777'),
+  v.check(
+    (value) => typeof value === 'string' || (Number.isInteger(value) && value >= 0 && value <= 0o7777),
+    'must be a mode from 0 to 0o7777',
+  ),
 )
-const id = v.pipe(v.number(), v.integer('must be a whole number'), v.minValue(0, 'must not be negative'), v.maxValue(2 ** 32 - 2, 'is too large for an id'))
+const id = v.pipe(
+  v.number(),
+  v.integer('must be a whole number'),
+  v.minValue(0, 'must not be negative'),
+  v.maxValue(2 ** 32 - 2, 'is too large for an id'),
+)
 const fd = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 20))
 const flag = v.boolean()
 const owner = v.optional(v.strictObject({ uid: v.optional(id), gid: v.optional(id) }))
@@ -58,7 +66,14 @@ export const mountKinds = {
     suid: v.optional(flag),
   }),
   /** An empty filesystem in memory. `size` bytes (default: half the memory), `inodes` at the most. */
-  tmpfs: v.strictObject({ tmpfs: inside, size: v.optional(size), inodes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))), mode: v.optional(mode), owner, noexec: v.optional(flag) }),
+  tmpfs: v.strictObject({
+    tmpfs: inside,
+    size: v.optional(size),
+    inodes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+    mode: v.optional(mode),
+    owner,
+    noexec: v.optional(flag),
+  }),
   /** The process list of the sandbox's own pid namespace. */
   proc: v.strictObject({ proc: inside }),
   /** A minimal /dev: null, zero, full, random, urandom, tty, pts, shm, and the usual links. */
@@ -70,14 +85,22 @@ export const mountKinds = {
   symlink: v.strictObject({ symlink: inside, to: pathText }),
   /** A file with this content, or with what is read from file descriptor `fd` when the sandbox starts. Default mode 0644. */
   file: v.pipe(
-    v.strictObject({ file: inside, content: v.optional(v.union([v.string(), v.instance(Uint8Array)], 'must be text or a Uint8Array')), fd: v.optional(fd), mode: v.optional(mode), owner }),
+    v.strictObject({
+      file: inside,
+      content: v.optional(v.union([v.string(), v.instance(Uint8Array)], 'must be text or a Uint8Array')),
+      fd: v.optional(fd),
+      mode: v.optional(mode),
+      owner,
+    }),
     v.check((entry) => (entry.content === undefined) !== (entry.fd === undefined), 'needs either content or fd'),
   ),
   /** Layers, the first of `lower` on top. `upper: 'tmpfs'` keeps changes in memory; without an upper it is read-only. */
   overlay: v.strictObject({
     overlay: inside,
     lower: v.pipe(v.array(host), v.minLength(1, 'needs at least one layer')),
-    upper: v.optional(v.union([v.literal('tmpfs'), v.strictObject({ upper: host, work: host })], 'must be "tmpfs" or { upper, work }')),
+    upper: v.optional(
+      v.union([v.literal('tmpfs'), v.strictObject({ upper: host, work: host })], 'must be "tmpfs" or { upper, work }'),
+    ),
   }),
   /** Makes what is at this place, and with `recursive` (default) all beneath it, read-only. */
   readonly: v.strictObject({ readonly: inside, recursive: v.optional(flag) }),
@@ -92,26 +115,46 @@ export type FilesystemEntry = v.InferInput<EntrySchema>
 
 /** Chooses the schema by the one kind key an entry has, so that a fault speaks of that kind only. */
 const entry = v.lazy((input): v.GenericSchema<FilesystemEntry> => {
-  const kinds = typeof input === 'object' && input !== null ? mountKindNames.filter((kind) => Object.hasOwn(input, kind)) : []
+  const kinds =
+    typeof input === 'object' && input !== null ? mountKindNames.filter((kind) => Object.hasOwn(input, kind)) : []
   if (kinds.length === 1) return mountKinds[kinds[0]!] as unknown as v.GenericSchema<FilesystemEntry>
-  const fault = kinds.length === 0 ? `names no kind: it needs one of ${mountKindNames.join(', ')}` : `names ${kinds.length} kinds at once: ${kinds.join(', ')}`
+  const fault =
+    kinds.length === 0
+      ? `names no kind: it needs one of ${mountKindNames.join(', ')}`
+      : `names ${kinds.length} kinds at once: ${kinds.join(', ')}`
   return v.custom<FilesystemEntry>(() => false, fault)
 })
 
-const join = v.union([v.strictObject({ pid: v.pipe(v.number(), v.integer(), v.minValue(1)) }), v.strictObject({ path: host })])
+const join = v.union([
+  v.strictObject({ pid: v.pipe(v.number(), v.integer(), v.minValue(1)) }),
+  v.strictObject({ path: host }),
+])
 const namespaceFault = 'must be "new", "host", { pid } or { path }'
 const namespace = v.union([v.picklist(['new', 'host']), join], namespaceFault)
 const seconds = v.pipe(v.number(), v.integer('must be whole seconds'), v.minValue(-(2 ** 31)), v.maxValue(2 ** 31))
 const timeNamespace = v.union(
-  [v.picklist(['new', 'host']), join, v.strictObject({ boottime: v.optional(seconds), monotonic: v.optional(seconds) })],
+  [
+    v.picklist(['new', 'host']),
+    join,
+    v.strictObject({ boottime: v.optional(seconds), monotonic: v.optional(seconds) }),
+  ],
   'must be "new", "host", { pid }, { path } or offsets in seconds { boottime, monotonic }',
 )
 
 const range = v.strictObject({ inside: id, outside: id, count: v.pipe(v.number(), v.integer(), v.minValue(1)) })
-const rlimitValue = v.union([v.pipe(v.number(), v.integer(), v.minValue(0)), v.string()], 'must be a number, a size or "unlimited"')
+const rlimitValue = v.union(
+  [v.pipe(v.number(), v.integer(), v.minValue(0)), v.string()],
+  'must be a number, a size or "unlimited"',
+)
 const rlimit = v.pipe(
   v.union([rlimitValue, v.strictObject({ soft: rlimitValue, hard: rlimitValue })]),
-  v.check((value) => (typeof value === 'object' ? [value.soft, value.hard] : [value]).every((one) => one === 'unlimited' || parseSize(one) !== undefined), 'must be a number, a size such as "64M" or "unlimited"'),
+  v.check(
+    (value) =>
+      (typeof value === 'object' ? [value.soft, value.hard] : [value]).every(
+        (one) => one === 'unlimited' || parseSize(one) !== undefined,
+      ),
+    'must be a number, a size such as "64M" or "unlimited"',
+  ),
 )
 const environmentName = v.pipe(text, v.regex(/^[^=]+$/, 'must be a variable name'))
 
@@ -121,7 +164,12 @@ export const policySchema = v.strictObject({
   /** A ready environment to start from. `system`: read-only /usr and what belongs to it, /proc, /dev, empty /tmp and HOME. */
   preset: v.optional(v.picklist(presetNames, `must be one of ${presetNames.join(', ')}`)),
   /** Shows only what these programs need (their closure): interpreter, libraries, language data. */
-  fill: v.optional(v.strictObject({ program: v.union([v.pipe(text, v.nonEmpty()), v.array(v.pipe(text, v.nonEmpty()))]), path: v.optional(text) })),
+  fill: v.optional(
+    v.strictObject({
+      program: v.union([v.pipe(text, v.nonEmpty()), v.array(v.pipe(text, v.nonEmpty()))]),
+      path: v.optional(text),
+    }),
+  ),
   /** The root itself: an empty tmpfs, read-only once built unless `writable`. */
   root: v.optional(v.strictObject({ writable: v.optional(flag), size: v.optional(size) })),
   /** Ordered: later entries lie over earlier ones. */
@@ -149,7 +197,12 @@ export const policySchema = v.strictObject({
       user: v.optional(text),
       group: v.optional(text),
       /** `subids`: also map the caller's /etc/subuid and /etc/subgid ranges, by newuidmap(1); or ranges of one's own. */
-      ranges: v.optional(v.union([v.literal('subids'), v.strictObject({ uids: v.array(range), gids: v.array(range) })], 'must be "subids" or { uids, gids }')),
+      ranges: v.optional(
+        v.union(
+          [v.literal('subids'), v.strictObject({ uids: v.array(range), gids: v.array(range) })],
+          'must be "subids" or { uids, gids }',
+        ),
+      ),
     }),
   ),
   hostname: v.optional(v.pipe(text, v.maxLength(64, 'is longer than 64 bytes'))),
@@ -159,7 +212,9 @@ export const policySchema = v.strictObject({
     v.strictObject({
       set: v.optional(v.record(environmentName, text)),
       /** Names, or patterns with `*`, of the caller's variables to hand on. `true`: all. */
-      inherit: v.optional(v.union([v.literal(true), v.array(environmentName)], 'must be true or a list of names and patterns')),
+      inherit: v.optional(
+        v.union([v.literal(true), v.array(environmentName)], 'must be true or a list of names and patterns'),
+      ),
     }),
   ),
   /** Working folder inside; default `/`. */
@@ -167,9 +222,21 @@ export const policySchema = v.strictObject({
   /** What the payload sees as argv[0]. */
   argv0: v.optional(text),
   umask: v.optional(mode),
-  rlimits: v.optional(v.record(v.picklist(Object.keys(rlimits) as RlimitName[], `is no resource: one of ${Object.keys(rlimits).join(', ')}`), rlimit) as unknown as v.GenericSchema<Partial<Record<RlimitName, v.InferInput<typeof rlimit>>>>),
+  rlimits: v.optional(
+    v.record(
+      v.picklist(Object.keys(rlimits) as RlimitName[], `is no resource: one of ${Object.keys(rlimits).join(', ')}`),
+      rlimit,
+    ) as unknown as v.GenericSchema<Partial<Record<RlimitName, v.InferInput<typeof rlimit>>>>,
+  ),
   /** Capabilities to keep, `CAP_…`; default none. */
-  capabilities: v.optional(v.array(v.picklist(Object.keys(capabilities) as CapabilityName[], 'is no capability: use names such as CAP_NET_BIND_SERVICE'))),
+  capabilities: v.optional(
+    v.array(
+      v.picklist(
+        Object.keys(capabilities) as CapabilityName[],
+        'is no capability: use names such as CAP_NET_BIND_SERVICE',
+      ),
+    ),
+  ),
   /** `new`: setsid, the payload cannot reach the caller's terminal by job control. */
   session: v.optional(v.picklist(['new', 'host'], 'must be "new" or "host"')),
   /** Kill the sandbox when its parent dies; default true. */
@@ -186,14 +253,19 @@ export type NamespaceSetting = v.InferInput<typeof namespace>
 /** A policy that cannot be used. `faults` has one line for each fault, with its path. */
 export class PolicyError extends Error {
   constructor(readonly faults: readonly string[]) {
-    super(faults.length === 1 ? faults[0] : `the policy has ${faults.length} faults:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    super(
+      faults.length === 1
+        ? faults[0]
+        : `the policy has ${faults.length} faults:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    )
     this.name = 'PolicyError'
   }
 }
 
 function pathOf(issue: v.BaseIssue<unknown>): string {
   let path = ''
-  for (const item of issue.path ?? []) path += typeof item.key === 'number' ? `[${item.key}]` : `${path === '' ? '' : '.'}${String(item.key)}`
+  for (const item of issue.path ?? [])
+    path += typeof item.key === 'number' ? `[${item.key}]` : `${path === '' ? '' : '.'}${String(item.key)}`
   return path === '' ? 'policy' : path
 }
 
@@ -222,22 +294,31 @@ function contradictions(policy: Policy): string[] {
   const faults: string[] = []
   const namespaces = policy.namespaces ?? {}
   const entries = policy.filesystem ?? []
-  if (policy.network === 'host' && namespaces.net !== undefined && namespaces.net !== 'host') faults.push('network: "host" contradicts namespaces.net')
-  if (policy.network === 'none' && namespaces.net !== undefined && namespaces.net !== 'new') faults.push('network: "none" contradicts namespaces.net')
+  if (policy.network === 'host' && namespaces.net !== undefined && namespaces.net !== 'host')
+    faults.push('network: "host" contradicts namespaces.net')
+  if (policy.network === 'none' && namespaces.net !== undefined && namespaces.net !== 'new')
+    faults.push('network: "none" contradicts namespaces.net')
   if ((namespaces.mount ?? 'new') !== 'new') {
     if (entries.length > 0) faults.push('filesystem: needs namespaces.mount to be "new"')
-    if (policy.preset !== undefined || policy.fill !== undefined) faults.push(`${policy.preset === undefined ? 'fill' : 'preset'}: needs namespaces.mount to be "new"`)
+    if (policy.preset !== undefined || policy.fill !== undefined)
+      faults.push(`${policy.preset === undefined ? 'fill' : 'preset'}: needs namespaces.mount to be "new"`)
   }
-  if ((namespaces.uts ?? 'new') !== 'new' && (policy.hostname !== undefined || policy.domainname !== undefined)) faults.push(`${policy.hostname === undefined ? 'domainname' : 'hostname'}: needs namespaces.uts to be "new"`)
-  if (policy.init === 'payload' && (namespaces.pid ?? 'new') !== 'new') faults.push('init: "payload" needs namespaces.pid to be "new"')
-  if (policy.identity?.ranges !== undefined && (namespaces.user ?? 'new') !== 'new') faults.push('identity.ranges: needs namespaces.user to be "new"')
+  if ((namespaces.uts ?? 'new') !== 'new' && (policy.hostname !== undefined || policy.domainname !== undefined))
+    faults.push(`${policy.hostname === undefined ? 'domainname' : 'hostname'}: needs namespaces.uts to be "new"`)
+  if (policy.init === 'payload' && (namespaces.pid ?? 'new') !== 'new')
+    faults.push('init: "payload" needs namespaces.pid to be "new"')
+  if (policy.identity?.ranges !== undefined && (namespaces.user ?? 'new') !== 'new')
+    faults.push('identity.ranges: needs namespaces.user to be "new"')
   entries.forEach((entry, index) => {
     for (const kind of mountKindNames) {
       const place = (entry as Record<string, unknown>)[kind]
       if (typeof place !== 'string' || !Object.hasOwn(entry, kind)) continue
       if (normal(place) !== '/') continue
       if (kind === 'bind' || kind === 'overlay') {
-        if (index > 0 || policy.preset !== undefined || policy.fill !== undefined) faults.push(`filesystem[${index}].${kind}: "/" must be the first entry of all, and goes with no preset or fill`)
+        if (index > 0 || policy.preset !== undefined || policy.fill !== undefined)
+          faults.push(
+            `filesystem[${index}].${kind}: "/" must be the first entry of all, and goes with no preset or fill`,
+          )
       } else if (kind !== 'readonly') faults.push(`filesystem[${index}].${kind}: "/" is the root itself: see root`)
     }
   })
@@ -246,5 +327,8 @@ function contradictions(policy: Policy): string[] {
 
 /** `/a//b/./c/` → `/a/b/c`. */
 export function normal(path: string): string {
-  return `/${path.split('/').filter((name) => name !== '' && name !== '.').join('/')}`
+  return `/${path
+    .split('/')
+    .filter((name) => name !== '' && name !== '.')
+    .join('/')}`
 }

@@ -1,6 +1,18 @@
 /** Vials by content, in a folder that only the caller can write. */
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, fstatSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -26,7 +38,10 @@ export function storeVial(bytes: Uint8Array, folder = cacheFolder()): string {
     write(path, bytes)
     return path
   } catch (error) {
-    throw new Error(`the vial cannot be stored in ${folder}: ${(error as Error).message}\n      set VIAL_CACHE to a folder of yours that has room and is not mounted noexec`, { cause: error })
+    throw new Error(
+      `the vial cannot be stored in ${folder}: ${(error as Error).message}\n      set VIAL_CACHE to a folder of yours that has room and is not mounted noexec`,
+      { cause: error },
+    )
   }
 }
 

@@ -53,7 +53,10 @@ function callerSubids(): { uids: SubidRange[]; gids: SubidRange[] } {
       const [name, start, count] = line.split(':')
       return name === username || name === String(uid) ? [{ start: Number(start), count: Number(count) }] : []
     })
-    if (ranges.length === 0) throw new Error(`identity.ranges: ${username} has no range in ${path}; add one with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`)
+    if (ranges.length === 0)
+      throw new Error(
+        `identity.ranges: ${username} has no range in ${path}; add one with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`,
+      )
     return ranges
   }
   return { uids: read('/etc/subuid'), gids: read('/etc/subgid') }

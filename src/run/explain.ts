@@ -19,9 +19,15 @@ export function explainPlan(compiled: Compiled): Explanation {
   const { program, steps } = launch(compiled.plan, hostArchitecture())
   const calls = syscallsByStep(program.instructions)
   const { plan } = compiled
-  const processOf = (index: number) => (plan.payload.includes(steps[index]!) ? 'payload' : plan.init.includes(steps[index]!) ? 'init' : 'monitor')
+  const processOf = (index: number) =>
+    plan.payload.includes(steps[index]!) ? 'payload' : plan.init.includes(steps[index]!) ? 'init' : 'monitor'
   return {
-    steps: steps.map((step, index) => ({ process: processOf(index), what: step.what, why: step.why, syscalls: [...new Set(calls.get(index) ?? [])] })),
+    steps: steps.map((step, index) => ({
+      process: processOf(index),
+      what: step.what,
+      why: step.why,
+      syscalls: [...new Set(calls.get(index) ?? [])],
+    })),
   }
 }
 

@@ -15,13 +15,23 @@ export interface Probe {
   readonly remedy?: string
 }
 
-type Code = (must: (...call: Parameters<Builder['syscall']> extends [unknown, ...infer Rest] ? Rest : never) => void, b: Builder) => void
+type Code = (
+  must: (...call: Parameters<Builder['syscall']> extends [unknown, ...infer Rest] ? Rest : never) => void,
+  b: Builder,
+) => void
 
-const unshare = (flags: number): Code => (must) => must('unshare', flags)
+const unshare =
+  (flags: number): Code =>
+  (must) =>
+    must('unshare', flags)
 
 /** Everything that is asked: name, code, what to do when it fails. */
 const questions: readonly (readonly [string, Code, string])[] = [
-  ['user namespace', unshare(CLONE.NEWUSER), 'sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces=10000'],
+  [
+    'user namespace',
+    unshare(CLONE.NEWUSER),
+    'sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces=10000',
+  ],
   ...(
     [
       ['mount namespace', CLONE.NEWNS],
@@ -32,7 +42,14 @@ const questions: readonly (readonly [string, Code, string])[] = [
       ['cgroup namespace', CLONE.NEWCGROUP],
       ['time namespace', CLONE.NEWTIME],
     ] as const
-  ).map(([name, flag]) => [name, unshare(CLONE.NEWUSER | flag), `sysctl user.max_${name.split(' ')[0] === 'mount' ? 'mnt' : name.split(' ')[0]}_namespaces`] as const),
+  ).map(
+    ([name, flag]) =>
+      [
+        name,
+        unshare(CLONE.NEWUSER | flag),
+        `sysctl user.max_${name.split(' ')[0] === 'mount' ? 'mnt' : name.split(' ')[0]}_namespaces`,
+      ] as const,
+  ),
   [
     'mount API (fsopen, open_tree)',
     (must, b) => {
@@ -69,6 +86,11 @@ export function probeAll(): Probe[] {
     b.syscall(result, 'exit_group', 0)
     const { status } = spawnSync(storeVial(assemble(b.finish(), hostArchitecture())), { stdio: 'ignore' })
     if (status === 0) return { name, works: true }
-    return { name, works: false, error: status === null ? 'killed' : `${errnoName(status) ?? status}: ${errnoMessage(status)}`, remedy }
+    return {
+      name,
+      works: false,
+      error: status === null ? 'killed' : `${errnoName(status) ?? status}: ${errnoMessage(status)}`,
+      remedy,
+    }
   })
 }

@@ -99,7 +99,10 @@ export class Sandbox {
   /** Runs a command to its end and collects its output. */
   async run(command: string, args: readonly string[] = [], options: RunOptions = {}): Promise<RunResult> {
     const { input, maxBuffer = 64 * 2 ** 20, ...rest } = options
-    const child = this.spawn(command, args, { ...rest, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
+    const child = this.spawn(command, args, {
+      ...rest,
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    })
     if (input !== undefined) {
       // A payload that does not read its input is no fault.
       child.stdin!.on('error', () => {})
@@ -130,10 +133,13 @@ export class Sandbox {
     })
     let timedOut = false
     const end = () => child.kill('SIGKILL')
-    const timer = options.timeout === undefined ? undefined : setTimeout(() => {
-      timedOut = true
-      end()
-    }, options.timeout)
+    const timer =
+      options.timeout === undefined
+        ? undefined
+        : setTimeout(() => {
+            timedOut = true
+            end()
+          }, options.timeout)
     options.signal?.addEventListener('abort', end, { once: true })
     const result = new Promise<Result>((resolve, reject) => {
       const settle = () => {
@@ -177,7 +183,11 @@ export class Sandbox {
     let vial = this.#vials.get(statusFd)
     if (vial === undefined) {
       const passFds = statusFd === undefined ? [] : Array.from({ length: statusFd - 3 }, (_, index) => index + 3)
-      const compiled = compile(this.#policy, { base: this.#base, passFds, ...(statusFd === undefined ? {} : { statusFd }) })
+      const compiled = compile(this.#policy, {
+        base: this.#base,
+        passFds,
+        ...(statusFd === undefined ? {} : { statusFd }),
+      })
       vial = { compiled, path: undefined }
       this.#vials.set(statusFd, vial)
     }
@@ -196,10 +206,16 @@ export function sandbox(policy: Policy, base = process.cwd()): Sandbox {
   return new Sandbox(policy, base)
 }
 
-function ending(outcome: Outcome, exitCode: number | null, signal: NodeJS.Signals | null): Pick<Result, 'exitCode' | 'signal'> {
+function ending(
+  outcome: Outcome,
+  exitCode: number | null,
+  signal: NodeJS.Signals | null,
+): Pick<Result, 'exitCode' | 'signal'> {
   if (outcome.payload === undefined) return { exitCode: signal === null ? exitCode : null, signal }
   const bySignal = outcome.payload & 0x7f
-  return bySignal === 0 ? { exitCode: (outcome.payload >> 8) & 0xff, signal: null } : { exitCode: null, signal: signalName(bySignal) as NodeJS.Signals }
+  return bySignal === 0
+    ? { exitCode: (outcome.payload >> 8) & 0xff, signal: null }
+    : { exitCode: null, signal: signalName(bySignal) as NodeJS.Signals }
 }
 
 function collect(stream: NodeJS.ReadableStream, most: number, tooMuch: () => void): () => string {

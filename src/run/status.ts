@@ -37,8 +37,10 @@ export function readOutcome(bytes: Buffer, steps: readonly Step[]): Outcome {
 }
 
 function readUsage(bytes: Buffer): Usage {
-  const number = (name: keyof typeof structs.rusage.fields) => Number(bytes.readBigUInt64LE(structs.rusage.fields[name].offset))
-  const time = (offset: number) => Number(bytes.readBigInt64LE(offset)) * 1000 + Number(bytes.readBigInt64LE(offset + 8)) / 1000
+  const number = (name: keyof typeof structs.rusage.fields) =>
+    Number(bytes.readBigUInt64LE(structs.rusage.fields[name].offset))
+  const time = (offset: number) =>
+    Number(bytes.readBigInt64LE(offset)) * 1000 + Number(bytes.readBigInt64LE(offset + 8)) / 1000
   return {
     userMs: time(0),
     systemMs: time(16),

@@ -13,9 +13,24 @@ const faultsOf = (policy: unknown): readonly string[] => {
 }
 
 test('every fault is named with its path', () => {
-  const faults = faultsOf({ filesystem: [{ bind: 'relative' }, { tmpfs: '/t', size: 'big' }, {}, { bind: '/a', tmpfs: '/b' }], colour: 1, network: 'some' })
-  const starts = ['filesystem[0].bind: ', 'filesystem[1].size: ', 'filesystem[2]: names no kind', 'filesystem[3]: names 2 kinds', 'colour: is no known key', 'network: must be']
-  for (const start of starts) assert.ok(faults.some((fault) => fault.startsWith(start)), `${start}\n${faults.join('\n')}`)
+  const faults = faultsOf({
+    filesystem: [{ bind: 'relative' }, { tmpfs: '/t', size: 'big' }, {}, { bind: '/a', tmpfs: '/b' }],
+    colour: 1,
+    network: 'some',
+  })
+  const starts = [
+    'filesystem[0].bind: ',
+    'filesystem[1].size: ',
+    'filesystem[2]: names no kind',
+    'filesystem[3]: names 2 kinds',
+    'colour: is no known key',
+    'network: must be',
+  ]
+  for (const start of starts)
+    assert.ok(
+      faults.some((fault) => fault.startsWith(start)),
+      `${start}\n${faults.join('\n')}`,
+    )
 })
 
 test('contradictions are faults', () => {
@@ -24,5 +39,12 @@ test('contradictions are faults', () => {
 })
 
 test('a good policy has no fault', () => {
-  assert.deepEqual(faultsOf({ preset: 'system', rlimits: { nofile: 64, core: '0', as: { soft: '1G', hard: 'unlimited' } }, namespaces: { time: { boottime: 5 } } }), [])
+  assert.deepEqual(
+    faultsOf({
+      preset: 'system',
+      rlimits: { nofile: 64, core: '0', as: { soft: '1G', hard: 'unlimited' } },
+      namespaces: { time: { boottime: 5 } },
+    }),
+    [],
+  )
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readlinkSync, writeFileSync } from 'node:fs'
+import { chownSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
@@ -23,7 +23,10 @@ for (const caller of callers) {
 
     test('makes each namespace anew', () => {
       const names = readdirSync('/proc/self/ns').filter((name) => !name.endsWith('_for_children'))
-      const { stdout } = runAs(caller, system, 'sh', ['-c', `for n in ${names.join(' ')}; do readlink /proc/self/ns/$n; done`])
+      const { stdout } = runAs(caller, system, 'sh', [
+        '-c',
+        `for n in ${names.join(' ')}; do readlink /proc/self/ns/$n; done`,
+      ])
       const inside = stdout.trim().split('\n')
       assert.equal(inside.length, names.length)
       names.forEach((name, index) => {
@@ -33,7 +36,9 @@ for (const caller of callers) {
 
     test('shares the namespaces that the policy shares', () => {
       for (const name of ['net', 'ipc', 'uts', 'cgroup', 'time'] as const) {
-        const { stdout, error } = runAs(caller, { ...system, namespaces: { [name]: 'host' } }, 'readlink', [`/proc/self/ns/${name}`])
+        const { stdout, error } = runAs(caller, { ...system, namespaces: { [name]: 'host' } }, 'readlink', [
+          `/proc/self/ns/${name}`,
+        ])
         assert.equal(error, undefined)
         assert.equal(stdout.trim(), readlinkSync(`/proc/self/ns/${name}`), name)
       }
@@ -47,8 +52,11 @@ for (const caller of callers) {
     })
 
     test('keeps the capabilities that the policy names', () => {
-      const { stdout } = runAs(caller, { ...system, capabilities: ['CAP_NET_BIND_SERVICE'] }, 'cat', ['/proc/self/status'])
-      for (const set of ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb']) assert.match(stdout, new RegExp(`Cap${set}:\\s+0{13}400\n`), set)
+      const { stdout } = runAs(caller, { ...system, capabilities: ['CAP_NET_BIND_SERVICE'] }, 'cat', [
+        '/proc/self/status',
+      ])
+      for (const set of ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'])
+        assert.match(stdout, new RegExp(`Cap${set}:\\s+0{13}400\n`), set)
     })
 
     test('shows the host name, the time offset and pid 1 of its own', () => {
@@ -70,44 +78,66 @@ for (const caller of callers) {
     test('binds are read-only unless writable', () => {
       const folder = workFolder(caller, 'data')
       writeFileSync(join(folder, 'file'), 'content')
-      const readonly = runAs(caller, { ...system, filesystem: [{ bind: '/data', from: folder }] }, 'sh', ['-c', 'cat /data/file; echo x > /data/new'])
+      const readonly = runAs(caller, { ...system, filesystem: [{ bind: '/data', from: folder }] }, 'sh', [
+        '-c',
+        'cat /data/file; echo x > /data/new',
+      ])
       assert.equal(readonly.stdout, 'content')
       assert.match(readonly.stderr, /Read-only file system/)
-      const writable = runAs(caller, { ...system, identity: { uid: 0, gid: 0 }, filesystem: [{ bind: '/data', from: folder, writable: true }] }, 'sh', ['-c', 'echo x > /data/new'])
+      const writable = runAs(
+        caller,
+        { ...system, identity: { uid: 0, gid: 0 }, filesystem: [{ bind: '/data', from: folder, writable: true }] },
+        'sh',
+        ['-c', 'echo x > /data/new'],
+      )
       assert.equal(writable.exitCode, 0, writable.stderr)
     })
 
     test('every kind of entry', () => {
       const folder = workFolder(caller, 'lower')
       writeFileSync(join(folder, 'layer'), 'lower')
+      chownSync(join(folder, 'layer'), caller.uid, caller.gid)
       const policy: Policy = {
         ...system,
         filesystem: [
           { tmpfs: '/scratch', size: '1M' },
           { directory: '/a/b', mode: '0700' },
           { symlink: '/link', to: 'a/b' },
-          { file: '/usr/share/misc/magic', content: 'over a bind', mode: 0o600 },
           { file: '/a/file', content: 'text', mode: 0o640 },
           { mqueue: '/dev/mqueue' },
           { overlay: '/over', lower: [folder], upper: 'tmpfs' },
           { bind: '/absent', from: '/nonexistent', optional: true },
-        ].filter((entry) => !('file' in entry && entry.file.startsWith('/usr'))) as NonNullable<Policy['filesystem']>,
+        ],
       }
-      const { stdout, error, stderr } = runAs(caller, policy, 'sh', ['-c', 'stat -c %a /a/b /a/file; readlink /link; cat /a/file /over/layer; echo > /over/layer && echo > /over/new && ls /over; stat -f -c %T /scratch /dev/mqueue; ls -d /absent'])
+      const { stdout, error, stderr } = runAs(caller, policy, 'sh', [
+        '-c',
+        'stat -c %a /a/b /a/file; readlink /link; cat /a/file /over/layer; echo > /over/layer && echo > /over/new && ls /over; stat -f -c %T /scratch /dev/mqueue; ls -d /absent',
+      ])
       assert.equal(error, undefined)
       assert.equal(stdout, '700\n640\na/b\ntextlowerlayer\nnew\ntmpfs\nmqueue\n', stderr)
     })
 
     test('the environment is clean, with patterns for what is handed on', () => {
       const policy: Policy = { ...system, env: { set: { A: '1' }, inherit: ['LC_*', 'B'] } }
-      const { stdout } = runAs(caller, policy, 'env', [], { env: { LC_ALL: 'C', B: '2', BB: '3', SECRET: 'x', A: '9' } })
+      const { stdout } = runAs(caller, policy, 'env', [], {
+        env: { LC_ALL: 'C', B: '2', BB: '3', SECRET: 'x', A: '9' },
+      })
       const variables = stdout.trim().split('\n').sort()
-      assert.deepEqual(variables.filter((one) => /^(A|B|BB|LC_ALL|SECRET)=/.test(one)), ['A=1', 'B=2', 'LC_ALL=C'])
+      assert.deepEqual(
+        variables.filter((one) => /^(A|B|BB|LC_ALL|SECRET)=/.test(one)),
+        ['A=1', 'B=2', 'LC_ALL=C'],
+      )
       assert.ok(variables.every((one) => !one.startsWith('SECRET')))
     })
 
     test('the command line runs python3 with its standard library', () => {
-      const { stdout, stderr, status } = vial(caller, ['run', '--', 'python3', '-c', 'import json, ssl, sqlite3; print("hello from a vial")'])
+      const { stdout, stderr, status } = vial(caller, [
+        'run',
+        '--',
+        'python3',
+        '-c',
+        'import json, ssl, sqlite3; print("hello from a vial")',
+      ])
       assert.deepEqual([stdout, status], ['hello from a vial\n', 0], stderr)
     })
 

@@ -14,7 +14,8 @@ export interface Caller {
 export const ordinary: Caller = { name: 'ordinary user', uid: 12345, gid: 12345 }
 export const root: Caller = { name: 'root', uid: 0, gid: 0 }
 /** Root is only covered when the tests run as root. */
-export const callers: readonly Caller[] = process.getuid?.() === 0 ? [ordinary, root] : [{ name: 'caller', uid: process.getuid!(), gid: process.getgid!() }]
+export const callers: readonly Caller[] =
+  process.getuid?.() === 0 ? [ordinary, root] : [{ name: 'caller', uid: process.getuid!(), gid: process.getgid!() }]
 
 const dist = resolve(fileURLToPath(import.meta.url), '../../..')
 const work = mkdtempSync(join(tmpdir(), 'vial-test-'))
@@ -24,7 +25,8 @@ process.on('exit', () => rmSync(work, { recursive: true, force: true }))
 export function workFolder(caller: Caller, name: string): string {
   const path = join(work, `${caller.uid}`, name)
   mkdirSync(path, { recursive: true })
-  for (const folder of [work, join(work, `${caller.uid}`), path]) if (process.getuid?.() === 0) chownSync(folder, caller.uid, caller.gid)
+  for (const folder of [work, join(work, `${caller.uid}`), path])
+    if (process.getuid?.() === 0) chownSync(folder, caller.uid, caller.gid)
   return path
 }
 
@@ -57,12 +59,27 @@ export interface Answer {
   readonly signal: string | null
   readonly stdout: string
   readonly stderr: string
-  readonly usage: { readonly userMs: number; readonly systemMs: number; readonly maxRss: number; readonly minorFaults: number }
+  readonly usage: {
+    readonly userMs: number
+    readonly systemMs: number
+    readonly maxRss: number
+    readonly minorFaults: number
+  }
 }
 
 /** The library: `sandbox(policy).run(command, args)` in a Node process of the caller's. */
-export function runAs(caller: Caller, policy: Policy, command: string, args: readonly string[] = [], options: Options = {}): Answer {
-  const { stdout, stderr } = spawnAs(caller, [join(dist, 'test/support/child.js'), JSON.stringify({ policy, command, args })], options)
+export function runAs(
+  caller: Caller,
+  policy: Policy,
+  command: string,
+  args: readonly string[] = [],
+  options: Options = {},
+): Answer {
+  const { stdout, stderr } = spawnAs(
+    caller,
+    [join(dist, 'test/support/child.js'), JSON.stringify({ policy, command, args })],
+    options,
+  )
   if (stdout === '') throw new Error(stderr)
   return JSON.parse(stdout) as Answer
 }
