@@ -94,7 +94,10 @@ for (const architecture of architectures) {
     assert.deepEqual(elf, assemble(structuredClone(hello), architecture))
     const other = assemble({ ...hello, constants: new TextEncoder().encode('hallo') }, architecture)
     const note = segments(elf).find(({ type }) => type === 4)!
-    assert.notDeepEqual(elf.subarray(note.offset, note.offset + note.size), other.subarray(note.offset, note.offset + note.size))
+    assert.notDeepEqual(
+      elf.subarray(note.offset, note.offset + note.size),
+      other.subarray(note.offset, note.offset + note.size),
+    )
   })
 
   const refused: readonly (readonly [string, Program, RegExp])[] = [
@@ -105,7 +108,11 @@ for (const architecture of architectures) {
       program({ op: 'syscall', name: 'write', args: [1, 2, 3, 4, 5, 6, 7], to: slot }),
       /write has 7 arguments/,
     ],
-    ['a slot beyond the last', program({ op: 'move', to: { kind: 'slot', index: 1 }, from: 0 }), /slot 1 is out of range/],
+    [
+      'a slot beyond the last',
+      program({ op: 'move', to: { kind: 'slot', index: 1 }, from: 0 }),
+      /slot 1 is out of range/,
+    ],
     ['too many slots', { ...hello, slots: 4097 }, /4097 slots/],
     [
       'an address beyond its area',

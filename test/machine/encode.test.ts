@@ -7,7 +7,15 @@ import { type Architecture, architectures } from '../../src/kernel/architecture.
 import { encode as encodeArm64 } from '../../src/machine/arm64.js'
 import { assemble } from '../../src/machine/assemble.js'
 import type { Layout } from '../../src/machine/code.js'
-import type { Address, Arithmetic, Comparison, Instruction, Operand, Slot, Width } from '../../src/machine/instruction.js'
+import type {
+  Address,
+  Arithmetic,
+  Comparison,
+  Instruction,
+  Operand,
+  Slot,
+  Width,
+} from '../../src/machine/instruction.js'
 import { encode as encodeX64 } from '../../src/machine/x64.js'
 import { interpret } from './interpreter.js'
 import { binutils, execute, run, runner, withDirectory } from './tools.js'
@@ -56,16 +64,19 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
   // Constants, in every length.
   [[move(b, 0)], { x64: 'push 0x0; pop QWORD PTR [rbx-0x78]', arm64: 'str xzr, [x19, #8]' }],
   [[move(c, -1)], { x64: 'push 0xffffffffffffffff; pop QWORD PTR [rbx]', arm64: 'mov x9, #-1; str x9, [x19, #128]' }],
-  [
-    [move(far, 127)],
-    { x64: 'push 0x7f; pop QWORD PTR [rbx+0x80]', arm64: 'mov x9, #127; str x9, [x19, #256]' },
-  ],
+  [[move(far, 127)], { x64: 'push 0x7f; pop QWORD PTR [rbx+0x80]', arm64: 'mov x9, #127; str x9, [x19, #256]' }],
   [[move(a, 128)], { x64: 'mov QWORD PTR [rbx-0x80],0x80', arm64: 'mov x9, #128; str x9, [x19]' }],
   [
     [move(a, -0x80000000)],
-    { x64: 'mov QWORD PTR [rbx-0x80],0xffffffff80000000', arm64: 'mov x9, #0xffffffff80000000; str x9, [x19]' },
+    {
+      x64: 'mov QWORD PTR [rbx-0x80],0xffffffff80000000',
+      arm64: 'mov x9, #0xffffffffffff0000; movk x9, #0x8000, lsl #16; str x9, [x19]',
+    },
   ],
-  [[move(a, 0x80000000)], { x64: 'mov eax,0x80000000; mov QWORD PTR [rbx-0x80],rax', arm64: 'mov x9, #0x80000000; str x9, [x19]' }],
+  [
+    [move(a, 0x80000000)],
+    { x64: 'mov eax,0x80000000; mov QWORD PTR [rbx-0x80],rax', arm64: 'mov x9, #0x80000000; str x9, [x19]' },
+  ],
   [
     [move(a, 0xffffff9cn)],
     { x64: 'mov eax,0xffffff9c; mov QWORD PTR [rbx-0x80],rax', arm64: 'mov w9, #0xffffff9c; str x9, [x19]' },
@@ -74,7 +85,8 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
     [move(a, big)],
     {
       x64: 'movabs rax,0x123456789abcdef0; mov QWORD PTR [rbx-0x80],rax',
-      arm64: 'mov x9, #0xdef0; movk x9, #0x9abc, lsl #16; movk x9, #0x5678, lsl #32; movk x9, #0x1234, lsl #48; str x9, [x19]',
+      arm64:
+        'mov x9, #0xdef0; movk x9, #0x9abc, lsl #16; movk x9, #0x5678, lsl #32; movk x9, #0x1234, lsl #48; str x9, [x19]',
     },
   ],
   [
@@ -191,7 +203,7 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
         push 0x5; pop rax; sub rax,QWORD PTR [rbx-0x78]; mov QWORD PTR [rbx-0x80],rax`,
       arm64: `ldr x9, [x19, #8]; mov x10, #7; and x9, x9, x10; str x9, [x19]
         ldr x9, [x19, #8]; ldr x10, [x19, #128]; orr x9, x9, x10; str x9, [x19]
-        ldr x9, [x19]; mov x10, #0xffffffff; movk x10, #0xf, lsl #32; and x9, x9, x10; str x9, [x19]
+        ldr x9, [x19]; mov x10, #0xffff000fffffffff; movk x10, #0x0, lsl #48; and x9, x9, x10; str x9, [x19]
         mov x9, #5; ldr x10, [x19, #8]; sub x9, x9, x10; str x9, [x19]`,
     },
   ],
@@ -279,7 +291,14 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
     },
   ],
   [
-    [branch(a, 'gt', b), branch(1, 'gt', b), branch(a, 'ge', -4095), branch(a, 'ge', 0xfffff000), branch(a, 'eq', 4096), here],
+    [
+      branch(a, 'gt', b),
+      branch(1, 'gt', b),
+      branch(a, 'ge', -4095),
+      branch(a, 'ge', 0xfffff000),
+      branch(a, 'eq', 4096),
+      here,
+    ],
     {
       x64: `mov rax,QWORD PTR [rbx-0x80]; cmp rax,QWORD PTR [rbx-0x78]; ja 0f
         push 0x1; pop rax; cmp rax,QWORD PTR [rbx-0x78]; ja 0f; cmp QWORD PTR [rbx-0x80],0xfffffffffffff001; jae 0f
@@ -299,7 +318,13 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
   ],
   // The last distances that fit a byte, and the first that do not: 15 moves of 8 bytes, then 7 or 8.
   [
-    [jump, ...Array.from({ length: 15 }, () => move(a, 128)), compute(a, a, 'shl', 1), compute(a, a, 'shl', 2 ** 0), here],
+    [
+      jump,
+      ...Array.from({ length: 15 }, () => move(a, 128)),
+      compute(a, a, 'shl', 1),
+      compute(a, a, 'shl', 2 ** 0),
+      here,
+    ],
     {
       x64: `jmp 0f; ${'mov QWORD PTR [rbx-0x80],0x80; '.repeat(15)} shl QWORD PTR [rbx-0x80],1; shl QWORD PTR [rbx-0x80],1; 0:`,
       arm64: `b 0f; ${'mov x9, #128; str x9, [x19]; '.repeat(15)} ${'ldr x9, [x19]; lsl x9, x9, #1; str x9, [x19]; '.repeat(2)} 0:`,
@@ -316,20 +341,26 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
 
 /** Every case starts at a multiple of this. */
 const room = 1024
-const pad = (bytes: Uint8Array): Buffer => Buffer.concat([bytes, Buffer.alloc(room - bytes.length)])
+const unpadded = (bytes: Uint8Array): string =>
+  Buffer.from(bytes)
+    .toString('hex')
+    .replace(/(00)+$/, '')
 const lines = (text: string): string[] => {
   const split = text.split(/[;\n]/).map((line) => line.trim())
   return split.filter((line) => line !== '')
 }
 /** `push 0xffff…` is how objdump writes a sign-extended byte; `as` wants it signed. */
-const signed = (line: string) => line.replace(/^push 0xf{8}\w{8}$/, (all) => `push ${BigInt.asIntN(64, BigInt(all.slice(5)))}`)
+const signed = (line: string) =>
+  line.replace(/^push 0xf{8}\w{8}$/, (all) => `push ${BigInt.asIntN(64, BigInt(all.slice(5)))}`)
 
 /** Bytes of assembly text, by binutils. */
 const reference = (architecture: Architecture, as: string, objcopy: string): Buffer =>
   withDirectory((directory) => {
     const [source, object, binary] = ['s', 'o', 'bin'].map((suffix) => path.join(directory, `cases.${suffix}`))
     const syntax = architecture === 'x64' ? '.intel_syntax noprefix\n' : ''
-    const text = cases.map(([, texts], i) => `.org ${i * room}, 0\n${lines(texts[architecture]).map(signed).join('\n')}\n`)
+    const text = cases.map(
+      ([, texts], i) => `.org ${i * room}, 0\n${lines(texts[architecture]).map(signed).join('\n')}\n`,
+    )
     fs.writeFileSync(source!, `${syntax}${text.join('')}.org ${cases.length * room}, 0\n`)
     run(as, ['-o', object!, source!])
     run(objcopy, ['-O', 'binary', '-j', '.text', object!, binary!])
@@ -353,10 +384,14 @@ for (const architecture of architectures) {
   test(`${architecture}: the bytes of every instruction are those of the assembler`, { skip }, () => {
     const expected = reference(architecture, as!, objcopy!)
     for (const [i, [instructions, texts]] of cases.entries()) {
-      const bytes = pad(encode(architecture, instructions)).toString('hex')
-      const wanted = expected.subarray(i * room, (i + 1) * room).toString('hex')
-      assert.equal(bytes, wanted, `${JSON.stringify(instructions, (_, one) => (typeof one === 'bigint' ? `${one}` : one))}
-        as ${texts[architecture]}`)
+      const bytes = unpadded(encode(architecture, instructions))
+      const wanted = unpadded(expected.subarray(i * room, (i + 1) * room))
+      assert.equal(
+        bytes,
+        wanted,
+        `${JSON.stringify(instructions, (_, one) => (typeof one === 'bigint' ? `${one}` : one))}
+        as ${texts[architecture]}`,
+      )
     }
   })
 
