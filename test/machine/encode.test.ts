@@ -316,20 +316,13 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
       arm64: 'b 0f; 0: b 0b; str x30, [sp, #-16]!; bl 0b; ldr x30, [sp], #16',
     },
   ],
-  // The last distances that fit a byte, and the first that do not: 15 moves of 8 bytes, then 7 or 8.
-  [
-    [
-      jump,
-      ...Array.from({ length: 15 }, () => move(a, 128)),
-      compute(a, a, 'shl', 1),
-      compute(a, a, 'shl', 2 ** 0),
-      here,
-    ],
-    {
-      x64: `jmp 0f; ${'mov QWORD PTR [rbx-0x80],0x80; '.repeat(15)} shl QWORD PTR [rbx-0x80],1; shl QWORD PTR [rbx-0x80],1; 0:`,
-      arm64: `b 0f; ${'mov x9, #128; str x9, [x19]; '.repeat(15)} ${'ldr x9, [x19]; lsl x9, x9, #1; str x9, [x19]; '.repeat(2)} 0:`,
-    },
-  ],
+  // The last distances that fit x64's byte, and the first that do not: 126 is the jump's own 2 bytes less.
+  ...[126, 127, 128].map((size): (typeof cases)[number] => {
+    const filler = Array.from({ length: size }, (): Instruction => ({ op: 'return' }))
+    const text = 'ret; '.repeat(size)
+    const [x64, arm64] = [`jmp 0f; ${text} 0: ${text} jmp 0b`, `b 0f; ${text} 0: ${text} b 0b`]
+    return [[jump, ...filler, here, ...filler, jump], { x64, arm64 }]
+  }),
   [
     [here, ...Array.from({ length: 16 }, () => move(a, 128)), branch(a, 'eq', 0), jump],
     {
@@ -340,7 +333,7 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
 ]
 
 /** Every case starts at a multiple of this. */
-const room = 1024
+const room = 2048
 const unpadded = (bytes: Uint8Array): string =>
   Buffer.from(bytes)
     .toString('hex')
