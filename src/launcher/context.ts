@@ -221,19 +221,19 @@ export class LauncherContext {
     })
   }
 
-  /** [errno, first step, last step, text] of every hint. */
+  /** [errno, first step, last step, text] of every hint. Steps of one kind share one object of hints. */
   #hintRows(): number[][] {
-    const groups = new Map<string, { error: number; hint: string; steps: number[] }>()
-    this.steps.forEach((step, index) => {
-      for (const [name, hint] of Object.entries(step.hints ?? {}) as [ErrnoName | '', string][]) {
-        if (name === '') continue
-        const group = groups.get(`${name} ${hint}`) ?? { error: errno[name], hint, steps: [] as number[] }
-        groups.set(`${name} ${hint}`, group)
-        group.steps.push(index)
-      }
+    const groups = new Map<NonNullable<Step['hints']>, number[]>()
+    this.steps.forEach(({ hints }, index) => {
+      if (hints === undefined) return
+      const group = groups.get(hints)
+      if (group === undefined) groups.set(hints, [index])
+      else group.push(index)
     })
-    return [...groups.values()].flatMap(({ error, hint, steps }) =>
-      runs(steps).map(([low, high]) => [error, low, high, this.b.text(hint).offset]),
+    return [...groups].flatMap(([hints, steps]) =>
+      (Object.entries(hints) as [ErrnoName | '', string][]).flatMap(([name, hint]) =>
+        name === '' ? [] : runs(steps).map(([low, high]) => [errno[name], low, high, this.b.text(hint).offset]),
+      ),
     )
   }
 

@@ -143,7 +143,7 @@ class FilesystemPlanner {
       flags: bindFlags(entry),
       what: `bind ${shown}`,
       why: entry.writable ? 'shown, and writable' : 'shown read-only',
-      hints: { ...hints.source, ...hints.place, ENOENT: hints.source.ENOENT },
+      hints: hints.bind,
     }))
   }
 

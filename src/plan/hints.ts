@@ -46,4 +46,11 @@ export const hints = {
     EACCES: 'it is not executable, or lies on a noexec mount',
     ENOEXEC: 'it is no program for this machine, and has no #! line',
   },
+  bind: {
+    ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
+    EINVAL: 'something is mounted beneath it that may not be left out: use recursive: true',
+    EROFS: 'the place does not exist, and what it lies in is read-only: make it there first, or bind to another place',
+    ENOTDIR: 'a file cannot cover a folder, nor lie below a file',
+    EACCES: 'the caller may not look into a folder on the way, or may not make the place',
+  },
 } satisfies Record<string, Hints>
