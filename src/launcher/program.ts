@@ -109,8 +109,9 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
     0,
     () => monitorLoop(c, child, everySignal),
     () => {
-      tieToMonitor(c, pidfd)
       emitSteps(c, plan.init)
+      // After the last change of credentials, which would clear it; the look covers all the time before.
+      tieToMonitor(c, pidfd)
       // The payload is the same user: it may not read, trace or reopen what init holds.
       c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
       if (plan.initIs === 'reaper') {

@@ -47,13 +47,6 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       why: 'an open descriptor is a way out',
     },
   ]
-  if (policy.dieWithParent ?? true)
-    monitor.push({
-      do: 'dieWithParent',
-      what: 'tie the sandbox to the life of its parent',
-      why: 'nothing is left running when the caller is gone',
-    })
-
   const joined = namespaceOrder.flatMap((name) => {
     const from = setting(name)
     if (typeof from !== 'object' || !('pid' in from || 'path' in from)) return []
@@ -96,6 +89,13 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
     })
   }
   monitor.push(...joined.filter((step) => step.namespace !== 'user'))
+  // Last: a change of credentials clears it, PR_SET_PDEATHSIG(2const).
+  if (policy.dieWithParent ?? true)
+    monitor.push({
+      do: 'dieWithParent',
+      what: 'tie the sandbox to the life of its parent',
+      why: 'nothing is left running when the caller is gone',
+    })
 
   const clone = namespaceOrder.filter((name) => name !== 'user' && name !== 'time' && isNew(name))
   const init: Step[] = []
