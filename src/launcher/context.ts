@@ -7,8 +7,8 @@ import { Builder } from '../machine/builder.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
 
-/** Exit statuses, as docker run(1) and sh(1) have them. */
-export const exitStatus = { sandbox: 125, cannotExecute: 126, notFound: 127 } as const
+/** On the pipe to the monitor, where no wait status is so large. */
+export const setupFailed = 0xffffffff
 
 /** Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). */
 export const record = { size: 32 + 144, failed: 1, payload: 2, started: 3, ended: 4 } as const
@@ -61,8 +61,12 @@ export class LauncherContext {
   readonly step = this.b.slot('step')
   readonly root = this.b.slot('root')
   readonly stack: Slot = this.b.slot('stack')
+  /** Where init writes how the payload ended, while it lingers; 0 in the monitor. */
+  readonly pipe = this.b.slot('pipe')
   readonly fail: Label = this.b.label()
   readonly steps: Step[] = []
+  /** Descriptors that init keeps open, known at run time. */
+  readonly heldSlots: Slot[] = []
 
   constructor(
     readonly plan: Plan,
@@ -76,6 +80,13 @@ export class LauncherContext {
     this.b.mark(this.steps.length)
     this.b.move(this.step, this.steps.length)
     this.steps.push(step)
+  }
+
+  /** From here on the step fails with its second complaint, if it has one. */
+  afterSource(step: Step): void {
+    if (typeof step.complaint !== 'object') return
+    this.b.move(this.step, this.steps.length)
+    this.steps.push({ ...step, complaint: step.complaint[1] })
   }
 
   /** A system call that must succeed; the result is in `result`. */
@@ -120,6 +131,13 @@ export class LauncherContext {
     this.attempt('write', this.plan.statusFd!, buffer, record.size)
   }
 
+  #pwd: Address | undefined
+  /** `PWD=` and the working folder, which is filled in when it is known. */
+  get pwd(): Address {
+    this.#pwd ??= this.b.reserve(4 + 4096)
+    return this.#pwd
+  }
+
   #buffer: ReturnType<Builder['reserve']> | undefined
   recordBuffer() {
     this.#buffer ??= this.b.reserve(record.size, 16)
@@ -131,16 +149,28 @@ export class LauncherContext {
     const { b } = this
     const error = b.slot('error')
     const status = b.slot('status')
+    const { exit, lingers } = this.plan.manner
     b.place(this.fail)
     b.compute(error, 0, 'sub', this.result)
-    b.move(status, exitStatus.sandbox)
+    b.move(status, exit.sandbox)
     b.when(this.step, 'eq', this.steps.length - 1, () => {
-      b.move(status, exitStatus.cannotExecute)
-      b.when(error, 'eq', errno.ENOENT, () => b.move(status, exitStatus.notFound))
+      b.move(status, exit.cannotExecute)
+      b.when(error, 'eq', errno.ENOENT, () => b.move(status, exit.notFound))
     })
+    if (lingers) this.tellMonitor(setupFailed)
     if (this.plan.statusFd === undefined) this.#printSentence(error)
     else this.report(record.failed, this.step, error)
     this.exit(status)
+  }
+
+  /** Writes a wait status, or {@link setupFailed}, to the pipe that the monitor reads. */
+  tellMonitor(status: Operand): void {
+    const { b } = this
+    const word = b.reserve(4)
+    b.when(this.pipe, 'ne', 0, () => {
+      b.store(32, word, 0, status)
+      this.attempt('write', this.pipe, word, 4)
+    })
   }
 
   /** `vial: cannot WHAT: ERROR` and a second line with the hint, in one write(2). */
@@ -150,10 +180,10 @@ export class LauncherContext {
     const cursor = b.temporary()
     const say = (text: Operand) => b.copyText(cursor, text)
     b.move(cursor, buffer)
-    say(b.text('vial: cannot '))
+    say(b.text(this.plan.manner.prefix))
     const found = b.temporary()
     const constants: Address = { kind: 'address', area: 'constants', offset: 0 }
-    const sentences = this.#table(this.steps.map((step) => [b.text(step.what).offset]))
+    const sentences = this.#table(this.steps.map((step) => [b.text(sentence(step)).offset]))
     b.compute(found, this.step, 'shl', 2)
     b.compute(found, found, 'add', sentences)
     b.load(found, 32, found)
@@ -178,7 +208,7 @@ export class LauncherContext {
     b.decimal(cursor, error)
     b.place(spelled)
     const hinted = b.label()
-    this.#search(this.#hintRows(), ([number, low, high, text], next) => {
+    this.#search(this.plan.manner.hints ? this.#hintRows() : [], ([number, low, high, text], next) => {
       b.branch(number!, 'ne', error, next)
       b.branch(this.step, 'lt', low!, next)
       b.branch(this.step, 'gt', high!, next)
@@ -260,6 +290,13 @@ export class LauncherContext {
     })
     b.store(8, cursor, 0, 0)
   }
+}
+
+/** What the terminal would obey is not handed on to it. */
+function sentence(step: Step): string {
+  const text = typeof step.complaint === 'object' ? step.complaint[0] : (step.complaint ?? step.what)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  return text.replace(/[\0-\x1f\x7f]/g, '?')
 }
 
 /** [1,2,3,7] → [[1,3],[7,7]]. */

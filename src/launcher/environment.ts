@@ -31,7 +31,7 @@ export function prepareArguments(c: LauncherContext): void {
 
 function prepareEnvironment(c: LauncherContext, host: Slot): void {
   const { b, plan } = c
-  const { set, inherit } = plan.environment
+  const { set, inherit, unset, pwd } = plan.environment
   const envp = b.slot('envp')
   const next = b.slot('envp.next')
   const variable = b.slot('variable')
@@ -45,12 +45,17 @@ function prepareEnvironment(c: LauncherContext, host: Slot): void {
       b.when(variable, 'eq', 0, leave)
     })
     b.compute(end, end, 'sub', host)
-    b.compute(end, end, 'add', 8 * (set.length + 1))
+    b.compute(end, end, 'add', 8 * (set.length + 2))
     b.move(envp, c.must('mmap', 0, end, MAP.PROT_READ | MAP.PROT_WRITE, MAP.PRIVATE | MAP.ANONYMOUS, -1, 0))
   } else {
-    b.move(envp, b.reserve(8 * (set.length + 1)))
+    b.move(envp, b.reserve(8 * (set.length + 2)))
   }
   b.move(next, envp)
+  if (pwd) {
+    rememberFolder(c)
+    b.store(64, next, 0, c.pwd)
+    b.compute(next, next, 'add', 8)
+  }
   for (const [name, value] of set) {
     b.store(64, next, 0, b.text(`${name}=${value}`))
     b.compute(next, next, 'add', 8)
@@ -62,7 +67,8 @@ function prepareEnvironment(c: LauncherContext, host: Slot): void {
       b.load(variable, 64, host)
       b.compute(host, host, 'add', 8)
       b.when(variable, 'eq', 0, leave)
-      for (const [name] of set) matchName(c, variable, name, skip)
+      for (const name of [...(pwd ? ['PWD'] : []), ...set.map(([name]) => name), ...unset])
+        matchName(c, variable, name, skip)
       if (inherit !== true) {
         for (const pattern of inherit) matchName(c, variable, pattern, keep)
         b.jump(skip)
@@ -74,6 +80,42 @@ function prepareEnvironment(c: LauncherContext, host: Slot): void {
     })
   }
   b.store(64, next, 0, 0)
+}
+
+/** Before anything is mounted: where the caller is. */
+function rememberFolder(c: LauncherContext): void {
+  const { b } = c
+  const cursor = b.temporary()
+  b.move(cursor, c.pwd)
+  b.copyText(cursor, b.text('PWD='))
+  c.attempt('getcwd', cursor, 4096)
+  // A folder that was removed, or that is longer than any path may be.
+  c.whenFailed(() => b.copyText(cursor, b.text('/')))
+}
+
+/** The caller's folder if it is visible, else HOME, else the root; PWD says which. */
+export function enterCallersFolder(c: LauncherContext): void {
+  const { b } = c
+  const path = b.temporary()
+  const home = b.temporary()
+  const entered = b.label()
+  b.compute(path, c.pwd, 'add', 4)
+  c.attempt('chdir', path)
+  c.whenFailed(
+    () => {
+      findVariable(c, home, 'HOME')
+      c.attempt('chdir', home)
+      c.whenFailed(
+        () => {
+          c.must('chdir', b.text('/'))
+          b.copyText(path, b.text('/'))
+        },
+        () => b.copyText(path, home),
+      )
+    },
+    () => b.jump(entered),
+  )
+  b.place(entered)
 }
 
 /** Jumps to `target` when the name of `NAME=value` matches; `*` matches any run of characters. */
@@ -148,7 +190,7 @@ export function execute(c: LauncherContext): void {
     b.compute(cursor, cursor, 'add', 1)
   })
   const path = b.temporary()
-  findPath(c, path)
+  findVariable(c, path, 'PATH')
   const denied = b.temporary()
   b.move(denied, 0)
   const candidate = b.reserve(longest * 2)
@@ -203,27 +245,24 @@ export function execute(c: LauncherContext): void {
   b.jump(c.fail)
 }
 
-/** The value of PATH in the payload's environment, or an empty string. */
-function findPath(c: LauncherContext, path: Slot): void {
+/** The value of a variable of the payload's environment, or an empty string. */
+function findVariable(c: LauncherContext, value: Slot, name: string): void {
   const { b } = c
   const at = b.temporary()
   const word = b.temporary()
-  const wanted = Buffer.from('PATH').readUInt32LE()
-  b.move(path, b.text(''))
+  const byte = b.temporary()
+  b.move(value, b.text(''))
   b.move(at, b.slot('envp'))
   b.loop(({ leave }) => {
     b.load(word, 64, at)
     b.when(word, 'eq', 0, leave)
     b.compute(at, at, 'add', 8)
     const next = b.label()
-    const prefix = b.temporary()
-    b.load(prefix, 8, word)
-    b.branch(prefix, 'ne', wanted & 255, next)
-    b.load(prefix, 32, word)
-    b.branch(prefix, 'ne', wanted, next)
-    b.load(prefix, 8, word, 4)
-    b.branch(prefix, 'ne', 0x3d, next)
-    b.compute(path, word, 'add', 5)
+    for (const [index, wanted] of [...Buffer.from(`${name}=`)].entries()) {
+      b.load(byte, 8, word, index)
+      b.branch(byte, 'ne', wanted, next)
+    }
+    b.compute(value, word, 'add', name.length + 1)
     leave()
     b.place(next)
   })

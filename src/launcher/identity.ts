@@ -1,16 +1,21 @@
 /** Code for namespaces and ids: what the monitor does before it clones init, and how privileges are dropped. */
-import { capabilities } from '../kernel/capabilities.js'
+import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
+import { errno } from '../kernel/errno.js'
 import { AT, CLONE, IFF, AF, PR, SIOC, SOCK, WAIT } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
-import type { Operand, Slot } from '../machine/instruction.js'
+import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MapLine, NamespaceName, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
+import { enterCallersFolder } from './environment.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Identity =
   | 'join'
   | 'newUser'
   | 'newTime'
+  | 'beforeInner'
+  | 'innerUser'
+  | 'assertNoUser'
   | 'loopback'
   | 'hostname'
   | 'domainname'
@@ -18,6 +23,7 @@ type Identity =
   | 'capabilities'
   | 'noNewPrivs'
   | 'chdir'
+  | 'chdirBack'
 
 export const cloneFlag: Record<NamespaceName, number> = {
   user: CLONE.NEWUSER,
@@ -30,12 +36,17 @@ export const cloneFlag: Record<NamespaceName, number> = {
   time: CLONE.NEWTIME,
 }
 
+const maskOf = (names: readonly CapabilityName[]) =>
+  names.reduce((bits, name) => bits | (1n << BigInt(capabilities[name])), 0n)
+const everyCapability = maskOf(Object.keys(capabilities) as CapabilityName[])
 const lastCapability = Math.max(...Object.values(capabilities))
 
 export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
   join(c, step) {
-    const file = c.b.temporary()
-    c.b.move(file, c.must('openat', AT.FDCWD, c.b.text(step.path), c.open.RDONLY | c.open.CLOEXEC, 0))
+    const { b } = c
+    const file = b.slot('file')
+    if (typeof step.from === 'number') b.move(file, step.from)
+    else b.move(file, c.must('openat', AT.FDCWD, b.text(step.from), c.open.RDONLY | c.open.CLOEXEC, 0))
     c.must('setns', file, cloneFlag[step.namespace])
     c.attempt('close', file)
   },
@@ -51,11 +62,53 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
       runHelpers(c, step)
       return
     }
-    c.must('unshare', CLONE.NEWUSER)
+    const without = b.label()
+    c.attempt('unshare', CLONE.NEWUSER)
+    c.whenFailed(() => b.jump(step.optional ? without : c.fail))
     // user_namespaces(7): gid_map of an unprivileged writer needs setgroups denied first.
     writeFile(c, '/proc/self/setgroups', b.text('deny'), 4)
     writeMap(c, '/proc/self/uid_map', step.map.uids, uid)
     writeMap(c, '/proc/self/gid_map', step.map.gids, gid)
+    b.place(without)
+  },
+
+  /** The sandbox may have no /proc, or hide it: what `innerUser` needs of it is opened while the host's is there. */
+  beforeInner(c, step) {
+    const { b } = c
+    const flags = c.open.CLOEXEC
+    b.move(b.slot('proc'), c.must('openat', AT.FDCWD, b.text('/proc'), c.open.PATH | flags, 0))
+    if (!step.last) return
+    const limit = b.text('/proc/sys/user/max_user_namespaces')
+    b.move(b.slot('userLimit'), c.must('openat', AT.FDCWD, limit, c.open.WRONLY | flags, 0))
+  },
+
+  /** user_namespaces(7): a limit of 1 in the outer namespace is used up by the inner one, which cannot change it. */
+  innerUser(c, step) {
+    const { b } = c
+    const uid = b.slot('inner.uid')
+    const gid = b.slot('inner.gid')
+    b.move(uid, c.attempt('geteuid'))
+    b.move(gid, c.attempt('getegid'))
+    if (step.last) {
+      c.must('write', b.slot('userLimit'), b.text('1'), 1)
+      c.attempt('close', b.slot('userLimit'))
+    }
+    c.must('unshare', CLONE.NEWUSER)
+    const proc = b.slot('proc')
+    writeFile(c, 'self/uid_map', mapText(c, step.map.uids, uid), b.slot('map.cursor'), proc)
+    writeFile(c, 'self/gid_map', mapText(c, step.map.gids, gid), b.slot('map.cursor'), proc)
+    c.attempt('close', proc)
+  },
+
+  assertNoUser(c) {
+    c.attempt('unshare', CLONE.NEWUSER)
+    c.whenFailed(
+      () => {},
+      () => {
+        c.b.move(c.result, -errno.EPERM)
+        c.b.jump(c.fail)
+      },
+    )
   },
 
   newTime(c, step) {
@@ -99,28 +152,51 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     c.must('prctl', PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0)
   },
 
+  /** capabilities(7): what is kept is put into every set, so that it outlives the execve of any program. */
   capabilities(c, step) {
     const { b } = c
-    const kept = new Set(step.keep.map((name) => capabilities[name]))
-    const mask = step.keep.reduce((bits, name) => bits | (1n << BigInt(capabilities[name])), 0n)
     const header = b.bytes(pack(structs.cap_user_header, { version: 0x20080522 }), 8)
-    const which = b.temporary()
-    b.move(which, 0)
-    b.loop(({ leave }) => {
-      const next = b.label()
-      b.when(which, 'gt', lastCapability, leave)
-      for (const number of kept) b.branch(which, 'eq', number, next)
-      // EINVAL: a capability that this kernel does not know.
-      c.mustUnless('EINVAL', 'prctl', PR.CAPBSET_DROP, which, 0, 0, 0)
-      b.place(next)
-      b.compute(which, which, 'add', 1)
-    })
-    const low = Number(mask & 0xffffffffn)
-    const high = Number(mask >> 32n)
-    const words = Uint32Array.from([low, low, low, high, high, high])
+    const sets = b.reserve(24)
+    const kept = b.slot('caps.kept')
+    const bit = b.slot('caps.bit')
+    if ('without' in step.keep) {
+      c.must('capget', header, sets)
+      b.load(kept, 32, sets, 12)
+      b.compute(kept, kept, 'shl', 32)
+      b.load(bit, 32, sets)
+      b.compute(kept, kept, 'or', bit)
+      b.compute(kept, kept, 'and', everyCapability & ~maskOf(step.keep.without))
+    } else b.move(kept, maskOf(step.keep))
+    const each = (then: (which: Slot, keep: Slot) => void) => {
+      const which = b.slot('caps.which')
+      b.move(which, 0)
+      b.loop(({ leave }) => {
+        b.when(which, 'gt', lastCapability, leave)
+        b.compute(bit, kept, 'shr', which)
+        b.compute(bit, bit, 'and', 1)
+        then(which, bit)
+        b.compute(which, which, 'add', 1)
+      })
+    }
+    // EINVAL: a capability that this kernel does not know.
+    if (step.bounding)
+      each((which, keep) => {
+        b.when(keep, 'eq', 0, () => c.mustUnless('EINVAL', 'prctl', PR.CAPBSET_DROP, which, 0, 0, 0))
+      })
+    for (const [index, half] of [0, 0, 0, 1, 1, 1].entries()) {
+      b.compute(bit, kept, 'shr', 32 * half)
+      b.store(32, sets, 4 * index, bit)
+    }
     c.must('prctl', PR.CAP_AMBIENT, PR.CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-    c.must('capset', header, b.bytes(new Uint8Array(words.buffer), 8))
-    if (step.ambient) for (const number of kept) c.must('prctl', PR.CAP_AMBIENT, PR.CAP_AMBIENT_RAISE, number, 0, 0)
+    c.must('capset', header, sets)
+    if ('without' in step.keep || step.keep.length > 0)
+      each((which, keep) => {
+        b.when(keep, 'ne', 0, () => c.mustUnless('EINVAL', 'prctl', PR.CAP_AMBIENT, PR.CAP_AMBIENT_RAISE, which, 0, 0))
+      })
+  },
+
+  chdirBack(c) {
+    enterCallersFolder(c)
   },
 
   chdir(c, step) {
@@ -128,26 +204,32 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
   },
 }
 
-function writeFile(c: LauncherContext, path: string, text: Operand, length: Operand): void {
+function writeFile(c: LauncherContext, path: string, text: Operand, length: Operand, from: Operand = AT.FDCWD): void {
   const { b } = c
   const file = b.slot('file')
-  b.move(file, c.must('openat', AT.FDCWD, b.text(path), c.open.WRONLY | c.open.CLOEXEC, 0))
+  b.move(file, c.must('openat', from, b.text(path), c.open.WRONLY | c.open.CLOEXEC, 0))
   c.must('write', file, text, length)
   c.attempt('close', file)
 }
 
 function writeMap(c: LauncherContext, path: string, lines: readonly MapLine[], caller: Slot): void {
+  writeFile(c, path, mapText(c, lines, caller), c.b.slot('map.cursor'))
+}
+
+/** The lines of a map; their length is left in `map.cursor`. */
+function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Slot): Address {
   const { b } = c
   const buffer = b.reserve(lines.length * 36)
   const cursor = b.slot('map.cursor')
   b.move(cursor, buffer)
   for (const line of lines) {
-    b.copyText(cursor, b.text(`${line.inside} `))
+    b.decimal(cursor, line.inside === 'caller' ? caller : line.inside)
+    b.copyText(cursor, b.text(' '))
     b.decimal(cursor, line.outside === 'caller' ? caller : line.outside)
     b.copyText(cursor, b.text(` ${line.count}\n`))
   }
   b.compute(cursor, cursor, 'sub', buffer)
-  writeFile(c, path, buffer, cursor)
+  return buffer
 }
 
 /**
@@ -178,11 +260,15 @@ function runHelpers(c: LauncherContext, step: StepOf<'newUser'>): void {
       const run = () => {
         const argv = b.reserve(8 * (lines.length * 3 + 3))
         const words: Operand[] = [b.text(program), self]
+        const number = (id: number | 'caller') => {
+          if (id !== 'caller') return b.text(String(id))
+          const digits = b.reserve(24)
+          b.move(cursor, digits)
+          b.decimal(cursor, caller)
+          return digits
+        }
         for (const line of lines) {
-          const outside = b.reserve(24)
-          b.move(cursor, outside)
-          b.decimal(cursor, line.outside === 'caller' ? caller : line.outside)
-          words.push(b.text(String(line.inside)), outside, b.text(String(line.count)))
+          words.push(number(line.inside), number(line.outside), b.text(String(line.count)))
         }
         words.forEach((word, at) => {
           b.store(64, argv, 8 * at, word)

@@ -8,12 +8,47 @@ import type { MountFlags, Owner, Place, Step } from './step.js'
 import { Tree } from './tree.js'
 
 export interface FilesystemContext {
-  readonly base: string
+  /** Where relative host paths start; undefined: the folder that the vial is started in. */
+  readonly base: string | undefined
+  readonly style: Style
   readonly identity: Owner
   /** Ids are the host's: what we make must be given to the payload by hand. */
   readonly hostIds: boolean
-  readonly newPid: boolean
+  /** Whether the payload is in another pid namespace than the caller. */
+  readonly ownPid: boolean
   readonly ownIpc: boolean
+}
+
+/** What differs between our own face and that of bwrap(1). */
+export interface Style {
+  readonly mqueue: MountFlags
+  readonly dev: MountFlags
+  readonly deviceNode: MountFlags
+  readonly overlay: MountFlags
+  /** Layers in a user namespace keep their marks in user.* attributes; bwrap has them there always. */
+  readonly userAttributes: boolean
+  /** A tmpfs for everybody, or a plain folder. */
+  readonly shm: 'tmpfs' | 'directory'
+  readonly devSize: readonly (readonly [string, string])[]
+  /** Parts of /proc that become read-only, and when. */
+  readonly procReadonly: readonly string[]
+  readonly procReadonlyWhen: 'always' | 'rootMode' | 'writable'
+  /** Whether what lies above a place that is closed to others is closed to them too. */
+  readonly closesParents: boolean
+}
+
+/** /proc as runc has it, where root of the host could turn it against the host. */
+export const vialStyle: Style = {
+  mqueue: { nosuid: true, nodev: true, noexec: true },
+  dev: { nosuid: true, noexec: true },
+  deviceNode: { nosuid: true, noexec: true },
+  overlay: { nosuid: true, nodev: true },
+  userAttributes: false,
+  shm: 'tmpfs',
+  devSize: [['size', '65536']],
+  procReadonly: ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'],
+  procReadonlyWhen: 'rootMode',
+  closesParents: false,
 }
 
 const deviceNodes = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
@@ -25,9 +60,6 @@ const deviceLinks: readonly (readonly [string, string])[] = [
   ['core', '/proc/kcore'],
   ['ptmx', 'pts/ptmx'],
 ]
-/** Parts of /proc that a root of the host could turn against it; read-only in root mode, as runc has them. */
-const procReadonly = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger']
-
 export function filesystemSteps(policy: Policy, context: FilesystemContext): Step[] {
   return new FilesystemPlanner(policy, context).steps
 }
@@ -57,34 +89,48 @@ class FilesystemPlanner {
     })
   }
 
+  /** What is mounted on "/" hides all that came before it, and is the root itself. */
   #root(policy: Policy, entries: FilesystemEntry[]): void {
-    const first = entries[0]
-    if (first !== undefined && 'bind' in first && normal(first.bind) === '/') {
-      entries.shift()
-      const source = resolve(this.context.base, first.from ?? '/')
-      this.#tree = new Tree('foreign')
+    const last = entries.findLastIndex((entry) => coversRoot(entry))
+    const cover = entries.splice(0, last + 1).findLast(coversRoot)
+    if (cover === undefined || 'tmpfs' in cover) {
+      const size = cover?.size ?? policy.root?.size
       this.steps.push({
-        do: 'rootBind',
-        source,
-        recursive: first.recursive ?? true,
-        flags: bindFlags(first),
-        what: `use ${source} as the root`,
-        why: first.writable ? 'writable, as the policy says' : 'read-only',
-        hints: hints.source,
+        do: 'rootTmpfs',
+        options: [
+          ['mode', modeOf(cover?.mode, 0o755).toString(8)],
+          ...(size === undefined ? [] : [['size', String(parseSize(size))] as const]),
+          ...this.#ownerOptions(cover?.owner),
+        ],
+        what: 'make an empty root',
+        why: 'nothing of the host is visible unless it is named',
       })
       return
     }
-    const size = policy.root?.size
+    this.#tree = new Tree('foreign')
+    if ('overlay' in cover) this.#overlay(cover)
+    else if ('bind' in cover) this.#rootBind(cover)
+  }
+
+  #rootBind(entry: Extract<FilesystemEntry, { bind: string }>): void {
+    const source = this.#source(entry)
     this.steps.push({
-      do: 'rootTmpfs',
-      options: [
-        ['mode', '0755'],
-        ...(size === undefined ? [] : [['size', String(parseSize(size))] as const]),
-        ...this.#ownerOptions(undefined),
-      ],
-      what: 'make an empty root',
-      why: 'nothing of the host is visible unless it is named',
+      do: 'rootBind',
+      source,
+      recursive: entry.recursive ?? true,
+      flags: bindFlags(entry),
+      what: `use ${shownSource(source)} as the root`,
+      why: entry.writable ? 'writable, as the policy says' : 'read-only',
+      hints: hints.source,
     })
+  }
+
+  #source(entry: Extract<FilesystemEntry, { bind: string }>): string | number {
+    return entry.fd ?? this.#host(entry.from ?? entry.bind)
+  }
+
+  #host(path: string): string {
+    return this.context.base === undefined ? path : resolve(this.context.base, path)
   }
 
   #entry(entry: FilesystemEntry): void {
@@ -93,12 +139,12 @@ class FilesystemPlanner {
     else if ('proc' in entry) this.#proc(entry.proc)
     else if ('dev' in entry) this.#dev(entry.dev)
     else if ('mqueue' in entry) {
-      const flags = { nosuid: true, nodev: true, noexec: true }
-      this.#mount('mqueue', entry.mqueue, [], flags, 'foreign', 'POSIX message queues')
+      this.#mount('mqueue', entry.mqueue, [], this.context.style.mqueue, 'foreign', 'POSIX message queues')
     } else if ('directory' in entry) this.#directory(entry)
     else if ('symlink' in entry) this.#symlink(entry.symlink, entry.to)
     else if ('file' in entry) this.#file(entry)
     else if ('overlay' in entry) this.#overlay(entry)
+    else if ('chmod' in entry) this.#chmod(entry)
     else this.#readonly(entry)
   }
 
@@ -112,28 +158,36 @@ class FilesystemPlanner {
   }
 
   #directory(entry: Extract<FilesystemEntry, { directory: string }>): void {
-    this.#make(entry.directory, 'ours', (place) => ({
+    const mode = modeOf(entry.mode, 0o755)
+    const make = (place: Place): Step => ({
       do: 'directory',
       place,
-      mode: modeOf(entry.mode, 0o755),
+      mode,
       implicit: false,
       owner: this.#owner(entry.owner),
       what: `make the folder ${entry.directory}`,
       why: 'the policy names it',
       hints: hints.place,
-    }))
+    })
+    this.#make(entry.directory, 'ours', make, mode)
   }
 
   #readonly(entry: Extract<FilesystemEntry, { readonly: string }>): void {
     const path = relative(entry.readonly)
     const place = path === '' ? { path: '.', owned: true } : this.#place(path)
-    const what = `make ${entry.readonly} read-only`
-    this.steps.push({ do: 'readonly', place, recursive: entry.recursive ?? true, what, why: 'the policy names it' })
+    this.steps.push({
+      do: 'readonly',
+      place,
+      recursive: entry.recursive ?? true,
+      only: entry.mount ? 'mount' : undefined,
+      what: `make ${entry.readonly} read-only`,
+      why: 'the policy names it',
+    })
   }
 
   #bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
-    const source = resolve(this.context.base, entry.from ?? entry.bind)
-    const shown = source === normal(entry.bind) ? source : `${source} on ${entry.bind}`
+    const source = this.#source(entry)
+    const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
     this.#make(entry.bind, 'foreign', (place) => ({
       do: 'bind',
       place,
@@ -164,32 +218,49 @@ class FilesystemPlanner {
       (typeof entry.content === 'string'
         ? new TextEncoder().encode(entry.content)
         : (entry.content ?? new Uint8Array()))
-    this.#make(entry.file, 'file', (place) => ({
-      do: 'file',
-      place,
+    const mode = modeOf(entry.mode, 0o644)
+    const common = {
       content,
-      mode: modeOf(entry.mode, 0o644),
-      owner: this.#owner(entry.owner),
+      mode,
       what: `write the file ${entry.file}`,
       why: 'the policy gives its content',
       hints: hints.place,
-    }))
+    }
+    const make = (place: Place): Step => {
+      if (entry.mount === undefined) return { do: 'file', place, owner: this.#owner(entry.owner), ...common }
+      return {
+        do: 'mountFile',
+        place,
+        flags: { readonly: entry.mount === 'readonly', nosuid: true, nodev: true },
+        ...common,
+      }
+    }
+    this.#make(entry.file, entry.mount === undefined ? 'file' : 'foreign', make, mode)
+  }
+
+  #chmod(entry: Extract<FilesystemEntry, { chmod: string }>): void {
+    this.steps.push({
+      do: 'chmod',
+      place: this.#place(relative(entry.chmod) || '.'),
+      mode: modeOf(entry.mode, 0),
+      what: `set the mode of ${entry.chmod}`,
+      why: 'the policy names it',
+    })
   }
 
   #overlay(entry: Extract<FilesystemEntry, { overlay: string }>): void {
-    const layer = (path: string) => resolve(this.context.base, path).replace(/[\\,:]/g, '\\$&')
+    const layer = (path: string) => this.#host(path).replace(/[\\,:]/g, '\\$&')
     const upper = entry.upper
     const parts = [`lowerdir=${entry.lower.map(layer).join(':')}`]
     if (upper === 'tmpfs') parts.push('upperdir=upper', 'workdir=work')
     else if (upper !== undefined) parts.push(`upperdir=${layer(upper.upper)}`, `workdir=${layer(upper.work)}`)
     // A user namespace may not set trusted.* attributes: https://docs.kernel.org/filesystems/overlayfs.html
-    if (!this.context.hostIds) parts.push('userxattr')
-    this.#make(entry.overlay, 'foreign', (place) => ({
+    if (!this.context.hostIds || this.context.style.userAttributes) parts.push('userxattr')
+    const make = (place: Place): Step => ({
       do: 'overlay',
       place,
       options: parts.join(','),
-      upperInMemory: upper === 'tmpfs',
-      flags: { nosuid: true, nodev: true, readonly: upper === undefined },
+      flags: { ...this.context.style.overlay, readonly: upper === undefined },
       what: `mount an overlay on ${entry.overlay}`,
       why:
         upper === undefined
@@ -198,39 +269,46 @@ class FilesystemPlanner {
             ? 'changes stay in memory'
             : 'changes go to the upper folder',
       hints: hints.overlay,
-    }))
+    })
+    if (normal(entry.overlay) === '/') this.steps.push(make({ path: '.', owned: true }))
+    else this.#make(entry.overlay, 'foreign', make)
   }
 
   #proc(at: string): void {
+    if (!this.context.ownPid) this.#bind({ bind: at, from: '/proc', writable: true })
+    else this.#newProc(at)
+    const { procReadonly, procReadonlyWhen } = this.context.style
+    if (procReadonlyWhen === 'rootMode' && !this.context.hostIds) return
+    for (const name of procReadonly) {
+      this.steps.push({
+        do: 'readonly',
+        place: { path: `${relative(at)}/${name}`, owned: false },
+        recursive: true,
+        only: procReadonlyWhen === 'writable' ? 'writable' : undefined,
+        what: `make ${at}/${name} read-only`,
+        why: "it reaches the host's kernel",
+      })
+    }
+  }
+
+  #newProc(at: string): void {
     this.#mount(
       'proc',
       at,
       [],
       { nosuid: true, nodev: true, noexec: true },
       'foreign',
-      this.context.newPid
-        ? "shows the sandbox's own processes only"
-        : 'shows the processes of the joined pid namespace',
+      "shows the sandbox's own processes only",
     )
-    if (!this.context.hostIds) return
-    for (const name of procReadonly) {
-      const place = { path: `${relative(at)}/${name}`, owned: false }
-      this.steps.push({
-        do: 'readonly',
-        place,
-        recursive: true,
-        what: `make ${at}/${name} read-only`,
-        why: "in root mode it reaches the host's kernel",
-      })
-    }
   }
 
   #dev(at: string): void {
+    const { style } = this.context
     this.#mount(
       'tmpfs',
       at,
-      [['mode', '0755'], ['size', '65536'], ...this.#ownerOptions(undefined)],
-      { nosuid: true, noexec: true },
+      [['mode', '0755'], ...style.devSize, ...this.#ownerOptions(undefined)],
+      style.dev,
       'ours',
       'a minimal /dev',
     )
@@ -241,7 +319,7 @@ class FilesystemPlanner {
         source: `/dev/${name}`,
         recursive: false,
         optional: false,
-        flags: { nosuid: true, noexec: true },
+        flags: style.deviceNode,
         what: `bind the device /dev/${name}`,
         why: 'programs expect it',
         hints: hints.source,
@@ -260,6 +338,14 @@ class FilesystemPlanner {
       'foreign',
       "terminals of the sandbox's own",
     )
+    this.#make(`${at}/console`, 'foreign', (place) => ({
+      do: 'console',
+      place,
+      flags: style.deviceNode,
+      what: `show the terminal as ${at}/console`,
+      why: 'ttyname(3) finds what standard output is',
+    }))
+    if (style.shm === 'directory') return this.#directory({ directory: `${at}/shm` })
     this.#mount(
       'tmpfs',
       `${at}/shm`,
@@ -291,14 +377,22 @@ class FilesystemPlanner {
   }
 
   /** Makes the folders above `at`, then the step, then remembers what is there now. */
-  #make(at: string, leaves: 'ours' | 'foreign' | 'link' | 'file', step: (place: Place) => Step): void {
+  #make(
+    at: string,
+    leaves: 'ours' | 'foreign' | 'link' | 'file',
+    step: (place: Place) => Step,
+    mode: number = 0o755,
+  ): void {
     const path = relative(at)
+    const closed = this.context.style.closesParents
+      ? ((mode & 0o070) === 0 ? 0o050 : 0) | ((mode & 0o007) === 0 ? 0o005 : 0)
+      : 0
     for (const above of this.#tree.missing(path)) {
       const place = this.#place(above)
       this.steps.push({
         do: 'directory',
         place,
-        mode: 0o755,
+        mode: 0o755 & ~closed,
         implicit: true,
         owner: undefined,
         what: `make the folder /${above}`,
@@ -343,3 +437,11 @@ function bindFlags(entry: Extract<FilesystemEntry, { bind: string }>): MountFlag
 }
 
 const relative = (path: string) => normal(path).slice(1)
+
+const shownSource = (source: string | number) => (typeof source === 'number' ? `descriptor ${source}` : source)
+
+type RootCover = Extract<FilesystemEntry, { bind: string } | { tmpfs: string } | { overlay: string }>
+function coversRoot(entry: FilesystemEntry): entry is RootCover {
+  const place = 'bind' in entry ? entry.bind : 'tmpfs' in entry ? entry.tmpfs : 'overlay' in entry ? entry.overlay : ''
+  return place !== '' && normal(place) === '/'
+}

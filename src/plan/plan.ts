@@ -3,9 +3,9 @@ import { resolve } from 'node:path'
 import { parseSize } from '../policy/units.js'
 import { identityOf } from '../policy/complete.js'
 import type { Policy } from '../policy/schema.js'
-import { filesystemSteps } from './filesystem.js'
+import { filesystemSteps, vialStyle } from './filesystem.js'
 import { hints } from './hints.js'
-import type { IdMap, MapLine, NamespaceName, Plan, Step } from './step.js'
+import type { IdMap, Manner, MapLine, NamespaceName, Plan, Step } from './step.js'
 
 export interface PlanOptions {
   /** Folder that relative host paths start from; default: the current one. */
@@ -24,6 +24,17 @@ export interface SubidRange {
 
 const defaultPath = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin'
 const namespaceOrder: readonly NamespaceName[] = ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time']
+
+/** Exit statuses as docker run(1) and sh(1) have them. */
+const vialManner: Manner = {
+  prefix: 'vial: cannot ',
+  hints: true,
+  exit: { sandbox: 125, cannotExecute: 126, notFound: 127 },
+  forwardsSignals: true,
+  tied: true,
+  lingers: false,
+  mountPointMode: 0o644,
+}
 
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
 export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
@@ -55,7 +66,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       {
         do: 'join',
         namespace: name,
-        path,
+        from: path,
         what: `join the ${name} namespace ${path}`,
         why: 'the policy names it',
         hints: {
@@ -71,6 +82,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
     monitor.push({
       do: 'newUser',
       map,
+      optional: false,
       what: 'make a user namespace',
       why: `the payload is ${identity.uid}:${identity.gid} inside, and has no privilege outside`,
       hints: hints.userNamespace,
@@ -102,7 +114,14 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
   const newMount = isNew('mount')
   if (newMount)
     init.push(
-      ...filesystemSteps(policy, { base, identity, hostIds: !ownIds, newPid: isNew('pid'), ownIpc: isNew('ipc') }),
+      ...filesystemSteps(policy, {
+        base,
+        style: vialStyle,
+        identity,
+        hostIds: !ownIds,
+        ownPid: setting('pid') !== 'host',
+        ownIpc: isNew('ipc'),
+      }),
     )
   if (isNew('net'))
     init.push({ do: 'loopback', what: 'bring the loopback device up', why: 'programs expect 127.0.0.1' })
@@ -139,7 +158,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
     {
       do: 'capabilities',
       keep: kept,
-      ambient: kept.length > 0,
+      bounding: true,
       what: kept.length === 0 ? 'drop all capabilities' : `drop all capabilities but ${kept.join(', ')}`,
       why: 'deny by default',
     },
@@ -193,13 +212,15 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
     clone,
     init,
     payload,
-    environment: { set, inherit },
+    environment: { set, inherit, unset: [], pwd: false },
     argv0: policy.argv0,
     initIs: policy.init ?? 'reaper',
     newPid: isNew('pid'),
     sharesSession: session === 'host',
     statusFd: options.statusFd,
-    passFds,
+    manner: vialManner,
+    announcement: undefined,
+    holdFds: [],
   }
 }
 

@@ -33,7 +33,7 @@ export interface IdMap {
   readonly byHelper: boolean
 }
 export interface MapLine {
-  readonly inside: number
+  readonly inside: number | 'caller'
   readonly outside: number | 'caller'
   readonly count: number
 }
@@ -44,13 +44,22 @@ export type Action =
   | { readonly do: 'clone' }
   | { readonly do: 'closeFds'; readonly keep: readonly number[] }
   | { readonly do: 'dieWithParent' }
-  | { readonly do: 'join'; readonly namespace: NamespaceName; readonly path: string }
-  | { readonly do: 'newUser'; readonly map: IdMap }
+  /** `from` is a path, or a descriptor that is closed afterwards. */
+  | { readonly do: 'join'; readonly namespace: NamespaceName; readonly from: string | number }
+  /** `optional`: where user namespaces are not to be had, go on without one. */
+  | { readonly do: 'newUser'; readonly map: IdMap; readonly optional: boolean }
   | { readonly do: 'newTime'; readonly boottime: number; readonly monotonic: number }
   // init: the root
+  /** Waits until the monitor has told who waits for it that init is there. */
+  | { readonly do: 'awaitRelease' }
   | { readonly do: 'isolateMounts' }
   | { readonly do: 'rootTmpfs'; readonly options: readonly (readonly [string, string])[] }
-  | { readonly do: 'rootBind'; readonly source: string; readonly recursive: boolean; readonly flags: MountFlags }
+  | {
+      readonly do: 'rootBind'
+      readonly source: string | number
+      readonly recursive: boolean
+      readonly flags: MountFlags
+    }
   | {
       readonly do: 'directory'
       readonly place: Place
@@ -66,10 +75,22 @@ export type Action =
       readonly mode: number
       readonly owner: Owner | undefined
     }
+  /** A file of its own that is mounted over the place: it may cover one that cannot be written. */
+  | {
+      readonly do: 'mountFile'
+      readonly place: Place
+      readonly content: Uint8Array | number
+      readonly mode: number
+      readonly flags: MountFlags
+    }
+  | { readonly do: 'chmod'; readonly place: Place; readonly mode: number }
+  /** The terminal that standard output is, if it is one. */
+  | { readonly do: 'console'; readonly place: Place; readonly flags: MountFlags }
   | {
       readonly do: 'bind'
       readonly place: Place
-      readonly source: string
+      /** A path, or a descriptor that is closed afterwards. */
+      readonly source: string | number
       readonly recursive: boolean
       readonly optional: boolean
       readonly flags: MountFlags
@@ -83,12 +104,18 @@ export type Action =
     }
   | {
       readonly do: 'overlay'
+      /** The path `.` is the root itself. */
       readonly place: Place
       readonly options: string
-      readonly upperInMemory: boolean
       readonly flags: MountFlags
     }
-  | { readonly do: 'readonly'; readonly place: Place; readonly recursive: boolean }
+  | {
+      readonly do: 'readonly'
+      readonly place: Place
+      readonly recursive: boolean
+      /** `mount`: the place must be a mount already. `writable`: nothing is done to a place that we cannot write. */
+      readonly only: 'mount' | 'writable' | undefined
+    }
   | { readonly do: 'sealRoot' }
   | { readonly do: 'pivot' }
   // init: everything else
@@ -96,10 +123,28 @@ export type Action =
   | { readonly do: 'hostname'; readonly name: string }
   | { readonly do: 'domainname'; readonly name: string }
   | { readonly do: 'identity'; readonly uid: number; readonly gid: number; readonly dropGroups: boolean }
-  | { readonly do: 'capabilities'; readonly keep: readonly CapabilityName[]; readonly ambient: boolean }
+  /** `keep`: a set; or the caller's own effective set, less `without`. `bounding`: also drop the rest from the bounding set. */
+  | {
+      readonly do: 'capabilities'
+      readonly keep: readonly CapabilityName[] | { readonly without: readonly CapabilityName[] }
+      readonly bounding: boolean
+    }
   | { readonly do: 'noNewPrivs' }
+  | { readonly do: 'beforeInner'; readonly last: boolean }
+  /** A user namespace below the first, that cannot be left and, with `last`, in which no other can be made. */
+  | { readonly do: 'innerUser'; readonly map: IdMap; readonly last: boolean }
+  | { readonly do: 'assertNoUser' }
   | { readonly do: 'chdir'; readonly path: string }
+  /** The caller's working folder if it is visible, else HOME, else the root. */
+  | { readonly do: 'chdirBack' }
+  /** Waits for a byte, or the end, of a descriptor. */
+  | { readonly do: 'block'; readonly fd: number }
+  | { readonly do: 'lockFile'; readonly path: string }
+  /** Reads filters (arrays of struct sock_filter) from descriptors; they are put in force by `seccomp`. */
+  | { readonly do: 'readSeccomp'; readonly fds: readonly number[] }
+  | { readonly do: 'seccomp'; readonly fds: readonly number[] }
   // the payload
+  | { readonly do: 'closeThese'; readonly fds: readonly number[] }
   | { readonly do: 'session' }
   | { readonly do: 'umask'; readonly mask: number }
   | { readonly do: 'rlimit'; readonly name: RlimitName; readonly soft: bigint; readonly hard: bigint }
@@ -114,6 +159,8 @@ export type Step = Action & {
   /** Completes "cannot …": `mount a tmpfs on /tmp`. */
   readonly what: string
   readonly why: string
+  /** The error sentence where it must be another's; a second one is for what follows the look at a source. */
+  readonly complaint?: string | readonly [string, string]
   /** What to do about an error, by its name; `''` is for any other. */
   readonly hints?: Partial<Record<ErrnoName | '', string>>
 }
@@ -123,6 +170,35 @@ export interface Environment {
   readonly set: readonly (readonly [string, string])[]
   /** Patterns with `*`; `true`: all. */
   readonly inherit: readonly string[] | true
+  /** Not handed on, whatever `inherit` says. */
+  readonly unset: readonly string[]
+  /** PWD is the working folder. */
+  readonly pwd: boolean
+}
+
+/** How a vial behaves towards whoever calls it. */
+export interface Manner {
+  /** Begins every error sentence. */
+  readonly prefix: string
+  /** Whether a second line says what to do. */
+  readonly hints: boolean
+  readonly exit: { readonly sandbox: number; readonly cannotExecute: number; readonly notFound: number }
+  /** Signals that the monitor gets are passed on to the payload; else they do to the monitor what they do to anyone. */
+  readonly forwardsSignals: boolean
+  /** Init dies with the monitor, and everything with init. */
+  readonly tied: boolean
+  /** Init stays as long as any process is left in the sandbox; the monitor ends with the payload. */
+  readonly lingers: boolean
+  /** Modes of what is made only to be mounted on. */
+  readonly mountPointMode: number
+}
+
+/** What the monitor tells others about init: JSON as bwrap(1) writes it. */
+export interface Announcement {
+  readonly infoFd: number | undefined
+  readonly statusFd: number | undefined
+  /** After the announcement, wait for this descriptor: somebody else writes the id maps. */
+  readonly blockFd: number | undefined
 }
 
 export interface Plan {
@@ -141,6 +217,8 @@ export interface Plan {
   readonly sharesSession: boolean
   /** Status records go to this descriptor instead of sentences on standard error. */
   readonly statusFd: number | undefined
-  /** Descriptors above 2 that the payload keeps. */
-  readonly passFds: readonly number[]
+  readonly manner: Manner
+  readonly announcement: Announcement | undefined
+  /** Descriptors that init holds open as long as it lives. */
+  readonly holdFds: readonly number[]
 }

@@ -53,6 +53,8 @@ export const mountKinds = {
     bind: inside,
     /** The host's side; default: the same path. */
     from: v.optional(host),
+    /** Instead of `from`: a file descriptor of the file or folder. */
+    fd: v.optional(fd),
     writable: v.optional(flag),
     /** Also what is mounted beneath; default true. The kernel refuses `false` where that would reveal something. */
     recursive: v.optional(flag),
@@ -91,6 +93,8 @@ export const mountKinds = {
       fd: v.optional(fd),
       mode: v.optional(mode),
       owner,
+      /** Mount it over the place, so that it may cover a file of a read-only folder. */
+      mount: v.optional(v.picklist(['readonly', 'writable'], 'must be "readonly" or "writable"')),
     }),
     v.check((entry) => (entry.content === undefined) !== (entry.fd === undefined), 'needs either content or fd'),
   ),
@@ -102,8 +106,10 @@ export const mountKinds = {
       v.union([v.literal('tmpfs'), v.strictObject({ upper: host, work: host })], 'must be "tmpfs" or { upper, work }'),
     ),
   }),
-  /** Makes what is at this place, and with `recursive` (default) all beneath it, read-only. */
-  readonly: v.strictObject({ readonly: inside, recursive: v.optional(flag) }),
+  /** Makes what is at this place, and with `recursive` (default) all beneath it, read-only. `mount`: it must be a mount. */
+  readonly: v.strictObject({ readonly: inside, recursive: v.optional(flag), mount: v.optional(flag) }),
+  /** Sets the mode of what is there. */
+  chmod: v.strictObject({ chmod: inside, mode }),
 } as const
 
 export type MountKind = keyof typeof mountKinds

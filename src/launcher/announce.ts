@@ -1,0 +1,86 @@
+/** What the monitor tells others: the JSON of bwrap(1)'s --info-fd and --json-status-fd. */
+import { AT, STATX } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
+import type { Operand, Slot } from '../machine/instruction.js'
+import type { Announcement, NamespaceName } from '../plan/step.js'
+import type { LauncherContext } from './context.js'
+
+/** Names in /proc/PID/ns, in the order of bwrap's output. */
+const namespaces: readonly (readonly [NamespaceName, string])[] = [
+  ['cgroup', 'cgroup'],
+  ['ipc', 'ipc'],
+  ['mount', 'mnt'],
+  ['net', 'net'],
+  ['pid', 'pid'],
+  ['uts', 'uts'],
+]
+
+const longest = 1024
+
+/** Writes the pid of init and its new namespaces; waits for the id maps when somebody else writes them. */
+export function announce(
+  c: LauncherContext,
+  announcement: Announcement,
+  made: readonly NamespaceName[],
+  init: Slot,
+): void {
+  const { infoFd, statusFd, blockFd } = announcement
+  if (infoFd !== undefined) {
+    write(c, infoFd, ['{\n    "child-pid": ', ',\n    ', '\n}\n'], made, init)
+    c.attempt('close', infoFd)
+  }
+  if (statusFd !== undefined) write(c, statusFd, ['{ "child-pid": ', ', ', ' }\n'], made, init)
+  if (blockFd !== undefined) {
+    c.attempt('read', blockFd, c.b.reserve(1), 1)
+    c.attempt('close', blockFd)
+  }
+}
+
+/** `{ "exit-code": N }` for a wait status. */
+export function writeExitCode(c: LauncherContext, fd: number, exitCode: Operand): void {
+  const { b } = c
+  const buffer = b.reserve(64)
+  const cursor = b.temporary()
+  b.move(cursor, buffer)
+  b.copyText(cursor, b.text('{ "exit-code": '))
+  b.decimal(cursor, exitCode)
+  b.copyText(cursor, b.text(' }\n'))
+  b.compute(cursor, cursor, 'sub', buffer)
+  c.attempt('write', fd, buffer, cursor)
+}
+
+function write(
+  c: LauncherContext,
+  fd: number,
+  [begin, between, end]: readonly [string, string, string],
+  made: readonly NamespaceName[],
+  init: Slot,
+): void {
+  const { b } = c
+  const buffer = b.reserve(longest)
+  const path = b.reserve(64)
+  const status = b.reserve(structs.statx.size, 8)
+  const [cursor, name, inode] = [b.temporary(), b.temporary(), b.temporary()]
+  b.move(cursor, buffer)
+  b.copyText(cursor, b.text(begin))
+  b.decimal(cursor, init)
+  for (const [namespace, file] of namespaces) {
+    if (!made.includes(namespace)) continue
+    b.move(name, path)
+    b.copyText(name, b.text('/proc/'))
+    b.decimal(name, init)
+    b.copyText(name, b.text(`/ns/${file}`))
+    c.attempt('statx', AT.FDCWD, path, 0, STATX.INO, status)
+    c.whenFailed(
+      () => {},
+      () => {
+        b.load(inode, 64, status, structs.statx.fields.stx_ino.offset)
+        b.copyText(cursor, b.text(`${between}"${file}-namespace": `))
+        b.decimal(cursor, inode)
+      },
+    )
+  }
+  b.copyText(cursor, b.text(end))
+  b.compute(cursor, cursor, 'sub', buffer)
+  c.attempt('write', fd, buffer, cursor)
+}

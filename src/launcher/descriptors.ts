@@ -1,0 +1,133 @@
+/** Code for steps about file descriptors: closing, waiting, locking, and the seccomp filters that arrive by them. */
+import { AT, F, MAP, PR, SECCOMP } from '../kernel/flags.js'
+import { pack, structs } from '../kernel/structs.js'
+import type { Address, Operand, Slot } from '../machine/instruction.js'
+import type { Step } from '../plan/step.js'
+import type { LauncherContext } from './context.js'
+
+type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
+type Descriptors = 'closeFds' | 'closeThese' | 'awaitRelease' | 'block' | 'lockFile' | 'readSeccomp' | 'seccomp'
+
+const last = 0xffffffff
+
+export const descriptorCode: { [Kind in Descriptors]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+  closeFds(c, step) {
+    let first = 0
+    for (const kept of step.keep) {
+      if (kept > first) c.must('close_range', first, kept - 1, 0)
+      first = kept + 1
+    }
+    c.must('close_range', first, last, 0)
+  },
+
+  closeThese(c, step) {
+    for (const fd of step.fds) c.attempt('close', fd)
+  },
+
+  awaitRelease(c) {
+    awaitByte(c, c.b.slot('release'))
+  },
+
+  block(c, step) {
+    awaitByte(c, step.fd)
+  },
+
+  /** F_SETLK(2const): a read lock on the whole file, which lasts as long as the descriptor of this process. */
+  lockFile(c, step) {
+    const { b } = c
+    const fd = b.slot(`lock ${step.path}`)
+    c.heldSlots.push(fd)
+    b.move(fd, c.must('openat', AT.FDCWD, b.text(step.path), c.open.RDONLY | c.open.CLOEXEC, 0))
+    const lock = new Uint8Array(32)
+    c.must('fcntl', fd, F.SETLK, b.bytes(lock, 8))
+  },
+
+  readSeccomp(c, step) {
+    for (const fd of step.fds) {
+      const { address, length } = readAll(c, fd)
+      const { filter, size } = filterSlots(c, fd)
+      c.b.move(filter, address)
+      c.b.move(size, length)
+      c.attempt('close', fd)
+    }
+  },
+
+  seccomp(c, step) {
+    for (const fd of step.fds) {
+      const { b } = c
+      const { filter, size } = filterSlots(c, fd)
+      const count = b.temporary()
+      const program = b.reserve(structs.sock_fprog.size)
+      b.compute(count, size, 'shr', 3)
+      // The rest of the first word is padding.
+      b.store(32, program, 0, count)
+      b.store(64, program, structs.sock_fprog.fields.filter.offset, filter)
+      c.must('prctl', PR.SET_SECCOMP, SECCOMP.MODE_FILTER, program, 0, 0)
+    }
+  },
+}
+
+const filterSlots = (c: LauncherContext, fd: number) => ({
+  filter: c.b.slot(`seccomp ${fd}`),
+  size: c.b.slot(`seccomp ${fd} size`),
+})
+
+/** Waits for a byte or the end, and closes. */
+function awaitByte(c: LauncherContext, fd: Operand): void {
+  c.attempt('read', fd, c.b.reserve(1), 1)
+  c.attempt('close', fd)
+}
+
+/** All that a descriptor gives, in memory of its own; at most 1 MiB, far more than a filter of BPF_MAXINSNS needs. */
+function readAll(c: LauncherContext, fd: number): { address: Slot; length: Slot } {
+  const { b } = c
+  const most = 2 ** 20
+  const [address, length, cursor, left] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
+  b.move(address, c.must('mmap', 0, most, MAP.PROT_READ | MAP.PROT_WRITE, MAP.PRIVATE | MAP.ANONYMOUS, -1, 0))
+  b.move(length, 0)
+  b.loop(({ leave }) => {
+    b.compute(cursor, address, 'add', length)
+    b.compute(left, most, 'sub', length)
+    b.when(left, 'eq', 0, leave)
+    c.must('read', fd, cursor, left)
+    b.when(c.result, 'eq', 0, leave)
+    b.compute(length, length, 'add', c.result)
+  })
+  return { address, length }
+}
+
+/** Keeps one end of a pipe in `slot`, and closes the other. */
+export function keepEnd(c: LauncherContext, pipe: Address, end: 'read' | 'write', slot: Slot): void {
+  const { b } = c
+  const other = b.temporary()
+  b.load(slot, 32, pipe, end === 'read' ? 0 : 4)
+  b.load(other, 32, pipe, end === 'read' ? 4 : 0)
+  c.attempt('close', other)
+}
+
+/** Closes every descriptor above 2 but these, whose order is known only at run time. */
+export function closeAllBut(c: LauncherContext, kept: readonly Operand[]): void {
+  const { b } = c
+  const [cursor, next, end] = [b.temporary(), b.temporary(), b.temporary()]
+  b.move(cursor, 3)
+  b.loop(({ leave }) => {
+    b.move(next, last + 1)
+    for (const fd of kept) {
+      const skip = b.label()
+      b.branch(fd, 'lt', cursor, skip)
+      b.branch(fd, 'ge', next, skip)
+      b.move(next, fd)
+      b.place(skip)
+    }
+    b.compute(end, next, 'sub', 1)
+    b.when(cursor, 'lt', next, () => c.attempt('close_range', cursor, end, 0))
+    b.when(next, 'gt', last, leave)
+    b.compute(cursor, next, 'add', 1)
+  })
+}
+
+/** Gives up every capability; a caller's own filter may forbid it, and then there is nothing to be done. */
+export function dropEverything(c: LauncherContext): void {
+  const header = c.b.bytes(pack(structs.cap_user_header, { version: 0x20080522 }), 8)
+  c.attempt('capset', header, c.b.bytes(new Uint8Array(24), 8))
+}

@@ -1,0 +1,170 @@
+/** How monitor and init wait: what they do with signals, with orphans, and with the end of the payload. */
+import { SIGMASK, WAIT } from '../kernel/flags.js'
+import { signals } from '../kernel/signals.js'
+import { structs } from '../kernel/structs.js'
+import type { Address, Slot } from '../machine/instruction.js'
+import { type LauncherContext, record, setupFailed } from './context.js'
+import { writeExitCode } from './announce.js'
+import { closeAllBut, descriptorCode, dropEverything } from './descriptors.js'
+
+const maskSize = 8
+const everySignal = new WeakMap<LauncherContext, { every: Address; callers: Address }>()
+
+function masks(c: LauncherContext) {
+  const known = everySignal.get(c) ?? { every: c.b.bytes(new Uint8Array(8).fill(255), 8), callers: c.b.reserve(8) }
+  everySignal.set(c, known)
+  return known
+}
+const allSignals = (c: LauncherContext) => masks(c).every
+
+/**
+ * Signals stay blocked in a monitor and an init that pass them on, which take them one at a time; the payload gets the
+ * caller's mask back. A caller that ignores SIGCHLD would have our children reaped unseen.
+ */
+export function blockSignals(c: LauncherContext): void {
+  const { every, callers } = masks(c)
+  if (c.plan.manner.forwardsSignals) c.must('rt_sigprocmask', SIGMASK.SETMASK, every, callers, maskSize)
+  c.must('rt_sigaction', signals.SIGCHLD, c.b.bytes(new Uint8Array(32), 8), 0, maskSize)
+}
+
+export function unblockSignals(c: LauncherContext): void {
+  if (c.plan.manner.forwardsSignals) c.must('rt_sigprocmask', SIGMASK.SETMASK, masks(c).callers, 0, maskSize)
+}
+
+/** Reads how the payload ended; with the end of the pipe, there is only init to wait for. */
+export function lingeringMonitor(c: LauncherContext, init: Slot): void {
+  const { b, plan } = c
+  const status = b.reserve(8)
+  const code = b.temporary()
+  const failed = b.temporary()
+  const jsonFd = plan.announcement?.statusFd
+  closeAllBut(c, [c.pipe, ...(jsonFd === undefined ? [] : [jsonFd])])
+  // A monitor needs no privilege from here on.
+  dropEverything(c)
+  b.move(failed, 0)
+  const ended = b.label()
+  b.loop(({ leave, again }) => {
+    c.attempt('read', c.pipe, status, 4)
+    b.when(c.result, 'ne', 4, leave)
+    b.load(code, 32, status)
+    b.branch(code, 'ne', setupFailed, ended)
+    b.move(failed, 1)
+    again()
+  })
+  b.loop(({ leave }) => {
+    c.attempt('wait4', init, status, WAIT.ALL, 0)
+    b.when(c.result, 'eq', init, leave)
+  })
+  b.load(code, 32, status)
+  b.place(ended)
+  const exitCode = toExitCode(c, code)
+  if (jsonFd !== undefined) b.when(failed, 'eq', 0, () => writeExitCode(c, jsonFd, exitCode))
+  c.exit(exitCode)
+}
+
+/** Reaps everything, tells the monitor how the payload ended, and stays until nobody is left. */
+export function lingeringInit(c: LauncherContext, payload: Slot): void {
+  const { b, plan } = c
+  const status = b.reserve(8)
+  const code = b.temporary()
+  const child = b.temporary()
+  closeAllBut(c, [c.pipe, ...plan.holdFds, ...c.heldSlots])
+  dropEverything(c)
+  const seccomp = plan.payload.find((step) => step.do === 'seccomp')
+  if (seccomp !== undefined) descriptorCode.seccomp(c, seccomp)
+  b.move(code, 0x100)
+  b.loop(({ again, leave }) => {
+    b.move(child, c.attempt('wait4', -1, status, WAIT.ALL, 0))
+    c.whenFailed(leave)
+    b.when(child, 'ne', payload, again)
+    b.load(code, 32, status)
+    c.tellMonitor(code)
+  })
+  exitAs(c, code)
+}
+
+/** Waits for init, passes signals on to it, reports, and ends as the payload did. */
+export function monitorLoop(c: LauncherContext, init: Slot): void {
+  const { b, plan } = c
+  const status = b.reserve(8)
+  const code = b.temporary()
+  if (plan.statusFd !== undefined) c.report(record.started, init)
+  releaseFds(c)
+  b.loop(({ again }) => {
+    takeSignal(c, init)
+    const usage = plan.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
+    c.attempt('wait4', init, status, WAIT.NOHANG, usage)
+    b.when(c.result, 'ne', init, again)
+    b.load(code, 32, status)
+    if (plan.statusFd !== undefined) c.report(record.ended, code)
+    exitAs(c, code)
+  })
+}
+
+/** Reaps everything, passes signals on to the payload, and ends when the payload does: the kernel then ends the rest. */
+export function initLoop(c: LauncherContext, payload: Slot): void {
+  const { b, plan } = c
+  const status = b.reserve(8)
+  const code = b.temporary()
+  releaseFds(c)
+  b.loop(({ again }) => {
+    takeSignal(c, payload)
+    b.loop(({ again: reapNext }) => {
+      c.attempt('wait4', -1, status, WAIT.NOHANG, 0)
+      c.whenFailed(again)
+      b.when(c.result, 'eq', 0, again)
+      b.when(c.result, 'ne', payload, reapNext)
+      b.load(code, 32, status)
+      if (plan.statusFd !== undefined) c.report(record.payload, code)
+      exitAs(c, code)
+    })
+  })
+}
+
+/** Neither monitor nor init may keep a pipe of the payload's open; from here on neither has anything to say there. */
+function releaseFds(c: LauncherContext): void {
+  const { plan } = c
+  c.attempt('close_range', 0, (plan.statusFd ?? 0x100000000) - 1, 0)
+  if (plan.statusFd !== undefined) c.attempt('close_range', plan.statusFd + 1, 0xffffffff, 0)
+}
+
+/**
+ * Takes the next signal; returns when it is SIGCHLD and passes any other on to `to`. What the terminal sends reaches
+ * a payload of the same session by itself.
+ */
+function takeSignal(c: LauncherContext, to: Slot): void {
+  const { b, plan } = c
+  const everySignal = allSignals(c)
+  const info = b.reserve(128, 16)
+  const signal = b.temporary()
+  const origin = b.temporary()
+  b.loop(({ leave, again }) => {
+    c.attempt('rt_sigtimedwait', everySignal, info, 0, maskSize)
+    c.whenFailed(again)
+    b.move(signal, c.result)
+    b.when(signal, 'eq', signals.SIGCHLD, leave)
+    if (plan.sharesSession) {
+      b.load(origin, 32, info, structs.siginfo.fields.si_code.offset)
+      const fromKernel = 0x80
+      b.when(origin, 'eq', fromKernel, again)
+    }
+    c.attempt('kill', to, signal)
+  })
+}
+
+/** Exits as wait status `code` says. */
+function exitAs(c: LauncherContext, code: Slot): void {
+  c.exit(toExitCode(c, code))
+}
+
+/** Of a wait status: the exit status, or 128 + the signal. */
+function toExitCode(c: LauncherContext, code: Slot): Slot {
+  const { b } = c
+  const signal = b.temporary()
+  const status = b.temporary()
+  b.compute(signal, code, 'and', 0x7f)
+  b.compute(status, code, 'shr', 8)
+  b.compute(status, status, 'and', 0xff)
+  b.when(signal, 'ne', 0, () => b.compute(status, signal, 'add', 128))
+  return status
+}
