@@ -10,8 +10,11 @@ import type { Plan, Step } from '../plan/step.js'
 /** On the pipe to the monitor, where no wait status is so large. */
 export const setupFailed = 0xffffffff
 
-/** Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). */
-export const record = { size: 32 + 144, failed: 1, payload: 2, started: 3, ended: 4 } as const
+/**
+ * Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). A file there may
+ * begin with a header, the pid of the process that starts the vial as u64.
+ */
+export const record = { header: 8, size: 32 + 144, failed: 1, payload: 2, started: 3, ended: 4 } as const
 
 /** Errors whose words travel in the ELF; any other is shown as a number. */
 const spelledErrors: readonly ErrnoName[] = [

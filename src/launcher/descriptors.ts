@@ -1,5 +1,5 @@
 /** Code for steps about file descriptors: closing, waiting, locking, and the seccomp filters that arrive by them. */
-import { AT, F, MAP, PR, SECCOMP } from '../kernel/flags.js'
+import { AT, CLOSE_RANGE, F, MAP, PR, SECCOMP } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
@@ -18,6 +18,9 @@ export const descriptorCode: { [Kind in Descriptors]: (c: LauncherContext, step:
       first = kept + 1
     }
     c.must('close_range', first, last, 0)
+    const { statusFd } = c.plan
+    // Else the payload could write records of its own.
+    if (statusFd !== undefined) c.must('close_range', statusFd, statusFd, CLOSE_RANGE.CLOEXEC)
   },
 
   closeThese(c, step) {

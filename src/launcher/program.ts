@@ -6,7 +6,7 @@ import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Program, Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
-import { LauncherContext } from './context.js'
+import { LauncherContext, record } from './context.js'
 import { announce } from './announce.js'
 import { descriptorCode, keepEnd } from './descriptors.js'
 import { execute, prepareArguments } from './environment.js'
@@ -18,10 +18,19 @@ type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Process = 'dieWithParent' | 'session' | 'umask' | 'rlimit' | 'execute'
 
 const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
-  /** PR_SET_PDEATHSIG(2const); a parent that died before the call is noticed by its changed pid. */
+  /**
+   * PR_SET_PDEATHSIG(2const); a parent that died before the call is noticed by its changed pid. Who the parent was when
+   * it started us stands in the status file; without one, a death before the first line here is not seen.
+   */
   dieWithParent(c) {
+    const { statusFd } = c.plan
     const parent = c.b.temporary()
     c.b.move(parent, c.attempt('getppid'))
+    if (statusFd !== undefined) {
+      const header = c.b.reserve(record.header, 8)
+      c.attempt('pread64', statusFd, header, record.header, 0)
+      c.b.when(c.result, 'eq', record.header, () => c.b.load(parent, 64, header))
+    }
     c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
     c.attempt('getppid')
     c.b.when(c.result, 'ne', parent, () => c.exit(125))
@@ -104,9 +113,14 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
     () => {
       if (manner.lingers) keepEnd(c, result, 'write', c.pipe)
       if (announcement !== undefined) keepEnd(c, released, 'read', release)
-      emitSteps(c, plan.init)
-      // After the last change of credentials, which would clear it; the look covers all the time before.
+      // A step may wait for long, such as the one that reads a file's content from a pipe.
       if (manner.tied) tieToMonitor(c, pidfd)
+      emitSteps(c, plan.init)
+      if (manner.tied) {
+        // Again after the last change of credentials, which clears it; the look covers all the time before.
+        tieToMonitor(c, pidfd)
+        c.attempt('close', pidfd)
+      }
       if (plan.initIs === 'reaper') {
         // The payload is the same user: it may not read, trace or reopen what init holds.
         c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
@@ -146,5 +160,4 @@ function tieToMonitor(c: LauncherContext, pidfd: Slot): void {
   b.store(32, poll, 4, POLL.IN)
   c.attempt('ppoll', poll, 1, now, 0, 0)
   b.when(c.result, 'eq', 1, () => c.exit(125))
-  c.attempt('close', pidfd)
 }

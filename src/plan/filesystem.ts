@@ -345,7 +345,10 @@ class FilesystemPlanner {
       what: `show the terminal as ${at}/console`,
       why: 'ttyname(3) finds what standard output is',
     }))
-    if (style.shm === 'directory') return this.#directory({ directory: `${at}/shm` })
+    if (style.shm === 'directory') {
+      this.#directory({ directory: `${at}/shm` })
+      return
+    }
     this.#mount(
       'tmpfs',
       `${at}/shm`,

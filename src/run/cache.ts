@@ -14,35 +14,59 @@ import {
   writeSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 /** `$VIAL_CACHE`, else `$XDG_CACHE_HOME/vial`, else `~/.cache/vial`. */
 export function cacheFolder(): string {
   const { VIAL_CACHE, XDG_CACHE_HOME } = process.env
-  if (VIAL_CACHE) return VIAL_CACHE
-  return join(XDG_CACHE_HOME?.startsWith('/') ? XDG_CACHE_HOME : join(homedir(), '.cache'), 'vial')
+  if (VIAL_CACHE) return resolve(VIAL_CACHE)
+  return join(XDG_CACHE_HOME?.startsWith('/') ? XDG_CACHE_HOME : join(home(), '.cache'), 'vial')
 }
+
+function home(): string {
+  try {
+    return homedir()
+  } catch {
+    throw new Error('there is no folder for the cache, for the caller has no home\n      set VIAL_CACHE to a folder of yours')
+  }
+}
+
+/**
+ * Does something in the cache, which is made if it is not there.
+ * @throws {Error} when the folder cannot be used; the message says how to choose another.
+ */
+export function inCache<Value>(what: string, action: (folder: string) => Value, folder = cacheFolder()): Value {
+  try {
+    makeFolder(folder)
+    if (!swept.has(folder)) sweep(folder)
+    swept.add(folder)
+    return action(folder)
+  } catch (error) {
+    throw new Error(
+      `${what} cannot be stored in ${folder}: ${(error as Error).message}\n      set VIAL_CACHE to a folder of yours that has room and is not mounted noexec`,
+      { cause: error },
+    )
+  }
+}
+
+const swept = new Set<string>()
 
 /**
  * The path of an executable file with these bytes, written if it is not there. A file counts only if it is the
  * caller's, of mode 0500, and its content has the hash in its name.
- * @throws {Error} when the folder cannot be used; the message says how to choose another.
+ * @throws {Error} as {@link inCache} does.
  */
 export function storeVial(bytes: Uint8Array, folder = cacheFolder()): string {
   const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 40)
   const path = join(folder, hash)
-  try {
-    makeFolder(folder)
-    if (isGood(path, hash)) return path
-    sweep(folder)
-    write(path, bytes)
-    return path
-  } catch (error) {
-    throw new Error(
-      `the vial cannot be stored in ${folder}: ${(error as Error).message}\n      set VIAL_CACHE to a folder of yours that has room and is not mounted noexec`,
-      { cause: error },
-    )
-  }
+  return inCache(
+    'the vial',
+    () => {
+      if (!isGood(path, hash)) write(path, bytes)
+      return path
+    },
+    folder,
+  )
 }
 
 function makeFolder(folder: string): void {
@@ -91,10 +115,10 @@ function write(path: string, bytes: Uint8Array): void {
   }
 }
 
-/** Removes what writers that were killed left behind. */
+/** Removes what writers and runs that were killed left behind. */
 function sweep(folder: string): void {
   for (const name of readdirSync(folder)) {
-    const pid = /^[0-9a-f]{40}\.(\d+)\.[0-9a-f]{8}$/.exec(name)?.[1]
+    const pid = /^(?:[0-9a-f]{40}|status)\.(\d+)\.[0-9a-f]{8}$/.exec(name)?.[1]
     if (pid === undefined || isAlive(Number(pid))) continue
     try {
       unlinkSync(join(folder, name))

@@ -1,16 +1,20 @@
 /** The library's face: `sandbox(policy)`, then `run`, `spawn`, `compile`, `explain`. */
-import { type ChildProcess, spawn as spawnProcess, type StdioOptions } from 'node:child_process'
-import { closeSync, ftruncateSync, openSync, readSync, unlinkSync } from 'node:fs'
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
+import {
+  type ChildProcess,
+  spawn as spawnProcess,
+  type SpawnOptions as SpawnOptionsOfNode,
+  type StdioOptions,
+} from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
+import { errnoMessage } from '../kernel/errno.js'
 import type { Policy } from '../policy/schema.js'
-import { cacheFolder, storeVial } from './cache.js'
+import { storeVial } from './cache.js'
 import { type Compiled, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
 import { failureText, type Outcome, readOutcome, type Usage } from './status.js'
+import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
 import { signalName } from '../kernel/signals.js'
-import { record } from '../launcher/context.js'
 
 export interface SpawnOptions {
   /** Kills the whole sandbox when aborted. */
@@ -45,6 +49,8 @@ export interface Result {
 export interface RunResult extends Result {
   readonly stdout: string
   readonly stderr: string
+  /** Whether it was ended because it wrote more than `maxBuffer`, which is what `stdout` or `stderr` then holds. */
+  readonly truncated: boolean
 }
 
 /** The sandbox itself could not be made, or the command could not be executed in it. */
@@ -105,14 +111,18 @@ export class Sandbox {
     })
     if (input !== undefined) {
       // A payload that does not read its input is no fault.
-      child.stdin!.on('error', () => {})
-      child.stdin!.end(input)
+      child.stdin?.on('error', () => {})
+      child.stdin?.end(input)
     }
-    const tooMuch = () => child.kill('SIGKILL')
-    const stdout = collect(child.stdout!, maxBuffer, tooMuch)
-    const stderr = collect(child.stderr!, maxBuffer, tooMuch)
+    let truncated = false
+    const tooMuch = () => {
+      truncated = true
+      child.kill('SIGKILL')
+    }
+    const stdout = collect(child.stdout, maxBuffer, tooMuch)
+    const stderr = collect(child.stderr, maxBuffer, tooMuch)
     const result = await child.result
-    return { ...result, stdout: stdout(), stderr: stderr() }
+    return { ...result, stdout: stdout(), stderr: stderr(), truncated }
   }
 
   /** Starts a command; the streams are those of child_process. */
@@ -120,41 +130,54 @@ export class Sandbox {
     const stdio = [...(options.stdio ?? ['pipe', 'pipe', 'pipe'])]
     while (stdio.length < 3) stdio.push('pipe')
     options.signal?.throwIfAborted()
+    const { timeout } = options
+    if (timeout !== undefined && !(timeout >= 0)) throw new RangeError(`timeout: ${timeout} is no number of milliseconds`)
     const statusFd = stdio.length
     const { steps } = this.#vial(statusFd).compiled
-    const path = this.#path(statusFd)
-    const status = statusFiles.pop() ?? openStatusFile()
+    const status = borrowStatusFile()
     const started = performance.now()
-    const child = spawnProcess(path, [command, ...args], {
-      stdio: [...stdio, status] as StdioOptions,
-      env: options.env ?? process.env,
-      // Ctrl-C at a terminal reaches the monitor through us, once.
-      detached: false,
-    })
+    let child: ChildProcess
+    try {
+      child = this.#start(statusFd, [command, ...args], {
+        stdio: [...stdio, status] as StdioOptions,
+        env: options.env ?? process.env,
+        // Ctrl-C at a terminal reaches the monitor through us, once.
+        detached: false,
+      })
+    } catch (error) {
+      returnStatusFile(status, true)
+      throw startError(error)
+    }
     let timedOut = false
     const end = () => child.kill('SIGKILL')
     const timer =
-      options.timeout === undefined
+      // Beyond this a timer would fire at once.
+      timeout === undefined || timeout >= 2 ** 31
         ? undefined
         : setTimeout(() => {
             timedOut = true
             end()
-          }, options.timeout)
+          }, timeout)
     options.signal?.addEventListener('abort', end, { once: true })
     const result = new Promise<Result>((resolve, reject) => {
       const settle = () => {
         clearTimeout(timer)
         options.signal?.removeEventListener('abort', end)
       }
-      child.once('error', (error: NodeJS.ErrnoException) => {
+      child.on('error', (error) => {
+        // Any other error is a signal that could not be sent: the sandbox goes on.
+        if (child.pid !== undefined) return
         settle()
-        closeSync(status)
-        reject(new SandboxError(`cannot start the vial ${path}: ${error.message}`, error.code))
+        returnStatusFile(status, true)
+        reject(startError(error))
       })
       child.once('close', (exitCode, signal) => {
+        // After an error in the start there is also this event.
+        if (child.pid === undefined) return
         settle()
         const durationMs = performance.now() - started
-        const outcome = readOutcome(takeStatus(status), steps)
+        const outcome = readOutcome(readStatus(status), steps)
+        returnStatusFile(status, outcome.usage !== undefined)
         if (outcome.failure !== undefined) {
           reject(new SandboxError(failureText(outcome.failure, command), getSystemErrorName(-outcome.failure.errno)))
           return
@@ -176,6 +199,23 @@ export class Sandbox {
       stdio: child.stdio,
       kill: (signal = 'SIGTERM') => child.kill(signal),
       result,
+    }
+  }
+
+  #start(statusFd: number, args: readonly string[], options: SpawnOptionsOfNode): ChildProcess {
+    for (let attempt = 1; ; attempt++) {
+      const path = this.#path(statusFd)
+      try {
+        const child = spawnProcess(path, args, options)
+        if (child.pid !== undefined || attempt === mostAttempts || existsSync(path)) return child
+        // Somebody emptied the cache since: the file is stored again.
+        child.once('error', () => {})
+        this.#vial(statusFd).path = undefined
+      } catch (error) {
+        // Another thread forked while the file was open for writing, and its child has not yet executed: execve(2).
+        if ((error as NodeJS.ErrnoException).code !== 'ETXTBSY' || attempt === mostAttempts) throw error
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
+      }
     }
   }
 
@@ -218,31 +258,33 @@ function ending(
     : { exitCode: null, signal: signalName(bySignal) as NodeJS.Signals }
 }
 
-function collect(stream: NodeJS.ReadableStream, most: number, tooMuch: () => void): () => string {
+/** What Node says about a vial that it could not start. */
+function startError(error: unknown): unknown {
+  const { code, errno, syscall } = error as NodeJS.ErrnoException
+  if (errno === undefined || !syscall?.startsWith('spawn')) return error
+  const hint = code === undefined ? undefined : startHints[code]
+  return new SandboxError(
+    `cannot start the vial: ${errnoMessage(-errno)}${hint === undefined ? '' : `\n      ${hint}`}`,
+    code,
+  )
+}
+
+const startHints: Record<string, string> = {
+  EACCES: 'the cache may be mounted noexec: set VIAL_CACHE to a folder of yours that is not',
+  E2BIG: 'the arguments and the environment are too long together: see execve(2)',
+  EMFILE: 'this process has too many files open: see ulimit -n',
+  EAGAIN: 'this user has too many processes: see ulimit -u',
+}
+
+const mostAttempts = 100
+
+function collect(stream: NodeJS.ReadableStream | null | undefined, most: number, tooMuch: () => void): () => string {
   const chunks: Buffer[] = []
-  let size = 0
-  stream.on('data', (chunk: Buffer) => {
-    size += chunk.length
-    if (size > most) tooMuch()
-    else chunks.push(chunk)
+  let room = most
+  stream?.on('data', (chunk: Buffer) => {
+    chunks.push(chunk.subarray(0, room))
+    if (chunk.length > room) tooMuch()
+    room = Math.max(0, room - chunk.length)
   })
   return () => Buffer.concat(chunks).toString()
-}
-
-/** Nameless files that status records go to: a file, not a pipe, costs the event loop nothing. Used again and again. */
-const statusFiles: number[] = []
-
-function openStatusFile(): number {
-  const path = join(cacheFolder(), `status.${process.pid}.${randomBytes(4).toString('hex')}`)
-  const fd = openSync(path, 'wx+', 0o600)
-  unlinkSync(path)
-  return fd
-}
-
-function takeStatus(fd: number): Buffer {
-  const buffer = Buffer.alloc(record.size * 4)
-  const length = readSync(fd, buffer, 0, buffer.length, 0)
-  ftruncateSync(fd, 0)
-  statusFiles.push(fd)
-  return buffer.subarray(0, length)
 }

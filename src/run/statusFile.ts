@@ -1,0 +1,53 @@
+/**
+ * Nameless files that a vial writes its records to: a file, not a pipe, costs the event loop nothing. Each begins with
+ * the pid of this process, so that the vial sees whether its parent is still the one that started it.
+ */
+import { randomBytes } from 'node:crypto'
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { record } from '../launcher/context.js'
+import { inCache } from './cache.js'
+
+const idle: number[] = []
+const mostIdle = 64
+
+/** @throws {Error} when the cache has no room. */
+export function borrowStatusFile(): number {
+  return idle.pop() ?? open()
+}
+
+export function readStatus(fd: number): Buffer {
+  const { size } = fstatSync(fd)
+  const most = record.size * 8
+  const buffer = Buffer.alloc(Math.min(Math.max(0, size - record.header), most))
+  readSync(fd, buffer, 0, buffer.length, record.header)
+  return buffer
+}
+
+/** `quiet`: nobody writes to it any more, so that another sandbox may use it. */
+export function returnStatusFile(fd: number, quiet: boolean): void {
+  if (!quiet || idle.length >= mostIdle) {
+    closeSync(fd)
+    return
+  }
+  ftruncateSync(fd, record.header)
+  idle.push(fd)
+}
+
+function open(): number {
+  return inCache('a status file', (folder) => {
+    const path = join(folder, `status.${process.pid}.${randomBytes(4).toString('hex')}`)
+    // Appended to: each user of the one file offset writes where the file ends.
+    const fd = openSync(path, 'ax+', 0o600)
+    try {
+      unlinkSync(path)
+      const header = Buffer.alloc(record.header)
+      header.writeBigUInt64LE(BigInt(process.pid))
+      writeSync(fd, header)
+      return fd
+    } catch (error) {
+      closeSync(fd)
+      throw error
+    }
+  })
+}
