@@ -16,7 +16,9 @@ export async function run(command: string, args: string[], flags: PolicyFlags & 
     stdio: ['inherit', 'inherit', 'inherit'],
     ...(flags.timeout === undefined ? {} : { timeout: flags.timeout * 1000 }),
   })
-  for (const signal of passedOn) process.on(signal, () => child.kill(signal))
+  // In the terminal's own session these reach the payload by themselves.
+  const alone = policy.session === 'host' ? ['SIGINT', 'SIGQUIT'] : []
+  for (const signal of passedOn) process.on(signal, () => alone.includes(signal) || child.kill(signal))
   try {
     const { exitCode, signal, timedOut } = await child.result
     if (timedOut) process.stderr.write(`vial: killed after ${flags.timeout} s\n`)

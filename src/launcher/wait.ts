@@ -128,9 +128,12 @@ function releaseFds(c: LauncherContext): void {
   if (plan.statusFd !== undefined) c.attempt('close_range', plan.statusFd + 1, 0xffffffff, 0)
 }
 
+/** What a terminal sends to all of its foreground, and the command line passes on. */
+const fromTerminal = [signals.SIGINT, signals.SIGQUIT, signals.SIGHUP]
+
 /**
  * Takes the next signal; returns when it is SIGCHLD and passes any other on to `to`. What the terminal sends reaches
- * a payload of the same session by itself.
+ * a payload of the same session by itself, and of another by whoever started the vial: once, not twice.
  */
 function takeSignal(c: LauncherContext, to: Slot): void {
   const { b, plan } = c
@@ -143,10 +146,13 @@ function takeSignal(c: LauncherContext, to: Slot): void {
     c.whenFailed(again)
     b.move(signal, c.result)
     b.when(signal, 'eq', signals.SIGCHLD, leave)
-    if (plan.sharesSession) {
+    if (plan.sharesSession || plan.statusFd !== undefined) {
       b.load(origin, 32, info, structs.siginfo.fields.si_code.offset)
       const fromKernel = 0x80
-      b.when(origin, 'eq', fromKernel, again)
+      b.when(origin, 'eq', fromKernel, () => {
+        if (plan.sharesSession) again()
+        else for (const one of fromTerminal) b.when(signal, 'eq', one, again)
+      })
     }
     c.attempt('kill', to, signal)
   })

@@ -27,7 +27,9 @@ function home(): string {
   try {
     return homedir()
   } catch {
-    throw new Error('there is no folder for the cache, for the caller has no home\n      set VIAL_CACHE to a folder of yours')
+    throw new Error(
+      'there is no folder for the cache, for the caller has no home\n      set VIAL_CACHE to a folder of yours',
+    )
   }
 }
 

@@ -131,7 +131,8 @@ export class Sandbox {
     while (stdio.length < 3) stdio.push('pipe')
     options.signal?.throwIfAborted()
     const { timeout } = options
-    if (timeout !== undefined && !(timeout >= 0)) throw new RangeError(`timeout: ${timeout} is no number of milliseconds`)
+    if (timeout !== undefined && !(timeout >= 0))
+      throw new RangeError(`timeout: ${timeout} is no number of milliseconds`)
     const statusFd = stdio.length
     const { steps } = this.#vial(statusFd).compiled
     const status = borrowStatusFile()

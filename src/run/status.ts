@@ -31,7 +31,9 @@ export function readOutcome(bytes: Buffer, steps: readonly Step[]): Outcome {
     const kind = field(0)
     if (kind === record.failed) outcome = { ...outcome, failure: { step: steps[field(1)]!, errno: field(2) } }
     if (kind === record.payload) outcome = { ...outcome, payload: field(1) }
-    if (kind === record.ended) outcome = { ...outcome, usage: readUsage(bytes.subarray(at + 32, at + record.size)) }
+    // How init ended is how the payload did, when it is the payload or was killed itself.
+    if (kind === record.ended)
+      outcome = { payload: field(1), ...outcome, usage: readUsage(bytes.subarray(at + 32, at + record.size)) }
   }
   return outcome
 }

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import { evaluate } from '../support/evaluate.js'
+import { assertGone, uniqueSeconds } from '../support/processes.js'
+import { callers, workFolder } from '../support/user.js'
+
+const mounts = () => readFileSync('/proc/self/mountinfo', 'utf8')
+
+for (const caller of callers) {
+  describe(`nothing is left behind by ${caller.name}`, () => {
+    test('after 1,000 runs, four at a time, of every ending', async () => {
+      const cache = workFolder(caller, 'thousand')
+      const mountsBefore = mounts()
+      const word = uniqueSeconds()
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }, { word }) => {
+          const { readdirSync } = await import('node:fs')
+          // A descriptor, not a path, lists itself.
+          const descriptors = () => readdirSync('/proc/self/fd').length
+          const good = sandbox({ preset: 'system' })
+          const bad = sandbox({ preset: 'system', filesystem: [{ bind: '/x', from: '/no/such/source' }] })
+          const counts: Record<string, number> = {}
+          const count = (what: string) => {
+            counts[what] = (counts[what] ?? 0) + 1
+          }
+          const sentence = (error: Error) => count(error.message.split('\n')[0]!)
+          const one = async (index: number) => {
+            const kind = index % 10
+            if (kind === 6) await bad.run('true').then(() => count('?'), sentence)
+            else if (kind === 7) await good.run('no-such-command').then(() => count('?'), sentence)
+            else if (kind === 8) {
+              const { timedOut, signal } = await good.run('sleep', [word], { timeout: index % 20 })
+              count(`timed out: ${timedOut} ${signal}`)
+            } else if (kind === 9) {
+              const controller = new AbortController()
+              setTimeout(() => controller.abort(new Error('aborted')), index % 20)
+              await good.run('sleep', [word], { signal: controller.signal }).then(() => count('?'), sentence)
+            } else {
+              const { exitCode, stdout, usage } = await good.run('sh', ['-c', `echo ${index}; exit ${kind}`])
+              count(`${exitCode === kind && stdout === `${index}\n` && usage.maxRss > 0}`)
+            }
+          }
+          for (let index = 0; index < 40; index++) await one(index)
+          const before = descriptors()
+          for (const key of Object.keys(counts)) delete counts[key]
+          let next = 0
+          const worker = async () => {
+            while (next < 1000) await one(next++)
+          }
+          await Promise.all([worker(), worker(), worker(), worker()])
+          return { counts, before, after: descriptors(), cached: readdirSync(process.env.VIAL_CACHE!) }
+        },
+        { word },
+        { env: { VIAL_CACHE: cache } },
+      )
+      assert.deepEqual(seen.counts, {
+        true: 600,
+        'cannot bind /no/such/source on /x: No such file or directory': 100,
+        'cannot run no-such-command: No such file or directory': 100,
+        'timed out: true SIGKILL': 100,
+        aborted: 100,
+      })
+      // Four runs at a time keep up to four status files ready, one of which was there before.
+      assert.ok(seen.after - seen.before <= 3, `${seen.before} descriptors before, ${seen.after} after`)
+      assert.deepEqual(
+        seen.cached.map((name) => name.length),
+        [40, 40],
+      )
+      await assertGone(word)
+      assert.equal(mounts(), mountsBefore)
+    })
+
+    test('when a run cannot even start', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const { closeSync, openSync, readdirSync } = await import('node:fs')
+          const descriptors = () => readdirSync('/proc/self/fd').length
+          const one = sandbox({ preset: 'system' })
+          await one.run('true')
+          const before = descriptors()
+          const told: string[] = []
+          const tell = (error: Error) => told.push(`${error.name}: ${error.message.split('\n')[0]}`)
+          await one.run('true', ['x'.repeat(200_000)]).catch(tell)
+          await one.run('true', ['nul\0']).catch((error) => told.push(error.code))
+          await one.run('true', [], { timeout: Number.NaN }).catch(tell)
+          await one.run('true', [], { signal: AbortSignal.abort(new Error('aborted before')) }).catch(tell)
+          // No descriptor is left for the pipes.
+          const held: number[] = []
+          try {
+            for (;;) held.push(openSync('/dev/null', 'r'))
+          } catch {}
+          await one.run('true').catch(tell)
+          for (const fd of held) closeSync(fd)
+          const { exitCode } = await one.run('true')
+          return { told, exitCode, before, after: descriptors() }
+        },
+        {},
+      )
+      assert.deepEqual(seen.told, [
+        'SandboxError: cannot start the vial: Argument list too long',
+        'ERR_INVALID_ARG_VALUE',
+        'RangeError: timeout: NaN is no number of milliseconds',
+        'Error: aborted before',
+        'SandboxError: cannot start the vial: Too many open files',
+      ])
+      assert.deepEqual([seen.exitCode, seen.after], [0, seen.before])
+    })
+  })
+}

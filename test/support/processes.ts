@@ -1,0 +1,47 @@
+/** Finds the processes of one sandbox among all of the machine's, by a word that each has on its command line. */
+import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** A number of seconds for sleep(1) that nobody else uses. */
+export const uniqueSeconds = () => String(1e9 + randomInt(1e9))
+
+/** Pids of the processes, other than zombies, with this word in their command line. */
+export function processesWith(word: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(word)
+      } catch {
+        return false
+      }
+    })
+    .map(Number)
+}
+
+/** Waits until a look satisfies, for at most ten seconds, and gives what was seen last. */
+export async function eventually<Seen>(look: () => Seen, satisfies: (seen: Seen) => boolean): Promise<Seen> {
+  for (let left = 1000; ; left--) {
+    const seen = look()
+    if (left === 0 || satisfies(seen)) return seen
+    await sleep(10)
+  }
+}
+
+/** Fails when processes with this word live on. */
+export async function assertGone(word: string): Promise<void> {
+  assert.deepEqual(
+    await eventually(
+      () => processesWith(word),
+      (pids) => pids.length === 0,
+    ),
+    [],
+  )
+}
+
+/** Direct children of a process. */
+export function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+}
