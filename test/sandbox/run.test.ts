@@ -117,6 +117,30 @@ for (const caller of callers) {
       assert.equal(stdout, '700\n640\na/b\ntextlowerlayer\nnew\ntmpfs\nmqueue\n', stderr)
     })
 
+    test('a file mounted over another, a mode, and what is there already', () => {
+      const folder = workFolder(caller, 'covered')
+      writeFileSync(join(folder, 'file'), 'below')
+      const policy: Policy = {
+        ...system,
+        filesystem: [
+          { bind: '/data', from: folder },
+          { file: '/data/file', content: 'above', mode: 0o600, mount: 'readonly' },
+          { directory: '/a', mode: 0o711 },
+          { directory: '/a', mode: 0o700 },
+          { symlink: '/link', to: 'a' },
+          { symlink: '/link', to: 'a' },
+          { directory: '/b' },
+          { chmod: '/b', mode: 0o750 },
+        ],
+      }
+      const { stdout, error } = runAs(caller, policy, 'sh', [
+        '-c',
+        'cat /data/file; (echo x > /data/file) 2>/dev/null || echo; stat -c %a /data/file /a /b; readlink /link',
+      ])
+      assert.equal(error, undefined)
+      assert.equal(stdout, 'above\n600\n711\n750\na\n')
+    })
+
     test('the environment is clean, with patterns for what is handed on', () => {
       const policy: Policy = { ...system, env: { set: { A: '1' }, inherit: ['LC_*', 'B'] } }
       const { stdout } = runAs(caller, policy, 'env', [], {
