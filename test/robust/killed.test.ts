@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Policy } from '../../src/index.js'
 import { evaluate, start } from '../support/evaluate.js'
-import { assertGone, childrenOf, eventually, processesWith, uniqueSeconds } from '../support/processes.js'
+import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
 import { type Caller, callers, runAs, workFolder } from '../support/user.js'
 
 const system: Policy = { preset: 'system' }
@@ -240,8 +240,9 @@ for (const caller of callers) {
         )
         await sleep(200)
         assert.doesNotMatch(screen, /int 2/, share)
-        for (const pid of processesWith(word)) process.kill(pid, 'SIGKILL')
-        await once(terminal, 'exit')
+        const ended = once(terminal, 'exit')
+        killAll(word)
+        await ended
       }
     })
 

@@ -21,6 +21,15 @@ export function processesWith(word: string): number[] {
     .map(Number)
 }
 
+/** Kills all processes with this word; some die of the end of others before their turn. */
+export function killAll(word: string): void {
+  for (const pid of processesWith(word)) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {}
+  }
+}
+
 /** Waits until a look satisfies, for at most ten seconds, and gives what was seen last. */
 export async function eventually<Seen>(look: () => Seen, satisfies: (seen: Seen) => boolean): Promise<Seen> {
   for (let left = 1000; ; left--) {
