@@ -54,11 +54,16 @@ const spelledErrors: readonly ErrnoName[] = [
   'ESTALE',
 ]
 
+/** Bytes of {@link LauncherContext.scratch}: a path and a sentence about it. */
+export const scratchSize = 16384
+
 /** Unsigned results above this are -errno. */
 const firstError = -4095
 
 export class LauncherContext {
   readonly b = new Builder()
+  /** Room for one path or sentence, which nobody needs for long. */
+  readonly scratch = this.b.reserve(scratchSize)
   readonly open: ReturnType<typeof openFlags>
   readonly result = this.b.slot('result')
   readonly step = this.b.slot('step')
@@ -179,7 +184,7 @@ export class LauncherContext {
   /** `vial: cannot WHAT: ERROR` and a second line with the hint, in one write(2). */
   #printSentence(error: Slot): void {
     const { b } = this
-    const buffer = b.reserve(16384)
+    const buffer = this.scratch
     const cursor = b.temporary()
     const say = (text: Operand) => b.copyText(cursor, text)
     b.move(cursor, buffer)

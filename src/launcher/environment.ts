@@ -193,7 +193,7 @@ export function execute(c: LauncherContext): void {
   findVariable(c, path, 'PATH')
   const denied = b.temporary()
   b.move(denied, 0)
-  const candidate = b.reserve(longest * 2)
+  const candidate = c.scratch
   const end = b.temporary()
   const limit = b.temporary()
   b.compute(limit, candidate, 'add', longest)

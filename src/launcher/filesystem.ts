@@ -19,7 +19,7 @@ import { errno } from '../kernel/errno.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MountFlags, Owner, Place, Step } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
+import { type LauncherContext, scratchSize } from './context.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Filesystem =
@@ -129,7 +129,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
   console(c, step) {
     const { b } = c
     const none = b.label()
-    const path = b.reserve(4096)
+    const path = c.scratch
     const tree = b.slot('tree')
     c.attempt('ioctl', 1, TIOC.GWINSZ, path)
     c.whenFailed(() => b.jump(none))
@@ -413,7 +413,7 @@ const folderOnly = (c: LauncherContext) => c.open.PATH | c.open.DIRECTORY | c.op
 /** After EEXIST: a link to the same target is as good as a new one. */
 function requireLink(c: LauncherContext, target: string, at: Slot, name: Operand): void {
   const { b } = c
-  const existing = b.reserve(4096)
+  const existing = c.scratch
   const wanted = b.slot('link.wanted')
   const found = b.slot('link.found')
   const other = b.label()
@@ -460,7 +460,7 @@ function descriptorPath(c: LauncherContext, fd: Operand): Address {
 function openDescriptor(c: LauncherContext, fd: number, flags: number): void {
   const { b } = c
   const tree = b.slot('tree')
-  const path = b.reserve(4096)
+  const path = c.scratch
   const end = b.temporary()
   c.must('readlinkat', AT.FDCWD, b.text(`/proc/self/fd/${fd}`), path, 4095)
   b.compute(end, path, 'add', c.result)
@@ -505,8 +505,8 @@ function writeAll(c: LauncherContext, to: Slot, from: Operand, length: Operand):
 
 function copyFrom(c: LauncherContext, source: number, to: Slot): void {
   const { b } = c
-  const size = 65536
-  const buffer = b.reserve(size)
+  const size = scratchSize
+  const buffer = c.scratch
   const got = b.temporary()
   b.loop(({ leave }) => {
     b.move(got, c.must('read', source, buffer, size))

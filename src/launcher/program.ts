@@ -1,6 +1,6 @@
 /** Plan → program: the code of monitor, init and payload, in this order. */
 import type { Architecture } from '../kernel/architecture.js'
-import { POLL, PR } from '../kernel/flags.js'
+import { CLONE, POLL, PR } from '../kernel/flags.js'
 import { rlimits } from '../kernel/rlimits.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
@@ -126,7 +126,8 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
         c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
         if (!plan.newPid) c.must('prctl', PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         const payload = b.slot('payload')
-        b.move(payload, c.must('clone', signals.SIGCHLD, 0, 0, 0, 0))
+        // As vfork(2): init waits until the payload has left our memory, which then need not be copied.
+        b.move(payload, c.must('clone', CLONE.VM | CLONE.VFORK | signals.SIGCHLD, 0, 0, 0, 0))
         b.when(payload, 'ne', 0, () => (manner.lingers ? lingeringInit(c, payload) : initLoop(c, payload)))
         if (!plan.newPid && manner.tied) c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
       }

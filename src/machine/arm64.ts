@@ -87,6 +87,7 @@ class Arm64 {
         this.#constant(base, BigInt(this.#layout.slots))
         this.#emit(opcode.addImmediate, x9, sp)
         this.#save(x9, one.to)
+        this.#emit(opcode.addImmediate, sp, base)
         break
       case 'move':
         this.#save(this.#source(x9, this.#value(one.from)), one.to)

@@ -13,20 +13,26 @@ const longestInstruction = 128
 /** What one load or store of arm64 reaches. */
 const slotLimit = 4096
 const syscallArguments = 6
+/** Calls nest a few levels deep: 16 bytes each at most. */
+const stackSize = 256
 
 /** The same program and architecture give the same bytes. */
 export const assemble = (program: Program, architecture: Architecture): Uint8Array => {
   check(program)
   const layout = plan(program, architecture)
   const code = encoders[architecture](program, layout)
-  const writable = { address: layout.slots, size: layout.memory + program.memory - layout.slots }
+  const start = layout.slots - stackSize
+  const writable = { address: start, size: layout.memory + program.memory - start }
   return writeElf({ architecture, constants: program.constants, code, writable })
 }
 
-/** Slots first, then memory; far enough behind the code that its size need not be known yet. */
+/**
+ * A stack, slots, then memory, far enough behind the code that its size need not be known yet. The stack is not the
+ * kernel's so that it shares a page with the slots: every page that is written costs each process a page fault.
+ */
 export const plan = (program: Program, architecture: Architecture): Layout => {
   const codeLimit = program.instructions.length * longestInstruction
-  const slots = writableAddress(architecture, program.constants.length, codeLimit)
+  const slots = writableAddress(architecture, program.constants.length, codeLimit) + stackSize
   const memory = slots + Math.ceil((program.slots * 8) / 16) * 16
   return { slots, memory, constants: constantsAddress }
 }

@@ -28,6 +28,9 @@ export interface LoopControl {
 
 const encoder = new TextEncoder()
 
+const smallMemory = 2048
+const largestSmall = 256
+
 export class Builder {
   readonly #instructions: Instruction[] = []
   readonly #routines = new Map<string, { routine: Routine; body: () => void }>()
@@ -35,7 +38,8 @@ export class Builder {
   readonly #slots = new Map<string, Slot>()
   #constants: Uint8Array = new Uint8Array(1024)
   #constantsUsed = 0
-  #memoryUsed = 0
+  #smallUsed = 0
+  #memoryUsed = smallMemory
   #labels = 0
   #temporaries = 0
 
@@ -81,8 +85,13 @@ export class Builder {
     return address
   }
 
-  /** Zeroed writable memory. */
+  /** Zeroed writable memory. What is small lies together, next to the slots: each page that is written costs a fault. */
   reserve(size: number, alignment = 8): Address {
+    const small = Math.ceil(this.#smallUsed / alignment) * alignment
+    if (small + size <= smallMemory && size <= largestSmall) {
+      this.#smallUsed = small + size
+      return { kind: 'address', area: 'memory', offset: small }
+    }
     const offset = Math.ceil(this.#memoryUsed / alignment) * alignment
     this.#memoryUsed = offset + size
     return { kind: 'address', area: 'memory', offset }

@@ -2,11 +2,10 @@
  * Writes a static executable: ELF64, little endian, ET_EXEC, no sections. System V gABI, chapters 4 and 5; Linux reads
  * it in fs/binfmt_elf.c.
  *
- *     file    headers, note, constants | code |
- *     memory  R                        | R X  | RW: slots and memory, zeroed, nothing in the file
+ *     file    headers, note, constants, code |
+ *     memory  R X                            | RW: stack, slots and memory, zeroed, nothing in the file
  *
- * The two parts follow each other in the file without padding to pages: a page that holds the end of one and the start
- * of the other is mapped twice.
+ * Constants lie with the code: each further segment costs the processes of a vial a mapping to copy and a page fault.
  */
 import { createHash } from 'node:crypto'
 import type { Architecture } from '../kernel/architecture.js'
@@ -22,7 +21,7 @@ export interface Image {
 const imageAddress = 0x400000
 const headerSize = 64
 const programHeaderSize = 56
-const programHeaders = 5
+const programHeaders = 4
 const noteOffset = headerSize + programHeaders * programHeaderSize
 const noteSize = 36
 const buildIdSize = 20
@@ -53,11 +52,11 @@ interface Segment {
 
 /** Where the writable area goes behind code of at most `codeLimit` bytes. */
 export const writableAddress = (architecture: Architecture, constants: number, codeLimit: number): number =>
-  alignUp(codePlace(architecture, constants).address + codeLimit, targets[architecture].page)
+  alignUp(codePlace(constants).address + codeLimit, targets[architecture].page)
 
 export const writeElf = ({ architecture, constants, code, writable }: Image): Uint8Array => {
   const { machine, page } = targets[architecture]
-  const text = codePlace(architecture, constants.length)
+  const text = codePlace(constants.length)
   const end = writable.address + writable.size
   if (text.address + code.length > writable.address) throw new Error('the code runs into the writable area')
   if (end >= 2 ** 31) throw new Error(`the program needs addresses up to ${end}: the limit is 2 GiB`)
@@ -78,8 +77,7 @@ export const writeElf = ({ architecture, constants, code, writable }: Image): Ui
   view.setUint16(58, 64, true) // e_shentsize; there are no sections
 
   const segments: Segment[] = [
-    { type: PT.LOAD, flags: PF.R, address: imageAddress, size: constantsOffset + constants.length, align: page },
-    { type: PT.LOAD, flags: PF.R | PF.X, ...text, size: code.length, align: page },
+    { type: PT.LOAD, flags: PF.R | PF.X, address: imageAddress, size: file.length, align: page },
     { type: PT.LOAD, flags: PF.R | PF.W, address: writable.address, size: 0, memory: writable.size, align: page },
     { type: PT.NOTE, flags: PF.R, offset: noteOffset, address: imageAddress + noteOffset, size: noteSize, align: 4 },
     { type: PT.GNU_STACK, flags: PF.R | PF.W, address: 0, size: 0, align: 16 },
@@ -102,10 +100,9 @@ export const writeElf = ({ architecture, constants, code, writable }: Image): Ui
   return file
 }
 
-/** The code follows the constants in the file, and lies on the next page at the same place within it. */
-function codePlace(architecture: Architecture, constants: number): { offset: number; address: number } {
+function codePlace(constants: number): { offset: number; address: number } {
   const offset = alignUp(constantsOffset + constants, 16)
-  return { offset, address: imageAddress + targets[architecture].page + offset }
+  return { offset, address: imageAddress + offset }
 }
 
 function alignUp(value: number, to: number): number {

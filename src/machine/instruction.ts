@@ -38,7 +38,10 @@ export type Arithmetic = 'add' | 'sub' | 'mul' | 'and' | 'or' | 'xor' | 'shl' | 
 export type Comparison = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
 
 export type Instruction =
-  /** First instruction of a program: stores the initial stack pointer (which points at argc) in `to`. */
+  /**
+   * First instruction of a program: stores the initial stack pointer (which points at argc) in `to`. From then on the
+   * stack lies right below the slots.
+   */
   | { readonly op: 'entry'; readonly to: Slot }
   | { readonly op: 'move'; readonly to: Slot; readonly from: Operand }
   /** `to` = zero-extended value of `width` bits at `address` + `offset`. */

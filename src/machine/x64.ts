@@ -48,6 +48,8 @@ class X64 {
       case 'entry':
         this.#load(base, BigInt(this.#layout.slots + bias))
         this.#modrm(64, [0x89], rsp, slotPlace(one.to))
+        // LEA
+        this.#modrm(64, [0x8d], rsp, { base, offset: -bias })
         break
       case 'move':
         this.#move(one.to, this.#value(one.from))

@@ -55,8 +55,8 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
   [
     [{ op: 'entry', to: a }],
     {
-      x64: 'mov ebx,0x410080; mov QWORD PTR [rbx-0x80],rsp',
-      arm64: 'mov x19, #0x410000; mov x9, sp; str x9, [x19]',
+      x64: 'mov ebx,0x410080; mov QWORD PTR [rbx-0x80],rsp; lea rsp,[rbx-0x80]',
+      arm64: 'mov x19, #0x410000; mov x9, sp; str x9, [x19]; mov sp, x19',
     },
   ],
   [[{ op: 'mark', step: 3 }, { op: 'return' }], { x64: 'ret', arm64: 'ret' }],
