@@ -175,7 +175,7 @@ class Arm64 {
     })
     const best = plans.reduce((a, b) => (b.parts.length < a.parts.length ? b : a))
     const near = Number(value) - this.#layout.slots
-    if (best.parts.length > 1 && near >= 0 && near < 4096) {
+    if (best.parts.length > 1 && near >= 0 && near < 4096 && register !== base) {
       this.#emit(opcode.addImmediate, register, base, 0, near)
       return
     }
