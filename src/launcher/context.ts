@@ -6,6 +6,7 @@ import type { SyscallName } from '../kernel/syscalls.js'
 import { Builder } from '../machine/builder.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
+import { Rows, type Word } from './rows.js'
 
 /** On the pipe to the monitor, where no wait status is so large. */
 export const setupFailed = 0xffffffff
@@ -73,6 +74,7 @@ export class LauncherContext {
   readonly pipe = this.b.slot('pipe')
   readonly fail: Label = this.b.label()
   readonly steps: Step[] = []
+  readonly #rows = new Rows(this.b, this.step)
   /** Descriptors that init keeps open, known at run time. */
   readonly heldSlots: Slot[] = []
 
@@ -83,25 +85,65 @@ export class LauncherContext {
     this.open = openFlags(architecture)
   }
 
+  /** Emits the code that does the rows so far. */
+  endRows(): void {
+    this.#rows.flush()
+  }
+
   /** Begins the code of a step: a failure from here on is this step's. */
   begin(step: Step): void {
-    this.b.mark(this.steps.length)
-    this.b.move(this.step, this.steps.length)
-    this.steps.push(step)
+    this.endRows()
+    const number = this.#number(step)
+    this.b.mark(number)
+    this.b.move(this.step, number)
+  }
+
+  /** A step as a row of a table instead: `kind` names the code of `body`, which finds the words in their slots. */
+  row(step: Step, kind: string, words: readonly Word[], body: () => void): void {
+    const second = typeof step.complaint === 'object'
+    this.#rows.add(this.#number(step, words), second ? `${kind}, two complaints` : kind, words, body)
+    if (second) this.#number(secondOf(step), words)
   }
 
   /** From here on the step fails with its second complaint, if it has one. */
   afterSource(step: Step): void {
     if (typeof step.complaint !== 'object') return
-    this.b.move(this.step, this.steps.length)
-    this.steps.push({ ...step, complaint: step.complaint[1] })
+    this.b.move(this.step, this.#number(secondOf(step)))
+  }
+
+  /** The same in the code of rows. */
+  afterSourceOfRow(step: Step): void {
+    if (typeof step.complaint === 'object') this.b.compute(this.step, this.step, 'add', 1)
+  }
+
+  readonly #sentences: string[] = []
+  /** Slots whose texts sentences quote: the character `1` stands for the first, and so on. */
+  readonly #quoted: Slot[] = []
+
+  /** The texts that a row has anyway are not stored in its sentence once more: each stands there as a character. */
+  #number(step: Step, words: readonly Word[] = []): number {
+    if (this.plan.statusFd !== undefined) return this.steps.push(step) - 1
+    let text = sentence(step)
+    for (const [slot, word] of words) {
+      if (typeof word !== 'string' || word.length < 2 || !text.includes(word)) continue
+      if (!this.#quoted.includes(slot)) this.#quoted.push(slot)
+      text = text.replace(word, String.fromCharCode(1 + this.#quoted.indexOf(slot)))
+    }
+    this.#sentences.push(text)
+    return this.steps.push(step) - 1
   }
 
   /** A system call that must succeed; the result is in `result`. */
   must(name: SyscallName, ...args: Operand[]): Slot {
     this.b.syscall(this.result, name, ...args)
-    this.b.branch(this.result, 'ge', firstError, this.fail)
+    this.orFail()
     return this.result
+  }
+
+  /** Fails if the last system call did. */
+  orFail(): void {
+    const { b } = this
+    b.call(b.routine('check', () => b.branch(this.result, 'ge', firstError, this.fail)))
   }
 
   /** A system call whose failure is looked at by what follows. */
@@ -190,13 +232,11 @@ export class LauncherContext {
     b.move(cursor, buffer)
     say(b.text(this.plan.manner.prefix))
     const found = b.temporary()
-    const constants: Address = { kind: 'address', area: 'constants', offset: 0 }
-    const sentences = this.#table(this.steps.map((step) => [b.text(sentence(step)).offset]))
+    const sentences = b.table(this.#sentences.map((text) => b.text(text)))
     b.compute(found, this.step, 'shl', 2)
     b.compute(found, found, 'add', sentences)
     b.load(found, 32, found)
-    b.compute(found, found, 'add', constants)
-    say(found)
+    this.#sayQuoting(cursor, found)
     b.when(this.step, 'eq', this.steps.length - 1, () => {
       say(b.text(' '))
       this.#sayCommand(cursor)
@@ -204,11 +244,10 @@ export class LauncherContext {
     say(b.text(': '))
     const spelled = b.label()
     this.#search(
-      spelledErrors.map((name) => [errno[name], b.text(errnoMessage(errno[name])).offset]),
+      spelledErrors.map((name) => [errno[name], b.text(errnoMessage(errno[name]))]),
       ([number, text], next) => {
         b.branch(number!, 'ne', error, next)
-        b.compute(found, text!, 'add', constants)
-        say(found)
+        say(text!)
         b.jump(spelled)
       },
     )
@@ -221,8 +260,7 @@ export class LauncherContext {
       b.branch(this.step, 'lt', low!, next)
       b.branch(this.step, 'gt', high!, next)
       say(b.text('\n      '))
-      b.compute(found, text!, 'add', constants)
-      say(found)
+      say(text!)
       b.jump(hinted)
     })
     b.place(hinted)
@@ -231,20 +269,37 @@ export class LauncherContext {
     this.attempt('write', 2, buffer, cursor)
   }
 
-  /** Rows of u32 as constants. */
-  #table(rows: readonly (readonly number[])[]): Address {
-    return this.b.bytes(new Uint8Array(Uint32Array.from(rows.flat()).buffer), 4)
+  /** Says a sentence, and in place of a quoted slot's character its text. */
+  #sayQuoting(cursor: Slot, sentence: Slot): void {
+    const { b } = this
+    const byte = b.temporary()
+    b.loop(({ leave, again }) => {
+      b.load(byte, 8, sentence)
+      b.compute(sentence, sentence, 'add', 1)
+      this.#quoted.forEach((slot, index) => {
+        b.when(byte, 'eq', 1 + index, () => {
+          b.copyText(cursor, slot)
+          again()
+        })
+      })
+      b.store(8, cursor, 0, byte)
+      b.when(byte, 'eq', 0, leave)
+      b.compute(cursor, cursor, 'add', 1)
+    })
   }
 
   /** Walks a table of rows, handing each row's columns to `visit`, which jumps to `next` or away. */
-  #search(rows: readonly (readonly number[])[], visit: (columns: readonly Slot[], next: Label) => void): void {
+  #search(
+    rows: readonly (readonly (number | Address)[])[],
+    visit: (columns: readonly Slot[], next: Label) => void,
+  ): void {
     const { b } = this
     const width = rows[0]?.length
     if (width === undefined) return
     const row = b.temporary()
     const left = b.temporary()
     const columns = Array.from({ length: width }, () => b.temporary())
-    b.move(row, this.#table(rows))
+    b.move(row, b.table(rows.flat()))
     b.move(left, rows.length)
     b.loop(({ leave }) => {
       const next = b.label()
@@ -260,7 +315,7 @@ export class LauncherContext {
   }
 
   /** [errno, first step, last step, text] of every hint. Steps of one kind share one object of hints. */
-  #hintRows(): number[][] {
+  #hintRows(): (number | Address)[][] {
     const groups = new Map<NonNullable<Step['hints']>, number[]>()
     this.steps.forEach(({ hints }, index) => {
       if (hints === undefined) return
@@ -270,7 +325,7 @@ export class LauncherContext {
     })
     return [...groups].flatMap(([hints, steps]) =>
       (Object.entries(hints) as [ErrnoName | '', string][]).flatMap(([name, hint]) =>
-        name === '' ? [] : runs(steps).map(([low, high]) => [errno[name], low, high, this.b.text(hint).offset]),
+        name === '' ? [] : runs(steps).map(([low, high]) => [errno[name], low, high, this.b.text(hint)]),
       ),
     )
   }
@@ -299,6 +354,9 @@ export class LauncherContext {
     b.store(8, cursor, 0, 0)
   }
 }
+
+const secondOf = (step: Step): Step =>
+  typeof step.complaint === 'object' ? { ...step, complaint: step.complaint[1] } : step
 
 /** What the terminal would obey is not handed on to it. */
 function sentence(step: Step): string {

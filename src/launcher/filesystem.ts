@@ -17,23 +17,20 @@ import {
 } from '../kernel/flags.js'
 import { errno } from '../kernel/errno.js'
 import { pack, structs } from '../kernel/structs.js'
+import type { Routine } from '../machine/builder.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
-import type { MountFlags, Owner, Place, Step } from '../plan/step.js'
+import type { MountFlags, Place, Step } from '../plan/step.js'
 import { type LauncherContext, scratchSize } from './context.js'
+import type { Word } from './rows.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Filesystem =
   | 'isolateMounts'
   | 'rootTmpfs'
   | 'rootBind'
-  | 'directory'
-  | 'symlink'
-  | 'file'
   | 'mountFile'
   | 'chmod'
   | 'console'
-  | 'bind'
-  | 'mount'
   | 'overlay'
   | 'readonly'
   | 'sealRoot'
@@ -55,49 +52,12 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
   rootBind(c, step) {
     const tree = c.b.slot('tree')
     const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (step.recursive ? AT.RECURSIVE : 0)
-    if (typeof step.source === 'number') openDescriptor(c, step.source, flags)
+    if (typeof step.source === 'number') openDescriptor(c, step.source, c.b.text(descriptorName(step.source)), flags)
     else c.must('open_tree', AT.FDCWD, c.b.text(step.source), flags)
     c.b.move(tree, c.result)
     c.afterSource(step)
     restrict(c, tree, step.flags, step.recursive)
     attachRoot(c, tree)
-  },
-
-  directory(c, step) {
-    const [at, name] = locate(c, step.place)
-    const made = c.b.label()
-    c.attempt('mkdirat', at, name, step.mode)
-    c.whenError('EEXIST', () => {
-      // A folder that is there stays as it is; anything else is in the way.
-      if (!step.implicit) c.b.move(c.b.slot('folder'), c.must('openat', at, name, folderOnly(c), 0))
-      if (!step.implicit) c.attempt('close', c.b.slot('folder'))
-      c.b.jump(made)
-    })
-    c.whenFailed(() => c.b.jump(c.fail))
-    if (!step.implicit) setModeAndOwner(c, at, name, step.mode, step.owner)
-    c.b.place(made)
-    release(c, step.place, at)
-  },
-
-  symlink(c, step) {
-    const [at, name] = locate(c, step.place)
-    c.attempt('symlinkat', c.b.text(step.target), at, name)
-    c.whenError('EEXIST', () => requireLink(c, step.target, at, name))
-    c.whenFailed(() => c.b.jump(c.fail))
-    release(c, step.place, at)
-  },
-
-  file(c, step) {
-    const { b } = c
-    const [at, name] = locate(c, step.place)
-    const file = b.slot('file')
-    const flags = c.open.WRONLY | c.open.CREAT | c.open.TRUNC | c.open.CLOEXEC | c.open.NOFOLLOW
-    b.move(file, c.must('openat', at, name, flags, step.mode))
-    fill(c, file, step.content)
-    c.must('fchmod', file, step.mode)
-    if (step.owner !== undefined) c.must('fchown', file, step.owner.uid, step.owner.gid)
-    c.attempt('close', file)
-    release(c, step.place, at)
   },
 
   mountFile(c, step) {
@@ -113,13 +73,13 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       b.move(tree, c.must('open_tree', AT.FDCWD, b.text('file'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
     })
     restrict(c, tree, step.flags, false)
-    attach(c, tree, step.place, 'same')
+    attach(c, step.place, 'same')
   },
 
   chmod(c, step) {
     const { b } = c
     const target = b.slot('target')
-    b.move(target, resolve(c, step.place.path))
+    b.move(target, resolve(c, b.text(step.place.path)))
     // fchmod(2) refuses an O_PATH descriptor, and its name in /proc leads to the very file.
     c.must('fchmodat', AT.FDCWD, descriptorPath(c, target), step.mode)
     c.attempt('close', target)
@@ -142,31 +102,8 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     c.whenFailed(() => b.jump(none))
     b.move(tree, c.result)
     restrict(c, tree, step.flags, false)
-    attach(c, tree, step.place, 'same')
+    attach(c, step.place, 'same')
     b.place(none)
-  },
-
-  bind(c, step) {
-    const { b } = c
-    const done = b.label()
-    const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (step.recursive ? AT.RECURSIVE : 0)
-    const tree = b.slot('tree')
-    if (typeof step.source === 'number') openDescriptor(c, step.source, flags)
-    else if (step.optional) {
-      c.attempt('open_tree', AT.FDCWD, b.text(step.source), flags)
-      c.whenError('ENOENT', () => b.jump(done))
-      c.whenFailed(() => b.jump(c.fail))
-    } else c.must('open_tree', AT.FDCWD, b.text(step.source), flags)
-    b.move(tree, c.result)
-    c.afterSource(step)
-    restrict(c, tree, step.flags, step.recursive)
-    attach(c, tree, step.place, 'same')
-    b.place(done)
-  },
-
-  mount(c, step) {
-    const tree = newMount(c, step.type, step.options, step.flags)
-    attach(c, tree, step.place, 'directory')
   },
 
   /** Overlay goes through mount(2): its options may be longer than the 256 bytes that fsconfig(2) takes. */
@@ -181,7 +118,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       b.move(tree, c.must('open_tree', AT.FDCWD, b.text('m'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
     })
     if (step.place.path === '.') attachRoot(c, tree)
-    else attach(c, tree, step.place, 'directory')
+    else attach(c, step.place, 'directory')
   },
 
   readonly(c, step) {
@@ -194,10 +131,9 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     }
     const done = b.label()
     if (step.only === 'writable') {
-      b.move(b.slot('resolve.path'), b.text(step.place.path))
-      b.call(resolver(c))
+      tryResolve(c, b.text(step.place.path))
       c.whenError('ENOENT', () => b.jump(done))
-      c.whenFailed(() => b.jump(c.fail))
+      c.orFail()
       b.move(target, c.result)
       const mayWrite = 2
       c.attempt('faccessat', AT.FDCWD, descriptorPath(c, target), mayWrite)
@@ -205,7 +141,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
         c.attempt('close', target)
         b.jump(done)
       })
-    } else b.move(target, resolve(c, step.place.path))
+    } else b.move(target, resolve(c, b.text(step.place.path)))
     if (step.only === 'mount') {
       restrict(c, target, { readonly: true }, step.recursive)
       c.attempt('close', target)
@@ -269,14 +205,14 @@ function attributesOf(flags: MountFlags): number {
 }
 
 function restrict(c: LauncherContext, tree: Slot, flags: MountFlags, recursive: boolean): void {
-  const attributes = sharedAttributes(c, attributesOf(flags))
   const at = AT.EMPTY_PATH | (recursive ? AT.RECURSIVE : 0)
-  c.must('mount_setattr', tree, c.b.text(''), at, attributes, structs.mount_attr.size)
+  c.must('mount_setattr', tree, c.b.text(''), at, mountAttributes(c, flags), structs.mount_attr.size)
 }
 
 const attributeConstants = new WeakMap<LauncherContext, Map<number, Address>>()
-/** One struct mount_attr for each set of flags in a program. */
-function sharedAttributes(c: LauncherContext, set: number): Address {
+/** A struct mount_attr that adds these flags, and makes private; one for each set of flags in a program. */
+export function mountAttributes(c: LauncherContext, flags: MountFlags): Address {
+  const set = attributesOf(flags)
   const known = attributeConstants.get(c) ?? new Map<number, Address>()
   attributeConstants.set(c, known)
   const address = known.get(set) ?? c.b.bytes(pack(structs.mount_attr, { attr_set: set, propagation: MS.PRIVATE }), 8)
@@ -291,91 +227,132 @@ function newMount(
   options: readonly (readonly [string, string])[],
   flags: MountFlags,
 ): Slot {
+  setWords(c, newMountWords(c, type, options, flags))
+  c.b.call(newMountRoutine(c))
+  return c.b.slot('tree')
+}
+
+/** What {@link newMountRoutine} needs: the options are a table of names and values, which ends in 0. */
+export function newMountWords(
+  c: LauncherContext,
+  type: string,
+  options: readonly (readonly [string, string])[],
+  flags: MountFlags,
+): Word[] {
   const { b } = c
-  const context = b.slot('filesystem')
-  const tree = b.slot('tree')
-  b.move(context, c.must('fsopen', b.text(type), FSOPEN.CLOEXEC))
-  for (const [key, value] of options) {
-    if (value === '') c.must('fsconfig', context, FSCONFIG.SET_FLAG, b.text(key), 0, 0)
-    else c.must('fsconfig', context, FSCONFIG.SET_STRING, b.text(key), b.text(value), 0)
-  }
-  c.must('fsconfig', context, FSCONFIG.CMD_CREATE, 0, 0, 0)
-  b.move(tree, c.must('fsmount', context, FSMOUNT.CLOEXEC, attributesOf(flags)))
-  c.attempt('close', context)
-  return tree
+  const words = options.flatMap(([name, value]) => [b.text(name), value === '' ? 0 : b.text(value)])
+  return [
+    [b.slot('mount.type'), type],
+    [b.slot('mount.option'), b.table([...words, 0])],
+    [b.slot('mount.attributes'), attributesOf(flags)],
+  ]
 }
 
-/** Where to create `place`: a folder's descriptor and a name relative to it. */
-function locate(c: LauncherContext, place: Place): [Slot, Operand] {
-  if (place.owned) return [c.root, c.b.text(place.path)]
-  const parent = c.b.slot('parent')
-  const above = dirname(place.path)
-  c.b.move(parent, resolve(c, above))
-  return [parent, c.b.text(basename(place.path))]
-}
-
-function release(c: LauncherContext, place: Place, at: Slot): void {
-  if (!place.owned) c.attempt('close', at)
+/** Leaves the new mount in `tree`. */
+export function newMountRoutine(c: LauncherContext): Routine {
+  return c.b.routine('newMount', () => {
+    const { b } = c
+    const [context, option] = [b.slot('mount.context'), b.slot('mount.option')]
+    const [name, value, command] = [b.slot('mount.name'), b.slot('mount.value'), b.slot('mount.command')]
+    b.move(context, c.must('fsopen', b.slot('mount.type'), FSOPEN.CLOEXEC))
+    b.loop(({ leave }) => {
+      b.load(name, 32, option)
+      b.when(name, 'eq', 0, leave)
+      b.load(value, 32, option, 4)
+      b.compute(option, option, 'add', 8)
+      b.move(command, FSCONFIG.SET_STRING)
+      b.when(value, 'eq', 0, () => b.move(command, FSCONFIG.SET_FLAG))
+      c.must('fsconfig', context, command, name, value, 0)
+    })
+    c.must('fsconfig', context, FSCONFIG.CMD_CREATE, 0, 0, 0)
+    b.move(b.slot('tree'), c.must('fsmount', context, FSMOUNT.CLOEXEC, b.slot('mount.attributes')))
+    c.attempt('close', context)
+  })
 }
 
 /** Opens a path inside the new root without ever leaving it, whatever symlinks lie there: openat2(2). */
-function resolve(c: LauncherContext, path: string): Slot {
-  c.b.move(c.b.slot('resolve.path'), c.b.text(path))
-  c.b.call(resolver(c))
-  c.b.branch(c.result, 'ge', -4095, c.fail)
+function resolve(c: LauncherContext, path: Operand): Slot {
+  tryResolve(c, path)
+  c.orFail()
   return c.result
 }
 
-function resolver(c: LauncherContext) {
-  return c.b.routine('resolve', () => {
-    const how = c.b.bytes(
+function tryResolve(c: LauncherContext, path: Operand): void {
+  const { b } = c
+  const wanted = b.slot('resolve.path')
+  const resolver = b.routine('resolve', () => {
+    const how = b.bytes(
       pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS }),
       8,
     )
-    c.attempt('openat2', c.root, c.b.slot('resolve.path'), how, structs.open_how.size)
+    c.attempt('openat2', c.root, wanted, how, structs.open_how.size)
   })
+  b.move(wanted, path)
+  b.call(resolver)
 }
 
 /**
  * Puts the mount in `tree` at a place, which is made first if it is not there: a folder for a folder, an empty file
  * for anything else.
  */
-function attach(c: LauncherContext, tree: Slot, place: Place, kind: 'directory' | 'same'): void {
-  const { b } = c
-  b.move(b.slot('attach.path'), b.text(place.path))
-  if (!place.owned) {
-    b.move(b.slot('resolve.path'), b.text(dirname(place.path)))
-    b.move(b.slot('attach.name'), b.text(basename(place.path)))
-  }
-  b.move(b.slot('attach.kind'), kind === 'directory' ? S_IF.DIR : 0)
-  b.call(place.owned ? attachOwned(c, tree) : attachResolved(c, tree))
+function attach(c: LauncherContext, place: Place, kind: 'directory' | 'same'): void {
+  setWords(c, placeWords(c, place))
+  attachHere(c, place.owned, kind)
 }
 
-function attachOwned(c: LauncherContext, tree: Slot) {
+/** What a row would load. */
+function setWords({ b }: LauncherContext, words: readonly Word[]): void {
+  for (const [slot, word] of words) b.move(slot, typeof word === 'string' ? b.text(word) : word)
+}
+
+/** Where a place is: what {@link attachHere} and {@link locate} need. */
+export function placeWords(c: LauncherContext, place: Place): Word[] {
+  const { b } = c
+  const path: Word = [b.slot('place.path'), place.path]
+  if (place.owned) return [path]
+  return [path, [b.slot('place.parent'), dirname(place.path)], [b.slot('place.name'), basename(place.path)]]
+}
+
+export function attachHere(c: LauncherContext, owned: boolean, kind: 'directory' | 'same'): void {
+  const { b } = c
+  b.move(b.slot('attach.kind'), kind === 'directory' ? S_IF.DIR : 0)
+  b.call(owned ? attachOwned(c) : attachResolved(c))
+}
+
+/** Where to create a place: a folder's descriptor and a name relative to it. */
+export function locate(c: LauncherContext, owned: boolean): [Slot, Slot] {
+  const { b } = c
+  if (owned) return [c.root, b.slot('place.path')]
+  b.move(b.slot('parent'), resolve(c, b.slot('place.parent')))
+  return [b.slot('parent'), b.slot('place.name')]
+}
+
+export function release(c: LauncherContext, owned: boolean): void {
+  if (!owned) c.attempt('close', c.b.slot('parent'))
+}
+
+function attachOwned(c: LauncherContext): Routine {
   return c.b.routine('attachOwned', () => {
-    const path = c.b.slot('attach.path')
+    const tree = c.b.slot('tree')
+    const path = c.b.slot('place.path')
     makeMountPoint(c, tree, c.root, path)
     c.must('move_mount', tree, c.b.text(''), c.root, path, onEmptyPath)
     c.attempt('close', tree)
   })
 }
 
-function attachResolved(c: LauncherContext, tree: Slot) {
+function attachResolved(c: LauncherContext): Routine {
   return c.b.routine('attachResolved', () => {
     const { b } = c
-    const parent = b.slot('parent')
+    const tree = b.slot('tree')
     const target = b.slot('target')
-    b.call(resolver(c))
-    c.whenFailed(() => b.jump(c.fail))
-    b.move(parent, c.result)
-    b.move(b.slot('resolve.path'), b.slot('attach.path'))
-    b.call(resolver(c))
+    const [parent, name] = locate(c, false)
+    tryResolve(c, b.slot('place.path'))
     c.whenError('ENOENT', () => {
-      makeMountPoint(c, tree, parent, b.slot('attach.name'))
-      b.move(b.slot('resolve.path'), b.slot('attach.path'))
-      b.call(resolver(c))
+      makeMountPoint(c, tree, parent, name)
+      tryResolve(c, b.slot('place.path'))
     })
-    c.whenFailed(() => b.jump(c.fail))
+    c.orFail()
     b.move(target, c.result)
     c.must('move_mount', tree, b.text(''), target, b.text(''), onEmptyPath | MOVE_MOUNT.T_EMPTY_PATH)
     c.attempt('close', target)
@@ -402,45 +379,7 @@ function makeMountPoint(c: LauncherContext, tree: Slot, at: Slot, name: Operand)
   )
 }
 
-function setModeAndOwner(c: LauncherContext, at: Slot, name: Operand, mode: number, owner: Owner | undefined): void {
-  // mkdirat(2) drops the setuid and setgid bits.
-  if ((mode & 0o6000) !== 0) c.must('fchmodat', at, name, mode)
-  if (owner !== undefined) c.must('fchownat', at, name, owner.uid, owner.gid, AT.SYMLINK_NOFOLLOW)
-}
-
-const folderOnly = (c: LauncherContext) => c.open.PATH | c.open.DIRECTORY | c.open.NOFOLLOW | c.open.CLOEXEC
-
-/** After EEXIST: a link to the same target is as good as a new one. */
-function requireLink(c: LauncherContext, target: string, at: Slot, name: Operand): void {
-  const { b } = c
-  const existing = c.scratch
-  const wanted = b.slot('link.wanted')
-  const found = b.slot('link.found')
-  const other = b.label()
-  const same = b.label()
-  const length = Buffer.byteLength(target)
-  c.attempt('readlinkat', at, name, existing, 4096)
-  b.branch(c.result, 'ne', length, other)
-  const left = b.temporary()
-  const [from, to] = [b.temporary(), b.temporary()]
-  b.move(left, length)
-  b.move(from, b.text(target))
-  b.move(to, existing)
-  b.loop(({ leave }) => {
-    b.when(left, 'eq', 0, leave)
-    b.load(wanted, 8, from)
-    b.load(found, 8, to)
-    b.branch(wanted, 'ne', found, other)
-    b.compute(from, from, 'add', 1)
-    b.compute(to, to, 'add', 1)
-    b.compute(left, left, 'sub', 1)
-  })
-  b.move(c.result, 0)
-  b.jump(same)
-  b.place(other)
-  b.move(c.result, -errno.EEXIST)
-  b.place(same)
-}
+export const descriptorName = (fd: number) => `/proc/self/fd/${fd}`
 
 /** `/proc/self/fd/N` of a descriptor that is known at run time only. */
 function descriptorPath(c: LauncherContext, fd: Operand): Address {
@@ -457,12 +396,12 @@ function descriptorPath(c: LauncherContext, fd: Operand): Address {
  * Clones the mount of what a descriptor is, into `result`. A descriptor's own mount is of the caller's namespace,
  * which open_tree(2) refuses, so that its name is looked up again, and must still be the same file.
  */
-function openDescriptor(c: LauncherContext, fd: number, flags: number): void {
+export function openDescriptor(c: LauncherContext, fd: Operand, name: Operand, flags: Operand): void {
   const { b } = c
   const tree = b.slot('tree')
   const path = c.scratch
   const end = b.temporary()
-  c.must('readlinkat', AT.FDCWD, b.text(`/proc/self/fd/${fd}`), path, 4095)
+  c.must('readlinkat', AT.FDCWD, name, path, 4095)
   b.compute(end, path, 'add', c.result)
   b.store(8, end, 0, 0)
   b.move(tree, c.must('open_tree', AT.FDCWD, path, flags))
@@ -489,7 +428,7 @@ function fill(c: LauncherContext, file: Slot, content: Uint8Array | number): voi
   else if (content.length > 0) writeAll(c, file, c.b.bytes(content), content.length)
 }
 
-function writeAll(c: LauncherContext, to: Slot, from: Operand, length: Operand): void {
+export function writeAll(c: LauncherContext, to: Slot, from: Operand, length: Operand): void {
   const { b } = c
   const cursor = b.slot('write.cursor')
   const left = b.slot('write.left')
@@ -503,7 +442,7 @@ function writeAll(c: LauncherContext, to: Slot, from: Operand, length: Operand):
   })
 }
 
-function copyFrom(c: LauncherContext, source: number, to: Slot): void {
+export function copyFrom(c: LauncherContext, source: Operand, to: Slot): void {
   const { b } = c
   const size = scratchSize
   const buffer = c.scratch

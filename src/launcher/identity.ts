@@ -206,10 +206,19 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
 
 function writeFile(c: LauncherContext, path: string, text: Operand, length: Operand, from: Operand = AT.FDCWD): void {
   const { b } = c
-  const file = b.slot('file')
-  b.move(file, c.must('openat', from, b.text(path), c.open.WRONLY | c.open.CLOEXEC, 0))
-  c.must('write', file, text, length)
-  c.attempt('close', file)
+  const [file, folder, name, content, size] = ['file', 'folder', 'name', 'content', 'size'].map((one) =>
+    b.slot(`writeFile.${one}`),
+  ) as [Slot, Slot, Slot, Slot, Slot]
+  const routine = b.routine('writeFile', () => {
+    b.move(file, c.must('openat', folder, name, c.open.WRONLY | c.open.CLOEXEC, 0))
+    c.must('write', file, content, size)
+    c.attempt('close', file)
+  })
+  b.move(folder, from)
+  b.move(name, b.text(path))
+  b.move(content, text)
+  b.move(size, length)
+  b.call(routine)
 }
 
 function writeMap(c: LauncherContext, path: string, lines: readonly MapLine[], caller: Slot): void {

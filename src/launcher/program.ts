@@ -10,6 +10,7 @@ import { LauncherContext, record } from './context.js'
 import { announce } from './announce.js'
 import { descriptorCode, keepEnd } from './descriptors.js'
 import { execute, prepareArguments } from './environment.js'
+import { entryRows } from './entries.js'
 import { filesystemCode } from './filesystem.js'
 import { cloneFlag, identityCode } from './identity.js'
 import { blockSignals, initLoop, lingeringInit, lingeringMonitor, monitorLoop, unblockSignals } from './wait.js'
@@ -54,16 +55,19 @@ const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>)
   },
 }
 
-const code = { ...filesystemCode, ...identityCode, ...descriptorCode, ...processCode } as unknown as Record<
-  Step['do'],
-  (c: LauncherContext, step: Step) => void
->
+type StepCode = Partial<Record<Step['do'], (c: LauncherContext, step: Step) => void>>
+const rows = entryRows as StepCode
+const code = { ...filesystemCode, ...identityCode, ...descriptorCode, ...processCode } as StepCode
 
 function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
   for (const step of steps) {
-    c.begin(step)
-    code[step.do](c, step)
+    const row = rows[step.do]
+    if (row === undefined) {
+      c.begin(step)
+      code[step.do]!(c, step)
+    } else row(c, step)
   }
+  c.endRows()
 }
 
 /** A launched program, and the steps by the numbers that its marks and its status records use. */
@@ -154,11 +158,14 @@ const cloning = (plan: Plan): Step => ({
 /** PDEATHSIG, and a look whether the monitor was dead before it could work. */
 function tieToMonitor(c: LauncherContext, pidfd: Slot): void {
   const { b } = c
-  const poll = b.reserve(structs.pollfd.size)
-  const now = b.bytes(new Uint8Array(16), 8)
-  c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
-  b.store(32, poll, 0, pidfd)
-  b.store(32, poll, 4, POLL.IN)
-  c.attempt('ppoll', poll, 1, now, 0, 0)
-  b.when(c.result, 'eq', 1, () => c.exit(125))
+  const tie = b.routine('tieToMonitor', () => {
+    const poll = b.reserve(structs.pollfd.size)
+    const now = b.bytes(new Uint8Array(16), 8)
+    c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
+    b.store(32, poll, 0, pidfd)
+    b.store(32, poll, 4, POLL.IN)
+    c.attempt('ppoll', poll, 1, now, 0, 0)
+    b.when(c.result, 'eq', 1, () => c.exit(125))
+  })
+  b.call(tie)
 }

@@ -136,6 +136,13 @@ const fromTerminal = [signals.SIGINT, signals.SIGQUIT, signals.SIGHUP]
  * a payload of the same session by itself, and of another by whoever started the vial: once, not twice.
  */
 function takeSignal(c: LauncherContext, to: Slot): void {
+  const { b } = c
+  const receiver = b.slot('signal.to')
+  b.move(receiver, to)
+  b.call(b.routine('takeSignal', () => takeSignals(c, receiver)))
+}
+
+function takeSignals(c: LauncherContext, to: Slot): void {
   const { b, plan } = c
   const everySignal = allSignals(c)
   const info = b.reserve(128, 16)

@@ -3,7 +3,7 @@ import type { Architecture } from '../kernel/architecture.js'
 import { encode as encodeArm64 } from './arm64.js'
 import type { Layout } from './code.js'
 import { constantsAddress, writableAddress, writeElf } from './elf.js'
-import type { Address, Instruction, Operand, Program, Slot } from './instruction.js'
+import { type Address, operands, type Program, type Slot } from './instruction.js'
 import { encode as encodeX64 } from './x64.js'
 
 const encoders = { x64: encodeX64, arm64: encodeArm64 }
@@ -23,7 +23,15 @@ export const assemble = (program: Program, architecture: Architecture): Uint8Arr
   const code = encoders[architecture](program, layout)
   const start = layout.slots - stackSize
   const writable = { address: start, size: layout.memory + program.memory - start }
-  return writeElf({ architecture, constants: program.constants, code, writable })
+  return writeElf({ architecture, constants: link(program, layout), code, writable })
+}
+
+/** The constants with their pointers filled in. */
+export const link = ({ constants, pointers = [] }: Program, layout: Layout): Uint8Array => {
+  const linked = constants.slice()
+  const view = new DataView(linked.buffer)
+  for (const { at, to } of pointers) view.setUint32(at, layout[to.area] + to.offset, true)
+  return linked
 }
 
 /**
@@ -42,6 +50,7 @@ const check = (program: Program): void => {
   const sizes = { constants: program.constants.length, memory: program.memory }
   const [first] = program.instructions
   if (first?.op !== 'entry') throw new Error("the program's first instruction is not 'entry'")
+  for (const { to } of program.pointers ?? []) checkAddress(to, sizes)
   for (const instruction of program.instructions) {
     if (instruction.op === 'syscall' && instruction.args.length > syscallArguments) {
       throw new Error(`${instruction.name} has ${instruction.args.length} arguments: the limit is ${syscallArguments}`)
@@ -62,26 +71,4 @@ const checkSlot = ({ index }: Slot, { slots }: Program): void => {
 const checkAddress = ({ area, offset }: Address, sizes: Record<Address['area'], number>): void => {
   if (Number.isInteger(offset) && offset >= 0 && offset <= sizes[area]) return
   throw new Error(`offset ${offset} is out of range: ${area} has ${sizes[area]} bytes`)
-}
-
-/** Everything an instruction reads or writes. */
-const operands = (instruction: Instruction): readonly Operand[] => {
-  switch (instruction.op) {
-    case 'entry':
-      return [instruction.to]
-    case 'move':
-      return [instruction.to, instruction.from]
-    case 'load':
-      return [instruction.to, instruction.address]
-    case 'store':
-      return [instruction.address, instruction.from]
-    case 'compute':
-      return [instruction.to, instruction.left, instruction.right]
-    case 'syscall':
-      return [instruction.to, ...instruction.args]
-    case 'branch':
-      return [instruction.left, instruction.right]
-    default:
-      return []
-  }
 }

@@ -3,16 +3,18 @@
  * reads like ordinary code.
  */
 import type { SyscallName } from '../kernel/syscalls.js'
-import type {
-  Address,
-  Arithmetic,
-  Comparison,
-  Instruction,
-  Label,
-  Operand,
-  Program,
-  Slot,
-  Width,
+import {
+  type Address,
+  type Arithmetic,
+  type Comparison,
+  type Instruction,
+  type Label,
+  type Operand,
+  operands,
+  type Pointer,
+  type Program,
+  type Slot,
+  type Width,
 } from './instruction.js'
 
 /** A subroutine: emitted once, after the main code. */
@@ -34,9 +36,12 @@ const largestSmall = 256
 export class Builder {
   readonly #instructions: Instruction[] = []
   readonly #routines = new Map<string, { routine: Routine; body: () => void }>()
+  readonly #called = new Set<string>()
   readonly #texts = new Map<string, Address>()
-  readonly #slots = new Map<string, Slot>()
-  #constants: Uint8Array = new Uint8Array(1024)
+  /** Their order is known at the end. */
+  readonly #slots = new Map<string, { readonly kind: 'slot'; index: number }>()
+  readonly #pointers: Pointer[] = []
+  #constants = Buffer.alloc(4096)
   #constantsUsed = 0
   #smallUsed = 0
   #memoryUsed = smallMemory
@@ -65,7 +70,7 @@ export class Builder {
     const offset = Math.ceil(this.#constantsUsed / alignment) * alignment
     const end = offset + content.length
     if (end > this.#constants.length) {
-      const grown = new Uint8Array(Math.max(end, this.#constants.length * 2))
+      const grown = Buffer.alloc(Math.max(end, this.#constants.length * 2))
       grown.set(this.#constants)
       this.#constants = grown
     }
@@ -74,13 +79,30 @@ export class Builder {
     return { kind: 'address', area: 'constants', offset }
   }
 
-  /** A NUL-terminated string; equal strings are stored once. */
+  /** Constant 32-bit words, little-endian; an address becomes the place where the data will lie. */
+  table(words: readonly (number | Address)[]): Address {
+    const values = Uint32Array.from(words, (word) => (typeof word === 'number' ? word : 0))
+    const table = this.bytes(new Uint8Array(values.buffer), 4)
+    words.forEach((word, index) => {
+      if (typeof word === 'object') this.#pointers.push({ at: table.offset + 4 * index, to: word })
+    })
+    return table
+  }
+
+  /** A NUL-terminated string; equal strings are stored once, and so are paths that an earlier string ends in. */
   text(content: string): Address {
-    let address = this.#texts.get(content)
-    if (address === undefined) {
-      if (content.includes('\0')) throw new Error(`a string has a NUL byte: ${JSON.stringify(content)}`)
-      address = this.bytes(encoder.encode(`${content}\0`))
-      this.#texts.set(content, address)
+    const known = this.#texts.get(content)
+    if (known !== undefined) return known
+    if (content.includes('\0')) throw new Error(`a string has a NUL byte: ${JSON.stringify(content)}`)
+    const bytes = encoder.encode(`${content}\0`)
+    const address = this.bytes(bytes)
+    this.#texts.set(content, address)
+    if (bytes.length !== content.length + 1) return address
+    for (let at = content.indexOf('/'); at !== -1; at = content.indexOf('/', at + 1)) {
+      for (const start of [at, at + 1]) {
+        const end = content.slice(start)
+        if (!this.#texts.has(end)) this.#texts.set(end, { ...address, offset: address.offset + start })
+      }
     }
     return address
   }
@@ -107,8 +129,8 @@ export class Builder {
     this.emit({ op: 'entry', to })
   }
 
-  mark(step: number): void {
-    this.emit({ op: 'mark', step })
+  mark(step: number, routine?: Routine): void {
+    this.emit(routine === undefined ? { op: 'mark', step } : { op: 'mark', step, routine: routine.label })
   }
 
   move(to: Slot, from: Operand): void {
@@ -186,6 +208,7 @@ export class Builder {
   }
 
   call(routine: Routine): void {
+    this.#called.add(routine.name)
     this.emit({ op: 'call', target: routine.label })
   }
 
@@ -277,24 +300,35 @@ export class Builder {
 
   // --- end ------------------------------------------------------------------------------------------------------
 
-  /** Emits the routines that are called and returns the program. The main code must end in a jump or an exit. */
-  finish(): Program {
-    const emitted = new Set<string>()
-    for (let found = true; found; ) {
-      found = false
-      const called = new Set(this.#instructions.flatMap((one) => (one.op === 'call' ? [one.target.id] : [])))
-      for (const { routine, body } of [...this.#routines.values()]) {
-        if (emitted.has(routine.name) || !called.has(routine.label.id)) continue
-        emitted.add(routine.name)
-        found = true
-        this.place(routine.label)
-        body()
-        this.return()
+  /** The most used first: short displacements reach them. */
+  #orderSlots(): void {
+    const slots = [...this.#slots.values()]
+    const uses = slots.map(() => 0)
+    for (const instruction of this.#instructions) {
+      for (const operand of operands(instruction)) {
+        if (typeof operand === 'object' && operand.kind === 'slot') uses[operand.index]! += 1
       }
     }
+    const order = slots.toSorted((a, b) => uses[b.index]! - uses[a.index]!)
+    order.forEach((slot, index) => {
+      slot.index = index
+    })
+  }
+
+  /** Emits the routines that are called and returns the program. The main code must end in a jump or an exit. */
+  finish(): Program {
+    // The set grows while it is walked: a routine may call others.
+    for (const name of this.#called) {
+      const { routine, body } = this.#routines.get(name)!
+      this.place(routine.label)
+      body()
+      this.return()
+    }
+    this.#orderSlots()
     return {
       instructions: this.#instructions,
-      constants: this.#constants.slice(0, this.#constantsUsed + 8),
+      constants: new Uint8Array(this.#constants.subarray(0, this.#constantsUsed + 8)),
+      pointers: this.#pointers,
       slots: this.#slots.size,
       memory: this.#memoryUsed,
     }

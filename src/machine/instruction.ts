@@ -81,16 +81,48 @@ export type Instruction =
   | { readonly op: 'call'; readonly target: Label }
   | { readonly op: 'return' }
   | { readonly op: 'label'; readonly label: Label }
-  /** Emits nothing. Marks that what follows belongs to step `step` of a plan; `explain` and `disassemble` read it. */
-  | { readonly op: 'mark'; readonly step: number }
+  /**
+   * Emits nothing. Marks that what follows, or the routine at `routine`, does step `step` of a plan; `explain` reads it.
+   */
+  | { readonly op: 'mark'; readonly step: number; readonly routine?: Label }
+
+/** The word at offset `at` of the constants is the address `to`. */
+export interface Pointer {
+  readonly at: number
+  readonly to: Address
+}
 
 /** A whole program: what the builder makes and the encoders and the interpreter take. */
 export interface Program {
   readonly instructions: readonly Instruction[]
   /** Read-only data; `Address.offset` with area `constants` points into it. */
   readonly constants: Uint8Array
+  /** 32-bit words of the constants that hold an address. */
+  readonly pointers?: readonly Pointer[]
   /** Number of slots. */
   readonly slots: number
   /** Bytes of zeroed writable memory beyond the slots; area `memory`. 16-byte aligned at offset 0. */
   readonly memory: number
+}
+
+/** Everything an instruction reads or writes. */
+export const operands = (instruction: Instruction): readonly Operand[] => {
+  switch (instruction.op) {
+    case 'entry':
+      return [instruction.to]
+    case 'move':
+      return [instruction.to, instruction.from]
+    case 'load':
+      return [instruction.to, instruction.address]
+    case 'store':
+      return [instruction.address, instruction.from]
+    case 'compute':
+      return [instruction.to, instruction.left, instruction.right]
+    case 'syscall':
+      return [instruction.to, ...instruction.args]
+    case 'branch':
+      return [instruction.left, instruction.right]
+    default:
+      return []
+  }
 }

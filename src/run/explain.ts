@@ -52,7 +52,7 @@ function syscallsByStep(instructions: readonly Instruction[]): Map<number, Sysca
   for (const one of instructions) {
     if (one.op === 'mark') {
       current = []
-      found.set(one.step, current)
+      found.set(one.step, one.routine === undefined ? current : routine(places.get(one.routine.id)!))
     }
     if (one.op === 'return') break
     if (one.op === 'syscall') current.push(one.name)

@@ -1,4 +1,5 @@
 /** What a {@link Program} means, without machine code: the reference that the encoders are compared with. */
+import { link } from '../../src/machine/assemble.js'
 import { type Layout, resolve } from '../../src/machine/code.js'
 import type { Arithmetic, Comparison, Operand, Program, Slot } from '../../src/machine/instruction.js'
 
@@ -33,7 +34,7 @@ export const interpret = (program: Program, argc = 1) => {
   const stack = new Uint8Array(8)
   stack[0] = argc
   const areas = [
-    { start: BigInt(layout.constants), bytes: program.constants, writable: false },
+    { start: BigInt(layout.constants), bytes: link(program, layout), writable: false },
     { start: BigInt(layout.memory), bytes: new Uint8Array(program.memory), writable: true },
     { start: stackPointer, bytes: stack, writable: true },
   ]

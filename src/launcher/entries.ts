@@ -1,0 +1,182 @@
+/** Code for the steps that a plan has many of: the entries of the new root, each a row of a table (see rows.ts). */
+import { errno } from '../kernel/errno.js'
+import { AT, OPEN_TREE } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
+import type { Operand, Slot } from '../machine/instruction.js'
+import type { Step } from '../plan/step.js'
+import type { LauncherContext } from './context.js'
+import {
+  attachHere,
+  copyFrom,
+  descriptorName,
+  locate,
+  mountAttributes,
+  newMountRoutine,
+  newMountWords,
+  openDescriptor,
+  placeWords,
+  release,
+  writeAll,
+} from './filesystem.js'
+import type { Word } from './rows.js'
+
+type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
+type Entry = 'directory' | 'symlink' | 'file' | 'bind' | 'mount'
+
+/** Adds a step's row. What its code depends on, and is not in the words, is in the name of its kind. */
+export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+  directory(c, step) {
+    const { b } = c
+    const { implicit, owner, place } = step
+    const mode = b.slot('directory.mode')
+    // mkdirat(2) drops the setuid and setgid bits.
+    const special = (step.mode & 0o6000) !== 0
+    const words: Word[] = [...placeWords(c, place), [mode, step.mode], ...ownerWords(c, step)]
+    const kind = named('directory', { implicit, special, owner: owner !== undefined, owned: place.owned })
+    c.row(step, kind, words, () => {
+      const [at, name] = locate(c, place.owned)
+      const made = b.label()
+      c.attempt('mkdirat', at, name, mode)
+      c.whenError('EEXIST', () => {
+        // A folder that is there stays as it is; anything else is in the way.
+        if (!implicit) {
+          const flags = c.open.PATH | c.open.DIRECTORY | c.open.NOFOLLOW | c.open.CLOEXEC
+          c.attempt('close', c.must('openat', at, name, flags, 0))
+        }
+        b.jump(made)
+      })
+      c.orFail()
+      if (special) c.must('fchmodat', at, name, mode)
+      if (owner !== undefined)
+        c.must('fchownat', at, name, b.slot('owner.uid'), b.slot('owner.gid'), AT.SYMLINK_NOFOLLOW)
+      b.place(made)
+      release(c, place.owned)
+    })
+  },
+
+  symlink(c, step) {
+    const { owned } = step.place
+    const target = c.b.slot('symlink.target')
+    const words: Word[] = [...placeWords(c, step.place), [target, step.target]]
+    c.row(step, named('symlink', { owned }), words, () => {
+      const [at, name] = locate(c, owned)
+      c.attempt('symlinkat', target, at, name)
+      c.whenError('EEXIST', () => requireLink(c, target, at, name))
+      c.orFail()
+      release(c, owned)
+    })
+  },
+
+  file(c, step) {
+    const { b } = c
+    const { content, owner, place } = step
+    const [file, mode, from, length] = ['file', 'file.mode', 'file.content', 'file.length'].map((name) =>
+      b.slot(name),
+    ) as [Slot, Slot, Slot, Slot]
+    const byFd = typeof content === 'number'
+    const words: Word[] = [
+      ...placeWords(c, place),
+      [mode, step.mode],
+      ...ownerWords(c, step),
+      [from, byFd ? content : b.bytes(content)],
+      [length, byFd ? 0 : content.length],
+    ]
+    c.row(step, named('file', { byFd, owner: owner !== undefined, owned: place.owned }), words, () => {
+      const [at, name] = locate(c, place.owned)
+      const flags = c.open.WRONLY | c.open.CREAT | c.open.TRUNC | c.open.CLOEXEC | c.open.NOFOLLOW
+      b.move(file, c.must('openat', at, name, flags, mode))
+      if (byFd) copyFrom(c, from, file)
+      else writeAll(c, file, from, length)
+      c.must('fchmod', file, mode)
+      if (owner !== undefined) c.must('fchown', file, b.slot('owner.uid'), b.slot('owner.gid'))
+      c.attempt('close', file)
+      release(c, place.owned)
+    })
+  },
+
+  bind(c, step) {
+    const { b } = c
+    const { source, optional, place } = step
+    const [from, name, recursive, attributes, flags, tree] = [
+      'bind.source',
+      'bind.name',
+      'bind.recursive',
+      'bind.attributes',
+      'bind.flags',
+      'tree',
+    ].map((name) => b.slot(name)) as [Slot, Slot, Slot, Slot, Slot, Slot]
+    const byFd = typeof source === 'number'
+    const words: Word[] = [
+      [from, source],
+      ...(byFd ? [[name, descriptorName(source)] as const] : []),
+      [recursive, step.recursive ? AT.RECURSIVE : 0],
+      [attributes, mountAttributes(c, step.flags)],
+      ...placeWords(c, place),
+    ]
+    c.row(step, named('bind', { byFd, optional, owned: place.owned }), words, () => {
+      const done = b.label()
+      b.compute(flags, recursive, 'or', OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC)
+      if (byFd) openDescriptor(c, from, name, flags)
+      else {
+        c.attempt('open_tree', AT.FDCWD, from, flags)
+        if (optional) c.whenError('ENOENT', () => b.jump(done))
+        c.orFail()
+      }
+      b.move(tree, c.result)
+      c.afterSourceOfRow(step)
+      b.compute(flags, recursive, 'or', AT.EMPTY_PATH)
+      c.must('mount_setattr', tree, b.text(''), flags, attributes, structs.mount_attr.size)
+      attachHere(c, place.owned, 'same')
+      b.place(done)
+    })
+  },
+
+  mount(c, step) {
+    const { owned } = step.place
+    const words = [...newMountWords(c, step.type, step.options, step.flags), ...placeWords(c, step.place)]
+    c.row(step, named('mount', { owned }), words, () => {
+      c.b.call(newMountRoutine(c))
+      attachHere(c, owned, 'directory')
+    })
+  },
+}
+
+/** `bind, optional, owned`: each variant of a kind has code of its own. */
+function named(kind: string, variants: Readonly<Record<string, boolean>>): string {
+  return [kind, ...Object.keys(variants).filter((name) => variants[name])].join(', ')
+}
+
+function ownerWords({ b }: LauncherContext, { owner }: StepOf<'directory' | 'file'>): Word[] {
+  if (owner === undefined) return []
+  return [
+    [b.slot('owner.uid'), owner.uid],
+    [b.slot('owner.gid'), owner.gid],
+  ]
+}
+
+/** After EEXIST: a link to the same target is as good as a new one. */
+function requireLink(c: LauncherContext, target: Slot, at: Slot, name: Operand): void {
+  const { b } = c
+  const [wanted, found, from, to] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
+  const other = b.label()
+  const same = b.label()
+  c.attempt('readlinkat', at, name, c.scratch, 4096)
+  c.whenFailed(() => b.jump(other))
+  b.compute(to, c.scratch, 'add', c.result)
+  b.store(8, to, 0, 0)
+  b.move(from, target)
+  b.move(to, c.scratch)
+  b.loop(({ leave }) => {
+    b.load(wanted, 8, from)
+    b.load(found, 8, to)
+    b.branch(wanted, 'ne', found, other)
+    b.when(wanted, 'eq', 0, leave)
+    b.compute(from, from, 'add', 1)
+    b.compute(to, to, 'add', 1)
+  })
+  b.move(c.result, 0)
+  b.jump(same)
+  b.place(other)
+  b.move(c.result, -errno.EEXIST)
+  b.place(same)
+}

@@ -1,0 +1,74 @@
+/**
+ * Steps as rows of a table. Most steps of a plan are of a few kinds, and differ in paths and flags only: each is a row of
+ * words, and one loop takes the rows one by one, loads a row's words into the slots of its kind and calls the kind's
+ * routine. A step costs twenty bytes instead of a hundred and fifty.
+ */
+import type { Builder, Routine } from '../machine/builder.js'
+import type { Address, Slot } from '../machine/instruction.js'
+
+/** A 32-bit word of a row, and the slot that it is loaded into. A string is stored as a text. */
+export type Word = readonly [Slot, number | Address | string]
+
+interface Kind {
+  readonly number: number
+  readonly columns: readonly Slot[]
+  readonly routine: Routine
+}
+
+export class Rows {
+  readonly #kinds = new Map<string, Kind>()
+  #pending: (number | Address)[] = []
+
+  constructor(
+    readonly b: Builder,
+    /** Holds the number of the step at work. */
+    readonly step: Slot,
+  ) {}
+
+  /**
+   * Adds a row. `kind` names the code of `body`, which finds the words in their slots: rows of one kind have the same
+   * slots in the same order.
+   */
+  add(step: number, kind: string, row: readonly Word[], body: () => void): void {
+    let known = this.#kinds.get(kind)
+    if (known === undefined) {
+      const columns = row.map(([slot]) => slot)
+      known = { number: this.#kinds.size + 1, columns, routine: this.b.routine(kind, body) }
+      this.#kinds.set(kind, known)
+    }
+    this.b.mark(step, known.routine)
+    this.#pending.push(known.number | (step << 8))
+    for (const [, word] of row) this.#pending.push(typeof word === 'string' ? this.b.text(word) : word)
+  }
+
+  /** Emits the code that does the rows added so far. */
+  flush(): void {
+    if (this.#pending.length === 0) return
+    const { b } = this
+    b.move(b.slot('rows.next'), b.table([...this.#pending, 0]))
+    this.#pending = []
+    b.call(b.routine('rows', () => this.#walk()))
+  }
+
+  #walk(): void {
+    const { b } = this
+    const next = b.slot('rows.next')
+    const kind = b.slot('rows.kind')
+    b.loop(({ leave, again }) => {
+      b.load(kind, 32, next)
+      b.when(kind, 'eq', 0, leave)
+      b.compute(this.step, kind, 'shr', 8)
+      b.compute(kind, kind, 'and', 0xff)
+      for (const { number, columns, routine } of this.#kinds.values()) {
+        b.when(kind, 'eq', number, () => {
+          columns.forEach((slot, index) => {
+            b.load(slot, 32, next, 4 + 4 * index)
+          })
+          b.compute(next, next, 'add', 4 + 4 * columns.length)
+          b.call(routine)
+          again()
+        })
+      }
+    })
+  }
+}
