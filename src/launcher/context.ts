@@ -254,16 +254,7 @@ export class LauncherContext {
     say(b.text('error '))
     b.decimal(cursor, error)
     b.place(spelled)
-    const hinted = b.label()
-    this.#search(this.plan.manner.hints ? this.#hintRows() : [], ([number, low, high, text], next) => {
-      b.branch(number!, 'ne', error, next)
-      b.branch(this.step, 'lt', low!, next)
-      b.branch(this.step, 'gt', high!, next)
-      say(b.text('\n      '))
-      say(text!)
-      b.jump(hinted)
-    })
-    b.place(hinted)
+    if (this.plan.manner.hints) this.#sayHint(cursor, error)
     say(b.text('\n'))
     b.compute(cursor, cursor, 'sub', buffer)
     this.attempt('write', 2, buffer, cursor)
@@ -314,20 +305,34 @@ export class LauncherContext {
     })
   }
 
-  /** [errno, first step, last step, text] of every hint. Steps of one kind share one object of hints. */
-  #hintRows(): (number | Address)[][] {
-    const groups = new Map<NonNullable<Step['hints']>, number[]>()
-    this.steps.forEach(({ hints }, index) => {
-      if (hints === undefined) return
-      const group = groups.get(hints)
-      if (group === undefined) groups.set(hints, [index])
-      else group.push(index)
+  #sayHint(cursor: Slot, error: Slot): void {
+    const { b } = this
+    const hinted = b.label()
+    const { group, rows } = this.#hintTables()
+    const own = b.temporary()
+    b.compute(own, this.step, 'add', group)
+    b.load(own, 8, own)
+    this.#search(rows, ([number, of, text], next) => {
+      b.branch(number!, 'ne', error, next)
+      b.branch(of!, 'ne', own, next)
+      b.copyText(cursor, b.text('\n      '))
+      b.copyText(cursor, text!)
+      b.jump(hinted)
     })
-    return [...groups].flatMap(([hints, steps]) =>
-      (Object.entries(hints) as [ErrnoName | '', string][]).flatMap(([name, hint]) =>
-        name === '' ? [] : runs(steps).map(([low, high]) => [errno[name], low, high, this.b.text(hint)]),
+    b.place(hinted)
+  }
+
+  /** Steps with the same hints are a group: a byte for each step is its group, and rows are [errno, group, text]. */
+  #hintTables(): { group: Address; rows: (number | Address)[][] } {
+    const groups = [...new Set(this.steps.map(({ hints }) => hints))]
+    return {
+      group: this.b.bytes(Uint8Array.from(this.steps, ({ hints }) => groups.indexOf(hints))),
+      rows: groups.flatMap((hints, group) =>
+        (Object.entries(hints ?? {}) as [ErrnoName | '', string][]).flatMap(([name, hint]) =>
+          name === '' ? [] : [[errno[name], group, this.b.text(hint)]],
+        ),
       ),
-    )
+    }
   }
 
   /** The command's name, at most 4096 bytes of it, with control characters shown as `?`: it is not ours. */
@@ -363,15 +368,4 @@ function sentence(step: Step): string {
   const text = typeof step.complaint === 'object' ? step.complaint[0] : (step.complaint ?? step.what)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   return text.replace(/[\0-\x1f\x7f]/g, '?')
-}
-
-/** [1,2,3,7] → [[1,3],[7,7]]. */
-function runs(indexes: readonly number[]): [number, number][] {
-  const found: [number, number][] = []
-  for (const index of indexes) {
-    const last = found.at(-1)
-    if (last !== undefined && last[1] === index - 1) last[1] = index
-    else found.push([index, index])
-  }
-  return found
 }

@@ -1,0 +1,52 @@
+/** From Node: `sandbox.run()` against `execFile('bwrap', …)`, and the command line against node itself. */
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { sandbox } from '../src/index.js'
+import { bwrap, policy } from './policy.js'
+import { alone, dist, runs } from './support/folder.js'
+import { installed, median, race, raceHere, type Times } from './support/race.js'
+import { milliseconds, note, raceTable, table } from './support/table.js'
+
+const execute = promisify(execFile)
+
+export async function bench(): Promise<void> {
+  const python = sandbox(policy)
+  const [program = '', ...args] = [...bwrap, 'true']
+  const inBwrap = installed('bwrap') !== undefined
+  const [plain, ours, theirs] = (await raceHere(runs, [
+    () => execute('/bin/true'),
+    () => python.run('true'),
+    ...(inBwrap ? [() => execute(program, args)] : []),
+  ])) as [Times, Times, Times?]
+  raceTable(`One run from Node, ${runs} in turn`, [
+    { name: "execFile('/bin/true')", times: plain },
+    {
+      name: "sandbox.run('true')",
+      times: ours,
+      ...(theirs === undefined ? {} : { against: { name: 'bwrap', times: theirs, target: 0.6 } }),
+    },
+    ...(theirs === undefined ? [] : [{ name: "execFile('bwrap', …)", times: theirs }]),
+  ])
+  if (!inBwrap) note('bwrap is not installed: apt-get install bubblewrap')
+
+  const starts = Math.ceil(runs / 5)
+  const main = join(dist, 'src/cli/main.js')
+  const [empty, command] = race(starts, [
+    [process.execPath, '-e', '0'],
+    [process.execPath, main, 'run', '--', 'true'],
+  ]) as [Times, Times]
+  const more = median(command) - median(empty)
+  const allowed = 25e6
+  table(
+    `The command line, ${starts} in turn`,
+    ['', 'median', 'least'],
+    [
+      ['node -e 0', milliseconds(median(empty)), milliseconds(empty[0]!)],
+      ['vial run -- true', milliseconds(median(command)), milliseconds(command[0]!)],
+      ['more than node alone', milliseconds(more), `<= ${milliseconds(allowed)}${more <= allowed ? '' : ' MISSED'}`],
+    ],
+  )
+}
+
+await alone(import.meta.url, bench)

@@ -1,0 +1,38 @@
+/** The policy of the benches, in each tool's own words: a small system, all namespaces, nothing writable but /tmp. */
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { compile } from '../src/run/compile.js'
+import type { Policy } from '../src/policy/schema.js'
+import { work } from './support/folder.js'
+import type { Command } from './support/race.js'
+
+export const policy: Policy = {
+  filesystem: [
+    { bind: '/usr' },
+    { symlink: '/bin', to: 'usr/bin' },
+    { symlink: '/lib', to: 'usr/lib' },
+    { symlink: '/lib64', to: 'usr/lib64' },
+    { bind: '/etc/ld.so.cache' },
+    { proc: '/proc' },
+    { dev: '/dev' },
+    { tmpfs: '/tmp' },
+  ],
+  env: { set: { PATH: '/usr/bin' } },
+}
+export const withHostsNetwork: Policy = { ...policy, network: 'host' }
+
+/** bwrap has no time namespace; else this is the same. */
+const bwrapOptions =
+  '--unshare-all --hostname vial --die-with-parent --new-session --clearenv --setenv PATH /usr/bin ' +
+  '--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 ' +
+  '--ro-bind /etc/ld.so.cache /etc/ld.so.cache --proc /proc --dev /dev --tmpfs /tmp --remount-ro / --chdir /'
+export const bwrap: Command = ['bwrap', ...bwrapOptions.split(' ')]
+export const bwrapWithHostsNetwork: Command = [...bwrap, '--share-net']
+
+/** Writes the vial of a policy to the work folder. */
+export function vial(policy: Policy, name: string): string {
+  const path = join(work, name)
+  writeFileSync(path, compile(policy).bytes)
+  chmodSync(path, 0o500)
+  return path
+}
