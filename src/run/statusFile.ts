@@ -3,34 +3,42 @@
  * the pid of this process, so that the vial sees whether its parent is still the one that started it.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { record } from '../launcher/context.js'
 import { inCache } from './cache.js'
 
 const idle: number[] = []
 const mostIdle = 64
+/** Where the records of a file's present user begin: those of earlier ones stay before them, which saves cutting them. */
+const begins = new Map<number, number>()
+const mostKept = 2 ** 20
 
 /** @throws {Error} when the cache has no room. */
 export function borrowStatusFile(): number {
   return idle.pop() ?? open()
 }
 
+/** The records that were written since the file was borrowed. */
 export function readStatus(fd: number): Buffer {
-  const { size } = fstatSync(fd)
-  const most = record.size * 8
-  const buffer = Buffer.alloc(Math.min(Math.max(0, size - record.header), most))
-  readSync(fd, buffer, 0, buffer.length, record.header)
-  return buffer
+  const begin = begins.get(fd) ?? record.header
+  const buffer = Buffer.alloc(record.size * 8)
+  const size = readSync(fd, buffer, 0, buffer.length, begin)
+  begins.set(fd, begin + size)
+  return buffer.subarray(0, size)
 }
 
 /** `quiet`: nobody writes to it any more, so that another sandbox may use it. */
 export function returnStatusFile(fd: number, quiet: boolean): void {
   if (!quiet || idle.length >= mostIdle) {
+    begins.delete(fd)
     closeSync(fd)
     return
   }
-  ftruncateSync(fd, record.header)
+  if ((begins.get(fd) ?? 0) > mostKept) {
+    ftruncateSync(fd, record.header)
+    begins.delete(fd)
+  }
   idle.push(fd)
 }
 

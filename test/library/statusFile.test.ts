@@ -1,0 +1,30 @@
+/** Status files are used again and again, and do not grow for ever. */
+import assert from 'node:assert/strict'
+import { fstatSync, mkdtempSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { record } from '../../src/launcher/context.js'
+import { borrowStatusFile, readStatus, returnStatusFile } from '../../src/run/statusFile.js'
+
+test('each user of a status file reads its own records only', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'vial-status-'))
+  process.env.VIAL_CACHE = folder
+  try {
+    let largest = 0
+    let file: number | undefined
+    for (let use = 0; use < 4000; use++) {
+      const fd = borrowStatusFile()
+      assert.equal(fd, file ?? fd)
+      file = fd
+      const records = Buffer.alloc((1 + (use % 4)) * record.size, use % 256)
+      writeSync(fd, records)
+      assert.deepEqual(readStatus(fd), records)
+      largest = Math.max(largest, fstatSync(fd).size)
+      returnStatusFile(fd, true)
+    }
+    assert.ok(largest < 2 ** 20 + 8 * record.size, `${largest} bytes`)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})

@@ -1,0 +1,86 @@
+/** Steps that are rows of a table: each still fails in its own words, and explains its own system calls. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { type Policy, sandbox } from '../../src/index.js'
+import { compile } from '../../src/run/compile.js'
+import { ordinary, root, workFolder } from '../support/user.js'
+
+const system = [{ bind: '/usr' }, { symlink: '/lib', to: 'usr/lib' }, { symlink: '/lib64', to: 'usr/lib64' }]
+const filler = Array.from({ length: 20 }, (_, index) => [
+  { bind: `/some/place-${index}`, from: '/etc' },
+  { symlink: `/link-${index}`, to: `some/place-${index}` },
+  { directory: `/folder-${index}/below`, mode: 0o700 },
+  { tmpfs: `/memory-${index}` },
+  { file: `/file-${index}`, content: 'x' },
+]).flat()
+
+function standalone(filesystem: NonNullable<Policy['filesystem']>) {
+  const caller = process.getuid?.() === 0 ? ordinary : root
+  const path = join(workFolder(caller, 'rows'), 'vial')
+  writeFileSync(path, compile({ filesystem: [...system, ...filler, ...filesystem, ...filler] }).bytes)
+  chmodSync(path, 0o755)
+  const user = process.getuid?.() === 0 ? { uid: ordinary.uid, gid: ordinary.gid } : {}
+  return spawnSync(path, ['/usr/bin/true'], { encoding: 'utf8', ...user })
+}
+
+const faults: readonly (readonly [string, NonNullable<Policy['filesystem']>, string])[] = [
+  [
+    'a source that is missing',
+    [{ bind: '/inside', from: '/missing/source' }],
+    'vial: cannot bind /missing/source on /inside: No such file or directory\n      the source does not exist; optional: true leaves it out when it is missing\n',
+  ],
+  [
+    'a source and a place of one name',
+    [{ bind: '/missing' }],
+    'vial: cannot bind /missing: No such file or directory\n      the source does not exist; optional: true leaves it out when it is missing\n',
+  ],
+  [
+    'a link in a read-only folder',
+    [{ symlink: '/usr/nowhere', to: 'target' }],
+    'vial: cannot link /usr/nowhere to target: Read-only file system\n      the place does not exist, and what it lies in is read-only: make it there first, or bind to another place\n',
+  ],
+  [
+    'a folder below a file',
+    [{ directory: '/file-3/below' }],
+    'vial: cannot make the folder /file-3/below: Not a directory\n      a file cannot cover a folder, nor lie below a file\n',
+  ],
+  [
+    'a file where a folder is',
+    [{ file: '/folder-4', content: '' }],
+    'vial: cannot write the file /folder-4: Is a directory\n',
+  ],
+]
+for (const [name, filesystem, sentence] of faults) {
+  test(`the sentence of ${name}, between a hundred other rows`, () => {
+    const { status, stderr } = standalone(filesystem)
+    assert.deepEqual({ status, stderr }, { status: 125, stderr: sentence })
+  })
+}
+
+test('an optional bind of nothing is left out, and the rows after it are done', () => {
+  const { status, stderr } = standalone([{ bind: '/inside', from: '/missing', optional: true }])
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' })
+})
+
+test('each row explains the system calls of its own kind', () => {
+  const { steps } = sandbox({
+    filesystem: [
+      { bind: '/usr' },
+      { symlink: '/bin', to: 'usr/bin' },
+      { tmpfs: '/tmp' },
+      { file: '/a', content: 'x' },
+      { bind: '/usr/b', from: '/etc' },
+    ],
+  }).explain()
+  const calls = (what: string) => steps.find((step) => step.what === what)?.syscalls
+  const place = ['statx', 'mkdirat', 'mknodat', 'move_mount', 'close']
+  assert.deepEqual(calls('bind /usr'), ['open_tree', 'mount_setattr', ...place])
+  assert.deepEqual(calls('link /bin to usr/bin'), ['symlinkat', 'readlinkat'])
+  assert.deepEqual(calls('mount tmpfs on /tmp'), ['fsopen', 'fsconfig', 'fsmount', 'close', ...place.slice(0, -1)])
+  assert.deepEqual(calls('write the file /a'), ['openat', 'write', 'fchmod', 'close'])
+  assert.deepEqual(calls('bind /etc on /usr/b'), ['open_tree', 'mount_setattr', 'openat2', ...place])
+  assert.deepEqual(calls('make the root read-only'), ['mount_setattr'])
+})
