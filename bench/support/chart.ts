@@ -33,6 +33,7 @@ export function chart({ title, x, y, lines }: Chart): string {
   })
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="13">`,
+    `<title>${title}</title>`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     text(width / 2, 24, title, 'middle'),
     ...ticks.flatMap((tick) => [
