@@ -5,7 +5,10 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type Policy, sandbox } from '../../src/index.js'
-import { compile } from '../../src/run/compile.js'
+import { launch } from '../../src/launcher/program.js'
+import { assemble } from '../../src/machine/assemble.js'
+import type { Step } from '../../src/plan/step.js'
+import { compile, hostArchitecture } from '../../src/run/compile.js'
 import { ordinary, root, workFolder } from '../support/user.js'
 
 const system = [{ bind: '/usr' }, { symlink: '/lib', to: 'usr/lib' }, { symlink: '/lib64', to: 'usr/lib64' }]
@@ -17,14 +20,19 @@ const filler = Array.from({ length: 20 }, (_, index) => [
   { file: `/file-${index}`, content: 'x' },
 ]).flat()
 
-function standalone(filesystem: NonNullable<Policy['filesystem']>) {
+const compiled = (filesystem: NonNullable<Policy['filesystem']>) =>
+  compile({ filesystem: [...system, ...filler, ...filesystem, ...filler] })
+
+function execute(bytes: Uint8Array) {
   const caller = process.getuid?.() === 0 ? ordinary : root
   const path = join(workFolder(caller, 'rows'), 'vial')
-  writeFileSync(path, compile({ filesystem: [...system, ...filler, ...filesystem, ...filler] }).bytes)
+  writeFileSync(path, bytes)
   chmodSync(path, 0o755)
   const user = process.getuid?.() === 0 ? { uid: ordinary.uid, gid: ordinary.gid } : {}
   return spawnSync(path, ['/usr/bin/true'], { encoding: 'utf8', ...user })
 }
+
+const standalone = (filesystem: NonNullable<Policy['filesystem']>) => execute(compiled(filesystem).bytes)
 
 const faults: readonly (readonly [string, NonNullable<Policy['filesystem']>, string])[] = [
   [
@@ -84,3 +92,20 @@ test('each row explains the system calls of its own kind', () => {
   assert.deepEqual(calls('bind /etc on /usr/b'), ['open_tree', 'mount_setattr', 'openat2', ...place])
   assert.deepEqual(calls('make the root read-only'), ['mount_setattr'])
 })
+
+for (const [from, bind, sentence] of [
+  ['/missing', '/inside', 'no source /missing'],
+  ['/etc', '/usr/inside', 'no bind of /etc on /usr/inside'],
+] as const) {
+  test(`a bind with two complaints, of ${from} on ${bind}, fails with the right one`, () => {
+    const { plan } = compiled([{ bind, from }])
+    const init = plan.init.map((step): Step => {
+      if (step.do !== 'bind') return step
+      const { source, place } = step
+      return { ...step, complaint: [`no source ${source}`, `no bind of ${source} on /${place.path}`] }
+    })
+    const { program } = launch({ ...plan, init }, hostArchitecture())
+    const { stderr } = execute(assemble(program, hostArchitecture()))
+    assert.equal(stderr.split(': ')[1], `cannot ${sentence}`)
+  })
+}
