@@ -1,6 +1,6 @@
 /** Runs vial as root or as an ordinary user, each with a work folder of its own that is removed at the end. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,13 +19,15 @@ export const callers: readonly Caller[] =
 
 const dist = resolve(fileURLToPath(import.meta.url), '../../..')
 const work = mkdtempSync(join(tmpdir(), 'vial-test-'))
+// Each caller reaches its own folder through it.
+chmodSync(work, 0o711)
 process.on('exit', () => rmSync(work, { recursive: true, force: true }))
 
 /** A folder that this caller owns. */
 export function workFolder(caller: Caller, name: string): string {
   const path = join(work, `${caller.uid}`, name)
   mkdirSync(path, { recursive: true })
-  for (const folder of [work, join(work, `${caller.uid}`), path])
+  for (const folder of [join(work, `${caller.uid}`), path])
     if (process.getuid?.() === 0) chownSync(folder, caller.uid, caller.gid)
   return path
 }

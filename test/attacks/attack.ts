@@ -1,0 +1,156 @@
+/**
+ * An attack is a small real program that runs twice: under the default policy, which must refuse it, and under one that
+ * was weakened in just the place that is meant to stand in its way, where it must succeed. So each is known to be able
+ * to fail.
+ */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import type { Policy } from '../../src/index.js'
+import { type CapabilityName, capabilities } from '../../src/kernel/capabilities.js'
+import { evaluate } from '../support/evaluate.js'
+import { workFolder } from '../support/user.js'
+import { makeScene, type Mode, modes, type Scene } from './scene.js'
+
+export interface Attack {
+  /** What it tries, for people. */
+  readonly tries: string
+  /** The attack and its words: see programs/. */
+  readonly words: readonly string[] | ((scene: Scene) => readonly string[])
+  /** How the default policy answers: an errno's name, or a signal's. Several where kernels differ. */
+  readonly refused: readonly string[]
+  /**
+   * What is added to the policy so that it succeeds; `outside`: it runs without any sandbox. A text says why neither
+   * can be: no policy takes this wall away.
+   */
+  readonly weak: Partial<Policy> | ((scene: Scene) => Partial<Policy>) | 'outside' | { readonly never: string }
+  /** Another program of the scene's folder than the plain one: setuid and setgid root, or with a file capability. */
+  readonly runs?: 'setuid' | 'capable'
+  /** Entries that both policies have. */
+  readonly shows?: (scene: Scene) => NonNullable<Policy['filesystem']>
+  /** Where the weakened policy helps; elsewhere the kernel itself stands in the way. Default: everywhere. */
+  readonly weakIn?: readonly Mode['name'][]
+  /** Capabilities of the host's root that the weakened run needs: this machine may have taken them. */
+  readonly needs?: readonly CapabilityName[]
+}
+
+/** Nothing of what stands behind the namespaces. */
+export const open = { seccomp: 'none', landlock: 'off' } as const
+
+/** The same, with capabilities, as uid 0. */
+export const holding = (...names: CapabilityName[]): Partial<Policy> => ({
+  ...open,
+  identity: { uid: 0, gid: 0 },
+  capabilities: names,
+})
+
+const sources = fileURLToPath(new URL('../../../test/attacks/programs/', import.meta.url))
+
+function compileAttacks(): string {
+  const program = join(
+    workFolder({ name: 'root', uid: process.getuid!(), gid: process.getgid!() }, 'attacks'),
+    'attack',
+  )
+  const files = readdirSync(sources)
+    .filter((name) => name.endsWith('.c'))
+    .map((name) => join(sources, name))
+  chmodSync(dirname(program), 0o755)
+  chmodSync(dirname(dirname(program)), 0o711)
+  const { status, stderr } = spawnSync('gcc', ['-static', '-O1', '-o', program, ...files], { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  return program
+}
+
+let program: string | undefined
+/** The compiled attacks, for all of a test file. */
+export function attackProgram(): string {
+  program ??= compileAttacks()
+  return program
+}
+
+interface Trial {
+  readonly policy: Policy
+  readonly command: string
+  readonly words: readonly string[]
+}
+
+/** Runs trials in one Node process of the caller's; each answers with its line, or the signal or error that ended it. */
+function run(mode: Mode, trials: readonly Trial[]): Promise<string[]> {
+  return evaluate(
+    mode.caller,
+    async ({ sandbox }, trials) => {
+      const answers: string[] = []
+      for (const { policy, command, words } of trials) {
+        try {
+          const { stdout, signal, stderr } = await sandbox(policy as never).run(command, words)
+          answers.push(signal ?? (stdout.trim() || `nothing, but: ${stderr}`))
+        } catch (error) {
+          answers.push(`no sandbox: ${(error as Error).message}`)
+        }
+      }
+      return answers
+    },
+    trials,
+  )
+}
+
+const outside = (mode: Mode, program: string, words: readonly string[]): string => {
+  const { stdout, signal } = spawnSync(program, words, {
+    encoding: 'utf8',
+    ...(process.getuid?.() === 0 ? { uid: mode.caller.uid, gid: mode.caller.gid } : {}),
+  })
+  return signal ?? stdout.trim()
+}
+
+const effective = BigInt(`0x${/^CapEff:\s+(\w+)/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]}`)
+const lacks = (name: CapabilityName) => ((effective >> BigInt(capabilities[name])) & 1n) === 0n
+
+/** One test for each attack, in every mode. */
+export async function attacks(title: string, list: readonly Attack[]): Promise<void> {
+  for (const mode of modes) {
+    const scene = await makeScene(mode, attackProgram())
+    describe(`${title}, ${mode.name}`, () => {
+      const resolved = list.map((attack) => {
+        const words = typeof attack.words === 'function' ? attack.words(scene) : attack.words
+        const shown =
+          attack.runs === undefined ? [] : [{ bind: `/${attack.runs}`, from: join(scene.folder, attack.runs) }]
+        const base = scene.policy([...shown, ...(attack.shows?.(scene) ?? [])])
+        const command = attack.runs === undefined ? '/attack' : `/${attack.runs}`
+        const program = attack.runs === undefined ? attackProgram() : join(scene.folder, attack.runs)
+        const { weak } = attack
+        const weakened = typeof weak === 'function' ? weak(scene) : weak
+        const possible = (attack.weakIn ?? [mode.name]).includes(mode.name)
+        const missing = (attack.needs ?? []).filter(lacks)
+        return { attack, words, command, program, base, weakened, possible, missing }
+      })
+      const trials = resolved.map(({ base, command, words }) => ({ policy: base, command, words }))
+      const weakTrials = resolved.map(({ base, weakened, command, words, possible, missing }) => {
+        const usable = possible && missing.length === 0 && typeof weakened === 'object' && !('never' in weakened)
+        return { policy: usable ? scene.weaken(base, weakened as Partial<Policy>) : base, command, words }
+      })
+      const answers = run(mode, trials)
+      const weakAnswers = answers.then(() => run(mode, weakTrials))
+      resolved.forEach(({ attack, words, program, weakened, possible, missing }, index) => {
+        test(attack.tries, async (t: TestContext) => {
+          const answer = (await answers)[index]!
+          assert.ok(attack.refused.includes(answer), `${words.join(' ')} was answered ${answer}`)
+          if (!possible) return t.diagnostic(`${mode.name}: the kernel itself refuses it without any wall of ours`)
+          if (typeof weakened === 'object' && 'never' in weakened) return t.diagnostic(String(weakened.never))
+          if (missing.length > 0) return t.diagnostic(`not weakened: this machine's root lacks ${missing.join(', ')}`)
+          // A kernel without the feature refuses it to everyone: what happens without a sandbox tells.
+          const unsandboxed = weakened === 'outside' ? outside(mode, program, words) : undefined
+          const weak = unsandboxed ?? (await weakAnswers)[index]!
+          if (weak !== 'succeeded' && absent.includes(weak) && absent.includes(outside(mode, program, words)))
+            return t.diagnostic(`not weakened: this kernel has it not (${weak})`)
+          assert.equal(weak, 'succeeded', `${words.join(' ')} against the weakened policy`)
+        })
+      })
+      test('the scene is as it was', () => scene.close())
+    })
+  }
+}
+
+const absent = ['ENOSYS', 'EAFNOSUPPORT', 'ENODEV', 'SIGSEGV']

@@ -1,0 +1,258 @@
+import { join } from 'node:path'
+import { attacks, holding, open } from './attack.js'
+
+const hidden = ['ENOENT']
+const writable = { ...open, root: { writable: true } }
+/** The host's /proc, as root of the host sees it. */
+const hostProc = {
+  ...open,
+  namespaces: { pid: 'host' },
+  identity: { uid: 0, gid: 0 },
+  filesystem: [{ bind: '/proc', from: '/proc', writable: true }],
+} as const
+
+await attacks('reaching files', [
+  {
+    tries: "a host file by its host's path",
+    words: ({ secret }) => ['read', secret],
+    refused: hidden,
+    weak: ({ secret }) => ({ filesystem: [{ bind: secret }] }),
+  },
+  {
+    tries: 'a host file behind many ".."',
+    words: ({ secret }) => ['climb', secret],
+    refused: hidden,
+    weak: ({ secret }) => ({ filesystem: [{ bind: secret }] }),
+  },
+  {
+    tries: 'a host file through the magic links of /proc/self',
+    words: ({ secret }) => ['climb-magic', secret],
+    refused: hidden,
+    weak: ({ secret }) => ({ filesystem: [{ bind: secret }] }),
+  },
+  {
+    tries: 'a host file by the root of pid 1',
+    words: ['list', '/proc/1/root/etc'],
+    refused: ['EACCES', 'EPERM'],
+    weak: { ...open, init: 'payload' },
+  },
+  {
+    tries: 'the working folder of pid 1',
+    words: ['list', '/proc/1/cwd/'],
+    refused: ['EACCES', 'EPERM'],
+    weak: { ...open, init: 'payload' },
+  },
+  {
+    tries: 'the descriptors of pid 1',
+    words: ['reopen', '1'],
+    refused: ['EACCES', 'EPERM'],
+    weak: { ...open, init: 'payload' },
+  },
+  {
+    tries: 'the environment of pid 1',
+    words: ['read', '/proc/1/environ'],
+    refused: ['EACCES', 'EPERM'],
+    weak: { ...open, init: 'payload' },
+  },
+  {
+    tries: 'the memory of pid 1',
+    words: ['read-write', '/proc/1/mem'],
+    refused: ['EACCES', 'EPERM'],
+    weak: { ...open, init: 'payload' },
+  },
+  {
+    tries: 'the vial itself by /proc/1/exe (CVE-2019-5736)',
+    words: ['read', '/proc/1/exe'],
+    refused: ['EACCES', 'EPERM'],
+    weak: { ...open, init: 'payload' },
+  },
+  {
+    tries: 'the password hashes of the host',
+    words: ['read', '/etc/shadow'],
+    refused: hidden,
+    weak: { ...open, identity: { uid: 0, gid: 0 }, filesystem: [{ bind: '/etc/shadow' }] },
+    weakIn: ['root', 'root mode'],
+  },
+  {
+    tries: "root's home",
+    words: ['list', '/root'],
+    refused: hidden,
+    weak: { ...open, identity: { uid: 0, gid: 0 }, filesystem: [{ bind: '/root' }] },
+    weakIn: ['root', 'root mode'],
+  },
+  {
+    tries: 'a control group',
+    words: ['list', '/sys/fs/cgroup'],
+    refused: hidden,
+    weak: { ...open, filesystem: [{ bind: '/sys/fs/cgroup' }] },
+  },
+  {
+    tries: "the host's devices",
+    words: ['list', '/dev/char'],
+    refused: hidden,
+    weak: { ...open, filesystem: [{ bind: '/dev/char', from: '/dev' }] },
+  },
+  {
+    tries: 'a way out of a chroot of its own',
+    words: ({ secret }) => ['chroot-escape', secret],
+    refused: ['EPERM'],
+    weak: ({ secret }) => ({ ...holding('CAP_SYS_CHROOT'), filesystem: [{ bind: secret }] }),
+  },
+  {
+    tries: 'a file by its handle (open_by_handle_at)',
+    words: ['by-handle', '/usr'],
+    refused: ['EPERM'],
+    weak: holding('CAP_DAC_READ_SEARCH'),
+    weakIn: ['root mode'],
+  },
+  {
+    tries: 'descriptors that nobody handed on',
+    words: ['inherited'],
+    refused: ['EBADF'],
+    weak: 'outside',
+  },
+])
+
+await attacks('writing files', [
+  {
+    tries: 'a file of a bind that is read-only',
+    words: ['write', '/shown/secret'],
+    refused: ['EROFS', 'EACCES'],
+    shows: ({ folder }) => [{ bind: '/shown', from: folder }],
+    weak: ({ folder }) => ({
+      identity: { uid: 0, gid: 0 },
+      filesystem: [{ bind: '/shown', from: folder, writable: true }],
+    }),
+  },
+  {
+    tries: 'a new file in the root',
+    words: ['create', '/new'],
+    refused: ['EROFS', 'EACCES'],
+    weak: { ...writable, identity: { uid: 0, gid: 0 } },
+  },
+  {
+    tries: "the host's programs",
+    words: ['write', '/usr/bin/env'],
+    refused: ['EROFS', 'EACCES'],
+    weak: ({ folder }) => ({
+      identity: { uid: 0, gid: 0 },
+      filesystem: [{ bind: '/usr/bin/env', from: join(folder, 'secret'), writable: true }],
+    }),
+  },
+  {
+    tries: 'to make a bind writable again by a remount',
+    words: ['remount', '/usr'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'to make a bind writable again by mount_setattr',
+    words: ['mount-setattr', '/usr'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'to see beneath a mount by taking it away',
+    words: ['unmount', '/tmp'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'to cover a place by a bind',
+    words: ['bind', '/usr'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'a filesystem of its own',
+    words: ['tmpfs'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'a filesystem by the new mount API',
+    words: ['fsopen'],
+    refused: ['EPERM', 'ENOSYS'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'a detached copy of a mount',
+    words: ['open-tree'],
+    refused: ['EPERM', 'ENOSYS'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'another root by pivot_root',
+    words: ['pivot'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: "a handler of its own for the host's programs (binfmt_misc)",
+    words: ['mount-type', 'binfmt_misc'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: "a hierarchy of the host's cgroups, for its release_agent",
+    words: ['mount-type', 'cgroup', 'memory'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+    weakIn: ['root mode'],
+  },
+  {
+    tries: 'a device node',
+    words: ['mknod'],
+    refused: ['EPERM'],
+    weak: holding('CAP_MKNOD'),
+    weakIn: ['root mode'],
+  },
+  {
+    tries: 'a device node that lies in a bound folder',
+    words: ['read', '/shown/null'],
+    refused: ['EACCES'],
+    shows: ({ folder }) => [{ bind: '/shown', from: folder }],
+    weak: ({ folder }) => ({ ...open, filesystem: [{ bind: '/shown', from: folder, devices: true }] }),
+    weakIn: process.getuid?.() === 0 ? ['ordinary user', 'root', 'root mode'] : [],
+  },
+  {
+    tries: 'to give a file to root',
+    words: ['chown'],
+    refused: ['EPERM', 'EINVAL'],
+    weak: holding('CAP_CHOWN'),
+  },
+  {
+    tries: 'attributes that only the kernel trusts',
+    words: ['trusted-xattr'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+    weakIn: ['root mode'],
+  },
+])
+
+await attacks("the kernel's own files", [
+  ...[
+    '/proc/sys/kernel/core_pattern',
+    '/proc/sysrq-trigger',
+    '/proc/sys/vm/drop_caches',
+    '/proc/sys/kernel/hostname',
+  ].map((path) => ({
+    tries: `to write ${path}`,
+    words: ['write', path],
+    refused: ['EACCES', 'EROFS', 'EPERM', 'ENOENT'],
+    weak: hostProc,
+    weakIn: ['root mode'] as const,
+  })),
+  ...['/proc/sys/kernel/modprobe', '/proc/sys/fs/binfmt_misc/register', '/proc/kcore', '/proc/kmsg'].map((path) => ({
+    tries: `to open ${path}`,
+    words: ['read', path],
+    refused: ['EACCES', 'EROFS', 'EPERM', 'ENOENT'],
+    weak: { never: 'this kernel may not have it; where it has, the same walls stand as before the files above' },
+  })),
+  {
+    tries: "the kernel's way to call a program on each event (uevent_helper)",
+    words: ['write', '/sys/kernel/uevent_helper'],
+    refused: ['ENOENT', 'EROFS', 'EACCES'],
+    weak: { never: 'the preset has no /sys at all' },
+  },
+])

@@ -1,0 +1,148 @@
+/* Attacks on the view of files: reaching what is not shown, and writing what is shown read-only. */
+#include "attack.h"
+#include <dirent.h>
+#include <linux/mount.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+static int read_path(char **w) { return open_only(w[0], O_RDONLY); }
+static int write_path(char **w) { return open_only(w[0], O_WRONLY); }
+static int read_write_path(char **w) { return open_only(w[0], O_RDWR); }
+
+static int create(char **w) { return got(open(w[0], O_CREAT | O_EXCL | O_WRONLY, 0600)); }
+
+static int list(char **w) { return opendir(w[0]) ? 0 : -1; }
+
+/* What another process has open, by the names in /proc/PID/fd. */
+static int reopen(char **w) {
+  char path[64];
+  int refused = ENOENT;
+  for (int fd = 0; fd < 64; fd++) {
+    snprintf(path, sizeof path, "/proc/%s/fd/%d", w[0], fd);
+    if (open_only(path, O_RDONLY) == 0) return 0;
+    if (errno != ENOENT) refused = errno;
+  }
+  errno = refused;
+  return -1;
+}
+
+/* The name of a host file behind as many ".." as any path has. */
+static int climb(char **w) {
+  char path[4096] = "";
+  for (int i = 0; i < 64; i++) strcat(path, "../");
+  strncat(path, w[0] + 1, sizeof path - strlen(path) - 1);
+  return open_only(path, O_RDONLY);
+}
+
+/* The same from magic links, which lead to a root and to a working folder: proc(5). */
+static int climb_magic(char **w) {
+  char path[4096];
+  snprintf(path, sizeof path, "/proc/self/root/../..%s", w[0]);
+  if (open_only(path, O_RDONLY) == 0) return 0;
+  snprintf(path, sizeof path, "/proc/self/cwd/../../../../..%s", w[0]);
+  return open_only(path, O_RDONLY);
+}
+
+/* chroot(2), "escape": a working folder outside the new root. */
+static int chroot_escape(char **w) {
+  if (mkdir("/tmp/jail", 0700) && errno != EEXIST) return -1;
+  if (chroot("/tmp/jail")) return -1;
+  for (int i = 0; i < 64; i++)
+    if (chdir("..")) return -1;
+  return open_only(w[0] + 1, O_RDONLY);
+}
+
+static int remount(char **w) { return mount(NULL, w[0], NULL, MS_REMOUNT | MS_BIND, NULL); }
+static int bind_mount(char **w) { return mount(w[0], "/tmp", NULL, MS_BIND, NULL); }
+static int unmount(char **w) { return umount2(w[0], MNT_DETACH); }
+static int new_tmpfs(char **w) { return mount("tmpfs", "/tmp", "tmpfs", 0, NULL); }
+
+static int pivot(char **w) {
+  if (chdir("/")) return -1;
+  return reached(syscall(SYS_pivot_root, "/tmp", "/tmp"), EINVAL);
+}
+
+static int new_mount_api(char **w) { return got(syscall(SYS_fsopen, "tmpfs", 0)); }
+static int clone_tree(char **w) { return got(syscall(SYS_open_tree, AT_FDCWD, "/usr", OPEN_TREE_CLONE)); }
+
+static int clear_readonly(char **w) {
+  struct mount_attr attributes = {.attr_clr = MOUNT_ATTR_RDONLY};
+  return got(syscall(SYS_mount_setattr, AT_FDCWD, w[0], 0, &attributes, sizeof attributes));
+}
+
+/* Registering a handler would reach every user: only the mount is tried, and in a user namespace it is an own one. */
+static int mount_type(char **w) {
+  if (mkdir("/tmp/mounted", 0700) && errno != EEXIST) return -1;
+  return mount("none", "/tmp/mounted", w[0], 0, w[1]);
+}
+
+/* /dev/mem by its number, mem(4). */
+static int make_device(char **w) { return mknod("/tmp/device", S_IFCHR | 0600, makedev(1, 1)); }
+
+/* CVE-2014-9357's kind: a file by its handle, wherever it is. */
+static int by_handle(char **w) {
+  struct {
+    struct file_handle head;
+    char bytes[128];
+  } handle = {.head = {.handle_bytes = 128}};
+  int mount_id;
+  if (syscall(SYS_name_to_handle_at, AT_FDCWD, w[0], &handle, &mount_id, 0)) return -1;
+  int folder = open(w[0], O_RDONLY);
+  if (folder < 0) return -1;
+  return got(syscall(SYS_open_by_handle_at, folder, &handle, O_RDONLY));
+}
+
+static int take_ownership(char **w) {
+  int file = open("/tmp/owned", O_CREAT | O_RDWR, 0600);
+  if (file < 0) return -1;
+  return fchown(file, 0, 0);
+}
+
+static int mark_trusted(char **w) {
+  int file = open("/tmp/marked", O_CREAT | O_RDWR, 0600);
+  if (file < 0) return -1;
+  return fsetxattr(file, "trusted.overlay.opaque", "y", 1, 0);
+}
+
+/* Says whether a descriptor that was not handed on is there. */
+static int inherited(char **w) {
+  for (int fd = 3; fd < 1024; fd++)
+    if (fcntl(fd, F_GETFD) >= 0) return 0;
+  errno = EBADF;
+  return -1;
+}
+
+static int leave_by_descriptor(char **w) {
+  if (fchdir(atoi(w[0]))) return -1;
+  return open_only(w[1], O_RDONLY);
+}
+
+const struct attack filesystem[] = {
+    {"read", read_path},
+    {"write", write_path},
+    {"read-write", read_write_path},
+    {"create", create},
+    {"list", list},
+    {"reopen", reopen},
+    {"climb", climb},
+    {"climb-magic", climb_magic},
+    {"chroot-escape", chroot_escape},
+    {"remount", remount},
+    {"bind", bind_mount},
+    {"unmount", unmount},
+    {"tmpfs", new_tmpfs},
+    {"pivot", pivot},
+    {"fsopen", new_mount_api},
+    {"open-tree", clone_tree},
+    {"mount-setattr", clear_readonly},
+    {"mount-type", mount_type},
+    {"mknod", make_device},
+    {"by-handle", by_handle},
+    {"chown", take_ownership},
+    {"trusted-xattr", mark_trusted},
+    {"inherited", inherited},
+    {"fchdir", leave_by_descriptor},
+    {0},
+};

@@ -1,0 +1,143 @@
+/* Attacks on what the kernel shares among all: keys, clocks, modules, tracing, terminals, other system call tables. */
+#include "attack.h"
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/klog.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/swap.h>
+#include <sys/timex.h>
+#include <termios.h>
+#if defined(__x86_64__)
+#include <asm/ldt.h>
+#include <sys/io.h>
+#endif
+
+enum { process_keyring = -2, session_keyring = -3 };
+
+static int new_key(char **w) { return got(syscall(SYS_add_key, "user", "vial-attack", "x", 1, process_keyring)); }
+static int session_keys(char **w) { return got(syscall(SYS_keyctl, 0, session_keyring, 0)); }
+static int ask_for_key(char **w) {
+  return reached(syscall(SYS_request_key, "user", "vial-attack-none", NULL, session_keyring), ENOKEY);
+}
+
+static int make_map(char **w) {
+  union bpf_attr attributes = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
+  return got(syscall(SYS_bpf, BPF_MAP_CREATE, &attributes, sizeof attributes));
+}
+
+static int count_events(char **w) {
+  struct perf_event_attr attributes = {
+      .type = PERF_TYPE_SOFTWARE, .size = sizeof attributes, .config = PERF_COUNT_SW_CPU_CLOCK};
+  return got(syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0));
+}
+
+static int handle_faults(char **w) { return got(syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY)); }
+
+static int make_ring(char **w) {
+  char parameters[120] = {0};
+  return got(syscall(SYS_io_uring_setup, 1, parameters));
+}
+
+/* An unknown flag, a wrong magic number, files that are not there: the check of the caller comes first. */
+static int load_kernel(char **w) { return reached(syscall(SYS_kexec_load, 0, 0, 0, 1ul << 20), EINVAL); }
+static int restart(char **w) { return reached(syscall(SYS_reboot, 0, 0, 0, 0), EINVAL); }
+static int swap_on(char **w) { return reached(swapon("/no/such/file", 0), ENOENT); }
+static int account(char **w) { return reached(acct("/no/such/file"), ENOENT); }
+static int load_module(char **w) { return reached(syscall(SYS_init_module, NULL, 0, ""), ENOEXEC); }
+static int unload_module(char **w) { return reached(syscall(SYS_delete_module, "no such module", O_NONBLOCK), ENOENT); }
+
+/* adjtimex(2): a tick that no clock has is refused after the caller was found to be allowed. */
+static int set_clock(char **w) {
+  struct timex parameters = {.modes = ADJ_TICK, .tick = 1};
+  return reached(adjtimex(&parameters), EINVAL);
+}
+
+static int read_log(char **w) {
+  static char text[16];
+  return got(klogctl(3, text, sizeof text));
+}
+
+static int no_randomisation(char **w) { return got(personality(ADDR_NO_RANDOMIZE)); }
+
+static int map_zero(char **w) {
+  return mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ? -1 : 0;
+}
+
+/* A terminal of one's own stands for the caller's: the filter looks at the request, whatever the terminal. */
+static int own_terminal(void) {
+  int master = posix_openpt(O_RDWR | O_NOCTTY);
+  if (master < 0 || grantpt(master) || unlockpt(master)) return -1;
+  setsid();
+  int terminal = open(ptsname(master), O_RDWR);
+  if (terminal < 0) return -1;
+  return terminal;
+}
+
+static int push_input(char **w) {
+  int terminal = own_terminal();
+  if (terminal < 0) return -1;
+  return got(syscall(SYS_ioctl, terminal, (long)TIOCSTI, "x"));
+}
+
+/* The kernel reads 32 bits of the request; a filter that compares 64 is passed by. */
+static int push_input_upper(char **w) {
+  int terminal = own_terminal();
+  if (terminal < 0) return -1;
+  return got(syscall(SYS_ioctl, terminal, 0x100000000l | TIOCSTI, "x"));
+}
+
+/* No console here: its driver alone knows the request, so that ENOTTY means that nobody else stood in the way. */
+static int paste(char **w) {
+  int terminal = own_terminal();
+  if (terminal < 0) return -1;
+  return reached(syscall(SYS_ioctl, terminal, (long)TIOCLINUX, "\2"), ENOTTY);
+}
+
+#if defined(__x86_64__)
+static int old_calls(char **w) {
+  long result;
+  __asm__ volatile("int $0x80" : "=a"(result) : "0"(20l) : "memory", "r8", "r9", "r10", "r11");
+  errno = result < 0 ? -result : 0;
+  return result > 0 ? 0 : -1;
+}
+
+static int x32_calls(char **w) { return got(syscall(0x40000000 | SYS_getpid)); }
+static int ports(char **w) { return iopl(3); }
+static int local_descriptors(char **w) {
+  struct user_desc descriptor = {.entry_number = 0, .base_addr = 0, .limit = 0xfffff, .seg_32bit = 1, .limit_in_pages = 1};
+  return got(syscall(SYS_modify_ldt, 1, &descriptor, sizeof descriptor));
+}
+#endif
+
+const struct attack kernel[] = {
+    {"add-key", new_key},
+    {"session-keys", session_keys},
+    {"request-key", ask_for_key},
+    {"bpf", make_map},
+    {"perf", count_events},
+    {"userfaultfd", handle_faults},
+    {"io-uring", make_ring},
+    {"kexec", load_kernel},
+    {"reboot", restart},
+    {"swapon", swap_on},
+    {"acct", account},
+    {"init-module", load_module},
+    {"delete-module", unload_module},
+    {"clock", set_clock},
+    {"syslog", read_log},
+    {"personality", no_randomisation},
+    {"map-zero", map_zero},
+    {"tiocsti", push_input},
+    {"tiocsti-upper", push_input_upper},
+    {"tioclinux", paste},
+#if defined(__x86_64__)
+    {"int80", old_calls},
+    {"x32", x32_calls},
+    {"iopl", ports},
+    {"modify-ldt", local_descriptors},
+#endif
+    {0},
+};

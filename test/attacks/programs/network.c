@@ -1,0 +1,49 @@
+/* Attacks over sockets and System V IPC: the host's services, and families that have no namespace. */
+#include "attack.h"
+#include <arpa/inet.h>
+#include <linux/if_alg.h>
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static int loopback(char **w) {
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons(atoi(w[0])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  return connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&address, sizeof address);
+}
+
+static int unix_socket(char **w) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  strncpy(address.sun_path, w[0], sizeof address.sun_path - 1);
+  return connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, sizeof address);
+}
+
+/* unix(7), "abstract": a name that begins with a zero byte, of the network namespace. */
+static int abstract_socket(char **w) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  strncpy(address.sun_path + 1, w[0], sizeof address.sun_path - 2);
+  socklen_t size = offsetof(struct sockaddr_un, sun_path) + 1 + strlen(w[0]);
+  return connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, size);
+}
+
+static int raw_socket(char **w) { return got(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)); }
+static int packet_socket(char **w) { return got(socket(AF_PACKET, SOCK_RAW, 0)); }
+static int low_port(char **w) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(81), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  return bind(socket(AF_INET, SOCK_STREAM, 0), (void *)&address, sizeof address);
+}
+
+static int family(char **w) { return got(socket(atoi(w[0]), atoi(w[1]), atoi(w[2]))); }
+
+static int shared_memory(char **w) { return got(shmget((key_t)strtol(w[0], NULL, 0), 0, 0)); }
+
+const struct attack network[] = {
+    {"loopback", loopback},       {"unix", unix_socket},     {"abstract", abstract_socket}, {"raw", raw_socket},
+    {"packet", packet_socket},    {"low-port", low_port},    {"family", family},            {"shm", shared_memory},
+    {0},
+};

@@ -1,0 +1,199 @@
+/** What a sandbox is given by its surroundings, and what a payload does with what it was given. */
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import type { Policy } from '../../src/index.js'
+import { evaluate } from '../support/evaluate.js'
+import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
+import { runAs, vial, workFolder } from '../support/user.js'
+import { attackProgram } from './attack.js'
+import { modes } from './scene.js'
+
+for (const mode of modes) {
+  const { caller } = mode
+  const system: Policy = { preset: 'system', ...mode.policy }
+  const owner = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
+  const standalone = (policy: Policy) => evaluate(caller, ({ sandbox }, policy) => sandbox(policy).compile(), policy)
+
+  describe(`surroundings, ${mode.name}`, () => {
+    test('a descriptor of the caller reaches the payload only by the policy of the call', async () => {
+      const policy: Policy = { ...system, filesystem: [{ bind: '/attack', from: attackProgram() }] }
+      const vial = await standalone(policy)
+      const answers = ['inherited'].map((attack) =>
+        spawnSync('sh', ['-c', `exec 7</etc/passwd 8</ 9<&1; exec "$0" /attack ${attack}`, vial], {
+          ...owner,
+          encoding: 'utf8',
+        }),
+      )
+      assert.deepEqual(
+        answers.map(({ stdout }) => stdout.trim()),
+        ['EBADF'],
+      )
+      const handed = await evaluate(
+        caller,
+        async ({ sandbox }, policy) => {
+          const { openSync } = await import('node:fs')
+          const child = sandbox(policy).spawn('/attack', ['inherited'], {
+            stdio: ['ignore', 'pipe', 'inherit', openSync('/etc/passwd', 'r')],
+          })
+          let said = ''
+          child.stdout!.on('data', (chunk) => {
+            said += chunk
+          })
+          await child.result
+          return said.trim()
+        },
+        policy,
+      )
+      assert.equal(handed, 'succeeded')
+    })
+
+    test('a folder handed on as a descriptor would be a way out, and is refused', async () => {
+      const secret = workFolder(caller, 'by-descriptor')
+      const policy: Policy = { ...system, filesystem: [{ bind: '/attack', from: attackProgram() }] }
+      const told = await evaluate(
+        caller,
+        async ({ sandbox }, { policy, secret }) => {
+          const { openSync } = await import('node:fs')
+          const child = sandbox(policy).spawn('/attack', ['fchdir', '3', '.'], {
+            stdio: ['ignore', 'pipe', 'inherit', openSync(secret, 'r')],
+          })
+          return child.result.then(
+            () => 'it ran',
+            (error) => error.message,
+          )
+        },
+        { policy, secret },
+      )
+      assert.match(told, /descriptor/)
+    })
+
+    test("the loader's variables of the caller do not come along", () => {
+      const env = { LD_PRELOAD: '/no/such.so', LD_LIBRARY_PATH: '/x', PYTHONPATH: '/x', NODE_OPTIONS: '', IFS: 'x' }
+      const names = Object.keys(env)
+      const { stdout } = runAs(caller, system, 'env', [], { env })
+      assert.deepEqual(
+        names.filter((name) => stdout.includes(`${name}=`)),
+        [],
+      )
+      const inherited = runAs(caller, { ...system, env: { inherit: ['PYTHON*'] } }, 'env', [], { env })
+      assert.match(inherited.stdout, /^PYTHONPATH=\/x$/m)
+    })
+
+    test('a forged record of the end does not change the result', async () => {
+      // Every descriptor is written to, and so is what init may have open.
+      const forge = `
+import os, struct
+record = struct.pack('<4Q', 4, 42 << 8, 0, 0) + bytes(144)
+for fd in list(range(3, 256)):
+    try: os.write(fd, record)
+    except OSError: pass
+for pid in [1, os.getpid()]:
+    for fd in range(64):
+        try: os.write(os.open(f'/proc/{pid}/fd/{fd}', os.O_WRONLY), b'' if fd < 3 else record)
+        except OSError: pass
+os._exit(7)`
+      const answer = runAs(caller, system, 'python3', ['-c', forge])
+      assert.deepEqual([answer.exitCode, answer.signal, answer.error], [7, null, undefined])
+    })
+
+    test('a payload that closes or fills every descriptor ends as any other', () => {
+      const closes = runAs(caller, system, 'python3', ['-c', 'import os; os.closerange(0, 65536); os._exit(5)'])
+      assert.equal(closes.exitCode, 5)
+      const fills = 'import os\ntry:\n  while True: os.open("/dev/null", 0)\nexcept OSError: os._exit(6)'
+      assert.equal(runAs(caller, { ...system, rlimits: { nofile: 1024 } }, 'python3', ['-c', fills]).exitCode, 6)
+    })
+
+    test('kill(-1) reaches nobody outside', async () => {
+      const word = uniqueSeconds()
+      const decoy = spawn('sleep', [word], { ...owner, stdio: 'ignore' })
+      await once(decoy, 'spawn')
+      runAs(caller, { ...system, identity: { uid: 0, gid: 0 } }, 'sh', ['-c', 'kill -9 -1; :'])
+      assert.equal(decoy.exitCode ?? decoy.signalCode, null)
+      decoy.kill('SIGKILL')
+      await assertGone(word)
+    })
+
+    test('a payload that unties itself from its parent does not outlive the sandbox', async () => {
+      const word = uniqueSeconds()
+      const untie = `
+import ctypes, os
+libc = ctypes.CDLL(None)
+for _ in range(2):
+    libc.prctl(1, 0)
+    if os.fork(): os._exit(0) if os.getpid() != ${1} and _ else None
+    os.setsid()
+os.execvp('sleep', ['sleep', '${word}'])`
+      const vial = await standalone(system)
+      const monitor = spawn(vial, ['sh', '-c', `python3 -c "$1" & sleep ${word}; :`, 'sh', untie], {
+        ...owner,
+        stdio: 'ignore',
+      })
+      // The monitor, init, sh, its sleep, and those of the double fork.
+      await eventually(
+        () => processesWith(word),
+        (pids) => pids.length >= 5,
+      )
+      monitor.kill('SIGKILL')
+      await assertGone(word)
+    })
+
+    test('names from others are shown without what a terminal would obey', async () => {
+      const sequence = '\x1b[2J\x1b]0;owned\x07'
+      const vialPath = await standalone({ ...system, filesystem: [{ bind: '/x' }] }).catch(() => '')
+      assert.notEqual(vialPath, '')
+      const shown = [
+        spawnSync(await standalone(system), [`no-such${sequence}`], { ...owner, encoding: 'utf8' }).stderr,
+        vial(caller, ['run', '--', `no-such${sequence}`]).stderr,
+        vial(caller, ['run', '--ro', `/no-such${sequence}`, '--', 'true']).stderr,
+        runAs(caller, system, `no-such${sequence}`).error,
+      ]
+      for (const text of shown) {
+        assert.match(text!, /no-such/)
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+        assert.doesNotMatch(text!, /[\x1b\x07]/)
+      }
+    })
+
+    test('a huge command line, a huge environment and none at all', async () => {
+      const path = await standalone(system)
+      const many = Array.from({ length: 20_000 }, (_, index) => `argument-${index}`)
+      const counted = spawnSync(path, ['sh', '-c', 'echo $#', 'sh', ...many], { ...owner, encoding: 'utf8' })
+      assert.equal(counted.stdout, '20000\n', counted.stderr)
+      const env = Object.fromEntries(many.map((name) => [name.replace('-', '_'), 'x'.repeat(20)]))
+      const wide = await standalone({ ...system, env: { inherit: ['argument_1999*'] } })
+      const inherited = spawnSync(wide, ['sh', '-c', 'env | grep -c ^argument_'], { ...owner, encoding: 'utf8', env })
+      assert.equal(inherited.stdout, '11\n', inherited.stderr)
+      const bare = spawnSync('env', ['-i', path, 'sh', '-c', 'echo up'], { ...owner, encoding: 'utf8' })
+      assert.equal(bare.stdout, 'up\n', bare.stderr)
+    })
+
+    test("the payload's working folder is inside, wherever the caller stands", async () => {
+      const path = await standalone(system)
+      const { stdout } = spawnSync(path, ['sh', '-c', 'pwd -P; readlink /proc/self/cwd'], {
+        ...owner,
+        encoding: 'utf8',
+        cwd: workFolder(caller, 'elsewhere'),
+      })
+      assert.equal(stdout, '/home/vial\n/home/vial\n')
+    })
+
+    test('init and the monitor do not show the caller to the payload', async () => {
+      const vialPath = await standalone(system)
+      const word = uniqueSeconds()
+      const child = spawn(vialPath, ['sleep', word], { ...owner, stdio: 'ignore' })
+      const init = await eventually(
+        () => (processesWith(word).length >= 3 ? childrenOf(child.pid!)[0] : undefined),
+        (pid) => pid !== undefined,
+      )
+      const status = readFileSync(join('/proc', String(init), 'status'), 'utf8')
+      assert.match(status, /^NoNewPrivs:\s+1$/m)
+      assert.match(status, /^CapEff:\s+0{16}$/m)
+      killAll(word)
+      await assertGone(word)
+    })
+  })
+}
