@@ -268,7 +268,7 @@ function attributesOf(flags: MountFlags): number {
   )
 }
 
-function restrict(c: LauncherContext, tree: Slot, flags: MountFlags, recursive: boolean): void {
+export function restrict(c: LauncherContext, tree: Slot, flags: MountFlags, recursive: boolean): void {
   const attributes = sharedAttributes(c, attributesOf(flags))
   const at = AT.EMPTY_PATH | (recursive ? AT.RECURSIVE : 0)
   c.must('mount_setattr', tree, c.b.text(''), at, attributes, structs.mount_attr.size)
@@ -285,7 +285,7 @@ function sharedAttributes(c: LauncherContext, set: number): Address {
 }
 
 /** A new filesystem, not attached anywhere yet: fsopen(2), fsconfig(2), fsmount(2). */
-function newMount(
+export function newMount(
   c: LauncherContext,
   type: string,
   options: readonly (readonly [string, string])[],
@@ -319,7 +319,7 @@ function release(c: LauncherContext, place: Place, at: Slot): void {
 }
 
 /** Opens a path inside the new root without ever leaving it, whatever symlinks lie there: openat2(2). */
-function resolve(c: LauncherContext, path: string): Slot {
+export function resolve(c: LauncherContext, path: string): Slot {
   c.b.move(c.b.slot('resolve.path'), c.b.text(path))
   c.b.call(resolver(c))
   c.b.branch(c.result, 'ge', -4095, c.fail)

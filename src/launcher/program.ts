@@ -11,7 +11,9 @@ import { announce } from './announce.js'
 import { descriptorCode, keepEnd } from './descriptors.js'
 import { execute, prepareArguments } from './environment.js'
 import { filesystemCode } from './filesystem.js'
+import { hardeningCode } from './hardening.js'
 import { cloneFlag, identityCode } from './identity.js'
+import { landlockCode } from './landlock.js'
 import { blockSignals, initLoop, lingeringInit, lingeringMonitor, monitorLoop, unblockSignals } from './wait.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
@@ -54,10 +56,14 @@ const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>)
   },
 }
 
-const code = { ...filesystemCode, ...identityCode, ...descriptorCode, ...processCode } as unknown as Record<
-  Step['do'],
-  (c: LauncherContext, step: Step) => void
->
+const code = {
+  ...filesystemCode,
+  ...identityCode,
+  ...descriptorCode,
+  ...hardeningCode,
+  ...landlockCode,
+  ...processCode,
+} as unknown as Record<Step['do'], (c: LauncherContext, step: Step) => void>
 
 function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
   for (const step of steps) {
@@ -93,6 +99,8 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   if (manner.lingers) c.must('pipe2', result, c.open.CLOEXEC)
   if (announcement !== undefined) c.must('pipe2', released, c.open.CLOEXEC)
   if (manner.tied) b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
+  // Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking".
+  if (!plan.newPid) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   const flags = plan.clone.reduce((all, name) => all | cloneFlag[name], 0)
   c.begin(cloning(plan))
   b.move(child, c.must('clone', flags | signals.SIGCHLD, 0, 0, 0, 0))
@@ -113,6 +121,9 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
     () => {
       if (manner.lingers) keepEnd(c, result, 'write', c.pipe)
       if (announcement !== undefined) keepEnd(c, released, 'read', release)
+      // Whoever is undumpable has its files in /proc owned by root, and no id map can be written there.
+      if (!plan.newPid && (announcement !== undefined || plan.init.some((step) => step.do === 'innerUser')))
+        c.must('prctl', PR.SET_DUMPABLE, 1, 0, 0, 0)
       // A step may wait for long, such as the one that reads a file's content from a pipe.
       if (manner.tied) tieToMonitor(c, pidfd)
       emitSteps(c, plan.init)

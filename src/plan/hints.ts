@@ -25,6 +25,9 @@ export const hints = {
     EPERM: 'a nested sandbox may be forbidden to make namespaces',
     ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
   },
+  mounts: {
+    EPERM: 'an outer sandbox forbids mounts: where it is a vial, its policy needs landlock: "off"',
+  },
   source: {
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
     EACCES: 'the caller may not look into a folder on the way',

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { describe, test } from 'node:test'
+import { attempts, modes, sharing } from './attempts.js'
+
+/** Against the process whose pid is `pid`. */
+const against = (pid: string) => ({
+  root: `os.listdir(f'/proc/{${pid}}/root')`,
+  cwd: `os.listdir(f'/proc/{${pid}}/cwd')`,
+  memory: `writable(f'/proc/{${pid}}/mem')`,
+  memoryRead: `read(f'/proc/{${pid}}/mem')`,
+  environment: `read(f'/proc/{${pid}}/environ')`,
+  executable: `writable(f'/proc/{${pid}}/exe')`,
+  executableName: `os.readlink(f'/proc/{${pid}}/exe')`,
+  descriptor: `[os.readlink(f'/proc/{${pid}}/fd/{fd}') for fd in range(64) if os.path.lexists(f'/proc/{${pid}}/fd/{fd}')] or 'none'`,
+  namespace: `read(f'/proc/{${pid}}/ns/mnt')`,
+  trace: `call('ptrace', 16, ${pid}, 0, 0)`,
+})
+const refused = ['EACCES', 'EPERM', 'none']
+
+for (const mode of modes) {
+  const { caller, policy } = mode
+  describe(`processes, by ${mode.name}`, () => {
+    test('pid 1 is closed to the payload', () => {
+      const answers = attempts(caller, policy, against('1'))
+      for (const [name, answer] of Object.entries(answers))
+        assert.ok(refused.includes(String(answer)), `${name}: ${answer}`)
+    })
+
+    test('so it is with capabilities over the user namespace', { skip: policy.namespaces?.user === 'host' }, () => {
+      const answers = attempts(
+        caller,
+        { ...policy, capabilities: ['CAP_SYS_PTRACE', 'CAP_DAC_OVERRIDE', 'CAP_DAC_READ_SEARCH'], landlock: 'off' },
+        against('1'),
+      )
+      for (const [name, answer] of Object.entries(answers))
+        assert.ok(refused.includes(String(answer)), `${name}: ${answer}`)
+    })
+
+    test('pid 1 outlives what the payload sends it', () => {
+      for (const landlock of ['on', 'off'] as const)
+        assert.deepEqual(
+          attempts(
+            caller,
+            { ...policy, landlock },
+            { stop: 'os.kill(1, signal.SIGSTOP)', kill: 'os.kill(1, signal.SIGKILL)', alive: 'os.getppid()' },
+          ).alive,
+          1,
+        )
+    })
+
+    test('in the pid namespace of the host, monitor and init are closed', () => {
+      for (const capabilities of policy.namespaces?.user === 'host' ? [[]] : [[], ['CAP_SYS_PTRACE' as const]]) {
+        const shared = sharing({ ...policy, capabilities, landlock: 'off' }, { pid: 'host' })
+        for (const pid of ['os.getppid()', 'parent(os.getppid())'])
+          for (const [name, answer] of Object.entries(attempts(caller, shared, against(pid))))
+            assert.ok(refused.includes(String(answer)), `${pid} ${name}: ${answer}`)
+      }
+    })
+
+    test('and no process of the host can be signalled from there', () => {
+      const decoy = spawn('sleep', ['60'], process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {})
+      try {
+        const lines = { decoy: `os.kill(${decoy.pid}, 0)`, init: 'os.kill(os.getppid(), 0)' }
+        const shared = sharing(policy, { pid: 'host' })
+        assert.deepEqual(attempts(caller, shared, lines), { decoy: 'EPERM', init: 'EPERM' })
+        // Without the second wall they are the same user's.
+        if (policy.namespaces?.user !== 'host')
+          assert.deepEqual(attempts(caller, { ...shared, landlock: 'off' }, lines), { decoy: 'done', init: 'done' })
+      } finally {
+        decoy.kill('SIGKILL')
+      }
+    })
+  })
+}
