@@ -84,7 +84,6 @@ class FilesystemPlanner {
       do: 'isolateMounts',
       what: "cut the mounts off from the host's",
       why: 'no mount made here shows outside',
-      hints: hints.mounts,
     })
     this.#root(policy, entries)
     for (const entry of entries) this.#entry(entry)
@@ -112,6 +111,7 @@ class FilesystemPlanner {
         ],
         what: 'make an empty root',
         why: 'nothing of the host is visible unless it is named',
+        hints: hints.mounts,
       })
       return
     }

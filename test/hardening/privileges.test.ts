@@ -173,5 +173,5 @@ test('a sandbox in a sandbox in a sandbox', () => {
   compile('outer', folder, 'on')
   const refused = nested(['/vials/middle'])
   assert.equal(refused.status, 125)
-  assert.match(refused.stderr, /cannot cut the mounts off.*\n.*landlock/)
+  assert.match(refused.stderr, /cannot make an empty root.*\n.*landlock/)
 })
