@@ -3,7 +3,8 @@ import { errno } from '../kernel/errno.js'
 import { AT, F, LANDLOCK, S_IF, STATX } from '../kernel/flags.js'
 import { fileRights, type Grant, grants, oldestAbi, onFiles, scopes } from '../kernel/landlock.js'
 import { structs } from '../kernel/structs.js'
-import type { Address, Operand, Slot } from '../machine/instruction.js'
+import type { Routine } from '../machine/builder.js'
+import type { Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
@@ -29,16 +30,19 @@ export const landlockCode = {
         b.call(addPath(c, ruleset))
         c.whenFailed(() => b.jump(c.fail))
       }
-      for (const fd of [...step.files.streams, ...step.files.passed]) {
-        b.move(b.slot('landlock.fd'), fd)
-        b.call(addDescriptor(c, ruleset))
-        c.whenFailed(() => b.jump(c.fail))
-      }
+      for (const fd of step.files.streams) add(c, addDescriptor(c, ruleset), fd)
+      for (const fd of step.files.passed) add(c, addPassed(c, ruleset), fd)
     }
     c.must('landlock_restrict_self', ruleset, 0)
     c.attempt('close', ruleset)
     b.place(done)
   },
+}
+
+function add(c: LauncherContext, routine: Routine, fd: number): void {
+  c.b.move(c.b.slot('landlock.fd'), fd)
+  c.b.call(routine)
+  c.whenFailed(() => c.b.jump(c.fail))
 }
 
 const rightsOf = (names: readonly Grant[]) => names.reduce((all, name) => all | grants[name], 0)
@@ -106,42 +110,51 @@ function addPath(c: LauncherContext, ruleset: Slot) {
 }
 
 /**
- * What is open may be opened again through /proc/self/fd or /dev/stdout, for what it is open for now and no more. A
- * folder is there because the policy's caller passed it on purpose, with all that lies beneath. Pipes and sockets need
- * no rule.
+ * What is open may be opened again through /proc/self/fd or /dev/stdout, for what it is open for now and no more. Pipes
+ * and sockets need no rule, and get EBADFD: they lie on no filesystem that can be mounted.
  */
-function addDescriptor(c: LauncherContext, ruleset: Slot) {
+function addDescriptor(c: LauncherContext, ruleset: Slot): Routine {
   return c.b.routine('landlock.descriptor', () => {
     const { b } = c
     const [fd, rights] = [b.slot('landlock.fd'), b.slot('landlock.rights')]
     const mode = b.temporary()
-    const status: Address = b.reserve(structs.statx.size, 8)
-    const end = b.label()
+    const [none, end] = [b.label(), b.label()]
     const accessMode = 3
-    const skip = () => {
-      b.move(c.result, 0)
-      b.jump(end)
-    }
-    c.attempt('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.TYPE, status)
+    c.attempt('fcntl', fd, F.GETFL, 0)
     // Not open at all.
-    c.whenFailed(skip)
+    c.whenFailed(() => b.jump(none))
+    b.compute(mode, c.result, 'and', accessMode)
+    b.move(rights, LANDLOCK.ACCESS_FS_IOCTL_DEV)
+    b.when(mode, 'ne', c.open.WRONLY, () => b.compute(rights, rights, 'or', LANDLOCK.ACCESS_FS_READ_FILE))
+    b.when(mode, 'ne', c.open.RDONLY, () => b.compute(rights, rights, 'or', grants.modify))
+    addRule(c, ruleset, fd, rights)
+    c.whenError('EBADFD', () => b.jump(none))
+    b.jump(end)
+    b.place(none)
+    b.move(c.result, 0)
+    b.place(end)
+  })
+}
+
+/** A folder is there because the caller passed it on purpose, with all that lies beneath. */
+function addPassed(c: LauncherContext, ruleset: Slot): Routine {
+  return c.b.routine('landlock.passed', () => {
+    const { b } = c
+    const mode = b.temporary()
+    const status = b.reserve(structs.statx.size, 8)
+    c.attempt('statx', b.slot('landlock.fd'), b.text(''), AT.EMPTY_PATH, STATX.TYPE, status)
     b.load(mode, 32, status, structs.statx.fields.stx_mode.offset)
     b.compute(mode, mode, 'and', S_IF.MT)
-    b.when(mode, 'eq', S_IF.IFO, skip)
-    b.when(mode, 'eq', S_IF.SOCK, skip)
-    b.move(rights, rightsOf(['read', 'write', 'device']))
-    b.when(mode, 'ne', S_IF.DIR, () => {
-      c.attempt('fcntl', fd, F.GETFL, 0)
-      c.whenFailed(() => b.jump(end))
-      b.compute(mode, c.result, 'and', accessMode)
-      b.move(rights, LANDLOCK.ACCESS_FS_IOCTL_DEV)
-      b.when(mode, 'ne', c.open.WRONLY, () => b.compute(rights, rights, 'or', LANDLOCK.ACCESS_FS_READ_FILE))
-      b.when(mode, 'ne', c.open.RDONLY, () => b.compute(rights, rights, 'or', grants.modify))
-    })
-    addRule(c, ruleset, fd, rights)
-    // Of a filesystem that cannot be mounted: it is not restricted.
-    c.whenError('EBADFD', skip)
-    b.place(end)
+    b.when(
+      mode,
+      'eq',
+      S_IF.DIR,
+      () => {
+        b.move(b.slot('landlock.rights'), rightsOf(['read', 'write', 'device']))
+        addRule(c, ruleset, b.slot('landlock.fd'), b.slot('landlock.rights'))
+      },
+      () => b.call(addDescriptor(c, ruleset)),
+    )
   })
 }
 
