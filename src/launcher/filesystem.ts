@@ -1,5 +1,5 @@
 /** Code for the steps that build the new root. Everything is addressed from the root's descriptor. */
-import { dirname, basename } from 'node:path'
+import { dirname, basename, relative } from 'node:path'
 import {
   AT,
   FSCONFIG,
@@ -152,11 +152,12 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (step.recursive ? AT.RECURSIVE : 0)
     const tree = b.slot('tree')
     if (typeof step.source === 'number') openDescriptor(c, step.source, flags)
-    else if (step.optional) {
-      c.attempt('open_tree', AT.FDCWD, b.text(step.source), flags)
-      c.whenError('ENOENT', () => b.jump(done))
+    else {
+      if (step.within === undefined) c.attempt('open_tree', AT.FDCWD, b.text(step.source), flags)
+      else openWithin(c, step.within, step.source, flags)
+      if (step.optional) c.whenError('ENOENT', () => b.jump(done))
       c.whenFailed(() => b.jump(c.fail))
-    } else c.must('open_tree', AT.FDCWD, b.text(step.source), flags)
+    }
     b.move(tree, c.result)
     c.afterSource(step)
     restrict(c, tree, step.flags, step.recursive)
@@ -403,8 +404,14 @@ function makeMountPoint(c: LauncherContext, tree: Slot, at: Slot, name: Operand)
 }
 
 function setModeAndOwner(c: LauncherContext, at: Slot, name: Operand, mode: number, owner: Owner | undefined): void {
-  // mkdirat(2) drops the setuid and setgid bits.
-  if ((mode & 0o6000) !== 0) c.must('fchmodat', at, name, mode)
+  // mkdirat(2) drops the setuid and setgid bits. By descriptor: chmod by name would follow a link put there meanwhile.
+  if ((mode & 0o6000) !== 0) {
+    const folder = c.b.slot('folder')
+    const flags = c.open.RDONLY | c.open.DIRECTORY | c.open.NOFOLLOW | c.open.CLOEXEC
+    c.b.move(folder, c.must('openat', at, name, flags, 0))
+    c.must('fchmod', folder, mode)
+    c.attempt('close', folder)
+  }
   if (owner !== undefined) c.must('fchownat', at, name, owner.uid, owner.gid, AT.SYMLINK_NOFOLLOW)
 }
 
@@ -482,6 +489,28 @@ function openDescriptor(c: LauncherContext, fd: number, flags: number): void {
   }
   c.attempt('close', fd)
   b.move(c.result, tree)
+}
+
+/** Clones the mount of a path beneath a folder that no link on the way may leave, into `result`. */
+function openWithin(c: LauncherContext, folder: string, path: string, flags: number): void {
+  const { b } = c
+  const how = b.bytes(
+    pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS }),
+    8,
+  )
+  const [outer, file, tree] = [b.slot('within'), b.slot('file'), b.slot('tree')]
+  const end = b.label()
+  c.attempt('openat', AT.FDCWD, b.text(folder), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
+  c.whenFailed(() => b.jump(end))
+  b.move(outer, c.result)
+  c.attempt('openat2', outer, b.text(relative(folder, path)), how, structs.open_how.size)
+  c.whenFailed(() => b.jump(end))
+  b.move(file, c.result)
+  b.move(tree, c.attempt('open_tree', file, b.text(''), flags | AT.EMPTY_PATH))
+  c.attempt('close', file)
+  c.attempt('close', outer)
+  b.move(c.result, tree)
+  b.place(end)
 }
 
 function fill(c: LauncherContext, file: Slot, content: Uint8Array | number): void {

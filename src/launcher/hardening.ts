@@ -1,8 +1,8 @@
 /** Code for the steps that take away what namespaces and mounts leave: keys, groups, secure bits, files of the kernel. */
 import { errno } from '../kernel/errno.js'
-import { AT, KEYCTL, MOVE_MOUNT, OPEN_TREE, PR, S_IF, STATX } from '../kernel/flags.js'
-import { structs } from '../kernel/structs.js'
-import type { Slot } from '../machine/instruction.js'
+import { AT, KEYCTL, MOVE_MOUNT, OPEN_TREE, PR, RESOLVE, S_IF, STATX } from '../kernel/flags.js'
+import { pack, structs } from '../kernel/structs.js'
+import type { Label, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { newMount, resolve, restrict } from './filesystem.js'
@@ -94,7 +94,7 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
  * The owner of the kernel's own files is the host's uid 0. Where that reads as the overflow id, nobody inside is root
  * outside, unless it is the very payload.
  */
-function skipUnlessOwner(c: LauncherContext, top: Slot, done: ReturnType<LauncherContext['b']['label']>): void {
+function skipUnlessOwner(c: LauncherContext, top: Slot, done: Label): void {
   const { b } = c
   const status = b.reserve(structs.statx.size, 8)
   const uid = b.temporary()
@@ -106,23 +106,40 @@ function skipUnlessOwner(c: LauncherContext, top: Slot, done: ReturnType<Launche
   })
 }
 
-/** Nothing is done, and 0 is the result, where this kernel has no such file. */
+/**
+ * Opens `guard.name` in `guard.file`, and jumps to `missing` with the result 0 where this kernel has no such file. No
+ * link is followed: should the mount's place be moved away meanwhile, nothing else can be brought in instead.
+ */
+function openPart(c: LauncherContext, top: Slot, missing: Label): void {
+  const { b } = c
+  const how = b.bytes(
+    pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS }),
+    8,
+  )
+  c.attempt('openat2', top, b.slot('guard.name'), how, structs.open_how.size)
+  c.whenError('ENOENT', () => {
+    b.move(c.result, 0)
+    b.jump(missing)
+  })
+  c.whenFailed(() => b.jump(missing))
+  b.move(b.slot('guard.file'), c.result)
+}
+
+const onto = MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH
+
 function makeReadonly(c: LauncherContext, top: Slot) {
   return c.b.routine('guard.readonly', () => {
     const { b } = c
-    const name = b.slot('guard.name')
+    const file = b.slot('guard.file')
     const tree = b.slot('tree')
     const end = b.label()
-    c.attempt('open_tree', top, name, OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.RECURSIVE)
-    c.whenError('ENOENT', () => {
-      b.move(c.result, 0)
-      b.jump(end)
-    })
-    c.whenFailed(() => b.jump(end))
-    b.move(tree, c.result)
+    openPart(c, top, end)
+    const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.RECURSIVE | AT.EMPTY_PATH
+    b.move(tree, c.must('open_tree', file, b.text(''), flags))
     restrict(c, tree, { readonly: true }, true)
-    c.must('move_mount', tree, b.text(''), top, name, MOVE_MOUNT.F_EMPTY_PATH)
+    c.must('move_mount', tree, b.text(''), file, b.text(''), onto)
     c.attempt('close', tree)
+    c.attempt('close', file)
     b.move(c.result, 0)
     b.place(end)
   })
@@ -132,17 +149,13 @@ function makeReadonly(c: LauncherContext, top: Slot) {
 function mask(c: LauncherContext, top: Slot) {
   return c.b.routine('guard.mask', () => {
     const { b } = c
-    const name = b.slot('guard.name')
+    const file = b.slot('guard.file')
     const tree = b.slot('guard.cover')
     const mode = b.temporary()
     const status = b.reserve(structs.statx.size, 8)
     const end = b.label()
-    c.attempt('statx', top, name, AT.SYMLINK_NOFOLLOW, STATX.TYPE, status)
-    c.whenError('ENOENT', () => {
-      b.move(c.result, 0)
-      b.jump(end)
-    })
-    c.whenFailed(() => b.jump(end))
+    openPart(c, top, end)
+    c.must('statx', file, b.text(''), AT.EMPTY_PATH, STATX.TYPE, status)
     b.load(mode, 32, status, structs.statx.fields.stx_mode.offset)
     b.compute(mode, mode, 'and', S_IF.MT)
     const covering = { readonly: true, nosuid: true, noexec: true }
@@ -156,8 +169,9 @@ function mask(c: LauncherContext, top: Slot) {
         restrict(c, tree, covering, false)
       },
     )
-    c.must('move_mount', tree, b.text(''), top, name, MOVE_MOUNT.F_EMPTY_PATH)
+    c.must('move_mount', tree, b.text(''), file, b.text(''), onto)
     c.attempt('close', tree)
+    c.attempt('close', file)
     b.move(c.result, 0)
     b.place(end)
   })

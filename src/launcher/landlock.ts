@@ -4,7 +4,7 @@ import { AT, F, LANDLOCK, S_IF, STATX } from '../kernel/flags.js'
 import { fileRights, type Grant, grants, oldestAbi, onFiles, scopes } from '../kernel/landlock.js'
 import { structs } from '../kernel/structs.js'
 import type { Routine } from '../machine/builder.js'
-import type { Operand, Slot } from '../machine/instruction.js'
+import type { Label, Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
@@ -48,12 +48,7 @@ function add(c: LauncherContext, routine: Routine, fd: number): void {
 const rightsOf = (names: readonly Grant[]) => names.reduce((all, name) => all | grants[name], 0)
 
 /** What this kernel knows of all that there is to restrict. */
-function createRuleset(
-  c: LauncherContext,
-  step: Landlock,
-  abi: Slot,
-  nothing: ReturnType<LauncherContext['b']['label']>,
-): Slot {
+function createRuleset(c: LauncherContext, step: Landlock, abi: Slot, nothing: Label): Slot {
   const { b } = c
   const ruleset = b.slot('landlock.ruleset')
   const handled = b.slot('landlock.handled')

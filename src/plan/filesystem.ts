@@ -74,12 +74,19 @@ export function filesystemSteps(policy: Policy, context: FilesystemContext): Ste
 class FilesystemPlanner {
   readonly steps: Step[] = []
   #tree = new Tree()
+  /** Host folders that the payload may write. */
+  #writable: readonly string[] = []
 
   constructor(
     policy: Policy,
     readonly context: FilesystemContext,
   ) {
     const entries = [...(policy.filesystem ?? [])]
+    if (context.style.guarded)
+      this.#writable = entries
+        .flatMap((entry) => ('bind' in entry && entry.writable ? [this.#source(entry)] : []))
+        .filter((source): source is string => typeof source === 'string' && source.startsWith('/') && source !== '/')
+        .sort((a, b) => a.length - b.length)
     this.steps.push({
       do: 'isolateMounts',
       what: "cut the mounts off from the host's",
@@ -196,6 +203,7 @@ class FilesystemPlanner {
 
   #bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
     const source = this.#source(entry)
+    const within = typeof source === 'string' ? this.#writableAbove(source) : undefined
     const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
     this.#make(entry.bind, 'foreign', (place) => ({
       do: 'bind',
@@ -204,10 +212,16 @@ class FilesystemPlanner {
       recursive: entry.recursive ?? true,
       optional: entry.optional ?? false,
       flags: bindFlags(entry),
+      ...(within === undefined ? {} : { within }),
       what: `bind ${shown}`,
       why: entry.writable ? 'shown, and writable' : 'shown read-only',
       hints: hints.bind,
     }))
+  }
+
+  /** The outermost folder above a host path that this sandbox may write, and so an earlier run of it could put links in. */
+  #writableAbove(source: string): string | undefined {
+    return this.#writable.find((folder) => source.startsWith(`${folder === '/' ? '' : folder}/`))
   }
 
   #symlink(at: string, target: string): void {

@@ -50,6 +50,7 @@ export const hints = {
     ENOEXEC: 'it is no program for this machine, and has no #! line',
   },
   bind: {
+    EXDEV: 'a link on the way leads out of a folder that the sandbox may write, where anybody inside could have put it',
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
     EINVAL: 'something is mounted beneath it that may not be left out: use recursive: true',
     EROFS: 'the place does not exist, and what it lies in is read-only: make it there first, or bind to another place',

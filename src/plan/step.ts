@@ -99,6 +99,8 @@ export type Action =
       readonly recursive: boolean
       readonly optional: boolean
       readonly flags: MountFlags
+      /** A folder above the source that somebody inside may write: links in it must not lead out of it. */
+      readonly within?: string
     }
   | {
       readonly do: 'mount'

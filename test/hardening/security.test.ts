@@ -100,7 +100,7 @@ test('a filter and limits that are there are said', () => {
   const rows = security({ ...plan, payload: [filter, ...plan.payload] }, { limits: ['at most 64 processes'] })
   assert.match(
     lines(rows, 'stands').join('\n'),
-    /kernel: a filter of system calls: .*profile x\n[^]*resources: at most 64/,
+    /kernel: a filter of system calls: .*profile x\n[\s\S]*resources: at most 64/,
   )
   assert.doesNotMatch(lines(rows, 'open').join('\n'), /no filter|no limit on memory/)
 })
