@@ -14,7 +14,15 @@ import { filesystemCode } from './filesystem.js'
 import { hardeningCode } from './hardening.js'
 import { cloneFlag, identityCode } from './identity.js'
 import { landlockCode } from './landlock.js'
-import { blockSignals, initLoop, lingeringInit, lingeringMonitor, monitorLoop, unblockSignals } from './wait.js'
+import {
+  blockSignals,
+  initLoop,
+  lingeringInit,
+  lingeringMonitor,
+  monitorLoop,
+  unblockSignals,
+  watchMonitor,
+} from './wait.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Process = 'dieWithParent' | 'session' | 'umask' | 'rlimit' | 'execute'
@@ -115,6 +123,8 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
         announce(c, announcement, plan.clone, child)
         c.attempt('close', release)
       }
+      // A payload that is pid 1 may untie itself: PR_SET_PDEATHSIG(2const).
+      if (manner.tied && plan.initIs === 'payload') watchMonitor(c, pidfd, child)
       if (manner.lingers) lingeringMonitor(c, child)
       else monitorLoop(c, child)
     },

@@ -118,7 +118,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       say(
         view.plan.initIs === 'reaper',
         'pid 1, or what stands for it, cannot be traced, read or opened through /proc',
-        'pid 1 is the payload itself, which may untie itself from its parent: prctl(2)',
+        'pid 1 is the payload itself: it reaps what it leaves, or nobody does',
       )
       say(
         view.first('dieWithParent'),

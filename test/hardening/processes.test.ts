@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { describe, test } from 'node:test'
+import type { Policy } from '../../src/index.js'
+import { evaluate } from '../support/evaluate.js'
+import { assertGone, uniqueSeconds } from '../support/processes.js'
+import { runAs } from '../support/user.js'
 import { attempts, modes, sharing } from './attempts.js'
 
 /** Against the process whose pid is `pid`. */
@@ -47,6 +51,21 @@ for (const mode of modes) {
           ).alive,
           1,
         )
+    })
+
+    test('a payload that is pid 1 dies with the monitor, tied or not', async () => {
+      const word = uniqueSeconds()
+      const untie = `import ctypes, os; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0); os.execvp('sh', ['sh', '-c', 'sleep ${word}; :'])`
+      const timedOut = await evaluate(
+        caller,
+        async ({ sandbox }, { policy, untie }) =>
+          (await sandbox(policy).run('python3', ['-c', untie], { timeout: 1500 })).timedOut,
+        { policy: { ...policy, init: 'payload' } as Policy, untie },
+      )
+      assert.ok(timedOut)
+      await assertGone(word)
+      const ends = runAs(caller, { ...policy, init: 'payload' }, 'sh', ['-c', 'echo $$; exit 5'])
+      assert.deepEqual([ends.stdout, ends.exitCode], ['1\n', 5])
     })
 
     test('in the pid namespace of the host, monitor and init are closed', () => {
