@@ -2,6 +2,7 @@
 export type { Architecture } from './kernel/architecture.js'
 export { type FilesystemEntry, type Policy, PolicyError, checkPolicy } from './policy/schema.js'
 export { compile, type Compiled, type CompileOptions } from './run/compile.js'
+export { type Beside, type SecurityRow, security } from './plan/security.js'
 export type { ExplainedStep, Explanation } from './run/explain.js'
 export {
   type Result,

@@ -54,7 +54,11 @@ policyOptions(program.command('explain'))
   .description('Print what a sandbox does, step by step, with its system calls')
   .argument('[policy]', 'a policy in JSON')
   .option('--json', 'for programs')
-  .action(async (policy, options) => (await import('./explain.js')).explain(policy, options))
+  .option('--security', 'instead: what stands between the payload and the host, and where nothing does')
+  .action(async (policy, options) => {
+    if (options.security) (await import('./security.js')).explainSecurity(policy, options)
+    else (await import('./explain.js')).explain(policy, options)
+  })
 
 program
   .command('doctor')

@@ -190,6 +190,9 @@ export const PR = {
   SET_PTRACER: 0x59616d61,
 } as const
 
+/** `linux/keyctl.h`; keyctl(2). */
+export const KEYCTL = { JOIN_SESSION_KEYRING: 1 } as const
+
 /** `linux/securebits.h`; capabilities(7). */
 export const SECBIT = {
   NOROOT: 1 << 0,

@@ -1,4 +1,5 @@
 /** Code for the steps that a plan has many of: the entries of the new root, each a row of a table (see rows.ts). */
+import { relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
 import { AT, OPEN_TREE } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
@@ -14,6 +15,7 @@ import {
   newMountRoutine,
   newMountWords,
   openDescriptor,
+  openWithin,
   placeWords,
   release,
   writeAll,
@@ -46,7 +48,13 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
         b.jump(made)
       })
       c.orFail()
-      if (special) c.must('fchmodat', at, name, mode)
+      if (special) {
+        // By descriptor: chmod by name would follow a link that was put there meanwhile.
+        const flags = c.open.RDONLY | c.open.DIRECTORY | c.open.NOFOLLOW | c.open.CLOEXEC
+        b.move(b.slot('folder'), c.must('openat', at, name, flags, 0))
+        c.must('fchmod', b.slot('folder'), mode)
+        c.attempt('close', b.slot('folder'))
+      }
       if (owner !== undefined)
         c.must('fchownat', at, name, b.slot('owner.uid'), b.slot('owner.gid'), AT.SYMLINK_NOFOLLOW)
       b.place(made)
@@ -96,29 +104,32 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
 
   bind(c, step) {
     const { b } = c
-    const { source, optional, place } = step
-    const [from, name, recursive, attributes, flags, tree] = [
+    const { source, optional, place, within } = step
+    const [from, name, folder, recursive, attributes, flags, tree] = [
       'bind.source',
       'bind.name',
+      'bind.within',
       'bind.recursive',
       'bind.attributes',
       'bind.flags',
       'tree',
-    ].map((name) => b.slot(name)) as [Slot, Slot, Slot, Slot, Slot, Slot]
+    ].map((name) => b.slot(name)) as [Slot, Slot, Slot, Slot, Slot, Slot, Slot]
     const byFd = typeof source === 'number'
     const words: Word[] = [
-      [from, source],
+      [from, byFd || within === undefined ? source : relative(within, source)],
       ...(byFd ? [[name, descriptorName(source)] as const] : []),
+      ...(within === undefined ? [] : [[folder, within] as const]),
       [recursive, step.recursive ? AT.RECURSIVE : 0],
       [attributes, mountAttributes(c, step.flags)],
       ...placeWords(c, place),
     ]
-    c.row(step, named('bind', { byFd, optional, owned: place.owned }), words, () => {
+    c.row(step, named('bind', { byFd, within: within !== undefined, optional, owned: place.owned }), words, () => {
       const done = b.label()
       b.compute(flags, recursive, 'or', OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC)
       if (byFd) openDescriptor(c, from, name, flags)
       else {
-        c.attempt('open_tree', AT.FDCWD, from, flags)
+        if (within === undefined) c.attempt('open_tree', AT.FDCWD, from, flags)
+        else openWithin(c, folder, from, flags)
         if (optional) c.whenError('ENOENT', () => b.jump(done))
         c.orFail()
       }

@@ -204,7 +204,7 @@ function attributesOf(flags: MountFlags): number {
   )
 }
 
-function restrict(c: LauncherContext, tree: Slot, flags: MountFlags, recursive: boolean): void {
+export function restrict(c: LauncherContext, tree: Slot, flags: MountFlags, recursive: boolean): void {
   const at = AT.EMPTY_PATH | (recursive ? AT.RECURSIVE : 0)
   c.must('mount_setattr', tree, c.b.text(''), at, mountAttributes(c, flags), structs.mount_attr.size)
 }
@@ -221,7 +221,7 @@ export function mountAttributes(c: LauncherContext, flags: MountFlags): Address 
 }
 
 /** A new filesystem, not attached anywhere yet: fsopen(2), fsconfig(2), fsmount(2). */
-function newMount(
+export function newMount(
   c: LauncherContext,
   type: string,
   options: readonly (readonly [string, string])[],
@@ -271,7 +271,7 @@ export function newMountRoutine(c: LauncherContext): Routine {
 }
 
 /** Opens a path inside the new root without ever leaving it, whatever symlinks lie there: openat2(2). */
-function resolve(c: LauncherContext, path: Operand): Slot {
+export function resolve(c: LauncherContext, path: Operand): Slot {
   tryResolve(c, path)
   c.orFail()
   return c.result
@@ -285,7 +285,15 @@ function tryResolve(c: LauncherContext, path: Operand): void {
       pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS }),
       8,
     )
-    c.attempt('openat2', c.root, wanted, how, structs.open_how.size)
+    // openat2(2): EAGAIN when somebody renamed something meanwhile, somewhere, so that ".." could not be trusted.
+    const tries = b.slot('resolve.tries')
+    b.move(tries, 1000)
+    b.loop(({ leave }) => {
+      c.attempt('openat2', c.root, wanted, how, structs.open_how.size)
+      b.when(c.result, 'ne', -errno.EAGAIN, leave)
+      b.compute(tries, tries, 'sub', 1)
+      b.when(tries, 'eq', 0, leave)
+    })
   })
   b.move(wanted, path)
   b.call(resolver)
@@ -421,6 +429,29 @@ export function openDescriptor(c: LauncherContext, fd: Operand, name: Operand, f
   }
   c.attempt('close', fd)
   b.move(c.result, tree)
+}
+
+/** Clones the mount of a path beneath a folder that no link on the way may leave, into `result`. */
+export function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: Operand): void {
+  const { b } = c
+  const how = b.bytes(
+    pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS }),
+    8,
+  )
+  const [outer, file, tree, atFile] = [b.temporary(), b.slot('file'), b.slot('tree'), b.temporary()]
+  const end = b.label()
+  c.attempt('openat', AT.FDCWD, folder, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
+  c.whenFailed(() => b.jump(end))
+  b.move(outer, c.result)
+  c.attempt('openat2', outer, path, how, structs.open_how.size)
+  c.whenFailed(() => b.jump(end))
+  b.move(file, c.result)
+  b.compute(atFile, flags, 'or', AT.EMPTY_PATH)
+  b.move(tree, c.attempt('open_tree', file, b.text(''), atFile))
+  c.attempt('close', file)
+  c.attempt('close', outer)
+  b.move(c.result, tree)
+  b.place(end)
 }
 
 function fill(c: LauncherContext, file: Slot, content: Uint8Array | number): void {

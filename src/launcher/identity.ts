@@ -146,6 +146,17 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     c.must('prctl', PR.SET_KEEPCAPS, 1, 0, 0, 0)
     c.must('setresgid', step.gid, step.gid, step.gid)
     c.must('setresuid', step.uid, step.uid, step.uid)
+    // They stay permitted, but leaving uid 0 takes them out of the effective set, which the next steps need.
+    const { b } = c
+    const header = b.bytes(pack(structs.cap_user_header, { version: 0x20080522 }), 8)
+    const sets = b.reserve(24)
+    const permitted = b.temporary()
+    c.must('capget', header, sets)
+    for (const half of [0, 12]) {
+      b.load(permitted, 32, sets, half + 4)
+      b.store(32, sets, half, permitted)
+    }
+    c.must('capset', header, sets)
   },
 
   noNewPrivs(c) {

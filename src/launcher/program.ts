@@ -12,8 +12,18 @@ import { descriptorCode, keepEnd } from './descriptors.js'
 import { execute, prepareArguments } from './environment.js'
 import { entryRows } from './entries.js'
 import { filesystemCode } from './filesystem.js'
+import { hardeningCode } from './hardening.js'
 import { cloneFlag, identityCode } from './identity.js'
-import { blockSignals, initLoop, lingeringInit, lingeringMonitor, monitorLoop, unblockSignals } from './wait.js'
+import { landlockCode } from './landlock.js'
+import {
+  blockSignals,
+  initLoop,
+  lingeringInit,
+  lingeringMonitor,
+  monitorLoop,
+  unblockSignals,
+  watchMonitor,
+} from './wait.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Process = 'dieWithParent' | 'session' | 'umask' | 'rlimit' | 'execute'
@@ -57,7 +67,14 @@ const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>)
 
 type StepCode = Partial<Record<Step['do'], (c: LauncherContext, step: Step) => void>>
 const rows = entryRows as StepCode
-const code = { ...filesystemCode, ...identityCode, ...descriptorCode, ...processCode } as StepCode
+const code = {
+  ...filesystemCode,
+  ...identityCode,
+  ...descriptorCode,
+  ...hardeningCode,
+  ...landlockCode,
+  ...processCode,
+} as StepCode
 
 function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
   for (const step of steps) {
@@ -97,6 +114,8 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   if (manner.lingers) c.must('pipe2', result, c.open.CLOEXEC)
   if (announcement !== undefined) c.must('pipe2', released, c.open.CLOEXEC)
   if (manner.tied) b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
+  // Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking".
+  if (!plan.newPid) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   const flags = plan.clone.reduce((all, name) => all | cloneFlag[name], 0)
   c.begin(cloning(plan))
   b.move(child, c.must('clone', flags | signals.SIGCHLD, 0, 0, 0, 0))
@@ -111,12 +130,17 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
         announce(c, announcement, plan.clone, child)
         c.attempt('close', release)
       }
+      // A payload that is pid 1 may untie itself: PR_SET_PDEATHSIG(2const).
+      if (manner.tied && plan.initIs === 'payload') watchMonitor(c, pidfd, child)
       if (manner.lingers) lingeringMonitor(c, child)
       else monitorLoop(c, child)
     },
     () => {
       if (manner.lingers) keepEnd(c, result, 'write', c.pipe)
       if (announcement !== undefined) keepEnd(c, released, 'read', release)
+      // Whoever is undumpable has its files in /proc owned by root, and no id map can be written there.
+      if (!plan.newPid && (announcement !== undefined || plan.init.some((step) => step.do === 'innerUser')))
+        c.must('prctl', PR.SET_DUMPABLE, 1, 0, 0, 0)
       // A step may wait for long, such as the one that reads a file's content from a pipe.
       if (manner.tied) tieToMonitor(c, pidfd)
       emitSteps(c, plan.init)

@@ -1,5 +1,5 @@
 /** How monitor and init wait: what they do with signals, with orphans, and with the end of the payload. */
-import { SIGMASK, WAIT } from '../kernel/flags.js'
+import { POLL, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
@@ -81,6 +81,31 @@ export function lingeringInit(c: LauncherContext, payload: Slot): void {
     c.tellMonitor(code)
   })
   exitAs(c, code)
+}
+
+/**
+ * A process of its own, outside of the sandbox, that kills init once the monitor is gone, however it went. It is no
+ * child that a wait4(2) without __WCLONE finds, for its end sends no signal.
+ */
+export function watchMonitor(c: LauncherContext, monitor: Slot, init: Slot): void {
+  const { b } = c
+  const [target, watcher] = [b.temporary(), b.temporary()]
+  const poll = b.reserve(structs.pollfd.size)
+  b.move(target, c.must('pidfd_open', init, 0))
+  b.move(watcher, c.must('clone', 0, 0, 0, 0, 0))
+  b.when(watcher, 'eq', 0, () => {
+    c.attempt('close_range', 0, 2, 0)
+    closeAllBut(c, [monitor, target])
+    b.store(32, poll, 0, monitor)
+    b.store(32, poll, 4, POLL.IN)
+    b.loop(({ leave }) => {
+      c.attempt('ppoll', poll, 1, 0, 0, 0)
+      b.when(c.result, 'eq', 1, leave)
+    })
+    c.attempt('pidfd_send_signal', target, signals.SIGKILL, 0, 0)
+    c.exit(0)
+  })
+  c.attempt('close', target)
 }
 
 /** Waits for init, passes signals on to it, reports, and ends as the payload did. */

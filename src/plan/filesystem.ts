@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { type FilesystemEntry, normal, type Policy } from '../policy/schema.js'
 import { parseSize } from '../policy/units.js'
+import { type Guard, guardStep, procGuard, sysGuard } from './guards.js'
 import { hints } from './hints.js'
 import { modeOf } from './plan.js'
 import type { MountFlags, Owner, Place, Step } from './step.js'
@@ -17,6 +18,9 @@ export interface FilesystemContext {
   /** Whether the payload is in another pid namespace than the caller. */
   readonly ownPid: boolean
   readonly ownIpc: boolean
+  readonly ownNet: boolean
+  /** Whether sandboxes are to be made inside: see nesting.ts. */
+  readonly nests: boolean
 }
 
 /** What differs between our own face and that of bwrap(1). */
@@ -32,22 +36,25 @@ export interface Style {
   readonly devSize: readonly (readonly [string, string])[]
   /** Parts of /proc that become read-only, and when. */
   readonly procReadonly: readonly string[]
-  readonly procReadonlyWhen: 'always' | 'rootMode' | 'writable'
+  readonly procReadonlyWhen: 'always' | 'writable'
+  /** Whether a payload that is root outside is kept from the kernel's files, as guards.ts has it. */
+  readonly guarded: boolean
   /** Whether what lies above a place that is closed to others is closed to them too. */
   readonly closesParents: boolean
 }
 
-/** /proc as runc has it, where root of the host could turn it against the host. */
 export const vialStyle: Style = {
   mqueue: { nosuid: true, nodev: true, noexec: true },
-  dev: { nosuid: true, noexec: true },
-  deviceNode: { nosuid: true, noexec: true },
+  dev: { nosuid: true, nodev: true, noexec: true },
+  // Read-only: a device can be written all the same, and the host's node keeps its mode and owner.
+  deviceNode: { readonly: true, nosuid: true, noexec: true },
   overlay: { nosuid: true, nodev: true },
   userAttributes: false,
   shm: 'tmpfs',
   devSize: [['size', '65536']],
-  procReadonly: ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'],
-  procReadonlyWhen: 'rootMode',
+  procReadonly: [],
+  procReadonlyWhen: 'always',
+  guarded: true,
   closesParents: false,
 }
 
@@ -67,12 +74,19 @@ export function filesystemSteps(policy: Policy, context: FilesystemContext): Ste
 class FilesystemPlanner {
   readonly steps: Step[] = []
   #tree = new Tree()
+  /** Host folders that the payload may write. */
+  #writable: readonly string[] = []
 
   constructor(
     policy: Policy,
     readonly context: FilesystemContext,
   ) {
     const entries = [...(policy.filesystem ?? [])]
+    if (context.style.guarded)
+      this.#writable = entries
+        .flatMap((entry) => ('bind' in entry && entry.writable ? [this.#source(entry)] : []))
+        .filter((source): source is string => typeof source === 'string' && source.startsWith('/') && source !== '/')
+        .sort((a, b) => a.length - b.length)
     this.steps.push({
       do: 'isolateMounts',
       what: "cut the mounts off from the host's",
@@ -104,6 +118,7 @@ class FilesystemPlanner {
         ],
         what: 'make an empty root',
         why: 'nothing of the host is visible unless it is named',
+        hints: hints.mounts,
       })
       return
     }
@@ -136,7 +151,8 @@ class FilesystemPlanner {
   #entry(entry: FilesystemEntry): void {
     if ('bind' in entry) this.#bind(entry)
     else if ('tmpfs' in entry) this.#tmpfs(entry)
-    else if ('proc' in entry) this.#proc(entry.proc)
+    else if ('proc' in entry) this.#proc(entry)
+    else if ('sysfs' in entry) this.#sysfs(entry.sysfs)
     else if ('dev' in entry) this.#dev(entry.dev)
     else if ('mqueue' in entry) {
       this.#mount('mqueue', entry.mqueue, [], this.context.style.mqueue, 'foreign', 'POSIX message queues')
@@ -187,6 +203,7 @@ class FilesystemPlanner {
 
   #bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
     const source = this.#source(entry)
+    const within = typeof source === 'string' ? this.#writableAbove(source) : undefined
     const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
     this.#make(entry.bind, 'foreign', (place) => ({
       do: 'bind',
@@ -195,10 +212,16 @@ class FilesystemPlanner {
       recursive: entry.recursive ?? true,
       optional: entry.optional ?? false,
       flags: bindFlags(entry),
+      ...(within === undefined ? {} : { within }),
       what: `bind ${shown}`,
       why: entry.writable ? 'shown, and writable' : 'shown read-only',
       hints: hints.bind,
     }))
+  }
+
+  /** The outermost folder above a host path that this sandbox may write, and so an earlier run of it could put links in. */
+  #writableAbove(source: string): string | undefined {
+    return this.#writable.find((folder) => source.startsWith(`${folder === '/' ? '' : folder}/`))
   }
 
   #symlink(at: string, target: string): void {
@@ -274,11 +297,18 @@ class FilesystemPlanner {
     else this.#make(entry.overlay, 'foreign', make)
   }
 
-  #proc(at: string): void {
+  #proc(entry: Extract<FilesystemEntry, { proc: string }>): void {
+    const at = entry.proc
     if (!this.context.ownPid) this.#bind({ bind: at, from: '/proc', writable: true })
-    else this.#newProc(at)
-    const { procReadonly, procReadonlyWhen } = this.context.style
-    if (procReadonlyWhen === 'rootMode' && !this.context.hostIds) return
+    else {
+      const options = (['subset', 'hidepid'] as const).flatMap((key) =>
+        entry[key] === undefined ? [] : [[key, entry[key]] as const],
+      )
+      const flags = { nosuid: true, nodev: true, noexec: true }
+      this.#mount('proc', at, options, flags, 'foreign', "shows the sandbox's own processes only")
+    }
+    const { procReadonly, procReadonlyWhen, guarded } = this.context.style
+    if (guarded && entry.subset === undefined && entry.masked !== false) this.#guard(at, procGuard)
     for (const name of procReadonly) {
       this.steps.push({
         do: 'readonly',
@@ -291,15 +321,17 @@ class FilesystemPlanner {
     }
   }
 
-  #newProc(at: string): void {
-    this.#mount(
-      'proc',
-      at,
-      [],
-      { nosuid: true, nodev: true, noexec: true },
-      'foreign',
-      "shows the sandbox's own processes only",
-    )
+  /** A new one belongs to a network namespace, and takes privilege over it; of the host's, there is only a view. */
+  #sysfs(at: string): void {
+    const flags = { readonly: true, nosuid: true, nodev: true, noexec: true }
+    if (this.context.ownNet) this.#mount('sysfs', at, [], flags, 'foreign', "devices as the sandbox's network has them")
+    else this.#bind({ bind: at, from: '/sys', noexec: true })
+    this.#guard(at, sysGuard)
+  }
+
+  #guard(at: string, guard: Guard): void {
+    const { nests, hostIds } = this.context
+    this.steps.push({ ...guardStep(at, this.#place(relative(at)), guard, { nests, hostIds }) })
   }
 
   #dev(at: string): void {
@@ -360,7 +392,7 @@ class FilesystemPlanner {
   }
 
   #mount(
-    type: 'tmpfs' | 'proc' | 'mqueue' | 'devpts',
+    type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts',
     at: string,
     options: readonly (readonly [string, string])[],
     flags: MountFlags,
@@ -375,7 +407,7 @@ class FilesystemPlanner {
       flags,
       what: `mount ${type} on ${at}`,
       why,
-      hints: type === 'proc' ? hints.proc : hints.place,
+      hints: type === 'proc' || type === 'sysfs' ? hints.proc : hints.place,
     }))
   }
 

@@ -25,6 +25,9 @@ export const hints = {
     EPERM: 'a nested sandbox may be forbidden to make namespaces',
     ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
   },
+  mounts: {
+    EPERM: 'an outer sandbox forbids mounts: where it is a vial, its policy needs landlock: "off"',
+  },
   source: {
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
     EACCES: 'the caller may not look into a folder on the way',
@@ -47,6 +50,7 @@ export const hints = {
     ENOEXEC: 'it is no program for this machine, and has no #! line',
   },
   bind: {
+    EXDEV: 'a link on the way leads out of a folder that the sandbox may write, where anybody inside could have put it',
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
     EINVAL: 'something is mounted beneath it that may not be left out: use recursive: true',
     EROFS: 'the place does not exist, and what it lies in is read-only: make it there first, or bind to another place',

@@ -4,7 +4,10 @@ import { parseSize } from '../policy/units.js'
 import { identityOf } from '../policy/complete.js'
 import type { Policy } from '../policy/schema.js'
 import { filesystemSteps, vialStyle } from './filesystem.js'
+import { beforeCapabilities, beforeMounts, beforeUserns, defaultRlimits, standardStreams } from './hardening.js'
 import { hints } from './hints.js'
+import { landlockStep } from './landlock.js'
+import { nests } from './nesting.js'
 import type { IdMap, Manner, MapLine, NamespaceName, Plan, Step } from './step.js'
 
 export interface PlanOptions {
@@ -57,6 +60,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       what: 'close inherited file descriptors',
       why: 'an open descriptor is a way out',
     },
+    ...standardStreams(),
   ]
   const joined = namespaceOrder.flatMap((name) => {
     const from = setting(name)
@@ -78,6 +82,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
   })
   monitor.push(...joined.filter((step) => step.namespace === 'user'))
   if (ownIds) {
+    monitor.push(...beforeUserns())
     const map = idMap(policy, identity, options)
     monitor.push({
       do: 'newUser',
@@ -110,7 +115,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
     })
 
   const clone = namespaceOrder.filter((name) => name !== 'user' && name !== 'time' && isNew(name))
-  const init: Step[] = []
+  const init: Step[] = [...beforeMounts(policy)]
   const newMount = isNew('mount')
   if (newMount)
     init.push(
@@ -121,6 +126,8 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
         hostIds: !ownIds,
         ownPid: setting('pid') !== 'host',
         ownIpc: isNew('ipc'),
+        ownNet: isNew('net'),
+        nests: nests(policy),
       }),
     )
   if (isNew('net'))
@@ -154,6 +161,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
     })
   }
   init.push(
+    ...beforeCapabilities(kept),
     { do: 'noNewPrivs', what: 'set no_new_privs', why: 'no setuid program or file capability gives anything back' },
     {
       do: 'capabilities',
@@ -181,6 +189,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       what: 'start a new session',
       why: "the payload cannot push input into the caller's terminal",
     })
+  payload.push(...landlockStep(policy, init, { newMount, passFds }))
   if (policy.umask !== undefined)
     payload.push({
       do: 'umask',
@@ -188,7 +197,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       what: `set the umask ${policy.umask.toString(8)}`,
       why: 'the policy names it',
     })
-  for (const [name, value] of Object.entries(policy.rlimits ?? {})) {
+  for (const [name, value] of Object.entries({ ...defaultRlimits, ...policy.rlimits })) {
     const [soft, hard] = typeof value === 'object' ? [value.soft, value.hard] : [value, value]
     payload.push({
       do: 'rlimit',
@@ -196,7 +205,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       soft: rlimitValue(soft),
       hard: rlimitValue(hard),
       what: `limit ${name} to ${soft}`,
-      why: 'the policy names it',
+      why: policy.rlimits?.[name as keyof typeof policy.rlimits] === undefined ? 'the default' : 'the policy names it',
       hints: { EPERM: "a hard limit cannot be raised: the caller's own is lower" },
     })
   }

@@ -4,6 +4,7 @@
  */
 import type { CapabilityName } from '../kernel/capabilities.js'
 import type { ErrnoName } from '../kernel/errno.js'
+import type { Grant } from '../kernel/landlock.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 
 export type NamespaceName = 'user' | 'mount' | 'pid' | 'net' | 'ipc' | 'uts' | 'cgroup' | 'time'
@@ -44,6 +45,10 @@ export type Action =
   | { readonly do: 'clone' }
   | { readonly do: 'closeFds'; readonly keep: readonly number[] }
   | { readonly do: 'dieWithParent' }
+  /** Fails when one of these descriptors is a folder. */
+  | { readonly do: 'refuseFolders'; readonly fds: readonly number[] }
+  /** Gives up supplementary groups where the caller may. */
+  | { readonly do: 'dropGroups' }
   /** `from` is a path, or a descriptor that is closed afterwards. */
   | { readonly do: 'join'; readonly namespace: NamespaceName; readonly from: string | number }
   /** `optional`: where user namespaces are not to be had, go on without one. */
@@ -94,11 +99,13 @@ export type Action =
       readonly recursive: boolean
       readonly optional: boolean
       readonly flags: MountFlags
+      /** A folder above the source that somebody inside may write: links in it must not lead out of it. */
+      readonly within?: string
     }
   | {
       readonly do: 'mount'
       readonly place: Place
-      readonly type: 'tmpfs' | 'proc' | 'mqueue' | 'devpts'
+      readonly type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts'
       readonly options: readonly (readonly [string, string])[]
       readonly flags: MountFlags
     }
@@ -117,6 +124,18 @@ export type Action =
       readonly only: 'mount' | 'writable' | undefined
     }
   | { readonly do: 'sealRoot' }
+  /**
+   * Covers parts of a filesystem that shows the kernel, /proc or /sys; paths are relative to it, and a missing one is
+   * passed over. `always`; or only for a payload that is the host's root, whom file modes do not keep out (`owner`); or
+   * such a payload is refused (`refuseOwner`).
+   */
+  | {
+      readonly do: 'guard'
+      readonly place: Place
+      readonly readonly: readonly string[]
+      readonly masked: readonly string[]
+      readonly when: 'always' | 'owner' | 'refuseOwner'
+    }
   | { readonly do: 'pivot' }
   // init: everything else
   | { readonly do: 'loopback' }
@@ -130,6 +149,12 @@ export type Action =
       readonly bounding: boolean
     }
   | { readonly do: 'noNewPrivs' }
+  /** A session keyring of its own: the caller's keys are not in it. */
+  | { readonly do: 'newKeyring' }
+  /** Bits of SECBIT; before `capabilities`, for it takes CAP_SETPCAP. */
+  | { readonly do: 'secureBits'; readonly bits: number }
+  /** No user namespace can be made below the present one. */
+  | { readonly do: 'limitUserns' }
   | { readonly do: 'beforeInner'; readonly last: boolean }
   /** A user namespace below the first, that cannot be left and, with `last`, in which no other can be made. */
   | { readonly do: 'innerUser'; readonly map: IdMap; readonly last: boolean }
@@ -146,9 +171,26 @@ export type Action =
   // the payload
   | { readonly do: 'closeThese'; readonly fds: readonly number[] }
   | { readonly do: 'session' }
+  /**
+   * A second wall, as high as the running kernel can build it; with `required`, it is an error where it can build none.
+   * `files` undefined: only signals and abstract sockets are looked at.
+   */
+  | { readonly do: 'landlock'; readonly required: boolean; readonly files: LandlockFiles | undefined }
   | { readonly do: 'umask'; readonly mask: number }
   | { readonly do: 'rlimit'; readonly name: RlimitName; readonly soft: bigint; readonly hard: bigint }
   | { readonly do: 'execute' }
+
+export interface LandlockFiles {
+  readonly rules: readonly LandlockRule[]
+  /** Descriptors that may be opened again, as they are. */
+  readonly streams: readonly number[]
+  readonly passed: readonly number[]
+}
+/** What may be done at and beneath a path inside. */
+export interface LandlockRule {
+  readonly path: string
+  readonly grants: readonly Grant[]
+}
 
 export interface Owner {
   readonly uid: number

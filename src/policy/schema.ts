@@ -77,7 +77,22 @@ export const mountKinds = {
     noexec: v.optional(flag),
   }),
   /** The process list of the sandbox's own pid namespace. */
-  proc: v.strictObject({ proc: inside }),
+  proc: v.strictObject({
+    proc: inside,
+    /** `pid`: only processes, none of the kernel's own files. */
+    subset: v.optional(v.literal('pid', 'must be "pid"')),
+    /** Hides processes of other users, or all that the reader may not trace: proc(5). */
+    hidepid: v.optional(
+      v.picklist(['noaccess', 'invisible', 'ptraceable'], 'must be "noaccess", "invisible" or "ptraceable"'),
+    ),
+    /**
+     * Default true: for a payload that is root outside, the kernel's settings are read-only and its secrets covered.
+     * `false` leaves them open, which a sandbox inside needs to mount a /proc of its own.
+     */
+    masked: v.optional(flag),
+  }),
+  /** What the kernel shows of devices and itself, read-only; of the sandbox's own network where that is `none`. */
+  sysfs: v.strictObject({ sysfs: inside }),
   /** A minimal /dev: null, zero, full, random, urandom, tty, pts, shm, and the usual links. */
   dev: v.strictObject({ dev: inside }),
   /** POSIX message queues of the sandbox's own ipc namespace, mq_overview(7). */
@@ -243,6 +258,13 @@ export const policySchema = v.strictObject({
       ),
     ),
   ),
+  /**
+   * A second wall behind the mounts, landlock(7). `on` (default): as far as the kernel has it, and not for policies that
+   * are for sandboxes inside. `required`: an error where the kernel has none.
+   */
+  landlock: v.optional(v.picklist(['on', 'off', 'required'], 'must be "on", "off" or "required"')),
+  /** No further user namespace can be made inside, and so no privilege be had over any other. Default false. */
+  disableUserns: v.optional(flag),
   /** `new`: setsid, the payload cannot reach the caller's terminal by job control. */
   session: v.optional(v.picklist(['new', 'host'], 'must be "new" or "host"')),
   /** Kill the sandbox when its parent dies; default true. */
@@ -315,7 +337,13 @@ function contradictions(policy: Policy): string[] {
     faults.push('init: "payload" needs namespaces.pid to be "new"')
   if (policy.identity?.ranges !== undefined && (namespaces.user ?? 'new') !== 'new')
     faults.push('identity.ranges: needs namespaces.user to be "new"')
+  if (policy.disableUserns && (namespaces.user ?? 'new') !== 'new')
+    faults.push('disableUserns: needs namespaces.user to be "new", for the limit would be that of all others there')
+  if (policy.disableUserns && policy.capabilities?.includes('CAP_SYS_RESOURCE'))
+    faults.push('disableUserns: contradicts CAP_SYS_RESOURCE in capabilities, which could raise the limit again')
   entries.forEach((entry, index) => {
+    if ('proc' in entry && namespaces.pid === 'host' && (entry.subset ?? entry.hidepid) !== undefined)
+      faults.push(`filesystem[${index}].proc: subset and hidepid need a pid namespace of its own`)
     for (const kind of mountKindNames) {
       const place = (entry as Record<string, unknown>)[kind]
       if (typeof place !== 'string' || !Object.hasOwn(entry, kind)) continue

@@ -21,6 +21,7 @@ const library = [
   'linux/audit.h',
   'linux/bpf_common.h',
   'linux/close_range.h',
+  'linux/keyctl.h',
   'linux/landlock.h',
   'linux/memfd.h',
   'linux/openat2.h',

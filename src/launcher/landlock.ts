@@ -1,0 +1,171 @@
+/** Code that restricts the payload by Landlock, as far as the kernel that it runs on can: landlock(7). */
+import { errno } from '../kernel/errno.js'
+import { AT, F, LANDLOCK, S_IF, STATX } from '../kernel/flags.js'
+import { fileRights, type Grant, grants, oldestAbi, onFiles, scopes } from '../kernel/landlock.js'
+import { structs } from '../kernel/structs.js'
+import type { Routine } from '../machine/builder.js'
+import type { Label, Operand, Slot } from '../machine/instruction.js'
+import type { Step } from '../plan/step.js'
+import type { LauncherContext } from './context.js'
+
+type Landlock = Extract<Step, { do: 'landlock' }>
+
+export const landlockCode = {
+  landlock(c: LauncherContext, step: Landlock): void {
+    const { b } = c
+    const done = b.label()
+    const abi = b.slot('landlock.abi')
+    b.move(abi, c.attempt('landlock_create_ruleset', 0, 0, LANDLOCK.CREATE_RULESET_VERSION))
+    // Asked for and not there, or forbidden by an outer filter.
+    c.whenFailed(() => b.jump(step.required ? c.fail : done))
+    b.when(abi, 'lt', oldestAbi, () => {
+      b.move(c.result, -errno.EINVAL)
+      b.jump(step.required ? c.fail : done)
+    })
+    const ruleset = createRuleset(c, step, abi, done)
+    if (step.files !== undefined) {
+      for (const { path, grants } of step.files.rules) {
+        b.move(b.slot('landlock.path'), b.text(path))
+        b.move(b.slot('landlock.rights'), rightsOf(grants))
+        b.call(addPath(c, ruleset))
+        c.whenFailed(() => b.jump(c.fail))
+      }
+      for (const fd of step.files.streams) add(c, addDescriptor(c, ruleset), fd)
+      for (const fd of step.files.passed) add(c, addPassed(c, ruleset), fd)
+    }
+    c.must('landlock_restrict_self', ruleset, 0)
+    c.attempt('close', ruleset)
+    b.place(done)
+  },
+}
+
+function add(c: LauncherContext, routine: Routine, fd: number): void {
+  c.b.move(c.b.slot('landlock.fd'), fd)
+  c.b.call(routine)
+  c.whenFailed(() => c.b.jump(c.fail))
+}
+
+const rightsOf = (names: readonly Grant[]) => names.reduce((all, name) => all | grants[name], 0)
+
+/** What this kernel knows of all that there is to restrict. */
+function createRuleset(c: LauncherContext, step: Landlock, abi: Slot, nothing: Label): Slot {
+  const { b } = c
+  const ruleset = b.slot('landlock.ruleset')
+  const handled = b.slot('landlock.handled')
+  const { size, fields } = structs.landlock_ruleset_attr
+  const attributes = b.reserve(size, 8)
+  b.move(handled, 0)
+  if (step.files !== undefined)
+    for (const { abi: since, rights } of fileRights)
+      b.when(abi, 'ge', since, () => b.compute(handled, handled, 'or', rights))
+  b.store(64, attributes, fields.handled_access_fs.offset, handled)
+  b.when(
+    abi,
+    'ge',
+    scopes.abi,
+    () => b.store(64, attributes, fields.scoped.offset, scopes.all),
+    () => {
+      if (step.files !== undefined) return
+      b.move(c.result, -errno.EINVAL)
+      b.jump(step.required ? c.fail : nothing)
+    },
+  )
+  // An older kernel takes the longer structure, where the rest is zero.
+  b.move(ruleset, c.must('landlock_create_ruleset', attributes, size, 0))
+  return ruleset
+}
+
+/**
+ * A rule for what lies at a path. A path that is not there, or that the payload could not walk either, needs none. On a
+ * file, only some rights are allowed, and all others fail with EINVAL.
+ */
+function addPath(c: LauncherContext, ruleset: Slot) {
+  return c.b.routine('landlock.path', () => {
+    const { b } = c
+    const [path, file, rights] = [b.slot('landlock.path'), b.slot('landlock.file'), b.slot('landlock.rights')]
+    const end = b.label()
+    b.move(file, c.attempt('openat', AT.FDCWD, path, c.open.PATH | c.open.CLOEXEC, 0))
+    c.whenFailed(() => {
+      for (const name of ['ENOENT', 'EACCES', 'ENOTDIR', 'ELOOP'] as const)
+        c.whenError(name, () => {
+          b.move(c.result, 0)
+          b.jump(end)
+        })
+      b.jump(end)
+    })
+    addRule(c, ruleset, file, rights)
+    c.whenError('EINVAL', () => {
+      b.compute(rights, rights, 'and', onFiles)
+      addRule(c, ruleset, file, rights)
+    })
+    c.whenFailed(() => b.jump(end))
+    c.attempt('close', file)
+    b.place(end)
+  })
+}
+
+/**
+ * What is open may be opened again through /proc/self/fd or /dev/stdout, for what it is open for now and no more. Pipes
+ * and sockets need no rule, and get EBADFD: they lie on no filesystem that can be mounted.
+ */
+function addDescriptor(c: LauncherContext, ruleset: Slot): Routine {
+  return c.b.routine('landlock.descriptor', () => {
+    const { b } = c
+    const [fd, rights] = [b.slot('landlock.fd'), b.slot('landlock.rights')]
+    const mode = b.temporary()
+    const [none, end] = [b.label(), b.label()]
+    const accessMode = 3
+    c.attempt('fcntl', fd, F.GETFL, 0)
+    // Not open at all.
+    c.whenFailed(() => b.jump(none))
+    b.compute(mode, c.result, 'and', accessMode)
+    b.move(rights, LANDLOCK.ACCESS_FS_IOCTL_DEV)
+    b.when(mode, 'ne', c.open.WRONLY, () => b.compute(rights, rights, 'or', LANDLOCK.ACCESS_FS_READ_FILE))
+    b.when(mode, 'ne', c.open.RDONLY, () => b.compute(rights, rights, 'or', grants.modify))
+    addRule(c, ruleset, fd, rights)
+    c.whenError('EBADFD', () => b.jump(none))
+    b.jump(end)
+    b.place(none)
+    b.move(c.result, 0)
+    b.place(end)
+  })
+}
+
+/** A folder is there because the caller passed it on purpose, with all that lies beneath. */
+function addPassed(c: LauncherContext, ruleset: Slot): Routine {
+  return c.b.routine('landlock.passed', () => {
+    const { b } = c
+    const mode = b.temporary()
+    const status = b.reserve(structs.statx.size, 8)
+    c.attempt('statx', b.slot('landlock.fd'), b.text(''), AT.EMPTY_PATH, STATX.TYPE, status)
+    b.load(mode, 32, status, structs.statx.fields.stx_mode.offset)
+    b.compute(mode, mode, 'and', S_IF.MT)
+    b.when(
+      mode,
+      'eq',
+      S_IF.DIR,
+      () => {
+        b.move(b.slot('landlock.rights'), rightsOf(['read', 'write', 'device']))
+        addRule(c, ruleset, b.slot('landlock.fd'), b.slot('landlock.rights'))
+      },
+      () => b.call(addDescriptor(c, ruleset)),
+    )
+  })
+}
+
+/** The result is left to look at. The structure is packed: two fields of 8 and 4 bytes. */
+function addRule(c: LauncherContext, ruleset: Slot, file: Operand, rights: Slot): void {
+  const { b } = c
+  const { size, fields } = structs.landlock_path_beneath_attr
+  const rule = b.reserve(size, 8)
+  const known = b.temporary()
+  const nothing = b.label()
+  b.compute(known, rights, 'and', b.slot('landlock.handled'))
+  b.move(c.result, 0)
+  // A rule that gives nothing is refused, landlock_add_rule(2).
+  b.branch(known, 'eq', 0, nothing)
+  b.store(64, rule, fields.allowed_access.offset, known)
+  b.store(32, rule, fields.parent_fd.offset, file)
+  c.attempt('landlock_add_rule', ruleset, LANDLOCK.RULE_PATH_BENEATH, rule, 0)
+  b.place(nothing)
+}

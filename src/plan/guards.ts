@@ -1,0 +1,76 @@
+/**
+ * What of /proc and /sys is closed to a payload that is the host's root, by uid and without any capability: a root
+ * caller's own sandbox, whose user namespace maps its id, and root mode. For any other caller the files' own modes are
+ * wall enough: what is secret or can be written there is root's. That saves it 20 mounts a run.
+ */
+import type { Place, Step } from './step.js'
+
+export interface Guard {
+  readonly readonly: readonly string[]
+  readonly masked: readonly string[]
+  readonly why: string
+}
+
+/**
+ * The paths of the OCI's default configuration, as runc and containerd write it, and those by which root without
+ * capabilities reads physical memory's use (kpage…), or turns on debugging.
+ */
+export const procGuard: Guard = {
+  readonly: ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'],
+  masked: [
+    'acpi',
+    'asound',
+    'dynamic_debug',
+    'interrupts',
+    'kcore',
+    'keys',
+    'kmsg',
+    'kpagecgroup',
+    'kpagecount',
+    'kpageflags',
+    'latency_stats',
+    'sched_debug',
+    'scsi',
+    'slabinfo',
+    'timer_list',
+    'timer_stats',
+    'vmallocinfo',
+  ],
+  why: "root outside could turn the kernel's own files against the host",
+}
+
+/** /sys itself is mounted read-only. */
+export const sysGuard: Guard = {
+  readonly: [],
+  masked: ['firmware', 'devices/virtual/powercap', 'kernel/debug', 'kernel/tracing', 'kernel/security', 'fs/bpf'],
+  why: 'root outside could read what firmware and power meters tell',
+}
+
+/**
+ * A sandbox inside needs its /proc uncovered (the kernel's mnt_already_visible), and with CAP_SYS_ADMIN could uncover
+ * it: there, a payload that is root outside is refused rather than let in.
+ */
+export function guardStep(
+  at: string,
+  place: Place,
+  guard: Guard,
+  { nests, hostIds }: { readonly nests: boolean; readonly hostIds: boolean },
+): Step {
+  const when = hostIds ? 'always' : nests ? 'refuseOwner' : 'owner'
+  return {
+    do: 'guard',
+    place,
+    readonly: guard.readonly,
+    masked: guard.masked,
+    when,
+    what: when === 'refuseOwner' ? `leave ${at} uncovered for sandboxes inside` : `cover the host's side of ${at}`,
+    why: guard.why,
+    ...(when === 'refuseOwner'
+      ? {
+          hints: {
+            EPERM: `the caller is root, and so could the payload write the host's settings there: run it as an ordinary user, or accept it with { proc: "${at}", masked: false }`,
+          },
+        }
+      : {}),
+  }
+}

@@ -1,0 +1,67 @@
+/** Small steps that every sandbox of ours has, each against one thing that namespaces leave open. */
+import type { CapabilityName } from '../kernel/capabilities.js'
+import { SECBIT } from '../kernel/flags.js'
+import type { Policy } from '../policy/schema.js'
+import type { Step } from './step.js'
+
+/** A crash writes no file; a handler that /proc/sys/kernel/core_pattern pipes to is the host's, and no limit stops it. */
+export const defaultRlimits: NonNullable<Policy['rlimits']> = { core: 0 }
+
+export function standardStreams(): Step[] {
+  return [
+    {
+      do: 'refuseFolders',
+      fds: [0, 1, 2],
+      what: 'hand on the standard streams',
+      why: 'none of them is a folder, from which the whole host could be walked',
+      hints: { EISDIR: 'standard input, output or error is a folder: give it a file, a pipe or /dev/null' },
+    },
+  ]
+}
+
+export function beforeUserns(): Step[] {
+  return [
+    {
+      do: 'dropGroups',
+      what: 'give up supplementary groups, where the caller may',
+      why: 'what they open is not for the payload; a caller other than root cannot drop them, setgroups(2)',
+    },
+  ]
+}
+
+export function beforeMounts(policy: Policy): Step[] {
+  if (!policy.disableUserns) return []
+  return [
+    {
+      do: 'limitUserns',
+      what: 'forbid further user namespaces',
+      why: 'no privilege over any namespace can be had inside',
+      hints: {
+        ENOENT: "the limit is in the host's /proc/sys/user, which is not there",
+        EROFS: 'an outer container has made /proc/sys read-only',
+      },
+    },
+  ]
+}
+
+/**
+ * With no capability left, an empty bounding set and no_new_privs, nothing gives one back; the bits say so once more,
+ * and for programs that look. With some kept, a uid that is 0 inside still gains no others by execve(2).
+ */
+export function beforeCapabilities(kept: readonly CapabilityName[]): Step[] {
+  const none = kept.length === 0 ? SECBIT.NO_CAP_AMBIENT_RAISE | SECBIT.NO_CAP_AMBIENT_RAISE_LOCKED : 0
+  return [
+    {
+      do: 'newKeyring',
+      what: 'join a session keyring of its own',
+      why: "the caller's keys stay with the caller",
+      hints: { EDQUOT: 'the caller has too many keys: see sysctl kernel.keys.maxkeys' },
+    },
+    {
+      do: 'secureBits',
+      bits: SECBIT.NOROOT | SECBIT.NOROOT_LOCKED | SECBIT.KEEP_CAPS_LOCKED | none,
+      what: 'set the secure bits',
+      why: 'uid 0 means no privilege',
+    },
+  ]
+}

@@ -1,0 +1,304 @@
+/**
+ * What stands between the payload and the host, read off a plan: each line is there because a step is. What a plan does
+ * not do is said as plainly, in `open`.
+ */
+import type { Plan, Step } from './step.js'
+
+export interface SecurityRow {
+  readonly attack: string
+  /** Walls, one sentence each. */
+  readonly stands: readonly string[]
+  /** Where nothing stands. */
+  readonly open: readonly string[]
+}
+
+/** What limits the sandbox from beside, such as a cgroup: in words. */
+export interface Beside {
+  readonly limits?: readonly string[]
+}
+
+type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
+type Say = (condition: unknown, stands: string, open?: string) => void
+
+/** A plan, and the questions that the rows ask of it. */
+class View {
+  readonly steps: readonly Step[]
+  constructor(readonly plan: Plan) {
+    this.steps = [...plan.monitor, ...plan.init, ...plan.payload]
+  }
+  all<Kind extends Step['do']>(kind: Kind): StepOf<Kind>[] {
+    return this.steps.filter((step): step is StepOf<Kind> => step.do === kind)
+  }
+  first<Kind extends Step['do']>(kind: Kind): StepOf<Kind> | undefined {
+    return this.all(kind)[0]
+  }
+  makes(namespace: Plan['clone'][number]): boolean {
+    return this.plan.clone.includes(namespace)
+  }
+  /** Why a namespace is not the sandbox's own. */
+  notOwn(namespace: Plan['clone'][number]): string {
+    const joined = this.all('join').find((step) => step.namespace === namespace)
+    return joined === undefined ? "the host's" : `that of ${joined.from}`
+  }
+  /** A system call filter, of whatever kind: `what` says which. */
+  get filter(): Step | undefined {
+    return this.steps.find(({ do: kind }) => ['filter', 'seccomp'].includes(kind))
+  }
+  get kept(): readonly string[] | undefined {
+    const keep = this.first('capabilities')?.keep
+    return keep === undefined || 'without' in keep ? undefined : keep
+  }
+  get rootMode(): boolean {
+    return this.first('newUser') === undefined && this.all('join').every(({ namespace }) => namespace !== 'user')
+  }
+  get landlock(): string {
+    return this.first('landlock')?.required ? 'Landlock' : 'Landlock, where the kernel has it'
+  }
+}
+
+const list = (places: readonly string[]) => places.join(', ')
+const place = (path: string) => (path === '.' ? '/' : `/${path}`)
+
+const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, beside: Beside) => void])[] = [
+  [
+    'files',
+    (view, say) => {
+      const root = view.first('rootTmpfs') ?? view.first('rootBind')
+      say(view.makes('mount') && root, `its own root: ${root?.what}`, `the file tree is ${view.notOwn('mount')}`)
+      say(view.first('pivot'), "the host's root is detached")
+      const binds = [...view.all('bind'), ...view.all('rootBind')].filter(({ flags }) => flags.nodev)
+      const readonly = binds.filter(({ flags }) => flags.readonly).length
+      say(readonly > 0, `${readonly} places of the host are shown read-only, nosuid and nodev`)
+      for (const { flags, what } of binds)
+        if (!flags.readonly) say(false, '', `writable, with the caller's rights: ${what}`)
+      for (const { options } of view.all('overlay'))
+        if (options.includes('upperdir=/')) say(false, '', `writable, with the caller's rights: ${options}`)
+      const { files } = view.first('landlock') ?? {}
+      const writable = files?.rules.filter(({ grants }) => grants.includes('write')).map(({ path }) => path)
+      say(
+        files,
+        `${view.landlock}: no write but beneath ${writable?.length ? list(writable) : 'nothing'}, and no mount`,
+        'no Landlock: the mounts are the only wall',
+      )
+      if (files !== undefined && !view.first('landlock')!.required)
+        say(false, '', 'on a kernel before 5.19 or without Landlock, the mounts are the only wall')
+    },
+  ],
+  [
+    'devices',
+    (view, say) => {
+      const nodes = view.all('bind').filter(({ flags }) => !flags.nodev)
+      const plain = nodes.filter(({ flags, recursive }) => flags.readonly && !recursive)
+      say(
+        view.makes('mount'),
+        `nodev everywhere, but for ${list(plain.map((step) => place(step.place.path))) || 'nothing'}`,
+        'all device nodes of the host, as far as their modes allow',
+      )
+      for (const step of nodes) if (!plain.includes(step)) say(false, '', `device nodes work: ${step.what}`)
+      // A user namespace other than the first never makes nodes that work, whatever its capabilities.
+      say(
+        !view.rootMode || (view.kept && !view.kept.includes('CAP_MKNOD')),
+        view.rootMode ? 'no CAP_MKNOD: no node can be made' : 'its user namespace can make no node',
+        'CAP_MKNOD: it may make device nodes',
+      )
+      say(false, '', 'no device cgroup: nodev is what keeps other devices away')
+    },
+  ],
+  [
+    'processes',
+    (view, say) => {
+      say(
+        view.makes('pid'),
+        'its own pid namespace: no other process can be named',
+        `processes are seen in ${view.notOwn('pid')} pid namespace`,
+      )
+      say(view.first('landlock'), `${view.landlock} (ABI 6): no signal leaves`)
+      if (!view.makes('pid') && view.first('landlock') === undefined)
+        say(false, '', "processes of the same user can be signalled, vial's own among them")
+      say(
+        view.plan.initIs === 'reaper',
+        'pid 1, or what stands for it, cannot be traced, read or opened through /proc',
+        'pid 1 is the payload itself: it reaps what it leaves, or nobody does',
+      )
+      say(
+        view.first('dieWithParent'),
+        view.makes('pid') ? 'all of it dies with its parent' : 'the payload dies with its parent',
+        'it may outlive its parent',
+      )
+      if (!view.makes('pid')) say(false, '', 'what the payload leaves in the background lives on')
+    },
+  ],
+  [
+    'network',
+    (view, say) => {
+      say(
+        view.makes('net'),
+        `its own network namespace: ${view.first('loopback') === undefined ? 'no device is up' : 'only a loopback'}`,
+        `${view.notOwn('net')} network, with all that listens on its loopback`,
+      )
+    },
+  ],
+  [
+    'ipc',
+    (view, say) => {
+      say(
+        view.makes('ipc'),
+        'its own System V and POSIX queues, semaphores and shared memory',
+        `${view.notOwn('ipc')} System V and POSIX objects`,
+      )
+      const scoped = view.first('landlock') !== undefined
+      say(
+        view.makes('net') || scoped,
+        view.makes('net')
+          ? 'abstract unix sockets are those of its own network'
+          : `${view.landlock} (ABI 6): no abstract unix socket outside`,
+        "the host's abstract unix sockets",
+      )
+      say(view.first('newKeyring'), "a session keyring without the caller's keys", "the caller's session keyring")
+      say(view.makes('uts'), 'its own host name', `${view.notOwn('uts')} host name`)
+      say(view.makes('cgroup'), 'its own view of cgroups', `${view.notOwn('cgroup')} cgroup names`)
+    },
+  ],
+  [
+    'kernel',
+    (view, say) => {
+      say(
+        view.filter,
+        `a filter of system calls: ${view.filter?.what}`,
+        'no filter: every system call of an unprivileged process can be made, and its bugs be tried',
+      )
+      const proc =
+        view.all('mount').filter(({ type }) => type === 'proc').length +
+        view.all('bind').filter(({ source }) => source === '/proc').length
+      const guards = view.all('guard')
+      for (const guard of guards) {
+        const covered = `${guard.readonly.length} paths read-only and ${guard.masked.length} covered in ${place(guard.place.path)}`
+        if (guard.when === 'refuseOwner')
+          say(true, `a caller who is root is refused: ${place(guard.place.path)} is not covered`)
+        else
+          say(
+            true,
+            guard.when === 'always'
+              ? covered
+              : `for a caller who is root, ${covered}; for others, file modes are the wall`,
+          )
+      }
+      const subset = view.all('mount').some(({ options }) => options.some(([key]) => key === 'subset'))
+      if (proc > 0 && guards.every(({ place: { path } }) => path.startsWith('sys')) && !subset)
+        say(false, '', "/proc is not covered: a caller who is root gives the payload the host's settings")
+      say(
+        view.first('limitUserns') ?? view.all('innerUser').find(({ last }) => last),
+        'no further user namespace can be made',
+        view.filter === undefined
+          ? 'user namespaces can be made inside, and with them privilege over new namespaces (disableUserns)'
+          : undefined,
+      )
+      say(false, '', "the kernel itself is shared: its own faults, and a processor's side channels, are not walled off")
+    },
+  ],
+  [
+    'privileges',
+    (view, say) => {
+      const { kept } = view
+      const over = view.rootMode ? 'over the host' : 'over its own namespaces'
+      const bounding = view.first('capabilities')?.bounding
+      say(
+        kept?.length === 0,
+        `no capability in any set${bounding ? ', nor in the bounding set' : ''}`,
+        `capabilities ${over}: ${kept?.join(', ') ?? "the caller's own"}`,
+      )
+      say(
+        view.first('noNewPrivs'),
+        'no_new_privs: setuid programs and file capabilities give nothing',
+        'setuid programs gain privileges',
+      )
+      say(view.first('secureBits'), 'uid 0 means no privilege, locked')
+      say(
+        !view.rootMode,
+        'its own user namespace: no privilege outside',
+        "no user namespace: ids and privileges are the host's (root mode)",
+      )
+      const identity = view.first('identity')
+      if (view.rootMode)
+        say(
+          identity !== undefined && identity.uid !== 0,
+          `it is uid ${identity?.uid}`,
+          "it owns what the host's root owns, as far as it is shown",
+        )
+      say(identity?.dropGroups, 'no supplementary groups')
+      if (!identity?.dropGroups)
+        say(false, '', `supplementary groups of a caller other than root stay, and open what is shown to them`)
+      if (!view.rootMode) say(false, '', "outside, it is the caller: what is shown, it may do as the caller's uid")
+    },
+  ],
+  [
+    'terminal',
+    (view, say) => {
+      const stands = view.first('session') !== undefined
+      say(
+        stands,
+        "a session of its own: it cannot type into the caller's terminal (TIOCSTI)",
+        view.filter === undefined ? "the caller's session: it may type into the terminal (TIOCSTI)" : undefined,
+      )
+      say(false, '', 'what it writes to a terminal, the terminal obeys (escape sequences): use a pipe')
+    },
+  ],
+  [
+    'resources',
+    (view, say, { limits = [] }) => {
+      for (const limit of limits) say(true, limit)
+      for (const { what } of view.all('rlimit')) say(true, `${what}, for each process`)
+      if (limits.length === 0) say(false, '', 'no limit on memory, processes, CPU time or time: it may starve the host')
+      const endless = view
+        .all('mount')
+        .filter(({ type, options }) => type === 'tmpfs' && !options.some(([key]) => key === 'size'))
+      if (endless.length > 0)
+        say(false, '', `up to half of the memory each: ${list(endless.map((step) => place(step.place.path)))} (size)`)
+      if (view.all('bind').some(({ flags }) => !flags.readonly && flags.nodev))
+        say(false, '', 'no limit on disk where it may write')
+    },
+  ],
+  [
+    'descriptors and environment',
+    (view, say) => {
+      const { environment } = view.plan
+      const keep = view.first('closeFds')?.keep.filter((fd) => fd > 2 && fd !== view.plan.statusFd)
+      say(
+        keep,
+        `descriptors are closed, but for the standard streams${keep?.length ? ` and ${keep.join(', ')}` : ''}`,
+        'inherited descriptors stay open',
+      )
+      say(view.first('refuseFolders'), 'no standard stream is a folder')
+      say(
+        view.first('landlock')?.files,
+        `${view.landlock}: what is open cannot be opened again for more`,
+        'what is open for reading may be opened again for writing, as file modes allow',
+      )
+      const names = environment.inherit === true ? undefined : environment.inherit
+      say(
+        names,
+        `of the caller's environment: ${names?.length ? list(names) : 'nothing'}`,
+        "the caller's whole environment, and what is secret in it",
+      )
+      say(view.first('chdir') ?? view.first('chdirBack'), 'its own working folder', "the caller's working folder")
+    },
+  ],
+]
+
+/** One row for each kind of attack. */
+export function security(plan: Plan, beside: Beside = {}): SecurityRow[] {
+  const view = new View(plan)
+  return rows.map(([attack, judge]) => {
+    const stands: string[] = []
+    const open: string[] = []
+    judge(
+      view,
+      (condition, wall, gap) => {
+        if (condition) stands.push(wall)
+        else if (gap !== undefined) open.push(gap)
+      },
+      beside,
+    )
+    return { attack, stands, open }
+  })
+}

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chownSync, lstatSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { compile, type Policy } from '../../src/index.js'
+import { runAs, workFolder } from '../support/user.js'
+import { modes } from './attempts.js'
+
+for (const { name, caller, policy } of modes) {
+  const folderOf = (what: string) => {
+    const folder = workFolder(caller, `${what} ${name}`)
+    rmSync(folder, { recursive: true })
+    return workFolder(caller, `${what} ${name}`)
+  }
+
+  describe(`links that a payload left, by ${name}`, () => {
+    test('a source beneath a writable folder stays beneath it', () => {
+      const folder = folderOf('planted')
+      const secret = folderOf('secret')
+      writeFileSync(join(secret, 'key'), 'secret')
+      mkdirSync(join(folder, 'real'))
+      writeFileSync(join(folder, 'real', 'key'), 'own')
+      const shown = (from: string): Policy => ({
+        ...policy,
+        filesystem: [
+          { bind: '/data', from: folder, writable: true },
+          { bind: '/sub', from: join(folder, from) },
+        ],
+      })
+      symlinkSync(secret, join(folder, 'absolute'))
+      symlinkSync(`../${secret.split('/').at(-1)}`, join(folder, 'relative'))
+      symlinkSync('real', join(folder, 'inner'))
+      for (const from of ['absolute', 'relative', 'absolute/key']) {
+        const { error, stdout } = runAs(caller, shown(from), 'sh', ['-c', 'cat /sub /sub/key'])
+        assert.match(error ?? stdout, /cannot bind .*\n.*a link on the way leads out/, from)
+      }
+      for (const from of ['real', 'inner'])
+        assert.equal(runAs(caller, shown(from), 'cat', ['/sub/key']).stdout, 'own', from)
+      // A link of the caller's own, where no payload writes, is followed.
+      const plain: Policy = { ...policy, filesystem: [{ bind: '/sub', from: join(folder, 'absolute') }] }
+      assert.equal(runAs(caller, plain, 'cat', ['/sub/key']).stdout, 'secret')
+    })
+
+    test('a racing writer cannot turn a place into another', async () => {
+      const folder = folderOf('raced')
+      const outside = folderOf('outside')
+      const target = join(outside, 'file')
+      writeFileSync(target, 'before', { mode: 0o644 })
+      if (process.getuid?.() === 0) chownSync(target, caller.uid, caller.gid)
+      mkdirSync(join(folder, 'x'))
+      symlinkSync(outside, join(folder, 'y'))
+      if (process.getuid?.() === 0) chownSync(join(folder, 'x'), caller.uid, caller.gid)
+      // RENAME_EXCHANGE: at any moment x is either the folder or the link.
+      const swap = `import ctypes, os
+os.chdir(${JSON.stringify(folder)}); libc = ctypes.CDLL(None); print('up', flush=True)
+while True: libc.renameat2(-100, b'x', -100, b'y', 2)`
+      const racer = spawn('python3', ['-c', swap])
+      await once(racer.stdout, 'data')
+      try {
+        const raced: Policy = {
+          ...policy,
+          filesystem: [
+            { bind: '/data', from: folder, writable: true },
+            { tmpfs: '/data/x/tmp' },
+            { file: '/data/x/file', content: 'after', mode: 0o666 },
+            { directory: '/data/x', mode: 0o7777 },
+          ],
+        }
+        const vial = join(folderOf('vials'), 'vial')
+        writeFileSync(vial, compile(raced).bytes, { mode: 0o755 })
+        const user = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
+        const statuses = Array.from({ length: 60 }, () => spawnSync(vial, ['true'], { ...user }).status)
+        // The link leads nowhere inside, the folder somewhere.
+        assert.ok(statuses.every((status) => status === 0 || status === 125))
+      } finally {
+        racer.kill('SIGKILL')
+      }
+      // Nothing of it came to lie, or was changed, outside of the shared folder.
+      assert.deepEqual([statSync(target).size, statSync(target).mode & 0o7777], [6, 0o644])
+      assert.equal(lstatSync(outside).mode & 0o7000, 0)
+      assert.throws(() => lstatSync(join(outside, 'tmp')))
+    })
+  })
+}
