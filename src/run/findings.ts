@@ -2,6 +2,7 @@
 import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Policy } from '../policy/schema.js'
+import { inCache } from './cache.js'
 import { callerName } from './caller.js'
 import { cgroupFinding } from './cgroupFinding.js'
 import { askLandlock, askMountApi, askSeccomp, inWords, whyNot } from './probe.js'
@@ -25,6 +26,9 @@ const limitOf = (name: Namespace) => `user.max_${name === 'mount' ? 'mnt' : name
 
 /** All of them, the most needed first. */
 export async function findings(): Promise<readonly Finding[]> {
+  const cache = cacheFinding()
+  // Every question is an executable in the cache.
+  if (!cache.works) return [{ name: 'vial run', works: false, detail: 'see below: the cache' }, cache]
   const [user, ...others] = await Promise.all(namespaces.map(namespaceFinding))
   const found = [
     user!,
@@ -63,7 +67,7 @@ export async function findings(): Promise<readonly Finding[]> {
     cgroupFinding(),
     binfmtFinding(),
   ]
-  return [await wholeFinding(), ...found.map(asAbove)]
+  return [await wholeFinding(), cache, ...found.map(asAbove)]
 }
 
 /** One cause is told, and repaired, once. */
@@ -75,6 +79,18 @@ function asAbove(finding: Finding, _: number, all: readonly Finding[]): Finding 
 }
 
 const newerKernel = 'Linux 5.12 or newer, and no container around this process whose filter forbids the call'
+
+function cacheFinding(): Finding {
+  const name = 'a cache for vials'
+  try {
+    const folder = inCache('a vial', (folder) => folder)
+    accessSync(folder, constants.W_OK | constants.X_OK)
+    return { name, works: true, detail: folder }
+  } catch (error) {
+    const repair = 'mkdir -m 700 ~/vials && export VIAL_CACHE=~/vials  (or another folder of yours, not mounted noexec)'
+    return { name, works: false, detail: firstLine((error as Error).message), without: 'everything', repair }
+  }
+}
 
 /** The default sandbox of `vial run`, running nothing. */
 async function wholeFinding(): Promise<Finding> {

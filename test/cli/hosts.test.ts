@@ -102,6 +102,12 @@ describe('below a filter', { skip: process.arch !== 'x64' }, () => {
   })
 })
 
+test('a cache that cannot be used is named', () => {
+  const { status, stdout } = vial(caller, ['doctor', '--json'], { env: { VIAL_CACHE: '/proc/vials' } })
+  assert.equal(status, 1)
+  assert.match(failures(stdout)['a cache for vials']?.repair ?? '', /VIAL_CACHE=/)
+})
+
 test('a caller without an account', () => {
   assert.equal(under([], ['doctor', '--json']).status, 0)
 })
