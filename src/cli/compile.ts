@@ -2,13 +2,17 @@
 import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { architectures } from '../kernel/architecture.js'
 import { compile } from '../run/compile.js'
-import { type PolicyFlags, policyFromFlags } from './policy.js'
+import type { PolicyFlags } from './options.js'
+import { policyFromFlags } from './policy.js'
 
-export function compileTo(policy: string | undefined, flags: PolicyFlags & { output: string; arch?: string }): void {
+export function compileTo(
+  policy: string | undefined,
+  flags: PolicyFlags & { readonly output: string; readonly arch?: string },
+): void {
   const architecture = architectures.find((one) => one === flags.arch)
   if (flags.arch !== undefined && architecture === undefined)
     throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
-  const complete = policyFromFlags(policy === undefined ? flags : { ...flags, policy })
+  const complete = policyFromFlags(flags, policy)
   const { bytes } = compile(complete, architecture === undefined ? {} : { architecture })
   const temporary = `${flags.output}.${process.pid}.tmp`
   try {

@@ -1,51 +1,27 @@
 /** `vial doctor`. */
-import { readFileSync } from 'node:fs'
-import { release, userInfo } from 'node:os'
-import { probeAll, type Probe } from '../run/probe.js'
+import { release } from 'node:os'
+import { callerName } from '../run/caller.js'
+import { type Finding, findings } from '../run/findings.js'
+import { print, printJson } from './print.js'
 
-export function doctor(flags: { json?: boolean }): void {
-  const findings = [...probeAll(), subids('/etc/subuid'), subids('/etc/subgid'), cgroups(), seccomp()]
-  if (flags.json) {
-    process.stdout.write(`${JSON.stringify({ kernel: release(), findings }, null, 2)}\n`)
-    return
-  }
-  process.stdout.write(`Linux ${release()}, as ${userInfo().username}\n`)
-  for (const finding of findings) {
-    process.stdout.write(
-      `${finding.works ? 'yes' : 'no '}  ${finding.name}${finding.error === undefined ? '' : `: ${finding.error}`}\n`,
-    )
-    if (finding.remedy !== undefined) process.stdout.write(`       repair: ${finding.remedy}\n`)
-  }
+export async function doctor(flags: { readonly json?: true }): Promise<void> {
+  const found = await findings()
+  const works = found[0]!.works
+  const about = { kernel: release(), architecture: process.arch, node: process.versions.node, caller: callerName() }
+  if (flags.json) printJson({ ...about, works, findings: found })
+  else print(table(about, found))
+  if (!works) process.exitCode = 1
 }
 
-const read = (path: string) => {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
-}
-
-function subids(path: string): Probe {
-  const { username, uid } = userInfo()
-  const has = read(path)
-    .split('\n')
-    .some((line) => line.startsWith(`${username}:`) || line.startsWith(`${uid}:`))
-  const name = `a range in ${path}`
-  return has
-    ? { name, works: true }
-    : { name, works: false, remedy: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}` }
-}
-
-function cgroups(): Probe {
-  const mounts = read('/proc/self/mounts')
-  if (/^\S+ \/sys\/fs\/cgroup cgroup2 /m.test(mounts)) return { name: 'cgroup v2', works: true }
-  const name = 'cgroup v2'
-  const v1 = / cgroup /m.test(mounts)
-  return { name, works: false, error: v1 ? 'this host has cgroup v1' : 'no cgroups are mounted' }
-}
-
-function seccomp(): Probe {
-  const works = /^Seccomp:/m.test(read('/proc/self/status'))
-  return works ? { name: 'seccomp', works } : { name: 'seccomp', works, remedy: 'a kernel with CONFIG_SECCOMP_FILTER' }
+function table(
+  { kernel, architecture, node, caller }: Readonly<Record<string, string>>,
+  found: readonly Finding[],
+): string {
+  const column = Math.max(...found.map(({ name }) => name.length)) + 2
+  const rows = found.flatMap(({ name, works, detail = '', without, repair }) => [
+    `${works ? 'yes' : 'no '}  ${name.padEnd(column)}${detail}`.trimEnd(),
+    ...(without === undefined ? [] : [`       does not work without it: ${without}`]),
+    ...(repair === undefined ? [] : [`       repair: ${repair}`]),
+  ])
+  return [`Linux ${kernel} on ${architecture}, Node ${node}, as ${caller}`, '', ...rows, ''].join('\n')
 }

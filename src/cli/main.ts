@@ -1,79 +1,71 @@
 #!/usr/bin/env node
-/** The `vial` command. Commands are loaded when they are called: `vial run` need not wait for the others. */
-import { Command } from 'commander'
+/** The `vial` command. */
+import { readFileSync } from 'node:fs'
+import { printable } from '../kernel/printable.js'
+import { didYouMean } from '../policy/closest.js'
+import { commands } from './commands.js'
+import { parse, UsageError } from './parse.js'
 
-const program = new Command('vial')
-  .description('Run programs in sandboxes that TypeScript compiles to tiny executables.')
-  .version('0.1.0')
-  .showHelpAfterError('(see vial --help)')
-  .enablePositionalOptions()
+/** As docker run(1) has it: what goes wrong before there is a sandbox. */
+const failed = 125
 
-const list = (value: string, earlier: string[] = []) => [...earlier, value]
-
-function policyOptions(command: Command): Command {
-  return command
-    .option('--policy <file>', 'a policy in JSON; the flags below are added to it')
-    .option('--preset <name>', 'a ready environment: system (default), empty')
-    .option('--fill <program>', 'show only what this program needs, instead of a preset (repeatable)', list)
-    .option('--ro <path[:inside]>', 'show a file or folder read-only (repeatable)', list)
-    .option('--rw <path[:inside]>', 'show a file or folder, writable (repeatable)', list)
-    .option('--tmpfs <inside[:size]>', 'an empty folder in memory (repeatable)', list)
-    .option('--env <NAME[=VALUE]>', "set a variable, or hand on the caller's; NAME may have * (repeatable)", list)
-    .option('--network <none|host>', 'default none: only a loopback of its own')
-    .option('--hostname <name>', 'the host name inside')
-    .option('--cwd <inside>', 'the working folder inside; default: the current folder if it is shown, else HOME')
-    .option('--uid <id>', 'the user id inside', Number)
-    .option('--gid <id>', 'the group id inside', Number)
-    .option(
-      '--share-session',
-      "stay in the terminal's session: job control works, and the payload may push input into the terminal",
+async function main([name, ...args]: readonly string[]): Promise<void> {
+  if (process.platform !== 'linux')
+    throw new Error(`sandboxes are made of Linux namespaces, and this is ${process.platform}: use a Linux machine`)
+  if (name === '--version' || name === '-V') return show(`${version()}\n`)
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    const asked = commands.find((one) => name === 'help' && one.name === args[0])
+    const { helpOf, overview } = await import('./help.js')
+    if (name === undefined) process.exitCode = failed
+    return show(asked === undefined ? overview(commands) : helpOf(asked), name === undefined ? 2 : 1)
+  }
+  const command = commands.find((one) => one.name === name)
+  if (command === undefined) throw new UsageError(noCommand(name, args))
+  const { flags, words, help } = inContext(name, () => parse(args, command.options, command.words === 'command'))
+  if (help) return show((await import('./help.js')).helpOf(command))
+  if (command.words === 'command' && words.length === 0)
+    throw new UsageError(`no command to run was given: vial ${name} ${command.takes}${helpOn(name)}`)
+  if (command.words !== 'command' && words.length > command.words)
+    throw new UsageError(
+      `"${words[command.words]}" is one word too many: vial ${name} [FLAG…] ${command.takes ?? ''}${helpOn(name)}`,
     )
-    .option('--root', 'root mode: no user namespace; needs a caller who is root')
+  await command.action(flags as never, words)
 }
 
-policyOptions(program.command('run'))
-  .description('Run a command in a sandbox')
-  .argument('<command>')
-  .argument('[args...]')
-  .passThroughOptions()
-  .option('--timeout <seconds>', 'kill it after so long', Number)
-  .addHelpText(
-    'after',
-    "\nExamples:\n  vial run -- python3 -c 'print(\"hello\")'\n  vial run --rw . -- make\n  vial run --ro ./config:/etc/nginx/conf.d -- nginx -t\n\nExit status: the command's, 128 + the signal, 127 not found, 126 not executable, 125 no sandbox.",
-  )
-  .action(async (command, args, options) => (await import('./run.js')).run(command, args, options))
+/** Adds where help is to be had. */
+function inContext<Value>(name: string, action: () => Value): Value {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof UsageError) error.message += helpOn(name)
+    throw error
+  }
+}
 
-policyOptions(program.command('compile'))
-  .description('Write a vial: an executable that runs its arguments in the sandbox, for any user')
-  .argument('[policy]', 'a policy in JSON')
-  .requiredOption('-o, --output <file>', 'where to write it')
-  .option('--arch <x64|arm64>', 'the machine it is for; default: this one')
-  .action(async (policy, options) => (await import('./compile.js')).compileTo(policy, options))
+const helpOn = (name: string) => `\n      see "vial ${name} --help"`
 
-policyOptions(program.command('explain'))
-  .description('Print what a sandbox does, step by step, with its system calls')
-  .argument('[policy]', 'a policy in JSON')
-  .option('--json', 'for programs')
-  .option('--security', 'instead: what stands between the payload and the host, and where nothing does')
-  .action(async (policy, options) => {
-    if (options.security) (await import('./security.js')).explainSecurity(policy, options)
-    else (await import('./explain.js')).explain(policy, options)
-  })
+function noCommand(name: string, args: readonly string[]): string {
+  const names = commands.map((one) => one.name)
+  if (name.startsWith('-'))
+    return `the command comes before its flags: vial ${names.join('|')} ${name} …\n      see "vial --help"`
+  const near = didYouMean(name, names)
+  return near === ''
+    ? `there is no command "${name}": the commands are ${names.join(', ')}\n      to run it in a sandbox: vial run -- ${[name, ...args].join(' ')}`
+    : `there is no command "${name}"${near}\n      see "vial --help"`
+}
 
-program
-  .command('doctor')
-  .description('Tell what this kernel and host allow, and how to repair what is missing')
-  .option('--json', 'for programs')
-  .action(async (options) => (await import('./doctor.js')).doctor(options))
+const version = () =>
+  (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version
 
-program
-  .command('presets')
-  .description('Print the presets and what they show')
-  .action(async () => (await import('./presets.js')).presets())
+async function show(text: string, stream = 1): Promise<void> {
+  if (stream === 2) process.stderr.write(text)
+  else (await import('./print.js')).print(text)
+}
 
 try {
-  await program.parseAsync()
+  await main(process.argv.slice(2))
 } catch (error) {
-  process.stderr.write(`vial: ${(error as Error).message}\n`)
-  process.exitCode = 125
+  const lines = (error as Error).message.split('\n').map(printable)
+  process.stderr.write(`vial: ${lines.join('\n')}\n`)
+  process.exitCode = failed
 }

@@ -1,50 +1,47 @@
 /** Flags and a policy file → a policy. */
-import { readFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
-import { checkPolicy, type FilesystemEntry, type Policy } from '../policy/schema.js'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, relative, resolve } from 'node:path'
+import { didYouMean } from '../policy/closest.js'
+import { checkPolicy, type FilesystemEntry, normal, type Policy, PolicyError } from '../policy/schema.js'
+import { jsonFault } from './json.js'
+import type { PolicyFlags } from './options.js'
+import { UsageError } from './parse.js'
 
-export interface PolicyFlags {
-  readonly policy?: string
-  readonly preset?: string
-  readonly fill?: string[]
-  readonly ro?: string[]
-  readonly rw?: string[]
-  readonly tmpfs?: string[]
-  readonly env?: string[]
-  readonly network?: string
-  readonly hostname?: string
-  readonly cwd?: string
-  readonly uid?: number
-  readonly gid?: number
-  readonly shareSession?: boolean
-  readonly root?: boolean
+/** An entry, and the flag that it comes from as it was typed. */
+interface Shown {
+  readonly flag: string
+  readonly entry: FilesystemEntry
 }
 
-/** The policy that the flags describe, checked; host paths in it are absolute. */
-export function policyFromFlags(flags: PolicyFlags): Policy {
-  const file: Policy = flags.policy === undefined ? {} : readPolicy(flags.policy)
-  const shown = [
-    ...(flags.ro ?? []).map((flag) => bindOf(flag, false)),
-    ...(flags.rw ?? []).map((flag) => bindOf(flag, true)),
+/**
+ * The policy that a policy file and flags describe, checked; host paths in it are absolute.
+ * @throws {UsageError} when flags contradict each other
+ * @throws {PolicyError} whose faults name the flag or the file
+ */
+export function policyFromFlags(flags: PolicyFlags, named?: string): Policy {
+  if (named !== undefined && flags.policy !== undefined)
+    throw new UsageError(`two policies are given: ${named} and --policy ${flags.policy}`)
+  const from = named ?? flags.policy
+  const file: Policy = from === undefined ? {} : readPolicy(from)
+  const shown: Shown[] = [
+    ...(flags.ro ?? []).map((value) => ({ flag: `--ro ${value}`, entry: bindOf(value, false) })),
+    ...(flags.rw ?? []).map((value) => ({ flag: `--rw ${value}`, entry: bindOf(value, true) })),
+    ...(flags.tmpfs ?? []).map((value) => ({ flag: `--tmpfs ${value}`, entry: tmpfsOf(value) })),
   ]
-  const tmpfs = (flags.tmpfs ?? []).map((flag): FilesystemEntry => {
-    const [place = '', size] = flag.split(':')
-    return size === undefined ? { tmpfs: place } : { tmpfs: place, size }
-  })
-  const ready = flags.fill !== undefined || flags.preset !== undefined || flags.policy !== undefined
-  const here = process.cwd()
-  const hereShown = shown.some((entry) => 'bind' in entry && (here === entry.bind || here.startsWith(`${entry.bind}/`)))
-  const cwd = flags.cwd ?? file.cwd ?? (hereShown ? here : undefined)
+  refuseContradictions(flags, file, shown)
+  const cwd = flags.cwd ?? file.cwd ?? (isShown(process.cwd(), shown) ? process.cwd() : undefined)
   const variables = (flags.env ?? []).map((flag) => flag.split(/=(.*)/s) as [string, string?])
+  const ready = flags.fill !== undefined || from !== undefined
+  const preset = flags.preset ?? (ready ? undefined : 'system')
   const policy = {
     ...file,
-    ...(flags.preset === undefined ? (ready ? {} : { preset: 'system' }) : { preset: flags.preset }),
-    ...(flags.fill === undefined ? {} : { fill: { program: flags.fill } }),
-    filesystem: [...(file.filesystem ?? []), ...shown, ...tmpfs],
+    ...(preset === undefined ? {} : { preset }),
+    ...(flags.fill === undefined ? {} : { fill: { program: [...flags.fill] } }),
+    filesystem: [...(file.filesystem ?? []), ...shown.map(({ entry }) => entry)],
     ...(flags.network === undefined ? {} : { network: flags.network }),
     ...(flags.hostname === undefined ? {} : { hostname: flags.hostname }),
     ...(cwd === undefined ? {} : { cwd }),
-    ...(flags.shareSession ? { session: 'host' } : {}),
+    ...(flags['share-session'] ? { session: 'host' } : {}),
     ...(flags.root ? { namespaces: { ...file.namespaces, user: 'host' } } : {}),
     identity: {
       ...file.identity,
@@ -63,29 +60,104 @@ export function policyFromFlags(flags: PolicyFlags): Policy {
             ],
     },
   }
-  return checkPolicy(policy)
+  return check(policy, (fault) => nameFlag(fault, flags, shown, file.filesystem?.length ?? 0))
 }
+
+/** @throws {UsageError} when a folder that --ro or --rw names is not there: sooner, and clearer, than the sandbox would. */
+export function requireSources(flags: PolicyFlags): void {
+  for (const name of ['ro', 'rw'] as const) {
+    for (const value of flags[name] ?? []) {
+      const { from } = sidesOf(value)
+      if (existsSync(from)) continue
+      const folder = dirname(from)
+      let near = ''
+      try {
+        near = didYouMean(basename(from), readdirSync(folder))
+      } catch {
+        near = ` (${folder} is not there either, or is closed to this user)`
+      }
+      throw new UsageError(`--${name} ${value}: cannot bind ${from}: No such file or directory${near}`)
+    }
+  }
+}
+
+function check(policy: unknown, name: (fault: string) => string): Policy {
+  try {
+    return checkPolicy(policy)
+  } catch (error) {
+    throw error instanceof PolicyError ? new PolicyError(error.faults.map(name)) : error
+  }
+}
+
+function refuseContradictions(flags: PolicyFlags, file: Policy, shown: readonly Shown[]): void {
+  if (flags.fill !== undefined && (flags.preset ?? file.preset) === 'system')
+    throw new UsageError(
+      '--fill shows only what a program needs, and the preset system shows all programs: leave one of them out',
+    )
+  const places = new Map<string, string>()
+  for (const { flag, entry } of shown) {
+    const place = normal(String(Object.values(entry)[0]))
+    const other = places.get(place)
+    if (other !== undefined) throw new UsageError(`${other} and ${flag} are for the same place inside, ${place}`)
+    places.set(place, flag)
+  }
+}
+
+/** `filesystem[2].tmpfs: …` → `--tmpfs scratch: …`. */
+function nameFlag(fault: string, flags: PolicyFlags, shown: readonly Shown[], before: number): string {
+  const index = /^filesystem\[(\d+)\](?:\.\w+)?: /.exec(fault)
+  const flag = index === null ? undefined : shown[Number(index[1]) - before]?.flag
+  if (flag !== undefined) return `${flag}: ${fault.slice(index![0].length)}`
+  for (const [key, name] of flagOfKey) {
+    const value = flags[name]
+    if (
+      value !== undefined &&
+      (fault.startsWith(`${key}:`) || fault.startsWith(`${key}.`) || fault.startsWith(`${key}[`))
+    )
+      return `--${name}${value === true ? '' : ` ${value}`}: ${fault.slice(fault.indexOf(': ') + 2)}`
+  }
+  return fault
+}
+
+const flagOfKey: readonly (readonly [string, keyof PolicyFlags])[] = [
+  ['preset', 'preset'],
+  ['fill', 'fill'],
+  ['network', 'network'],
+  ['hostname', 'hostname'],
+  ['cwd', 'cwd'],
+  ['identity.uid', 'uid'],
+  ['identity.gid', 'gid'],
+  ['env', 'env'],
+]
 
 /** Reads and checks a policy file; its relative host paths start from its folder. */
 function readPolicy(path: string): Policy {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new Error(
+      code === 'ENOENT'
+        ? `there is no policy file ${path}`
+        : `cannot read the policy ${path}: ${(error as Error).message}`,
+    )
+  }
   let input: unknown
   try {
-    input = JSON.parse(readFileSync(path, 'utf8'))
-  } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`)
+    input = JSON.parse(text)
+  } catch {
+    const { line, column, message } = jsonFault(text)
+    throw new Error(`${path}:${line}:${column}: ${message}`)
   }
-  let policy: Policy
-  try {
-    policy = checkPolicy(input)
-  } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`)
-  }
+  const policy = check(input, (fault) => `${path}: ${fault}`)
   const base = dirname(resolve(path))
   const absolute = (host: string) => resolve(base, host)
   return {
     ...policy,
     filesystem: (policy.filesystem ?? []).map((entry) => {
-      if ('bind' in entry) return { ...entry, from: absolute(entry.from ?? entry.bind) }
+      if ('bind' in entry)
+        return entry.fd === undefined ? { ...entry, from: absolute(entry.from ?? entry.bind) } : entry
       if (!('overlay' in entry)) return entry
       const upper =
         typeof entry.upper === 'object'
@@ -96,9 +168,28 @@ function readPolicy(path: string): Policy {
   }
 }
 
-/** `./config:/etc/conf` → a bind. */
-function bindOf(flag: string, writable: boolean): FilesystemEntry {
-  const colon = flag.lastIndexOf(':/')
-  const from = resolve(colon > 0 ? flag.slice(0, colon) : flag)
-  return { bind: colon > 0 ? flag.slice(colon + 1) : from, from, writable }
+/** `./config:/etc/conf` → both sides. */
+function sidesOf(value: string): { from: string; inside: string } {
+  const colon = value.lastIndexOf(':/')
+  const from = resolve(colon > 0 ? value.slice(0, colon) : value)
+  return { from, inside: colon > 0 ? value.slice(colon + 1) : from }
+}
+
+function bindOf(value: string, writable: boolean): FilesystemEntry {
+  const { from, inside } = sidesOf(value)
+  return { bind: inside, from, writable }
+}
+
+function tmpfsOf(value: string): FilesystemEntry {
+  const [place = '', size] = value.split(/:(.*)/s)
+  return size === undefined ? { tmpfs: place } : { tmpfs: place, size }
+}
+
+/** Whether a host path is seen at the same place inside. */
+function isShown(path: string, shown: readonly Shown[]): boolean {
+  return shown.some(({ entry }) => {
+    if (!('bind' in entry) || entry.from !== normal(entry.bind)) return false
+    const way = relative(entry.bind, path)
+    return way === '' || !way.startsWith('..')
+  })
 }

@@ -1,23 +1,22 @@
 /** `vial explain --security`. */
 import { security } from '../plan/security.js'
+import { printable } from '../kernel/printable.js'
 import { compile } from '../run/compile.js'
-import { type PolicyFlags, policyFromFlags } from './policy.js'
+import type { PolicyFlags } from './options.js'
+import { policyFromFlags } from './policy.js'
+import { print, printJson } from './print.js'
 
-export function explainSecurity(policy: string | undefined, flags: PolicyFlags & { json?: boolean }): void {
-  const rows = security(compile(policyFromFlags(policy === undefined ? flags : { ...flags, policy })).plan)
+export function explainSecurity(policy: string | undefined, flags: PolicyFlags & { readonly json?: true }): void {
+  const rows = security(compile(policyFromFlags(flags, policy)).plan)
   if (flags.json) {
-    process.stdout.write(`${JSON.stringify({ rows }, null, 2)}\n`)
+    printJson({ rows })
     return
   }
-  for (const { attack, stands, open } of rows) {
-    process.stdout.write(`${attack}\n`)
-    for (const line of stands) process.stdout.write(`  +  ${printable(line)}\n`)
-    for (const line of open) process.stdout.write(`  -  ${printable(line)}\n`)
-  }
-  process.stdout.write('\n+ stands between the payload and the host; - nothing does. See SECURITY.md.\n')
+  const lines = rows.flatMap(({ attack, stands, open }) => [
+    attack,
+    ...stands.map((line) => `  +  ${line}`),
+    ...open.map((line) => `  -  ${line}`),
+  ])
+  lines.push('', '+ stands between the payload and the host; - nothing does. See SECURITY.md.')
+  print(`${lines.map(printable).join('\n')}\n`)
 }
-
-/** Paths may hold what a terminal obeys. */
-const printable = (line: string) =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  line.replace(/[\0-\x1f\x7f-\x9f]/g, '?')

@@ -2,6 +2,7 @@
 import type { Architecture } from '../kernel/architecture.js'
 import { errno, type ErrnoName, errnoMessage } from '../kernel/errno.js'
 import { openFlags } from '../kernel/flags.js'
+import { printable } from '../kernel/printable.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { Builder } from '../machine/builder.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
@@ -366,6 +367,5 @@ const secondOf = (step: Step): Step =>
 /** What the terminal would obey is not handed on to it. */
 function sentence(step: Step): string {
   const text = typeof step.complaint === 'object' ? step.complaint[0] : (step.complaint ?? step.what)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  return text.replace(/[\0-\x1f\x7f]/g, '?')
+  return printable(text)
 }

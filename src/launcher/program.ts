@@ -144,6 +144,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
       // A step may wait for long, such as the one that reads a file's content from a pipe.
       if (manner.tied) tieToMonitor(c, pidfd)
       emitSteps(c, plan.init)
+      c.begin({ do: 'clone', what: 'start the payload', why: 'init stays beside it and reaps' })
       if (manner.tied) {
         // Again after the last change of credentials, which clears it; the look covers all the time before.
         tieToMonitor(c, pidfd)

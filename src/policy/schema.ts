@@ -5,6 +5,7 @@
 import * as v from 'valibot'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../kernel/rlimits.js'
+import { didYouMean } from './closest.js'
 import { parseSize } from './units.js'
 
 const longestPath = 4095
@@ -139,9 +140,10 @@ const entry = v.lazy((input): v.GenericSchema<FilesystemEntry> => {
   const kinds =
     typeof input === 'object' && input !== null ? mountKindNames.filter((kind) => Object.hasOwn(input, kind)) : []
   if (kinds.length === 1) return mountKinds[kinds[0]!] as unknown as v.GenericSchema<FilesystemEntry>
+  const keys = typeof input === 'object' && input !== null ? Object.keys(input) : []
   const fault =
     kinds.length === 0
-      ? `names no kind: it needs one of ${mountKindNames.join(', ')}`
+      ? `names no kind${didYouMean(keys[0] ?? '', mountKindNames)}: it needs one of ${mountKindNames.join(', ')}`
       : `names ${kinds.length} kinds at once: ${kinds.join(', ')}`
   return v.custom<FilesystemEntry>(() => false, fault)
 })
@@ -297,8 +299,29 @@ function pathOf(issue: v.BaseIssue<unknown>): string {
   return path === '' ? 'policy' : path
 }
 
+/** The keys that the object of an unknown key may have; none where that is not plain to see. */
+function keysBeside(issue: v.BaseIssue<unknown>): string[] {
+  let schema: unknown = policySchema
+  for (const { key, value } of issue.path?.slice(0, -1) ?? []) {
+    const kind = mountKindNames.find(
+      (kind) => typeof value === 'object' && value !== null && Object.hasOwn(value, kind),
+    )
+    schema = typeof key === 'number' && kind !== undefined ? mountKinds[kind] : entriesOf(schema)?.[String(key)]
+  }
+  return Object.keys(entriesOf(schema) ?? {})
+}
+
+/** The keys of an object schema, through `optional` and `pipe`. */
+function entriesOf(schema: unknown): Record<string, unknown> | undefined {
+  const { wrapped, entries } = (schema ?? {}) as { wrapped?: unknown; entries?: Record<string, unknown> }
+  return entries ?? (wrapped === undefined ? undefined : entriesOf(wrapped))
+}
+
 function faultOf(issue: v.BaseIssue<unknown>): string {
-  if (issue.type === 'strict_object' && issue.expected === 'never') return `${pathOf(issue)}: is no known key`
+  if (issue.type === 'strict_object' && issue.expected === 'never') {
+    const key = String(issue.path?.at(-1)?.key)
+    return `${pathOf(issue)}: is no known key${didYouMean(key, keysBeside(issue))}`
+  }
   if (issue.kind === 'schema' && issue.message.startsWith('Invalid')) {
     return `${pathOf(issue)}: must be ${issue.expected ?? 'something else'}, not ${issue.received}`
   }

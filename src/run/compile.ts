@@ -1,6 +1,5 @@
 /** Policy → vial: the whole compiler in one call. */
 import { readFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import type { Architecture } from '../kernel/architecture.js'
 import { launch } from '../launcher/program.js'
 import { assemble } from '../machine/assemble.js'
@@ -8,6 +7,7 @@ import { makePlan, type PlanOptions, type SubidRange } from '../plan/plan.js'
 import type { Plan, Step } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
 import { checkPolicy, type Policy } from '../policy/schema.js'
+import { callerName } from './caller.js'
 
 export interface CompileOptions extends PlanOptions {
   /** Default: this machine's. */
@@ -43,7 +43,7 @@ export function compile(policy: Policy, options: CompileOptions = {}): Compiled 
 
 /** The caller's lines of subuid(5) and subgid(5). */
 function callerSubids(): { uids: SubidRange[]; gids: SubidRange[] } {
-  const { username, uid } = userInfo()
+  const username = callerName()
   const read = (path: string) => {
     let text = ''
     try {
@@ -51,7 +51,9 @@ function callerSubids(): { uids: SubidRange[]; gids: SubidRange[] } {
     } catch {}
     const ranges = text.split('\n').flatMap((line) => {
       const [name, start, count] = line.split(':')
-      return name === username || name === String(uid) ? [{ start: Number(start), count: Number(count) }] : []
+      return name === username || name === String(process.getuid!())
+        ? [{ start: Number(start), count: Number(count) }]
+        : []
     })
     if (ranges.length === 0)
       throw new Error(

@@ -2,6 +2,7 @@
 import type { SyscallName } from '../kernel/syscalls.js'
 import { launch } from '../launcher/program.js'
 import type { Instruction } from '../machine/instruction.js'
+import type { Environment } from '../plan/step.js'
 import type { Compiled } from './compile.js'
 import { hostArchitecture } from './compile.js'
 
@@ -13,15 +14,20 @@ export interface ExplainedStep {
 }
 export interface Explanation {
   readonly steps: readonly ExplainedStep[]
+  /** Variables that are set, and patterns of those that the caller hands on; `true`: all. */
+  readonly environment: Pick<Environment, 'set' | 'inherit'>
 }
 
 export function explainPlan(compiled: Compiled): Explanation {
   const { program, steps } = launch(compiled.plan, hostArchitecture())
   const calls = syscallsByStep(program.instructions)
   const { plan } = compiled
+  const first = steps.indexOf(plan.init[0]!)
   const processOf = (index: number) =>
-    plan.payload.includes(steps[index]!) ? 'payload' : plan.init.includes(steps[index]!) ? 'init' : 'monitor'
+    plan.payload.includes(steps[index]!) ? 'payload' : index < first ? 'monitor' : 'init'
+  const { set, inherit } = plan.environment
   return {
+    environment: { set, inherit },
     steps: steps.map((step, index) => ({
       process: processOf(index),
       what: step.what,

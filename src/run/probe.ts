@@ -1,96 +1,76 @@
-/** What this kernel allows the caller: each question is a tiny generated executable whose exit status is the errno. */
+/** What this kernel allows the caller: asked with sandboxes that run nothing, and with tiny executables. */
 import { spawnSync } from 'node:child_process'
-import { AT, CLONE, FSOPEN, OPEN_TREE } from '../kernel/flags.js'
+import { AT, BPF, CLONE, FSOPEN, LANDLOCK, MS, OPEN_TREE, PR, SECCOMP } from '../kernel/flags.js'
 import { errnoMessage, errnoName } from '../kernel/errno.js'
+import { pack, structs } from '../kernel/structs.js'
 import { assemble } from '../machine/assemble.js'
 import { Builder } from '../machine/builder.js'
+import type { Policy } from '../policy/schema.js'
 import { storeVial } from './cache.js'
 import { hostArchitecture } from './compile.js'
+import { SandboxError, sandbox } from './sandbox.js'
 
-export interface Probe {
-  readonly name: string
-  readonly works: boolean
-  /** The errno in words when it does not. */
-  readonly error?: string
-  readonly remedy?: string
+/** Nothing when the sandbox can be made, else the sentence that says why not. */
+export async function whyNot(policy: Policy): Promise<SandboxError | undefined> {
+  try {
+    // A folder is no program: when that is all that is wrong, everything before it went well.
+    await sandbox(policy, '/').run('/')
+    return undefined
+  } catch (error) {
+    if (!(error instanceof SandboxError)) return new SandboxError((error as Error).message, undefined)
+    return error.message.startsWith('cannot run ') ? undefined : error
+  }
 }
 
-type Code = (
-  must: (...call: Parameters<Builder['syscall']> extends [unknown, ...infer Rest] ? Rest : never) => void,
-  b: Builder,
-) => void
+type Call = (...call: Parameters<Builder['syscall']> extends [unknown, ...infer Rest] ? Rest : never) => void
 
-const unshare =
-  (flags: number): Code =>
-  (must) =>
-    must('unshare', flags)
+/**
+ * What the last system call of this code answers, or -errno of the first that fails.
+ * @throws {Error} when the cache cannot be used
+ */
+export function ask(code: (call: Call, b: Builder) => void): number {
+  const b = new Builder()
+  const result = b.slot('result')
+  const answer = b.reserve(8)
+  const end = b.label()
+  b.entry(b.slot('stack'))
+  code((name, ...args) => {
+    b.syscall(result, name, ...args)
+    b.branch(result, 'ge', -4095, end)
+  }, b)
+  b.place(end)
+  b.store(64, answer, 0, result)
+  b.syscall(result, 'write', 1, answer, 8)
+  b.syscall(result, 'exit_group', 0)
+  const vial = storeVial(assemble(b.finish(), hostArchitecture()))
+  const { stdout } = spawnSync(vial, { stdio: ['ignore', 'pipe', 'ignore'] })
+  // A process that was killed answers nothing: a filter around this one does so.
+  return stdout.length === 8 ? Number(stdout.readBigInt64LE()) : -1
+}
 
-/** Everything that is asked: name, code, what to do when it fails. */
-const questions: readonly (readonly [string, Code, string])[] = [
-  [
-    'user namespace',
-    unshare(CLONE.NEWUSER),
-    'sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces=10000',
-  ],
-  ...(
-    [
-      ['mount namespace', CLONE.NEWNS],
-      ['pid namespace', CLONE.NEWPID],
-      ['net namespace', CLONE.NEWNET],
-      ['ipc namespace', CLONE.NEWIPC],
-      ['uts namespace', CLONE.NEWUTS],
-      ['cgroup namespace', CLONE.NEWCGROUP],
-      ['time namespace', CLONE.NEWTIME],
-    ] as const
-  ).map(
-    ([name, flag]) =>
-      [
-        name,
-        unshare(CLONE.NEWUSER | flag),
-        `sysctl user.max_${name.split(' ')[0] === 'mount' ? 'mnt' : name.split(' ')[0]}_namespaces`,
-      ] as const,
-  ),
-  [
-    'mount API (fsopen, open_tree)',
-    (must, b) => {
-      must('unshare', CLONE.NEWUSER | CLONE.NEWNS)
-      must('fsopen', b.text('tmpfs'), FSOPEN.CLOEXEC)
-      must('open_tree', AT.FDCWD, b.text('/'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.RECURSIVE)
-    },
-    'Linux 5.12 or newer',
-  ],
-  [
-    'overlay in a user namespace',
-    (must, b) => {
-      must('unshare', CLONE.NEWUSER | CLONE.NEWNS)
-      must('fsopen', b.text('overlay'), FSOPEN.CLOEXEC)
-    },
-    'Linux 5.11 or newer, and: modprobe overlay',
-  ],
-  // landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION answers the ABI.
-  ['landlock', (must) => must('landlock_create_ruleset', 0, 0, 1), 'boot with lsm=…,landlock'],
-]
+/** `EPERM: Operation not permitted` of a negative answer. */
+export const inWords = (answer: number) => `${errnoName(-answer) ?? -answer}: ${errnoMessage(-answer)}`
 
-export function probeAll(): Probe[] {
-  return questions.map(([name, code, remedy]) => {
-    const b = new Builder()
-    const result = b.slot('result')
-    b.entry(b.slot('stack'))
-    code((call, ...args) => {
-      b.syscall(result, call, ...args)
-      b.when(result, 'ge', -4095, () => {
-        b.compute(result, 0, 'sub', result)
-        b.syscall(result, 'exit_group', result)
-      })
-    }, b)
-    b.syscall(result, 'exit_group', 0)
-    const { status } = spawnSync(storeVial(assemble(b.finish(), hostArchitecture())), { stdio: 'ignore' })
-    if (status === 0) return { name, works: true }
-    return {
-      name,
-      works: false,
-      error: status === null ? 'killed' : `${errnoName(status) ?? status}: ${errnoMessage(status)}`,
-      remedy,
-    }
+/** fsopen(2), open_tree(2) and mount_setattr(2), the youngest of what is needed, in a user namespace. */
+export const askMountApi = () =>
+  ask((call, b) => {
+    call('unshare', CLONE.NEWUSER | CLONE.NEWNS)
+    call('fsopen', b.text('tmpfs'), FSOPEN.CLOEXEC)
+    call('open_tree', AT.FDCWD, b.text('/'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.RECURSIVE)
+    const attributes = b.bytes(pack(structs.mount_attr, { propagation: MS.PRIVATE }), 8)
+    call('mount_setattr', AT.FDCWD, b.text('/'), AT.RECURSIVE, attributes, structs.mount_attr.size)
   })
-}
+
+/** The ABI number: landlock_create_ruleset(2) with LANDLOCK_CREATE_RULESET_VERSION. */
+export const askLandlock = () => ask((call) => call('landlock_create_ruleset', 0, 0, LANDLOCK.CREATE_RULESET_VERSION))
+
+/** Loads a filter that allows everything. */
+export const askSeccomp = () =>
+  ask((call, b) => {
+    const filter = b.bytes(pack(structs.sock_filter, { code: BPF.RET, k: SECCOMP.RET_ALLOW }), 8)
+    const program = b.reserve(structs.sock_fprog.size)
+    b.store(32, program, structs.sock_fprog.fields.len.offset, 1)
+    b.store(64, program, structs.sock_fprog.fields.filter.offset, filter)
+    call('prctl', PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    call('seccomp', SECCOMP.SET_MODE_FILTER, 0, program)
+  })

@@ -170,7 +170,7 @@ for (const caller of callers) {
       writeFileSync(join(folder, 'code.py'), 'print(1)')
       const hidden = vial(caller, ['run', '--', 'python3', 'code.py'], { cwd: folder })
       assert.notEqual(hidden.status, 0)
-      assert.match(hidden.stderr, /add --ro code\.py/)
+      assert.match(hidden.stderr, /code\.py exists, but .* add --ro \. /)
       const shown = vial(caller, ['run', '--ro', '.', '--', 'python3', 'code.py'], { cwd: folder })
       assert.deepEqual([shown.stdout, shown.status], ['1\n', 0], shown.stderr)
     })

@@ -1,0 +1,126 @@
+/** The commands: what each takes, what its help says, and what it does. Each is loaded when it is called. */
+import { type FlagsOf, type Option, policyOptions } from './options.js'
+
+export interface Command<Options extends readonly Option[] = readonly Option[]> {
+  readonly name: string
+  /** One line for the list of commands. */
+  readonly about: string
+  /** What follows the flags, for help. */
+  readonly takes?: string
+  /** How many words may follow; `command`: at least one, and whatever follows it is the command's own. */
+  readonly words: number | 'command'
+  readonly options: Options
+  /** Paragraphs, one a line. */
+  readonly detail?: readonly string[]
+  /** A command line and what it does. */
+  readonly examples: readonly (readonly [line: string, about: string])[]
+  readonly statuses: readonly (readonly [status: string, about: string])[]
+  readonly action: (flags: FlagsOf<Options>, words: readonly string[]) => void | Promise<void>
+}
+
+/** Keeps the flags' types while the command is written down. */
+const command = <const Options extends readonly Option[]>(one: Command<Options>) => one as unknown as Command
+
+const json = { name: 'json', about: 'for programs' } as const
+const failure = ['125', 'a fault in the flags or the policy'] as const
+
+export const commands: readonly Command[] = [
+  command({
+    name: 'run',
+    about: 'Run a command in a sandbox',
+    takes: '[--] COMMAND [ARGUMENT…]',
+    words: 'command',
+    options: [
+      ...policyOptions,
+      { name: 'timeout', value: 'SECONDS', number: true, about: 'kill everything in the sandbox after so long' },
+    ],
+    detail: [
+      "Without flags the command sees the host's programs (/usr and what belongs to it) read-only, a /proc and a /dev of its own, an empty /tmp and HOME, no network, and nothing of yours.",
+      'PATH[:INSIDE]: without INSIDE, it is seen at the same place as outside.',
+    ],
+    examples: [
+      [`vial run -- python3 -c 'print("hello")'`, 'nothing of yours is visible'],
+      ['vial run --rw . -- make', 'this folder, writable'],
+      ['vial run --ro . --tmpfs /scratch:64M -- ./analyse', 'this folder, read-only'],
+      ['vial run --fill python3 --ro . -- python3 x.py', 'of the host only what python3 needs'],
+      ['vial run --ro ./config:/etc/nginx/conf.d -- nginx -t', 'nginx takes ./config for its own'],
+    ],
+    statuses: [
+      ['N', "the command's own status"],
+      ['128+N', 'signal N ended the command'],
+      ['125', 'there is no sandbox: a fault in the flags or the policy, or this host forbids it'],
+      ['126', 'the command cannot be executed'],
+      ['127', 'the command is not found inside'],
+    ],
+    action: async (flags, [name = '', ...args]) => (await import('./run.js')).run(name, args, flags),
+  }),
+  command({
+    name: 'compile',
+    about: 'Write a vial: an executable that runs its arguments in the sandbox, for any user',
+    takes: '[POLICY]',
+    words: 1,
+    options: [
+      { name: 'output', short: 'o', value: 'FILE', required: true, about: 'where to write it' },
+      { name: 'arch', value: 'x64|arm64', about: 'the machine it is for; default: this one' },
+      ...policyOptions,
+    ],
+    detail: [
+      'POLICY is a policy in JSON. Host paths are written into the vial as absolute ones; what preset and fill find is what this host has now.',
+    ],
+    examples: [
+      ['vial compile policy.json -o python-vial', 'then: ./python-vial python3 x.py'],
+      ['vial compile --fill /usr/bin/python3 -o python-vial', 'without a policy file'],
+      ['vial compile policy.json --arch arm64 -o vial-arm64', 'for another machine'],
+    ],
+    statuses: [['0', 'the vial is written'], failure],
+    action: async (flags, [policy]) => (await import('./compile.js')).compileTo(policy, flags),
+  }),
+  command({
+    name: 'explain',
+    about: 'Print what a sandbox does, step by step, with its system calls',
+    takes: '[POLICY]',
+    words: 1,
+    options: [
+      ...policyOptions,
+      { name: 'security', about: 'instead: what stands between the command and the host, and where nothing does' },
+      json,
+    ],
+    detail: ['POLICY is a policy in JSON. The system calls are read from the program itself, not from a description.'],
+    examples: [
+      ['vial explain policy.json', ''],
+      ['vial explain --security policy.json', 'what it keeps out, and what it does not'],
+      ['vial explain --fill python3 --rw .', 'what "vial run" with these flags does'],
+    ],
+    statuses: [['0', ''], failure],
+    action: async (flags, [policy]) => {
+      if (flags.security) (await import('./security.js')).explainSecurity(policy, flags)
+      else (await import('./explain.js')).explain(policy, flags)
+    },
+  }),
+  command({
+    name: 'doctor',
+    about: 'Tell what this kernel and host allow, and how to repair what is missing',
+    words: 0,
+    options: [json],
+    detail: ['Asks as the user who calls it; nothing is changed.'],
+    examples: [['vial doctor', '']],
+    statuses: [
+      ['0', '"vial run" works'],
+      ['1', 'it does not'],
+    ],
+    action: async (flags) => (await import('./doctor.js')).doctor(flags),
+  }),
+  command({
+    name: 'presets',
+    about: 'Print the presets and what they show on this host',
+    takes: '[NAME]',
+    words: 1,
+    options: [json],
+    examples: [['vial presets system', 'every entry of it']],
+    statuses: [
+      ['0', ''],
+      ['125', 'there is no such preset'],
+    ],
+    action: async (flags, [name]) => (await import('./presets.js')).presets(name, flags),
+  }),
+]

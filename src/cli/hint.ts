@@ -1,0 +1,81 @@
+/** After a command that failed: which flag would show what its command line names and the sandbox does not see. */
+import { existsSync } from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
+import { completePolicy, placeOf } from '../policy/complete.js'
+import { findProgram } from '../policy/fill/closure.js'
+import type { Policy } from '../policy/schema.js'
+
+/**
+ * One sentence for each thing that may have been the cause.
+ * @param started whether the command ran, and failed by itself
+ */
+export function hints(policy: Policy, command: string, args: readonly string[], started: boolean): string[] {
+  const view = new View(policy)
+  const found = [...new Set([command, ...args])].flatMap((word) => view.hint(word, word === command))
+  if (!started && !command.includes('/')) found.push(...programHint(view, command))
+  return [...new Set(found)]
+}
+
+class View {
+  readonly #entries: readonly { readonly place: string; readonly from?: string; readonly writable: boolean }[]
+  /** Whether a relative path means the same file inside. */
+  readonly #here: boolean
+
+  constructor(policy: Policy) {
+    const complete = completePolicy(policy)
+    this.#entries = (complete.filesystem ?? [])
+      .map((entry) => {
+        const place = placeOf(entry)
+        if ('bind' in entry)
+          return { place, from: resolve(entry.from ?? entry.bind), writable: entry.writable === true }
+        // Not the host's, but what a command line means by these names is there.
+        return 'proc' in entry || 'dev' in entry ? { place, from: place, writable: true } : { place, writable: true }
+      })
+      .reverse()
+    this.#here = complete.cwd === process.cwd()
+  }
+
+  /** The bind that shows a host path at the same place inside, if no other entry lies over it. */
+  bindOf(path: string) {
+    const over = this.#entries.find(({ place }) => path === place || path.startsWith(place === '/' ? '/' : `${place}/`))
+    return over?.from === over?.place ? over : undefined
+  }
+
+  hint(word: string, isCommand: boolean): string[] {
+    if (!likeAPath.test(word) || (isCommand && !word.includes('/'))) return []
+    const path = resolve(word)
+    const bind = this.bindOf(path)
+    if (existsSync(path)) {
+      if (bind === undefined) return [`${word} exists, but the sandbox does not see it: add ${this.#flags(word, path)}`]
+      if (!word.startsWith('/') && !this.#here)
+        return [`${word} starts from this folder, but the command works in another one: add --cwd ${process.cwd()}`]
+      return []
+    }
+    const looksLikeOutput = !isCommand && /[./]/.test(word) && existsSync(dirname(path))
+    return looksLikeOutput && bind?.writable === false
+      ? [`${word} is not there, and what it lies in is shown read-only: if it is to be written, use --rw ${bind.place}`]
+      : []
+  }
+
+  /** A relative path needs the folder that it starts from, too. */
+  #flags(word: string, path: string): string {
+    if (word.startsWith('/') || this.#here) return `--ro ${word} (or --rw ${word})`
+    const below = path === process.cwd() || path.startsWith(`${process.cwd()}/`)
+    return below ? '--ro . (or --rw .)' : `--ro . --ro ${word}`
+  }
+}
+
+/** Not a flag, nor a piece of code. */
+const likeAPath = /^[^-\s"'(){};|&$<>*?=,][^\s"'(){};|&$<>*?=,]*$/
+
+function programHint(view: View, command: string): string[] {
+  const found = findProgram(command, process.env.PATH ?? '')
+  if (found !== undefined)
+    return view.bindOf(found) === undefined
+      ? [
+          `${command} is ${found} outside, which the sandbox does not see: add --fill ${found}, or --ro ${dirname(found)}`,
+        ]
+      : []
+  const here = existsSync(resolve(command)) ? `; for the file in this folder: --ro . -- ./${basename(command)}` : ''
+  return [`${command} is not on your PATH either${here}`]
+}

@@ -1,0 +1,74 @@
+/** What a flag is, and those flags that make a policy. */
+
+export interface Option {
+  /** Without the two dashes. */
+  readonly name: string
+  /** One letter. */
+  readonly short?: string
+  /** What its value stands for, in help; without one it is a switch. */
+  readonly value?: string
+  readonly number?: true
+  /** May be given more than once. */
+  readonly many?: true
+  readonly required?: true
+  /** For help: a sentence without its full stop. */
+  readonly about: string
+}
+
+type ValueOf<One extends Option> = One extends { many: true }
+  ? readonly string[]
+  : One extends { number: true }
+    ? number
+    : One extends { value: string }
+      ? string
+      : true
+
+/** What the flags of a table come to, by their names. */
+export type FlagsOf<Options extends readonly Option[]> = {
+  readonly [One in Options[number] as One extends { required: true } ? never : One['name']]?: ValueOf<One>
+} & { readonly [One in Options[number] as One extends { required: true } ? One['name'] : never]: ValueOf<One> }
+
+/** A policy from flags alone, or added to a policy file. */
+export const policyOptions = [
+  { name: 'policy', value: 'FILE', about: 'a policy in JSON; the flags below are added to it' },
+  {
+    name: 'preset',
+    value: 'NAME',
+    about: 'a ready environment: system (default, unless --policy or --fill is given) or empty; see "vial presets"',
+  },
+  {
+    name: 'fill',
+    value: 'PROGRAM',
+    many: true,
+    about: 'show only what this program needs of the host, instead of a preset',
+  },
+  { name: 'ro', value: 'PATH[:INSIDE]', many: true, about: 'show a file or folder of the host, read-only' },
+  { name: 'rw', value: 'PATH[:INSIDE]', many: true, about: 'show a file or folder of the host, writable' },
+  { name: 'tmpfs', value: 'INSIDE[:SIZE]', many: true, about: 'an empty folder in memory, such as /scratch:64M' },
+  {
+    name: 'env',
+    value: 'NAME[=VALUE]',
+    many: true,
+    about: "set a variable, or hand on the caller's (NAME may have *); the environment is clean but for TERM",
+  },
+  {
+    name: 'network',
+    value: 'none|host',
+    about: 'none (default): a loopback of its own and nothing else; host: the network of the host',
+  },
+  { name: 'hostname', value: 'NAME', about: 'the host name inside; default vial' },
+  {
+    name: 'cwd',
+    value: 'INSIDE',
+    about: 'the working folder inside; default: the current folder if --ro or --rw shows it, else HOME',
+  },
+  { name: 'uid', value: 'ID', number: true, about: 'the user id inside; default 1000, with --root 65534 (nobody)' },
+  { name: 'gid', value: 'ID', number: true, about: 'the group id inside; default as for --uid' },
+  {
+    name: 'share-session',
+    about: "stay in the terminal's session: job control works, and the command may push input into the terminal",
+  },
+  { name: 'root', about: 'root mode: no user namespace; needs a caller who is root' },
+] as const satisfies readonly Option[]
+
+export type PolicyFlags = FlagsOf<typeof policyOptions>

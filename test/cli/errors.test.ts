@@ -1,0 +1,123 @@
+/** What a newcomer does wrong, and that the answer says what to do next. */
+import assert from 'node:assert/strict'
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { ordinary, callers, vial, workFolder } from '../support/user.js'
+
+const caller = callers[0] ?? ordinary
+
+const usage: readonly (readonly [string, string[], RegExp])[] = [
+  ['no command', ['run'], /no command to run was given: vial run .*COMMAND/],
+  ['a flag that ate the command', ['run', '--rw', 'make'], /no command to run was given/],
+  ['the command of the shell as the command of vial', ['ls', '-l'], /to run it in a sandbox: vial run -- ls -l/],
+  ['a misspelled command', ['exlain'], /did you mean explain\?/],
+  ['flags before the command', ['--ro', '.', 'run'], /the command comes before its flags/],
+  ['a misspelled flag', ['run', '--tmfs', '/x', '--', 'true'], /no flag --tmfs \(did you mean --tmpfs\?\)/],
+  ['a flag without its value', ['run', '--ro', '--', 'true'], /--ro needs a value: --ro PATH/],
+  ['a number that is none', ['run', '--timeout', 'soon', '--', 'true'], /--timeout: soon is no number/],
+  ['a value that is none of the choices', ['run', '--network', 'hots', '--', 'true'], /--network hots: must be "none"/],
+  [
+    'flags that contradict',
+    ['run', '--ro', '/usr', '--rw', '/usr', '--', 'true'],
+    /--ro \/usr and --rw \/usr are for the/,
+  ],
+  ['fill and a preset', ['run', '--fill', 'sh', '--preset', 'system', '--', 'true'], /leave one of them out/],
+  ['one flag twice', ['run', '--cwd', '/', '--cwd', '/tmp', '--', 'true'], /--cwd is given twice/],
+  ['a place that is not absolute', ['run', '--tmpfs', 'x:1M', '--', 'true'], /--tmpfs x:1M: must be an absolute path/],
+  ['a missing source', ['run', '--ro', '/usr/bni', '--', 'true'], /--ro \/usr\/bni: cannot bind .*did you mean bin\?/],
+  ['a missing policy', ['explain', 'none.json'], /there is no policy file none\.json/],
+  [
+    'a program to fill with that is not there',
+    ['run', '--fill', 'no-such', '--', 'true'],
+    /"no-such" was not found on PATH/,
+  ],
+  ['an output that is missing', ['compile', 'x.json'], /--output FILE is missing/],
+  ['another machine', ['compile', '-o', 'x', '--arch', 'mips'], /--arch: must be one of x64, arm64/],
+  ['two policies', ['explain', '--policy', 'a.json', 'b.json'], /two policies are given: b\.json and --policy a\.json/],
+]
+
+describe('a wrong command line', () => {
+  for (const [name, args, expected] of usage) {
+    test(name, () => {
+      const { status, stderr, stdout } = vial(caller, args)
+      assert.match(stderr, expected)
+      assert.match(stderr, /^vial: /)
+      assert.deepEqual([status, stdout], [125, ''])
+    })
+  }
+})
+
+const texts: readonly (readonly [string, string, RegExp])[] = [
+  ['a comma too many', '{\n  "cwd": "/",\n}', /p\.json:3:1: JSON takes no comma after the last item/],
+  ['single quotes', "{ 'cwd': '/' }", /p\.json:1:3: a key in double quotes was expected/],
+  ['a comment', '{\n // here\n "cwd": "/" }', /p\.json:2:2: JSON has no comments/],
+  ['a bracket that is not closed', '{ "env": { "inherit": ["A" }', /p\.json:1:28: "," or "\]" was expected/],
+  ['no colon', '{ "cwd" "/" }', /p\.json:1:9: ":" was expected after the key/],
+  ['nothing', '', /p\.json:1:1: the text ends where a value was expected/],
+  ['text behind it', '{} {}', /p\.json:1:4: nothing may follow the policy/],
+  ['a word', '{ "cwd": here }', /p\.json:1:10: a value was expected, not "h"/],
+  ['an end that is missing', '{ "cwd": "/"', /p\.json:1:13: "}" is missing at the end/],
+  ['a wrong key', '{ "filesytem": [] }', /p\.json: filesytem: is no known key \(did you mean filesystem\?\)/],
+  ['a wrong key inside', '{ "identity": { "uidd": 1 } }', /identity\.uidd: is no known key \(did you mean uid\?\)/],
+  [
+    'a wrong key of an entry',
+    '{ "filesystem": [{ "bind": "/usr", "writeable": true }] }',
+    /filesystem\[0\]\.writeable: is no known key \(did you mean writable\?\)/,
+  ],
+  ['a wrong kind', '{ "filesystem": [{ "binds": "/usr" }] }', /filesystem\[0\]: names no kind \(did you mean bind\?\)/],
+]
+
+describe('a wrong policy file', () => {
+  for (const [name, text, expected] of texts) {
+    test(name, () => {
+      const cwd = workFolder(caller, 'policies')
+      writeFileSync(join(cwd, 'p.json'), text)
+      const { status, stderr } = vial(caller, ['run', '--policy', 'p.json', '--', 'true'], { cwd })
+      assert.match(stderr, expected)
+      assert.equal(status, 125)
+    })
+  }
+})
+
+describe('a command that fails inside', () => {
+  const cwd = workFolder(caller, 'project')
+  writeFileSync(join(cwd, 'greet'), '#!/bin/sh\necho ran\n')
+  chmodSync(join(cwd, 'greet'), 0o755)
+  const run = (...args: string[]) => vial(caller, ['run', ...args], { cwd })
+
+  test('a script of a folder that is not shown', () => {
+    const { status, stderr } = run('--', './greet')
+    assert.match(stderr, /\.\/greet exists, but the sandbox does not see it: add --ro \. /)
+    assert.equal(status, 127)
+    assert.equal(run('--ro', '.', '--', './greet').stdout, 'ran\n')
+  })
+
+  test('a script that lies where one works, without ./', () => {
+    const { stderr } = run('--', 'greet')
+    assert.match(stderr, /greet is not on your PATH either; for the file in this folder: --ro \. -- \.\/greet/)
+  })
+
+  test('a command that is not to be found anywhere', () => {
+    const { stderr, status } = run('--', 'pyhton3')
+    assert.match(stderr, /cannot run pyhton3: No such file.*\n.*\nvial: pyhton3 is not on your PATH either/)
+    assert.equal(status, 127)
+  })
+
+  test('a working folder other than the one that is meant', () => {
+    const { stderr } = run('--ro', '.', '--cwd', '/', '--', 'cat', 'greet')
+    assert.match(stderr, new RegExp(`greet starts from this folder.* add --cwd ${cwd}`))
+  })
+
+  test('a folder that is not writable', () => {
+    const { stderr, status } = run('--ro', '.', '--', 'touch', 'out.txt')
+    assert.match(stderr, /Read-only file system\n.*out\.txt is not there.*use --rw /)
+    assert.equal(status, 1)
+    assert.equal(run('--rw', '.', '--', 'touch', 'out.txt').status, 0)
+  })
+
+  test('a command that fails for reasons of its own gets no advice', () => {
+    const { stderr } = run('--ro', '.', '--', 'sh', '-c', 'exit 3')
+    assert.equal(stderr, '')
+  })
+})

@@ -1,0 +1,72 @@
+/** Each example, as its reader runs it: its own status says whether it shows what it should; here is what it prints. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { type Caller, callers, workFolder } from '../support/user.js'
+
+const top = resolve(fileURLToPath(import.meta.url), '../../../..')
+const program = (name: string): readonly string[] =>
+  name.endsWith('.ts')
+    ? [process.execPath, join(top, 'dist/examples', name.replace('.ts', '.js'))]
+    : ['bash', join(top, 'examples', name)]
+
+const examples: Readonly<Record<string, readonly RegExp[]>> = {
+  'untrusted-python.ts': [
+    /^secrets: refused, No such file or directory\n/,
+    /network: refused, Network is unreachable\n/,
+    /answer: 42\nstatus 0, \d+ MiB at the most\n/,
+    /an endless loop: ended after half a second\na flood of output: cut at 1048576 bytes\n$/,
+  ],
+  'npm-test.sh': [
+    /^into the project: written\n/,
+    /into the home of whoever calls: refused, ENOENT\na secret beside the project: not there\n/,
+    /outside, afterwards: project secret\n$/,
+  ],
+  'compile-then-run.ts': [/in the folder now: hello hello\.c\nhello from C; I see \/hello\nhello: status 42\n$/],
+  'nginx-config.sh': [/^hello from \.\/config\noutside there is no such server\n$/],
+  'standalone-vial.sh': [/^outside, the user is \d+\ninside: guest 4711 elsewhere False\n$/],
+}
+
+function run(caller: Caller, name: string, temporary: string) {
+  const [command = '', ...args] = program(name)
+  const home = workFolder(caller, 'home')
+  return spawnSync(command, args, {
+    encoding: 'utf8',
+    cwd: home,
+    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: home, TMPDIR: temporary },
+    ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
+  })
+}
+
+for (const caller of callers) {
+  describe(`examples by ${caller.name}`, () => {
+    for (const [name, expected] of Object.entries(examples)) {
+      test(name, () => {
+        // Others have to get to what an example leaves for them.
+        const temporary = mkdtempSync(join(tmpdir(), 'vial-examples-'))
+        try {
+          spawnSync('chown', [`${caller.uid}`, temporary])
+          spawnSync('chmod', ['0711', temporary])
+          const { stdout, stderr, status } = run(caller, name, temporary)
+          for (const line of expected) assert.match(stdout, line, stderr)
+          assert.equal(status, 0, stderr)
+          if (caller.uid === 0 && name === 'standalone-vial.sh') assert.match(stdout, /the user is 65534/)
+          assert.deepEqual(readdirSync(temporary), [])
+        } finally {
+          rmSync(temporary, { recursive: true, force: true })
+        }
+      })
+    }
+  })
+}
+
+test('the list of examples has each of them', () => {
+  const listed = readFileSync(join(top, 'examples/README.md'), 'utf8')
+  const files = readdirSync(join(top, 'examples')).filter((name) => /\.(?:ts|sh)$/.test(name))
+  assert.deepEqual(files.sort(), Object.keys(examples).sort())
+  for (const name of files) assert.ok(listed.includes(`](${name})`), name)
+})
