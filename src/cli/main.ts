@@ -28,6 +28,7 @@ function policyOptions(command: Command): Command {
       '--share-session',
       "stay in the terminal's session: job control works, and the payload may push input into the terminal",
     )
+    .option('--seccomp <name|file>', 'the system call filter: default, strict, nested, none, or a profile in JSON')
     .option('--root', 'root mode: no user namespace; needs a caller who is root')
 }
 

@@ -1,6 +1,7 @@
 /** Flags and a policy file → a policy. */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { profileNames } from '../seccomp/schema.js'
 import { checkPolicy, type FilesystemEntry, type Policy } from '../policy/schema.js'
 
 export interface PolicyFlags {
@@ -17,6 +18,7 @@ export interface PolicyFlags {
   readonly uid?: number
   readonly gid?: number
   readonly shareSession?: boolean
+  readonly seccomp?: string
   readonly root?: boolean
 }
 
@@ -45,6 +47,7 @@ export function policyFromFlags(flags: PolicyFlags): Policy {
     ...(flags.hostname === undefined ? {} : { hostname: flags.hostname }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(flags.shareSession ? { session: 'host' } : {}),
+    ...(flags.seccomp === undefined ? {} : { seccomp: seccompOf(flags.seccomp) }),
     ...(flags.root ? { namespaces: { ...file.namespaces, user: 'host' } } : {}),
     identity: {
       ...file.identity,
@@ -93,6 +96,18 @@ function readPolicy(path: string): Policy {
           : {}
       return { ...entry, lower: entry.lower.map(absolute), ...upper }
     }),
+  }
+}
+
+/** The name of a profile, or what stands in a file of this path. */
+function seccompOf(flag: string): unknown {
+  if ((profileNames as readonly string[]).includes(flag)) return flag
+  try {
+    return JSON.parse(readFileSync(flag, 'utf8'))
+  } catch (error) {
+    throw new Error(
+      `--seccomp: must be one of ${profileNames.join(', ')}, or a profile in a file: ${(error as Error).message}`,
+    )
   }
 }
 

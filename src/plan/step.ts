@@ -148,6 +148,8 @@ export type Action =
   | { readonly do: 'session' }
   | { readonly do: 'umask'; readonly mask: number }
   | { readonly do: 'rlimit'; readonly name: RlimitName; readonly soft: bigint; readonly hard: bigint }
+  /** A filter (an array of struct sock_filter), in force from here on; flags of seccomp(2). */
+  | { readonly do: 'filter'; readonly program: Uint8Array; readonly flags: number }
   | { readonly do: 'execute' }
 
 export interface Owner {

@@ -5,6 +5,8 @@
 import * as v from 'valibot'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../kernel/rlimits.js'
+import { allowsTyping } from '../seccomp/evaluate.js'
+import { seccompSchema } from '../seccomp/schema.js'
 import { parseSize } from './units.js'
 
 const longestPath = 4095
@@ -243,6 +245,11 @@ export const policySchema = v.strictObject({
       ),
     ),
   ),
+  /**
+   * The system calls that the payload may make: `default`, `strict`, `nested`, `none`, a profile of vial's or one in the
+   * format of Docker and the OCI. Default `default`; docs/seccomp.md.
+   */
+  seccomp: v.optional(seccompSchema),
   /** `new`: setsid, the payload cannot reach the caller's terminal by job control. */
   session: v.optional(v.picklist(['new', 'host'], 'must be "new" or "host"')),
   /** Kill the sandbox when its parent dies; default true. */
@@ -315,6 +322,10 @@ function contradictions(policy: Policy): string[] {
     faults.push('init: "payload" needs namespaces.pid to be "new"')
   if (policy.identity?.ranges !== undefined && (namespaces.user ?? 'new') !== 'new')
     faults.push('identity.ranges: needs namespaces.user to be "new"')
+  if (policy.session === 'host' && allowsTyping(policy.seccomp ?? 'default', policy.capabilities ?? []))
+    faults.push(
+      'seccomp: must refuse the ioctls TIOCSTI and TIOCLINUX where session is "host": the payload could type into the terminal',
+    )
   entries.forEach((entry, index) => {
     for (const kind of mountKindNames) {
       const place = (entry as Record<string, unknown>)[kind]
