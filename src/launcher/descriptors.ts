@@ -6,7 +6,15 @@ import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
-type Descriptors = 'closeFds' | 'closeThese' | 'awaitRelease' | 'block' | 'lockFile' | 'readSeccomp' | 'seccomp' | 'filter'
+type Descriptors =
+  | 'closeFds'
+  | 'closeThese'
+  | 'awaitRelease'
+  | 'block'
+  | 'lockFile'
+  | 'readSeccomp'
+  | 'seccomp'
+  | 'filter'
 
 const last = 0xffffffff
 

@@ -9,7 +9,9 @@ import type { AbiFilter, Test, Word } from './filter.js'
 /** The action for a call of this ABI. */
 export function actionFor(filter: AbiFilter, number: number, args: readonly Word[]): number {
   const rules = filter.rules.get(number)
-  const fitting = rules?.find(({ tests }) => tests.every((test) => holds(test, args[test.arg]!, abiFacts[filter.abi].wide)))
+  const fitting = rules?.find(({ tests }) =>
+    tests.every((test) => holds(test, args[test.arg]!, abiFacts[filter.abi].wide)),
+  )
   if (fitting !== undefined) return fitting.action
   return number > filter.newest && rules === undefined ? filter.newer : filter.otherwise
 }
@@ -38,7 +40,14 @@ export function allowsTyping(seccomp: Seccomp, capabilities: readonly Capability
       // The kernel looks at the low half only.
       typing.some((low) =>
         [0, 1].some((high) => {
-          const action = actionFor(filter, abiSyscalls(filter.abi).get('ioctl')!, [zero, { high, low }, zero, zero, zero, zero])
+          const action = actionFor(filter, abiSyscalls(filter.abi).get('ioctl')!, [
+            zero,
+            { high, low },
+            zero,
+            zero,
+            zero,
+            zero,
+          ])
           return action === SECCOMP.RET_ALLOW || action === SECCOMP.RET_LOG
         }),
       ),

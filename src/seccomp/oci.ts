@@ -79,7 +79,8 @@ function abiFilter(profile: OciProfile, calls: readonly OciSyscall[], abi: Abi):
         if (action === otherwise) continue
         const found = rules.get(number) ?? []
         rules.set(number, found)
-        for (const tests of alternatives) found.push({ tests: first === undefined ? tests : replaced(tests, first), action })
+        for (const tests of alternatives)
+          found.push({ tests: first === undefined ? tests : replaced(tests, first), action })
       }
     }
   }

@@ -17,7 +17,10 @@ const value = v.pipe(
 )
 const argument = v.pipe(
   v.number(),
-  v.check((number) => Number.isInteger(number) && number >= 0 && number <= 5, 'must be the number of an argument, 0 to 5'),
+  v.check(
+    (number) => Number.isInteger(number) && number >= 0 && number <= 5,
+    'must be the number of an argument, 0 to 5',
+  ),
 )
 const errnoName = v.picklist(Object.keys(errno) as ErrnoName[], 'is no error: use names such as EPERM')
 const errnoNumber = v.pipe(
@@ -202,9 +205,7 @@ export const ociSchema = v.pipe(
     defaultErrno: v.nullish(v.union([errnoName, v.literal('')])),
     architectures: v.nullish(v.array(ociArchitecture)),
     archMap: v.nullish(
-      v.array(
-        v.strictObject({ architecture: ociArchitecture, subArchitectures: v.nullish(v.array(ociArchitecture)) }),
-      ),
+      v.array(v.strictObject({ architecture: ociArchitecture, subArchitectures: v.nullish(v.array(ociArchitecture)) })),
     ),
     flags: v.nullish(v.array(v.picklist(ociFlags, `must be one of ${ociFlags.join(', ')}`))),
     listenerPath: v.pipe(v.nullish(v.string()), noListener),

@@ -71,11 +71,7 @@ function searchTree(graph: Graph, ranges: readonly Range[]): Node {
     const { first, node } = ranges[at]!
     const singles: Range[] = []
     const end = (index: number) => ranges[index + 1]?.first ?? lastNumber + 1
-    while (
-      singles.length < mostSingles &&
-      ranges[at + 2]?.node === node &&
-      end(at + 1) === ranges[at + 1]!.first + 1
-    ) {
+    while (singles.length < mostSingles && ranges[at + 2]?.node === node && end(at + 1) === ranges[at + 1]!.first + 1) {
       singles.push(ranges[at + 1]!)
       at += 2
     }
