@@ -141,57 +141,57 @@ export function naiveOciDecision(profile: OciProfile, architecture: Architecture
   const abi = abiOf(call, [own!, ...listed])
   if (abi === undefined) return returns.killProcess
   const otherwise = ociAction(profile.defaultAction, profile.defaultErrnoRet)
-  const meant = (name: string) => {
-    const numbers = abiSyscalls(abi)
-    const gate = name in socketcalls ? 'socketcall' : name in ipcCalls ? 'ipc' : undefined
-    const behind = gate === undefined || abi !== 'i386' ? undefined : numbers.get(gate)
-    return {
-      direct: numbers.get(name),
-      behind,
-      first: ({ ...socketcalls, ...ipcCalls } as Record<string, number>)[name],
-    }
-  }
-  let newest = -1
+  // What the call is called, and what it would be behind socketcall or ipc.
+  const direct = cachedName(abi, call.number)
+  const gate = abi === 'i386' ? { socketcall: socketcalls, ipc: ipcCalls }[direct ?? ''] : undefined
+  const which = Number(BigInt.asUintN(32, call.args[0]!))
+  const behind = Object.entries(gate ?? {}).find(([, first]) => first === which)?.[0]
+  let namesIt = false
   const fitting: { always: boolean; action: number }[] = []
   for (const one of profile.syscalls ?? []) {
     const args = one.args ?? []
     const lists = new Set(args.map(({ index }) => index)).size < args.length ? args.map((test) => [test]) : [args]
     const action = ociAction(one.action, one.errnoRet)
-    for (const name of one.names ?? []) {
-      const { direct, behind, first } = meant(name)
-      for (const number of [direct, behind])
-        if (number !== undefined && number < 0xf0000 === (abi !== 'x32')) newest = Math.max(newest, number)
-      if (action === otherwise) continue
-      for (const tests of lists) {
-        if (direct === call.number && tests.every((test) => ociFits(test, call, abi)))
-          fitting.push({ always: tests.length === 0, action })
-        const rest = tests.filter(({ index }) => index !== 0)
-        if (
-          behind === call.number &&
-          BigInt.asUintN(32, call.args[0]!) === BigInt(first!) &&
-          rest.every((test) => ociFits(test, call, abi))
-        )
-          fitting.push({ always: false, action })
-      }
+    if (action === otherwise) continue
+    const isDirect = one.names?.includes(direct ?? '?')
+    const isBehind = one.names?.includes(behind ?? '?')
+    namesIt ||= isDirect === true || (gate !== undefined && one.names!.some((name) => name in gate))
+    for (const tests of lists) {
+      if (isDirect && tests.every((test) => ociFits(test, call, abi)))
+        fitting.push({ always: tests.length === 0, action })
+      if (isBehind && tests.every((test) => test.index === 0 || ociFits(test, call, abi)))
+        fitting.push({ always: false, action })
     }
   }
   const always = fitting.find((one) => one.always)
   if (always !== undefined) return always.action
   fitting.sort((a, b) => order.indexOf(kind(b.action)) - order.indexOf(kind(a.action)))
   if (fitting[0] !== undefined) return fitting[0].action
-  const errs = kind(otherwise) === returns.errno
-  return errs && newest >= 0 && call.number > newest && !named(profile, abi, call.number)
-    ? returns.errno + 38
-    : otherwise
+  const newest = newestNamed(profile, abi)
+  const isNewer = newest >= 0 && call.number > newest && !namesIt
+  return isNewer && kind(otherwise) === returns.errno ? returns.errno + 38 : otherwise
 }
 
 const kind = (action: number) => (action & 0xffff0000) >>> 0
 
-/** arm's private calls stand above all others without being newer. */
-function named(profile: OciProfile, abi: Abi, number: number): boolean {
-  const own = ociAction(profile.defaultAction, profile.defaultErrnoRet)
-  return (profile.syscalls ?? []).some(
-    (one) =>
-      ociAction(one.action, one.errnoRet) !== own && one.names?.some((name) => abiSyscalls(abi).get(name) === number),
-  )
+const newestKnown = new WeakMap<OciProfile, Map<Abi, number>>()
+/** The largest number that the profile names; arm's private calls stand above all others without being newer. */
+export function newestNamed(profile: OciProfile, abi: Abi): number {
+  const known = newestKnown.get(profile) ?? new Map<Abi, number>()
+  newestKnown.set(profile, known)
+  let newest = known.get(abi)
+  if (newest === undefined) {
+    const all = (profile.syscalls ?? []).flatMap(({ names }) => names ?? [])
+    const numbers = abiSyscalls(abi)
+    const gates =
+      abi !== 'i386'
+        ? []
+        : all.flatMap((name) => (name in socketcalls ? ['socketcall'] : name in ipcCalls ? ['ipc'] : []))
+    newest = Math.max(
+      -1,
+      ...[...all, ...gates].map((name) => numbers.get(name) ?? -1).filter((one) => one < 0xf0000 || abi === 'x32'),
+    )
+    known.set(abi, newest)
+  }
+  return newest
 }
