@@ -69,10 +69,11 @@ const test = v.lazy((input): v.GenericSchema<ArgumentTest> => {
 })
 /** Such a test could never hold, or always would. */
 const inMask = v.check<ArgumentTest, string>(({ arg, mask = '0xffffffffffffffff', ...comparison }) => {
-  const { high, low } = word(mask)!
+  const bits = word(mask)
   return (Object.values(comparison).flat() as (number | string)[]).every((given) => {
-    const one = word(given)!
-    return (one.high & ~high) === 0 && (one.low & ~low) === 0
+    const one = word(given)
+    // What is no number at all is another fault.
+    return one === undefined || bits === undefined || ((one.high & ~bits.high) === 0 && (one.low & ~bits.low) === 0)
   })
 }, 'has a value with bits outside of its mask')
 
