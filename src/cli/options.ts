@@ -68,6 +68,11 @@ export const policyOptions = [
     name: 'share-session',
     about: "stay in the terminal's session: job control works, and the command may push input into the terminal",
   },
+  {
+    name: 'seccomp',
+    value: 'NAME|FILE',
+    about: 'the filter of system calls: default, strict, nested, none, or a profile in JSON (Docker and OCI format too)',
+  },
   { name: 'root', about: 'root mode: no user namespace; needs a caller who is root' },
 ] as const satisfies readonly Option[]
 

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { didYouMean } from '../policy/closest.js'
 import { checkPolicy, type FilesystemEntry, normal, type Policy, PolicyError } from '../policy/schema.js'
+import { profileNames } from '../seccomp/schema.js'
 import { jsonFault } from './json.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
@@ -42,6 +43,7 @@ export function policyFromFlags(flags: PolicyFlags, named?: string): Policy {
     ...(flags.hostname === undefined ? {} : { hostname: flags.hostname }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(flags['share-session'] ? { session: 'host' } : {}),
+    ...(flags.seccomp === undefined ? {} : { seccomp: seccompOf(flags.seccomp) }),
     ...(flags.root ? { namespaces: { ...file.namespaces, user: 'host' } } : {}),
     identity: {
       ...file.identity,
@@ -183,6 +185,18 @@ function bindOf(value: string, writable: boolean): FilesystemEntry {
 function tmpfsOf(value: string): FilesystemEntry {
   const [place = '', size] = value.split(/:(.*)/s)
   return size === undefined ? { tmpfs: place } : { tmpfs: place, size }
+}
+
+/** The name of a profile, or what stands in a file of this path. */
+function seccompOf(flag: string): unknown {
+  if ((profileNames as readonly string[]).includes(flag)) return flag
+  try {
+    return JSON.parse(readFileSync(flag, 'utf8'))
+  } catch (error) {
+    throw new UsageError(
+      `--seccomp: must be one of ${profileNames.join(', ')}, or a profile in a file: ${(error as Error).message}`,
+    )
+  }
 }
 
 /** Whether a host path is seen at the same place inside. */

@@ -1,6 +1,6 @@
 /**
  * System call numbers, from `asm/unistd.h` of both architectures (Linux 6.1); those from 451 on, which have the same
- * number everywhere, from the kernel's `scripts/syscall.tbl` (6.11).
+ * number everywhere, and x64's uretprobe and uprobe, from the kernel's own tables (6.18).
  */
 import type { Architecture } from './architecture.js'
 
@@ -57,6 +57,8 @@ const table = {
   fcntl: [72, 25],
   fdatasync: [75, 83],
   fgetxattr: [193, 10],
+  file_getattr: [468, 468],
+  file_setattr: [469, 469],
   finit_module: [313, 273],
   flistxattr: [196, 13],
   flock: [73, 32],
@@ -102,6 +104,7 @@ const table = {
   gettimeofday: [96, 169],
   getuid: [102, 174],
   getxattr: [191, 8],
+  getxattrat: [464, 464],
   init_module: [175, 105],
   inotify_add_watch: [254, 27],
   inotify_init1: [294, 26],
@@ -131,6 +134,7 @@ const table = {
   listen: [50, 201],
   listmount: [458, 458],
   listxattr: [194, 11],
+  listxattrat: [465, 465],
   llistxattr: [195, 12],
   lookup_dcookie: [212, 18],
   lremovexattr: [198, 15],
@@ -180,6 +184,7 @@ const table = {
   nfsservctl: [180, 42],
   open_by_handle_at: [304, 265],
   open_tree: [428, 428],
+  open_tree_attr: [467, 467],
   openat: [257, 56],
   openat2: [437, 437],
   perf_event_open: [298, 241],
@@ -219,6 +224,7 @@ const table = {
   recvmsg: [47, 212],
   remap_file_pages: [216, 234],
   removexattr: [197, 14],
+  removexattrat: [466, 466],
   renameat: [264, 38],
   renameat2: [316, 276],
   request_key: [249, 218],
@@ -277,6 +283,7 @@ const table = {
   settimeofday: [164, 170],
   setuid: [105, 146],
   setxattr: [188, 5],
+  setxattrat: [463, 463],
   shmat: [30, 196],
   shmctl: [31, 195],
   shmdt: [67, 197],
@@ -392,6 +399,8 @@ export const x64OnlySyscalls = {
   time: 201,
   tuxcall: 184,
   unlink: 87,
+  uprobe: 336,
+  uretprobe: 335,
   uselib: 134,
   ustat: 136,
   utime: 132,
@@ -399,3 +408,4 @@ export const x64OnlySyscalls = {
   vfork: 58,
   vserver: 236,
 } as const
+export type X64OnlySyscallName = keyof typeof x64OnlySyscalls

@@ -6,7 +6,15 @@ import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
-type Descriptors = 'closeFds' | 'closeThese' | 'awaitRelease' | 'block' | 'lockFile' | 'readSeccomp' | 'seccomp'
+type Descriptors =
+  | 'closeFds'
+  | 'closeThese'
+  | 'awaitRelease'
+  | 'block'
+  | 'lockFile'
+  | 'readSeccomp'
+  | 'seccomp'
+  | 'filter'
 
 const last = 0xffffffff
 
@@ -57,17 +65,26 @@ export const descriptorCode: { [Kind in Descriptors]: (c: LauncherContext, step:
 
   seccomp(c, step) {
     for (const fd of step.fds) {
-      const { b } = c
       const { filter, size } = filterSlots(c, fd)
-      const count = b.temporary()
-      const program = b.reserve(structs.sock_fprog.size)
-      b.compute(count, size, 'shr', 3)
-      // The rest of the first word is padding.
-      b.store(32, program, 0, count)
-      b.store(64, program, structs.sock_fprog.fields.filter.offset, filter)
-      c.must('prctl', PR.SET_SECCOMP, SECCOMP.MODE_FILTER, program, 0, 0)
+      const count = c.b.temporary()
+      c.b.compute(count, size, 'shr', 3)
+      c.must('prctl', PR.SET_SECCOMP, SECCOMP.MODE_FILTER, filterProgram(c, filter, count), 0, 0)
     }
   },
+
+  filter(c, step) {
+    const program = filterProgram(c, c.b.bytes(step.program, 8), step.program.length / structs.sock_filter.size)
+    c.must('seccomp', SECCOMP.SET_MODE_FILTER, step.flags, program)
+  },
+}
+
+/** A struct sock_fprog. */
+function filterProgram(c: LauncherContext, filter: Operand, count: Operand): Address {
+  const program = c.b.reserve(structs.sock_fprog.size)
+  // The rest of the first word is padding.
+  c.b.store(32, program, 0, count)
+  c.b.store(64, program, structs.sock_fprog.fields.filter.offset, filter)
+  return program
 }
 
 const filterSlots = (c: LauncherContext, fd: number) => ({

@@ -44,6 +44,10 @@ export const hints = {
     EINVAL: 'a layer may itself be an overlay, or upper and work lie on different filesystems',
     ENODEV: 'the overlay module is not loaded: modprobe overlay',
   },
+  seccomp: {
+    EINVAL: 'this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER), or does not know a flag of the profile',
+    EPERM: 'an outer sandbox forbids it: the profile "nested" there allows it',
+  },
   execute: {
     ENOENT: 'it is not visible inside the sandbox, or its interpreter is not',
     EACCES: 'it is not executable, or lies on a noexec mount',

@@ -6,6 +6,5 @@ import type { Policy } from '../policy/schema.js'
  * forbids where any part of the outer one is covered.
  */
 export function nests(policy: Policy): boolean {
-  const { seccomp } = policy as { readonly seccomp?: unknown }
-  return seccomp === 'nested' || (policy.capabilities ?? []).includes('CAP_SYS_ADMIN')
+  return policy.seccomp === 'nested' || (policy.capabilities ?? []).includes('CAP_SYS_ADMIN')
 }

@@ -1,8 +1,12 @@
 /** Policy → plan: the ordered steps that make the sandbox, each with its reason. */
+import { release } from 'node:os'
 import { resolve } from 'node:path'
+import type { Architecture } from '../kernel/architecture.js'
+import { structs } from '../kernel/structs.js'
 import { parseSize } from '../policy/units.js'
 import { identityOf } from '../policy/complete.js'
 import type { Policy } from '../policy/schema.js'
+import { compileSeccomp } from '../seccomp/compile.js'
 import { filesystemSteps, vialStyle } from './filesystem.js'
 import { beforeCapabilities, beforeMounts, beforeUserns, defaultRlimits, standardStreams } from './hardening.js'
 import { hints } from './hints.js'
@@ -40,7 +44,7 @@ const vialManner: Manner = {
 }
 
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
-export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
+export function makePlan(policy: Policy, architecture: Architecture, options: PlanOptions = {}): Plan {
   const base = options.base ?? process.cwd()
   const namespaces = { ...policy.namespaces }
   if (policy.network === 'host') namespaces.net = 'host'
@@ -209,6 +213,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       hints: { EPERM: "a hard limit cannot be raised: the caller's own is lower" },
     })
   }
+  payload.push(...filterSteps(policy, architecture))
   payload.push({ do: 'execute', what: 'run', why: 'this is what the sandbox is for', hints: hints.execute })
 
   const inherit = policy.env?.inherit ?? []
@@ -231,6 +236,22 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
     announcement: undefined,
     holdFds: [],
   }
+}
+
+/** The very last thing: from here on only what the profile allows can be called, by vial too. */
+function filterSteps({ seccomp = 'default', capabilities = [] }: Policy, architecture: Architecture): Step[] {
+  const filter = compileSeccomp(seccomp, { architecture, capabilities, kernel: release() })
+  if (filter === undefined) return []
+  const name = typeof seccomp === 'string' ? seccomp : "of the policy's own"
+  return [
+    {
+      do: 'filter',
+      ...filter,
+      what: `load the seccomp filter ${name} (${filter.program.length / structs.sock_filter.size} instructions)`,
+      why: 'what of the kernel the payload does not need is out of its reach',
+      hints: hints.seccomp,
+    },
+  ]
 }
 
 /** Names in /proc/PID/ns. */

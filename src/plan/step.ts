@@ -178,6 +178,8 @@ export type Action =
   | { readonly do: 'landlock'; readonly required: boolean; readonly files: LandlockFiles | undefined }
   | { readonly do: 'umask'; readonly mask: number }
   | { readonly do: 'rlimit'; readonly name: RlimitName; readonly soft: bigint; readonly hard: bigint }
+  /** A filter (an array of struct sock_filter), in force from here on; flags of seccomp(2). */
+  | { readonly do: 'filter'; readonly program: Uint8Array; readonly flags: number }
   | { readonly do: 'execute' }
 
 export interface LandlockFiles {

@@ -5,6 +5,8 @@
 import * as v from 'valibot'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../kernel/rlimits.js'
+import { allowsTyping } from '../seccomp/evaluate.js'
+import { seccompSchema } from '../seccomp/schema.js'
 import { didYouMean } from './closest.js'
 import { parseSize } from './units.js'
 
@@ -267,6 +269,11 @@ export const policySchema = v.strictObject({
   landlock: v.optional(v.picklist(['on', 'off', 'required'], 'must be "on", "off" or "required"')),
   /** No further user namespace can be made inside, and so no privilege be had over any other. Default false. */
   disableUserns: v.optional(flag),
+  /**
+   * The system calls that the payload may make: `default`, `strict`, `nested`, `none`, a profile of vial's or one in the
+   * format of Docker and the OCI. Default `default`; docs/seccomp.md.
+   */
+  seccomp: v.optional(seccompSchema),
   /** `new`: setsid, the payload cannot reach the caller's terminal by job control. */
   session: v.optional(v.picklist(['new', 'host'], 'must be "new" or "host"')),
   /** Kill the sandbox when its parent dies; default true. */
@@ -364,6 +371,10 @@ function contradictions(policy: Policy): string[] {
     faults.push('disableUserns: needs namespaces.user to be "new", for the limit would be that of all others there')
   if (policy.disableUserns && policy.capabilities?.includes('CAP_SYS_RESOURCE'))
     faults.push('disableUserns: contradicts CAP_SYS_RESOURCE in capabilities, which could raise the limit again')
+  if (policy.session === 'host' && allowsTyping(policy.seccomp ?? 'default', policy.capabilities ?? []))
+    faults.push(
+      'seccomp: must refuse the ioctls TIOCSTI and TIOCLINUX where session is "host": the payload could type into the terminal',
+    )
   entries.forEach((entry, index) => {
     if ('proc' in entry && namespaces.pid === 'host' && (entry.subset ?? entry.hidepid) !== undefined)
       faults.push(`filesystem[${index}].proc: subset and hidepid need a pid namespace of its own`)

@@ -35,8 +35,8 @@ export function hostArchitecture(): Architecture {
 export function compile(policy: Policy, options: CompileOptions = {}): Compiled {
   const complete = completePolicy(checkPolicy(policy))
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
-  const plan = makePlan(complete, { ...subids, ...options })
   const architecture = options.architecture ?? hostArchitecture()
+  const plan = makePlan(complete, architecture, { ...subids, ...options })
   const { program, steps } = launch(plan, architecture)
   return { bytes: assemble(program, architecture), plan, steps }
 }

@@ -1,15 +1,16 @@
 import { join } from 'node:path'
+import type { Policy } from '../../src/index.js'
 import { attacks, holding, open } from './attack.js'
 
 const hidden = ['ENOENT']
 const writable = { ...open, root: { writable: true } }
 /** The host's /proc, as root of the host sees it. */
-const hostProc = {
+const hostProc: Partial<Policy> = {
   ...open,
   namespaces: { pid: 'host' },
   identity: { uid: 0, gid: 0 },
   filesystem: [{ bind: '/proc', from: '/proc', writable: true }],
-} as const
+}
 
 await attacks('reaching files', [
   {

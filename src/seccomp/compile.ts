@@ -1,0 +1,69 @@
+/** Profiles → filters that the kernel loads. */
+import type { Architecture } from '../kernel/architecture.js'
+import type { CapabilityName } from '../kernel/capabilities.js'
+import { filterOfOci, flagsOfOci } from './oci.js'
+import { defaultProfile } from './profiles/default.js'
+import { nestedProfile } from './profiles/nested.js'
+import { strictProfile } from './profiles/strict.js'
+import type { OciProfile, ProfileName, SeccompProfile } from './schema.js'
+import type { Filter } from './filter.js'
+import { assembleFilter } from './tree.js'
+import { filterOfProfile } from './typed.js'
+
+export type Seccomp = ProfileName | SeccompProfile | OciProfile
+
+export interface SeccompOptions {
+  readonly architecture: Architecture
+  /** What the payload keeps; default: none. */
+  readonly capabilities?: readonly CapabilityName[]
+  /** The release of the kernel that the filter is for, which an OCI profile may ask about. */
+  readonly kernel: string
+}
+
+export interface CompiledSeccomp {
+  /** An array of struct sock_filter. */
+  readonly program: Uint8Array
+  /** For seccomp(2): SECCOMP_FILTER_FLAG_…. */
+  readonly flags: number
+}
+
+export const profiles: Readonly<Record<Exclude<ProfileName, 'none'>, SeccompProfile>> = {
+  default: defaultProfile,
+  strict: strictProfile,
+  nested: nestedProfile,
+}
+
+const compiled = new WeakMap<object, Map<string, CompiledSeccomp>>()
+
+/**
+ * The filter of a checked profile; undefined for `none`. A profile that was compiled before is not compiled again.
+ * @throws {RangeError} when the filter is longer than the kernel takes.
+ */
+export function compileSeccomp(seccomp: Seccomp, options: SeccompOptions): CompiledSeccomp | undefined {
+  if (seccomp === 'none') return undefined
+  const profile = typeof seccomp === 'string' ? profiles[seccomp] : seccomp
+  const capabilities = options.capabilities ?? []
+  const key = [options.architecture, options.kernel, ...[...capabilities].sort()].join(' ')
+  let known = compiled.get(profile)
+  if (known === undefined) {
+    known = new Map()
+    compiled.set(profile, known)
+  }
+  let result = known.get(key)
+  if (result === undefined) {
+    const flags = 'defaultAction' in profile ? flagsOfOci(profile) : 0
+    result = { program: assembleFilter(filterOf(profile, { ...options, capabilities })), flags }
+    known.set(key, result)
+  }
+  return result
+}
+
+/** The rules of a profile, before they are code. */
+export function filterOf(
+  profile: SeccompProfile | OciProfile,
+  { architecture, capabilities = [], kernel }: SeccompOptions,
+): Filter {
+  return 'defaultAction' in profile
+    ? filterOfOci(profile, { architecture, capabilities, kernel })
+    : filterOfProfile(profile, architecture, capabilities)
+}

@@ -1,0 +1,61 @@
+/**
+ * What a profile becomes before it is code: for each ABI, the rules of each system call number. Actions are the values
+ * that a filter returns, SECCOMP_RET_… with its data; seccomp(2).
+ */
+import type { Abi } from '../kernel/abis.js'
+
+/** A 64-bit number in two halves: the registers of classic BPF have 32 bits. */
+export interface Word {
+  readonly high: number
+  readonly low: number
+}
+
+/** A test of one argument, after `mask`. On an ABI of 32 bits only the low halves count, as libseccomp has it. */
+export interface Test {
+  readonly arg: number
+  readonly mask: Word
+  /** `in`: one of the values; `gt`, `ge`: unsigned, against the only value. */
+  readonly op: 'in' | 'gt' | 'ge'
+  readonly values: readonly Word[]
+  /** The test is the opposite. */
+  readonly negate: boolean
+}
+
+/** Decides a call for which all tests hold. */
+export interface Rule {
+  readonly tests: readonly Test[]
+  readonly action: number
+}
+
+export interface AbiFilter {
+  readonly abi: Abi
+  /** By number as seccomp_data has it. The first rule that fits decides. */
+  readonly rules: ReadonlyMap<number, readonly Rule[]>
+  /** For a call that no rule decides. */
+  readonly otherwise: number
+  /** The newest number that the profile can have meant… */
+  readonly newest: number
+  /** …and the action for those above it. */
+  readonly newer: number
+}
+
+/** All ABIs that a program may use. */
+export interface Filter {
+  readonly abis: readonly AbiFilter[]
+  /** For calls by any other ABI. */
+  readonly foreign: number
+}
+
+export const everyBit: Word = { high: 0xffffffff, low: 0xffffffff }
+
+/** A number, or text such as `"0xffffffff00000000"`, as 64 bits; undefined when it is no such number. */
+export function word(value: number | string): Word | undefined {
+  if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value) || value < 0) return undefined
+    return { high: Math.floor(value / 2 ** 32), low: value >>> 0 }
+  }
+  if (!/^(0x[0-9a-fA-F]{1,16}|[0-9]{1,20})$/.test(value)) return undefined
+  const number = BigInt(value)
+  if (number >= 1n << 64n) return undefined
+  return { high: Number(number >> 32n), low: Number(number & 0xffffffffn) }
+}
