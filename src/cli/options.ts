@@ -71,7 +71,8 @@ export const policyOptions = [
   {
     name: 'seccomp',
     value: 'NAME|FILE',
-    about: 'the filter of system calls: default, strict, nested, none, or a profile in JSON (Docker and OCI format too)',
+    about:
+      'the filter of system calls: default, strict, nested, none, or a profile in JSON (Docker and OCI format too)',
   },
   { name: 'root', about: 'root mode: no user namespace; needs a caller who is root' },
 ] as const satisfies readonly Option[]

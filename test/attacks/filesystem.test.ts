@@ -210,7 +210,7 @@ await attacks('writing files', [
   },
   {
     tries: 'a device node that lies in a bound folder',
-    words: ['read', '/shown/null'],
+    words: ['open', '/shown/null'],
     refused: ['EACCES'],
     shows: ({ folder }) => [{ bind: '/shown', from: folder }],
     weak: ({ folder }) => ({ ...open, filesystem: [{ bind: '/shown', from: folder, devices: true }] }),
@@ -245,9 +245,9 @@ await attacks("the kernel's own files", [
     weakIn: ['root mode'] as const,
   })),
   ...['/proc/sys/kernel/modprobe', '/proc/sys/fs/binfmt_misc/register', '/proc/kcore', '/proc/kmsg'].map((path) => ({
-    tries: `to open ${path}`,
+    tries: `to read ${path}`,
     words: ['read', path],
-    refused: ['EACCES', 'EROFS', 'EPERM', 'ENOENT'],
+    refused: ['EACCES', 'EROFS', 'EPERM', 'ENOENT', 'ENODATA'],
     weak: { never: 'this kernel may not have it; where it has, the same walls stand as before the files above' },
   })),
   {

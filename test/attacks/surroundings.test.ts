@@ -64,8 +64,12 @@ for (const mode of modes) {
             const child = sandbox(policy as never).spawn('/attack', ['fchdir', '3', '../beside/secret'], {
               stdio: ['ignore', 'pipe', 'inherit', openSync(folder, 'r')],
             })
-            child.stdout!.on('data', (chunk) => answers.push(String(chunk).trim()))
+            let said = ''
+            child.stdout!.on('data', (chunk) => {
+              said += chunk
+            })
             await child.result
+            answers.push(said.trim())
           }
           return answers
         },

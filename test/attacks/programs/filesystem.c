@@ -7,7 +7,17 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-static int read_path(char **w) { return open_only(w[0], O_RDONLY); }
+static int open_path(char **w) { return open_only(w[0], O_RDONLY); }
+
+/* At least a byte of it: what is covered by /dev/null can be opened, and says nothing. */
+static int read_path(char **w) {
+  char byte;
+  int file = open(w[0], O_RDONLY | O_NONBLOCK);
+  if (file < 0) return -1;
+  errno = ENODATA;
+  return read(file, &byte, 1) == 1 ? 0 : -1;
+}
+
 static int write_path(char **w) { return open_only(w[0], O_WRONLY); }
 static int read_write_path(char **w) { return open_only(w[0], O_RDWR); }
 
@@ -120,6 +130,7 @@ static int leave_by_descriptor(char **w) {
 }
 
 const struct attack filesystem[] = {
+    {"open", open_path},
     {"read", read_path},
     {"write", write_path},
     {"read-write", read_write_path},
