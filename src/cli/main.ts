@@ -67,6 +67,15 @@ program
   .description('Print the presets and what they show')
   .action(async () => (await import('./presets.js')).presets())
 
+program
+  .command('bwrap')
+  .description('Take the arguments of bwrap(1), and do as it does')
+  .helpOption(false)
+  .allowUnknownOption()
+  .argument('[args...]')
+  .passThroughOptions()
+  .action(async () => (await import('./bwrap/main.js')).main(process.argv.slice(3)))
+
 try {
   await program.parseAsync()
 } catch (error) {
