@@ -229,6 +229,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
   /** pivot_root(2), "pivot_root(".", ".")": the old root comes to lie over the new one, and is detached from there. */
   pivot(c) {
     const dot = c.b.text('.')
+    if (hidesRoot(c)) propagate(c, MS.PRIVATE)
     c.must('fchdir', c.root)
     c.must('pivot_root', dot, dot)
     c.must('umount2', dot, MNT.DETACH)
@@ -256,8 +257,41 @@ function inScratch(c: LauncherContext, body: () => void): void {
   c.attempt('close', here)
 }
 
+const rooted = new WeakSet<LauncherContext>()
+
+/**
+ * The new root lies on the host's while it is built, and a bind of the host's "/" would have it in it: what is
+ * unbindable is left out of such a copy (mount_namespaces(7)). A root that is itself the host's, and is to see what is
+ * mounted there later, is hidden only where another bind may be of "/".
+ */
+function hidesRoot(c: LauncherContext): boolean {
+  const { init } = c.plan
+  const mayBeRoot = (source: string | number) =>
+    typeof source === 'number' || /^(?!\/)|^\/proc\/|^[/.]*$|\/\.\.(\/|$)/.test(source)
+  return (
+    !init.some((step) => step.do === 'rootBind') ||
+    init.some((step) => step.do === 'bind' && mayBeRoot(step.source)) ||
+    init.filter((step) => step.do === 'rootBind' || step.do === 'rootTmpfs').length > 1
+  )
+}
+
+function propagate(c: LauncherContext, propagation: number): void {
+  const attributes = c.b.bytes(pack(structs.mount_attr, { propagation }), 8)
+  c.must('mount_setattr', c.root, c.b.text(''), AT.EMPTY_PATH, attributes, structs.mount_attr.size)
+}
+
+/**
+ * Lays the new root over the old. One that was there before is taken away first: between the two it would outlive
+ * `pivot`, which detaches what lies on top only.
+ */
 function attachRoot(c: LauncherContext, tree: Slot): void {
+  if (rooted.has(c)) {
+    c.must('umount2', descriptorPath(c, c.root), MNT.DETACH)
+    c.attempt('close', c.root)
+  }
+  rooted.add(c)
   c.b.move(c.root, tree)
+  if (hidesRoot(c)) propagate(c, MS.UNBINDABLE)
   c.must('move_mount', c.root, c.b.text(''), AT.FDCWD, c.b.text('/'), onEmptyPath)
 }
 

@@ -160,9 +160,9 @@ function cloneInit(c: LauncherContext): void {
 
 /** All subsets, smaller ones first. */
 function subsets<Item>(items: readonly Item[]): Item[][] {
-  return items
-    .reduce<Item[][]>((found, item) => [...found, ...found.map((set) => [...set, item])], [[]])
-    .sort((a, b) => a.length - b.length)
+  const found: Item[][] = [[]]
+  for (const item of items) found.push(...found.map((set) => [...set, item]))
+  return found.sort((a, b) => a.length - b.length)
 }
 
 const cloning = (plan: Plan): Step => ({

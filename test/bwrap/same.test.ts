@@ -178,6 +178,31 @@ const cases: readonly (readonly [string, readonly string[], RunOptions['fds']?])
     [...programs, ...words('--proc /proc --remount-ro /'), ...shell('cut -d" " -f5,6 /proc/self/mountinfo; touch /x')],
   ],
   ['--bind over the root in the end', [...words('--tmpfs /x --dir /y --ro-bind / / ls -d /x /y /usr')]],
+  [
+    'nothing of the first root is left beneath the second',
+    [
+      ...words('--tmpfs /x --ro-bind /usr /y --ro-bind / / --proc /proc'),
+      ...shell(
+        'unshare -U echo ok; ls -di / /.. | cut -d" " -f1 | uniq | wc -l; cut -d" " -f5 /proc/self/mountinfo | grep -cx /',
+      ),
+    ],
+  ],
+  [
+    "the host's root, as a folder",
+    [
+      ...programs,
+      ...words('--bind / /host --ro-bind ../../../.. /up --proc /proc'),
+      ...shell('ls -d /host/usr/bin /up/usr/bin; ls /host /up | wc -l; cut -d" " -f5 /proc/self/mountinfo'),
+    ],
+  ],
+  [
+    "the host's root, twice",
+    [
+      ...host,
+      ...words('--ro-bind / /mnt'),
+      ...shell('ls -d /mnt/usr/bin /mnt/mnt; cut -d" " -f5 /proc/self/mountinfo'),
+    ],
+  ],
   ['--tmpfs over the root', [...words('--ro-bind / / --perms 0711 --tmpfs /'), ...programs, ...shell(tree)]],
   ['relative sources', [...words('--ro-bind ../../../../usr /usr'), ...programs.slice(3), ...words('ls -d /usr/bin')]],
   [
