@@ -59,6 +59,9 @@ export function bwrapPlan(request: BwrapRequest, caller: Ids): Plan {
 }
 
 function requireUser(request: BwrapRequest, ownUser: boolean, caller: Ids, ids: Ids): void {
+  // pid_namespaces(7): whoever has joined one cannot make another before it has a child.
+  if (request.pidns !== undefined && request.unshare.pid)
+    throw new BwrapContradiction('--pidns together with --unshare-pid is not supported')
   const mapped = ownUser || request.userns !== undefined
   if (!mapped && ids.uid !== caller.uid)
     throw new BwrapContradiction('Specifying --uid requires --unshare-user or --userns')
