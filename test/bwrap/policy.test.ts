@@ -28,7 +28,8 @@ suite('--to-policy', () => {
       '--overlay': words('--overlay-src /a'),
       '--tmp-overlay': words('--overlay-src /a'),
       '--ro-overlay': words('--overlay-src /a --overlay-src /b'),
-      '--overlay-src': [],
+      '--hostname': ['--unshare-uts'],
+      '--as-pid-1': ['--unshare-pid'],
     }
     for (const name of optionNames.filter((one) => !skipped.includes(one) && one !== '--overlay-src')) {
       for (const operands of [[], ['7'], ['0700', '/p'], ['/u', '/w', '/p']]) {

@@ -41,7 +41,7 @@ export function policyOf(request: BwrapRequest): ClosestPolicy {
       ? {}
       : { identity: { ...defined('uid', request.uid), ...defined('gid', request.gid) } }),
     ...defined('hostname', request.hostname),
-    ...defined('cwd', request.chdir),
+    ...defined('cwd', request.chdir === undefined ? undefined : normal(request.chdir)),
     ...defined('argv0', request.argv0),
     env: { set: Object.fromEntries(environment.set), inherit: environment.clear ? [] : true },
     ...(named.size === 0
