@@ -260,14 +260,14 @@ function inScratch(c: LauncherContext, body: () => void): void {
 const rooted = new WeakSet<LauncherContext>()
 
 /**
- * The new root lies on the host's while it is built, and a bind of the host's "/" would have it in it: what is
+ * The new root lies in the host's while it is built, and a bind of the host's "/" or /proc would have it in it: what is
  * unbindable is left out of such a copy (mount_namespaces(7)). A root that is itself the host's, and is to see what is
  * mounted there later, is hidden only where another bind may be of "/".
  */
 function hidesRoot(c: LauncherContext): boolean {
   const { init } = c.plan
   const mayBeRoot = (source: string | number) =>
-    typeof source === 'number' || /^(?!\/)|^\/proc\/|^[/.]*$|\/\.\.(\/|$)/.test(source)
+    typeof source === 'number' || /^(?!\/)|^\/proc(\/|$)|^[/.]*$|\/\.\.(\/|$)/.test(source)
   return (
     !init.some((step) => step.do === 'rootBind') ||
     init.some((step) => step.do === 'bind' && mayBeRoot(step.source)) ||
@@ -281,8 +281,9 @@ function propagate(c: LauncherContext, propagation: number): void {
 }
 
 /**
- * Lays the new root over the old. One that was there before is taken away first: between the two it would outlive
- * `pivot`, which detaches what lies on top only.
+ * Attaches the new root where nobody's path leads: a folder of /proc that is made for mounting (fs/proc/root.c). On "/"
+ * itself, ".." from a folder below would lead into it, and with it every symlink of a source such as ../usr/lib/x. One
+ * that was there before is taken away first: it could outlive `pivot`, which detaches what lies on top only.
  */
 function attachRoot(c: LauncherContext, tree: Slot): void {
   if (rooted.has(c)) {
@@ -292,7 +293,10 @@ function attachRoot(c: LauncherContext, tree: Slot): void {
   rooted.add(c)
   c.b.move(c.root, tree)
   if (hidesRoot(c)) propagate(c, MS.UNBINDABLE)
-  c.must('move_mount', c.root, c.b.text(''), AT.FDCWD, c.b.text('/'), onEmptyPath)
+  c.attempt('move_mount', c.root, c.b.text(''), AT.FDCWD, c.b.text('/proc/fs/nfsd'), onEmptyPath)
+  // A /proc of processes only, or none.
+  c.whenError('ENOENT', () => c.must('move_mount', c.root, c.b.text(''), AT.FDCWD, c.b.text('/'), onEmptyPath))
+  c.whenFailed(() => c.b.jump(c.fail))
 }
 
 function attributesOf(flags: MountFlags): number {

@@ -191,7 +191,7 @@ const cases: readonly (readonly [string, readonly string[], RunOptions['fds']?])
     "the host's root, as a folder",
     [
       ...programs,
-      ...words('--bind / /host --ro-bind ../../../.. /up --proc /proc'),
+      ...words('--bind / /host --ro-bind ../../../../.. /up --proc /proc'),
       ...shell('ls -d /host/usr/bin /up/usr/bin; ls /host /up | wc -l; cut -d" " -f5 /proc/self/mountinfo'),
     ],
   ],
@@ -204,7 +204,14 @@ const cases: readonly (readonly [string, readonly string[], RunOptions['fds']?])
     ],
   ],
   ['--tmpfs over the root', [...words('--ro-bind / / --perms 0711 --tmpfs /'), ...programs, ...shell(tree)]],
-  ['relative sources', [...words('--ro-bind ../../../../usr /usr'), ...programs.slice(3), ...words('ls -d /usr/bin')]],
+  [
+    'relative sources, and links that lead up',
+    [
+      ...words('--ro-bind ../../../../../usr /usr --ro-bind /etc/os-release /a'),
+      ...programs.slice(3),
+      ...words('ls -d /usr/bin /a'),
+    ],
+  ],
   [
     'places without a slash, and with dots',
     [...programs, ...words('--dir a/b --dir /c --dir /c/../d --dir ./e//f'), ...shell(tree)],
