@@ -7,8 +7,11 @@ export interface Command<Options extends readonly Option[] = readonly Option[]> 
   readonly about: string
   /** What follows the flags, for help. */
   readonly takes?: string
-  /** How many words may follow; `command`: at least one, and whatever follows it is the command's own. */
-  readonly words: number | 'command'
+  /**
+   * How many words may follow; `command`: at least one, and whatever follows it is the command's own; `all`: what follows,
+   * flags too, is read by the command itself.
+   */
+  readonly words: number | 'command' | 'all'
   readonly options: Options
   /** Paragraphs, one a line. */
   readonly detail?: readonly string[]
@@ -122,5 +125,19 @@ export const commands: readonly Command[] = [
       ['125', 'there is no such preset'],
     ],
     action: async (flags, [name]) => (await import('./presets.js')).presets(name, flags),
+  }),
+  command({
+    name: 'bwrap',
+    about: 'Take the arguments of bwrap(1), and do as it does',
+    takes: '[--to-policy] [OPTION…] [--] COMMAND [ARGUMENT…]',
+    words: 'all',
+    options: [],
+    detail: ['--to-policy, as the first word, prints the policy that comes closest instead.'],
+    examples: [['vial bwrap --ro-bind / / --unshare-all -- true', '']],
+    statuses: [
+      ['N', "the command's own status"],
+      ['1', "what bwrap's own faults end with"],
+    ],
+    action: async (_, args) => (await import('./bwrap/main.js')).main(args),
   }),
 ]

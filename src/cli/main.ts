@@ -21,6 +21,7 @@ async function main([name, ...args]: readonly string[]): Promise<void> {
   }
   const command = commands.find((one) => one.name === name)
   if (command === undefined) throw new UsageError(noCommand(name, args))
+  if (command.words === 'all') return command.action({} as never, args)
   const { flags, words, help } = inContext(name, () => parse(args, command.options, command.words === 'command'))
   if (help) return show((await import('./help.js')).helpOf(command))
   if (command.words === 'command' && words.length === 0)

@@ -6,7 +6,7 @@ import { printable } from '../kernel/printable.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { Builder } from '../machine/builder.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
-import type { Plan, Step } from '../plan/step.js'
+import type { Hints, Plan, Step } from '../plan/step.js'
 import { Rows, type Word } from './rows.js'
 
 /** On the pipe to the monitor, where no wait status is so large. */
@@ -99,22 +99,38 @@ export class LauncherContext {
     this.b.move(this.step, number)
   }
 
-  /** A step as a row of a table instead: `kind` names the code of `body`, which finds the words in their slots. */
+  /**
+   * A step as a row of a table instead: `kind` names the code of `body`, which finds the words in their slots. What fails
+   * in several ways, each with a sentence of its own, is no row: its code tells them apart.
+   */
   row(step: Step, kind: string, words: readonly Word[], body: () => void): void {
-    const second = typeof step.complaint === 'object'
-    this.#rows.add(this.#number(step, words), second ? `${kind}, two complaints` : kind, words, body)
-    if (second) this.#number(secondOf(step), words)
+    if (typeof step.complaint !== 'object') {
+      this.#rows.add(this.#number(step, words), kind, words, body)
+      return
+    }
+    this.begin(step)
+    this.setWords(words)
+    body()
   }
 
-  /** From here on the step fails with its second complaint, if it has one. */
-  afterSource(step: Step): void {
-    if (typeof step.complaint !== 'object') return
-    this.b.move(this.step, this.#number(secondOf(step)))
+  /** What a row would load. */
+  setWords(words: readonly Word[]): void {
+    for (const [slot, word] of words) this.b.move(slot, typeof word === 'string' ? this.b.text(word) : word)
   }
 
-  /** The same in the code of rows. */
-  afterSourceOfRow(step: Step): void {
-    if (typeof step.complaint === 'object') this.b.compute(this.step, this.step, 'add', 1)
+  /** From here on the step fails with this one of its complaints, if it has several. */
+  complain(step: Step, which: number): void {
+    if (typeof step.complaint === 'object') this.b.move(this.step, this.complaint(step, which))
+  }
+
+  /** The number of a step that fails with this complaint. */
+  complaint(step: Step, which: number): number {
+    const [first, ...others] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]
+    const chosen = which === 0 ? first : others[which - 1]
+    const { complaint: _, ...rest } = step
+    const said =
+      typeof chosen === 'object' ? { complaint: [first ?? ''], hints: chosen } : { complaint: [chosen ?? ''] }
+    return this.#number({ ...rest, ...said })
   }
 
   readonly #sentences: string[] = []
@@ -224,7 +240,12 @@ export class LauncherContext {
     })
   }
 
-  /** `vial: cannot WHAT: ERROR` and a second line with the hint, in one write(2). */
+  /** What an error sentence ends with, where it is known at run time only: an address, or 0. */
+  get detail(): Slot {
+    return this.b.slot('detail')
+  }
+
+  /** `vial: cannot WHAT: ERROR` and a second line with the hint, or what is said instead, in one write(2). */
   #printSentence(error: Slot): void {
     const { b } = this
     const buffer = this.scratch
@@ -233,6 +254,12 @@ export class LauncherContext {
     b.move(cursor, buffer)
     say(b.text(this.plan.manner.prefix))
     const found = b.temporary()
+    const done = b.label()
+    if (this.plan.manner.hints === 'instead')
+      this.#sayHint(error, done, (text) => {
+        say(text)
+        b.when(this.detail, 'ne', 0, () => say(this.detail))
+      })
     const sentences = b.table(this.#sentences.map((text) => b.text(text)))
     b.compute(found, this.step, 'shl', 2)
     b.compute(found, found, 'add', sentences)
@@ -255,7 +282,12 @@ export class LauncherContext {
     say(b.text('error '))
     b.decimal(cursor, error)
     b.place(spelled)
-    if (this.plan.manner.hints) this.#sayHint(cursor, error)
+    if (this.plan.manner.hints === 'added')
+      this.#sayHint(error, done, (text) => {
+        say(b.text('\n      '))
+        say(text)
+      })
+    b.place(done)
     say(b.text('\n'))
     b.compute(cursor, cursor, 'sub', buffer)
     this.attempt('write', 2, buffer, cursor)
@@ -306,9 +338,9 @@ export class LauncherContext {
     })
   }
 
-  #sayHint(cursor: Slot, error: Slot): void {
+  /** Says what there is to say of the step at work and this error, and jumps to `done`; or says nothing. */
+  #sayHint(error: Slot, done: Label, say: (text: Slot) => void): void {
     const { b } = this
-    const hinted = b.label()
     const { group, rows } = this.#hintTables()
     const own = b.temporary()
     b.compute(own, this.step, 'add', group)
@@ -316,11 +348,9 @@ export class LauncherContext {
     this.#search(rows, ([number, of, text], next) => {
       b.branch(number!, 'ne', error, next)
       b.branch(of!, 'ne', own, next)
-      b.copyText(cursor, b.text('\n      '))
-      b.copyText(cursor, text!)
-      b.jump(hinted)
+      say(text!)
+      b.jump(done)
     })
-    b.place(hinted)
   }
 
   /** Steps with the same hints are a group: a byte for each step is its group, and rows are [errno, group, text]. */
@@ -361,11 +391,8 @@ export class LauncherContext {
   }
 }
 
-const secondOf = (step: Step): Step =>
-  typeof step.complaint === 'object' ? { ...step, complaint: step.complaint[1] } : step
-
 /** What the terminal would obey is not handed on to it. */
 function sentence(step: Step): string {
-  const text = typeof step.complaint === 'object' ? step.complaint[0] : (step.complaint ?? step.what)
-  return printable(text)
+  const [first] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]
+  return printable(typeof first === 'string' ? first : step.what)
 }

@@ -8,16 +8,17 @@ import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import {
   attachHere,
+  attachRoot,
   copyFrom,
-  descriptorName,
   locate,
   mountAttributes,
   newMountRoutine,
   newMountWords,
-  openDescriptor,
-  openWithin,
+  openSource,
   placeWords,
   release,
+  resolve,
+  sourceKind,
   writeAll,
 } from './filesystem.js'
 import type { Word } from './rows.js'
@@ -41,10 +42,7 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
       c.attempt('mkdirat', at, name, mode)
       c.whenError('EEXIST', () => {
         // A folder that is there stays as it is; anything else is in the way.
-        if (!implicit) {
-          const flags = c.open.PATH | c.open.DIRECTORY | c.open.NOFOLLOW | c.open.CLOEXEC
-          c.attempt('close', c.must('openat', at, name, flags, 0))
-        }
+        if (!implicit) requireFolder(c)
         b.jump(made)
       })
       c.orFail()
@@ -69,7 +67,7 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
     c.row(step, named('symlink', { owned }), words, () => {
       const [at, name] = locate(c, owned)
       c.attempt('symlinkat', target, at, name)
-      c.whenError('EEXIST', () => requireLink(c, target, at, name))
+      c.whenError('EEXIST', () => requireLink(c, step, target, at, name))
       c.orFail()
       release(c, owned)
     })
@@ -89,13 +87,15 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
       [from, byFd ? content : b.bytes(content)],
       [length, byFd ? 0 : content.length],
     ]
-    c.row(step, named('file', { byFd, owner: owner !== undefined, owned: place.owned }), words, () => {
+    const kind = named('file', { byFd, keepsMode: step.keepsMode, owner: owner !== undefined, owned: place.owned })
+    c.row(step, kind, words, () => {
       const [at, name] = locate(c, place.owned)
       const flags = c.open.WRONLY | c.open.CREAT | c.open.TRUNC | c.open.CLOEXEC | c.open.NOFOLLOW
       b.move(file, c.must('openat', at, name, flags, mode))
+      c.complain(step, 1)
       if (byFd) copyFrom(c, from, file)
       else writeAll(c, file, from, length)
-      c.must('fchmod', file, mode)
+      if (!step.keepsMode) c.must('fchmod', file, mode)
       if (owner !== undefined) c.must('fchown', file, b.slot('owner.uid'), b.slot('owner.gid'))
       c.attempt('close', file)
       release(c, place.owned)
@@ -104,52 +104,67 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
 
   bind(c, step) {
     const { b } = c
-    const { source, optional, place, within } = step
-    const [from, name, folder, recursive, attributes, flags, tree] = [
+    const { source, optional, place, within, above } = step
+    const [from, folder, recursive, attributes, flags, tree] = [
       'bind.source',
-      'bind.name',
       'bind.within',
       'bind.recursive',
       'bind.attributes',
       'bind.flags',
       'tree',
-    ].map((name) => b.slot(name)) as [Slot, Slot, Slot, Slot, Slot, Slot, Slot]
-    const byFd = typeof source === 'number'
+    ].map((name) => b.slot(name)) as [Slot, Slot, Slot, Slot, Slot, Slot]
+    const kind = sourceKind(source)
+    const inside = within !== undefined && typeof source === 'string' ? relative(within, source) : undefined
     const words: Word[] = [
-      [from, byFd || within === undefined ? source : relative(within, source)],
-      ...(byFd ? [[name, descriptorName(source)] as const] : []),
-      ...(within === undefined ? [] : [[folder, within] as const]),
+      [from, inside ?? source],
+      ...(inside === undefined ? [] : [[folder, within!] as const]),
       [recursive, step.recursive ? AT.RECURSIVE : 0],
       [attributes, mountAttributes(c, step.flags)],
       ...placeWords(c, place),
     ]
-    c.row(step, named('bind', { byFd, within: within !== undefined, optional, owned: place.owned }), words, () => {
+    const variants = { ...kind, within: inside !== undefined, optional, owned: place.owned }
+    // The folders above a source that may be missing are made once it was found: they belong to this row alone.
+    const apart = above.length === 0 ? '' : ` ${place.path}`
+    c.row(step, named(`bind${apart}`, variants), words, () => {
       const done = b.label()
       b.compute(flags, recursive, 'or', OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC)
-      if (byFd) openDescriptor(c, from, name, flags)
-      else {
-        if (within === undefined) c.attempt('open_tree', AT.FDCWD, from, flags)
-        else openWithin(c, folder, from, flags)
-        if (optional) c.whenError('ENOENT', () => b.jump(done))
-        c.orFail()
-      }
+      openSource(c, {
+        from,
+        flags,
+        ...kind,
+        within: inside === undefined ? undefined : folder,
+        missing: optional ? done : undefined,
+      })
       b.move(tree, c.result)
-      c.afterSourceOfRow(step)
+      if (above.length > 0) {
+        for (const one of above) makeFolder(c, { ...step, ...one })
+        c.setWords(placeWords(c, place))
+      }
+      c.complain(step, 1)
       b.compute(flags, recursive, 'or', AT.EMPTY_PATH)
       c.must('mount_setattr', tree, b.text(''), flags, attributes, structs.mount_attr.size)
-      attachHere(c, place.owned, 'same')
+      attachHere(c, step, 'same')
       b.place(done)
     })
   },
 
   mount(c, step) {
-    const { owned } = step.place
+    const { owned, path } = step.place
     const words = [...newMountWords(c, step.type, step.options, step.flags), ...placeWords(c, step.place)]
-    c.row(step, named('mount', { owned }), words, () => {
+    c.row(step, named('mount', { root: path === '', owned }), words, () => {
       c.b.call(newMountRoutine(c))
-      attachHere(c, owned, 'directory')
+      if (path === '') attachRoot(c, c.b.slot('tree'))
+      else attachHere(c, step, 'directory')
     })
   },
+}
+
+/** A folder on the way to a place, in the midst of another step. */
+function makeFolder(c: LauncherContext, { place, mode }: StepOf<'directory'>): void {
+  c.setWords(placeWords(c, place))
+  const [at, name] = locate(c, place.owned)
+  c.mustUnless('EEXIST', 'mkdirat', at, name, mode)
+  release(c, place.owned)
 }
 
 /** `bind, optional, owned`: each variant of a kind has code of its own. */
@@ -165,16 +180,35 @@ function ownerWords({ b }: LauncherContext, { owner }: StepOf<'directory' | 'fil
   ]
 }
 
+/** What is there must be a folder, or lead to one. */
+function requireFolder(c: LauncherContext): void {
+  const { b } = c
+  const [found, folder] = [b.slot('found'), b.slot('folder')]
+  b.move(found, resolve(c, b.slot('place.path')))
+  b.move(folder, c.must('openat', found, b.text('.'), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
+  c.attempt('close', folder)
+  c.attempt('close', found)
+}
+
 /** After EEXIST: a link to the same target is as good as a new one. */
-function requireLink(c: LauncherContext, target: Slot, at: Slot, name: Operand): void {
+function requireLink(c: LauncherContext, step: StepOf<'symlink'>, target: Slot, at: Slot, name: Operand): void {
   const { b } = c
   const [wanted, found, from, to] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
   const other = b.label()
   const same = b.label()
-  c.attempt('readlinkat', at, name, c.scratch, 4096)
+  c.complain(step, 1)
+  c.attempt('readlinkat', at, name, c.scratch, 4095)
   c.whenFailed(() => b.jump(other))
   b.compute(to, c.scratch, 'add', c.result)
   b.store(8, to, 0, 0)
+  if (typeof step.complaint === 'object') {
+    c.complain(step, 2)
+    // The sentence, which is built in the scratch memory too, ends with what the link is.
+    const kept = b.reserve(4096)
+    b.move(c.detail, kept)
+    b.move(to, kept)
+    b.copyText(to, c.scratch)
+  }
   b.move(from, target)
   b.move(to, c.scratch)
   b.loop(({ leave }) => {

@@ -18,7 +18,7 @@ import {
 import { errno } from '../kernel/errno.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Routine } from '../machine/builder.js'
-import type { Address, Operand, Slot } from '../machine/instruction.js'
+import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
 import type { MountFlags, Place, Step } from '../plan/step.js'
 import { type LauncherContext, scratchSize } from './context.js'
 import type { Word } from './rows.js'
@@ -39,8 +39,9 @@ type Filesystem =
 const onEmptyPath = MOVE_MOUNT.F_EMPTY_PATH
 
 export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
-  isolateMounts(c) {
-    const attributes = c.b.bytes(pack(structs.mount_attr, { propagation: MS.PRIVATE }), 8)
+  isolateMounts(c, step) {
+    const propagation = step.propagation === 'slave' ? MS.SLAVE : MS.PRIVATE
+    const attributes = c.b.bytes(pack(structs.mount_attr, { propagation }), 8)
     c.must('mount_setattr', AT.FDCWD, c.b.text('/'), AT.RECURSIVE, attributes, structs.mount_attr.size)
   },
 
@@ -51,13 +52,16 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
 
   rootBind(c, step) {
     const tree = c.b.slot('tree')
-    const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (step.recursive ? AT.RECURSIVE : 0)
-    if (typeof step.source === 'number') openDescriptor(c, step.source, c.b.text(descriptorName(step.source)), flags)
-    else c.must('open_tree', AT.FDCWD, c.b.text(step.source), flags)
+    const { source, optional, recursive } = step
+    const none = c.b.label()
+    const from = typeof source === 'number' ? source : c.b.text(source)
+    const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (recursive ? AT.RECURSIVE : 0)
+    openSource(c, { from, flags, ...sourceKind(source), missing: optional ? none : undefined })
     c.b.move(tree, c.result)
-    c.afterSource(step)
-    restrict(c, tree, step.flags, step.recursive)
+    c.complain(step, 1)
+    restrict(c, tree, step.flags, recursive)
     attachRoot(c, tree)
+    c.b.place(none)
   },
 
   mountFile(c, step) {
@@ -72,8 +76,9 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       c.attempt('close', file)
       b.move(tree, c.must('open_tree', AT.FDCWD, b.text('file'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
     })
+    c.complain(step, 1)
     restrict(c, tree, step.flags, false)
-    attach(c, step.place, 'same')
+    attach(c, step, 'same')
   },
 
   chmod(c, step) {
@@ -102,7 +107,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     c.whenFailed(() => b.jump(none))
     b.move(tree, c.result)
     restrict(c, tree, step.flags, false)
-    attach(c, step.place, 'same')
+    attach(c, step, 'same')
     b.place(none)
   },
 
@@ -112,13 +117,16 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const tree = b.slot('tree')
     const flags =
       (step.flags.nosuid ? MS.NOSUID : 0) | (step.flags.nodev ? MS.NODEV : 0) | (step.flags.readonly ? MS.RDONLY : 0)
+    const { options, close } = overlayOptions(c, step)
+    c.complain(step, 1)
     inScratch(c, () => {
       for (const name of ['m', 'upper', 'work']) c.must('mkdirat', AT.FDCWD, b.text(name), 0o755)
-      c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, b.text(step.options))
+      c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, options)
       b.move(tree, c.must('open_tree', AT.FDCWD, b.text('m'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
     })
+    close()
     if (step.place.path === '.') attachRoot(c, tree)
-    else attach(c, step.place, 'directory')
+    else attach(c, step, 'directory')
   },
 
   readonly(c, step) {
@@ -126,7 +134,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const tree = b.slot('tree')
     const target = b.slot('target')
     if (step.place.path === '.') {
-      restrict(c, c.root, { readonly: true }, step.recursive)
+      restrict(c, c.root, step.flags, step.recursive)
       return
     }
     const done = b.label()
@@ -143,13 +151,14 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       })
     } else b.move(target, resolve(c, b.text(step.place.path)))
     if (step.only === 'mount') {
-      restrict(c, target, { readonly: true }, step.recursive)
+      c.complain(step, 1)
+      restrict(c, target, step.flags, step.recursive)
       c.attempt('close', target)
       return
     }
     const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.EMPTY_PATH | (step.recursive ? AT.RECURSIVE : 0)
     b.move(tree, c.must('open_tree', target, b.text(''), flags))
-    restrict(c, tree, { readonly: true }, step.recursive)
+    restrict(c, tree, step.flags, step.recursive)
     c.must('move_mount', tree, b.text(''), target, b.text(''), onEmptyPath | MOVE_MOUNT.T_EMPTY_PATH)
     c.attempt('close', tree)
     c.attempt('close', target)
@@ -163,6 +172,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
   /** pivot_root(2), "pivot_root(".", ".")": the old root comes to lie over the new one, and is detached from there. */
   pivot(c) {
     const dot = c.b.text('.')
+    if (hidesRoot(c)) propagate(c, MS.PRIVATE)
     c.must('fchdir', c.root)
     c.must('pivot_root', dot, dot)
     c.must('umount2', dot, MNT.DETACH)
@@ -190,9 +200,46 @@ function inScratch(c: LauncherContext, body: () => void): void {
   c.attempt('close', here)
 }
 
-function attachRoot(c: LauncherContext, tree: Slot): void {
+const rooted = new WeakSet<LauncherContext>()
+
+/**
+ * The new root lies in the host's while it is built, and a bind of the host's "/" or /proc would have it in it: what is
+ * unbindable is left out of such a copy (mount_namespaces(7)). A root that is itself the host's, and is to see what is
+ * mounted there later, is hidden only where another bind may be of "/".
+ */
+function hidesRoot(c: LauncherContext): boolean {
+  const { init } = c.plan
+  const mayBeRoot = (source: string | number) =>
+    typeof source === 'number' || /^(?!\/)|^\/proc(\/|$)|^[/.]*$|\/\.\.(\/|$)/.test(source)
+  return (
+    !init.some((step) => step.do === 'rootBind') ||
+    init.some((step) => step.do === 'bind' && mayBeRoot(step.source)) ||
+    init.filter((step) => step.do === 'rootBind' || step.do === 'rootTmpfs').length > 1
+  )
+}
+
+function propagate(c: LauncherContext, propagation: number): void {
+  const attributes = c.b.bytes(pack(structs.mount_attr, { propagation }), 8)
+  c.must('mount_setattr', c.root, c.b.text(''), AT.EMPTY_PATH, attributes, structs.mount_attr.size)
+}
+
+/**
+ * Attaches the new root where nobody's path leads: a folder of /proc that is made for mounting (fs/proc/root.c). On "/"
+ * itself, ".." from a folder below would lead into it, and with it every symlink of a source such as ../usr/lib/x. One
+ * that was there before is taken away first: it could outlive `pivot`, which detaches what lies on top only.
+ */
+export function attachRoot(c: LauncherContext, tree: Slot): void {
+  if (rooted.has(c)) {
+    c.must('umount2', descriptorPath(c, c.root), MNT.DETACH)
+    c.attempt('close', c.root)
+  }
+  rooted.add(c)
   c.b.move(c.root, tree)
-  c.must('move_mount', c.root, c.b.text(''), AT.FDCWD, c.b.text('/'), onEmptyPath)
+  if (hidesRoot(c)) propagate(c, MS.UNBINDABLE)
+  c.attempt('move_mount', c.root, c.b.text(''), AT.FDCWD, c.b.text('/proc/fs/nfsd'), onEmptyPath)
+  // A /proc of processes only, or none.
+  c.whenError('ENOENT', () => c.must('move_mount', c.root, c.b.text(''), AT.FDCWD, c.b.text('/'), onEmptyPath))
+  c.orFail()
 }
 
 function attributesOf(flags: MountFlags): number {
@@ -210,12 +257,14 @@ export function restrict(c: LauncherContext, tree: Slot, flags: MountFlags, recu
 }
 
 const attributeConstants = new WeakMap<LauncherContext, Map<number, Address>>()
-/** A struct mount_attr that adds these flags, and makes private; one for each set of flags in a program. */
+/** A struct mount_attr that adds these flags, and cuts off as `isolateMounts` does; one for each set of flags in a program. */
 export function mountAttributes(c: LauncherContext, flags: MountFlags): Address {
   const set = attributesOf(flags)
   const known = attributeConstants.get(c) ?? new Map<number, Address>()
   attributeConstants.set(c, known)
-  const address = known.get(set) ?? c.b.bytes(pack(structs.mount_attr, { attr_set: set, propagation: MS.PRIVATE }), 8)
+  const isolated = c.plan.init.find((step) => step.do === 'isolateMounts')
+  const propagation = isolated?.propagation === 'slave' ? 0 : MS.PRIVATE
+  const address = known.get(set) ?? c.b.bytes(pack(structs.mount_attr, { attr_set: set, propagation }), 8)
   known.set(set, address)
   return address
 }
@@ -227,7 +276,7 @@ export function newMount(
   options: readonly (readonly [string, string])[],
   flags: MountFlags,
 ): Slot {
-  setWords(c, newMountWords(c, type, options, flags))
+  c.setWords(newMountWords(c, type, options, flags))
   c.b.call(newMountRoutine(c))
   return c.b.slot('tree')
 }
@@ -303,14 +352,9 @@ function tryResolve(c: LauncherContext, path: Operand): void {
  * Puts the mount in `tree` at a place, which is made first if it is not there: a folder for a folder, an empty file
  * for anything else.
  */
-function attach(c: LauncherContext, place: Place, kind: 'directory' | 'same'): void {
-  setWords(c, placeWords(c, place))
-  attachHere(c, place.owned, kind)
-}
-
-/** What a row would load. */
-function setWords({ b }: LauncherContext, words: readonly Word[]): void {
-  for (const [slot, word] of words) b.move(slot, typeof word === 'string' ? b.text(word) : word)
+function attach(c: LauncherContext, step: Step & { readonly place: Place }, kind: 'directory' | 'same'): void {
+  c.setWords(placeWords(c, step.place))
+  attachHere(c, step, kind)
 }
 
 /** Where a place is: what {@link attachHere} and {@link locate} need. */
@@ -321,8 +365,21 @@ export function placeWords(c: LauncherContext, place: Place): Word[] {
   return [path, [b.slot('place.parent'), dirname(place.path)], [b.slot('place.name'), basename(place.path)]]
 }
 
-export function attachHere(c: LauncherContext, owned: boolean, kind: 'directory' | 'same'): void {
+export function attachHere(
+  c: LauncherContext,
+  step: Step & { readonly place: Place },
+  kind: 'directory' | 'same',
+): void {
   const { b } = c
+  const { owned } = step.place
+  if (tellsApart(c)) {
+    const several = typeof step.complaint === 'object' && step.complaint.length === 4
+    const [mount, file] = several ? [1, 2, 3].map((which) => c.complaint(step, which)) : [c.step, c.step]
+    b.move(c.step, mount!)
+    b.move(b.slot('attach.unmounted'), mount!)
+    b.move(b.slot('attach.unmade'), file!)
+    b.move(b.slot('attach.next'), several ? 1 : 0)
+  }
   b.move(b.slot('attach.kind'), kind === 'directory' ? S_IF.DIR : 0)
   b.call(owned ? attachOwned(c) : attachResolved(c))
 }
@@ -344,7 +401,8 @@ function attachOwned(c: LauncherContext): Routine {
     const tree = c.b.slot('tree')
     const path = c.b.slot('place.path')
     makeMountPoint(c, tree, c.root, path)
-    c.must('move_mount', tree, c.b.text(''), c.root, path, onEmptyPath)
+    c.attempt('move_mount', tree, c.b.text(''), c.root, path, onEmptyPath)
+    whenUnmounted(c, tree)
     c.attempt('close', tree)
   })
 }
@@ -362,7 +420,8 @@ function attachResolved(c: LauncherContext): Routine {
     })
     c.orFail()
     b.move(target, c.result)
-    c.must('move_mount', tree, b.text(''), target, b.text(''), onEmptyPath | MOVE_MOUNT.T_EMPTY_PATH)
+    c.attempt('move_mount', tree, b.text(''), target, b.text(''), onEmptyPath | MOVE_MOUNT.T_EMPTY_PATH)
+    whenUnmounted(c, tree)
     c.attempt('close', target)
     c.attempt('close', parent)
     c.attempt('close', tree)
@@ -371,6 +430,21 @@ function attachResolved(c: LauncherContext): Routine {
 
 function makeMountPoint(c: LauncherContext, tree: Slot, at: Slot, name: Operand): void {
   const { b } = c
+  learnKind(c, tree)
+  complainOfKind(c)
+  b.when(
+    b.slot('attach.kind'),
+    'eq',
+    S_IF.DIR,
+    () => c.mustUnless('EEXIST', 'mkdirat', at, name, 0o755),
+    () => c.mustUnless('EEXIST', 'mknodat', at, name, S_IF.REG | c.plan.manner.mountPointMode, 0),
+  )
+  if (tellsApart(c)) b.move(c.step, b.slot('attach.unmounted'))
+}
+
+/** What the mount in `tree` is, unless it is known to be a folder. */
+function learnKind(c: LauncherContext, tree: Slot): void {
+  const { b } = c
   const kind = b.slot('attach.kind')
   b.when(kind, 'eq', 0, () => {
     const status = b.reserve(structs.statx.size, 8)
@@ -378,16 +452,30 @@ function makeMountPoint(c: LauncherContext, tree: Slot, at: Slot, name: Operand)
     b.load(kind, 32, status, structs.statx.fields.stx_mode.offset)
     b.compute(kind, kind, 'and', S_IF.MT)
   })
-  b.when(
-    kind,
-    'eq',
-    S_IF.DIR,
-    () => c.mustUnless('EEXIST', 'mkdirat', at, name, 0o755),
-    () => c.mustUnless('EEXIST', 'mknodat', at, name, S_IF.REG | c.plan.manner.mountPointMode, 0),
-  )
 }
 
-export const descriptorName = (fd: number) => `/proc/self/fd/${fd}`
+/** Whether the mount, and the file or folder to mount on, fail in words of their own. */
+const tellsApart = (c: LauncherContext) => c.plan.manner.hints === 'instead'
+
+function complainOfKind(c: LauncherContext): void {
+  const { b } = c
+  if (!tellsApart(c)) return
+  b.move(c.step, b.slot('attach.unmade'))
+  b.when(b.slot('attach.kind'), 'eq', S_IF.DIR, () => b.compute(c.step, c.step, 'add', b.slot('attach.next')))
+}
+
+/** After move_mount(2): EINVAL is, of all, a file on a folder or the reverse, which others notice earlier. */
+function whenUnmounted(c: LauncherContext, tree: Slot): void {
+  const { b } = c
+  if (tellsApart(c))
+    c.whenError('EINVAL', () => {
+      learnKind(c, tree)
+      complainOfKind(c)
+      b.move(c.result, -errno.ENOTDIR)
+      b.when(b.slot('attach.kind'), 'ne', S_IF.DIR, () => b.move(c.result, -errno.EISDIR))
+    })
+  c.orFail()
+}
 
 /** `/proc/self/fd/N` of a descriptor that is known at run time only. */
 function descriptorPath(c: LauncherContext, fd: Operand): Address {
@@ -400,16 +488,98 @@ function descriptorPath(c: LauncherContext, fd: Operand): Address {
   return path
 }
 
+/** How a source is opened, as far as the code depends on it. */
+export interface SourceKind {
+  readonly byFd: boolean
+  /** The name of a descriptor, perhaps: it leads to a mount of the caller's. */
+  readonly special: boolean
+}
+
+export const sourceKind = (source: string | number): SourceKind => ({
+  byFd: typeof source === 'number',
+  special: typeof source === 'string' && /^\/(proc|dev)\//.test(source),
+})
+
+/** Clones the mount of a source into `result`; jumps to `missing`, if that is allowed, where there is none. */
+export function openSource(
+  c: LauncherContext,
+  source: SourceKind & {
+    readonly from: Operand
+    readonly flags: Operand
+    /** A folder that no link on the way may leave; `from` is then relative to it. */
+    readonly within?: Operand | undefined
+    readonly missing?: Label | undefined
+  },
+): void {
+  const { b } = c
+  const { from, flags, within, missing } = source
+  if (source.byFd) {
+    openDescriptor(c, from, flags)
+    c.attempt('close', from)
+    b.move(c.result, b.slot('tree'))
+    return
+  }
+  if (within === undefined) c.attempt('open_tree', AT.FDCWD, from, flags)
+  else openWithin(c, within, from, flags)
+  if (missing !== undefined) c.whenError('ENOENT', () => b.jump(missing))
+  if (source.special)
+    c.whenError('EINVAL', () => {
+      const found = b.slot('found')
+      b.move(found, c.must('openat', AT.FDCWD, from, c.open.PATH | c.open.CLOEXEC, 0))
+      openDescriptor(c, found, flags)
+      c.attempt('close', found)
+      b.move(c.result, b.slot('tree'))
+    })
+  c.orFail()
+}
+
 /**
- * Clones the mount of what a descriptor is, into `result`. A descriptor's own mount is of the caller's namespace,
+ * The options of an overlay, whose layers are named by descriptors: so they may be relative, and hold any character.
+ * `close` gives the descriptors up.
+ */
+function overlayOptions(c: LauncherContext, step: StepOf<'overlay'>): { options: Address; close: () => void } {
+  const { b } = c
+  const { lower, upper } = step
+  const layers = [...lower, ...(typeof upper === 'object' ? [upper.upper, upper.work] : [])]
+  const fds = layers.map((path, index) => {
+    const fd = b.slot(`layer ${index}`)
+    b.move(fd, c.must('openat', AT.FDCWD, b.text(path), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
+    return fd
+  })
+  const options = b.reserve(64 + 32 * layers.length)
+  const cursor = b.slot('fd.cursor')
+  b.move(cursor, options)
+  const say = (text: string, fd?: Slot) => {
+    b.copyText(cursor, b.text(fd === undefined ? text : `${text}/proc/self/fd/`))
+    if (fd !== undefined) b.decimal(cursor, fd)
+  }
+  lower.forEach((_, index) => {
+    say(index === 0 ? 'lowerdir=' : ':', fds[index]!)
+  })
+  if (upper === 'tmpfs') say(',upperdir=upper,workdir=work')
+  else if (upper !== undefined) {
+    say(',upperdir=', fds[lower.length]!)
+    say(',workdir=', fds[lower.length + 1]!)
+  }
+  if (step.userAttributes) say(',userxattr')
+  return {
+    options,
+    close: () => {
+      for (const fd of fds) c.attempt('close', fd)
+    },
+  }
+}
+
+/**
+ * Clones the mount of what a descriptor is, into `tree`. A descriptor's own mount is of the caller's namespace,
  * which open_tree(2) refuses, so that its name is looked up again, and must still be the same file.
  */
-export function openDescriptor(c: LauncherContext, fd: Operand, name: Operand, flags: Operand): void {
+function openDescriptor(c: LauncherContext, fd: Operand, flags: Operand): void {
   const { b } = c
   const tree = b.slot('tree')
   const path = c.scratch
   const end = b.temporary()
-  c.must('readlinkat', AT.FDCWD, name, path, 4095)
+  c.must('readlinkat', AT.FDCWD, descriptorPath(c, fd), path, 4095)
   b.compute(end, path, 'add', c.result)
   b.store(8, end, 0, 0)
   b.move(tree, c.must('open_tree', AT.FDCWD, path, flags))
@@ -427,12 +597,10 @@ export function openDescriptor(c: LauncherContext, fd: Operand, name: Operand, f
       b.jump(c.fail)
     })
   }
-  c.attempt('close', fd)
-  b.move(c.result, tree)
 }
 
 /** Clones the mount of a path beneath a folder that no link on the way may leave, into `result`. */
-export function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: Operand): void {
+function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: Operand): void {
   const { b } = c
   const how = b.bytes(
     pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS }),

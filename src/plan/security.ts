@@ -71,8 +71,8 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       say(readonly > 0, `${readonly} places of the host are shown read-only, nosuid and nodev`)
       for (const { flags, what } of binds)
         if (!flags.readonly) say(false, '', `writable, with the caller's rights: ${what}`)
-      for (const { options } of view.all('overlay'))
-        if (options.includes('upperdir=/')) say(false, '', `writable, with the caller's rights: ${options}`)
+      for (const { upper } of view.all('overlay'))
+        if (typeof upper === 'object') say(false, '', `writable, with the caller's rights: ${upper.upper}`)
       const { files } = view.first('landlock') ?? {}
       const writable = files?.rules.filter(({ grants }) => grants.includes('write')).map(({ path }) => path)
       say(

@@ -53,16 +53,20 @@ export type Action =
   | { readonly do: 'join'; readonly namespace: NamespaceName; readonly from: string | number }
   /** `optional`: where user namespaces are not to be had, go on without one. */
   | { readonly do: 'newUser'; readonly map: IdMap; readonly optional: boolean }
+  /** Writes the map of the user namespace that init was cloned into. */
+  | { readonly do: 'mapUser'; readonly map: IdMap }
   | { readonly do: 'newTime'; readonly boottime: number; readonly monotonic: number }
   // init: the root
   /** Waits until the monitor has told who waits for it that init is there. */
   | { readonly do: 'awaitRelease' }
-  | { readonly do: 'isolateMounts' }
+  /** `slave`: what is mounted outside later shows up inside. */
+  | { readonly do: 'isolateMounts'; readonly propagation: 'private' | 'slave' }
   | { readonly do: 'rootTmpfs'; readonly options: readonly (readonly [string, string])[] }
   | {
       readonly do: 'rootBind'
       readonly source: string | number
       readonly recursive: boolean
+      readonly optional: boolean
       readonly flags: MountFlags
     }
   | {
@@ -78,6 +82,8 @@ export type Action =
       readonly place: Place
       readonly content: Uint8Array | number
       readonly mode: number
+      /** A file that is there stays of the mode that it has. */
+      readonly keepsMode: boolean
       readonly owner: Owner | undefined
     }
   /** A file of its own that is mounted over the place: it may cover one that cannot be written. */
@@ -98,6 +104,8 @@ export type Action =
       readonly source: string | number
       readonly recursive: boolean
       readonly optional: boolean
+      /** Folders to make on the way, once the source is known to exist. */
+      readonly above: readonly (Action & { readonly do: 'directory' })[]
       readonly flags: MountFlags
       /** A folder above the source that somebody inside may write: links in it must not lead out of it. */
       readonly within?: string
@@ -113,7 +121,11 @@ export type Action =
       readonly do: 'overlay'
       /** The path `.` is the root itself. */
       readonly place: Place
-      readonly options: string
+      /** Folders of the host, the first on top. */
+      readonly lower: readonly string[]
+      readonly upper: 'tmpfs' | { readonly upper: string; readonly work: string } | undefined
+      /** Marks are kept in user.* attributes. */
+      readonly userAttributes: boolean
       readonly flags: MountFlags
     }
   | {
@@ -122,6 +134,7 @@ export type Action =
       readonly recursive: boolean
       /** `mount`: the place must be a mount already. `writable`: nothing is done to a place that we cannot write. */
       readonly only: 'mount' | 'writable' | undefined
+      readonly flags: MountFlags
     }
   | { readonly do: 'sealRoot' }
   /**
@@ -142,11 +155,17 @@ export type Action =
   | { readonly do: 'hostname'; readonly name: string }
   | { readonly do: 'domainname'; readonly name: string }
   | { readonly do: 'identity'; readonly uid: number; readonly gid: number; readonly dropGroups: boolean }
-  /** `keep`: a set; or the caller's own effective set, less `without`. `bounding`: also drop the rest from the bounding set. */
+  /** Takes note of the caller's effective set, before a user namespace gives all. */
+  | { readonly do: 'callersCapabilities' }
+  /** `keep`: a set; or the caller's own effective set, less `without` and more `with`, as far as they are to be had. `bounding`: also drop the rest from the bounding set. */
   | {
       readonly do: 'capabilities'
-      readonly keep: readonly CapabilityName[] | { readonly without: readonly CapabilityName[] }
+      readonly keep:
+        | readonly CapabilityName[]
+        | { readonly without: readonly CapabilityName[]; readonly with: readonly CapabilityName[] }
       readonly bounding: boolean
+      /** Only the bounding set is touched. */
+      readonly boundingOnly?: boolean
     }
   | { readonly do: 'noNewPrivs' }
   /** A session keyring of its own: the caller's keys are not in it. */
@@ -203,11 +222,13 @@ export type Step = Action & {
   /** Completes "cannot …": `mount a tmpfs on /tmp`. */
   readonly what: string
   readonly why: string
-  /** The error sentence where it must be another's; a second one is for what follows the look at a source. */
-  readonly complaint?: string | readonly [string, string]
-  /** What to do about an error, by its name; `''` is for any other. */
-  readonly hints?: Partial<Record<ErrnoName | '', string>>
+  /** The error sentence where it must be another's; where a step can fail in several ways, one for each. */
+  readonly complaint?: string | readonly (string | Hints)[]
+  readonly hints?: Hints
 }
+
+/** What to say about an error, by its name; `''` is for any other. */
+export type Hints = Partial<Record<ErrnoName | '', string>>
 
 /** Which of the caller's variables the payload gets. */
 export interface Environment {
@@ -224,8 +245,8 @@ export interface Environment {
 export interface Manner {
   /** Begins every error sentence. */
   readonly prefix: string
-  /** Whether a second line says what to do. */
-  readonly hints: boolean
+  /** A hint is a second line that says what to do; or it takes the sentence's place. */
+  readonly hints: 'added' | 'instead'
   readonly exit: { readonly sandbox: number; readonly cannotExecute: number; readonly notFound: number }
   /** Signals that the monitor gets are passed on to the payload; else they do to the monitor what they do to anyone. */
   readonly forwardsSignals: boolean
@@ -235,6 +256,8 @@ export interface Manner {
   readonly lingers: boolean
   /** Modes of what is made only to be mounted on. */
   readonly mountPointMode: number
+  /** Gives a file that is no program to sh(1), as execvp(3) does. */
+  readonly runsScripts: boolean
 }
 
 /** What the monitor tells others about init: JSON as bwrap(1) writes it. */
@@ -250,6 +273,8 @@ export interface Plan {
   readonly monitor: readonly Step[]
   /** New namespaces that init is cloned into. */
   readonly clone: readonly NamespaceName[]
+  /** Those of them that are left out where they cannot be had. */
+  readonly cloneIfPossible: readonly NamespaceName[]
   readonly init: readonly Step[]
   readonly payload: readonly Step[]
   readonly environment: Environment

@@ -1,0 +1,71 @@
+/** The policy that comes closest is a policy, and shows what the command line showed. */
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { optionNames, parse } from '../../src/cli/bwrap/parse.js'
+import { policyOf } from '../../src/cli/bwrap/policy.js'
+import { checkPolicy } from '../../src/policy/schema.js'
+import { callers, runAs } from '../support/user.js'
+import { programs, words } from './tools.js'
+
+const closest = (args: readonly string[]) => {
+  const parsed = parse([...args, 'true'])
+  assert.equal(parsed.kind, 'run')
+  return policyOf((parsed as Extract<typeof parsed, { kind: 'run' }>).request)
+}
+
+suite('--to-policy', () => {
+  test('every option is a policy, or a note', () => {
+    const values: Record<string, string> = {
+      '--cap-add': 'CAP_KILL',
+      '--cap-drop': 'ALL',
+      '--hostname': 'h',
+      '--unsetenv': 'A',
+    }
+    const skipped = ['--help', '--version', '--args', '--exec-label', '--file-label', '--perms', '--size']
+    const needs: Record<string, string[]> = {
+      '--userns-block-fd': words('--unshare-user --info-fd 4'),
+      '--disable-userns': ['--unshare-user'],
+      '--overlay': words('--overlay-src /a'),
+      '--tmp-overlay': words('--overlay-src /a'),
+      '--ro-overlay': words('--overlay-src /a --overlay-src /b'),
+      '--hostname': ['--unshare-uts'],
+      '--as-pid-1': ['--unshare-pid'],
+    }
+    for (const name of optionNames.filter((one) => !skipped.includes(one) && one !== '--overlay-src')) {
+      for (const operands of [[], ['7'], ['0700', '/p'], ['/u', '/w', '/p']]) {
+        const given = values[name] === undefined ? operands : operands.length === 1 ? [values[name]!] : operands
+        let policy: ReturnType<typeof closest>['policy']
+        try {
+          policy = closest([...(needs[name] ?? []), name, ...given, '--']).policy
+        } catch {
+          continue
+        }
+        checkPolicy(policy)
+      }
+    }
+  })
+
+  test('notes name what is lost', () => {
+    const { notes } = closest(words('--lock-file /a --sync-fd 3 --seccomp 4 --unsetenv A'))
+    for (const option of ['--lock-file', '--sync-fd', '--seccomp', '--unsetenv'])
+      assert.ok(
+        notes.some((note) => note.startsWith(option)),
+        option,
+      )
+  })
+
+  for (const caller of callers)
+    test(`a policy runs, as ${caller.name}`, () => {
+      const { policy } = closest([
+        ...programs,
+        ...words(
+          '--unshare-all --new-session --die-with-parent --proc /proc --dev /dev --tmpfs /tmp --dir /a/b --uid 7 --gid 8 --clearenv --setenv A 1 --setenv PATH /bin --chdir /a/b --hostname boat',
+        ),
+      ])
+      const { stdout, exitCode } = runAs(caller, policy, 'sh', ['-c', 'id -u; id -g; pwd; echo $A; hostname; ls /'])
+      assert.deepEqual(
+        [exitCode, stdout.split('\n')],
+        [0, ['7', '8', '/a/b', '1', 'boat', 'a', 'bin', 'dev', 'lib', 'lib64', 'proc', 'sbin', 'tmp', 'usr', '']],
+      )
+    })
+})
