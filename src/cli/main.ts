@@ -67,6 +67,23 @@ program
   .description('Print the presets and what they show')
   .action(async () => (await import('./presets.js')).presets())
 
+const cache = program.command('cache').description('The cache of compiled sandboxes')
+cache
+  .command('list', { isDefault: true })
+  .description('Print what is in it')
+  .option('--json', 'for programs')
+  .action(async (options) => (await import('./cache.js')).listCache(options))
+cache
+  .command('clear')
+  .description('Empty it; sandboxes that run go on')
+  .action(async () => (await import('./cache.js')).emptyCache())
+
+program
+  .command('front')
+  .description('Write the fast vial-bwrap, an executable for this machine')
+  .option('-o, --output <file>', "where to; default: in place of the package's own script")
+  .action(async (options) => (await import('./front.js')).frontCommand(options))
+
 try {
   await program.parseAsync()
 } catch (error) {

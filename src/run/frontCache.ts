@@ -1,4 +1,5 @@
 /** The vials of the front: `bwrap/HASH` in the cache, each with its key at its end. Node.js writes them, the front reads. */
+import { isUtf8 } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
@@ -23,7 +24,7 @@ import { cacheFolder } from './cache.js'
 const most = { files: 512, bytes: 64 * 2 ** 20 }
 
 /** What a key says. */
-export interface Key {
+export interface FrontKey {
   readonly build: string
   readonly uid: number
   readonly gid: number
@@ -33,13 +34,14 @@ export interface Key {
   readonly args: readonly (readonly string[])[]
 }
 
-export interface Entry {
+export interface FrontVial {
   readonly path: string
   /** Bytes, with the key. */
   readonly size: number
   /** When it was stored. */
   readonly time: Date
-  readonly key: Key | undefined
+  /** None: the file is damaged. */
+  readonly key?: FrontKey
 }
 
 /** Where the front looks, if it looks anywhere: without a HOME it does not ask who the caller is. */
@@ -119,19 +121,17 @@ function unlinkIfThere(path: string): void {
   } catch {}
 }
 
-/** Every vial of the front, newest first. */
-export function frontVials(folder: string): Entry[] {
-  return namesIn(folder)
-    .flatMap((name) => {
-      const path = join(folder, name)
-      try {
-        const { size, mtime } = lstatSync(path)
-        return [{ path, size, time: mtime, key: readKeyOf(path) }]
-      } catch {
-        return []
-      }
-    })
-    .sort((a, b) => b.time.getTime() - a.time.getTime())
+/** Every vial of the front. */
+export function frontVials(folder: string): FrontVial[] {
+  return namesIn(folder).flatMap((name) => {
+    const path = join(folder, name)
+    try {
+      const { size, mtime } = lstatSync(path)
+      return [{ path, size, time: mtime, ...keyOf(path) }]
+    } catch {
+      return []
+    }
+  })
 }
 
 function namesIn(folder: string): string[] {
@@ -142,16 +142,21 @@ function namesIn(folder: string): string[] {
   }
 }
 
-function readKeyOf(path: string): Key | undefined {
+function keyOf(path: string): { key?: FrontKey } {
   try {
-    return readKey(readFileSync(path))
+    const { bytes, text, ...key } = readKey(readFileSync(path))
+    return { key }
   } catch {
-    return undefined
+    return {}
   }
 }
 
 /** The key at the end of a vial, or of the bytes that the front sends. */
-export function readKey(file: Uint8Array): Key & { readonly bytes: Uint8Array } {
+export function readKey(file: Uint8Array): FrontKey & {
+  readonly bytes: Uint8Array
+  /** Whether all words are UTF-8, so that nothing is lost in strings. */
+  readonly text: boolean
+} {
   const all = new DataView(file.buffer, file.byteOffset, file.byteLength)
   const number = (view: DataView, offset: number) => Number(view.getBigUint64(offset, true))
   const bytes = file.subarray(file.length - number(all, file.length - key.total))
@@ -159,10 +164,14 @@ export function readKey(file: Uint8Array): Key & { readonly bytes: Uint8Array } 
   const text = (start: number, length: number) => Buffer.from(bytes.subarray(start, start + length)).toString('latin1')
   if (text(key.header.magic, 8) !== key.magic) throw new Error('no key')
   const words = number(view, key.header.words)
+  const given = bytes.subarray(words, words + number(view, key.header.wordsLength))
+  let isText = isUtf8(given)
   const args: string[][] = []
   for (let at: number = key.header.size; at < words; ) {
     const length = number(view, at + key.piece.length)
-    args.push(split(bytes.subarray(at + key.piece.size, at + key.piece.size + length)))
+    const piece = bytes.subarray(at + key.piece.size, at + key.piece.size + length)
+    isText &&= isUtf8(piece)
+    args.push(split(piece))
     at += key.piece.size + Math.ceil(length / 8) * 8
   }
   return {
@@ -170,8 +179,9 @@ export function readKey(file: Uint8Array): Key & { readonly bytes: Uint8Array } 
     build: Buffer.from(bytes.subarray(key.header.build, key.header.build + key.buildSize)).toString('hex'),
     uid: view.getUint32(key.header.ids, true),
     gid: view.getUint32(key.header.ids + 8, true),
-    words: split(bytes.subarray(words, words + number(view, key.header.wordsLength))),
+    words: split(given),
     args,
+    text: isText,
   }
 }
 
