@@ -1,7 +1,7 @@
 /** `vial cache`. */
 import { cacheFolder } from '../run/cache.js'
 import { type CacheEntry, cacheEntries, clearCache } from '../run/cacheEntries.js'
-import { buildOf } from '../run/front.js'
+import { buildOf } from './bwrap/frontFile.js'
 
 export function listCache({ json = false }: { json?: boolean }): void {
   const entries = cacheEntries()

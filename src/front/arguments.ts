@@ -5,7 +5,6 @@ import type { Slot } from '../machine/instruction.js'
 import type { FrontContext } from './context.js'
 import { key } from './format.js'
 import { makeRoom, use } from './key.js'
-import { optionWords } from './options.js'
 
 /** Variables and ids. */
 export function readCaller(c: FrontContext): void {
@@ -104,7 +103,7 @@ const endOfOptions = 101
 function findWords(c: FrontContext, option: Slot): Slot {
   const { b } = c
   const [hash, known, words, row] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
-  const rows = Object.entries({ ...optionWords, '--args': argsOption, '--': endOfOptions })
+  const rows = Object.entries({ ...c.facts.options, '--args': argsOption, '--': endOfOptions })
   const table = new BigUint64Array(rows.flatMap(([name, count]) => [hashOf(name), BigInt(count)]))
   b.hash(hash, option)
   const address = b.bytes(new Uint8Array(table.buffer), 8)

@@ -9,6 +9,8 @@ import type { Label, Operand, Slot } from '../machine/instruction.js'
 export interface FrontFacts {
   /** Says which vial compiles: other code, other bytes, another key. 16 bytes. */
   readonly build: Uint8Array
+  /** Every option, and how many words follow it. */
+  readonly options: Readonly<Record<string, number>>
   /** The Node.js that compiles; when it is gone, the one that env(1) finds. */
   readonly node: string
   /** The script that compiles, from the front's own folder; when it is not there, by its full path. */

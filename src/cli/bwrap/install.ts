@@ -4,11 +4,11 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { frontPath, writeFront, writeScript } from '../../run/front.js'
+import { frontPath, writeFront, writeScript } from './frontFile.js'
 
-const { npm_command, npm_config_user_agent } = process.env
+const { npm_command, npm_config_user_agent, npm_lifecycle_event } = process.env
 /** What is packed is for every machine. */
-const packing = npm_command === 'pack' || npm_command === 'publish'
+const packing = (npm_command === 'pack' || npm_command === 'publish') && npm_lifecycle_event !== 'postpack'
 /** Others than npm call a package's command through `node`, which takes no executable. */
 const linked = npm_config_user_agent === undefined || npm_config_user_agent.startsWith('npm/')
 

@@ -3,17 +3,18 @@ import { createHash, randomBytes } from 'node:crypto'
 import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { key } from '../front/format.js'
-import { front } from '../front/program.js'
-import { assemble } from '../machine/assemble.js'
-import { hostArchitecture } from './compile.js'
+import { key } from '../../front/format.js'
+import { front } from '../../front/program.js'
+import { optionWords } from '../../front/options.js'
+import { assemble } from '../../machine/assemble.js'
+import { hostArchitecture } from '../../run/compile.js'
 
 /** The compiled sources: `dist/src`. */
-const sources = dirname(dirname(fileURLToPath(import.meta.url)))
+const sources = fileURLToPath(new URL('../..', import.meta.url))
 const script = join(sources, 'cli/bwrap/front.js')
 
 /** The package's own command, which npm links. */
-export const frontPath = join(dirname(sources), 'bin/vial-bwrap')
+export const frontPath = join(sources, '../bin/vial-bwrap')
 
 /** Says which code compiles: a hash of all of it. */
 export function buildOf(folder = sources): Uint8Array {
@@ -27,11 +28,12 @@ export function buildOf(folder = sources): Uint8Array {
   return hash.digest().subarray(0, key.buildSize)
 }
 
-/** The front as an executable that lies at `path`. */
-export function compileFront(path: string): Uint8Array {
+/** The front as an executable that lies at `path`; `node` is what compiles for it. */
+export function compileFront(path: string, node = process.execPath): Uint8Array {
   const facts = {
     build: buildOf(),
-    node: process.execPath,
+    node,
+    options: optionWords,
     script: { beside: relative(dirname(path), script), path: script },
   }
   const architecture = hostArchitecture()
