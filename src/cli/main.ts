@@ -84,6 +84,15 @@ program
   .option('-o, --output <file>', "where to; default: in place of the package's own script")
   .action(async (options) => (await import('./front.js')).frontCommand(options))
 
+program
+  .command('bwrap')
+  .description('Take the arguments of bwrap(1), and do as it does')
+  .helpOption(false)
+  .allowUnknownOption()
+  .argument('[args...]')
+  .passThroughOptions()
+  .action(async () => (await import('./bwrap/main.js')).main(process.argv.slice(3)))
+
 try {
   await program.parseAsync()
 } catch (error) {

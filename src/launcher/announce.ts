@@ -1,5 +1,6 @@
 /** What the monitor tells others: the JSON of bwrap(1)'s --info-fd and --json-status-fd. */
 import { AT, STATX } from '../kernel/flags.js'
+import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Announcement, NamespaceName } from '../plan/step.js'
@@ -25,6 +26,7 @@ export function announce(
   init: Slot,
 ): void {
   const { infoFd, statusFd, blockFd } = announcement
+  c.begin({ do: 'clone', what: 'tell about the sandbox', why: 'somebody waits for it', complaint: 'Write to info_fd' })
   if (infoFd !== undefined) {
     write(c, infoFd, ['{\n    "child-pid": ', ',\n    ', '\n}\n'], made, init)
     c.attempt('close', infoFd)
@@ -83,4 +85,12 @@ function write(
   b.copyText(cursor, b.text(end))
   b.compute(cursor, cursor, 'sub', buffer)
   c.attempt('write', fd, buffer, cursor)
+  c.whenFailed(() => {
+    // Init waits to be released, by our end too.
+    const result = b.temporary()
+    b.move(result, c.result)
+    c.attempt('kill', init, signals.SIGKILL)
+    b.move(c.result, result)
+    b.jump(c.fail)
+  })
 }

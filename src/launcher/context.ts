@@ -5,7 +5,7 @@ import { openFlags } from '../kernel/flags.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { Builder } from '../machine/builder.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
-import type { Plan, Step } from '../plan/step.js'
+import type { Hints, Plan, Step } from '../plan/step.js'
 
 /** On the pipe to the monitor, where no wait status is so large. */
 export const setupFailed = 0xffffffff
@@ -85,11 +85,19 @@ export class LauncherContext {
     this.steps.push(step)
   }
 
-  /** From here on the step fails with its second complaint, if it has one. */
-  afterSource(step: Step): void {
-    if (typeof step.complaint !== 'object') return
-    this.b.move(this.step, this.steps.length)
-    this.steps.push({ ...step, complaint: step.complaint[1] })
+  /** From here on the step fails with this one of its complaints, if it has several. */
+  complain(step: Step, which: number): void {
+    if (typeof step.complaint === 'object') this.b.move(this.step, this.complaint(step, which))
+  }
+
+  /** The number of a step that fails with this complaint. */
+  complaint(step: Step, which: number): number {
+    const [first, ...others] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]
+    const chosen = which === 0 ? first : others[which - 1]
+    const { complaint: _, ...rest } = step
+    const said =
+      typeof chosen === 'object' ? { complaint: [first ?? ''], hints: chosen } : { complaint: [chosen ?? ''] }
+    return this.steps.push({ ...rest, ...said }) - 1
   }
 
   /** A system call that must succeed; the result is in `result`. */
@@ -176,7 +184,12 @@ export class LauncherContext {
     })
   }
 
-  /** `vial: cannot WHAT: ERROR` and a second line with the hint, in one write(2). */
+  /** What an error sentence ends with, where it is known at run time only: an address, or 0. */
+  get detail(): Slot {
+    return this.b.slot('detail')
+  }
+
+  /** `vial: cannot WHAT: ERROR` and a second line with the hint, or what is said instead, in one write(2). */
   #printSentence(error: Slot): void {
     const { b } = this
     const buffer = b.reserve(16384)
@@ -186,6 +199,21 @@ export class LauncherContext {
     say(b.text(this.plan.manner.prefix))
     const found = b.temporary()
     const constants: Address = { kind: 'address', area: 'constants', offset: 0 }
+    const done = b.label()
+    const ofErrors = (say: (text: Slot) => void) =>
+      this.#search(this.#hintRows(), ([number, low, high, text], next) => {
+        b.branch(number!, 'ne', error, next)
+        b.branch(this.step, 'lt', low!, next)
+        b.branch(this.step, 'gt', high!, next)
+        b.compute(found, text!, 'add', constants)
+        say(found)
+        b.jump(done)
+      })
+    if (this.plan.manner.hints === 'instead')
+      ofErrors((text) => {
+        say(text)
+        b.when(this.detail, 'ne', 0, () => say(this.detail))
+      })
     const sentences = this.#table(this.steps.map((step) => [b.text(sentence(step)).offset]))
     b.compute(found, this.step, 'shl', 2)
     b.compute(found, found, 'add', sentences)
@@ -210,17 +238,12 @@ export class LauncherContext {
     say(b.text('error '))
     b.decimal(cursor, error)
     b.place(spelled)
-    const hinted = b.label()
-    this.#search(this.plan.manner.hints ? this.#hintRows() : [], ([number, low, high, text], next) => {
-      b.branch(number!, 'ne', error, next)
-      b.branch(this.step, 'lt', low!, next)
-      b.branch(this.step, 'gt', high!, next)
-      say(b.text('\n      '))
-      b.compute(found, text!, 'add', constants)
-      say(found)
-      b.jump(hinted)
-    })
-    b.place(hinted)
+    if (this.plan.manner.hints === 'added')
+      ofErrors((text) => {
+        say(b.text('\n      '))
+        say(text)
+      })
+    b.place(done)
     say(b.text('\n'))
     b.compute(cursor, cursor, 'sub', buffer)
     this.attempt('write', 2, buffer, cursor)
@@ -256,7 +279,7 @@ export class LauncherContext {
 
   /** [errno, first step, last step, text] of every hint. Steps of one kind share one object of hints. */
   #hintRows(): number[][] {
-    const groups = new Map<NonNullable<Step['hints']>, number[]>()
+    const groups = new Map<Hints, number[]>()
     this.steps.forEach(({ hints }, index) => {
       if (hints === undefined) return
       const group = groups.get(hints)
@@ -297,7 +320,8 @@ export class LauncherContext {
 
 /** What the terminal would obey is not handed on to it. */
 function sentence(step: Step): string {
-  const text = typeof step.complaint === 'object' ? step.complaint[0] : (step.complaint ?? step.what)
+  const [first] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]
+  const text = typeof first === 'string' ? first : step.what
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   return text.replace(/[\0-\x1f\x7f]/g, '?')
 }

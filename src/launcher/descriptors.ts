@@ -1,4 +1,5 @@
 /** Code for steps about file descriptors: closing, waiting, locking, and the seccomp filters that arrive by them. */
+import { errno } from '../kernel/errno.js'
 import { AT, CLOSE_RANGE, F, MAP, PR, SECCOMP } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
@@ -41,6 +42,7 @@ export const descriptorCode: { [Kind in Descriptors]: (c: LauncherContext, step:
     const fd = b.slot(`lock ${step.path}`)
     c.heldSlots.push(fd)
     b.move(fd, c.must('openat', AT.FDCWD, b.text(step.path), c.open.RDONLY | c.open.CLOEXEC, 0))
+    c.complain(step, 1)
     const lock = new Uint8Array(32)
     c.must('fcntl', fd, F.SETLK, b.bytes(lock, 8))
   },
@@ -52,6 +54,12 @@ export const descriptorCode: { [Kind in Descriptors]: (c: LauncherContext, step:
       c.b.move(filter, address)
       c.b.move(size, length)
       c.attempt('close', fd)
+      const rest = c.b.temporary()
+      c.b.compute(rest, length, 'and', 7)
+      c.b.when(rest, 'ne', 0, () => {
+        c.b.move(c.result, -errno.EINVAL)
+        c.b.jump(c.fail)
+      })
     }
   },
 

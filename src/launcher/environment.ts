@@ -1,7 +1,7 @@
 /** Code that makes the payload's environment and finds the command on its PATH. */
 import { errno } from '../kernel/errno.js'
 import { MAP } from '../kernel/flags.js'
-import type { Slot } from '../machine/instruction.js'
+import type { Operand, Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
 
 /**
@@ -190,7 +190,8 @@ export function execute(c: LauncherContext): void {
     b.compute(cursor, cursor, 'add', 1)
   })
   const path = b.temporary()
-  findVariable(c, path, 'PATH')
+  // Where there is none, as execvp(3) has it.
+  findVariable(c, path, 'PATH', '/bin:/usr/bin')
   const denied = b.temporary()
   b.move(denied, 0)
   const candidate = b.reserve(longest * 2)
@@ -228,6 +229,7 @@ export function execute(c: LauncherContext): void {
       b.branch(byte, 'ge', longest * 2 - 1, room)
     })
     c.attempt('execve', candidate, argv, envp)
+    runScript(c, candidate)
     c.whenError('EACCES', () => b.move(denied, 1))
     c.whenError('ENOENT', again)
     c.whenError('ENOTDIR', again)
@@ -242,16 +244,31 @@ export function execute(c: LauncherContext): void {
   b.jump(c.fail)
   b.place(slash)
   c.attempt('execve', command, argv, envp)
+  runScript(c, command)
   b.jump(c.fail)
 }
 
-/** The value of a variable of the payload's environment, or an empty string. */
-function findVariable(c: LauncherContext, value: Slot, name: string): void {
+/** After an execve(2) that failed: a script without a "#!" line goes to the shell. */
+function runScript(c: LauncherContext, path: Operand): void {
+  if (!c.plan.manner.runsScripts) return
+  c.whenError('ENOEXEC', () => {
+    const { b } = c
+    const argv = b.temporary()
+    // The vial's own name stands before argv, and makes room.
+    b.compute(argv, b.slot('argv'), 'sub', 8)
+    b.store(64, argv, 0, b.text('/bin/sh'))
+    b.store(64, argv, 8, path)
+    c.attempt('execve', b.text('/bin/sh'), argv, b.slot('envp'))
+  })
+}
+
+/** The value of a variable of the payload's environment, or `fallback`. */
+function findVariable(c: LauncherContext, value: Slot, name: string, fallback = ''): void {
   const { b } = c
   const at = b.temporary()
   const word = b.temporary()
   const byte = b.temporary()
-  b.move(value, b.text(''))
+  b.move(value, b.text(fallback))
   b.move(at, b.slot('envp'))
   b.loop(({ leave }) => {
     b.load(word, 64, at)

@@ -17,7 +17,7 @@ import {
 } from '../kernel/flags.js'
 import { errno } from '../kernel/errno.js'
 import { pack, structs } from '../kernel/structs.js'
-import type { Address, Operand, Slot } from '../machine/instruction.js'
+import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
 import type { MountFlags, Owner, Place, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
@@ -42,8 +42,9 @@ type Filesystem =
 const onEmptyPath = MOVE_MOUNT.F_EMPTY_PATH
 
 export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
-  isolateMounts(c) {
-    const attributes = c.b.bytes(pack(structs.mount_attr, { propagation: MS.PRIVATE }), 8)
+  isolateMounts(c, step) {
+    const propagation = step.propagation === 'slave' ? MS.SLAVE : MS.PRIVATE
+    const attributes = c.b.bytes(pack(structs.mount_attr, { propagation }), 8)
     c.must('mount_setattr', AT.FDCWD, c.b.text('/'), AT.RECURSIVE, attributes, structs.mount_attr.size)
   },
 
@@ -54,13 +55,13 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
 
   rootBind(c, step) {
     const tree = c.b.slot('tree')
-    const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (step.recursive ? AT.RECURSIVE : 0)
-    if (typeof step.source === 'number') openDescriptor(c, step.source, flags)
-    else c.must('open_tree', AT.FDCWD, c.b.text(step.source), flags)
+    const none = c.b.label()
+    openSource(c, step, none)
     c.b.move(tree, c.result)
-    c.afterSource(step)
+    c.complain(step, 1)
     restrict(c, tree, step.flags, step.recursive)
     attachRoot(c, tree)
+    c.b.place(none)
   },
 
   directory(c, step) {
@@ -69,8 +70,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     c.attempt('mkdirat', at, name, step.mode)
     c.whenError('EEXIST', () => {
       // A folder that is there stays as it is; anything else is in the way.
-      if (!step.implicit) c.b.move(c.b.slot('folder'), c.must('openat', at, name, folderOnly(c), 0))
-      if (!step.implicit) c.attempt('close', c.b.slot('folder'))
+      if (!step.implicit) requireFolder(c, step.place.path)
       c.b.jump(made)
     })
     c.whenFailed(() => c.b.jump(c.fail))
@@ -82,7 +82,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
   symlink(c, step) {
     const [at, name] = locate(c, step.place)
     c.attempt('symlinkat', c.b.text(step.target), at, name)
-    c.whenError('EEXIST', () => requireLink(c, step.target, at, name))
+    c.whenError('EEXIST', () => requireLink(c, step, at, name))
     c.whenFailed(() => c.b.jump(c.fail))
     release(c, step.place, at)
   },
@@ -93,8 +93,9 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const file = b.slot('file')
     const flags = c.open.WRONLY | c.open.CREAT | c.open.TRUNC | c.open.CLOEXEC | c.open.NOFOLLOW
     b.move(file, c.must('openat', at, name, flags, step.mode))
+    c.complain(step, 1)
     fill(c, file, step.content)
-    c.must('fchmod', file, step.mode)
+    if (!step.keepsMode) c.must('fchmod', file, step.mode)
     if (step.owner !== undefined) c.must('fchown', file, step.owner.uid, step.owner.gid)
     c.attempt('close', file)
     release(c, step.place, at)
@@ -112,8 +113,9 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       c.attempt('close', file)
       b.move(tree, c.must('open_tree', AT.FDCWD, b.text('file'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
     })
+    c.complain(step, 1)
     restrict(c, tree, step.flags, false)
-    attach(c, tree, step.place, 'same')
+    attach(c, tree, step, 'same')
   },
 
   chmod(c, step) {
@@ -142,31 +144,27 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     c.whenFailed(() => b.jump(none))
     b.move(tree, c.result)
     restrict(c, tree, step.flags, false)
-    attach(c, tree, step.place, 'same')
+    attach(c, tree, step, 'same')
     b.place(none)
   },
 
   bind(c, step) {
     const { b } = c
     const done = b.label()
-    const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (step.recursive ? AT.RECURSIVE : 0)
     const tree = b.slot('tree')
-    if (typeof step.source === 'number') openDescriptor(c, step.source, flags)
-    else if (step.optional) {
-      c.attempt('open_tree', AT.FDCWD, b.text(step.source), flags)
-      c.whenError('ENOENT', () => b.jump(done))
-      c.whenFailed(() => b.jump(c.fail))
-    } else c.must('open_tree', AT.FDCWD, b.text(step.source), flags)
+    openSource(c, step, done)
     b.move(tree, c.result)
-    c.afterSource(step)
+    for (const folder of step.above) filesystemCode.directory(c, { ...step, ...folder })
+    c.complain(step, 1)
     restrict(c, tree, step.flags, step.recursive)
-    attach(c, tree, step.place, 'same')
+    attach(c, tree, step, 'same')
     b.place(done)
   },
 
   mount(c, step) {
     const tree = newMount(c, step.type, step.options, step.flags)
-    attach(c, tree, step.place, 'directory')
+    if (step.place.path === '') attachRoot(c, tree)
+    else attach(c, tree, step, 'directory')
   },
 
   /** Overlay goes through mount(2): its options may be longer than the 256 bytes that fsconfig(2) takes. */
@@ -175,13 +173,16 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const tree = b.slot('tree')
     const flags =
       (step.flags.nosuid ? MS.NOSUID : 0) | (step.flags.nodev ? MS.NODEV : 0) | (step.flags.readonly ? MS.RDONLY : 0)
+    const { options, close } = overlayOptions(c, step)
+    c.complain(step, 1)
     inScratch(c, () => {
       for (const name of ['m', 'upper', 'work']) c.must('mkdirat', AT.FDCWD, b.text(name), 0o755)
-      c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, b.text(step.options))
+      c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, options)
       b.move(tree, c.must('open_tree', AT.FDCWD, b.text('m'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
     })
+    close()
     if (step.place.path === '.') attachRoot(c, tree)
-    else attach(c, tree, step.place, 'directory')
+    else attach(c, tree, step, 'directory')
   },
 
   readonly(c, step) {
@@ -189,7 +190,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const tree = b.slot('tree')
     const target = b.slot('target')
     if (step.place.path === '.') {
-      restrict(c, c.root, { readonly: true }, step.recursive)
+      restrict(c, c.root, step.flags, step.recursive)
       return
     }
     const done = b.label()
@@ -207,13 +208,14 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       })
     } else b.move(target, resolve(c, step.place.path))
     if (step.only === 'mount') {
-      restrict(c, target, { readonly: true }, step.recursive)
+      c.complain(step, 1)
+      restrict(c, target, step.flags, step.recursive)
       c.attempt('close', target)
       return
     }
     const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.EMPTY_PATH | (step.recursive ? AT.RECURSIVE : 0)
     b.move(tree, c.must('open_tree', target, b.text(''), flags))
-    restrict(c, tree, { readonly: true }, step.recursive)
+    restrict(c, tree, step.flags, step.recursive)
     c.must('move_mount', tree, b.text(''), target, b.text(''), onEmptyPath | MOVE_MOUNT.T_EMPTY_PATH)
     c.attempt('close', tree)
     c.attempt('close', target)
@@ -279,7 +281,9 @@ const attributeConstants = new WeakMap<LauncherContext, Map<number, Address>>()
 function sharedAttributes(c: LauncherContext, set: number): Address {
   const known = attributeConstants.get(c) ?? new Map<number, Address>()
   attributeConstants.set(c, known)
-  const address = known.get(set) ?? c.b.bytes(pack(structs.mount_attr, { attr_set: set, propagation: MS.PRIVATE }), 8)
+  const isolated = c.plan.init.find((step) => step.do === 'isolateMounts')
+  const propagation = isolated?.propagation === 'slave' ? 0 : MS.PRIVATE
+  const address = known.get(set) ?? c.b.bytes(pack(structs.mount_attr, { attr_set: set, propagation }), 8)
   known.set(set, address)
   return address
 }
@@ -340,8 +344,17 @@ function resolver(c: LauncherContext) {
  * Puts the mount in `tree` at a place, which is made first if it is not there: a folder for a folder, an empty file
  * for anything else.
  */
-function attach(c: LauncherContext, tree: Slot, place: Place, kind: 'directory' | 'same'): void {
+function attach(c: LauncherContext, tree: Slot, step: Step & { place: Place }, kind: 'directory' | 'same'): void {
   const { b } = c
+  const { place } = step
+  if (tellsApart(c)) {
+    const several = typeof step.complaint === 'object' && step.complaint.length === 4
+    const [mount, file] = several ? [1, 2, 3].map((which) => c.complaint(step, which)) : [c.step, c.step]
+    b.move(c.step, mount!)
+    b.move(b.slot('attach.unmounted'), mount!)
+    b.move(b.slot('attach.unmade'), file!)
+    b.move(b.slot('attach.next'), several ? 1 : 0)
+  }
   b.move(b.slot('attach.path'), b.text(place.path))
   if (!place.owned) {
     b.move(b.slot('resolve.path'), b.text(dirname(place.path)))
@@ -355,7 +368,8 @@ function attachOwned(c: LauncherContext, tree: Slot) {
   return c.b.routine('attachOwned', () => {
     const path = c.b.slot('attach.path')
     makeMountPoint(c, tree, c.root, path)
-    c.must('move_mount', tree, c.b.text(''), c.root, path, onEmptyPath)
+    c.attempt('move_mount', tree, c.b.text(''), c.root, path, onEmptyPath)
+    whenUnmounted(c, tree)
     c.attempt('close', tree)
   })
 }
@@ -377,7 +391,8 @@ function attachResolved(c: LauncherContext, tree: Slot) {
     })
     c.whenFailed(() => b.jump(c.fail))
     b.move(target, c.result)
-    c.must('move_mount', tree, b.text(''), target, b.text(''), onEmptyPath | MOVE_MOUNT.T_EMPTY_PATH)
+    c.attempt('move_mount', tree, b.text(''), target, b.text(''), onEmptyPath | MOVE_MOUNT.T_EMPTY_PATH)
+    whenUnmounted(c, tree)
     c.attempt('close', target)
     c.attempt('close', parent)
     c.attempt('close', tree)
@@ -386,6 +401,21 @@ function attachResolved(c: LauncherContext, tree: Slot) {
 
 function makeMountPoint(c: LauncherContext, tree: Slot, at: Slot, name: Operand): void {
   const { b } = c
+  learnKind(c, tree)
+  complainOfKind(c)
+  b.when(
+    b.slot('attach.kind'),
+    'eq',
+    S_IF.DIR,
+    () => c.mustUnless('EEXIST', 'mkdirat', at, name, 0o755),
+    () => c.mustUnless('EEXIST', 'mknodat', at, name, S_IF.REG | c.plan.manner.mountPointMode, 0),
+  )
+  if (tellsApart(c)) b.move(c.step, b.slot('attach.unmounted'))
+}
+
+/** What the mount in `tree` is, unless it is known to be a folder. */
+function learnKind(c: LauncherContext, tree: Slot): void {
+  const { b } = c
   const kind = b.slot('attach.kind')
   b.when(kind, 'eq', 0, () => {
     const status = b.reserve(structs.statx.size, 8)
@@ -393,13 +423,29 @@ function makeMountPoint(c: LauncherContext, tree: Slot, at: Slot, name: Operand)
     b.load(kind, 32, status, structs.statx.fields.stx_mode.offset)
     b.compute(kind, kind, 'and', S_IF.MT)
   })
-  b.when(
-    kind,
-    'eq',
-    S_IF.DIR,
-    () => c.mustUnless('EEXIST', 'mkdirat', at, name, 0o755),
-    () => c.mustUnless('EEXIST', 'mknodat', at, name, S_IF.REG | c.plan.manner.mountPointMode, 0),
-  )
+}
+
+/** Whether the mount, and the file or folder to mount on, fail in words of their own. */
+const tellsApart = (c: LauncherContext) => c.plan.manner.hints === 'instead'
+
+function complainOfKind(c: LauncherContext): void {
+  const { b } = c
+  if (!tellsApart(c)) return
+  b.move(c.step, b.slot('attach.unmade'))
+  b.when(b.slot('attach.kind'), 'eq', S_IF.DIR, () => b.compute(c.step, c.step, 'add', b.slot('attach.next')))
+}
+
+/** After move_mount(2): ENOTDIR is a file on a folder or the reverse, which others notice earlier. */
+function whenUnmounted(c: LauncherContext, tree: Slot): void {
+  const { b } = c
+  if (tellsApart(c))
+    c.whenError('ENOTDIR', () => {
+      learnKind(c, tree)
+      complainOfKind(c)
+      b.move(c.result, -errno.ENOTDIR)
+      b.when(b.slot('attach.kind'), 'ne', S_IF.DIR, () => b.move(c.result, -errno.EISDIR))
+    })
+  c.whenFailed(() => b.jump(c.fail))
 }
 
 function setModeAndOwner(c: LauncherContext, at: Slot, name: Operand, mode: number, owner: Owner | undefined): void {
@@ -408,18 +454,40 @@ function setModeAndOwner(c: LauncherContext, at: Slot, name: Operand, mode: numb
   if (owner !== undefined) c.must('fchownat', at, name, owner.uid, owner.gid, AT.SYMLINK_NOFOLLOW)
 }
 
-const folderOnly = (c: LauncherContext) => c.open.PATH | c.open.DIRECTORY | c.open.NOFOLLOW | c.open.CLOEXEC
+/** What is there must be a folder, or lead to one. */
+function requireFolder(c: LauncherContext, path: string): void {
+  const { b } = c
+  const [found, folder] = [b.slot('found'), b.slot('folder')]
+  b.move(found, resolve(c, path))
+  b.move(folder, c.must('openat', found, b.text('.'), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
+  c.attempt('close', folder)
+  c.attempt('close', found)
+}
 
 /** After EEXIST: a link to the same target is as good as a new one. */
-function requireLink(c: LauncherContext, target: string, at: Slot, name: Operand): void {
+function requireLink(c: LauncherContext, step: StepOf<'symlink'>, at: Slot, name: Operand): void {
   const { b } = c
+  const { target } = step
   const existing = b.reserve(4096)
   const wanted = b.slot('link.wanted')
   const found = b.slot('link.found')
   const other = b.label()
   const same = b.label()
   const length = Buffer.byteLength(target)
-  c.attempt('readlinkat', at, name, existing, 4096)
+  c.attempt('readlinkat', at, name, existing, 4095)
+  if (typeof step.complaint === 'object') {
+    const end = b.temporary()
+    c.complain(step, 1)
+    c.whenFailed(
+      () => {},
+      () => {
+        c.complain(step, 2)
+        b.move(c.detail, existing)
+        b.compute(end, existing, 'add', c.result)
+        b.store(8, end, 0, 0)
+      },
+    )
+  }
   b.branch(c.result, 'ne', length, other)
   const left = b.temporary()
   const [from, to] = [b.temporary(), b.temporary()]
@@ -453,16 +521,78 @@ function descriptorPath(c: LauncherContext, fd: Operand): Address {
   return path
 }
 
+/** Clones the mount of a source into `result`; jumps to `missing` where it may be missing, and is. */
+function openSource(c: LauncherContext, step: StepOf<'bind' | 'rootBind'>, missing: Label): void {
+  const { b } = c
+  const { source } = step
+  const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (step.recursive ? AT.RECURSIVE : 0)
+  if (typeof source === 'number') {
+    openDescriptor(c, source, flags)
+    c.attempt('close', source)
+    b.move(c.result, b.slot('tree'))
+    return
+  }
+  c.attempt('open_tree', AT.FDCWD, b.text(source), flags)
+  if (step.optional) c.whenError('ENOENT', () => b.jump(missing))
+  // A descriptor's name leads to a mount of the caller's.
+  if (/^\/(proc|dev)\//.test(source))
+    c.whenError('EINVAL', () => {
+      const found = b.slot('found')
+      b.move(found, c.must('openat', AT.FDCWD, b.text(source), c.open.PATH | c.open.CLOEXEC, 0))
+      openDescriptor(c, found, flags)
+      c.attempt('close', found)
+      b.move(c.result, b.slot('tree'))
+    })
+  c.whenFailed(() => b.jump(c.fail))
+}
+
 /**
- * Clones the mount of what a descriptor is, into `result`. A descriptor's own mount is of the caller's namespace,
+ * The options of an overlay, whose layers are named by descriptors: so they may be relative, and hold any character.
+ * `close` gives the descriptors up.
+ */
+function overlayOptions(c: LauncherContext, step: StepOf<'overlay'>): { options: Address; close: () => void } {
+  const { b } = c
+  const { lower, upper } = step
+  const layers = [...lower, ...(typeof upper === 'object' ? [upper.upper, upper.work] : [])]
+  const fds = layers.map((path, index) => {
+    const fd = b.slot(`layer ${index}`)
+    b.move(fd, c.must('openat', AT.FDCWD, b.text(path), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
+    return fd
+  })
+  const options = b.reserve(64 + 32 * layers.length)
+  const cursor = b.slot('fd.cursor')
+  b.move(cursor, options)
+  const say = (text: string, fd?: Slot) => {
+    b.copyText(cursor, b.text(fd === undefined ? text : `${text}/proc/self/fd/`))
+    if (fd !== undefined) b.decimal(cursor, fd)
+  }
+  lower.forEach((_, index) => {
+    say(index === 0 ? 'lowerdir=' : ':', fds[index]!)
+  })
+  if (upper === 'tmpfs') say(',upperdir=upper,workdir=work')
+  else if (upper !== undefined) {
+    say(',upperdir=', fds[lower.length]!)
+    say(',workdir=', fds[lower.length + 1]!)
+  }
+  if (step.userAttributes) say(',userxattr')
+  return {
+    options,
+    close: () => {
+      for (const fd of fds) c.attempt('close', fd)
+    },
+  }
+}
+
+/**
+ * Clones the mount of what a descriptor is, into `tree`. A descriptor's own mount is of the caller's namespace,
  * which open_tree(2) refuses, so that its name is looked up again, and must still be the same file.
  */
-function openDescriptor(c: LauncherContext, fd: number, flags: number): void {
+function openDescriptor(c: LauncherContext, fd: number | Slot, flags: number): void {
   const { b } = c
   const tree = b.slot('tree')
   const path = b.reserve(4096)
   const end = b.temporary()
-  c.must('readlinkat', AT.FDCWD, b.text(`/proc/self/fd/${fd}`), path, 4095)
+  c.must('readlinkat', AT.FDCWD, descriptorPath(c, fd), path, 4095)
   b.compute(end, path, 'add', c.result)
   b.store(8, end, 0, 0)
   b.move(tree, c.must('open_tree', AT.FDCWD, path, flags))
@@ -480,8 +610,6 @@ function openDescriptor(c: LauncherContext, fd: number, flags: number): void {
       b.jump(c.fail)
     })
   }
-  c.attempt('close', fd)
-  b.move(c.result, tree)
 }
 
 function fill(c: LauncherContext, file: Slot, content: Uint8Array | number): void {

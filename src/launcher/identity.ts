@@ -12,6 +12,7 @@ type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Identity =
   | 'join'
   | 'newUser'
+  | 'mapUser'
   | 'newTime'
   | 'beforeInner'
   | 'innerUser'
@@ -69,6 +70,17 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     writeFile(c, '/proc/self/setgroups', b.text('deny'), 4)
     writeMap(c, '/proc/self/uid_map', step.map.uids, uid)
     writeMap(c, '/proc/self/gid_map', step.map.gids, gid)
+    b.place(without)
+  },
+
+  mapUser(c, step) {
+    const { b } = c
+    const without = b.label()
+    if (c.plan.cloneIfPossible.includes('user')) b.branch(b.slot('userMade'), 'eq', 0, without)
+    // user_namespaces(7): gid_map of an unprivileged writer needs setgroups denied first.
+    writeFile(c, '/proc/self/setgroups', b.text('deny'), 4)
+    writeMap(c, '/proc/self/uid_map', step.map.uids, 0)
+    writeMap(c, '/proc/self/gid_map', step.map.gids, 0)
     b.place(without)
   },
 
@@ -166,6 +178,7 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
       b.load(bit, 32, sets)
       b.compute(kept, kept, 'or', bit)
       b.compute(kept, kept, 'and', everyCapability & ~maskOf(step.keep.without))
+      if (step.keep.with.length > 0) b.compute(kept, kept, 'or', maskOf(step.keep.with))
     } else b.move(kept, maskOf(step.keep))
     const each = (then: (which: Slot, keep: Slot) => void) => {
       const which = b.slot('caps.which')
@@ -212,12 +225,12 @@ function writeFile(c: LauncherContext, path: string, text: Operand, length: Oper
   c.attempt('close', file)
 }
 
-function writeMap(c: LauncherContext, path: string, lines: readonly MapLine[], caller: Slot): void {
+function writeMap(c: LauncherContext, path: string, lines: readonly MapLine[], caller: Operand): void {
   writeFile(c, path, mapText(c, lines, caller), c.b.slot('map.cursor'))
 }
 
 /** The lines of a map; their length is left in `map.cursor`. */
-function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Slot): Address {
+function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Operand): Address {
   const { b } = c
   const buffer = b.reserve(lines.length * 36)
   const cursor = b.slot('map.cursor')

@@ -5,7 +5,7 @@ import { rlimits } from '../kernel/rlimits.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Program, Slot } from '../machine/instruction.js'
-import type { Plan, Step } from '../plan/step.js'
+import type { Hints, Plan, Step } from '../plan/step.js'
 import { LauncherContext, record } from './context.js'
 import { announce } from './announce.js'
 import { descriptorCode, keepEnd } from './descriptors.js'
@@ -93,9 +93,9 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   if (manner.lingers) c.must('pipe2', result, c.open.CLOEXEC)
   if (announcement !== undefined) c.must('pipe2', released, c.open.CLOEXEC)
   if (manner.tied) b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
-  const flags = plan.clone.reduce((all, name) => all | cloneFlag[name], 0)
   c.begin(cloning(plan))
-  b.move(child, c.must('clone', flags | signals.SIGCHLD, 0, 0, 0, 0))
+  cloneInit(c)
+  b.move(child, c.result)
   b.when(
     child,
     'ne',
@@ -122,9 +122,10 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
         c.attempt('close', pidfd)
       }
       if (plan.initIs === 'reaper') {
-        // The payload is the same user: it may not read, trace or reopen what init holds.
-        c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
-        if (!plan.newPid) c.must('prctl', PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        // The payload is the same user: it may not read, trace or reopen what init holds. One that lingers holds
+        // nothing, and whoever was told its pid looks at its namespaces.
+        if (!manner.lingers) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+        if (!plan.newPid && !manner.lingers) c.must('prctl', PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         const payload = b.slot('payload')
         b.move(payload, c.must('clone', signals.SIGCHLD, 0, 0, 0, 0))
         b.when(payload, 'ne', 0, () => (manner.lingers ? lingeringInit(c, payload) : initLoop(c, payload)))
@@ -139,16 +140,53 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   return { program: b.finish(), steps: c.steps }
 }
 
+/** Clones init into its namespaces, without those that may be left out where they cannot be had. */
+function cloneInit(c: LauncherContext): void {
+  const { b, plan } = c
+  const cloned = b.label()
+  for (const dropped of subsets(plan.cloneIfPossible)) {
+    const made = plan.clone.filter((name) => !dropped.includes(name))
+    const flags = made.reduce((all, name) => all | cloneFlag[name], 0)
+    if (plan.cloneIfPossible.includes('user')) b.move(b.slot('userMade'), made.includes('user') ? 1 : 0)
+    c.attempt('clone', flags | signals.SIGCHLD, 0, 0, 0, 0)
+    c.whenFailed(
+      () => {},
+      () => b.jump(cloned),
+    )
+  }
+  b.jump(c.fail)
+  b.place(cloned)
+}
+
+/** All subsets, smaller ones first. */
+function subsets<Item>(items: readonly Item[]): Item[][] {
+  return items
+    .reduce<Item[][]>((found, item) => [...found, ...found.map((set) => [...set, item])], [[]])
+    .sort((a, b) => a.length - b.length)
+}
+
 const cloning = (plan: Plan): Step => ({
   do: 'clone',
   what: `make the namespaces ${plan.clone.join(', ')}`,
   why: 'each is new',
   complaint: 'Creating new namespace failed',
-  hints: {
-    EPERM: 'namespaces may be forbidden here: "vial doctor" tells which',
-    ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
-  },
+  hints:
+    plan.manner.hints === 'instead'
+      ? cloningComplaints
+      : {
+          EPERM: 'namespaces may be forbidden here: "vial doctor" tells which',
+          ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
+        },
 })
+
+/** As bwrap(1) says them. */
+const cloningComplaints: Hints = {
+  EINVAL:
+    'Creating new namespace failed, likely because the kernel does not support user namespaces.  bwrap must be installed setuid on such systems.',
+  EPERM:
+    "No permissions to create new namespace, likely because the kernel does not allow non-privileged user namespaces. On e.g. debian this can be enabled with 'sysctl kernel.unprivileged_userns_clone=1'.",
+  ENOSPC: 'Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)',
+}
 
 /** PDEATHSIG, and a look whether the monitor was dead before it could work. */
 function tieToMonitor(c: LauncherContext, pidfd: Slot): void {

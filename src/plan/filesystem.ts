@@ -4,7 +4,7 @@ import { type FilesystemEntry, normal, type Policy } from '../policy/schema.js'
 import { parseSize } from '../policy/units.js'
 import { hints } from './hints.js'
 import { modeOf } from './plan.js'
-import type { MountFlags, Owner, Place, Step } from './step.js'
+import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
 import { Tree } from './tree.js'
 
 export interface FilesystemContext {
@@ -35,6 +35,24 @@ export interface Style {
   readonly procReadonlyWhen: 'always' | 'rootMode' | 'writable'
   /** Whether what lies above a place that is closed to others is closed to them too. */
   readonly closesParents: boolean
+  readonly propagation: 'private' | 'slave'
+  /** A file that is written over keeps its mode. */
+  readonly keepsMode: boolean
+  /** What becomes of a mount that is made read-only. */
+  readonly remount: MountFlags
+  /** Whether what is beneath a new root is made all the same: it may fail, and takes its descriptors. */
+  readonly stacksRoots: boolean
+  /** Whether what is mounted has its type as its source, mountinfo's tenth field. */
+  readonly namesSources: boolean
+  /** Error sentences where they must be another's. */
+  readonly complaints: ((entry: FilesystemEntry) => Complaints) | undefined
+}
+
+/** What is said when the folders above a place, or what an entry itself makes, cannot be made. */
+export interface Complaints {
+  readonly parents: string
+  /** For what is mounted: of the source, of the mount, of the file and of the folder to mount on. */
+  readonly own: string | readonly (string | Hints)[]
 }
 
 /** /proc as runc has it, where root of the host could turn it against the host. */
@@ -49,6 +67,12 @@ export const vialStyle: Style = {
   procReadonly: ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'],
   procReadonlyWhen: 'rootMode',
   closesParents: false,
+  propagation: 'private',
+  keepsMode: false,
+  remount: { readonly: true },
+  stacksRoots: false,
+  namesSources: false,
+  complaints: undefined,
 }
 
 const deviceNodes = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
@@ -67,6 +91,7 @@ export function filesystemSteps(policy: Policy, context: FilesystemContext): Ste
 class FilesystemPlanner {
   readonly steps: Step[] = []
   #tree = new Tree()
+  #said: Complaints | undefined
 
   constructor(
     policy: Policy,
@@ -75,11 +100,17 @@ class FilesystemPlanner {
     const entries = [...(policy.filesystem ?? [])]
     this.steps.push({
       do: 'isolateMounts',
+      propagation: context.style.propagation,
       what: "cut the mounts off from the host's",
       why: 'no mount made here shows outside',
+      complaint: 'Failed to make / slave',
     })
     this.#root(policy, entries)
-    for (const entry of entries) this.#entry(entry)
+    for (const entry of entries) {
+      this.#said = context.style.complaints?.(entry)
+      if (coversRoot(entry)) this.#cover(entry)
+      else this.#entry(entry)
+    }
     if (this.#tree.get('') === 'ours' && !(policy.root?.writable ?? false))
       this.steps.push({ do: 'sealRoot', what: 'make the root read-only', why: 'only what is asked for is writable' })
     this.steps.push({
@@ -91,25 +122,38 @@ class FilesystemPlanner {
 
   /** What is mounted on "/" hides all that came before it, and is the root itself. */
   #root(policy: Policy, entries: FilesystemEntry[]): void {
-    const last = entries.findLastIndex((entry) => coversRoot(entry))
+    const first = entries[0]
+    const onTop = first !== undefined && coversRoot(first) && !('bind' in first && first.optional) ? 0 : -1
+    const last = this.context.style.stacksRoots ? onTop : entries.findLastIndex(coversRoot)
     const cover = entries.splice(0, last + 1).findLast(coversRoot)
-    if (cover === undefined || 'tmpfs' in cover) {
-      const size = cover?.size ?? policy.root?.size
-      this.steps.push({
-        do: 'rootTmpfs',
-        options: [
-          ['mode', modeOf(cover?.mode, 0o755).toString(8)],
-          ...(size === undefined ? [] : [['size', String(parseSize(size))] as const]),
-          ...this.#ownerOptions(cover?.owner),
-        ],
-        what: 'make an empty root',
-        why: 'nothing of the host is visible unless it is named',
-      })
-      return
-    }
-    this.#tree = new Tree('foreign')
-    if ('overlay' in cover) this.#overlay(cover)
-    else if ('bind' in cover) this.#rootBind(cover)
+    this.#said = cover === undefined ? undefined : this.context.style.complaints?.(cover)
+    if (cover === undefined) this.#rootTmpfs({ size: policy.root?.size })
+    else this.#cover('tmpfs' in cover ? { ...cover, size: cover.size ?? policy.root?.size } : cover)
+  }
+
+  #cover(cover: RootCover): void {
+    this.#tree = new Tree('tmpfs' in cover ? 'ours' : 'foreign')
+    if ('tmpfs' in cover) this.#rootTmpfs(cover)
+    else if ('overlay' in cover) this.#overlay(cover)
+    else this.#rootBind(cover)
+  }
+
+  #rootTmpfs({ mode, size, owner }: Omit<Extract<FilesystemEntry, { tmpfs: string }>, 'tmpfs'>): void {
+    this.steps.push({
+      do: 'rootTmpfs',
+      options: [
+        ['mode', modeOf(mode, 0o755).toString(8)],
+        ...(size === undefined ? [] : [['size', String(parseSize(size))] as const]),
+        ...this.#ownerOptions(owner),
+      ],
+      what: 'make an empty root',
+      why: 'nothing of the host is visible unless it is named',
+      ...this.#complaint(),
+    })
+  }
+
+  #complaint(): Pick<Step, 'complaint'> {
+    return this.#said === undefined ? {} : { complaint: this.#said.own }
   }
 
   #rootBind(entry: Extract<FilesystemEntry, { bind: string }>): void {
@@ -118,7 +162,9 @@ class FilesystemPlanner {
       do: 'rootBind',
       source,
       recursive: entry.recursive ?? true,
+      optional: entry.optional ?? false,
       flags: bindFlags(entry),
+      ...this.#complaint(),
       what: `use ${shownSource(source)} as the root`,
       why: entry.writable ? 'writable, as the policy says' : 'read-only',
       hints: hints.source,
@@ -154,7 +200,7 @@ class FilesystemPlanner {
     if (entry.inodes !== undefined) options.push(['nr_inodes', String(entry.inodes)])
     options.push(...this.#ownerOptions(entry.owner))
     const flags = { nosuid: true, nodev: true, noexec: entry.noexec ?? false }
-    this.#mount('tmpfs', entry.tmpfs, options, flags, 'ours', 'scratch space in memory')
+    this.#mount('tmpfs', entry.tmpfs, options, flags, 'ours', 'scratch space in memory', modeOf(entry.mode, 0o755))
   }
 
   #directory(entry: Extract<FilesystemEntry, { directory: string }>): void {
@@ -167,7 +213,8 @@ class FilesystemPlanner {
       owner: this.#owner(entry.owner),
       what: `make the folder ${entry.directory}`,
       why: 'the policy names it',
-      hints: hints.place,
+      hints: this.#hints(hints.place),
+      ...this.#complaint(),
     })
     this.#make(entry.directory, 'ours', make, mode)
   }
@@ -180,24 +227,29 @@ class FilesystemPlanner {
       place,
       recursive: entry.recursive ?? true,
       only: entry.mount ? 'mount' : undefined,
+      flags: this.context.style.remount,
       what: `make ${entry.readonly} read-only`,
       why: 'the policy names it',
+      ...this.#complaint(),
     })
   }
 
   #bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
     const source = this.#source(entry)
     const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
-    this.#make(entry.bind, 'foreign', (place) => ({
+    const optional = entry.optional ?? false
+    this.#make(entry.bind, optional ? 'maybe' : 'foreign', (place, above) => ({
       do: 'bind',
       place,
       source,
       recursive: entry.recursive ?? true,
-      optional: entry.optional ?? false,
+      optional,
+      above,
       flags: bindFlags(entry),
       what: `bind ${shown}`,
       why: entry.writable ? 'shown, and writable' : 'shown read-only',
-      hints: hints.bind,
+      hints: this.#hints(hints.bind),
+      ...this.#complaint(),
     }))
   }
 
@@ -208,7 +260,8 @@ class FilesystemPlanner {
       target,
       what: `link ${at} to ${target}`,
       why: 'the policy names it',
-      hints: hints.place,
+      hints: this.#hints(hints.place),
+      ...this.#complaint(),
     }))
   }
 
@@ -224,10 +277,18 @@ class FilesystemPlanner {
       mode,
       what: `write the file ${entry.file}`,
       why: 'the policy gives its content',
-      hints: hints.place,
+      hints: this.#hints(hints.place),
+      ...this.#complaint(),
     }
     const make = (place: Place): Step => {
-      if (entry.mount === undefined) return { do: 'file', place, owner: this.#owner(entry.owner), ...common }
+      if (entry.mount === undefined)
+        return {
+          do: 'file',
+          place,
+          owner: this.#owner(entry.owner),
+          keepsMode: this.context.style.keepsMode,
+          ...common,
+        }
       return {
         do: 'mountFile',
         place,
@@ -245,21 +306,22 @@ class FilesystemPlanner {
       mode: modeOf(entry.mode, 0),
       what: `set the mode of ${entry.chmod}`,
       why: 'the policy names it',
+      ...this.#complaint(),
     })
   }
 
   #overlay(entry: Extract<FilesystemEntry, { overlay: string }>): void {
-    const layer = (path: string) => this.#host(path).replace(/[\\,:]/g, '\\$&')
-    const upper = entry.upper
-    const parts = [`lowerdir=${entry.lower.map(layer).join(':')}`]
-    if (upper === 'tmpfs') parts.push('upperdir=upper', 'workdir=work')
-    else if (upper !== undefined) parts.push(`upperdir=${layer(upper.upper)}`, `workdir=${layer(upper.work)}`)
-    // A user namespace may not set trusted.* attributes: https://docs.kernel.org/filesystems/overlayfs.html
-    if (!this.context.hostIds || this.context.style.userAttributes) parts.push('userxattr')
+    const upper =
+      typeof entry.upper === 'object'
+        ? { upper: this.#host(entry.upper.upper), work: this.#host(entry.upper.work) }
+        : entry.upper
     const make = (place: Place): Step => ({
       do: 'overlay',
       place,
-      options: parts.join(','),
+      lower: entry.lower.map((path) => this.#host(path)),
+      upper,
+      // A user namespace may not set trusted.* attributes: https://docs.kernel.org/filesystems/overlayfs.html
+      userAttributes: !this.context.hostIds || this.context.style.userAttributes,
       flags: { ...this.context.style.overlay, readonly: upper === undefined },
       what: `mount an overlay on ${entry.overlay}`,
       why:
@@ -268,7 +330,8 @@ class FilesystemPlanner {
           : upper === 'tmpfs'
             ? 'changes stay in memory'
             : 'changes go to the upper folder',
-      hints: hints.overlay,
+      hints: this.#hints(hints.overlay),
+      ...this.#complaint(),
     })
     if (normal(entry.overlay) === '/') this.steps.push(make({ path: '.', owned: true }))
     else this.#make(entry.overlay, 'foreign', make)
@@ -285,6 +348,7 @@ class FilesystemPlanner {
         place: { path: `${relative(at)}/${name}`, owned: false },
         recursive: true,
         only: procReadonlyWhen === 'writable' ? 'writable' : undefined,
+        flags: { readonly: true },
         what: `make ${at}/${name} read-only`,
         why: "it reaches the host's kernel",
       })
@@ -319,10 +383,12 @@ class FilesystemPlanner {
         source: `/dev/${name}`,
         recursive: false,
         optional: false,
+        above: [],
         flags: style.deviceNode,
         what: `bind the device /dev/${name}`,
         why: 'programs expect it',
-        hints: hints.source,
+        hints: this.#hints(hints.source),
+        ...this.#complaint(),
       }))
     }
     for (const [name, target] of deviceLinks) this.#symlink(`${at}/${name}`, target)
@@ -366,45 +432,58 @@ class FilesystemPlanner {
     flags: MountFlags,
     leaves: 'ours' | 'foreign',
     why: string,
+    mode = 0o755,
   ): void {
-    this.#make(at, leaves, (place) => ({
+    const step = (place: Place): Step => ({
       do: 'mount',
       place,
       type,
-      options,
+      options: this.context.style.namesSources ? [['source', type], ...options] : options,
       flags,
       what: `mount ${type} on ${at}`,
       why,
-      hints: type === 'proc' ? hints.proc : hints.place,
-    }))
+      hints: this.#hints(type === 'proc' ? hints.proc : hints.place),
+      ...this.#complaint(),
+    })
+    this.#make(at, leaves, step, mode)
+  }
+
+  /** Where a hint would take the place of another's sentence, there is none. */
+  #hints(own: Hints): Hints {
+    return this.context.style.complaints === undefined ? own : noHints
   }
 
   /** Makes the folders above `at`, then the step, then remembers what is there now. */
   #make(
     at: string,
-    leaves: 'ours' | 'foreign' | 'link' | 'file',
-    step: (place: Place) => Step,
+    leaves: 'ours' | 'foreign' | 'link' | 'file' | 'maybe',
+    step: (place: Place, above: (Step & { do: 'directory' })[]) => Step,
     mode: number = 0o755,
   ): void {
     const path = relative(at)
     const closed = this.context.style.closesParents
       ? ((mode & 0o070) === 0 ? 0o050 : 0) | ((mode & 0o007) === 0 ? 0o005 : 0)
       : 0
-    for (const above of this.#tree.missing(path)) {
-      const place = this.#place(above)
-      this.steps.push({
-        do: 'directory',
-        place,
-        mode: 0o755 & ~closed,
-        implicit: true,
-        owner: undefined,
-        what: `make the folder /${above}`,
-        why: `${at} lies in it`,
-        hints: hints.place,
-      })
-      this.#tree.put(above, place.owned ? 'ours' : 'foreign')
+    const missing = this.#tree.missing(path)
+    const folders = missing.map((above) => ({
+      do: 'directory' as const,
+      place: this.#place(above),
+      mode: 0o755 & ~closed,
+      implicit: true,
+      owner: undefined,
+      what: `make the folder /${above}`,
+      why: `${at} lies in it`,
+      hints: this.#hints(hints.place),
+      ...(this.#said === undefined ? {} : { complaint: this.#said.parents }),
+    }))
+    if (leaves === 'maybe') {
+      // Where the source is missing, nothing is made: what lies above stays unknown.
+      this.steps.push(step(this.#place(path), folders))
+      this.#tree.put(path, 'maybe')
+      return
     }
-    this.steps.push(step(this.#place(path)))
+    for (const above of missing) this.#tree.pass(above)
+    this.steps.push(...folders, step(this.#place(path), []))
     this.#tree.put(path, leaves === 'ours' && !this.#tree.owns(path) ? 'foreign' : leaves)
   }
 
@@ -438,6 +517,8 @@ function bindFlags(entry: Extract<FilesystemEntry, { bind: string }>): MountFlag
     noexec: entry.noexec ?? false,
   }
 }
+
+const noHints: Hints = {}
 
 const relative = (path: string) => normal(path).slice(1)
 

@@ -28,12 +28,13 @@ const namespaceOrder: readonly NamespaceName[] = ['user', 'mount', 'pid', 'net',
 /** Exit statuses as docker run(1) and sh(1) have them. */
 const vialManner: Manner = {
   prefix: 'vial: cannot ',
-  hints: true,
+  hints: 'added',
   exit: { sandbox: 125, cannotExecute: 126, notFound: 127 },
   forwardsSignals: true,
   tied: true,
   lingers: false,
   mountPointMode: 0o644,
+  runsScripts: false,
 }
 
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
@@ -210,6 +211,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
   return {
     monitor,
     clone,
+    cloneIfPossible: [],
     init,
     payload,
     environment: { set, inherit, unset: [], pwd: false },

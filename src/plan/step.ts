@@ -48,16 +48,20 @@ export type Action =
   | { readonly do: 'join'; readonly namespace: NamespaceName; readonly from: string | number }
   /** `optional`: where user namespaces are not to be had, go on without one. */
   | { readonly do: 'newUser'; readonly map: IdMap; readonly optional: boolean }
+  /** Writes the map of the user namespace that init was cloned into. */
+  | { readonly do: 'mapUser'; readonly map: IdMap }
   | { readonly do: 'newTime'; readonly boottime: number; readonly monotonic: number }
   // init: the root
   /** Waits until the monitor has told who waits for it that init is there. */
   | { readonly do: 'awaitRelease' }
-  | { readonly do: 'isolateMounts' }
+  /** `slave`: what is mounted outside later shows up inside. */
+  | { readonly do: 'isolateMounts'; readonly propagation: 'private' | 'slave' }
   | { readonly do: 'rootTmpfs'; readonly options: readonly (readonly [string, string])[] }
   | {
       readonly do: 'rootBind'
       readonly source: string | number
       readonly recursive: boolean
+      readonly optional: boolean
       readonly flags: MountFlags
     }
   | {
@@ -73,6 +77,8 @@ export type Action =
       readonly place: Place
       readonly content: Uint8Array | number
       readonly mode: number
+      /** A file that is there stays of the mode that it has. */
+      readonly keepsMode: boolean
       readonly owner: Owner | undefined
     }
   /** A file of its own that is mounted over the place: it may cover one that cannot be written. */
@@ -93,6 +99,8 @@ export type Action =
       readonly source: string | number
       readonly recursive: boolean
       readonly optional: boolean
+      /** Folders to make on the way, once the source is known to exist. */
+      readonly above: readonly (Action & { readonly do: 'directory' })[]
       readonly flags: MountFlags
     }
   | {
@@ -106,7 +114,11 @@ export type Action =
       readonly do: 'overlay'
       /** The path `.` is the root itself. */
       readonly place: Place
-      readonly options: string
+      /** Folders of the host, the first on top. */
+      readonly lower: readonly string[]
+      readonly upper: 'tmpfs' | { readonly upper: string; readonly work: string } | undefined
+      /** Marks are kept in user.* attributes. */
+      readonly userAttributes: boolean
       readonly flags: MountFlags
     }
   | {
@@ -115,6 +127,7 @@ export type Action =
       readonly recursive: boolean
       /** `mount`: the place must be a mount already. `writable`: nothing is done to a place that we cannot write. */
       readonly only: 'mount' | 'writable' | undefined
+      readonly flags: MountFlags
     }
   | { readonly do: 'sealRoot' }
   | { readonly do: 'pivot' }
@@ -123,10 +136,12 @@ export type Action =
   | { readonly do: 'hostname'; readonly name: string }
   | { readonly do: 'domainname'; readonly name: string }
   | { readonly do: 'identity'; readonly uid: number; readonly gid: number; readonly dropGroups: boolean }
-  /** `keep`: a set; or the caller's own effective set, less `without`. `bounding`: also drop the rest from the bounding set. */
+  /** `keep`: a set; or the caller's own effective set, less `without` and more `with`. `bounding`: also drop the rest from the bounding set. */
   | {
       readonly do: 'capabilities'
-      readonly keep: readonly CapabilityName[] | { readonly without: readonly CapabilityName[] }
+      readonly keep:
+        | readonly CapabilityName[]
+        | { readonly without: readonly CapabilityName[]; readonly with: readonly CapabilityName[] }
       readonly bounding: boolean
     }
   | { readonly do: 'noNewPrivs' }
@@ -159,11 +174,13 @@ export type Step = Action & {
   /** Completes "cannot …": `mount a tmpfs on /tmp`. */
   readonly what: string
   readonly why: string
-  /** The error sentence where it must be another's; a second one is for what follows the look at a source. */
-  readonly complaint?: string | readonly [string, string]
-  /** What to do about an error, by its name; `''` is for any other. */
-  readonly hints?: Partial<Record<ErrnoName | '', string>>
+  /** The error sentence where it must be another's; where a step can fail in several ways, one for each. */
+  readonly complaint?: string | readonly (string | Hints)[]
+  readonly hints?: Hints
 }
+
+/** What to say about an error, by its name; `''` is for any other. */
+export type Hints = Partial<Record<ErrnoName | '', string>>
 
 /** Which of the caller's variables the payload gets. */
 export interface Environment {
@@ -180,8 +197,8 @@ export interface Environment {
 export interface Manner {
   /** Begins every error sentence. */
   readonly prefix: string
-  /** Whether a second line says what to do. */
-  readonly hints: boolean
+  /** A hint is a second line that says what to do; or it takes the sentence's place. */
+  readonly hints: 'added' | 'instead'
   readonly exit: { readonly sandbox: number; readonly cannotExecute: number; readonly notFound: number }
   /** Signals that the monitor gets are passed on to the payload; else they do to the monitor what they do to anyone. */
   readonly forwardsSignals: boolean
@@ -191,6 +208,8 @@ export interface Manner {
   readonly lingers: boolean
   /** Modes of what is made only to be mounted on. */
   readonly mountPointMode: number
+  /** Gives a file that is no program to sh(1), as execvp(3) does. */
+  readonly runsScripts: boolean
 }
 
 /** What the monitor tells others about init: JSON as bwrap(1) writes it. */
@@ -206,6 +225,8 @@ export interface Plan {
   readonly monitor: readonly Step[]
   /** New namespaces that init is cloned into. */
   readonly clone: readonly NamespaceName[]
+  /** Those of them that are left out where they cannot be had. */
+  readonly cloneIfPossible: readonly NamespaceName[]
   readonly init: readonly Step[]
   readonly payload: readonly Step[]
   readonly environment: Environment

@@ -1,10 +1,10 @@
 /** What the new root will look like as the steps go by: enough to know who owns a place. */
 
-type Node = 'ours' | 'foreign' | 'link' | 'file'
+type Node = 'ours' | 'foreign' | 'link' | 'file' | 'maybe'
 
 /**
  * A model of the new root. `ours` is a folder made by the plan on its own tmpfs; anything beneath a `foreign` mount or
- * through a `link` may hold what others put there.
+ * through a `link` may hold what others put there. `maybe`: foreign, if it is there at all.
  */
 export class Tree {
   readonly #nodes = new Map<string, Node>([['', 'ours']])
@@ -22,7 +22,7 @@ export class Tree {
 
   /** Folders above `path` that no step has made yet, outermost first. */
   missing(path: string): string[] {
-    return ancestors(path).filter((above) => !this.#nodes.has(above))
+    return ancestors(path).filter((above) => (this.#nodes.get(above) ?? 'maybe') === 'maybe')
   }
 
   has(path: string): boolean {
@@ -33,9 +33,15 @@ export class Tree {
     return this.#nodes.get(path)
   }
 
+  /** Records a folder that is made on the way to another; what may lie beneath it stays. */
+  pass(path: string): void {
+    this.#nodes.set(path, this.#nodes.get(path) === undefined && this.owns(path) ? 'ours' : 'foreign')
+  }
+
   /** Records a mount or file at `path`; what was known beneath it is hidden from now on. */
   put(path: string, node: Node): void {
-    for (const known of [...this.#nodes.keys()]) if (known.startsWith(`${path}/`)) this.#nodes.delete(known)
+    for (const known of [...this.#nodes.keys()])
+      if (path === '' || known.startsWith(`${path}/`)) this.#nodes.delete(known)
     this.#nodes.set(path, node)
   }
 }

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
+  existsSync,
   fstatSync,
   lstatSync,
   mkdirSync,
@@ -14,7 +15,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 /** `$VIAL_CACHE`, else `$XDG_CACHE_HOME/vial`, else `~/.cache/vial`. */
 export function cacheFolder(): string {
@@ -71,8 +72,19 @@ export function storeVial(bytes: Uint8Array, folder = cacheFolder()): string {
   )
 }
 
+/** Makes a folder and those above it: mkdirSync's own way of it does not return where none can be made, as in /proc. */
+export function makeFolders(folder: string): void {
+  if (existsSync(folder)) return
+  if (dirname(folder) !== folder) makeFolders(dirname(folder))
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
 function makeFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolders(folder)
   const status = lstatSync(folder)
   if (!status.isDirectory()) throw new Error('it is not a folder')
   if (status.uid !== process.geteuid!()) throw new Error('it belongs to somebody else')

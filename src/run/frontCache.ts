@@ -5,7 +5,6 @@ import {
   closeSync,
   fchmodSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -18,7 +17,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { entryFolder, entryMode, key } from '../front/format.js'
-import { cacheFolder } from './cache.js'
+import { cacheFolder, makeFolders } from './cache.js'
 
 /** The cache is never larger: beyond either, the oldest are removed. */
 const most = { files: 512, bytes: 64 * 2 ** 20 }
@@ -55,7 +54,7 @@ export function frontFolder(): string | undefined {
  * @throws {Error} when the folder cannot be used, or others could write there.
  */
 export function storeFrontVial(folder: string, name: string, vial: Uint8Array): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolders(folder)
   requireTrusted(folder)
   const temporary = join(folder, `${name}.${process.pid}.${randomBytes(4).toString('hex')}`)
   try {

@@ -34,16 +34,24 @@ for (const caller of callers) {
   test(`${caller.name}: is one process from the caller to the sandbox, with the caller's descriptors`, () => {
     const cache = newFolder(caller)
     // $$ is what the shell was as it became the front; whatever the sandbox runs is its child.
-    const script = 'echo $$; exec "$0" --bind / / /bin/sh -c \'echo $PPID; ls -l /proc/self/fd | grep -c memfd; cat <&5\''
+    const script =
+      'echo $$; exec "$0" --bind / / /bin/sh -c \'echo $PPID; ls -l /proc/self/fd | grep -c memfd; cat <&5\''
     const file = join(newFolder(caller), 'five')
     for (const name of ['cold', 'warm']) {
       writeFileSync(file, name)
       const run = name === 'cold' ? front : fromCache
       const five = openSync(file, 'r')
       try {
-        const { stdout, stderr } = run === front
-          ? runAs(caller, '/bin/sh', ['-c', script, frontPath], { cache, stdio: ['pipe', 'pipe', 'pipe', 'ignore', 'ignore', five] })
-          : runAs(caller, '/bin/sh', ['-c', script, frontPath], { cache, stdio: ['pipe', 'pipe', 'pipe', 'ignore', 'ignore', five] })
+        const { stdout, stderr } =
+          run === front
+            ? runAs(caller, '/bin/sh', ['-c', script, frontPath], {
+                cache,
+                stdio: ['pipe', 'pipe', 'pipe', 'ignore', 'ignore', five],
+              })
+            : runAs(caller, '/bin/sh', ['-c', script, frontPath], {
+                cache,
+                stdio: ['pipe', 'pipe', 'pipe', 'ignore', 'ignore', five],
+              })
         const [shell, parent, memory, content] = stdout.split('\n')
         assert.equal(parent, shell, stderr)
         assert.equal(memory, '0')
@@ -66,7 +74,7 @@ for (const caller of callers) {
       for (const time of ['cold', 'warm']) {
         writeFileSync(output, '')
         const { status } = runAs(caller, '/bin/bash', ['-c', script, frontPath], { cache })
-        if (process.getuid?.() === 0 && caller !== root) assert.equal(readFileSync(output, 'utf8'), '', 'it is root\'s')
+        if (process.getuid?.() === 0 && caller !== root) assert.equal(readFileSync(output, 'utf8'), '', "it is root's")
         else assert.equal(readFileSync(output, 'utf8'), 'done\n', `${name}, ${time}`)
         assert.ok(status === 5 || status === 2 || status === 1, `${name}, ${time}: ${status}`)
       }
@@ -97,7 +105,9 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: without a cache it runs all the same`, () => {
-    const { stdout } = front(caller, [...everything, '/bin/echo', 'ok'], { env: { HOME: undefined, VIAL_CACHE: undefined } })
+    const { stdout } = front(caller, [...everything, '/bin/echo', 'ok'], {
+      env: { HOME: undefined, VIAL_CACHE: undefined },
+    })
     assert.equal(stdout, 'ok\n')
     const folder = newFolder(caller)
     writeFileSync(join(folder, 'file'), '')
@@ -108,7 +118,11 @@ for (const caller of callers) {
   test(`${caller.name}: the cache is where XDG_CACHE_HOME and HOME say`, () => {
     const home = newFolder(caller)
     const args = [...everything, '/bin/echo', 'ok']
-    for (const env of [{ XDG_CACHE_HOME: join(home, 'xdg') }, { HOME: home }, { XDG_CACHE_HOME: 'relative', HOME: home }]) {
+    for (const env of [
+      { XDG_CACHE_HOME: join(home, 'xdg') },
+      { HOME: home },
+      { XDG_CACHE_HOME: 'relative', HOME: home },
+    ]) {
       const options = { env: { VIAL_CACHE: undefined, ...env } }
       front(caller, args, options)
       assert.equal(fromCache(caller, args, options).stdout, 'ok\n')

@@ -28,6 +28,7 @@ export function runAs(
   const env = { PATH: process.env.PATH, HOME: home, VIAL_CACHE: options.cache, ...options.env }
   return spawnSync(command, args, {
     encoding: 'utf8',
+    timeout: 20_000,
     cwd: options.cwd ?? home,
     env,
     ...(options.input === undefined ? {} : { input: options.input }),

@@ -5,9 +5,9 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { key } from '../../front/format.js'
 import { front } from '../../front/program.js'
-import { optionWords } from '../../front/options.js'
 import { assemble } from '../../machine/assemble.js'
 import { hostArchitecture } from '../../run/compile.js'
+import { optionWords } from './parse.js'
 
 /** The compiled sources: `dist/src`. */
 const sources = fileURLToPath(new URL('../..', import.meta.url))
@@ -42,10 +42,7 @@ export function compileFront(path: string, node = process.execPath): Uint8Array 
 
 /** The same command as a script: slower by Node.js's start, and the same on every machine. */
 const scriptForm = `#!/usr/bin/env node
-import('../src/cli/bwrap/command.js').catch((error) => {
-  process.stderr.write(\`bwrap: \${error.message}\\n\`)
-  process.exitCode = 1
-})
+import('../src/cli/bwrap/main.js').then(({ main }) => main(process.argv.slice(2)))
 `
 
 /** Writes the executable, whole or not at all. */

@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+/** `vial-bwrap`, also `vial bwrap …`: takes the arguments of bwrap(1), compiles them, and runs the vial in its place. */
+import { spawn } from 'node:child_process'
+import { realpathSync } from 'node:fs'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { storeVial } from '../../run/cache.js'
+import { compileParsed } from './compile.js'
+import { inheritedFds, readInherited } from './descriptors.js'
+import { BwrapError, parse, usage } from './parse.js'
+
+/** The version of bubblewrap whose command line this is, as programs that look for a feature expect to read it. */
+const version = 'bubblewrap 0.11.1'
+
+const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
+
+export async function main(args: readonly string[]): Promise<void> {
+  if (args[0] === '--to-policy') {
+    const { printPolicy } = await import('./policy.js')
+    return printPolicy(args.slice(1))
+  }
+  const fds = inheritedFds()
+  const readFd = readInherited(fds)
+  let prefix = args.includes('--level-prefix') ? '<3>' : ''
+  try {
+    const first = parse(args, readFd)
+    if (first.kind !== 'run') return show(first.kind)
+    prefix = first.request.levelPrefix ? '<3>' : ''
+    const { bytes, options, warnings } = compileParsed(first, { uid: process.getuid!(), gid: process.getgid!() })
+    for (const warning of warnings) process.stderr.write(`${prefix === '' ? '' : '<4>'}bwrap: ${warning}\n`)
+    run(storeVial(bytes), args.slice(options), fds, first.request.dieWithParent)
+  } catch (error) {
+    const message = error instanceof BwrapError ? error.message : (error as Error).message
+    process.stderr.write(`${prefix}bwrap: ${message}\n`)
+    process.exitCode = 1
+  }
+}
+
+/** What is printed instead of a run. */
+export function show(kind: 'help' | 'version' | 'usage'): void {
+  if (kind === 'version') process.stdout.write(`${version}\n`)
+  else (kind === 'help' ? process.stdout : process.stderr).write(usage())
+  process.exitCode = kind === 'usage' ? 1 : 0
+}
+
+/** Node cannot replace itself by another program: it stands by, hands on signals, and ends as the vial does. */
+function run(vial: string, command: readonly string[], fds: ReadonlySet<number>, tied: boolean): void {
+  const highest = Math.max(2, ...fds)
+  const stdio = Array.from({ length: highest + 1 }, (_, fd) => (fds.has(fd) ? fd : 'ignore'))
+  const child = spawn(vial, command, { stdio: stdio as ('ignore' | number)[], argv0: 'bwrap' })
+  for (const signal of passedOn) process.on(signal, () => child.kill(signal))
+  if (tied) endWithParent(child)
+  child.on('error', (error) => {
+    process.stderr.write(`bwrap: ${error.message}\n`)
+    process.exitCode = 1
+  })
+  child.on('exit', (code, signal) => {
+    if (signal !== null) {
+      for (const one of passedOn) process.removeAllListeners(one)
+      process.kill(process.pid, signal)
+    }
+    process.exitCode = code ?? 128 + constants.signals[signal!]
+  })
+}
+
+/** --die-with-parent ties the vial to us; we have to notice the end of our own parent. */
+function endWithParent(child: ReturnType<typeof spawn>): void {
+  const parent = process.ppid
+  const watch = setInterval(() => process.ppid === parent || child.kill('SIGKILL'), 50)
+  child.on('exit', () => clearInterval(watch))
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+  await main(process.argv.slice(2))

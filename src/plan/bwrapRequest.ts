@@ -1,0 +1,51 @@
+/** What a command line of bwrap(1) asks for, as data. The parser writes it; the plan and the policy are made of it. */
+import type { CapabilityName } from '../kernel/capabilities.js'
+import type { FilesystemEntry } from '../policy/schema.js'
+
+/** `try`: go on without one where it is not to be had. */
+export type Unshare = 'no' | 'yes' | 'try'
+
+export interface BwrapRequest {
+  /** In the order of the command line. Places may be relative to the new root, as bwrap allows. */
+  readonly filesystem: readonly FilesystemEntry[]
+  readonly unshare: {
+    readonly user: Unshare
+    readonly cgroup: Unshare
+    readonly pid: boolean
+    readonly net: boolean
+    readonly ipc: boolean
+    readonly uts: boolean
+  }
+  /** Namespaces by descriptor. */
+  readonly userns: number | undefined
+  readonly userns2: number | undefined
+  readonly pidns: number | undefined
+  readonly disableUserns: boolean
+  readonly assertUsernsDisabled: boolean
+  readonly uid: number | undefined
+  readonly gid: number | undefined
+  readonly hostname: string | undefined
+  readonly chdir: string | undefined
+  readonly argv0: string | undefined
+  /** `clear`: nothing of the caller's is handed on. */
+  readonly environment: {
+    readonly clear: boolean
+    readonly set: ReadonlyMap<string, string>
+    readonly unset: ReadonlySet<string>
+  }
+  /** In order: each adds or drops one, or all. */
+  readonly capabilities: readonly { readonly change: 'add' | 'drop'; readonly name: CapabilityName | 'ALL' }[]
+  readonly lockFiles: readonly string[]
+  readonly syncFd: number | undefined
+  readonly blockFd: number | undefined
+  readonly usernsBlockFd: number | undefined
+  readonly infoFd: number | undefined
+  readonly jsonStatusFd: number | undefined
+  /** Filters, in the order in which they are put in force. */
+  readonly seccompFds: readonly number[]
+  readonly newSession: boolean
+  readonly dieWithParent: boolean
+  readonly asPid1: boolean
+  /** Error lines begin with the severity of syslog(3) in angle brackets. */
+  readonly levelPrefix: boolean
+}
