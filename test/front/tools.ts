@@ -1,9 +1,9 @@
 /** Runs the front as root or as an ordinary user, each time with a cache that the test chooses. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { compileFront, frontPath } from '../../src/cli/bwrap/frontFile.js'
-import { type Caller, workFolder } from '../support/user.js'
+import { type Caller, callers, workFolder } from '../support/user.js'
 
 let folders = 0
 /** A new folder of the caller's. */
@@ -41,17 +41,20 @@ export const front = (caller: Caller, args: readonly string[], options: Run = {}
   runAs(caller, frontPath, args, options)
 
 /** The same front, but without a Node.js to turn to: it runs what is in the cache, and nothing else. */
-let cachedOnly: string | undefined
-export function fromCache(caller: Caller, args: readonly string[], options: Run = {}): SpawnSyncReturns<string> {
-  if (cachedOnly === undefined) {
-    cachedOnly = join(newFolder(caller), 'front')
-    writeFileSync(cachedOnly, compileFront(cachedOnly, '/nonexistent/node'))
-    chmodSync(cachedOnly, 0o755)
-    chmodSync(join(cachedOnly, '..'), 0o755)
-    chmodSync(join(cachedOnly, '../..'), 0o755)
-  }
-  return runAs(caller, cachedOnly, args, { ...options, env: { PATH: '/nonexistent', ...options.env } })
+export function cachedOnlyPath(): string {
+  if (cachedOnly !== undefined) return cachedOnly
+  const folder = newFolder(callers[0]!)
+  cachedOnly = join(folder, 'front')
+  writeFileSync(cachedOnly, compileFront(cachedOnly, '/nonexistent/node'))
+  for (const path of [cachedOnly, folder, dirname(folder), dirname(dirname(folder))]) chmodSync(path, 0o755)
+  return cachedOnly
 }
+let cachedOnly: string | undefined
+
+/** Runs {@link cachedOnlyPath}. */
+export const fromCache = (caller: Caller, args: readonly string[], options: Run = {}) =>
+  runAs(caller, cachedOnlyPath(), args, { ...options, env: { PATH: '/nonexistent', ...options.env } })
+
 /** What {@link fromCache} ends with when nothing is in the cache that it may run: env(1) finds no node. */
 export const notCached = 127
 
