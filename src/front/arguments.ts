@@ -130,14 +130,7 @@ const chunk = 2 ** 14
 /** Reads a descriptor to its end into the key, and closes it, as bwrap does. */
 function readArgs(c: FrontContext, word: Slot): void {
   const { b } = c
-  const [fd, byte, piece, to, length, left] = Array.from({ length: 6 }, () => b.temporary()) as [
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-  ]
+  const [fd, byte, piece, to, length] = Array.from({ length: 5 }, () => b.temporary()) as [Slot, Slot, Slot, Slot, Slot]
   b.move(fd, 0)
   b.loop(({ leave }) => {
     b.load(byte, 8, word)
@@ -156,13 +149,10 @@ function readArgs(c: FrontContext, word: Slot): void {
   b.move(piece, c.key.used)
   b.compute(to, c.key.address, 'add', piece)
   b.store(64, to, key.piece.fd, fd)
-  b.move(length, 0)
-  b.compute(c.key.used, c.key.used, 'add', key.piece.size)
+  use(c, key.piece.size)
   b.loop(({ leave, again }) => {
-    b.compute(left, length, 'add', chunk)
-    makeRoom(c, left)
+    makeRoom(c, chunk)
     b.compute(to, c.key.address, 'add', c.key.used)
-    b.compute(to, to, 'add', length)
     c.attempt('read', fd, to, chunk)
     b.when(c.result, 'eq', 0, leave)
     b.when(c.result, 'eq', -errno.EINTR, again)
@@ -171,10 +161,12 @@ function readArgs(c: FrontContext, word: Slot): void {
       b.move(c.key.used, piece)
       b.jump(c.complain)
     })
-    b.compute(length, length, 'add', c.result)
+    b.compute(c.key.used, c.key.used, 'add', c.result)
   })
   b.compute(to, c.key.address, 'add', piece)
+  b.compute(length, c.key.used, 'sub', piece)
+  b.compute(length, length, 'sub', key.piece.size)
   b.store(64, to, key.piece.length, length)
-  use(c, length)
+  use(c, 0)
   c.attempt('close', fd)
 }

@@ -104,7 +104,8 @@ function trim(folder: string, newest: string): void {
   })
   const anHourAgo = Date.now() - 3_600_000
   const [vials, others] = [files.filter(({ name }) => isName(name)), files.filter(({ name }) => !isName(name))]
-  for (const { path, mtimeMs } of others) if (mtimeMs < anHourAgo) unlinkIfThere(path)
+  for (const { name, path, mtimeMs } of others)
+    if (mtimeMs < anHourAgo && /^[0-9a-f]{16}\.\d+\.[0-9a-f]{8}$/.test(name)) unlinkIfThere(path)
   let bytes = 0
   for (const [index, { name, path, size }] of vials.sort((a, b) => b.mtimeMs - a.mtimeMs).entries()) {
     bytes += size

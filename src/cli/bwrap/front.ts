@@ -3,7 +3,7 @@
  * gets the vial, NAME what the vial is stored as; both are `-` when the front could not make out the arguments, and then
  * there is only something to say about them.
  */
-import { ftruncateSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, writeSync } from 'node:fs'
 import { none } from '../../front/format.js'
 import { frontFolder, readKey, readWhole, storeFrontVial } from '../../run/frontCache.js'
 import { compileParsed } from './compile.js'
@@ -16,7 +16,12 @@ const [memory = none, name = none, ...args] = process.argv.slice(2)
 function compile(): void {
   const key = memory === none ? undefined : takeKey(Number(memory))
   if (key?.text === false) throw new BwrapError('arguments must be UTF-8')
-  const parsed = parse(args, readInherited(inheritedFds()))
+  const read = readInherited(inheritedFds())
+  const parsed = parse(args, (fd) => {
+    const data = read(fd)
+    closeSync(fd)
+    return data
+  })
   if (parsed.kind !== 'run') {
     show(parsed.kind)
     return
