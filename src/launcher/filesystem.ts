@@ -435,11 +435,11 @@ function complainOfKind(c: LauncherContext): void {
   b.when(b.slot('attach.kind'), 'eq', S_IF.DIR, () => b.compute(c.step, c.step, 'add', b.slot('attach.next')))
 }
 
-/** After move_mount(2): ENOTDIR is a file on a folder or the reverse, which others notice earlier. */
+/** After move_mount(2): EINVAL is, of all, a file on a folder or the reverse, which others notice earlier. */
 function whenUnmounted(c: LauncherContext, tree: Slot): void {
   const { b } = c
   if (tellsApart(c))
-    c.whenError('ENOTDIR', () => {
+    c.whenError('EINVAL', () => {
       learnKind(c, tree)
       complainOfKind(c)
       b.move(c.result, -errno.ENOTDIR)

@@ -21,6 +21,7 @@ type Identity =
   | 'hostname'
   | 'domainname'
   | 'identity'
+  | 'callersCapabilities'
   | 'capabilities'
   | 'noNewPrivs'
   | 'chdir'
@@ -164,6 +165,11 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     c.must('prctl', PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0)
   },
 
+  callersCapabilities(c) {
+    const header = c.b.bytes(pack(structs.cap_user_header, { version: 0x20080522 }), 8)
+    readSet(c, header, c.b.reserve(24), 'effective', c.b.slot('caps.callers'))
+  },
+
   /** capabilities(7): what is kept is put into every set, so that it outlives the execve of any program. */
   capabilities(c, step) {
     const { b } = c
@@ -172,13 +178,13 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     const kept = b.slot('caps.kept')
     const bit = b.slot('caps.bit')
     if ('without' in step.keep) {
-      c.must('capget', header, sets)
-      b.load(kept, 32, sets, 12)
-      b.compute(kept, kept, 'shl', 32)
-      b.load(bit, 32, sets)
-      b.compute(kept, kept, 'or', bit)
-      b.compute(kept, kept, 'and', everyCapability & ~maskOf(step.keep.without))
-      if (step.keep.with.length > 0) b.compute(kept, kept, 'or', maskOf(step.keep.with))
+      b.compute(kept, b.slot('caps.callers'), 'and', everyCapability & ~maskOf(step.keep.without))
+      if (step.keep.with.length > 0) {
+        const permitted = b.slot('caps.permitted')
+        readSet(c, header, sets, 'permitted', permitted)
+        b.compute(kept, kept, 'or', maskOf(step.keep.with))
+        b.compute(kept, kept, 'and', permitted)
+      }
     } else b.move(kept, maskOf(step.keep))
     const each = (then: (which: Slot, keep: Slot) => void) => {
       const which = b.slot('caps.which')
@@ -196,6 +202,7 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
       each((which, keep) => {
         b.when(keep, 'eq', 0, () => c.mustUnless('EINVAL', 'prctl', PR.CAPBSET_DROP, which, 0, 0, 0))
       })
+    if (step.boundingOnly) return
     for (const [index, half] of [0, 0, 0, 1, 1, 1].entries()) {
       b.compute(bit, kept, 'shr', 32 * half)
       b.store(32, sets, 4 * index, bit)
@@ -215,6 +222,18 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
   chdir(c, step) {
     c.must('chdir', c.b.text(step.path))
   },
+}
+
+/** One set of capget(2), of which each has two halves. */
+function readSet(c: LauncherContext, header: Address, sets: Address, which: 'effective' | 'permitted', to: Slot) {
+  const { b } = c
+  const low = b.slot('caps.bit')
+  const at = which === 'effective' ? 0 : 4
+  c.must('capget', header, sets)
+  b.load(to, 32, sets, 12 + at)
+  b.compute(to, to, 'shl', 32)
+  b.load(low, 32, sets, at)
+  b.compute(to, to, 'or', low)
 }
 
 function writeFile(c: LauncherContext, path: string, text: Operand, length: Operand, from: Operand = AT.FDCWD): void {

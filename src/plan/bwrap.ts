@@ -35,7 +35,11 @@ export function bwrapPlan(request: BwrapRequest, caller: Ids): Plan {
   ]
   const announced = request.infoFd !== undefined || request.jsonStatusFd !== undefined
   return {
-    monitor: [...joins(request), ...(request.dieWithParent ? [dieWithParent] : [])],
+    monitor: [
+      ...(caller.uid === 0 ? [callersCapabilities] : []),
+      ...joins(request),
+      ...(request.dieWithParent ? [dieWithParent] : []),
+    ],
     clone,
     cloneIfPossible,
     init: initSteps(request, caller, ids, user !== 'no'),
@@ -80,6 +84,13 @@ function mannerOf(request: BwrapRequest): Manner {
     mountPointMode: 0o444,
     runsScripts: true,
   }
+}
+
+const callersCapabilities: Step = {
+  do: 'callersCapabilities',
+  what: 'look which capabilities the caller has',
+  why: 'root gives no more inside',
+  complaint: 'capget failed',
 }
 
 const dieWithParent: Step = {
@@ -213,12 +224,15 @@ function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolea
     why: 'no setuid program or file capability gives anything back',
     complaint: 'prctl(PR_SET_NO_NEW_PRIVS) failed',
   })
-  const keep = keptCapabilities(request, caller)
-  if (keep !== undefined)
+  const bounding = ownUser || request.userns !== undefined
+  // Root that says nothing keeps its sets as they are.
+  const boundingOnly = caller.uid === 0 && request.capabilities.length === 0
+  if (bounding || !boundingOnly)
     steps.push({
       do: 'capabilities',
-      keep,
-      bounding: ownUser || request.userns !== undefined,
+      keep: keptCapabilities(request, caller),
+      bounding,
+      boundingOnly,
       what: 'drop capabilities',
       why: 'only what is asked for stays',
       complaint: 'capset failed',
@@ -300,26 +314,12 @@ function environmentOf(request: BwrapRequest): Environment {
   }
 }
 
-/**
- * Root starts with all that it has, anyone else with nothing; undefined: root that said nothing keeps its sets as they
- * are.
- */
-function keptCapabilities(
-  request: BwrapRequest,
-  caller: Ids,
-): Extract<Step, { do: 'capabilities' }>['keep'] | undefined {
-  if (caller.uid === 0 && request.capabilities.length === 0) return undefined
+/** Root starts with all that it has, anyone else with nothing. */
+function keptCapabilities(request: BwrapRequest, caller: Ids): Extract<Step, { do: 'capabilities' }>['keep'] {
   const all = Object.keys(capabilities) as CapabilityName[]
-  let fromCaller = caller.uid === 0
-  const named = new Map<CapabilityName, boolean>()
-  for (const { change, name } of request.capabilities) {
-    if (name !== 'ALL') {
-      named.set(name, change === 'add')
-      continue
-    }
-    fromCaller = false
-    for (const one of all) named.set(one, change === 'add')
-  }
-  const chosen = (added: boolean) => all.filter((name) => named.get(name) === added)
-  return fromCaller ? { without: chosen(false), with: chosen(true) } : chosen(true)
+  const added = new Map<CapabilityName, boolean>()
+  for (const { change, name } of request.capabilities)
+    for (const one of name === 'ALL' ? all : [name]) added.set(one, change === 'add')
+  const chosen = all.filter((name) => added.get(name) === true)
+  return caller.uid === 0 ? { without: all.filter((name) => added.get(name) === false), with: chosen } : chosen
 }

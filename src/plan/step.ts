@@ -136,13 +136,17 @@ export type Action =
   | { readonly do: 'hostname'; readonly name: string }
   | { readonly do: 'domainname'; readonly name: string }
   | { readonly do: 'identity'; readonly uid: number; readonly gid: number; readonly dropGroups: boolean }
-  /** `keep`: a set; or the caller's own effective set, less `without` and more `with`. `bounding`: also drop the rest from the bounding set. */
+  /** Takes note of the caller's effective set, before a user namespace gives all. */
+  | { readonly do: 'callersCapabilities' }
+  /** `keep`: a set; or the caller's own effective set, less `without` and more `with`, as far as they are to be had. `bounding`: also drop the rest from the bounding set. */
   | {
       readonly do: 'capabilities'
       readonly keep:
         | readonly CapabilityName[]
         | { readonly without: readonly CapabilityName[]; readonly with: readonly CapabilityName[] }
       readonly bounding: boolean
+      /** Only the bounding set is touched. */
+      readonly boundingOnly?: boolean
     }
   | { readonly do: 'noNewPrivs' }
   | { readonly do: 'beforeInner'; readonly last: boolean }

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** `vial-bwrap`, also `vial bwrap …`: takes the arguments of bwrap(1), compiles them, and runs the vial in its place. */
 import { spawn } from 'node:child_process'
-import { realpathSync } from 'node:fs'
-import { constants } from 'node:os'
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { storeVial } from '../../run/cache.js'
 import { compileParsed } from './compile.js'
@@ -28,7 +29,8 @@ export async function main(args: readonly string[]): Promise<void> {
     prefix = first.request.levelPrefix ? '<3>' : ''
     const { bytes, options, warnings } = compileParsed(first, { uid: process.getuid!(), gid: process.getgid!() })
     for (const warning of warnings) process.stderr.write(`${prefix === '' ? '' : '<4>'}bwrap: ${warning}\n`)
-    run(storeVial(bytes), args.slice(options), fds, first.request.dieWithParent)
+    const { path, remove } = store(bytes)
+    run(path, args.slice(options), fds, first.request.dieWithParent, remove)
   } catch (error) {
     const message = error instanceof BwrapError ? error.message : (error as Error).message
     process.stderr.write(`${prefix}bwrap: ${message}\n`)
@@ -43,14 +45,39 @@ export function show(kind: 'help' | 'version' | 'usage'): void {
   process.exitCode = kind === 'usage' ? 1 : 0
 }
 
+/** In the cache; or where that cannot be, as for root with another's HOME, in a folder that is gone once it runs. */
+function store(bytes: Uint8Array): { path: string; remove: () => void } {
+  try {
+    return { path: storeVial(bytes), remove: () => {} }
+  } catch (error) {
+    let folder: string
+    try {
+      folder = mkdtempSync(join(tmpdir(), 'vial-bwrap-'))
+    } catch {
+      throw error
+    }
+    const path = join(folder, 'vial')
+    writeFileSync(path, bytes, { flag: 'wx', mode: 0o500 })
+    return { path, remove: () => rmSync(folder, { recursive: true, force: true }) }
+  }
+}
+
 /** Node cannot replace itself by another program: it stands by, hands on signals, and ends as the vial does. */
-function run(vial: string, command: readonly string[], fds: ReadonlySet<number>, tied: boolean): void {
+function run(
+  vial: string,
+  command: readonly string[],
+  fds: ReadonlySet<number>,
+  tied: boolean,
+  remove: () => void,
+): void {
   const highest = Math.max(2, ...fds)
   const stdio = Array.from({ length: highest + 1 }, (_, fd) => (fds.has(fd) ? fd : 'ignore'))
   const child = spawn(vial, command, { stdio: stdio as ('ignore' | number)[], argv0: 'bwrap' })
   for (const signal of passedOn) process.on(signal, () => child.kill(signal))
   if (tied) endWithParent(child)
+  child.on('spawn', remove)
   child.on('error', (error) => {
+    remove()
     process.stderr.write(`bwrap: ${error.message}\n`)
     process.exitCode = 1
   })
