@@ -1,6 +1,7 @@
 /** The steps that build the new root, from the ordered list of a policy. */
 import { resolve } from 'node:path'
-import { type FilesystemEntry, normal, type Policy } from '../policy/schema.js'
+import { normal } from '../policy/path.js'
+import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { parseSize } from '../policy/units.js'
 import { hints } from './hints.js'
 import { modeOf } from './plan.js'

@@ -1,7 +1,7 @@
 /** Policy → plan: the ordered steps that make the sandbox, each with its reason. */
 import { resolve } from 'node:path'
 import { parseSize } from '../policy/units.js'
-import { identityOf } from '../policy/complete.js'
+import { identityOf } from '../policy/identity.js'
 import type { Policy } from '../policy/schema.js'
 import { filesystemSteps, vialStyle } from './filesystem.js'
 import { hints } from './hints.js'

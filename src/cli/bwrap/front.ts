@@ -8,12 +8,11 @@ import { none } from '../../front/format.js'
 import { frontFolder, readKey, readWhole, storeFrontVial } from '../../run/frontCache.js'
 import { compileParsed } from './compile.js'
 import { inheritedFds, readInherited } from './descriptors.js'
-import { show } from './main.js'
 import { BwrapError, parse } from './parse.js'
 
 const [memory = none, name = none, ...args] = process.argv.slice(2)
 
-function compile(): void {
+async function compile(): Promise<void> {
   const key = memory === none ? undefined : takeKey(Number(memory))
   if (key?.text === false) throw new BwrapError('arguments must be UTF-8')
   const read = readInherited(inheritedFds())
@@ -23,6 +22,7 @@ function compile(): void {
     return data
   })
   if (parsed.kind !== 'run') {
+    const { show } = await import('./main.js')
     show(parsed.kind)
     return
   }
@@ -55,7 +55,7 @@ function store(vial: Uint8Array): void {
 }
 
 try {
-  compile()
+  await compile()
 } catch (error) {
   process.stderr.write(`${args.includes('--level-prefix') ? '<3>' : ''}bwrap: ${(error as Error).message}\n`)
   process.exitCode = 1

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { key } from '../../front/format.js'
 import { front } from '../../front/program.js'
 import { assemble } from '../../machine/assemble.js'
-import { hostArchitecture } from '../../run/compile.js'
+import { hostArchitecture } from '../../run/host.js'
 import { optionWords } from './parse.js'
 
 /** The compiled sources: `dist/src`. */
