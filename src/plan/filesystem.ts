@@ -143,6 +143,7 @@ class FilesystemPlanner {
     this.steps.push({
       do: 'rootTmpfs',
       options: [
+        ...(this.context.style.namesSources ? [['source', 'tmpfs'] as const] : []),
         ['mode', modeOf(mode, 0o755).toString(8)],
         ...(size === undefined ? [] : [['size', String(parseSize(size))] as const]),
         ...this.#ownerOptions(owner),
@@ -433,7 +434,7 @@ class FilesystemPlanner {
     flags: MountFlags,
     leaves: 'ours' | 'foreign',
     why: string,
-    mode = 0o755,
+    mode?: number,
   ): void {
     const step = (place: Place): Step => ({
       do: 'mount',
@@ -459,12 +460,12 @@ class FilesystemPlanner {
     at: string,
     leaves: 'ours' | 'foreign' | 'link' | 'file' | 'maybe',
     step: (place: Place, above: (Step & { do: 'directory' })[]) => Step,
-    mode: number = 0o755,
+    mode?: number,
   ): void {
     const path = relative(at)
-    const closed = this.context.style.closesParents
-      ? ((mode & 0o070) === 0 ? 0o050 : 0) | ((mode & 0o007) === 0 ? 0o005 : 0)
-      : 0
+    // What has no mode of its own counts as closed to all others.
+    const open = this.context.style.closesParents ? (mode ?? 0) : 0o777
+    const closed = ((open & 0o070) === 0 ? 0o050 : 0) | ((open & 0o007) === 0 ? 0o005 : 0)
     const missing = this.#tree.missing(path)
     const folders = missing.map((above) => ({
       do: 'directory' as const,

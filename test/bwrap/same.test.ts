@@ -144,7 +144,9 @@ const cases: readonly (readonly [string, readonly string[], RunOptions['fds']?])
     '--bind and its kin',
     [
       ...programs,
-      ...words('--proc /proc --bind /tmp /a/b --dev-bind /dev /c --ro-bind /etc/passwd /d/e --bind /etc/passwd /d/f'),
+      ...words(
+        '--proc /proc --bind /tmp /a/b --dev-bind /dev/null /c --ro-bind /etc/passwd /d/e --bind /etc/passwd /d/f',
+      ),
       ...shell(`cut -d' ' -f4-7 /proc/self/mountinfo; ${tree}`),
     ],
   ],
@@ -180,7 +182,7 @@ const cases: readonly (readonly [string, readonly string[], RunOptions['fds']?])
   ['relative sources', [...words('--ro-bind ../../../../usr /usr'), ...programs.slice(3), ...words('ls -d /usr/bin')]],
   [
     'places without a slash, and with dots',
-    [...programs, ...words('--dir a/b --dir /c/../d --dir ./e//f'), ...shell(tree)],
+    [...programs, ...words('--dir a/b --dir /c --dir /c/../d --dir ./e//f'), ...shell(tree)],
   ],
   [
     'a file descriptor by its name',
@@ -245,9 +247,10 @@ const cases: readonly (readonly [string, readonly string[], RunOptions['fds']?])
   ['--userns of no namespace', [...host, ...words('--userns 7 true')], { 7: { text: '' } }],
 ]
 
-/** Times and inode numbers differ; so does how the two name the root's own mount. */
+/** The root itself is a folder of a tmpfs there and a tmpfs of its own here, which only mountinfo tells. */
 function shown({ status, stdout, stderr, written }: Ending): unknown {
-  return { status, stdout: stdout.split('\n'), stderr, written }
+  const lines = stdout.replace(/^\/newroot \/ /gm, '/ / ').replace(/^(\S* ?\/ .* - tmpfs tmpfs rw).*$/gm, '$1')
+  return { status, stdout: lines.split('\n'), stderr, written }
 }
 
 for (const caller of callers)

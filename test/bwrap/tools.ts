@@ -73,8 +73,16 @@ export function runProgram(
 }
 
 /** The vial of a command line, and how many of the arguments are its options. */
-export function vialOf(caller: Caller, args: readonly string[]): { path: string; options: number } {
-  const { bytes, options } = compileBwrap(args, caller)
+export function vialOf(
+  caller: Caller,
+  args: readonly string[],
+  fds: RunOptions['fds'] = {},
+): { path: string; options: number } {
+  const { bytes, options } = compileBwrap(args, caller, (fd) => {
+    const given = fds[fd]
+    if (given === undefined) throw Object.assign(new Error('EBADF'), { code: 'EBADF' })
+    return typeof given === 'object' && 'text' in given ? Buffer.from(given.text) : Buffer.alloc(0)
+  })
   const path = join(workFolder(caller, 'vials'), `vial-${files++}`)
   writeFileSync(path, bytes, { mode: 0o755 })
   return { path, options }
@@ -83,7 +91,7 @@ export function vialOf(caller: Caller, args: readonly string[]): { path: string;
 /** Ours: compiled here, so that no Node has to start; what the compiler refuses is said as the command says it. */
 export async function ours(caller: Caller, args: readonly string[], options?: RunOptions): Promise<Ending> {
   try {
-    const { path, options: count } = vialOf(caller, args)
+    const { path, options: count } = vialOf(caller, args, options?.fds)
     return await runProgram(caller, path, args.slice(count), options)
   } catch (error) {
     if (!(error instanceof BwrapError)) throw error
