@@ -17,7 +17,7 @@ for (const caller of callers) {
       return openSync(file, 'r')
     })
     try {
-      const env = path === frontPath ? {} : { PATH: '/nonexistent' }
+      const env = path === frontPath ? {} : { PATH: '/no/programs' }
       return runAs(caller, path, args, { cache, env, stdio: ['ignore', 'pipe', 'pipe', ...fds] })
     } finally {
       fds.forEach(closeSync)

@@ -19,7 +19,7 @@ for (const caller of callers) {
       const theirs =
         bwrap === undefined
           ? undefined
-          : runAs(caller, bwrap, args, { ...options, env: { PATH: '/nonexistent', ...options.env } })
+          : runAs(caller, bwrap, args, { ...options, env: { PATH: '/no/programs', ...options.env } })
       if (theirs !== undefined) assert.deepEqual([stdout, status], [theirs.stdout, theirs.status])
       return stdout
     }
@@ -32,7 +32,7 @@ for (const caller of callers) {
       ...[
         '/bin/sh',
         '-c',
-        'if [ -d /mnt/source ]; then ls /mnt/source; elif [ -e /mnt/source ]; then cat /mnt/source; else echo none; fi',
+        'if [ -d /mnt/source ]; then /bin/ls /mnt/source; elif [ -e /mnt/source ]; then /bin/cat /mnt/source; else echo none; fi',
       ],
     ]
     const cached = from(cache)
@@ -132,7 +132,7 @@ for (const caller of callers) {
     )
     assert.equal(cached(say, env('second')), 'secondx\n')
     assert.equal(cached(say, env('third')), 'thirdx\n')
-    const missing = fromCache(caller, say, { cache, ...env('x', '/nonexistent') })
+    const missing = fromCache(caller, say, { cache, ...env('x', '/no/programs') })
     assert.equal(missing.status, 1)
     assert.match(missing.stderr, /^bwrap: execvp say: No such file or directory$/m)
   })
@@ -169,7 +169,7 @@ test('who the caller is: two users and groups with one cache', {
   skip: process.getuid?.() !== 0 && 'needs root',
 }, () => {
   const cache = newFolder(root)
-  const args = [...everything, '--unshare-user', '/bin/sh', '-c', 'echo $(id -u):$(id -g)']
+  const args = [...everything, '--unshare-user', '/bin/sh', '-c', 'echo $(/usr/bin/id -u):$(/usr/bin/id -g)']
   const as = (caller: typeof root) => ({
     ...front(caller, args, { cache }),
     cached: fromCache(caller, args, { cache }).stdout,

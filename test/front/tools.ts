@@ -45,7 +45,7 @@ export function cachedOnlyPath(): string {
   if (cachedOnly !== undefined) return cachedOnly
   const folder = newFolder(callers[0]!)
   cachedOnly = join(folder, 'front')
-  writeFileSync(cachedOnly, compileFront(cachedOnly, '/nonexistent/node'))
+  writeFileSync(cachedOnly, compileFront(cachedOnly, '/no/programs/node'))
   for (const path of [cachedOnly, folder, dirname(folder), dirname(dirname(folder))]) chmodSync(path, 0o755)
   return cachedOnly
 }
@@ -53,7 +53,7 @@ let cachedOnly: string | undefined
 
 /** Runs {@link cachedOnlyPath}. */
 export const fromCache = (caller: Caller, args: readonly string[], options: Run = {}) =>
-  runAs(caller, cachedOnlyPath(), args, { ...options, env: { PATH: '/nonexistent', ...options.env } })
+  runAs(caller, cachedOnlyPath(), args, { ...options, env: { PATH: '/no/programs', ...options.env } })
 
 /** What {@link fromCache} ends with when nothing is in the cache that it may run: env(1) finds no node. */
 export const notCached = 127
