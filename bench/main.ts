@@ -10,6 +10,8 @@ const benches: Readonly<Record<string, () => Promise<{ bench(): Promise<void> }>
   compile: () => import('./compile.js'),
   memory: () => import('./memory.js'),
   mounts: () => import('./mounts.js'),
+  front: () => import('./front.js'),
+  seccomp: () => import('./seccomp.js'),
   runtimes: () => import('./runtimes.js'),
 }
 

@@ -6,8 +6,8 @@
  * Needs gcc. With bubblewrap installed, the same filter is also measured there (bwrap --seccomp).
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { release, tmpdir } from 'node:os'
+import { openSync, writeFileSync } from 'node:fs'
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { abiFacts } from '../src/kernel/abis.js'
 import { SECCOMP } from '../src/kernel/flags.js'
@@ -15,9 +15,8 @@ import { compile, hostArchitecture } from '../src/run/compile.js'
 import { compileSeccomp, filterOf, profiles } from '../src/seccomp/compile.js'
 import { filterOfProfile } from '../src/seccomp/typed.js'
 import { assembleFilter } from '../src/seccomp/tree.js'
+import { alone, work } from './support/folder.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'vial-bench-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 const architecture = hostArchitecture()
 const kernel = release()
 
@@ -63,10 +62,6 @@ int main(int argc, char **argv) {
   printf("%f %f\\n", best[0], best[1]);
   return 0;
 }`
-const tool = join(folder, 'tool')
-writeFileSync(`${tool}.c`, source)
-if (spawnSync('gcc', ['-O2', '-static', '-o', tool, `${tool}.c`], { stdio: 'inherit' }).status !== 0) process.exit(1)
-
 /** The same allow-list, one comparison after the other: what a compiler makes that does not search. */
 function linear(): Uint8Array {
   const own = filterOf(profiles.default, { architecture, kernel }).abis[0]!
@@ -91,68 +86,77 @@ function linear(): Uint8Array {
   return new Uint8Array(view.buffer)
 }
 
-const tree = compileSeccomp('default', { architecture, kernel })!.program
-const treeFile = join(folder, 'tree')
-const linearFile = join(folder, 'linear')
-writeFileSync(treeFile, tree)
-writeFileSync(linearFile, linear())
+export async function bench(): Promise<void> {
+  const tool = join(work, 'tool')
+  writeFileSync(`${tool}.c`, source)
+  if (spawnSync('gcc', ['-O2', '-static', '-o', tool, `${tool}.c`], { stdio: 'inherit' }).status !== 0)
+    throw new Error('gcc is missing')
 
-process.stdout.write(`Linux ${kernel}, ${architecture}, Node ${process.version}\n\n`)
-const load = (file: string) =>
-  median(Array.from({ length: 51 }, () => Number(spawnSync(tool, ['load', file], { encoding: 'utf8' }).stdout)))
-say(`load the default profile, a tree of ${tree.length / 8} instructions`, load(treeFile), 'us')
-say(`load its allow-list as ${linear().length / 8} instructions in a row`, load(linearFile), 'us')
+  const tree = compileSeccomp('default', { architecture, kernel })!.program
+  const treeFile = join(work, 'tree')
+  const linearFile = join(work, 'linear')
+  writeFileSync(treeFile, tree)
+  writeFileSync(linearFile, linear())
 
-const started = performance.now()
-assembleFilter(filterOfProfile(profiles.default, architecture, []))
-say('compile the default profile, once more in this process', performance.now() - started, 'ms')
-const many = performance.now()
-for (let index = 0; index < 1000; index++) compileSeccomp('default', { architecture, kernel })
-say('ask for it again', performance.now() - many, 'us')
+  process.stdout.write(`Linux ${kernel}, ${architecture}, Node ${process.version}\n\n`)
+  const load = (file: string) =>
+    median(Array.from({ length: 51 }, () => Number(spawnSync(tool, ['load', file], { encoding: 'utf8' }).stdout)))
+  say(`load the default profile, a tree of ${tree.length / 8} instructions`, load(treeFile), 'us')
+  say(`load its allow-list as ${linear().length / 8} instructions in a row`, load(linearFile), 'us')
 
-const show = [{ bind: '/tool', from: tool }]
-const vials = (['none', 'default'] as const).map((seccomp) => {
-  const path = join(folder, seccomp)
-  const { bytes } = compile({ filesystem: show, seccomp }, { architecture })
-  writeFileSync(path, bytes, { mode: 0o755 })
-  return { seccomp, path, size: bytes.length }
-})
-process.stdout.write('\n')
-const times = new Map<string, number[]>(vials.map(({ path }) => [path, []]))
-for (let round = 0; round < 200; round++)
-  for (const { path } of vials) {
-    const start = performance.now()
-    spawnSync(path, ['/tool', 'load', '/none'])
-    times.get(path)!.push((performance.now() - start) * 1000)
-  }
-for (const { seccomp, path, size } of vials)
-  say(`run a static program in a vial of ${size} bytes, seccomp ${seccomp}`, median(times.get(path)!), 'us')
+  const started = performance.now()
+  assembleFilter(filterOfProfile(profiles.default, architecture, []))
+  say('compile the default profile, once more in this process', performance.now() - started, 'ms')
+  const many = performance.now()
+  for (let index = 0; index < 1000; index++) compileSeccomp('default', { architecture, kernel })
+  say('ask for it again', performance.now() - many, 'us')
 
-process.stdout.write('\n')
-const calls = (what: string, command: string, args: string[], fd?: number) => {
-  const { stdout } = spawnSync(command, args, {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit', ...(fd === undefined ? [] : [fd])],
+  const show = [{ bind: '/tool', from: tool }]
+  const vials = (['none', 'default'] as const).map((seccomp) => {
+    const path = join(work, seccomp)
+    const { bytes } = compile({ filesystem: show, seccomp }, { architecture })
+    writeFileSync(path, bytes, { mode: 0o755 })
+    return { seccomp, path, size: bytes.length }
   })
-  const [getpid = 0, ioctl = 0] = stdout.split(' ').map(Number)
-  say(`getpid, ${what}`, getpid, 'ns')
-  say(`ioctl (its argument is tested), ${what}`, ioctl, 'ns')
+  process.stdout.write('\n')
+  const times = new Map<string, number[]>(vials.map(({ path }) => [path, []]))
+  for (let round = 0; round < 200; round++)
+    for (const { path } of vials) {
+      const start = performance.now()
+      spawnSync(path, ['/tool', 'load', '/none'])
+      times.get(path)!.push((performance.now() - start) * 1000)
+    }
+  for (const { seccomp, path, size } of vials)
+    say(`run a static program in a vial of ${size} bytes, seccomp ${seccomp}`, median(times.get(path)!), 'us')
+
+  process.stdout.write('\n')
+  const calls = (what: string, command: string, args: string[], fd?: number) => {
+    const { stdout } = spawnSync(command, args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit', ...(fd === undefined ? [] : [fd])],
+    })
+    const [getpid = 0, ioctl = 0] = stdout.split(' ').map(Number)
+    say(`getpid, ${what}`, getpid, 'ns')
+    say(`ioctl (its argument is tested), ${what}`, ioctl, 'ns')
+  }
+  calls('no sandbox', tool, ['calls'])
+  for (const { seccomp, path } of vials) calls(`vial, seccomp ${seccomp}`, path, ['/tool', 'calls'])
+  if (spawnSync('bwrap', ['--version']).status === 0) {
+    const bwrap = ['--unshare-all', '--ro-bind', tool, '/tool']
+    calls('bwrap without a filter', 'bwrap', [...bwrap, '/tool', 'calls'])
+    calls(
+      'bwrap --seccomp, the same tree',
+      'bwrap',
+      [...bwrap, '--seccomp', '3', '/tool', 'calls'],
+      openSync(treeFile, 'r'),
+    )
+    calls(
+      'bwrap --seccomp, the instructions in a row',
+      'bwrap',
+      [...bwrap, '--seccomp', '3', '/tool', 'calls'],
+      openSync(linearFile, 'r'),
+    )
+  }
 }
-calls('no sandbox', tool, ['calls'])
-for (const { seccomp, path } of vials) calls(`vial, seccomp ${seccomp}`, path, ['/tool', 'calls'])
-if (spawnSync('bwrap', ['--version']).status === 0) {
-  const bwrap = ['--unshare-all', '--ro-bind', tool, '/tool']
-  calls('bwrap without a filter', 'bwrap', [...bwrap, '/tool', 'calls'])
-  calls(
-    'bwrap --seccomp, the same tree',
-    'bwrap',
-    [...bwrap, '--seccomp', '3', '/tool', 'calls'],
-    openSync(treeFile, 'r'),
-  )
-  calls(
-    'bwrap --seccomp, the instructions in a row',
-    'bwrap',
-    [...bwrap, '--seccomp', '3', '/tool', 'calls'],
-    openSync(linearFile, 'r'),
-  )
-}
+
+await alone(import.meta.url, bench)

@@ -140,4 +140,35 @@ export const commands: readonly Command[] = [
     ],
     action: async (_, args) => (await import('./bwrap/main.js')).main(args),
   }),
+  command({
+    name: 'cache',
+    about: 'The cache of compiled sandboxes: what is in it, or empty it',
+    takes: 'list|clear',
+    words: 1,
+    options: [json],
+    detail: ['Without a word: list. Sandboxes that run go on when it is emptied.'],
+    examples: [
+      ['vial cache list', ''],
+      ['vial cache clear', ''],
+    ],
+    statuses: [
+      ['0', ''],
+      ['125', 'it cannot be used'],
+    ],
+    action: async (flags, [what = 'list']) => (await import('./cache.js')).cache(what, flags),
+  }),
+  command({
+    name: 'front',
+    about: 'Write the fast vial-bwrap, an executable for this machine',
+    words: 0,
+    options: [
+      { name: 'output', short: 'o', value: 'FILE', about: "where to; default: in place of the package's own script" },
+    ],
+    examples: [['vial front -o ~/bin/bwrap', 'for programs that find bwrap by their PATH']],
+    statuses: [
+      ['0', 'it is written'],
+      ['125', 'it cannot be'],
+    ],
+    action: async (flags) => (await import('./front.js')).frontCommand(flags),
+  }),
 ]

@@ -252,8 +252,8 @@ export const F = {
 /** `asm-generic/fcntl.h`; fcntl(2). */
 export const FD = { CLOEXEC: 1 } as const
 
-/** `linux/memfd.h`; memfd_create(2). */
-export const MFD = { CLOEXEC: 1, ALLOW_SEALING: 2, HUGETLB: 4 } as const
+/** `linux/memfd.h`; memfd_create(2). NOEXEC_SEAL and EXEC came with Linux 6.3. */
+export const MFD = { CLOEXEC: 1, ALLOW_SEALING: 2, HUGETLB: 4, NOEXEC_SEAL: 8, EXEC: 16 } as const
 
 /** Options of wait4(2) and waitid(2), `linux/wait.h`; in C they begin with W or, where Linux's own, with __W. */
 export const WAIT = {

@@ -6,7 +6,7 @@ import { printable } from '../kernel/printable.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { Builder } from '../machine/builder.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
-import type { Hints, Plan, Step } from '../plan/step.js'
+import type { Plan, Step } from '../plan/step.js'
 import { Rows, type Word } from './rows.js'
 
 /** On the pipe to the monitor, where no wait status is so large. */

@@ -1,6 +1,7 @@
 /** The steps that build the new root, from the ordered list of a policy. */
 import { resolve } from 'node:path'
-import { type FilesystemEntry, normal, type Policy } from '../policy/schema.js'
+import { normal } from '../policy/path.js'
+import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { parseSize } from '../policy/units.js'
 import { type Guard, guardStep, procGuard, sysGuard } from './guards.js'
 import { hints } from './hints.js'

@@ -2,15 +2,11 @@
 import { accountFiles } from './fill/accounts.js'
 import { closure } from './fill/closure.js'
 import { systemEntries } from './fill/system.js'
-import { type FilesystemEntry, normal, type Policy } from './schema.js'
+import { identityOf } from './identity.js'
+import { normal } from './path.js'
+import type { FilesystemEntry, Policy } from './schema.js'
 
 const home = '/home/vial'
-
-/** Who the payload is, when the policy does not say: 1000, or nobody where ids are the host's own. */
-export function identityOf(policy: Policy): { uid: number; gid: number } {
-  const fallback = (policy.namespaces?.user ?? 'new') === 'host' ? 65534 : 1000
-  return { uid: policy.identity?.uid ?? fallback, gid: policy.identity?.gid ?? fallback }
-}
 
 /**
  * The same policy without `preset` and `fill`: what they stand for comes before the policy's own entries, which lie

@@ -3,6 +3,7 @@
  * by it, and every fault is named with its path.
  */
 import * as v from 'valibot'
+import { normal } from './path.js'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../kernel/rlimits.js'
 import { allowsTyping } from '../seccomp/evaluate.js'
@@ -391,12 +392,4 @@ function contradictions(policy: Policy): string[] {
     }
   })
   return faults
-}
-
-/** `/a//b/./c/` → `/a/b/c`. */
-export function normal(path: string): string {
-  return `/${path
-    .split('/')
-    .filter((name) => name !== '' && name !== '.')
-    .join('/')}`
 }

@@ -73,9 +73,9 @@ export function storeVial(bytes: Uint8Array, folder = cacheFolder()): string {
 }
 
 /** One by one: where mkdir(2) answers ENOENT beneath a folder that is there, as in /proc, `recursive` tries for ever. */
-function makeFolders(folder: string): void {
+export function makeFolders(folder: string): void {
   if (existsSync(folder)) return
-  makeFolders(dirname(folder))
+  if (dirname(folder) !== folder) makeFolders(dirname(folder))
   try {
     mkdirSync(folder, { mode: 0o700 })
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Policy → vial: the whole compiler in one call. */
 import { readFileSync } from 'node:fs'
 import type { Architecture } from '../kernel/architecture.js'
+import { hostArchitecture } from './host.js'
 import { launch } from '../launcher/program.js'
 import { assemble } from '../machine/assemble.js'
 import { makePlan, type PlanOptions, type SubidRange } from '../plan/plan.js'
@@ -8,6 +9,8 @@ import type { Plan, Step } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
 import { checkPolicy, type Policy } from '../policy/schema.js'
 import { callerName } from './caller.js'
+
+export { hostArchitecture }
 
 export interface CompileOptions extends PlanOptions {
   /** Default: this machine's. */
@@ -20,12 +23,6 @@ export interface Compiled {
   readonly plan: Plan
   /** The steps by the numbers that status records use. */
   readonly steps: readonly Step[]
-}
-
-/** This machine's architecture. */
-export function hostArchitecture(): Architecture {
-  if (process.arch === 'x64' || process.arch === 'arm64') return process.arch
-  throw new Error(`vial does not know the architecture ${process.arch}: it compiles for x64 and arm64`)
 }
 
 /**

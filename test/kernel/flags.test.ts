@@ -53,6 +53,8 @@ const exceptions: Readonly<Record<string, string>> = {
 /** Newer than the oldest headers these tests are run with: Linux 6.1, glibc 2.36. */
 const mayBeUnknown = new Set([
   'MOVE_MOUNT.BENEATH',
+  'MFD.NOEXEC_SEAL',
+  'MFD.EXEC',
   'LANDLOCK.RULE_NET_PORT',
   'LANDLOCK.ACCESS_FS_TRUNCATE',
   'LANDLOCK.ACCESS_FS_IOCTL_DEV',

@@ -1,5 +1,5 @@
 /** The arguments of bwrap → vial. */
-import { hostArchitecture } from '../../run/compile.js'
+import { hostArchitecture } from '../../run/host.js'
 import { launch } from '../../launcher/program.js'
 import { assemble } from '../../machine/assemble.js'
 import { BwrapContradiction, bwrapPlan, type Ids } from '../../plan/bwrap.js'

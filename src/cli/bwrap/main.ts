@@ -38,7 +38,8 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-function show(kind: 'help' | 'version' | 'usage'): void {
+/** What is printed instead of a run. */
+export function show(kind: 'help' | 'version' | 'usage'): void {
   if (kind === 'version') process.stdout.write(`${version}\n`)
   else (kind === 'help' ? process.stdout : process.stderr).write(usage())
   process.exitCode = kind === 'usage' ? 1 : 0

@@ -601,3 +601,8 @@ export function usage(): string {
 
 /** The options by name, for what lists them. */
 export const optionNames: readonly string[] = Object.keys(options)
+
+/** How many words follow each option: what the fast front has to know of them. */
+export const optionWords: Readonly<Record<string, number>> = Object.fromEntries(
+  Object.entries(options).map(([name, option]) => [name, arity(option)]),
+)

@@ -1,7 +1,8 @@
 /** `vial bwrap --to-policy …`: the policy that comes closest to a command line, and what has no equivalent in one. */
 import { capabilities } from '../../kernel/capabilities.js'
 import type { BwrapRequest } from '../../plan/bwrapRequest.js'
-import { type FilesystemEntry, normal, type Policy } from '../../policy/schema.js'
+import { normal } from '../../policy/path.js'
+import type { FilesystemEntry, Policy } from '../../policy/schema.js'
 import { parse } from './parse.js'
 
 /** Prints the policy as JSON on standard output, and the notes on standard error. */

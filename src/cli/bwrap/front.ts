@@ -1,0 +1,62 @@
+/**
+ * Compiles for the front, which starts it: `front.js FD NAME ARGUMENT…`. FD is a file in memory that holds the key and
+ * gets the vial, NAME what the vial is stored as; both are `-` when the front could not make out the arguments, and then
+ * there is only something to say about them.
+ */
+import { closeSync, ftruncateSync, writeSync } from 'node:fs'
+import { none } from '../../front/format.js'
+import { frontFolder, readKey, readWhole, storeFrontVial } from '../../run/frontCache.js'
+import { compileParsed } from './compile.js'
+import { inheritedFds, readInherited } from './descriptors.js'
+import { BwrapError, parse } from './parse.js'
+
+const [memory = none, name = none, ...args] = process.argv.slice(2)
+
+async function compile(): Promise<void> {
+  const key = memory === none ? undefined : takeKey(Number(memory))
+  if (key?.text === false) throw new BwrapError('arguments must be UTF-8')
+  const read = readInherited(inheritedFds())
+  const parsed = parse(args, (fd) => {
+    const data = read(fd)
+    closeSync(fd)
+    return data
+  })
+  if (parsed.kind !== 'run') {
+    const { show } = await import('./main.js')
+    show(parsed.kind)
+    return
+  }
+  const { bytes, options, warnings } = compileParsed(parsed, { uid: process.getuid!(), gid: process.getgid!() })
+  if (key === undefined || key.words.length !== options || key.words.some((word, index) => word !== args[index]))
+    throw new Error('the front and the compiler do not agree about these arguments; use "vial bwrap"')
+  const vial = Buffer.concat([bytes, key.bytes])
+  writeAll(Number(memory), vial)
+  for (const warning of warnings) process.stderr.write(`${parsed.request.levelPrefix ? '<4>' : ''}bwrap: ${warning}\n`)
+  // A vial from the cache would not warn.
+  if (warnings.length === 0) store(vial)
+}
+
+function takeKey(fd: number) {
+  const key = readKey(readWhole(fd))
+  ftruncateSync(fd, 0)
+  return key
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at)
+}
+
+/** Where it cannot be stored, or others could change it, it is compiled again next time. */
+function store(vial: Uint8Array): void {
+  const folder = frontFolder()
+  try {
+    if (folder !== undefined) storeFrontVial(folder, name, vial)
+  } catch {}
+}
+
+try {
+  await compile()
+} catch (error) {
+  process.stderr.write(`${args.includes('--level-prefix') ? '<3>' : ''}bwrap: ${(error as Error).message}\n`)
+  process.exitCode = 1
+}

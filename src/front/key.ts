@@ -1,0 +1,111 @@
+/** Code that writes the key, and the name that follows from it. */
+import type { Operand, Slot } from '../machine/instruction.js'
+import type { FrontContext } from './context.js'
+import { key } from './format.js'
+
+const usualRoom = 2 ** 15
+
+export function beginKey(c: FrontContext): void {
+  const { b } = c
+  const buffer = b.reserve(usualRoom, 16)
+  b.move(c.key.address, buffer)
+  b.move(c.key.room, usualRoom)
+  b.move(c.key.used, key.header.size)
+}
+
+/** Makes room for `more` bytes behind those used. */
+export function makeRoom(c: FrontContext, more: Operand): void {
+  const { b } = c
+  const { address, room, used } = c.key
+  const [needed, grown] = [b.slot('key.needed'), b.slot('key.grown')]
+  const routine = b.routine('makeRoom', () => {
+    b.compute(needed, needed, 'add', used)
+    b.when(needed, 'gt', room, () => {
+      b.compute(needed, needed, 'shl', 1)
+      c.allocate(grown, needed)
+      c.copy(grown, address, used)
+      b.move(address, grown)
+      b.move(room, needed)
+    })
+  })
+  b.move(needed, more)
+  b.call(routine)
+}
+
+/** Counts `length` bytes that were written behind those used, and the padding, which is zero. */
+export function use(c: FrontContext, length: Operand): void {
+  const { b } = c
+  b.compute(c.key.used, c.key.used, 'add', length)
+  b.compute(c.key.used, c.key.used, 'add', 7)
+  b.compute(c.key.used, c.key.used, 'and', -8)
+}
+
+/**
+ * The words of the options, the header and the end. The words lie one behind the other, as create_elf_tables() in the
+ * kernel's fs/binfmt_elf.c leaves them.
+ */
+export function endKey(c: FrontContext): void {
+  const { b } = c
+  const { address, used } = c.key
+  const { header } = key
+  const [from, length, to] = [b.temporary(), b.temporary(), b.temporary()]
+  b.load(from, 64, c.stack, 16)
+  b.load(length, 64, c.command)
+  b.compute(length, length, 'sub', from)
+  b.compute(to, length, 'add', 8 + key.total)
+  makeRoom(c, to)
+  b.store(64, address, header.words, used)
+  b.store(64, address, header.wordsLength, length)
+  b.compute(to, address, 'add', used)
+  c.copy(to, from, length)
+  use(c, length)
+  c.copy(address, b.bytes(new TextEncoder().encode(key.magic)), 8)
+  b.compute(to, address, 'add', header.build)
+  c.copy(to, b.bytes(c.facts.build), key.buildSize)
+  Object.values(c.ids).forEach((id, index) => {
+    b.store(32, address, header.ids + 4 * index, id)
+  })
+  b.compute(to, address, 'add', used)
+  b.compute(used, used, 'add', key.total)
+  b.store(64, to, 0, used)
+}
+
+const prime = 0x9e3779b97f4a7c15n
+
+/** Sixteen hexadecimal digits of a hash of the key. It only has to spread: the whole key is compared afterwards. */
+export function nameKey(c: FrontContext): void {
+  const { b } = c
+  const [hash, word, at, end] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
+  b.move(hash, 0)
+  b.move(at, c.key.address)
+  b.compute(end, at, 'add', c.key.used)
+  b.loop(({ leave }) => {
+    b.when(at, 'ge', end, leave)
+    b.load(word, 64, at)
+    b.compute(hash, hash, 'xor', word)
+    b.compute(hash, hash, 'mul', prime)
+    b.compute(word, hash, 'shr', 32)
+    b.compute(hash, hash, 'xor', word)
+    b.compute(at, at, 'add', 8)
+  })
+  writeHexadecimal(c, hash)
+}
+
+function writeHexadecimal(c: FrontContext, value: Slot): void {
+  const { b } = c
+  const [shift, digit, to] = [b.temporary(), b.temporary(), b.temporary()]
+  const digits = b.text('0123456789abcdef')
+  b.move(to, c.key.name)
+  b.move(shift, 64)
+  b.loop(({ leave }) => {
+    b.when(shift, 'eq', 0, leave)
+    b.compute(shift, shift, 'sub', 4)
+    b.compute(digit, value, 'shr', shift)
+    b.compute(digit, digit, 'and', 15)
+    b.compute(digit, digit, 'add', digits)
+    b.load(digit, 8, digit)
+    b.store(8, to, 0, digit)
+    b.compute(to, to, 'add', 1)
+  })
+  b.store(8, to, 0, 0)
+}

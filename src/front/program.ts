@@ -1,0 +1,34 @@
+/**
+ * The front: the `vial-bwrap` command itself. Node.js takes 50 ms to start, all of bwrap 2 ms: so the command is a small
+ * executable that finds the vial for exactly these options in the cache and becomes it. Only what has no vial yet waits for
+ * Node.js.
+ */
+import type { Architecture } from '../kernel/architecture.js'
+import type { Program } from '../machine/instruction.js'
+import { readCaller, walkOptions } from './arguments.js'
+import { compileVial, complain } from './compile.js'
+import { FrontContext, type FrontFacts } from './context.js'
+import { beginKey, endKey, nameKey } from './key.js'
+import { execute, lookUp } from './lookup.js'
+
+export type { FrontFacts } from './context.js'
+
+/** The program of a front. The same facts give the same program. */
+export function front(facts: FrontFacts, architecture: Architecture): Program {
+  const c = new FrontContext(facts, architecture)
+  const { b } = c
+  b.entry(c.stack)
+  readCaller(c)
+  beginKey(c)
+  walkOptions(c)
+  endKey(c)
+  nameKey(c)
+  lookUp(c)
+  execute(c, compileVial(c))
+  // Memory may not be executed, but what was stored may.
+  lookUp(c)
+  c.die('Cannot execute the compiled arguments, neither from memory nor from the cache')
+  b.place(c.complain)
+  complain(c)
+  return b.finish()
+}

@@ -1,0 +1,204 @@
+/** The vials of the front: `bwrap/HASH` in the cache, each with its key at its end. Node.js writes them, the front reads. */
+import { isUtf8 } from 'node:buffer'
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  fchmodSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  fstatSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { entryFolder, entryMode, key } from '../front/format.js'
+import { cacheFolder, makeFolders } from './cache.js'
+
+/** The cache is never larger: beyond either, the oldest are removed. */
+const most = { files: 512, bytes: 64 * 2 ** 20 }
+
+/** What a key says. */
+export interface FrontKey {
+  readonly build: string
+  readonly uid: number
+  readonly gid: number
+  /** The options as they were given. */
+  readonly words: readonly string[]
+  /** The words that --args descriptors gave, in their order. */
+  readonly args: readonly (readonly string[])[]
+}
+
+export interface FrontVial {
+  readonly path: string
+  /** Bytes, with the key. */
+  readonly size: number
+  /** When it was stored. */
+  readonly time: Date
+  /** None: the file is damaged. */
+  readonly key?: FrontKey
+}
+
+/** Where the front looks, if it looks anywhere: without a HOME it does not ask who the caller is. */
+export function frontFolder(): string | undefined {
+  const { VIAL_CACHE, XDG_CACHE_HOME, HOME } = process.env
+  return VIAL_CACHE || XDG_CACHE_HOME?.startsWith('/') || HOME ? join(cacheFolder(), entryFolder) : undefined
+}
+
+/**
+ * Stores a vial for the next time.
+ * @throws {Error} when the folder cannot be used, or others could write there.
+ */
+export function storeFrontVial(folder: string, name: string, vial: Uint8Array): void {
+  makeFolders(folder)
+  requireTrusted(folder)
+  const temporary = join(folder, `${name}.${process.pid}.${randomBytes(4).toString('hex')}`)
+  try {
+    const fd = openSync(temporary, 'wx', entryMode)
+    try {
+      for (let written = 0; written < vial.length; ) written += writeSync(fd, vial, written)
+      fchmodSync(fd, entryMode)
+    } finally {
+      closeSync(fd)
+    }
+    renameSync(temporary, join(folder, name))
+  } catch (error) {
+    unlinkIfThere(temporary)
+    throw error
+  }
+  trim(folder, name)
+}
+
+/** As the front does it: see front/lookup.ts. */
+function requireTrusted(folder: string): void {
+  const caller = process.geteuid!()
+  const ours = (path: string, { uid }: { uid: number }) => {
+    if (uid !== 0 && uid !== caller) throw new Error(`${path} belongs to somebody else`)
+  }
+  for (let path = folder; ; path = dirname(path)) {
+    ours(path, lstatSync(path))
+    const status = statSync(path)
+    ours(path, status)
+    if ((status.mode & 0o022) !== 0 && (path === folder || (status.mode & 0o1000) === 0))
+      throw new Error(`others can write to ${path}`)
+    if (path === folder && (status.uid !== caller || lstatSync(path).isSymbolicLink()))
+      throw new Error(`${path} is not the caller's folder`)
+    if (path === dirname(path)) return
+  }
+}
+
+/** Removes the oldest beyond the limits, but not the newest, and what writers that were killed left behind. */
+function trim(folder: string, newest: string): void {
+  const files = readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name)
+    try {
+      const { size, mtimeMs } = lstatSync(path)
+      return [{ name, path, size, mtimeMs }]
+    } catch {
+      return []
+    }
+  })
+  const anHourAgo = Date.now() - 3_600_000
+  const [vials, others] = [files.filter(({ name }) => isName(name)), files.filter(({ name }) => !isName(name))]
+  for (const { name, path, mtimeMs } of others)
+    if (mtimeMs < anHourAgo && /^[0-9a-f]{16}\.\d+\.[0-9a-f]{8}$/.test(name)) unlinkIfThere(path)
+  let bytes = 0
+  for (const [index, { name, path, size }] of vials.sort((a, b) => b.mtimeMs - a.mtimeMs).entries()) {
+    bytes += size
+    if ((index >= most.files || bytes > most.bytes) && name !== newest) unlinkIfThere(path)
+  }
+}
+
+const isName = (name: string) => /^[0-9a-f]{16}$/.test(name)
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {}
+}
+
+/** Every vial of the front. */
+export function frontVials(folder: string): FrontVial[] {
+  return namesIn(folder).flatMap((name) => {
+    const path = join(folder, name)
+    try {
+      const { size, mtime } = lstatSync(path)
+      return [{ path, size, time: mtime, ...keyOf(path) }]
+    } catch {
+      return []
+    }
+  })
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter(isName)
+  } catch {
+    return []
+  }
+}
+
+function keyOf(path: string): { key?: FrontKey } {
+  try {
+    const { bytes, text, ...key } = readKey(readFileSync(path))
+    return { key }
+  } catch {
+    return {}
+  }
+}
+
+/** The key at the end of a vial, or of the bytes that the front sends. */
+export function readKey(file: Uint8Array): FrontKey & {
+  readonly bytes: Uint8Array
+  /** Whether all words are UTF-8, so that nothing is lost in strings. */
+  readonly text: boolean
+} {
+  const all = new DataView(file.buffer, file.byteOffset, file.byteLength)
+  const number = (view: DataView, offset: number) => Number(view.getBigUint64(offset, true))
+  const bytes = file.subarray(file.length - number(all, file.length - key.total))
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const text = (start: number, length: number) => Buffer.from(bytes.subarray(start, start + length)).toString('latin1')
+  if (text(key.header.magic, 8) !== key.magic) throw new Error('no key')
+  const words = number(view, key.header.words)
+  const given = bytes.subarray(words, words + number(view, key.header.wordsLength))
+  let isText = isUtf8(given)
+  const args: string[][] = []
+  for (let at: number = key.header.size; at < words; ) {
+    const length = number(view, at + key.piece.length)
+    const piece = bytes.subarray(at + key.piece.size, at + key.piece.size + length)
+    isText &&= isUtf8(piece)
+    args.push(split(piece))
+    at += key.piece.size + Math.ceil(length / 8) * 8
+  }
+  return {
+    bytes,
+    build: Buffer.from(bytes.subarray(key.header.build, key.header.build + key.buildSize)).toString('hex'),
+    uid: view.getUint32(key.header.ids, true),
+    gid: view.getUint32(key.header.ids + 8, true),
+    words: split(given),
+    args,
+    text: isText,
+  }
+}
+
+/** Words that each end in a NUL, which the last one may lack. */
+function split(bytes: Uint8Array): string[] {
+  const words = Buffer.from(bytes).toString().split('\0')
+  if (words.at(-1) === '') words.pop()
+  return words
+}
+
+/** All that a descriptor's file holds, whatever its position is. */
+export function readWhole(fd: number): Uint8Array {
+  const bytes = new Uint8Array(fstatSync(fd).size)
+  for (let at = 0; at < bytes.length; ) {
+    const count = readSync(fd, bytes, at, bytes.length - at, at)
+    if (count === 0) throw new Error('the file became shorter')
+    at += count
+  }
+  return bytes
+}

@@ -1,0 +1,78 @@
+/** The package as npm installs it: from the packed file, with its scripts and without. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { callers } from '../support/user.js'
+import { entries, everything, front, newFolder } from './tools.js'
+
+const checkout = fileURLToPath(new URL('../../..', import.meta.url))
+const isElf = (path: string) => readFileSync(path).subarray(0, 4).toString('latin1') === '\x7fELF'
+
+/** npm without what another npm, which runs these tests, has set. */
+function npm(cwd: string, ...args: string[]): string {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_')))
+  const { status, stdout, stderr } = spawnSync('npm', args, { cwd, env, encoding: 'utf8', timeout: 120_000 })
+  assert.equal(status, 0, stderr)
+  return stdout
+}
+
+test('npm links a fast vial-bwrap, and the script of it where scripts may not run', () => {
+  const folder = newFolder(callers.at(-1)!)
+  // A copy of the checkout, for packing changes what lies in dist.
+  const copy = join(folder, 'checkout')
+  mkdirSync(copy)
+  for (const name of readdirSync(checkout))
+    if (!['.git', 'node_modules', 'test'].includes(name))
+      cpSync(join(checkout, name), join(copy, name), { recursive: true })
+  symlinkSync(join(checkout, 'node_modules'), join(copy, 'node_modules'))
+  assert.ok(isElf(frontPath))
+  const tarball = join(copy, npm(copy, 'pack', '--silent').trim().split('\n').at(-1)!)
+  // It is as it was before.
+  assert.ok(isElf(join(copy, 'dist/bin/vial-bwrap')))
+
+  for (const [name, flags, elf] of [
+    ['scripts', [], true],
+    ['no-scripts', ['--ignore-scripts'], false],
+  ] as const) {
+    const project = join(folder, name)
+    mkdirSync(project)
+    writeFileSync(join(project, 'package.json'), '{ "private": true }')
+    npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund', ...flags, tarball)
+    const command = join(project, 'node_modules/.bin/vial-bwrap')
+    assert.equal(isElf(command), elf)
+    const cache = join(folder, `cache-${name}`)
+    const run = (...args: string[]) =>
+      spawnSync(command, args, { encoding: 'utf8', cwd: project, env: { ...process.env, VIAL_CACHE: cache } })
+    for (let time = 0; time < 2; time++) assert.equal(run(...everything, '/bin/echo', 'ok').stdout, 'ok\n')
+    assert.equal(entries(cache).length, elf ? 1 : 0)
+    assert.equal(run('--bogus').stderr, 'bwrap: Unknown option --bogus\n')
+    assert.equal(run(...everything, '/bin/sh', '-c', 'exit 3').status, 3)
+  }
+})
+
+for (const caller of callers)
+  test(`${caller.name}: a front that was moved with the package, or copied alone, finds its compiler`, () => {
+    const folder = newFolder(caller)
+    chmodSync(folder, 0o755)
+    // Beside it lies a compiler; the one that it was made with is another.
+    mkdirSync(join(folder, 'dist/bin'), { recursive: true })
+    cpSync(frontPath, join(folder, 'dist/bin/vial-bwrap'))
+    const script = join(folder, 'dist/src/cli/bwrap/front.js')
+    mkdirSync(join(script, '..'), { recursive: true })
+    const path = join(folder, 'dist/bin/vial-bwrap')
+    const run = () =>
+      spawnSync(path, ['true'], {
+        encoding: 'utf8',
+        env: {},
+        ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
+      })
+    assert.match(run().stderr, /^bwrap: /)
+    writeFileSync(script, 'process.stderr.write("this one"); process.exitCode = 9')
+    const { status, stderr } = run()
+    assert.deepEqual([status, stderr], [9, 'this one'])
+    assert.equal(front(caller, [...everything, '/bin/echo', 'ok'], { cache: newFolder(caller) }).stdout, 'ok\n')
+  })

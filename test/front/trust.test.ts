@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import test from 'node:test'
+import { type Caller, callers, ordinary, root } from '../support/user.js'
+import { entries, everything, front, fromCache, newFolder, notCached, runAs } from './tools.js'
+import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+
+const args = [...everything, '/bin/echo', 'ok']
+const isRoot = process.getuid?.() === 0
+
+/** A cache with one vial, and the vial's path. */
+function filled(caller: Caller, cache = newFolder(caller)): { cache: string; file: string } {
+  assert.equal(front(caller, args, { cache }).stdout, 'ok\n')
+  assert.equal(fromCache(caller, args, { cache }).stdout, 'ok\n')
+  return { cache, file: join(cache, 'bwrap', entries(cache)[0]!) }
+}
+
+/** What is in the cache is not run, and the front works all the same. */
+function notUsed(caller: Caller, cache: string, why: string): void {
+  assert.equal(fromCache(caller, args, { cache }).status, notCached, why)
+  const { stdout, status } = front(caller, args, { cache })
+  assert.deepEqual([stdout, status], ['ok\n', 0], why)
+}
+
+/** Root of the machine acts as the caller, whose file it then is. */
+function own(caller: Caller, path: string): void {
+  if (isRoot) chownSync(path, caller.uid, caller.gid)
+}
+
+for (const caller of callers) {
+  const files: Record<string, (file: string) => void> = {
+    'may be written': (file) => chmodSync(file, 0o700),
+    'may be read by others': (file) => chmodSync(file, 0o544),
+    'is setuid': (file) => chmodSync(file, 0o4500),
+    'has another name': (file) => linkSync(file, `${file}.link`),
+    'is a symlink': (file) => {
+      renameSync(file, `${file}.real`)
+      symlinkSync(`${file}.real`, file)
+    },
+    'is cut short': (file) => {
+      chmodSync(file, 0o700)
+      truncateSync(file, readFileSync(file).length - 8)
+      chmodSync(file, 0o500)
+    },
+    'is empty': (file) => {
+      chmodSync(file, 0o700)
+      truncateSync(file, 0)
+      chmodSync(file, 0o500)
+    },
+    'is a folder': (file) => {
+      rmSync(file)
+      mkdirSync(file, 0o500)
+      own(caller, file)
+    },
+    'is a pipe': (file) => {
+      rmSync(file)
+      assert.equal(runAs(caller, 'mkfifo', ['-m', '0500', file]).status, 0)
+    },
+  }
+  for (const [what, change] of Object.entries(files))
+    test(`${caller.name}: a file that ${what} is not executed`, () => {
+      const { cache, file } = filled(caller)
+      change(file)
+      notUsed(caller, cache, what)
+    })
+
+  test(`${caller.name}: a vial under another's name is not executed`, () => {
+    const { cache, file } = filled(caller)
+    const other = filled(caller, newFolder(caller))
+    // Another's options, made by the same compiler for the same caller.
+    front(caller, ['--dev-bind', '/', '/', '/bin/echo', 'ok'], { cache: other.cache })
+    const wrong = entries(other.cache).find((name) => !file.endsWith(name))!
+    rmSync(file)
+    copyFileSync(join(other.cache, 'bwrap', wrong), file)
+    own(caller, file)
+    notUsed(caller, cache, 'wrong key')
+    // And the right one has taken its place.
+    assert.equal(fromCache(caller, args, { cache }).stdout, 'ok\n')
+  })
+
+  test(`${caller.name}: every byte of the key counts`, () => {
+    const { cache, file } = filled(caller)
+    const good = readFileSync(file)
+    const keyLength = Number(good.readBigUInt64LE(good.length - 8))
+    for (let at = good.length - keyLength; at < good.length; at += 5) {
+      const bad = Buffer.from(good)
+      bad[at]! ^= 1
+      rmSync(file)
+      writeFileSync(file, bad, { mode: 0o500 })
+      own(caller, file)
+      assert.equal(fromCache(caller, args, { cache }).status, notCached, `byte ${at}`)
+    }
+  })
+
+  test(`${caller.name}: folders that others may write to are not used`, () => {
+    for (const mode of [0o770, 0o707, 0o777]) {
+      const { cache } = filled(caller)
+      chmodSync(join(cache, 'bwrap'), mode)
+      notUsed(caller, cache, `bwrap ${mode.toString(8)}`)
+    }
+    // Sticky is enough above, but not for the folder itself.
+    const above = newFolder(caller)
+    const { cache } = filled(caller, join(above, 'cache'))
+    for (const [mode, used] of [
+      [0o777, false],
+      [0o1777, true],
+    ] as const) {
+      chmodSync(above, mode)
+      assert.equal(fromCache(caller, args, { cache }).status, used ? 0 : notCached)
+    }
+    chmodSync(join(cache, 'bwrap'), 0o1777)
+    notUsed(caller, cache, 'sticky')
+    // Nothing is stored there either.
+    rmSync(join(cache, 'bwrap'), { recursive: true })
+    mkdirSync(join(cache, 'bwrap'))
+    own(caller, join(cache, 'bwrap'))
+    chmodSync(join(cache, 'bwrap'), 0o777)
+    notUsed(caller, cache, 'empty')
+    assert.deepEqual(entries(cache), [])
+  })
+
+  test(`${caller.name}: one's own symlink on the way is followed, but not one in place of the folder`, () => {
+    const { cache } = filled(caller)
+    const elsewhere = join(newFolder(caller), 'link')
+    symlinkSync(cache, elsewhere)
+    if (isRoot) assert.equal(runAs(root, 'chown', ['-h', `${caller.uid}:${caller.gid}`, elsewhere]).status, 0)
+    assert.equal(fromCache(caller, args, { cache: elsewhere }).stdout, 'ok\n')
+    renameSync(join(cache, 'bwrap'), join(cache, 'real'))
+    symlinkSync('real', join(cache, 'bwrap'))
+    notUsed(caller, cache, 'bwrap is a symlink')
+  })
+
+  test(`${caller.name}: a front that is setuid or setgid does nothing`, { skip: !isRoot && 'needs root' }, () => {
+    const path = join(newFolder(caller), 'front')
+    copyFileSync(frontPath, path)
+    chownSync(path, 54321, 54321)
+    for (const mode of [0o4755, 0o2755]) {
+      chmodSync(path, mode)
+      const { status, stderr } = runAs(caller, path, args)
+      assert.equal(status, 1)
+      assert.match(stderr, /may not be setuid/)
+    }
+  })
+}
+
+const needsRoot = { skip: !isRoot && 'needs root' }
+
+test('what others own is not used: a folder, a file, a symlink, a folder above', needsRoot, () => {
+  const stranger = 54321
+  const changes: Record<string, (cache: string, file: string) => void> = {
+    folder: (cache) => chownSync(join(cache, 'bwrap'), stranger, stranger),
+    'folder above': (cache) => chownSync(cache, stranger, stranger),
+    file: (_, file) => chownSync(file, stranger, stranger),
+    'file of root': (_, file) => chownSync(file, 0, 0),
+    'folder of root': (cache) => chownSync(join(cache, 'bwrap'), 0, 0),
+  }
+  for (const [what, change] of Object.entries(changes)) {
+    const { cache, file } = filled(ordinary)
+    change(cache, file)
+    chmodSync(cache, 0o755)
+    chmodSync(join(cache, 'bwrap'), 0o755)
+    notUsed(ordinary, cache, what)
+  }
+  const { cache } = filled(ordinary)
+  const link = join(newFolder(ordinary), 'link')
+  symlinkSync(cache, link)
+  assert.equal(runAs(root, 'chown', ['-h', `${stranger}`, link]).status, 0)
+  notUsed(ordinary, link, "a stranger's symlink")
+  // Root does not use an ordinary user's cache, and the other way round.
+  notUsed(root, cache, "a user's cache")
+})
+
+test('where the cache cannot execute, memory does; where memory cannot, the cache does', needsRoot, () => {
+  const cache = newFolder(root)
+  const inNoexec = `mount -t tmpfs -o noexec,mode=700 none "$0" && for i in 1 2; do "$@" || exit; done`
+  const shell = (script: string, ...words: string[]) =>
+    runAs(root, 'unshare', words.concat('sh', '-c', script, cache, frontPath, ...args), { cache })
+  const noexec = shell(inNoexec, '-m')
+  assert.deepEqual([noexec.stdout, noexec.status], ['ok\nok\n', 0], noexec.stderr)
+  if (!existsSync('/proc/sys/vm/memfd_noexec')) return
+  const sealed = shell(
+    `echo 2 > /proc/sys/vm/memfd_noexec && for i in 1 2; do "$@" || exit; done`,
+    '-mpf',
+    '--mount-proc',
+  )
+  assert.deepEqual([sealed.stdout, sealed.status], ['ok\nok\n', 0], sealed.stderr)
+})
