@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 /** The `vial` command. Commands are loaded when they are called: `vial run` need not wait for the others. */
-import { Command } from 'commander'
+import { Command, CommanderError } from 'commander'
 
 const program = new Command('vial')
   .description('Run programs in sandboxes that TypeScript compiles to tiny executables.')
   .version('0.1.0')
   .showHelpAfterError('(see vial --help)')
   .enablePositionalOptions()
+  // Thrown instead of ending with 1, which would look like the payload's own status.
+  .exitOverride()
 
 const list = (value: string, earlier: string[] = []) => [...earlier, value]
 
@@ -70,6 +72,7 @@ program
 try {
   await program.parseAsync()
 } catch (error) {
-  process.stderr.write(`vial: ${(error as Error).message}\n`)
-  process.exitCode = 125
+  const told = error instanceof CommanderError
+  if (!told) process.stderr.write(`vial: ${(error as Error).message}\n`)
+  process.exitCode = told && error.exitCode === 0 ? 0 : 125
 }

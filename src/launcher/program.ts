@@ -8,7 +8,7 @@ import type { Program, Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
 import { LauncherContext, record } from './context.js'
 import { announce } from './announce.js'
-import { descriptorCode, keepEnd } from './descriptors.js'
+import { descriptorCode, keepEnd, openStandardDescriptors } from './descriptors.js'
 import { execute, prepareArguments } from './environment.js'
 import { filesystemCode } from './filesystem.js'
 import { cloneFlag, identityCode } from './identity.js'
@@ -85,6 +85,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   b.entry(c.stack)
   c.begin({ do: 'start', what: 'start', why: "a failure here is the monitor's own" })
   prepareArguments(c)
+  if (plan.statusFd === undefined) openStandardDescriptors(c)
   b.move(umask, c.attempt('umask', 0))
   blockSignals(c)
   emitSteps(c, plan.monitor)

@@ -21,6 +21,9 @@ export const hints = {
   rootMode: {
     EPERM: 'root mode (namespaces.user "host") needs a caller who is root; leave it out for a rootless sandbox',
   },
+  identity: {
+    EINVAL: "identity.uid or identity.gid has no meaning in the sandbox's user namespace: map it, or name another",
+  },
   clone: {
     EPERM: 'a nested sandbox may be forbidden to make namespaces',
     ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',

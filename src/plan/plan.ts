@@ -1,8 +1,7 @@
 /** Policy → plan: the ordered steps that make the sandbox, each with its reason. */
 import { resolve } from 'node:path'
 import { parseSize } from '../policy/units.js'
-import { identityOf } from '../policy/complete.js'
-import type { Policy } from '../policy/schema.js'
+import { identityOf, type Policy } from '../policy/schema.js'
 import { filesystemSteps, vialStyle } from './filesystem.js'
 import { hints } from './hints.js'
 import type { IdMap, Manner, MapLine, NamespaceName, Plan, Step } from './step.js'
@@ -48,8 +47,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
   const passFds = options.passFds ?? []
   const entries = policy.filesystem ?? []
 
-  const contentFds = entries.flatMap((entry) => ('file' in entry && entry.fd !== undefined ? [entry.fd] : []))
-  const keep = [0, 1, 2, ...passFds, ...contentFds, ...(options.statusFd === undefined ? [] : [options.statusFd])]
+  const keep = [0, 1, 2, ...passFds, ...entryFds(policy), ...(options.statusFd === undefined ? [] : [options.statusFd])]
   const monitor: Step[] = [
     {
       do: 'closeFds',
@@ -100,7 +98,9 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       why: "uptime and the monotonic clock are the sandbox's own",
     })
   }
-  monitor.push(...joined.filter((step) => step.namespace !== 'user'))
+  // The mount namespace last: the paths of the others are looked up in the caller's.
+  monitor.push(...joined.filter((step) => step.namespace !== 'user' && step.namespace !== 'mount'))
+  monitor.push(...joined.filter((step) => step.namespace === 'mount'))
   // Last: a change of credentials clears it, PR_SET_PDEATHSIG(2const).
   if (policy.dieWithParent ?? true)
     monitor.push({
@@ -147,10 +147,10 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       do: 'identity',
       uid: identity.uid,
       gid: identity.gid,
-      dropGroups: true,
+      dropGroups: ownIds || setting('user') === 'host' ? true : 'ifAllowed',
       what: `become ${identity.uid}:${identity.gid}`,
       why: 'the payload is not the caller',
-      hints: setting('user') === 'host' ? hints.rootMode : {},
+      hints: setting('user') === 'host' ? hints.rootMode : hints.identity,
     })
   }
   init.push(
@@ -222,6 +222,11 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
     announcement: undefined,
     holdFds: [],
   }
+}
+
+/** Descriptors that the policy itself reads: sources of binds and contents of files. */
+export function entryFds(policy: Policy): number[] {
+  return (policy.filesystem ?? []).flatMap((entry) => ('fd' in entry && entry.fd !== undefined ? [entry.fd] : []))
 }
 
 /** Names in /proc/PID/ns. */

@@ -122,7 +122,12 @@ export type Action =
   | { readonly do: 'loopback' }
   | { readonly do: 'hostname'; readonly name: string }
   | { readonly do: 'domainname'; readonly name: string }
-  | { readonly do: 'identity'; readonly uid: number; readonly gid: number; readonly dropGroups: boolean }
+  | {
+      readonly do: 'identity'
+      readonly uid: number
+      readonly gid: number
+      readonly dropGroups: boolean | 'ifAllowed'
+    }
   /** `keep`: a set; or the caller's own effective set, less `without`. `bounding`: also drop the rest from the bounding set. */
   | {
       readonly do: 'capabilities'

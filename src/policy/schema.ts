@@ -162,6 +162,13 @@ const rlimit = v.pipe(
     'must be a number, a size such as "64M" or "unlimited"',
   ),
 )
+const hostName = v.pipe(
+  text,
+  v.regex(/^\S*$/, 'must have no blanks'),
+  v.check((name) => Buffer.byteLength(name) <= 64, 'is longer than 64 bytes'),
+)
+/** passwd(5), group(5). */
+const accountName = v.pipe(text, v.regex(/^[^:,\s]+$/, 'must be a name without blanks, colons and commas'))
 const environmentName = v.pipe(text, v.regex(/^[^=]+$/, 'must be a variable name'))
 
 export const presetNames = ['system', 'empty'] as const
@@ -200,8 +207,8 @@ export const policySchema = v.strictObject({
     v.strictObject({
       uid: v.optional(id),
       gid: v.optional(id),
-      user: v.optional(text),
-      group: v.optional(text),
+      user: v.optional(accountName),
+      group: v.optional(accountName),
       /** `subids`: also map the caller's /etc/subuid and /etc/subgid ranges, by newuidmap(1); or ranges of one's own. */
       ranges: v.optional(
         v.union(
@@ -211,8 +218,8 @@ export const policySchema = v.strictObject({
       ),
     }),
   ),
-  hostname: v.optional(v.pipe(text, v.maxLength(64, 'is longer than 64 bytes'))),
-  domainname: v.optional(v.pipe(text, v.maxLength(64, 'is longer than 64 bytes'))),
+  hostname: v.optional(hostName),
+  domainname: v.optional(hostName),
   /** Empty by default, but for PATH. */
   env: v.optional(
     v.strictObject({
@@ -315,6 +322,7 @@ function contradictions(policy: Policy): string[] {
     faults.push('init: "payload" needs namespaces.pid to be "new"')
   if (policy.identity?.ranges !== undefined && (namespaces.user ?? 'new') !== 'new')
     faults.push('identity.ranges: needs namespaces.user to be "new"')
+  faults.push(...rangeFaults(policy), ...rlimitFaults(policy))
   entries.forEach((entry, index) => {
     for (const kind of mountKindNames) {
       const place = (entry as Record<string, unknown>)[kind]
@@ -329,6 +337,41 @@ function contradictions(policy: Policy): string[] {
     }
   })
   return faults
+}
+
+/** user_namespaces(7): no id has two meanings, inside or outside. */
+function rangeFaults(policy: Policy): string[] {
+  const { ranges } = policy.identity ?? {}
+  if (typeof ranges !== 'object') return []
+  const identity = identityOf(policy)
+  return (['uids', 'gids'] as const).flatMap((kind) => {
+    const own = { inside: kind === 'uids' ? identity.uid : identity.gid, outside: -1, count: 1 }
+    const lines = [own, ...ranges[kind]]
+    return ranges[kind].flatMap((range, index) => {
+      const path = `identity.ranges.${kind}[${index}]`
+      const overlap = (side: 'inside' | 'outside') =>
+        lines
+          .slice(0, index + 1)
+          .some((one) => one[side] < range[side] + range.count && range[side] < one[side] + one.count)
+      if (Math.max(range.inside, range.outside) + range.count > 2 ** 32 - 1)
+        return [`${path}.count: goes beyond the last id`]
+      if (overlap('inside')) return [`${path}.inside: overlaps an earlier range, or the payload's own id`]
+      return overlap('outside') ? [`${path}.outside: overlaps an earlier range`] : []
+    })
+  })
+}
+
+function rlimitFaults(policy: Policy): string[] {
+  const number = (value: number | string) => (value === 'unlimited' ? Number.POSITIVE_INFINITY : parseSize(value)!)
+  return Object.entries(policy.rlimits ?? {}).flatMap(([name, value]) =>
+    typeof value === 'object' && number(value.soft) > number(value.hard) ? [`rlimits.${name}.soft: is above hard`] : [],
+  )
+}
+
+/** Who the payload is, when the policy does not say: 1000, or nobody where ids are the host's own. */
+export function identityOf(policy: Policy): { uid: number; gid: number } {
+  const fallback = (policy.namespaces?.user ?? 'new') === 'host' ? 65534 : 1000
+  return { uid: policy.identity?.uid ?? fallback, gid: policy.identity?.gid ?? fallback }
 }
 
 /** `/a//b/./c/` → `/a/b/c`. */
