@@ -44,6 +44,7 @@ const spelledErrors: readonly ErrnoName[] = [
   'ENOSPC',
   'EROFS',
   'EMLINK',
+  'ERANGE',
   'ENAMETOOLONG',
   'ENOSYS',
   'ELOOP',

@@ -193,18 +193,20 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       return
     }
     const done = b.label()
-    if (step.only === 'writable') {
+    if (step.only === 'writable' || step.only === 'present') {
       b.move(b.slot('resolve.path'), b.text(step.place.path))
       b.call(resolver(c))
       c.whenError('ENOENT', () => b.jump(done))
       c.whenFailed(() => b.jump(c.fail))
       b.move(target, c.result)
-      const mayWrite = 2
-      c.attempt('faccessat', AT.FDCWD, descriptorPath(c, target), mayWrite)
-      c.whenFailed(() => {
-        c.attempt('close', target)
-        b.jump(done)
-      })
+      if (step.only === 'writable') {
+        const mayWrite = 2
+        c.attempt('faccessat', AT.FDCWD, descriptorPath(c, target), mayWrite)
+        c.whenFailed(() => {
+          c.attempt('close', target)
+          b.jump(done)
+        })
+      }
     } else b.move(target, resolve(c, step.place.path))
     if (step.only === 'mount') {
       restrict(c, target, { readonly: true }, step.recursive)

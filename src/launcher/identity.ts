@@ -150,6 +150,17 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     c.must('prctl', PR.SET_KEEPCAPS, 1, 0, 0, 0)
     c.must('setresgid', step.gid, step.gid, step.gid)
     c.must('setresuid', step.uid, step.uid, step.uid)
+    // They stay permitted, but leaving uid 0 takes them out of the effective set, which the next steps need.
+    const { b } = c
+    const header = b.bytes(pack(structs.cap_user_header, { version: 0x20080522 }), 8)
+    const sets = b.reserve(24)
+    const permitted = b.temporary()
+    c.must('capget', header, sets)
+    for (const half of [0, 12]) {
+      b.load(permitted, 32, sets, half + 4)
+      b.store(32, sets, half, permitted)
+    }
+    c.must('capset', header, sets)
   },
 
   noNewPrivs(c) {
@@ -318,14 +329,16 @@ function writeMapOf(c: LauncherContext, pid: Address, map: string, lines: readon
   )
 }
 
-/** Waits for a child; one that failed ends us with EPERM, its own words are already on standard error. */
+/** Waits for a child; one that failed ends us with EPERM, unless it could tell why by our own means. */
 function waitFor(c: LauncherContext, child: Slot, status: Operand): void {
   const { b } = c
   c.must('wait4', child, status, WAIT.ALL, 0)
   const code = b.temporary()
   b.load(code, 32, status)
+  const { sandbox } = c.plan.manner.exit
+  b.when(code, 'eq', sandbox << 8, () => c.exit(sandbox))
   b.when(code, 'ne', 0, () => {
-    b.move(c.result, -1)
+    b.move(c.result, -errno.EPERM)
     b.jump(c.fail)
   })
 }

@@ -146,7 +146,7 @@ const cloning = (plan: Plan): Step => ({
   why: 'each is new',
   complaint: 'Creating new namespace failed',
   hints: {
-    EPERM: 'namespaces may be forbidden here: "vial doctor" tells which',
+    EPERM: 'namespaces may be forbidden here ("vial doctor" tells which), or need a caller who is root',
     ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
   },
 })

@@ -284,7 +284,8 @@ class FilesystemPlanner {
         do: 'readonly',
         place: { path: `${relative(at)}/${name}`, owned: false },
         recursive: true,
-        only: procReadonlyWhen === 'writable' ? 'writable' : undefined,
+        // A kernel need not have each of them.
+        only: procReadonlyWhen === 'writable' ? 'writable' : 'present',
         what: `make ${at}/${name} read-only`,
         why: "it reaches the host's kernel",
       })

@@ -16,7 +16,7 @@ export const hints = {
   },
   helper: {
     ENOENT: 'ranges of ids need newuidmap and newgidmap: install the package uidmap (or shadow-utils)',
-    '': 'see /etc/subuid and /etc/subgid: the caller needs a range there',
+    EPERM: 'newuidmap or newgidmap refused: the caller needs these ranges in /etc/subuid and /etc/subgid',
   },
   rootMode: {
     EPERM: 'root mode (namespaces.user "host") needs a caller who is root; leave it out for a rootless sandbox',

@@ -45,8 +45,6 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
   const identity = identityOf(policy)
   const ownIds = isNew('user')
   const passFds = options.passFds ?? []
-  const entries = policy.filesystem ?? []
-
   const keep = [0, 1, 2, ...passFds, ...entryFds(policy), ...(options.statusFd === undefined ? [] : [options.statusFd])]
   const monitor: Step[] = [
     {
@@ -70,6 +68,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
         hints: {
           EPERM: 'joining needs to be root in the user namespace that owns it',
           ENOENT: 'no such process or file',
+          EINVAL: `it is no ${name} namespace, or the caller is in it already`,
         },
       } satisfies Step,
     ]
@@ -83,7 +82,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       optional: false,
       what: 'make a user namespace',
       why: `the payload is ${identity.uid}:${identity.gid} inside, and has no privilege outside`,
-      hints: hints.userNamespace,
+      hints: map.byHelper ? hints.helper : hints.userNamespace,
     })
   }
   const offsets = setting('time')
@@ -96,6 +95,10 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       monotonic,
       what: 'make a time namespace',
       why: "uptime and the monotonic clock are the sandbox's own",
+      hints: {
+        ...(setting('user') === 'host' ? hints.rootMode : {}),
+        ERANGE: 'an offset may not take a clock below zero, nor beyond 146 years: time_namespaces(7)',
+      },
     })
   }
   // The mount namespace last: the paths of the others are looked up in the caller's.

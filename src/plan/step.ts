@@ -113,8 +113,11 @@ export type Action =
       readonly do: 'readonly'
       readonly place: Place
       readonly recursive: boolean
-      /** `mount`: the place must be a mount already. `writable`: nothing is done to a place that we cannot write. */
-      readonly only: 'mount' | 'writable' | undefined
+      /**
+       * `mount`: the place must be a mount already. `present`: nothing is done where nothing is. `writable`: nor to a
+       * place that we cannot write.
+       */
+      readonly only: 'mount' | 'present' | 'writable' | undefined
     }
   | { readonly do: 'sealRoot' }
   | { readonly do: 'pivot' }

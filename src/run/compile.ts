@@ -7,7 +7,7 @@ import { assemble } from '../machine/assemble.js'
 import { makePlan, type PlanOptions, type SubidRange } from '../plan/plan.js'
 import type { Plan, Step } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
-import { checkPolicy, type Policy } from '../policy/schema.js'
+import { checkPolicy, type Policy, PolicyError } from '../policy/schema.js'
 
 export interface CompileOptions extends PlanOptions {
   /** Default: this machine's. */
@@ -41,9 +41,19 @@ export function compile(policy: Policy, options: CompileOptions = {}): Compiled 
   return { bytes: assemble(program, architecture), plan, steps }
 }
 
+/** Undefined where the caller has no line in passwd(5). */
+function userName(): string | undefined {
+  try {
+    return userInfo().username
+  } catch {
+    return undefined
+  }
+}
+
 /** The caller's lines of subuid(5) and subgid(5). */
 function callerSubids(): { uids: SubidRange[]; gids: SubidRange[] } {
-  const { username, uid } = userInfo()
+  const uid = process.getuid!()
+  const username = userName() ?? String(uid)
   const read = (path: string) => {
     let text = ''
     try {
@@ -54,9 +64,9 @@ function callerSubids(): { uids: SubidRange[]; gids: SubidRange[] } {
       return name === username || name === String(uid) ? [{ start: Number(start), count: Number(count) }] : []
     })
     if (ranges.length === 0)
-      throw new Error(
+      throw new PolicyError([
         `identity.ranges: ${username} has no range in ${path}; add one with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`,
-      )
+      ])
     return ranges
   }
   return { uids: read('/etc/subuid'), gids: read('/etc/subgid') }
