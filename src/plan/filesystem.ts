@@ -182,6 +182,7 @@ class FilesystemPlanner {
       only: entry.mount ? 'mount' : undefined,
       what: `make ${entry.readonly} read-only`,
       why: 'the policy names it',
+      hints: hints.present,
     })
   }
 
@@ -245,6 +246,7 @@ class FilesystemPlanner {
       mode: modeOf(entry.mode, 0),
       what: `set the mode of ${entry.chmod}`,
       why: 'the policy names it',
+      hints: hints.present,
     })
   }
 

@@ -173,7 +173,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       path: cwd,
       what: `enter the working folder ${cwd}`,
       why: "the caller's own is not visible",
-      hints: { ENOENT: 'cwd is not visible inside: bind it, or name another' },
+      hints: hints.cwd,
     })
 
   const payload: Step[] = []

@@ -27,7 +27,8 @@ const inside = v.pipe(
 const host = pathText
 const size = v.pipe(
   v.union([v.string(), v.number()], 'must be a size such as "64M", or a number of bytes'),
-  v.check((value) => parseSize(value) !== undefined, 'must be a size such as "64M", or a number of bytes'),
+  // tmpfs(5) takes 0 for no limit at all.
+  v.check((value) => (parseSize(value) ?? 0) > 0, 'must be a size such as "64M", or a number of bytes above 0'),
 )
 const mode = v.pipe(
   v.union([v.number(), v.pipe(v.string(), v.regex(/^0?[0-7]{3,4}$/, 'must be an octal mode such as "0755"'))]),
@@ -260,6 +261,11 @@ export const policySchema = v.strictObject({
 
 /** A policy, as a user writes it. */
 export type Policy = v.InferInput<typeof policySchema>
+/** The same with one kind in each entry: TypeScript would let a union's members lend each other their keys. */
+export type StrictPolicy = Omit<Policy, 'filesystem'> & { filesystem?: OfOneKind<FilesystemEntry>[] | undefined }
+type OfOneKind<Entry, Key extends PropertyKey = Entry extends unknown ? keyof Entry : never> = Entry extends unknown
+  ? Entry & { [Other in Exclude<Key, keyof Entry>]?: never }
+  : never
 /** One namespace's setting. */
 export type NamespaceSetting = v.InferInput<typeof namespace>
 
@@ -277,13 +283,16 @@ export class PolicyError extends Error {
 
 function pathOf(issue: v.BaseIssue<unknown>): string {
   let path = ''
-  for (const item of issue.path ?? [])
-    path += typeof item.key === 'number' ? `[${item.key}]` : `${path === '' ? '' : '.'}${String(item.key)}`
+  for (const { key } of issue.path ?? []) {
+    if (typeof key === 'number') path += `[${key}]`
+    else if (/^[\w-]+$/.test(String(key))) path += `${path === '' ? '' : '.'}${String(key)}`
+    else path += `[${JSON.stringify(String(key))}]`
+  }
   return path === '' ? 'policy' : path
 }
 
 function faultOf(issue: v.BaseIssue<unknown>): string {
-  if (issue.type === 'strict_object' && issue.expected === 'never') return `${pathOf(issue)}: is no known key`
+  if (isUnknownKey(issue)) return `${pathOf(issue)}: is no known key`
   if (issue.kind === 'schema' && issue.message.startsWith('Invalid')) {
     return `${pathOf(issue)}: must be ${issue.expected ?? 'something else'}, not ${issue.received}`
   }
@@ -295,11 +304,33 @@ function faultOf(issue: v.BaseIssue<unknown>): string {
  * @throws {PolicyError} with every fault.
  */
 export function checkPolicy(input: unknown): Policy {
-  const result = v.safeParse(policySchema, input)
-  if (!result.success) throw new PolicyError([...new Set(result.issues.map(faultOf))])
-  const faults = contradictions(result.output)
-  if (faults.length > 0) throw new PolicyError(faults)
-  return result.output
+  if (Array.isArray(input)) throw new PolicyError(['policy: must be an object, not a list'])
+  const faults: string[] = []
+  let rest = input
+  for (;;) {
+    const { issues = [], typed, output } = v.safeParse(policySchema, rest)
+    faults.push(...issues.map(faultOf))
+    // The validator stops at the first unknown key of an object; the others are found without it.
+    const unknown = issues.filter(isUnknownKey)
+    if (unknown.length === 0) {
+      if (typed) faults.push(...contradictions(output))
+      if (faults.length > 0) throw new PolicyError([...new Set(faults)])
+      return output as Policy
+    }
+    for (const { path } of unknown) rest = without(rest, path!)
+  }
+}
+
+const isUnknownKey = (issue: v.BaseIssue<unknown>) => issue.type === 'strict_object' && issue.expected === 'never'
+
+/** A copy of `value` that lacks what the path leads to. */
+function without(value: unknown, [first, ...rest]: readonly { readonly key: unknown }[]): unknown {
+  // slice keeps the holes of a list, which would be keys again.
+  const copy: Record<string, unknown> = Array.isArray(value) ? value.slice() : Object.assign({}, value)
+  const key = first!.key as string
+  if (rest.length === 0) delete copy[key]
+  else copy[key] = without(copy[key], rest)
+  return copy
 }
 
 /** Faults between keys, which no single key shows. */

@@ -7,7 +7,7 @@ import { assemble } from '../machine/assemble.js'
 import { makePlan, type PlanOptions, type SubidRange } from '../plan/plan.js'
 import type { Plan, Step } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
-import { checkPolicy, type Policy, PolicyError } from '../policy/schema.js'
+import { checkPolicy, PolicyError, type StrictPolicy } from '../policy/schema.js'
 
 export interface CompileOptions extends PlanOptions {
   /** Default: this machine's. */
@@ -32,7 +32,7 @@ export function hostArchitecture(): Architecture {
  * Compiles a policy.
  * @throws {PolicyError} when the policy has faults.
  */
-export function compile(policy: Policy, options: CompileOptions = {}): Compiled {
+export function compile(policy: StrictPolicy, options: CompileOptions = {}): Compiled {
   const complete = completePolicy(checkPolicy(policy))
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
   const plan = makePlan(complete, { ...subids, ...options })

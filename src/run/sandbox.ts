@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
 import { errnoMessage } from '../kernel/errno.js'
 import { entryFds } from '../plan/plan.js'
-import type { Policy } from '../policy/schema.js'
+import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { storeVial } from './cache.js'
 import { type Compiled, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
@@ -247,7 +247,7 @@ export class Sandbox {
 }
 
 /** A sandbox of this policy. Relative host paths start from `base`, by default the current folder. */
-export function sandbox(policy: Policy, base = process.cwd()): Sandbox {
+export function sandbox(policy: StrictPolicy, base = process.cwd()): Sandbox {
   return new Sandbox(policy, base)
 }
 
