@@ -296,9 +296,12 @@ export class LauncherContext {
   }
 }
 
-/** What the terminal would obey is not handed on to it. */
 function sentence(step: Step): string {
-  const text = typeof step.complaint === 'object' ? step.complaint[0] : (step.complaint ?? step.what)
+  return printable(typeof step.complaint === 'object' ? step.complaint[0] : (step.complaint ?? step.what))
+}
+
+/** What the terminal would obey is not handed on to it. */
+export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   return text.replace(/[\0-\x1f\x7f]/g, '?')
 }

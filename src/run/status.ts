@@ -1,7 +1,7 @@
 /** The records that a vial leaves about itself (see launcher/context.ts), read after its end. */
 import { errnoMessage, errnoName } from '../kernel/errno.js'
 import { structs } from '../kernel/structs.js'
-import { record } from '../launcher/context.js'
+import { printable, record } from '../launcher/context.js'
 import type { Step } from '../plan/step.js'
 
 /** What the sandbox used, from wait4(2): all processes that were waited for, the sandbox's own work included. */
@@ -59,5 +59,5 @@ export function failureText(failure: NonNullable<Outcome['failure']>, command: s
   const name = errnoName(errno)
   const hint = step.hints?.[name ?? ''] ?? step.hints?.['']
   const what = step.do === 'execute' ? `${step.what} ${command}` : step.what
-  return `cannot ${what}: ${errnoMessage(errno)}${hint === undefined ? '' : `\n      ${hint}`}`
+  return `cannot ${printable(what)}: ${errnoMessage(errno)}${hint === undefined ? '' : `\n      ${hint}`}`
 }

@@ -39,6 +39,7 @@ const failures: readonly (readonly [string, number, RegExp])[] = [
   ['folder', 126, /Permission denied/],
   ['/s/good/below', 126, /Not a directory/],
   ['/s/loop', 126, /Too many levels of symbolic links/],
+  ['/s/\x1b[2J', 127, /cannot run \/s\/\?\[2J: No such file or directory/],
   ['/n/true', 126, /Permission denied\n.*noexec/],
   ['n'.repeat(256), 126, /File name too long/],
   ['x'.repeat(5000), 126, /File name too long/],
@@ -115,9 +116,9 @@ for (const caller of callers) {
         assert.equal(alone.status, status, command.slice(0, 100))
         assert.match(alone.stderr, words)
         assert.match(told[index]!, words)
-        const cut = command.slice(0, 4096)
+        const cut = command.slice(0, 4096).replace('\x1b', '?')
         assert.ok(alone.stderr.startsWith(`vial: cannot run ${cut}: `), alone.stderr)
-        assert.equal(alone.stderr.slice(6).replace(cut, ''), told[index]!.replace(command, ''))
+        assert.equal(alone.stderr.slice(6).replace(cut, ''), told[index]!.replace(cut, '').replace(command, ''))
       })
       for (const command of ['no-such-command', '/etc/passwd'])
         assert.equal(vial(caller, ['run', '--', command]).status, command.startsWith('/') ? 126 : 127)
