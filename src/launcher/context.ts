@@ -46,6 +46,7 @@ const spelledErrors: readonly ErrnoName[] = [
   'ENOSPC',
   'EROFS',
   'EMLINK',
+  'ERANGE',
   'ENAMETOOLONG',
   'ENOSYS',
   'ELOOP',
@@ -391,7 +392,6 @@ export class LauncherContext {
   }
 }
 
-/** What the terminal would obey is not handed on to it. */
 function sentence(step: Step): string {
   const [first] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]
   return printable(typeof first === 'string' ? first : step.what)

@@ -124,6 +124,22 @@ function readAll(c: LauncherContext, fd: number): { address: Slot; length: Slot 
   return { address, length }
 }
 
+/**
+ * A caller may leave 0, 1 or 2 closed, as `<&-` of sh(1) does: what is opened next would get that number, and an error
+ * sentence would go there. Whoever starts a vial by the library gives all three.
+ */
+export function openStandardDescriptors(c: LauncherContext): void {
+  c.begin({
+    do: 'start',
+    what: 'open /dev/null in place of a closed standard descriptor',
+    why: 'no other file takes the number of standard input, output or error',
+  })
+  for (const fd of [0, 1, 2]) {
+    c.attempt('fcntl', fd, F.GETFD, 0)
+    c.whenError('EBADF', () => c.must('openat', AT.FDCWD, c.b.text('/dev/null'), c.open.RDWR, 0))
+  }
+}
+
 /** Keeps one end of a pipe in `slot`, and closes the other. */
 export function keepEnd(c: LauncherContext, pipe: Address, end: 'read' | 'write', slot: Slot): void {
   const { b } = c

@@ -183,6 +183,12 @@ export function execute(c: LauncherContext): void {
   const slash = b.label()
   const longest = 4096
   b.move(cursor, command)
+  // Else the first folder of PATH would be what is executed.
+  b.load(byte, 8, command)
+  b.when(byte, 'eq', 0, () => {
+    b.move(c.result, -errno.ENOENT)
+    b.jump(c.fail)
+  })
   b.loop(({ leave }) => {
     b.load(byte, 8, cursor)
     b.when(byte, 'eq', 0, leave)

@@ -138,17 +138,19 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       return
     }
     const done = b.label()
-    if (step.only === 'writable') {
+    if (step.only === 'writable' || step.only === 'present') {
       tryResolve(c, b.text(step.place.path))
       c.whenError('ENOENT', () => b.jump(done))
       c.orFail()
       b.move(target, c.result)
-      const mayWrite = 2
-      c.attempt('faccessat', AT.FDCWD, descriptorPath(c, target), mayWrite)
-      c.whenFailed(() => {
-        c.attempt('close', target)
-        b.jump(done)
-      })
+      if (step.only === 'writable') {
+        const mayWrite = 2
+        c.attempt('faccessat', AT.FDCWD, descriptorPath(c, target), mayWrite)
+        c.whenFailed(() => {
+          c.attempt('close', target)
+          b.jump(done)
+        })
+      }
     } else b.move(target, resolve(c, b.text(step.place.path)))
     if (step.only === 'mount') {
       c.complain(step, 1)

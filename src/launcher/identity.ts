@@ -49,6 +49,8 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     const file = b.slot('file')
     if (typeof step.from === 'number') b.move(file, step.from)
     else b.move(file, c.must('openat', AT.FDCWD, b.text(step.from), c.open.RDONLY | c.open.CLOEXEC, 0))
+    // Once inside, it may be too late: a caller who is root takes no group along.
+    if (step.namespace === 'user') c.mustUnless('EPERM', 'setgroups', 0, 0)
     c.must('setns', file, cloneFlag[step.namespace])
     c.attempt('close', file)
   },
@@ -154,7 +156,9 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
   },
 
   identity(c, step) {
-    if (step.dropGroups) c.must('setgroups', 0, 0)
+    // user_namespaces(7): where setgroups is denied, as in one that an ordinary user made, the groups are what they are.
+    if (step.dropGroups === 'ifAllowed') c.mustUnless('EPERM', 'setgroups', 0, 0)
+    else c.must('setgroups', 0, 0)
     // Capabilities stay until `capabilities` drops them by name.
     c.must('prctl', PR.SET_KEEPCAPS, 1, 0, 0, 0)
     c.must('setresgid', step.gid, step.gid, step.gid)
@@ -285,8 +289,8 @@ function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Operand)
 }
 
 /**
- * A helper process is forked while we are still outside, waits until the user namespace exists, and then runs
- * newuidmap(1) or newgidmap(1) on us.
+ * A helper process is forked while we are still outside, waits until the user namespace exists, and then writes our maps:
+ * itself if it is root, else by newuidmap(1) and newgidmap(1).
  */
 function runHelpers(c: LauncherContext, step: StepOf<'newUser'>): void {
   const { b } = c
@@ -300,16 +304,21 @@ function runHelpers(c: LauncherContext, step: StepOf<'newUser'>): void {
   b.load(readEnd, 32, pipes)
   b.load(writeEnd, 32, pipes, 4)
   const programs = [
-    ['/usr/bin/newuidmap', step.map.uids, b.slot('caller.uid')],
-    ['/usr/bin/newgidmap', step.map.gids, b.slot('caller.gid')],
+    ['uid_map', '/usr/bin/newuidmap', step.map.uids, b.slot('caller.uid')],
+    ['gid_map', '/usr/bin/newgidmap', step.map.gids, b.slot('caller.gid')],
   ] as const
   b.move(helper, c.must('clone', 17, 0, 0, 0, 0))
   b.when(helper, 'eq', 0, () => {
     c.attempt('close', writeEnd)
     // End of file: the namespace is there (or the monitor is dead, and newuidmap finds nobody).
     c.attempt('read', readEnd, pipes, 1)
-    for (const [index, [program, lines, caller]] of programs.entries()) {
+    for (const [index, [map, program, lines, caller]] of programs.entries()) {
       const run = () => {
+        writeMapOf(c, self, map, lines, caller)
+        c.whenFailed(
+          () => {},
+          () => c.exit(0),
+        )
         const argv = b.reserve(8 * (lines.length * 3 + 3))
         const words: Operand[] = [b.text(program), self]
         const number = (id: number | 'caller') => {
@@ -343,14 +352,34 @@ function runHelpers(c: LauncherContext, step: StepOf<'newUser'>): void {
   waitFor(c, helper, status)
 }
 
-/** Waits for a child; one that failed ends us with EPERM, its own words are already on standard error. */
+/** Writes a map of another process, named by the digits of its pid. The result is that of the last system call. */
+function writeMapOf(c: LauncherContext, pid: Address, map: string, lines: readonly MapLine[], caller: Slot): void {
+  const { b } = c
+  const path = b.reserve(40)
+  const cursor = b.slot('map.cursor')
+  b.move(cursor, path)
+  for (const part of [b.text('/proc/'), pid, b.text(`/${map}`)]) b.copyText(cursor, part)
+  c.attempt('openat', AT.FDCWD, path, c.open.WRONLY | c.open.CLOEXEC, 0)
+  c.whenFailed(
+    () => {},
+    () => {
+      const file = b.slot('file')
+      b.move(file, c.result)
+      c.attempt('write', file, mapText(c, lines, caller), cursor)
+    },
+  )
+}
+
+/** Waits for a child; one that failed ends us with EPERM, unless it could tell why by our own means. */
 function waitFor(c: LauncherContext, child: Slot, status: Operand): void {
   const { b } = c
   c.must('wait4', child, status, WAIT.ALL, 0)
   const code = b.temporary()
   b.load(code, 32, status)
+  const { sandbox } = c.plan.manner.exit
+  b.when(code, 'eq', sandbox << 8, () => c.exit(sandbox))
   b.when(code, 'ne', 0, () => {
-    b.move(c.result, -1)
+    b.move(c.result, -errno.EPERM)
     b.jump(c.fail)
   })
 }

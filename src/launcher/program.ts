@@ -8,7 +8,7 @@ import type { Program, Slot } from '../machine/instruction.js'
 import type { Hints, Plan, Step } from '../plan/step.js'
 import { LauncherContext, record } from './context.js'
 import { announce } from './announce.js'
-import { descriptorCode, keepEnd } from './descriptors.js'
+import { descriptorCode, keepEnd, openStandardDescriptors } from './descriptors.js'
 import { execute, prepareArguments } from './environment.js'
 import { entryRows } from './entries.js'
 import { filesystemCode } from './filesystem.js'
@@ -106,6 +106,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   b.entry(c.stack)
   c.begin({ do: 'start', what: 'start', why: "a failure here is the monitor's own" })
   prepareArguments(c)
+  if (plan.statusFd === undefined) openStandardDescriptors(c)
   b.move(umask, c.attempt('umask', 0))
   blockSignals(c)
   emitSteps(c, plan.monitor)
@@ -201,7 +202,7 @@ const cloning = (plan: Plan): Step => ({
     plan.manner.hints === 'instead'
       ? cloningComplaints
       : {
-          EPERM: 'namespaces may be forbidden here: "vial doctor" tells which',
+          EPERM: 'namespaces may be forbidden here ("vial doctor" tells which), or need a caller who is root',
           ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
         },
 })

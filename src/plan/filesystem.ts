@@ -248,6 +248,7 @@ class FilesystemPlanner {
       flags: this.context.style.remount,
       what: `make ${entry.readonly} read-only`,
       why: 'the policy names it',
+      hints: this.#hints(hints.present),
       ...this.#complaint(),
     })
   }
@@ -331,6 +332,7 @@ class FilesystemPlanner {
       mode: modeOf(entry.mode, 0),
       what: `set the mode of ${entry.chmod}`,
       why: 'the policy names it',
+      hints: this.#hints(hints.present),
       ...this.#complaint(),
     })
   }
@@ -379,7 +381,8 @@ class FilesystemPlanner {
         do: 'readonly',
         place: { path: `${relative(at)}/${name}`, owned: false },
         recursive: true,
-        only: procReadonlyWhen === 'writable' ? 'writable' : undefined,
+        // A kernel need not have each of them.
+        only: procReadonlyWhen === 'writable' ? 'writable' : 'present',
         flags: { readonly: true },
         what: `make ${at}/${name} read-only`,
         why: "it reaches the host's kernel",

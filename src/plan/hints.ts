@@ -3,6 +3,8 @@ import type { Step } from './step.js'
 
 type Hints = NonNullable<Step['hints']>
 
+const loop = 'a symbolic link on the way leads in a circle'
+
 export const hints = {
   userNamespace: {
     EPERM:
@@ -16,10 +18,13 @@ export const hints = {
   },
   helper: {
     ENOENT: 'ranges of ids need newuidmap and newgidmap: install the package uidmap (or shadow-utils)',
-    '': 'see /etc/subuid and /etc/subgid: the caller needs a range there',
+    EPERM: 'newuidmap or newgidmap refused: the caller needs these ranges in /etc/subuid and /etc/subgid',
   },
   rootMode: {
     EPERM: 'root mode (namespaces.user "host") needs a caller who is root; leave it out for a rootless sandbox',
+  },
+  identity: {
+    EINVAL: "identity.uid or identity.gid has no meaning in the sandbox's user namespace: map it, or name another",
   },
   clone: {
     EPERM: 'a nested sandbox may be forbidden to make namespaces',
@@ -32,14 +37,31 @@ export const hints = {
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
     EACCES: 'the caller may not look into a folder on the way',
     EINVAL: 'something is mounted beneath it that may not be left out: use recursive: true',
+    ENOTDIR: 'a name on the way is no folder',
+    ELOOP: loop,
   },
   place: {
     EROFS: 'the place does not exist, and what it lies in is read-only: make it there first, or bind to another place',
     ENOTDIR: 'a file cannot cover a folder, nor lie below a file',
     EACCES: 'the place does not exist, and cannot be made there',
+    EEXIST: 'something else is at this place already',
+    EISDIR: 'a folder is at this place already',
+    EINVAL: 'owner is no id of the sandbox, which has identity.uid, identity.gid and identity.ranges',
+    ENOSPC: 'the filesystem that it lies in is full: see its size and inodes',
+    ELOOP: loop,
+  },
+  present: {
+    ENOENT: 'nothing is at this place: list the entry after what makes it',
+    EROFS: 'it lies on what is read-only: list the entry before that, or make it writable',
+    EPERM: 'it belongs to somebody else',
+    EINVAL: 'it is no mount: leave mount out',
+    ELOOP: loop,
   },
   proc: { EPERM: 'an outer container masks its /proc, and the kernel then refuses a new one' },
   overlay: {
+    ENOENT: 'a layer does not exist',
+    ENOTDIR: 'a layer is no folder',
+    EACCES: 'the caller may not look into a folder on the way to a layer, or not write to upper and work',
     EPERM: 'overlay in a user namespace needs kernel 5.11 or newer',
     EINVAL: 'a layer may itself be an overlay, or upper and work lie on different filesystems',
     ENODEV: 'the overlay module is not loaded: modprobe overlay',
@@ -56,9 +78,17 @@ export const hints = {
   bind: {
     EXDEV: 'a link on the way leads out of a folder that the sandbox may write, where anybody inside could have put it',
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
-    EINVAL: 'something is mounted beneath it that may not be left out: use recursive: true',
+    EINVAL:
+      'a file cannot cover a folder, nor a folder a file; or something is mounted beneath it that may not be left out: use recursive: true',
     EROFS: 'the place does not exist, and what it lies in is read-only: make it there first, or bind to another place',
     ENOTDIR: 'a file cannot cover a folder, nor lie below a file',
     EACCES: 'the caller may not look into a folder on the way, or may not make the place',
+    EBADF: 'the descriptor is not open',
+    ELOOP: loop,
+  },
+  cwd: {
+    ENOENT: 'cwd is not visible inside: bind it, or name another',
+    ENOTDIR: 'cwd is no folder',
+    EACCES: 'the payload may not enter cwd',
   },
 } satisfies Record<string, Hints>

@@ -54,10 +54,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
   const identity = identityOf(policy)
   const ownIds = isNew('user')
   const passFds = options.passFds ?? []
-  const entries = policy.filesystem ?? []
-
-  const contentFds = entries.flatMap((entry) => ('file' in entry && entry.fd !== undefined ? [entry.fd] : []))
-  const keep = [0, 1, 2, ...passFds, ...contentFds, ...(options.statusFd === undefined ? [] : [options.statusFd])]
+  const keep = [0, 1, 2, ...passFds, ...entryFds(policy), ...(options.statusFd === undefined ? [] : [options.statusFd])]
   const monitor: Step[] = [
     {
       do: 'closeFds',
@@ -81,6 +78,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
         hints: {
           EPERM: 'joining needs to be root in the user namespace that owns it',
           ENOENT: 'no such process or file',
+          EINVAL: `it is no ${name} namespace, or the caller is in it already`,
         },
       } satisfies Step,
     ]
@@ -95,7 +93,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       optional: false,
       what: 'make a user namespace',
       why: `the payload is ${identity.uid}:${identity.gid} inside, and has no privilege outside`,
-      hints: hints.userNamespace,
+      hints: map.byHelper ? hints.helper : hints.userNamespace,
     })
   }
   const offsets = setting('time')
@@ -108,9 +106,15 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       monotonic,
       what: 'make a time namespace',
       why: "uptime and the monotonic clock are the sandbox's own",
+      hints: {
+        ...(setting('user') === 'host' ? hints.rootMode : {}),
+        ERANGE: 'an offset may not take a clock below zero, nor beyond 146 years: time_namespaces(7)',
+      },
     })
   }
-  monitor.push(...joined.filter((step) => step.namespace !== 'user'))
+  // The mount namespace last: the paths of the others are looked up in the caller's.
+  monitor.push(...joined.filter((step) => step.namespace !== 'user' && step.namespace !== 'mount'))
+  monitor.push(...joined.filter((step) => step.namespace === 'mount'))
   // Last: a change of credentials clears it, PR_SET_PDEATHSIG(2const).
   if (policy.dieWithParent ?? true)
     monitor.push({
@@ -159,10 +163,10 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       do: 'identity',
       uid: identity.uid,
       gid: identity.gid,
-      dropGroups: true,
+      dropGroups: ownIds || setting('user') === 'host' ? true : 'ifAllowed',
       what: `become ${identity.uid}:${identity.gid}`,
       why: 'the payload is not the caller',
-      hints: setting('user') === 'host' ? hints.rootMode : {},
+      hints: setting('user') === 'host' ? hints.rootMode : hints.identity,
     })
   }
   init.push(
@@ -183,7 +187,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       path: cwd,
       what: `enter the working folder ${cwd}`,
       why: "the caller's own is not visible",
-      hints: { ENOENT: 'cwd is not visible inside: bind it, or name another' },
+      hints: hints.cwd,
     })
 
   const payload: Step[] = []
@@ -254,6 +258,11 @@ function filterSteps({ seccomp = 'default', capabilities = [] }: Policy, archite
       hints: hints.seccomp,
     },
   ]
+}
+
+/** Descriptors that the policy itself reads: sources of binds and contents of files. */
+export function entryFds(policy: Policy): number[] {
+  return (policy.filesystem ?? []).flatMap((entry) => ('fd' in entry && entry.fd !== undefined ? [entry.fd] : []))
 }
 
 /** Names in /proc/PID/ns. */

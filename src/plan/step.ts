@@ -132,8 +132,11 @@ export type Action =
       readonly do: 'readonly'
       readonly place: Place
       readonly recursive: boolean
-      /** `mount`: the place must be a mount already. `writable`: nothing is done to a place that we cannot write. */
-      readonly only: 'mount' | 'writable' | undefined
+      /**
+       * `mount`: the place must be a mount already. `present`: nothing is done where nothing is. `writable`: nor to a
+       * place that we cannot write.
+       */
+      readonly only: 'mount' | 'present' | 'writable' | undefined
       readonly flags: MountFlags
     }
   | { readonly do: 'sealRoot' }
@@ -154,7 +157,12 @@ export type Action =
   | { readonly do: 'loopback' }
   | { readonly do: 'hostname'; readonly name: string }
   | { readonly do: 'domainname'; readonly name: string }
-  | { readonly do: 'identity'; readonly uid: number; readonly gid: number; readonly dropGroups: boolean }
+  | {
+      readonly do: 'identity'
+      readonly uid: number
+      readonly gid: number
+      readonly dropGroups: boolean | 'ifAllowed'
+    }
   /** Takes note of the caller's effective set, before a user namespace gives all. */
   | { readonly do: 'callersCapabilities' }
   /** `keep`: a set; or the caller's own effective set, less `without` and more `with`, as far as they are to be had. `bounding`: also drop the rest from the bounding set. */

@@ -5,20 +5,21 @@ import { systemEntries } from './fill/system.js'
 import { identityOf } from './identity.js'
 import { normal } from './path.js'
 import type { FilesystemEntry, Policy } from './schema.js'
+import { PolicyError } from './fault.js'
 
 const home = '/home/vial'
 
 /**
  * The same policy without `preset` and `fill`: what they stand for comes before the policy's own entries, which lie
  * over it. HOME, cwd and a few variables get the values that programs expect.
- * @throws {Error} when a program to fill with is not on this host.
+ * @throws {PolicyError} when a program to fill with is not on this host.
  */
 export function completePolicy(policy: Policy): Policy {
   const { preset, fill, ...rest } = policy
   if (fill === undefined && preset !== 'system') return rest
   const programs = fill === undefined ? [] : typeof fill.program === 'string' ? [fill.program] : fill.program
   const shown = preset === 'system' ? systemEntries() : []
-  const closures = programs.flatMap((program) => closure(program, fill?.path === undefined ? {} : { path: fill.path }))
+  const closures = programs.flatMap((program) => closureOf(program, fill?.path))
   const identity = identityOf(policy)
   const user = policy.identity?.user ?? 'vial'
   const entries: FilesystemEntry[] = [
@@ -39,16 +40,38 @@ export function completePolicy(policy: Policy): Policy {
     { symlink: '/var/run', to: '../run' },
     { tmpfs: '/var/tmp', mode: 0o1777 },
   ]
-  const taken = new Set((policy.filesystem ?? []).map(placeOf))
+  const taken = new Set((policy.filesystem ?? []).filter(replaces).map(placeOf))
   return {
     ...rest,
     filesystem: [...entries.filter((entry) => !taken.has(placeOf(entry))), ...(policy.filesystem ?? [])],
     cwd: policy.cwd ?? home,
     env: {
       ...policy.env,
-      set: { HOME: home, USER: user, LOGNAME: user, LANG: 'C.UTF-8', ...policy.env?.set },
+      set: {
+        ...withoutInherited({ HOME: home, USER: user, LOGNAME: user, LANG: 'C.UTF-8' }, policy),
+        ...policy.env?.set,
+      },
     },
   }
+}
+
+function closureOf(program: string, path: string | undefined) {
+  try {
+    return closure(program, path === undefined ? {} : { path })
+  } catch (error) {
+    throw new PolicyError([(error as Error).message])
+  }
+}
+
+/** Whether an entry stands in for what a preset has at its place, instead of changing it or perhaps not being there. */
+function replaces(entry: FilesystemEntry): boolean {
+  return !('readonly' in entry || 'chmod' in entry || ('bind' in entry && entry.optional === true))
+}
+
+/** A variable that the policy asks of the caller by its name is the caller's. */
+function withoutInherited(variables: Record<string, string>, policy: Policy): Record<string, string> {
+  const inherit = policy.env?.inherit ?? []
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => inherit === true || !inherit.includes(name)))
 }
 
 /** The place inside that an entry is for. */

@@ -3,6 +3,8 @@
  * by it, and every fault is named with its path.
  */
 import * as v from 'valibot'
+import { PolicyError } from './fault.js'
+import { identityOf } from './identity.js'
 import { normal } from './path.js'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../kernel/rlimits.js'
@@ -31,7 +33,8 @@ const inside = v.pipe(
 const host = pathText
 const size = v.pipe(
   v.union([v.string(), v.number()], 'must be a size such as "64M", or a number of bytes'),
-  v.check((value) => parseSize(value) !== undefined, 'must be a size such as "64M", or a number of bytes'),
+  // tmpfs(5) takes 0 for no limit at all.
+  v.check((value) => (parseSize(value) ?? 0) > 0, 'must be a size such as "64M", or a number of bytes above 0'),
 )
 const mode = v.pipe(
   v.union([v.number(), v.pipe(v.string(), v.regex(/^0?[0-7]{3,4}$/, 'must be an octal mode such as "0755"'))]),
@@ -182,6 +185,13 @@ const rlimit = v.pipe(
     'must be a number, a size such as "64M" or "unlimited"',
   ),
 )
+const hostName = v.pipe(
+  text,
+  v.regex(/^\S*$/, 'must have no blanks'),
+  v.check((name) => Buffer.byteLength(name) <= 64, 'is longer than 64 bytes'),
+)
+/** passwd(5), group(5). */
+const accountName = v.pipe(text, v.regex(/^[^:,\s]+$/, 'must be a name without blanks, colons and commas'))
 const environmentName = v.pipe(text, v.regex(/^[^=]+$/, 'must be a variable name'))
 
 export const presetNames = ['system', 'empty'] as const
@@ -220,8 +230,8 @@ export const policySchema = v.strictObject({
     v.strictObject({
       uid: v.optional(id),
       gid: v.optional(id),
-      user: v.optional(text),
-      group: v.optional(text),
+      user: v.optional(accountName),
+      group: v.optional(accountName),
       /** `subids`: also map the caller's /etc/subuid and /etc/subgid ranges, by newuidmap(1); or ranges of one's own. */
       ranges: v.optional(
         v.union(
@@ -231,8 +241,8 @@ export const policySchema = v.strictObject({
       ),
     }),
   ),
-  hostname: v.optional(v.pipe(text, v.maxLength(64, 'is longer than 64 bytes'))),
-  domainname: v.optional(v.pipe(text, v.maxLength(64, 'is longer than 64 bytes'))),
+  hostname: v.optional(hostName),
+  domainname: v.optional(hostName),
   /** Empty by default, but for PATH. */
   env: v.optional(
     v.strictObject({
@@ -283,27 +293,25 @@ export const policySchema = v.strictObject({
   init: v.optional(v.picklist(['reaper', 'payload'], 'must be "reaper" or "payload"')),
 })
 
+export { PolicyError }
+
 /** A policy, as a user writes it. */
 export type Policy = v.InferInput<typeof policySchema>
+/** The same with one kind in each entry: TypeScript would let a union's members lend each other their keys. */
+export type StrictPolicy = Omit<Policy, 'filesystem'> & { filesystem?: OfOneKind<FilesystemEntry>[] | undefined }
+type OfOneKind<Entry, Key extends PropertyKey = Entry extends unknown ? keyof Entry : never> = Entry extends unknown
+  ? Entry & { [Other in Exclude<Key, keyof Entry>]?: never }
+  : never
 /** One namespace's setting. */
 export type NamespaceSetting = v.InferInput<typeof namespace>
 
-/** A policy that cannot be used. `faults` has one line for each fault, with its path. */
-export class PolicyError extends Error {
-  constructor(readonly faults: readonly string[]) {
-    super(
-      faults.length === 1
-        ? faults[0]
-        : `the policy has ${faults.length} faults:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
-    )
-    this.name = 'PolicyError'
-  }
-}
-
 function pathOf(issue: v.BaseIssue<unknown>): string {
   let path = ''
-  for (const item of issue.path ?? [])
-    path += typeof item.key === 'number' ? `[${item.key}]` : `${path === '' ? '' : '.'}${String(item.key)}`
+  for (const { key } of issue.path ?? []) {
+    if (typeof key === 'number') path += `[${key}]`
+    else if (/^[\w-]+$/.test(String(key))) path += `${path === '' ? '' : '.'}${String(key)}`
+    else path += `[${JSON.stringify(String(key))}]`
+  }
   return path === '' ? 'policy' : path
 }
 
@@ -326,7 +334,7 @@ function entriesOf(schema: unknown): Record<string, unknown> | undefined {
 }
 
 function faultOf(issue: v.BaseIssue<unknown>): string {
-  if (issue.type === 'strict_object' && issue.expected === 'never') {
+  if (isUnknownKey(issue)) {
     const key = String(issue.path?.at(-1)?.key)
     return `${pathOf(issue)}: is no known key${didYouMean(key, keysBeside(issue))}`
   }
@@ -341,11 +349,33 @@ function faultOf(issue: v.BaseIssue<unknown>): string {
  * @throws {PolicyError} with every fault.
  */
 export function checkPolicy(input: unknown): Policy {
-  const result = v.safeParse(policySchema, input)
-  if (!result.success) throw new PolicyError([...new Set(result.issues.map(faultOf))])
-  const faults = contradictions(result.output)
-  if (faults.length > 0) throw new PolicyError(faults)
-  return result.output
+  if (Array.isArray(input)) throw new PolicyError(['policy: must be an object, not a list'])
+  const faults: string[] = []
+  let rest = input
+  for (;;) {
+    const { issues = [], typed, output } = v.safeParse(policySchema, rest)
+    faults.push(...issues.map(faultOf))
+    // The validator stops at the first unknown key of an object; the others are found without it.
+    const unknown = issues.filter(isUnknownKey)
+    if (unknown.length === 0) {
+      if (typed) faults.push(...contradictions(output))
+      if (faults.length > 0) throw new PolicyError([...new Set(faults)])
+      return output as Policy
+    }
+    for (const { path } of unknown) rest = without(rest, path!)
+  }
+}
+
+const isUnknownKey = (issue: v.BaseIssue<unknown>) => issue.type === 'strict_object' && issue.expected === 'never'
+
+/** A copy of `value` that lacks what the path leads to. */
+function without(value: unknown, [first, ...rest]: readonly { readonly key: unknown }[]): unknown {
+  // slice keeps the holes of a list, which would be keys again.
+  const copy: Record<string, unknown> = Array.isArray(value) ? value.slice() : Object.assign({}, value)
+  const key = first!.key as string
+  if (rest.length === 0) delete copy[key]
+  else copy[key] = without(copy[key], rest)
+  return copy
 }
 
 /** Faults between keys, which no single key shows. */
@@ -376,6 +406,7 @@ function contradictions(policy: Policy): string[] {
     faults.push(
       'seccomp: must refuse the ioctls TIOCSTI and TIOCLINUX where session is "host": the payload could type into the terminal',
     )
+  faults.push(...rangeFaults(policy), ...rlimitFaults(policy))
   entries.forEach((entry, index) => {
     if ('proc' in entry && namespaces.pid === 'host' && (entry.subset ?? entry.hidepid) !== undefined)
       faults.push(`filesystem[${index}].proc: subset and hidepid need a pid namespace of its own`)
@@ -392,4 +423,33 @@ function contradictions(policy: Policy): string[] {
     }
   })
   return faults
+}
+
+/** user_namespaces(7): no id has two meanings, inside or outside. */
+function rangeFaults(policy: Policy): string[] {
+  const { ranges } = policy.identity ?? {}
+  if (typeof ranges !== 'object') return []
+  const identity = identityOf(policy)
+  return (['uids', 'gids'] as const).flatMap((kind) => {
+    const own = { inside: kind === 'uids' ? identity.uid : identity.gid, outside: -1, count: 1 }
+    const lines = [own, ...ranges[kind]]
+    return ranges[kind].flatMap((range, index) => {
+      const path = `identity.ranges.${kind}[${index}]`
+      const overlap = (side: 'inside' | 'outside') =>
+        lines
+          .slice(0, index + 1)
+          .some((one) => one[side] < range[side] + range.count && range[side] < one[side] + one.count)
+      if (Math.max(range.inside, range.outside) + range.count > 2 ** 32 - 1)
+        return [`${path}.count: goes beyond the last id`]
+      if (overlap('inside')) return [`${path}.inside: overlaps an earlier range, or the payload's own id`]
+      return overlap('outside') ? [`${path}.outside: overlaps an earlier range`] : []
+    })
+  })
+}
+
+function rlimitFaults(policy: Policy): string[] {
+  const number = (value: number | string) => (value === 'unlimited' ? Number.POSITIVE_INFINITY : parseSize(value)!)
+  return Object.entries(policy.rlimits ?? {}).flatMap(([name, value]) =>
+    typeof value === 'object' && number(value.soft) > number(value.hard) ? [`rlimits.${name}.soft: is above hard`] : [],
+  )
 }

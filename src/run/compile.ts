@@ -7,7 +7,7 @@ import { assemble } from '../machine/assemble.js'
 import { makePlan, type PlanOptions, type SubidRange } from '../plan/plan.js'
 import type { Plan, Step } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
-import { checkPolicy, type Policy } from '../policy/schema.js'
+import { checkPolicy, PolicyError, type StrictPolicy } from '../policy/schema.js'
 import { callerName } from './caller.js'
 
 export { hostArchitecture }
@@ -29,7 +29,7 @@ export interface Compiled {
  * Compiles a policy.
  * @throws {PolicyError} when the policy has faults.
  */
-export function compile(policy: Policy, options: CompileOptions = {}): Compiled {
+export function compile(policy: StrictPolicy, options: CompileOptions = {}): Compiled {
   const complete = completePolicy(checkPolicy(policy))
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
   const architecture = options.architecture ?? hostArchitecture()
@@ -53,9 +53,9 @@ function callerSubids(): { uids: SubidRange[]; gids: SubidRange[] } {
         : []
     })
     if (ranges.length === 0)
-      throw new Error(
+      throw new PolicyError([
         `identity.ranges: ${username} has no range in ${path}; add one with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`,
-      )
+      ])
     return ranges
   }
   return { uids: read('/etc/subuid'), gids: read('/etc/subgid') }

@@ -8,7 +8,8 @@ import {
 import { existsSync } from 'node:fs'
 import { getSystemErrorName } from 'node:util'
 import { errnoMessage } from '../kernel/errno.js'
-import type { Policy } from '../policy/schema.js'
+import { entryFds } from '../plan/plan.js'
+import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { storeVial } from './cache.js'
 import { type Compiled, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
@@ -135,6 +136,9 @@ export class Sandbox {
       throw new RangeError(`timeout: ${timeout} is no number of milliseconds`)
     const statusFd = stdio.length
     const { steps } = this.#vial(statusFd).compiled
+    const unknown = entryFds(this.#policy).find((fd) => fd >= statusFd)
+    if (unknown !== undefined)
+      throw new RangeError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${statusFd - 1}`)
     const status = borrowStatusFile()
     const started = performance.now()
     let child: ChildProcess
@@ -243,7 +247,7 @@ export class Sandbox {
 }
 
 /** A sandbox of this policy. Relative host paths start from `base`, by default the current folder. */
-export function sandbox(policy: Policy, base = process.cwd()): Sandbox {
+export function sandbox(policy: StrictPolicy, base = process.cwd()): Sandbox {
   return new Sandbox(policy, base)
 }
 

@@ -30,7 +30,8 @@ export function readOutcome(bytes: Buffer, steps: readonly Step[]): Outcome {
   for (let at = 0; at + record.size <= bytes.length; at += record.size) {
     const field = (index: number) => Number(bytes.readBigUInt64LE(at + 8 * index))
     const kind = field(0)
-    if (kind === record.failed) outcome = { ...outcome, failure: { step: steps[field(1)]!, errno: field(2) } }
+    // The first failure is the cause of any other.
+    if (kind === record.failed) outcome = { failure: { step: steps[field(1)]!, errno: field(2) }, ...outcome }
     if (kind === record.payload) outcome = { ...outcome, payload: field(1) }
     // How init ended is how the payload did, when it is the payload or was killed itself.
     if (kind === record.ended)

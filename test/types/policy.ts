@@ -1,0 +1,66 @@
+/** Wrong policies do not type-check: the compiler fails where an error below is missing. */
+import { type Policy, sandbox } from '../../src/index.js'
+
+export const good: Policy[] = [
+  {},
+  { preset: 'system', filesystem: [{ bind: '/a' }, { tmpfs: '/b', size: '64M' }, { proc: '/proc' }] },
+  { fill: { program: ['python3', 'sh'] }, namespaces: { time: { boottime: 5 }, net: { pid: 1 }, uts: { path: 'x' } } },
+  { rlimits: { nofile: 256, as: { soft: '1G', hard: 'unlimited' } }, capabilities: ['CAP_NET_RAW'], network: 'host' },
+  { identity: { uid: 0, ranges: 'subids' }, env: { set: { A: '1' }, inherit: true }, session: 'host', init: 'payload' },
+]
+
+export const wrong: Policy[] = [
+  // @ts-expect-error no such key
+  { colour: 'red' },
+  // @ts-expect-error no such preset
+  { preset: 'everything' },
+  // @ts-expect-error no kind
+  { filesystem: [{}] },
+  // @ts-expect-error no such kind
+  { filesystem: [{ mount: '/a' }] },
+  // @ts-expect-error two kinds at once
+  { filesystem: [{ bind: '/a', tmpfs: '/b' }] },
+  // @ts-expect-error a key of another kind
+  { filesystem: [{ bind: '/a', size: '64M' }] },
+  // @ts-expect-error a key of another kind
+  { filesystem: [{ tmpfs: '/a', writable: true }] },
+  // @ts-expect-error the place is text
+  { filesystem: [{ bind: 5 }] },
+  // @ts-expect-error a flag is no text
+  { filesystem: [{ bind: '/a', writable: 'yes' }] },
+  // @ts-expect-error an upper layer has its work folder
+  { filesystem: [{ overlay: '/a', lower: ['/b'], upper: { upper: '/c' } }] },
+  // @ts-expect-error no such namespace
+  { namespaces: { network: 'new' } },
+  // @ts-expect-error no such setting
+  { namespaces: { net: 'old' } },
+  // @ts-expect-error offsets are of the time namespace
+  { namespaces: { net: { boottime: 1 } } },
+  // @ts-expect-error not a network
+  { network: 'bridge' },
+  // @ts-expect-error a number, not its digits
+  { identity: { uid: '0' } },
+  // @ts-expect-error no such resource
+  { rlimits: { files: 5 } },
+  // @ts-expect-error no such capability
+  { capabilities: ['CAP_EVERYTHING'] },
+  // @ts-expect-error a variable is text
+  { env: { set: { A: 1 } } },
+  // @ts-expect-error all or a list, not none
+  { env: { inherit: false } },
+  // @ts-expect-error fill names a program
+  { fill: {} },
+]
+
+export function misused(): void {
+  // @ts-expect-error a command
+  void sandbox({}).run()
+  // @ts-expect-error arguments are a list
+  void sandbox({}).run('ls', '-l')
+  // @ts-expect-error a policy is no text
+  void sandbox('system')
+  // @ts-expect-error a time is a number of milliseconds
+  void sandbox({}).run('ls', [], { timeout: '5s' })
+  // @ts-expect-error nor does it pass as a value
+  void sandbox({ filesystem: [{ symlink: '/a', to: 'b', from: 'c' }] })
+}
