@@ -128,7 +128,7 @@ export const commands: readonly Command[] = [
   }),
   command({
     name: 'bwrap',
-    about: 'Take the arguments of bwrap(1), and do as it does',
+    about: 'Take the arguments of bubblewrap, and do as it does',
     takes: '[--to-policy] [OPTION…] [--] COMMAND [ARGUMENT…]',
     words: 'all',
     options: [],

@@ -17,7 +17,9 @@ const shown = (...args: string[]) => {
 }
 
 describe('help', () => {
-  for (const { name, options } of commands) {
+  // What is read by the command itself, as bwrap's options, has its help there.
+  for (const { name, options, words } of commands) {
+    if (words === 'all') continue
     test(`of ${name} has its flags, examples and statuses`, () => {
       const text = shown(name, '--help')
       for (const option of options) assert.ok(text.includes(`--${option.name}`), option.name)

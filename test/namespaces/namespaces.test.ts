@@ -271,13 +271,15 @@ print(int(time.clock_gettime(time.CLOCK_BOOTTIME)), int(time.clock_gettime(time.
         writeFileSync(join(folder, name), readFileSync(path), { mode: 0o755 })
         return { bind: `/opt/${name}`, from: join(folder, name) }
       }
+      // Root's /proc is covered, and no other can then be mounted inside: it says so, and masked: false leaves it open.
+      const nesting: Policy = { ...system, seccomp: 'nested', filesystem: [{ proc: '/proc', masked: false }] }
       const inner = await keep('inner', system)
-      const middle = await keep('middle', { ...system, filesystem: [{ bind: '/opt/inner' }] })
+      const middle = await keep('middle', { ...nesting, filesystem: [...nesting.filesystem!, { bind: '/opt/inner' }] })
       const user = 'readlink /proc/self/ns/user'
       const innermost = `${user}; echo $$; set -- /proc/[0-9]*; echo $#; exit 7`
       const [answer] = await shells(caller, [
         [
-          { ...system, filesystem: [inner, middle] },
+          { ...nesting, filesystem: [...nesting.filesystem!, inner, middle] },
           `${user}; /opt/middle sh -c '${user}; exec /opt/inner sh -c "${innermost.replaceAll('$', '\\$')}"'; echo $?`,
         ],
       ])

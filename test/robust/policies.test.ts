@@ -227,7 +227,7 @@ describe('wrong policies', () => {
     writeFileSync(join(folder, 'broken.json'), '{"colour"')
     const bad = vial(caller, ['run', '--policy', join(folder, 'bad.json'), '--', 'true'])
     assert.deepEqual([bad.status, bad.stdout], [125, ''])
-    assert.match(bad.stderr, /bad\.json: .*2 faults:\n {2}network: must be .*\n {2}colour: is no known key\n$/)
+    assert.match(bad.stderr, /2 faults:\n {2}.*bad\.json: network: must be .*\n {2}.*bad\.json: colour: is no known key\n$/)
     assert.match(vial(caller, ['explain', join(folder, 'broken.json')]).stderr, /^vial: .*broken\.json: .*JSON/)
     assert.match(vial(caller, ['explain', join(folder, 'absent.json')]).stderr, /^vial: .*absent\.json: ENOENT/)
   })

@@ -58,7 +58,7 @@ const faults: readonly (readonly [string, NonNullable<Policy['filesystem']>, str
   [
     'a file where a folder is',
     [{ file: '/folder-4', content: '' }],
-    'vial: cannot write the file /folder-4: Is a directory\n',
+    'vial: cannot write the file /folder-4: Is a directory\n      a folder is at this place already\n',
   ],
 ]
 for (const [name, filesystem, sentence] of faults) {

@@ -106,7 +106,7 @@ for (const caller of callers) {
           { file: '/a/file', content: 'text', mode: 0o640 },
           { mqueue: '/dev/mqueue' },
           { overlay: '/over', lower: [folder], upper: 'tmpfs' },
-          { bind: '/absent', from: '/nonexistent', optional: true },
+          { bind: '/absent', from: '/no/such/source', optional: true },
         ],
       }
       const { stdout, error, stderr } = runAs(caller, policy, 'sh', [
