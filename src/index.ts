@@ -3,14 +3,17 @@ export type { Architecture } from './kernel/architecture.js'
 export { type FilesystemEntry, type Policy, PolicyError, checkPolicy } from './policy/schema.js'
 export { compile, type Compiled, type CompileOptions } from './run/compile.js'
 export type { ExplainedStep, Explanation } from './run/explain.js'
+export { SandboxError } from './run/error.js'
+export type { Enforcement } from './run/limiter.js'
 export {
   type Result,
   type RunOptions,
   type RunResult,
   Sandbox,
-  SandboxError,
   type SandboxProcess,
   type SpawnOptions,
   sandbox,
 } from './run/sandbox.js'
 export type { Usage } from './run/status.js'
+export type { OutputStream, Verdict } from './run/verdict.js'
+export type { LimitsPolicy } from './policy/limits.js'

@@ -12,6 +12,7 @@ import { descriptorCode, keepEnd } from './descriptors.js'
 import { execute, prepareArguments } from './environment.js'
 import { filesystemCode } from './filesystem.js'
 import { cloneFlag, identityCode } from './identity.js'
+import { cloneIntoGroup, limitCode } from './limits.js'
 import { blockSignals, initLoop, lingeringInit, lingeringMonitor, monitorLoop, unblockSignals } from './wait.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
@@ -54,10 +55,13 @@ const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>)
   },
 }
 
-const code = { ...filesystemCode, ...identityCode, ...descriptorCode, ...processCode } as unknown as Record<
-  Step['do'],
-  (c: LauncherContext, step: Step) => void
->
+const code = {
+  ...filesystemCode,
+  ...identityCode,
+  ...descriptorCode,
+  ...limitCode,
+  ...processCode,
+} as unknown as Record<Step['do'], (c: LauncherContext, step: Step) => void>
 
 function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
   for (const step of steps) {
@@ -95,7 +99,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   if (manner.tied) b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
   const flags = plan.clone.reduce((all, name) => all | cloneFlag[name], 0)
   c.begin(cloning(plan))
-  b.move(child, c.must('clone', flags | signals.SIGCHLD, 0, 0, 0, 0))
+  cloneIntoGroup(c, child, flags)
   b.when(
     child,
     'ne',

@@ -1,10 +1,11 @@
 /** How monitor and init wait: what they do with signals, with orphans, and with the end of the payload. */
-import { SIGMASK, WAIT } from '../kernel/flags.js'
+import { SI, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
 import { type LauncherContext, record, setupFailed } from './context.js'
 import { writeExitCode } from './announce.js'
+import { awaitSignalOrMemory, expired, hasTimers, timerSignal, watchedFds } from './limits.js'
 import { closeAllBut, descriptorCode, dropEverything } from './descriptors.js'
 
 const maskSize = 8
@@ -89,9 +90,14 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
   const status = b.reserve(8)
   const code = b.temporary()
   if (plan.statusFd !== undefined) c.report(record.started, init)
-  releaseFds(c)
+  const watched = watchedFds(c)
+  if (watched.length === 0) releaseFds(c)
+  else {
+    c.attempt('close_range', 0, 2, 0)
+    closeAllBut(c, [plan.statusFd!, ...watched])
+  }
   b.loop(({ again }) => {
-    takeSignal(c, init)
+    takeSignal(c, init, true)
     const usage = plan.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
     c.attempt('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
@@ -135,17 +141,26 @@ const fromTerminal = [signals.SIGINT, signals.SIGQUIT, signals.SIGHUP]
  * Takes the next signal; returns when it is SIGCHLD and passes any other on to `to`. What the terminal sends reaches
  * a payload of the same session by itself, and of another by whoever started the vial: once, not twice.
  */
-function takeSignal(c: LauncherContext, to: Slot): void {
+function takeSignal(c: LauncherContext, to: Slot, isMonitor = false): void {
   const { b, plan } = c
   const everySignal = allSignals(c)
   const info = b.reserve(128, 16)
   const signal = b.temporary()
   const origin = b.temporary()
   b.loop(({ leave, again }) => {
+    if (isMonitor) awaitSignalOrMemory(c, to)
     c.attempt('rt_sigtimedwait', everySignal, info, 0, maskSize)
     c.whenFailed(again)
     b.move(signal, c.result)
     b.when(signal, 'eq', signals.SIGCHLD, leave)
+    if (isMonitor && hasTimers(plan))
+      b.when(signal, 'eq', timerSignal, () => {
+        b.load(origin, 32, info, structs.siginfo.fields.si_code.offset)
+        b.when(origin, 'eq', SI.TIMER >>> 0, () => {
+          expired(c, info, to)
+          again()
+        })
+      })
     if (plan.sharesSession || plan.statusFd !== undefined) {
       b.load(origin, 32, info, structs.siginfo.fields.si_code.offset)
       const fromKernel = 0x80

@@ -5,6 +5,7 @@ import { identityOf } from '../policy/complete.js'
 import type { Policy } from '../policy/schema.js'
 import { filesystemSteps, vialStyle } from './filesystem.js'
 import { hints } from './hints.js'
+import { type GroupOption, limitSteps } from './limits.js'
 import type { IdMap, Manner, MapLine, NamespaceName, Plan, Step } from './step.js'
 
 export interface PlanOptions {
@@ -14,6 +15,10 @@ export interface PlanOptions {
   readonly statusFd?: number
   /** Descriptors above 2 that the payload keeps. */
   readonly passFds?: readonly number[]
+  /** The cgroup that the payload gets; without one, limits that need it are an error unless the policy does without. */
+  readonly group?: GroupOption
+  /** Whether somebody counts the output; default false. */
+  readonly outputIsWatched?: boolean
   /** The caller's subordinate ids, for `ranges: 'subids'`. */
   readonly subids?: { readonly uids: readonly SubidRange[]; readonly gids: readonly SubidRange[] }
 }
@@ -49,7 +54,12 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
   const entries = policy.filesystem ?? []
 
   const contentFds = entries.flatMap((entry) => ('file' in entry && entry.fd !== undefined ? [entry.fd] : []))
-  const keep = [0, 1, 2, ...passFds, ...contentFds, ...(options.statusFd === undefined ? [] : [options.statusFd])]
+  const { group } = options
+  const limits = limitSteps(policy, group, options.outputIsWatched ?? false)
+  const own = [options.statusFd, group?.cpuTime?.fd, group?.memoryFd, ...(group?.fds ?? [])].filter(
+    (fd) => fd !== undefined,
+  )
+  const keep = [0, 1, 2, ...passFds, ...contentFds, ...own]
   const monitor: Step[] = [
     {
       do: 'closeFds',
@@ -109,8 +119,12 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       why: 'nothing is left running when the caller is gone',
     })
 
-  const clone = namespaceOrder.filter((name) => name !== 'user' && name !== 'time' && isNew(name))
-  const init: Step[] = []
+  monitor.push(...limits.monitor)
+
+  // The cgroup namespace of one that enters a group is made there: its root is the group that its maker is in.
+  const later: readonly NamespaceName[] = ['user', 'time', ...(group === undefined ? [] : (['cgroup'] as const))]
+  const clone = namespaceOrder.filter((name) => !later.includes(name) && isNew(name))
+  const init: Step[] = [...limits.init]
   const newMount = isNew('mount')
   if (newMount)
     init.push(
@@ -200,6 +214,7 @@ export function makePlan(policy: Policy, options: PlanOptions = {}): Plan {
       hints: { EPERM: "a hard limit cannot be raised: the caller's own is lower" },
     })
   }
+  payload.push(...limits.payload)
   payload.push({ do: 'execute', what: 'run', why: 'this is what the sandbox is for', hints: hints.execute })
 
   const inherit = policy.env?.inherit ?? []

@@ -49,6 +49,21 @@ export type Action =
   /** `optional`: where user namespaces are not to be had, go on without one. */
   | { readonly do: 'newUser'; readonly map: IdMap; readonly optional: boolean }
   | { readonly do: 'newTime'; readonly boottime: number; readonly monotonic: number }
+  /** Kills all after so many nanoseconds. */
+  | { readonly do: 'wallTime'; readonly limit: bigint }
+  /** Kills all when the number that the file begins with, times `unit` nanoseconds, is above the limit. */
+  | {
+      readonly do: 'cpuTime'
+      readonly limit: bigint
+      readonly fd: number
+      readonly unit: number
+      readonly cpus: number
+    }
+  /** Kills all when the v1 group whose folder this is has too little memory. */
+  | { readonly do: 'watchMemory'; readonly fd: number }
+  // init: its cgroup
+  /** `namespace`: also a cgroup namespace, whose root is the group. */
+  | { readonly do: 'enterGroup'; readonly group: GroupEntry; readonly namespace: boolean }
   // init: the root
   /** Waits until the monitor has told who waits for it that init is there. */
   | { readonly do: 'awaitRelease' }
@@ -149,6 +164,12 @@ export type Action =
   | { readonly do: 'umask'; readonly mask: number }
   | { readonly do: 'rlimit'; readonly name: RlimitName; readonly soft: bigint; readonly hard: bigint }
   | { readonly do: 'execute' }
+
+/** A cgroup, by descriptors: in v1 the `tasks` file of each hierarchy, in v2 one, the folder. */
+export interface GroupEntry {
+  readonly way: 'move' | 'clone'
+  readonly fds: readonly number[]
+}
 
 export interface Owner {
   readonly uid: number
