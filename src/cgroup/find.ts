@@ -1,6 +1,5 @@
 /** Finds out which way to a group works here, or what is missing and the command that grants it. */
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pidsIn, readText, writeValue } from './files.js'
 import type { Missing, Resource, Way } from './group.js'
@@ -108,8 +107,8 @@ function searchV1(all: readonly Hierarchy[], resources: readonly Resource[]): Wa
 
 /** For a shell of the user's, whose pid is $$. */
 function grantV1(folders: readonly string[]): string {
-  const { username } = userInfo()
-  return `for g in ${folders.join(' ')}; do sudo mkdir -p $g/${username} && sudo chown ${username} $g/${username} && echo $$ | sudo tee $g/${username}/cgroup.procs; done`
+  const name = `user-${process.geteuid!()}`
+  return `for g in ${folders.join(' ')}; do sudo mkdir -p $g/${name} && sudo chown ${process.geteuid!()} $g/${name} && echo $$ | sudo tee $g/${name}/cgroup.procs; done`
 }
 
 // --- v2 -------------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ export function hierarchies(
   return mountinfo.split('\n').flatMap((line): Hierarchy[] => {
     const [left, right] = line.split(' - ')
     if (left === undefined || right === undefined) return []
-    const [, , , root = '/', mount = ''] = left.split(' ').map(unescape)
+    const [, , , root = '/', mount = ''] = left.split(' ').map(unescaped)
     const [type, , options = ''] = right.split(' ')
     if (type === 'cgroup2') {
       const place = places.find(({ names }) => names.length === 0)
@@ -44,11 +44,11 @@ export function hierarchies(
 /** The folder of group `path` where the group `root` is mounted on `mount`. */
 function within(mount: string, root: string, path: string): string | undefined {
   if (path.startsWith('/..')) return undefined
-  if (root === '/') return join(mount, path)
   if (path === root) return mount
+  if (root === '/') return join(mount, path)
   return path.startsWith(`${root}/`) ? join(mount, path.slice(root.length)) : undefined
 }
 
 /** A space is written `\040`. */
-const unescape = (text: string) =>
+const unescaped = (text: string) =>
   text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)))

@@ -1,10 +1,12 @@
 /** `vial doctor`. */
 import { readFileSync } from 'node:fs'
 import { release, userInfo } from 'node:os'
+import { findWay } from '../cgroup/find.js'
+import { groupLimits } from '../policy/limits.js'
 import { probeAll, type Probe } from '../run/probe.js'
 
 export function doctor(flags: { json?: boolean }): void {
-  const findings = [...probeAll(), subids('/etc/subuid'), subids('/etc/subgid'), cgroups(), seccomp()]
+  const findings = [...probeAll(), subids('/etc/subuid'), subids('/etc/subgid'), ...cgroups(), seccomp()]
   if (flags.json) {
     process.stdout.write(`${JSON.stringify({ kernel: release(), findings }, null, 2)}\n`)
     return
@@ -37,12 +39,14 @@ function subids(path: string): Probe {
     : { name, works: false, remedy: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}` }
 }
 
-function cgroups(): Probe {
-  const mounts = read('/proc/self/mounts')
-  if (/^\S+ \/sys\/fs\/cgroup cgroup2 /m.test(mounts)) return { name: 'cgroup v2', works: true }
-  const name = 'cgroup v2'
-  const v1 = / cgroup /m.test(mounts)
-  return { name, works: false, error: v1 ? 'this host has cgroup v1' : 'no cgroups are mounted' }
+/** For each thing that a cgroup limits: the way to one, or what is missing and what grants it. */
+function cgroups(): Probe[] {
+  return groupLimits.map((limit) => {
+    const name = `limits.${limit}`
+    const found = findWay([limit])
+    if ('missing' in found) return { name, works: false, error: found.missing, remedy: found.remedy }
+    return { name: `${name} (${found.name}, in ${found.bases[0]})`, works: true }
+  })
 }
 
 function seccomp(): Probe {

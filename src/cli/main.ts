@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `vial` command. Commands are loaded when they are called: `vial run` need not wait for the others. */
 import { Command } from 'commander'
+import { limitOptions } from './limits.js'
 
 const program = new Command('vial')
   .description('Run programs in sandboxes that TypeScript compiles to tiny executables.')
@@ -11,7 +12,7 @@ const program = new Command('vial')
 const list = (value: string, earlier: string[] = []) => [...earlier, value]
 
 function policyOptions(command: Command): Command {
-  return command
+  return limitOptions(command)
     .option('--policy <file>', 'a policy in JSON; the flags below are added to it')
     .option('--preset <name>', 'a ready environment: system (default), empty')
     .option('--fill <program>', 'show only what this program needs, instead of a preset (repeatable)', list)
@@ -37,11 +38,16 @@ policyOptions(program.command('run'))
   .argument('[args...]')
   .passThroughOptions()
   .option('--timeout <seconds>', 'kill it after so long', Number)
+  .option('--output <size>', 'kill all when standard output and error have more than this, such as 1M')
+  .option('--report <json|table|FILE>', 'tell what it used and how it ended: on standard error, or as JSON in a file')
+  .option('--verdict', 'tell in a line on standard error how it ended')
   .addHelpText(
     'after',
-    "\nExamples:\n  vial run -- python3 -c 'print(\"hello\")'\n  vial run --rw . -- make\n  vial run --ro ./config:/etc/nginx/conf.d -- nginx -t\n\nExit status: the command's, 128 + the signal, 127 not found, 126 not executable, 125 no sandbox.",
+    "\nExamples:\n  vial run -- python3 -c 'print(\"hello\")'\n  vial run --rw . -- make\n  vial run --ro ./config:/etc/nginx/conf.d -- nginx -t\n\nExit status: the command's, 128 + the signal, 137 when a limit\nended it (--verdict tells which), 127 not found, 126 not executable, 125 no sandbox.",
   )
-  .action(async (command, args, options) => (await import('./run.js')).run(command, args, options))
+  .action(async (command, args, options) =>
+    (await import('./run.js')).run(command, args, { ...options, outputLimit: options.output }),
+  )
 
 policyOptions(program.command('compile'))
   .description('Write a vial: an executable that runs its arguments in the sandbox, for any user')
@@ -66,6 +72,11 @@ program
   .command('presets')
   .description('Print the presets and what they show')
   .action(async () => (await import('./presets.js')).presets())
+
+program
+  .command('gc')
+  .description('Remove cgroups that sandboxes left behind whose maker was killed')
+  .action(async () => (await import('./gc.js')).gc())
 
 try {
   await program.parseAsync()

@@ -1,9 +1,10 @@
 /** Flags and a policy file → a policy. */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { type LimitFlags, limitsFromFlags } from './limits.js'
 import { checkPolicy, type FilesystemEntry, type Policy } from '../policy/schema.js'
 
-export interface PolicyFlags {
+export interface PolicyFlags extends LimitFlags {
   readonly policy?: string
   readonly preset?: string
   readonly fill?: string[]
@@ -45,6 +46,7 @@ export function policyFromFlags(flags: PolicyFlags): Policy {
     ...(flags.hostname === undefined ? {} : { hostname: flags.hostname }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(flags.shareSession ? { session: 'host' } : {}),
+    ...limitsFromFlags(flags, file.limits),
     ...(flags.root ? { namespaces: { ...file.namespaces, user: 'host' } } : {}),
     identity: {
       ...file.identity,

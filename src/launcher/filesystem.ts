@@ -21,6 +21,7 @@ import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MountFlags, Owner, Place, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
+type TmpfsOptions = readonly (readonly [string, string])[]
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Filesystem =
   | 'isolateMounts'
@@ -175,11 +176,15 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const tree = b.slot('tree')
     const flags =
       (step.flags.nosuid ? MS.NOSUID : 0) | (step.flags.nodev ? MS.NODEV : 0) | (step.flags.readonly ? MS.RDONLY : 0)
-    inScratch(c, () => {
-      for (const name of ['m', 'upper', 'work']) c.must('mkdirat', AT.FDCWD, b.text(name), 0o755)
-      c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, b.text(step.options))
-      b.move(tree, c.must('open_tree', AT.FDCWD, b.text('m'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
-    })
+    inScratch(
+      c,
+      () => {
+        for (const name of ['m', 'upper', 'work']) c.must('mkdirat', AT.FDCWD, b.text(name), 0o755)
+        c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, b.text(step.options))
+        b.move(tree, c.must('open_tree', AT.FDCWD, b.text('m'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
+      },
+      step.room,
+    )
     if (step.place.path === '.') attachRoot(c, tree)
     else attach(c, tree, step.place, 'directory')
   },
@@ -239,12 +244,12 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
  * Runs `body` with an empty tmpfs as the working folder. It is gone afterwards, but for the mounts that were cloned
  * from it: "." names it even when others lie over it.
  */
-function inScratch(c: LauncherContext, body: () => void): void {
+function inScratch(c: LauncherContext, body: () => void, room: TmpfsOptions = []): void {
   const { b } = c
   const here = b.slot('scratch.cwd')
   const scratch = b.slot('scratch')
   b.move(here, c.must('openat', AT.FDCWD, b.text('.'), c.open.PATH | c.open.CLOEXEC, 0))
-  b.move(scratch, newMount(c, 'tmpfs', [['mode', '0755']], { nosuid: true, nodev: true }))
+  b.move(scratch, newMount(c, 'tmpfs', [['mode', '0755'], ...room], { nosuid: true, nodev: true }))
   c.must('move_mount', scratch, b.text(''), AT.FDCWD, b.text('/'), onEmptyPath)
   c.must('fchdir', scratch)
   body()

@@ -1,6 +1,7 @@
 /** The steps that build the new root, from the ordered list of a policy. */
 import { resolve } from 'node:path'
 import { type FilesystemEntry, normal, type Policy } from '../policy/schema.js'
+import { parseLimits } from '../policy/limits.js'
 import { parseSize } from '../policy/units.js'
 import { hints } from './hints.js'
 import { modeOf } from './plan.js'
@@ -67,12 +68,15 @@ export function filesystemSteps(policy: Policy, context: FilesystemContext): Ste
 class FilesystemPlanner {
   readonly steps: Step[] = []
   #tree = new Tree()
+  /** What `limits.disk` says of a tmpfs: `size` and `nr_inodes`. */
+  readonly #disk: { readonly size?: number; readonly inodes?: number }
 
   constructor(
     policy: Policy,
     readonly context: FilesystemContext,
   ) {
     const entries = [...(policy.filesystem ?? [])]
+    this.#disk = policy.limits === undefined ? {} : (parseLimits(policy.limits).disk ?? {})
     this.steps.push({
       do: 'isolateMounts',
       what: "cut the mounts off from the host's",
@@ -94,12 +98,12 @@ class FilesystemPlanner {
     const last = entries.findLastIndex((entry) => coversRoot(entry))
     const cover = entries.splice(0, last + 1).findLast(coversRoot)
     if (cover === undefined || 'tmpfs' in cover) {
-      const size = cover?.size ?? policy.root?.size
       this.steps.push({
         do: 'rootTmpfs',
         options: [
           ['mode', modeOf(cover?.mode, 0o755).toString(8)],
-          ...(size === undefined ? [] : [['size', String(parseSize(size))] as const]),
+          // One that is read-only can be filled by nobody.
+          ...this.#room(cover?.size ?? policy.root?.size, cover?.inodes, policy.root?.writable ?? false),
           ...this.#ownerOptions(cover?.owner),
         ],
         what: 'make an empty root',
@@ -149,10 +153,11 @@ class FilesystemPlanner {
   }
 
   #tmpfs(entry: Extract<FilesystemEntry, { tmpfs: string }>): void {
-    const options: (readonly [string, string])[] = [['mode', modeOf(entry.mode, 0o755).toString(8)]]
-    if (entry.size !== undefined) options.push(['size', String(parseSize(entry.size))])
-    if (entry.inodes !== undefined) options.push(['nr_inodes', String(entry.inodes)])
-    options.push(...this.#ownerOptions(entry.owner))
+    const options = [
+      ['mode', modeOf(entry.mode, 0o755).toString(8)] as const,
+      ...this.#room(entry.size, entry.inodes),
+      ...this.#ownerOptions(entry.owner),
+    ]
     const flags = { nosuid: true, nodev: true, noexec: entry.noexec ?? false }
     this.#mount('tmpfs', entry.tmpfs, options, flags, 'ours', 'scratch space in memory')
   }
@@ -261,6 +266,7 @@ class FilesystemPlanner {
       place,
       options: parts.join(','),
       flags: { ...this.context.style.overlay, readonly: upper === undefined },
+      room: this.#room(undefined, undefined),
       what: `mount an overlay on ${entry.overlay}`,
       why:
         upper === undefined
@@ -352,7 +358,7 @@ class FilesystemPlanner {
     this.#mount(
       'tmpfs',
       `${at}/shm`,
-      [['mode', '1777'], ...this.#ownerOptions(undefined)],
+      [['mode', '1777'], ...this.#room(undefined, undefined), ...this.#ownerOptions(undefined)],
       { nosuid: true, nodev: true },
       'ours',
       'POSIX shared memory',
@@ -406,6 +412,17 @@ class FilesystemPlanner {
     }
     this.steps.push(step(this.#place(path)))
     this.#tree.put(path, leaves === 'ours' && !this.#tree.owns(path) ? 'foreign' : leaves)
+  }
+
+  /** Options of a tmpfs with these limits of its own, or else with those of the policy. */
+  #room(size: string | number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
+    const disk = writable ? this.#disk : {}
+    const bytes = size === undefined ? disk.size : parseSize(size)
+    const most = inodes ?? disk.inodes
+    return [
+      ...(bytes === undefined ? [] : [['size', String(bytes)] as const]),
+      ...(most === undefined ? [] : [['nr_inodes', String(most)] as const]),
+    ]
   }
 
   #place(path: string): Place {

@@ -123,6 +123,8 @@ export type Action =
       readonly place: Place
       readonly options: string
       readonly flags: MountFlags
+      /** Options of the tmpfs that an upper layer in memory lies in. */
+      readonly room?: readonly (readonly [string, string])[]
     }
   | {
       readonly do: 'readonly'

@@ -53,7 +53,7 @@ export const limitsSchema = v.strictObject({
   stack: v.optional(size),
   /** Bytes of a core dump; RLIMIT_CORE. */
   core: v.optional(size),
-  /** Bytes and inodes of every tmpfs that has no size of its own, the root included. */
+  /** Bytes and inodes of every writable tmpfs that has no size of its own. */
   disk: v.optional(
     v.union([positiveSize, v.strictObject({ size: v.optional(positiveSize), inodes: v.optional(count) })]),
   ),
