@@ -111,12 +111,18 @@ class GroupV1 implements Group {
   /** Where there is a freezer nobody can fork meanwhile; elsewhere it is done again until nobody is left. */
   kill(): void {
     const { freezer } = this.folder
-    const freeze = (state: string) => freezer !== undefined && writeValue(freezer, 'freezer.state', state)
+    const freeze = (state: string) => {
+      try {
+        if (freezer !== undefined) writeValue(freezer, 'freezer.state', state)
+      } catch {
+        // It is removed already; another hierarchy's folder may still have processes.
+      }
+    }
     freeze('FROZEN')
     for (let round = 0; round < 100; round++) {
       const pids = pidsIn(this.folders)
       killPids(pids)
-      if (pids.length === 0 || freezer !== undefined) break
+      if (pids.length === 0) break
     }
     freeze('THAWED')
   }

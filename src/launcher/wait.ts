@@ -91,11 +91,14 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
   const code = b.temporary()
   if (plan.statusFd !== undefined) c.report(record.started, init)
   const watched = watchedFds(c)
-  if (watched.length === 0) releaseFds(c)
-  else {
+  if (plan.statusFd === undefined && hasTimers(plan)) {
+    // Standard error stays, for the sentence about the limit.
+    c.attempt('close_range', 0, 1, 0)
+    closeAllBut(c, watched)
+  } else if (watched.length > 0) {
     c.attempt('close_range', 0, 2, 0)
     closeAllBut(c, [plan.statusFd!, ...watched])
-  }
+  } else releaseFds(c)
   b.loop(({ again }) => {
     takeSignal(c, init, true)
     const usage = plan.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }

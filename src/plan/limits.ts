@@ -92,7 +92,8 @@ export function limitSteps(policy: Policy, group: GroupOption | undefined, outpu
             do: 'rlimit',
             name,
             soft: BigInt(value),
-            hard: BigInt(value),
+            // SIGXCPU at the soft limit tells why; for one that ignores it there is SIGKILL a second later.
+            hard: BigInt(name === 'cpu' ? value + 1 : value),
             what: `limit ${name} to ${value}`,
             why: 'the limits of the policy, for each process',
             hints: hints.rlimit,

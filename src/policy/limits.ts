@@ -18,8 +18,8 @@ const longestMs = 1000 * 365 * 86_400_000
 const time = v.pipe(
   v.union([v.string(), v.number()], timeFault),
   v.check((value) => parseDuration(value) !== undefined, timeFault),
-  v.check((value) => parseDuration(value)! >= 1, 'must be at least a millisecond'),
-  v.check((value) => parseDuration(value)! <= longestMs, 'must be at most a thousand years'),
+  v.check((value) => (parseDuration(value) ?? 1) >= 1, 'must be at least a millisecond'),
+  v.check((value) => (parseDuration(value) ?? 1) <= longestMs, 'must be at most a thousand years'),
 )
 const count = v.pipe(v.number(), v.integer('must be a whole number'), v.minValue(1, 'must be at least 1'))
 const cores = v.pipe(

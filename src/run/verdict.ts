@@ -47,7 +47,9 @@ export function verdictOf(evidence: Evidence): Verdict {
     return { kind: 'memory-limit', limit: limits.memory }
   if (output !== undefined) return { kind: 'output-limit', ...output }
   const cpuMs = usage.cpuMs ?? usage.userMs + usage.systemMs
-  if (limits.cpuTime !== undefined && (evidence.reached === 'cpuTime' || cpuMs > limits.cpuTime))
+  // Without a cgroup: RLIMIT_CPU sends it.
+  const byRlimit = usage.cpuMs === undefined && signal === 'SIGXCPU'
+  if (limits.cpuTime !== undefined && (evidence.reached === 'cpuTime' || byRlimit || cpuMs > limits.cpuTime))
     return { kind: 'time-limit', clock: 'cpu', limit: limits.cpuTime }
   // Killed with all the rest, not by itself just before.
   const killed = signal === 'SIGKILL' && !payloadEnded

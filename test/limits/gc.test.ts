@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { after, describe, test } from 'node:test'
+import { after, describe, type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { evaluate, start } from '../support/evaluate.js'
 import { delegate, groupsLeft } from '../support/groups.js'
-import { assertGone, eventually, uniqueSeconds } from '../support/processes.js'
+import { assertGone, eventually, killAll, uniqueSeconds } from '../support/processes.js'
 import { callers } from '../support/user.js'
+
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 for (const caller of callers) {
   describe(`groups whose maker was killed, by ${caller.name}`, () => {
@@ -14,7 +18,7 @@ for (const caller of callers) {
     after(() => delegation.remove())
 
     /** A sandbox in a Node process of its own, which stays; with the folders of its group. */
-    async function running(word: string, dieWithParent: boolean) {
+    async function running(t: TestContext, word: string, dieWithParent: boolean) {
       const node = start(
         caller,
         async ({ sandbox }, { word, dieWithParent }) => {
@@ -34,31 +38,29 @@ for (const caller of callers) {
         { word, dieWithParent },
         wrapper,
       )
+      t.after(() => {
+        node.kill('SIGKILL')
+        killAll(word)
+      })
       const [line] = await once(node.stdout!, 'data')
       const [group, monitor] = String(line).trim().split(' ')
       return { node, group: group!, monitor: Number(monitor) }
     }
-    const collect = () =>
-      evaluate(
-        caller,
-        async () => {
-          const { allBases, collectGarbage } = (await import(
-            `${process.argv[1]!.replace(/test\/support.*/, '')}src/cgroup/garbage.js`
-          )) as typeof import('../../src/cgroup/garbage.js')
-          return collectGarbage(allBases())
-        },
-        {},
-        wrapper,
-      )
+    const collect = () => {
+      const words = [...delegation.wrapper, process.execPath, main, 'gc']
+      const { stdout, stderr } = spawnSync(words[0]!, words.slice(1), { encoding: 'utf8' })
+      assert.equal(stderr, '')
+      return [...stdout.matchAll(/^removed (.*)$/gm)].map(([, folder]) => folder!)
+    }
 
-    test('are removed, and nobody else’s', async () => {
+    test('are removed, and nobody else’s', async (t) => {
       const [word, other] = [uniqueSeconds(), uniqueSeconds()]
-      const [dead, alive] = [await running(word, true), await running(other, true)]
+      const [dead, alive] = [await running(t, word, true), await running(t, other, true)]
       dead.node.kill('SIGKILL')
       await assertGone(word)
       const left = await eventually(groupsLeft, (found) => found.length > 0)
       assert.ok(left.length > 0 && left.every((folder) => folder.endsWith(dead.group)), String(left))
-      const removed = await collect()
+      const removed = collect()
       assert.deepEqual([...removed].sort(), [...left].sort())
       assert.ok(left.every((folder) => !existsSync(folder)))
       assert.deepEqual(groupsLeft(), [])
@@ -69,24 +71,23 @@ for (const caller of callers) {
       await assertGone(other)
     })
 
-    test('are kept as long as a sandbox is in them that was to outlive its maker', async () => {
+    test('are kept as long as a sandbox is in them that was to outlive its maker', async (t) => {
       const word = uniqueSeconds()
-      const { node, group, monitor } = await running(word, false)
+      const { node, group, monitor } = await running(t, word, false)
       node.kill('SIGKILL')
       await once(node, 'exit')
       assert.match(group, /\.outlives$/)
-      assert.deepEqual(await collect(), [])
+      assert.deepEqual(collect(), [])
       assert.ok(groupsLeft().length > 0)
       process.kill(monitor, 'SIGKILL')
       await assertGone(word)
-      await eventually(groupsLeft, () => true)
-      assert.ok((await collect()).length > 0)
+      assert.ok(collect().length > 0)
       assert.deepEqual(groupsLeft(), [])
     })
 
-    test('are removed by the next run', async () => {
+    test('are removed by the next run', async (t) => {
       const word = uniqueSeconds()
-      const { node } = await running(word, true)
+      const { node } = await running(t, word, true)
       node.kill('SIGKILL')
       await assertGone(word)
       await evaluate(
