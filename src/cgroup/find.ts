@@ -1,6 +1,6 @@
 /** Finds out which way to a group works here, or what is missing and the command that grants it. */
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { pidsIn, readText, writeValue } from './files.js'
 import type { Missing, Resource, Way } from './group.js'
 import { type Hierarchy, hierarchies } from './hierarchies.js'
@@ -120,9 +120,10 @@ function searchV2(all: readonly Hierarchy[], resources: readonly Resource[]): Wa
   const available = wordsOf(mount.own, 'cgroup.controllers')
   const lacking = needed.filter((name) => !available.includes(name))
   // The own group first; then above, as far as it is ours: there a sibling of our own group may be made.
-  for (let base = mount.own; base.startsWith(mount.mount); base = dirname(base)) {
+  const own = standsAside(mount.own) ? dirname(mount.own) : mount.own
+  for (let base = own; base.startsWith(mount.mount); base = dirname(base)) {
     if (!mayWrite(base) || !mayWrite(join(base, 'cgroup.procs'))) break
-    if (enable(base, needed, base === mount.own)) return v2Way(base)
+    if (enable(base, needed, base === own)) return v2Way(base)
     if (base === mount.mount) break
   }
   return lacking.length > 0
@@ -159,6 +160,8 @@ function enable(base: string, controllers: readonly string[], mayMove: boolean):
 
 /** Where callers go that stand in a group which must have no process of its own: "no internal processes", cgroups(7). */
 const callersGroup = 'vial.callers'
+/** Whether this process, or the one that started it, has been moved there before: groups are made beside it. */
+const standsAside = (own: string) => basename(own) === callersGroup
 
 /** Moves this process, its ancestors and descendants out of `base`; false, and nothing is moved, if others are there. */
 function stepAside(base: string): boolean {
@@ -200,7 +203,8 @@ function searchSystemd(all: readonly Hierarchy[], resources: readonly Resource[]
   if (mount === undefined) return nothing('cgroup v2 is not mounted', 'boot with systemd.unified_cgroup_hierarchy=1')
   const scope = requestScope()
   if ('missing' in scope) return scope
-  const own = hierarchies().find(({ version, own }) => version === 2 && own !== undefined)?.own
+  const place = hierarchies().find(({ version, own }) => version === 2 && own !== undefined)?.own
+  const own = place !== undefined && standsAside(place) ? dirname(place) : place
   if (own === undefined) return nothing('the scope that systemd made is not visible here', 'mount /sys/fs/cgroup here')
   const lacking = needed.filter((name) => !wordsOf(own, 'cgroup.controllers').includes(name))
   if (lacking.length > 0)

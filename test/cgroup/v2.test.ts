@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { removeGroup } from '../../src/cgroup/garbage.js'
@@ -88,6 +88,26 @@ for (const caller of callers) {
 }
 
 describe('a group of cgroup v2', { skip }, () => {
+  test('is made beside the group of a caller that stood aside before', async () => {
+    const outer = join(base!, `vial-test-aside-${process.pid}`)
+    const aside = join(outer, 'vial.callers')
+    mkdirSync(aside, { recursive: true })
+    try {
+      const groups = await evaluate(
+        root,
+        async ({ sandbox }) => {
+          const policy = { preset: 'system', limits: { cpuTime: 10 }, namespaces: { cgroup: 'host' } } as const
+          return (await sandbox(policy).run('cat', ['/proc/self/cgroup'])).stdout
+        },
+        {},
+        { env: { VIAL_CGROUP: 'v2' }, wrapper: ['sh', '-c', `echo $$ > ${aside}/cgroup.procs && exec "$@"`, 'sh'] },
+      )
+      assert.match(groups, new RegExp(`^0::.*/vial-test-aside-${process.pid}/vial\\.\\d`, 'm'))
+    } finally {
+      for (const folder of [aside, outer]) rmdirSync(folder)
+    }
+  })
+
   test('is killed at once, and removed when it is empty', async () => {
     const group = v2Way(base!).create(newGroupName(), {})
     const [folder] = group.folders as [string]
