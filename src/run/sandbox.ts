@@ -171,7 +171,8 @@ export class Sandbox {
     let timedOut = false
     let endedBy: Evidence['endedBy']
     const end = () => child.kill('SIGKILL')
-    const { stdout, stderr } = limiter?.limitsOutput ? run!.watch(child, end) : child
+    // A child that could not be started has no streams.
+    const { stdout, stderr } = limiter?.limitsOutput && child.stdio !== undefined ? run!.watch(child, end) : child
     const timer =
       // Beyond this a timer would fire at once.
       timeout === undefined || timeout >= 2 ** 31
@@ -237,7 +238,9 @@ export class Sandbox {
       stdin: child.stdin,
       stdout,
       stderr,
-      stdio: [child.stdin, stdout, stderr, ...child.stdio.slice(3)] as ChildProcess['stdio'],
+      stdio: (stdout === child.stdout
+        ? child.stdio
+        : [child.stdin, stdout, stderr, ...child.stdio.slice(3)]) as ChildProcess['stdio'],
       kill: (signal = 'SIGTERM') => {
         if (signal === 'SIGKILL') endedBy ??= 'caller'
         return child.kill(signal)

@@ -123,6 +123,27 @@ for (const caller of callers) {
       assert.deepEqual(groupsLeft(), [])
     })
 
+    test('a run that cannot start leaves no group', async () => {
+      const told = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const limits = { memory: '64M', pids: 10, cpuTime: 10, output: '1M' } as const
+          const one = sandbox({ preset: 'system', limits })
+          const told: string[] = []
+          await one.run('true', ['x'.repeat(200_000)]).catch((error) => told.push(error.message.split('\n')[0]))
+          await one.run('no-such-command').catch((error) => told.push(error.message.split('\n')[0]))
+          return told
+        },
+        {},
+        wrapper,
+      )
+      assert.deepEqual(told, [
+        'cannot start the vial: Argument list too long',
+        'cannot run no-such-command: No such file or directory',
+      ])
+      assert.deepEqual(groupsLeft(), [])
+    })
+
     test('a report in a file, as a table and in a line', () => {
       const file = join(workFolder(caller, 'home'), 'report.json')
       const args = ['run', '--wall-time', '10s', '--output', '10', '--verdict', '--report', file, '--', 'sh', '-c']
