@@ -75,7 +75,7 @@ for (const caller of callers)
     })
 
     test('a cache that cannot be used', async () => {
-      const env = { ...environment(caller), HOME: '/nonexistent' }
+      const env = { ...environment(caller), HOME: '/dev/null' }
       const { status, stdout, stderr } = await bwrap(caller, words('--ro-bind / / echo ran'), { env })
       assert.deepEqual([status, stdout, stderr], [0, 'ran\n', ''])
     })
