@@ -267,7 +267,7 @@ const cases: readonly (readonly [string, readonly string[], RunOptions['fds']?])
   ['--file where none can be made', [...host, ...words('--file 7 /nope true')], { 7: { text: '' } }],
   ['--file of a closed descriptor', [...host, ...words('--tmpfs /mnt --file 9 /mnt/x true')]],
   ['--bind-data of a closed descriptor', [...host, ...words('--tmpfs /mnt --bind-data 9 /mnt/x true')]],
-  ['--bind of nothing', [...host, ...words('--bind /nonexistent /x true')]],
+  ['--bind of nothing', [...host, ...words('--bind /no/such/source /x true')]],
   ['--bind of what may not be seen', [...host, ...words('--bind /root/.profile/x /x true')]],
   ['--chdir to nowhere', [...host, ...words('--chdir /nope true')]],
   ['--lock-file of nothing', [...host, ...words('--lock-file /nope true')]],
