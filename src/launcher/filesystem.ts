@@ -138,19 +138,17 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       return
     }
     const done = b.label()
-    if (step.only === 'writable' || step.only === 'present') {
+    if (step.only === 'writable') {
       tryResolve(c, b.text(step.place.path))
       c.whenError('ENOENT', () => b.jump(done))
       c.orFail()
       b.move(target, c.result)
-      if (step.only === 'writable') {
-        const mayWrite = 2
-        c.attempt('faccessat', AT.FDCWD, descriptorPath(c, target), mayWrite)
-        c.whenFailed(() => {
-          c.attempt('close', target)
-          b.jump(done)
-        })
-      }
+      const mayWrite = 2
+      c.attempt('faccessat', AT.FDCWD, descriptorPath(c, target), mayWrite)
+      c.whenFailed(() => {
+        c.attempt('close', target)
+        b.jump(done)
+      })
     } else b.move(target, resolve(c, b.text(step.place.path)))
     if (step.only === 'mount') {
       c.complain(step, 1)

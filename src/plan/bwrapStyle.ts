@@ -11,7 +11,6 @@ export const bwrapStyle: Style = {
   shm: 'directory',
   devSize: [],
   procReadonly: ['sys', 'sysrq-trigger', 'irq', 'bus'],
-  procReadonlyWhen: 'writable',
   guarded: false,
   closesParents: true,
   propagation: 'slave',

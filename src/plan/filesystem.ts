@@ -35,9 +35,8 @@ export interface Style {
   /** A tmpfs for everybody, or a plain folder. */
   readonly shm: 'tmpfs' | 'directory'
   readonly devSize: readonly (readonly [string, string])[]
-  /** Parts of /proc that become read-only, and when. */
+  /** Parts of /proc that become read-only, where they are there and could be written. */
   readonly procReadonly: readonly string[]
-  readonly procReadonlyWhen: 'always' | 'writable'
   /** Whether a payload that is root outside is kept from the kernel's files, as guards.ts has it. */
   readonly guarded: boolean
   /** Whether what lies above a place that is closed to others is closed to them too. */
@@ -72,7 +71,6 @@ export const vialStyle: Style = {
   shm: 'tmpfs',
   devSize: [['size', '65536']],
   procReadonly: [],
-  procReadonlyWhen: 'always',
   guarded: true,
   closesParents: false,
   propagation: 'private',
@@ -374,15 +372,14 @@ class FilesystemPlanner {
       const flags = { nosuid: true, nodev: true, noexec: true }
       this.#mount('proc', at, options, flags, 'foreign', "shows the sandbox's own processes only")
     }
-    const { procReadonly, procReadonlyWhen, guarded } = this.context.style
+    const { procReadonly, guarded } = this.context.style
     if (guarded && entry.subset === undefined && entry.masked !== false) this.#guard(at, procGuard)
     for (const name of procReadonly) {
       this.steps.push({
         do: 'readonly',
         place: { path: `${relative(at)}/${name}`, owned: false },
         recursive: true,
-        // A kernel need not have each of them.
-        only: procReadonlyWhen === 'writable' ? 'writable' : 'present',
+        only: 'writable',
         flags: { readonly: true },
         what: `make ${at}/${name} read-only`,
         why: "it reaches the host's kernel",

@@ -132,11 +132,8 @@ export type Action =
       readonly do: 'readonly'
       readonly place: Place
       readonly recursive: boolean
-      /**
-       * `mount`: the place must be a mount already. `present`: nothing is done where nothing is. `writable`: nor to a
-       * place that we cannot write.
-       */
-      readonly only: 'mount' | 'present' | 'writable' | undefined
+      /** `mount`: the place must be a mount already. `writable`: nothing is done where nothing is that we can write. */
+      readonly only: 'mount' | 'writable' | undefined
       readonly flags: MountFlags
     }
   | { readonly do: 'sealRoot' }
