@@ -7,7 +7,7 @@ import { key } from '../../front/format.js'
 import { front } from '../../front/program.js'
 import { assemble } from '../../machine/assemble.js'
 import { hostArchitecture } from '../../run/host.js'
-import { optionWords } from './parse.js'
+import { optionWords } from './options.js'
 
 /** The compiled sources: `dist/src`. */
 const sources = fileURLToPath(new URL('../..', import.meta.url))
