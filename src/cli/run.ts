@@ -2,7 +2,8 @@
 import { constants } from 'node:os'
 import { printable } from '../kernel/printable.js'
 import type { Policy } from '../policy/schema.js'
-import { SandboxError, sandbox } from '../run/sandbox.js'
+import { sandbox } from '../run/sandbox.js'
+import { SandboxError } from '../run/spawn.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags, requireSources } from './policy.js'
 

@@ -7,16 +7,11 @@ import type { SyscallName } from '../kernel/syscalls.js'
 import { Builder } from '../machine/builder.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
+import { record } from './record.js'
 import { Rows, type Word } from './rows.js'
 
 /** On the pipe to the monitor, where no wait status is so large. */
 export const setupFailed = 0xffffffff
-
-/**
- * Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). A file there may
- * begin with a header, the pid of the process that starts the vial as u64.
- */
-export const record = { header: 8, size: 32 + 144, failed: 1, payload: 2, started: 3, ended: 4 } as const
 
 /** Errors whose words travel in the ELF; any other is shown as a number. */
 const spelledErrors: readonly ErrnoName[] = [

@@ -2,10 +2,9 @@
 import { resolve } from 'node:path'
 import { normal } from '../policy/path.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
-import { parseSize } from '../policy/units.js'
+import { modeOf, parseSize } from '../policy/units.js'
 import { type Guard, guardStep, procGuard, sysGuard } from './guards.js'
 import { hints } from './hints.js'
-import { modeOf } from './plan.js'
 import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
 import { Tree } from './tree.js'
 

@@ -1,8 +1,8 @@
-/** The records that a vial leaves about itself (see launcher/context.ts), read after its end. */
+/** The records that a vial leaves about itself (see launcher/record.ts), read after its end. */
 import { errnoMessage, errnoName } from '../kernel/errno.js'
 import { structs } from '../kernel/structs.js'
 import { printable } from '../kernel/printable.js'
-import { record } from '../launcher/context.js'
+import { record } from '../launcher/record.js'
 import type { Step } from '../plan/step.js'
 
 /** What the sandbox used, from wait4(2): all processes that were waited for, the sandbox's own work included. */
@@ -17,21 +17,27 @@ export interface Usage {
   readonly majorFaults: number
 }
 
+export interface Failure {
+  /** Which of the vial's steps failed. */
+  readonly step: number
+  readonly errno: number
+}
+
 export interface Outcome {
-  readonly failure?: { readonly step: Step; readonly errno: number }
+  readonly failure?: Failure
   /** Wait status of the payload, when it ended. */
   readonly payload?: number
   readonly usage?: Usage
 }
 
 /** Reads the records in `bytes`. */
-export function readOutcome(bytes: Buffer, steps: readonly Step[]): Outcome {
+export function readOutcome(bytes: Buffer): Outcome {
   let outcome: Outcome = {}
   for (let at = 0; at + record.size <= bytes.length; at += record.size) {
     const field = (index: number) => Number(bytes.readBigUInt64LE(at + 8 * index))
     const kind = field(0)
     // The first failure is the cause of any other.
-    if (kind === record.failed) outcome = { failure: { step: steps[field(1)]!, errno: field(2) }, ...outcome }
+    if (kind === record.failed) outcome = { failure: { step: field(1), errno: field(2) }, ...outcome }
     if (kind === record.payload) outcome = { ...outcome, payload: field(1) }
     // How init ended is how the payload did, when it is the payload or was killed itself.
     if (kind === record.ended)
@@ -55,8 +61,7 @@ function readUsage(bytes: Buffer): Usage {
 }
 
 /** The sentence about a failed step. */
-export function failureText(failure: NonNullable<Outcome['failure']>, command: string): string {
-  const { step, errno } = failure
+export function failureText(step: Step, errno: number, command: string): string {
   const name = errnoName(errno)
   const hint = step.hints?.[name ?? ''] ?? step.hints?.['']
   const what = step.do === 'execute' ? `${step.what} ${command}` : step.what
