@@ -19,7 +19,7 @@ import { errno } from '../kernel/errno.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Routine } from '../machine/builder.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
-import type { MountFlags, Place, Step } from '../plan/step.js'
+import type { MountFlags, MountOptions, Place, Step } from '../plan/step.js'
 import { type LauncherContext, scratchSize } from './context.js'
 import type { Word } from './rows.js'
 
@@ -68,7 +68,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const { b } = c
     const file = b.slot('file')
     const tree = b.slot('tree')
-    inScratch(c, () => {
+    inScratch(c, step.room, () => {
       const flags = c.open.WRONLY | c.open.CREAT | c.open.CLOEXEC
       b.move(file, c.must('openat', AT.FDCWD, b.text('file'), flags, step.mode))
       fill(c, file, step.content)
@@ -119,7 +119,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       (step.flags.nosuid ? MS.NOSUID : 0) | (step.flags.nodev ? MS.NODEV : 0) | (step.flags.readonly ? MS.RDONLY : 0)
     const { options, close } = overlayOptions(c, step)
     c.complain(step, 1)
-    inScratch(c, () => {
+    inScratch(c, step.room, () => {
       for (const name of ['m', 'upper', 'work']) c.must('mkdirat', AT.FDCWD, b.text(name), 0o755)
       c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, options)
       b.move(tree, c.must('open_tree', AT.FDCWD, b.text('m'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
@@ -183,14 +183,14 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
 
 /**
  * Runs `body` with an empty tmpfs as the working folder. It is gone afterwards, but for the mounts that were cloned
- * from it: "." names it even when others lie over it.
+ * from it: "." names it even when others lie over it. `room`: options of the tmpfs.
  */
-function inScratch(c: LauncherContext, body: () => void): void {
+function inScratch(c: LauncherContext, room: MountOptions | undefined, body: () => void): void {
   const { b } = c
   const here = b.slot('scratch.cwd')
   const scratch = b.slot('scratch')
   b.move(here, c.must('openat', AT.FDCWD, b.text('.'), c.open.PATH | c.open.CLOEXEC, 0))
-  b.move(scratch, newMount(c, 'tmpfs', [['mode', '0755']], { nosuid: true, nodev: true }))
+  b.move(scratch, newMount(c, 'tmpfs', [['mode', '0755'], ...(room ?? [])], { nosuid: true, nodev: true }))
   c.must('move_mount', scratch, b.text(''), AT.FDCWD, b.text('/'), onEmptyPath)
   c.must('fchdir', scratch)
   body()

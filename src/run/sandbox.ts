@@ -6,16 +6,22 @@ import {
   type StdioOptions,
 } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { getSystemErrorName } from 'node:util'
 import { errnoMessage } from '../kernel/errno.js'
 import { entryFds } from '../plan/plan.js'
-import type { Policy, StrictPolicy } from '../policy/schema.js'
+import type { LimitName } from '../policy/limits.js'
+import { checkPolicy, type Policy, type StrictPolicy } from '../policy/schema.js'
 import { storeVial } from './cache.js'
 import { type Compiled, compile } from './compile.js'
+import { SandboxError } from './error.js'
 import { type Explanation, explainPlan } from './explain.js'
+import { type Enforcement, Limiter, type LimitedRun } from './limiter.js'
 import { failureText, type Outcome, readOutcome, type Usage } from './status.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
 import { signalName } from '../kernel/signals.js'
+import { type Evidence, type Verdict, verdictOf } from './verdict.js'
 
 export interface SpawnOptions {
   /** Kills the whole sandbox when aborted. */
@@ -31,7 +37,7 @@ export interface SpawnOptions {
 export interface RunOptions extends Omit<SpawnOptions, 'stdio'> {
   /** Standard input; default: empty. */
   readonly input?: string | Uint8Array
-  /** Bytes kept of standard output and of standard error each; more ends the sandbox. Default 64 MiB. */
+  /** Bytes kept of standard output and of standard error each; more ends the sandbox. Default 64 MiB, or what `limits` allows. */
   readonly maxBuffer?: number
 }
 
@@ -40,7 +46,11 @@ export interface Result {
   readonly exitCode: number | null
   /** The signal that ended it, or null. */
   readonly signal: NodeJS.Signals | null
+  /** How it ended, and which limit it met. */
+  readonly verdict: Verdict
   readonly usage: Usage
+  /** Who held it to each of its limits. */
+  readonly enforcement: Partial<Record<LimitName, Enforcement>>
   /** Wall time from the spawn to the end, in milliseconds. */
   readonly durationMs: number
   /** Whether `timeout` ended it. */
@@ -54,24 +64,15 @@ export interface RunResult extends Result {
   readonly truncated: boolean
 }
 
-/** The sandbox itself could not be made, or the command could not be executed in it. */
-export class SandboxError extends Error {
-  constructor(
-    message: string,
-    /** The errno's name, such as `ENOENT`. */
-    readonly code: string | undefined,
-  ) {
-    super(message)
-    this.name = 'SandboxError'
-  }
-}
+export { SandboxError }
 
 export interface SandboxProcess {
   /** The monitor: killing it kills everything in the sandbox. */
   readonly pid: number
   readonly stdin: ChildProcess['stdin']
-  readonly stdout: ChildProcess['stdout']
-  readonly stderr: ChildProcess['stderr']
+  /** With limits of output: at most what they admit. */
+  readonly stdout: Readable | null
+  readonly stderr: Readable | null
   /** All pipes, by descriptor. */
   readonly stdio: ChildProcess['stdio']
   /** Sends a signal to the payload; `SIGKILL` ends the whole sandbox. */
@@ -85,12 +86,18 @@ const noUsage: Usage = { userMs: 0, systemMs: 0, maxRss: 0, minorFaults: 0, majo
 export class Sandbox {
   readonly #policy: Policy
   readonly #base: string
+  #limits: Limiter | undefined
   readonly #vials = new Map<number | undefined, { compiled: Compiled; path: string | undefined }>()
 
   /** @throws {PolicyError} at the first use, when the policy has faults. */
   constructor(policy: Policy, base: string) {
     this.#policy = policy
     this.#base = base
+  }
+
+  get #limiter(): Limiter | undefined {
+    if (this.#policy.limits !== undefined) this.#limits ??= new Limiter(checkPolicy(this.#policy))
+    return this.#limits
   }
 
   /** The path of a vial in the cache that anything may execute: `execa(path, ['python3', 'x.py'])`. */
@@ -100,12 +107,14 @@ export class Sandbox {
 
   /** What the vial will do, step by step. */
   explain(): Explanation {
-    return explainPlan(this.#vial(undefined).compiled)
+    // With limits: as a run has it, in a cgroup that is made for it.
+    return explainPlan(this.#vial(this.#limiter === undefined ? undefined : 3).compiled)
   }
 
   /** Runs a command to its end and collects its output. */
   async run(command: string, args: readonly string[] = [], options: RunOptions = {}): Promise<RunResult> {
-    const { input, maxBuffer = 64 * 2 ** 20, ...rest } = options
+    const { output = 0, stdout: out = 0, stderr: err = 0 } = this.#limiter?.limits ?? {}
+    const { input, maxBuffer = Math.max(64 * 2 ** 20, output, out, err), ...rest } = options
     const child = this.spawn(command, args, {
       ...rest,
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
@@ -123,7 +132,10 @@ export class Sandbox {
     const stdout = collect(child.stdout, maxBuffer, tooMuch)
     const stderr = collect(child.stderr, maxBuffer, tooMuch)
     const result = await child.result
-    return { ...result, stdout: stdout(), stderr: stderr(), truncated }
+    if (this.#limiter?.limitsOutput) await Promise.all([child.stdout, child.stderr].map(ended))
+    const verdict: Verdict =
+      truncated && result.verdict.kind === 'killed' ? { kind: 'killed', by: 'maxBuffer' } : result.verdict
+    return { ...result, verdict, stdout: stdout(), stderr: stderr(), truncated }
   }
 
   /** Starts a command; the streams are those of child_process. */
@@ -134,6 +146,9 @@ export class Sandbox {
     const { timeout } = options
     if (timeout !== undefined && !(timeout >= 0))
       throw new RangeError(`timeout: ${timeout} is no number of milliseconds`)
+    const limiter = this.#limiter
+    if (limiter?.limitsOutput && [stdio[1], stdio[2]].some((one) => one !== 'pipe' && one !== 'ignore'))
+      throw new RangeError('stdio: limits of output need "pipe" or "ignore" there')
     const statusFd = stdio.length
     const { steps } = this.#vial(statusFd).compiled
     const unknown = entryFds(this.#policy).find((fd) => fd >= statusFd)
@@ -141,26 +156,34 @@ export class Sandbox {
       throw new RangeError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${statusFd - 1}`)
     const status = borrowStatusFile()
     const started = performance.now()
+    let run: LimitedRun | undefined
     let child: ChildProcess
     try {
+      run = limiter?.begin()
       child = this.#start(statusFd, [command, ...args], {
-        stdio: [...stdio, status] as StdioOptions,
+        stdio: [...stdio, status, ...(run?.descriptors ?? [])] as StdioOptions,
         env: options.env ?? process.env,
         // Ctrl-C at a terminal reaches the monitor through us, once.
         detached: false,
       })
     } catch (error) {
+      run?.abandon()
       returnStatusFile(status, true)
       throw startError(error)
     }
+    run?.started()
     let timedOut = false
+    let endedBy: Evidence['endedBy']
     const end = () => child.kill('SIGKILL')
+    // A child that could not be started has no streams.
+    const { stdout, stderr } = limiter?.limitsOutput && child.stdio !== undefined ? run!.watch(child, end) : child
     const timer =
       // Beyond this a timer would fire at once.
       timeout === undefined || timeout >= 2 ** 31
         ? undefined
         : setTimeout(() => {
             timedOut = true
+            endedBy ??= 'timeout'
             end()
           }, timeout)
     options.signal?.addEventListener('abort', end, { once: true })
@@ -173,25 +196,43 @@ export class Sandbox {
         // Any other error is a signal that could not be sent: the sandbox goes on.
         if (child.pid !== undefined) return
         settle()
+        run?.abandon()
         returnStatusFile(status, true)
         reject(startError(error))
       })
+      // Where pid 1 is the host's, the end of ours is not the end of all.
+      if (run !== undefined && (this.#policy.namespaces?.pid ?? 'new') !== 'new') child.once('exit', () => run.kill())
       child.once('close', (exitCode, signal) => {
         // After an error in the start there is also this event.
         if (child.pid === undefined) return
         settle()
         const durationMs = performance.now() - started
         const outcome = readOutcome(readStatus(status), steps)
-        returnStatusFile(status, outcome.usage !== undefined)
-        if (outcome.failure !== undefined) {
-          reject(new SandboxError(failureText(outcome.failure, command), getSystemErrorName(-outcome.failure.errno)))
-          return
+        const conclude = (measured: Partial<Usage>) => {
+          returnStatusFile(status, outcome.usage !== undefined)
+          if (outcome.failure !== undefined) {
+            reject(new SandboxError(failureText(outcome.failure, command), getSystemErrorName(-outcome.failure.errno)))
+            return
+          }
+          if (options.signal?.aborted) {
+            reject(options.signal.reason)
+            return
+          }
+          const how = ending(outcome, exitCode, signal)
+          const usage = { ...(outcome.usage ?? noUsage), ...measured }
+          const verdict = verdictOf({
+            ...how,
+            usage,
+            payloadEnded: outcome.payloadEnded ?? false,
+            reached: outcome.reached,
+            limits: limiter?.limits,
+            output: run?.outputExceeded,
+            endedBy,
+          })
+          resolve({ ...how, verdict, usage, enforcement: limiter?.enforcement() ?? {}, durationMs, timedOut })
         }
-        if (options.signal?.aborted) {
-          reject(options.signal.reason)
-          return
-        }
-        resolve({ ...ending(outcome, exitCode, signal), usage: outcome.usage ?? noUsage, durationMs, timedOut })
+        if (run === undefined) conclude({})
+        else run.finish(outcome.usage !== undefined).then(conclude, reject)
       })
     })
     // Whoever only uses the streams need not look at the result.
@@ -199,10 +240,15 @@ export class Sandbox {
     return {
       pid: child.pid ?? -1,
       stdin: child.stdin,
-      stdout: child.stdout,
-      stderr: child.stderr,
-      stdio: child.stdio,
-      kill: (signal = 'SIGTERM') => child.kill(signal),
+      stdout,
+      stderr,
+      stdio: (stdout === child.stdout
+        ? child.stdio
+        : [child.stdin, stdout, stderr, ...child.stdio.slice(3)]) as ChildProcess['stdio'],
+      kill: (signal = 'SIGTERM') => {
+        if (signal === 'SIGKILL') endedBy ??= 'caller'
+        return child.kill(signal)
+      },
       result,
     }
   }
@@ -228,10 +274,12 @@ export class Sandbox {
     let vial = this.#vials.get(statusFd)
     if (vial === undefined) {
       const passFds = statusFd === undefined ? [] : Array.from({ length: statusFd - 3 }, (_, index) => index + 3)
+      const group = statusFd === undefined ? undefined : this.#limiter?.option(statusFd + 1)
       const compiled = compile(this.#policy, {
         base: this.#base,
         passFds,
-        ...(statusFd === undefined ? {} : { statusFd }),
+        ...(statusFd === undefined ? {} : { statusFd, outputIsWatched: true }),
+        ...(group === undefined ? {} : { group }),
       })
       vial = { compiled, path: undefined }
       this.#vials.set(statusFd, vial)
@@ -282,6 +330,11 @@ const startHints: Record<string, string> = {
 }
 
 const mostAttempts = 100
+
+async function ended(stream: NodeJS.ReadableStream | null): Promise<void> {
+  // One that was destroyed has ended as well.
+  if (stream !== null) await finished(stream, { writable: false }).catch(() => {})
+}
 
 function collect(stream: NodeJS.ReadableStream | null | undefined, most: number, tooMuch: () => void): () => string {
   const chunks: Buffer[] = []
