@@ -5,7 +5,7 @@ import { openFlags } from '../kernel/flags.js'
 import { printable } from '../kernel/printable.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { Builder } from '../machine/builder.js'
-import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
+import { type Address, firstError, type Label, type Operand, type Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
 import { Rows, type Word } from './rows.js'
 
@@ -59,9 +59,6 @@ const spelledErrors: readonly ErrnoName[] = [
 
 /** Bytes of {@link LauncherContext.scratch}: a path and a sentence about it. */
 export const scratchSize = 16384
-
-/** Unsigned results above this are -errno. */
-const firstError = -4095
 
 export class LauncherContext {
   readonly b = new Builder()
@@ -153,8 +150,7 @@ export class LauncherContext {
 
   /** A system call that must succeed; the result is in `result`. */
   must(name: SyscallName, ...args: Operand[]): Slot {
-    this.b.syscall(this.result, name, ...args)
-    this.orFail()
+    this.b.emit({ op: 'syscall', name, args, to: this.result, failing: this.fail })
     return this.result
   }
 
@@ -173,9 +169,10 @@ export class LauncherContext {
   /** A system call that may fail with `tolerated`, and with nothing else. */
   mustUnless(tolerated: ErrnoName, name: SyscallName, ...args: Operand[]): void {
     this.attempt(name, ...args)
-    this.b.when(this.result, 'ge', firstError, () => {
-      this.b.branch(this.result, 'ne', -errno[tolerated], this.fail)
-    })
+    const tolerable = this.b.label()
+    this.b.branch(this.result, 'eq', -errno[tolerated], tolerable)
+    this.orFail()
+    this.b.place(tolerable)
   }
 
   whenFailed(then: () => void, otherwise?: () => void): void {
