@@ -69,11 +69,15 @@ export function naiveDecision(
   ])
   if (abi === undefined) return returns.killProcess
   const name = cachedName(abi, call.number)
+  let namesIt = false
   for (const rule of profile.rules) {
     if (rule.capability !== undefined && !capabilities.includes(rule.capability)) continue
     if (name === undefined || !(rule.calls as string[]).includes(name)) continue
+    namesIt = true
     if ((rule.when ?? []).every((test) => fits(test, call, abi))) return actionOf(rule.do)
   }
+  // arm's private calls stand above all others without being newer, where a rule names them.
+  if (namesIt) return actionOf(profile.default)
   const plain = call.number - abiFacts[abi].base
   // x32's own calls go up to 547, above the shared ones.
   if (plain <= (abi === 'x32' ? 547 : newestShared)) return actionOf(profile.default)
