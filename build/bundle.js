@@ -1,6 +1,7 @@
 // Bundles the compiled command into one file, which start.cts runs. `--remove` takes it away before a build, so that a
 // build that fails leaves none that is older than the modules.
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { relative, resolve } from 'node:path'
 
 const folder = 'dist/src/cli'
 
@@ -25,10 +26,20 @@ if (process.argv.includes('--remove')) {
     minifyWhitespace: true,
     legalComments: 'none',
     define: {
-      'import.meta.url': 'bundleUrl',
       bundledBuild: JSON.stringify(id),
     },
-    banner: { js: `//${id}\nconst bundleUrl = require("node:url").pathToFileURL(__filename).href;` },
+    banner: {
+      js: `//${id}\nconst moduleUrl = (path) => new URL(path, require("node:url").pathToFileURL(__filename)).href;`,
+    },
+    plugins: [{ name: 'places', setup: places }],
     logLevel: 'warning',
+  })
+}
+
+/** Each module keeps its own place: `import.meta.url` is what it would be without the bundle. */
+function places({ onLoad }) {
+  onLoad({ filter: /dist\/src\/.*\.js$/ }, ({ path }) => {
+    const url = `moduleUrl(${JSON.stringify(relative(resolve(folder), path))})`
+    return { contents: readFileSync(path, 'utf8').replaceAll('import.meta.url', url) }
   })
 }

@@ -16,6 +16,7 @@ import { filesystemCode } from './filesystem.js'
 import { hardeningCode } from './hardening.js'
 import { cloneFlag, identityCode } from './identity.js'
 import { landlockCode } from './landlock.js'
+import { cloneIntoGroup, limitCode } from './limits.js'
 import {
   blockSignals,
   initLoop,
@@ -74,6 +75,7 @@ const code = {
   ...descriptorCode,
   ...hardeningCode,
   ...landlockCode,
+  ...limitCode,
   ...processCode,
 } as StepCode
 
@@ -177,7 +179,7 @@ function cloneInit(c: LauncherContext): void {
     const made = plan.clone.filter((name) => !dropped.includes(name))
     const flags = made.reduce((all, name) => all | cloneFlag[name], 0)
     if (plan.cloneIfPossible.includes('user')) b.move(b.slot('userMade'), made.includes('user') ? 1 : 0)
-    c.attempt('clone', flags | signals.SIGCHLD, 0, 0, 0, 0)
+    cloneIntoGroup(c, flags)
     c.whenFailed(
       () => {},
       () => b.jump(cloned),

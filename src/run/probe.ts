@@ -9,7 +9,7 @@ import type { Policy } from '../policy/schema.js'
 import { storeVial } from './store.js'
 import { hostArchitecture } from './compile.js'
 import { sandbox } from './sandbox.js'
-import { SandboxError } from './spawn.js'
+import { SandboxError } from './error.js'
 
 /** Nothing when the sandbox can be made, else the sentence that says why not. */
 export async function whyNot(policy: Policy): Promise<SandboxError | undefined> {

@@ -1,10 +1,11 @@
 /** The library's face: `sandbox(policy)`, then `run`, `spawn`, `compile`, `explain`. */
+import { finished } from 'node:stream/promises'
 import { entryFds } from '../plan/plan.js'
 import type { Step } from '../plan/step.js'
-import type { Policy, StrictPolicy } from '../policy/schema.js'
-import { storeVial } from './store.js'
+import { checkPolicy, type Policy, type StrictPolicy } from '../policy/schema.js'
 import { type Compiled, type CompileOptions, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
+import { Limiter } from './limiter.js'
 import {
   type Result,
   type SandboxProcess,
@@ -13,11 +14,13 @@ import {
   spawnVial,
   standardStdio,
 } from './spawn.js'
+import { storeVial } from './store.js'
+import type { Verdict } from './verdict.js'
 
 export interface RunOptions extends Omit<SpawnOptions, 'stdio'> {
   /** Standard input; default: empty. */
   readonly input?: string | Uint8Array
-  /** Bytes kept of standard output and of standard error each; more ends the sandbox. Default 64 MiB. */
+  /** Bytes kept of standard output and of standard error each; more ends the sandbox. Default 64 MiB, or what `limits` allows. */
   readonly maxBuffer?: number
 }
 
@@ -32,7 +35,11 @@ export interface RunResult extends Result {
 class Vial implements Startable {
   #path: string | undefined
 
-  constructor(readonly compiled: Compiled) {}
+  constructor(
+    readonly compiled: Compiled,
+    readonly ownPids: boolean,
+    readonly limiter: Limiter | undefined,
+  ) {}
 
   path(): string {
     this.#path ??= storeVial(this.compiled.bytes)
@@ -51,6 +58,7 @@ class Vial implements Startable {
 export class Sandbox {
   readonly #policy: Policy
   readonly #base: string
+  #limits: Limiter | undefined
   /** By the descriptor of the status records. */
   readonly #vials = new Map<number | undefined, Vial>()
 
@@ -60,6 +68,11 @@ export class Sandbox {
     this.#base = base
   }
 
+  get #limiter(): Limiter | undefined {
+    if (this.#policy.limits !== undefined) this.#limits ??= new Limiter(checkPolicy(this.#policy))
+    return this.#limits
+  }
+
   /** The path of a vial in the cache that anything may execute: `execa(path, ['python3', 'x.py'])`. */
   async compile(): Promise<string> {
     return this.#vial(undefined).path()
@@ -67,12 +80,14 @@ export class Sandbox {
 
   /** What the vial will do, step by step. */
   explain(): Explanation {
-    return explainPlan(this.#vial(undefined).compiled)
+    // With limits: as a run has it, in a cgroup that is made for it.
+    return explainPlan(this.#vial(this.#limiter === undefined ? undefined : 3).compiled)
   }
 
   /** Runs a command to its end and collects its output. */
   async run(command: string, args: readonly string[] = [], options: RunOptions = {}): Promise<RunResult> {
-    const { input, maxBuffer = 64 * 2 ** 20, ...rest } = options
+    const { output = 0, stdout: out = 0, stderr: err = 0 } = this.#limiter?.limits ?? {}
+    const { input, maxBuffer = Math.max(64 * 2 ** 20, output, out, err), ...rest } = options
     const child = this.spawn(command, args, {
       ...rest,
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
@@ -90,7 +105,10 @@ export class Sandbox {
     const stdout = collect(child.stdout, maxBuffer, tooMuch)
     const stderr = collect(child.stderr, maxBuffer, tooMuch)
     const result = await child.result
-    return { ...result, stdout: stdout(), stderr: stderr(), truncated }
+    if (this.#limiter?.limitsOutput) await Promise.all([child.stdout, child.stderr].map(ended))
+    const verdict: Verdict =
+      truncated && result.verdict.kind === 'killed' ? { kind: 'killed', by: 'maxBuffer' } : result.verdict
+    return { ...result, verdict, stdout: stdout(), stderr: stderr(), truncated }
   }
 
   /** Starts a command; the streams are those of child_process. */
@@ -99,31 +117,52 @@ export class Sandbox {
     const { timeout } = options
     if (timeout !== undefined && !(timeout >= 0))
       throw new RangeError(`timeout: ${timeout} is no number of milliseconds`)
-    return spawnVial(this.#vial(standardStdio(options).length), command, args, options)
+    const stdio = standardStdio(options)
+    if (this.#limiter?.limitsOutput && [stdio[1], stdio[2]].some((one) => one !== 'pipe' && one !== 'ignore'))
+      throw new RangeError('stdio: limits of output need "pipe" or "ignore" there')
+    return spawnVial(this.#vial(stdio.length), command, args, options)
   }
 
   #vial(statusFd: number | undefined): Vial {
     let vial = this.#vials.get(statusFd)
     if (vial === undefined) {
-      vial = new Vial(compile(this.#policy, { base: this.#base, ...descriptors(statusFd) }))
+      const limiter = this.#limiter
+      const group = statusFd === undefined ? undefined : limiter?.option(statusFd + 1)
+      const compiled = compile(this.#policy, {
+        base: this.#base,
+        ...descriptors(statusFd),
+        ...(group === undefined ? {} : { group }),
+      })
       const unknown = statusFd === undefined ? undefined : entryFds(this.#policy).find((fd) => fd >= statusFd)
       if (unknown !== undefined)
         throw new RangeError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${statusFd! - 1}`)
+      vial = new Vial(compiled, (this.#policy.namespaces?.pid ?? 'new') === 'new', limiter)
       this.#vials.set(statusFd, vial)
     }
     return vial
   }
 }
 
-/** A vial that writes its status records behind the last descriptor that it hands on. */
-export function descriptors(statusFd: number | undefined): Pick<CompileOptions, 'statusFd' | 'passFds'> {
+/** A vial of the library writes its status records behind the last descriptor that it hands on. */
+export function descriptors(
+  statusFd: number | undefined,
+): Pick<CompileOptions, 'statusFd' | 'passFds' | 'outputIsWatched'> {
   if (statusFd === undefined) return {}
-  return { statusFd, passFds: Array.from({ length: statusFd - 3 }, (_, index) => index + 3) }
+  return {
+    statusFd,
+    passFds: Array.from({ length: statusFd - 3 }, (_, index) => index + 3),
+    outputIsWatched: true,
+  }
 }
 
 /** A sandbox of this policy. Relative host paths start from `base`, by default the current folder. */
 export function sandbox(policy: StrictPolicy, base = process.cwd()): Sandbox {
   return new Sandbox(policy, base)
+}
+
+async function ended(stream: NodeJS.ReadableStream | null): Promise<void> {
+  // One that was destroyed has ended as well.
+  if (stream !== null) await finished(stream, { writable: false }).catch(() => {})
 }
 
 function collect(stream: NodeJS.ReadableStream | null | undefined, most: number, tooMuch: () => void): () => string {

@@ -6,12 +6,17 @@ import {
   type StdioOptions,
 } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { getSystemErrorName } from 'node:util'
 import { errnoMessage } from '../kernel/errno.js'
 import { signalName } from '../kernel/signals.js'
 import type { Step } from '../plan/step.js'
+import type { LimitName } from '../policy/limits.js'
+import { SandboxError } from './error.js'
+import type { Enforcement, LimitedRun, Limiter } from './limiter.js'
 import { type Failure, failureText, type Outcome, readOutcome, type Usage } from './status.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
+import { type Evidence, type Verdict, verdictOf } from './verdict.js'
 
 export interface SpawnOptions {
   /** Kills the whole sandbox when aborted. */
@@ -29,31 +34,24 @@ export interface Result {
   readonly exitCode: number | null
   /** The signal that ended it, or null. */
   readonly signal: NodeJS.Signals | null
+  /** How it ended, and which limit it met. */
+  readonly verdict: Verdict
   readonly usage: Usage
+  /** Who held it to each of its limits. */
+  readonly enforcement: Partial<Record<LimitName, Enforcement>>
   /** Wall time from the spawn to the end, in milliseconds. */
   readonly durationMs: number
   /** Whether `timeout` ended it. */
   readonly timedOut: boolean
 }
 
-/** The sandbox itself could not be made, or the command could not be executed in it. */
-export class SandboxError extends Error {
-  constructor(
-    message: string,
-    /** The errno's name, such as `ENOENT`. */
-    readonly code: string | undefined,
-  ) {
-    super(message)
-    this.name = 'SandboxError'
-  }
-}
-
 export interface SandboxProcess {
   /** The monitor: killing it kills everything in the sandbox. */
   readonly pid: number
   readonly stdin: ChildProcess['stdin']
-  readonly stdout: ChildProcess['stdout']
-  readonly stderr: ChildProcess['stderr']
+  /** With limits of output: at most what they admit. */
+  readonly stdout: Readable | null
+  readonly stderr: Readable | null
   /** All pipes, by descriptor. */
   readonly stdio: ChildProcess['stdio']
   /** Sends a signal to the payload; `SIGKILL` ends the whole sandbox. */
@@ -70,6 +68,9 @@ export interface Startable {
   path(): string
   /** The file of that path is gone: the next one is written again. */
   forget(): void
+  /** Whether the end of its pid 1 is the end of all. */
+  readonly ownPids: boolean
+  readonly limiter: Limiter | undefined
   /** What the numbers in its status records stand for. */
   steps(): readonly Step[] | Promise<readonly Step[]>
 }
@@ -82,28 +83,38 @@ export function spawnVial(
   options: SpawnOptions,
 ): SandboxProcess {
   const { timeout } = options
+  const { limiter } = vial
+  const stdio = standardStdio(options)
   const status = borrowStatusFile()
   const started = performance.now()
+  let run: LimitedRun | undefined
   let child: ChildProcess
   try {
+    run = limiter?.begin()
     child = start(vial, [command, ...args], {
-      stdio: [...standardStdio(options), status] as StdioOptions,
+      stdio: [...stdio, status, ...(run?.descriptors ?? [])] as StdioOptions,
       env: options.env ?? process.env,
       // Ctrl-C at a terminal reaches the monitor through us, once.
       detached: false,
     })
   } catch (error) {
+    run?.abandon()
     returnStatusFile(status, true)
     throw startError(error)
   }
+  run?.started()
   let timedOut = false
+  let endedBy: Evidence['endedBy']
   const end = () => child.kill('SIGKILL')
+  // A child that could not be started has no streams.
+  const { stdout, stderr } = limiter?.limitsOutput && child.stdio !== undefined ? run!.watch(child, end) : child
   const timer =
     // Beyond this a timer would fire at once.
     timeout === undefined || timeout >= 2 ** 31
       ? undefined
       : setTimeout(() => {
           timedOut = true
+          endedBy ??= 'timeout'
           end()
         }, timeout)
   options.signal?.addEventListener('abort', end, { once: true })
@@ -116,25 +127,43 @@ export function spawnVial(
       // Any other error is a signal that could not be sent: the sandbox goes on.
       if (child.pid !== undefined) return
       settle()
+      run?.abandon()
       returnStatusFile(status, true)
       reject(startError(error))
     })
+    // Where pid 1 is the host's, the end of ours is not the end of all.
+    if (run !== undefined && !vial.ownPids) child.once('exit', () => run.kill())
     child.once('close', (exitCode, signal) => {
       // After an error in the start there is also this event.
       if (child.pid === undefined) return
       settle()
       const durationMs = performance.now() - started
       const outcome = readOutcome(readStatus(status))
-      returnStatusFile(status, outcome.usage !== undefined)
-      if (outcome.failure !== undefined) {
-        failureOf(vial, outcome.failure, command).then(reject, reject)
-        return
+      const conclude = (measured: Partial<Usage>) => {
+        returnStatusFile(status, outcome.usage !== undefined)
+        if (outcome.failure !== undefined) {
+          failureOf(vial, outcome.failure, command).then(reject, reject)
+          return
+        }
+        if (options.signal?.aborted) {
+          reject(options.signal.reason)
+          return
+        }
+        const how = ending(outcome, exitCode, signal)
+        const usage = { ...(outcome.usage ?? noUsage), ...measured }
+        const verdict = verdictOf({
+          ...how,
+          usage,
+          payloadEnded: outcome.payloadEnded ?? false,
+          reached: outcome.reached,
+          limits: limiter?.limits,
+          output: run?.outputExceeded,
+          endedBy,
+        })
+        resolve({ ...how, verdict, usage, enforcement: limiter?.enforcement() ?? {}, durationMs, timedOut })
       }
-      if (options.signal?.aborted) {
-        reject(options.signal.reason)
-        return
-      }
-      resolve({ ...ending(outcome, exitCode, signal), usage: outcome.usage ?? noUsage, durationMs, timedOut })
+      if (run === undefined) conclude({})
+      else run.finish(outcome.usage !== undefined).then(conclude, reject)
     })
   })
   // Whoever only uses the streams need not look at the result.
@@ -142,10 +171,15 @@ export function spawnVial(
   return {
     pid: child.pid ?? -1,
     stdin: child.stdin,
-    stdout: child.stdout,
-    stderr: child.stderr,
-    stdio: child.stdio,
-    kill: (signal = 'SIGTERM') => child.kill(signal),
+    stdout,
+    stderr,
+    stdio: (stdout === child.stdout
+      ? child.stdio
+      : [child.stdin, stdout, stderr, ...child.stdio.slice(3)]) as ChildProcess['stdio'],
+    kill: (signal = 'SIGTERM') => {
+      if (signal === 'SIGKILL') endedBy ??= 'caller'
+      return child.kill(signal)
+    },
     result,
   }
 }

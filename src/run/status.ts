@@ -2,11 +2,15 @@
 import { errnoMessage, errnoName } from '../kernel/errno.js'
 import { structs } from '../kernel/structs.js'
 import { printable } from '../kernel/printable.js'
-import { record } from '../launcher/record.js'
+import type { GroupUsage } from '../cgroup/group.js'
+import { reached, record } from '../launcher/record.js'
 import type { Step } from '../plan/step.js'
 
-/** What the sandbox used, from wait4(2): all processes that were waited for, the sandbox's own work included. */
-export interface Usage {
+/**
+ * What the sandbox used. The first five are from wait4(2): all processes that were waited for, the sandbox's own work
+ * included. The others are there with limits, as far as the cgroup measures them: docs/limits.md.
+ */
+export interface Usage extends GroupUsage {
   /** Milliseconds of CPU in user mode and in the kernel. */
   readonly userMs: number
   readonly systemMs: number
@@ -25,10 +29,18 @@ export interface Failure {
 
 export interface Outcome {
   readonly failure?: Failure
-  /** Wait status of the payload, when it ended. */
+  /** Wait status of the payload, when it ended; otherwise of init. */
   readonly payload?: number
+  /** Whether init, which outlived it, told how the payload ended: it was not ended with all the rest. */
+  readonly payloadEnded?: boolean
+  /** The limit at which the monitor killed all. */
+  readonly reached?: keyof typeof reached
   readonly usage?: Usage
 }
+
+const limitNames = Object.fromEntries(
+  Object.entries(reached).map(([name, number]) => [number, name as keyof typeof reached]),
+)
 
 /** Reads the records in `bytes`. */
 export function readOutcome(bytes: Buffer): Outcome {
@@ -38,7 +50,8 @@ export function readOutcome(bytes: Buffer): Outcome {
     const kind = field(0)
     // The first failure is the cause of any other.
     if (kind === record.failed) outcome = { failure: { step: field(1), errno: field(2) }, ...outcome }
-    if (kind === record.payload) outcome = { ...outcome, payload: field(1) }
+    if (kind === record.payload) outcome = { ...outcome, payload: field(1), payloadEnded: true }
+    if (kind === record.limit) outcome = { reached: limitNames[field(1)]!, ...outcome }
     // How init ended is how the payload did, when it is the payload or was killed itself.
     if (kind === record.ended)
       outcome = { payload: field(1), ...outcome, usage: readUsage(bytes.subarray(at + 32, at + record.size)) }
