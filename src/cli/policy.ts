@@ -3,9 +3,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { didYouMean } from '../policy/closest.js'
 import { normal } from '../policy/path.js'
+import type { LimitsPolicy } from '../policy/limits.js'
 import { checkPolicy, type FilesystemEntry, type Policy, PolicyError } from '../policy/schema.js'
 import { profileNames } from '../seccomp/schema.js'
 import { jsonFault } from './json.js'
+import { limitOfFlag, limitsFromFlags } from './limits.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
 
@@ -17,10 +19,11 @@ interface Shown {
 
 /**
  * The policy that a policy file and flags describe, checked; host paths in it are absolute.
+ * @param limits of flags that only one command has
  * @throws {UsageError} when flags contradict each other
  * @throws {PolicyError} whose faults name the flag or the file
  */
-export function policyFromFlags(flags: PolicyFlags, named?: string): Policy {
+export function policyFromFlags(flags: PolicyFlags, named?: string, limits: LimitsPolicy = {}): Policy {
   if (named !== undefined && flags.policy !== undefined)
     throw new UsageError(`two policies are given: ${named} and --policy ${flags.policy}`)
   const from = named ?? flags.policy
@@ -45,6 +48,7 @@ export function policyFromFlags(flags: PolicyFlags, named?: string): Policy {
     ...(cwd === undefined ? {} : { cwd }),
     ...(flags['share-session'] ? { session: 'host' } : {}),
     ...(flags.seccomp === undefined ? {} : { seccomp: seccompOf(flags.seccomp) }),
+    ...limitsFromFlags(flags, { ...file.limits, ...limits }),
     ...(flags.root ? { namespaces: { ...file.namespaces, user: 'host' } } : {}),
     identity: {
       ...file.identity,
@@ -131,6 +135,7 @@ const flagOfKey: readonly (readonly [string, keyof PolicyFlags])[] = [
   ['identity.uid', 'uid'],
   ['identity.gid', 'gid'],
   ['env', 'env'],
+  ...Object.entries(limitOfFlag).map(([flag, limit]) => [`limits.${limit}`, flag as keyof PolicyFlags] as const),
 ]
 
 /** Reads and checks a policy file; its relative host paths start from its folder. */

@@ -19,7 +19,7 @@ import { errno } from '../kernel/errno.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Routine } from '../machine/builder.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
-import type { MountFlags, Place, Step } from '../plan/step.js'
+import type { MountFlags, MountOptions, Place, Step } from '../plan/step.js'
 import { type LauncherContext, scratchSize } from './context.js'
 import type { Word } from './rows.js'
 
@@ -68,7 +68,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const { b } = c
     const file = b.slot('file')
     const tree = b.slot('tree')
-    inScratch(c, () => {
+    inScratch(c, step.room, () => {
       const flags = c.open.WRONLY | c.open.CREAT | c.open.CLOEXEC
       b.move(file, c.must('openat', AT.FDCWD, b.text('file'), flags, step.mode))
       fill(c, file, step.content)
@@ -119,7 +119,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       (step.flags.nosuid ? MS.NOSUID : 0) | (step.flags.nodev ? MS.NODEV : 0) | (step.flags.readonly ? MS.RDONLY : 0)
     const { options, close } = overlayOptions(c, step)
     c.complain(step, 1)
-    inScratch(c, () => {
+    inScratch(c, step.room, () => {
       for (const name of ['m', 'upper', 'work']) c.must('mkdirat', AT.FDCWD, b.text(name), 0o755)
       c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, options)
       b.move(tree, c.must('open_tree', AT.FDCWD, b.text('m'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
@@ -183,14 +183,14 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
 
 /**
  * Runs `body` with an empty tmpfs as the working folder. It is gone afterwards, but for the mounts that were cloned
- * from it: "." names it even when others lie over it.
+ * from it: "." names it even when others lie over it. `room`: options of the tmpfs.
  */
-function inScratch(c: LauncherContext, body: () => void): void {
+function inScratch(c: LauncherContext, room: MountOptions | undefined, body: () => void): void {
   const { b } = c
   const here = b.slot('scratch.cwd')
   const scratch = b.slot('scratch')
   b.move(here, c.must('openat', AT.FDCWD, b.text('.'), c.open.PATH | c.open.CLOEXEC, 0))
-  b.move(scratch, newMount(c, 'tmpfs', [['mode', '0755']], { nosuid: true, nodev: true }))
+  b.move(scratch, newMount(c, 'tmpfs', [['mode', '0755'], ...(room ?? [])], { nosuid: true, nodev: true }))
   c.must('move_mount', scratch, b.text(''), AT.FDCWD, b.text('/'), onEmptyPath)
   c.must('fchdir', scratch)
   body()
@@ -374,11 +374,11 @@ export function attachHere(
   const { owned } = step.place
   if (tellsApart(c)) {
     const several = typeof step.complaint === 'object' && step.complaint.length === 4
-    const [mount, file] = several ? [1, 2, 3].map((which) => c.complaint(step, which)) : [c.step, c.step]
+    const [mount, file, folder] = [1, 2, 3].map((which) => (several ? c.complaint(step, which) : c.step))
     b.move(c.step, mount!)
     b.move(b.slot('attach.unmounted'), mount!)
-    b.move(b.slot('attach.unmade'), file!)
-    b.move(b.slot('attach.next'), several ? 1 : 0)
+    b.move(b.slot('attach.unmadeFile'), file!)
+    b.move(b.slot('attach.unmadeFolder'), folder!)
   }
   b.move(b.slot('attach.kind'), kind === 'directory' ? S_IF.DIR : 0)
   b.call(owned ? attachOwned(c) : attachResolved(c))
@@ -460,8 +460,8 @@ const tellsApart = (c: LauncherContext) => c.plan.manner.hints === 'instead'
 function complainOfKind(c: LauncherContext): void {
   const { b } = c
   if (!tellsApart(c)) return
-  b.move(c.step, b.slot('attach.unmade'))
-  b.when(b.slot('attach.kind'), 'eq', S_IF.DIR, () => b.compute(c.step, c.step, 'add', b.slot('attach.next')))
+  b.move(c.step, b.slot('attach.unmadeFile'))
+  b.when(b.slot('attach.kind'), 'eq', S_IF.DIR, () => b.move(c.step, b.slot('attach.unmadeFolder')))
 }
 
 /** After move_mount(2): EINVAL is, of all, a file on a folder or the reverse, which others notice earlier. */

@@ -6,7 +6,8 @@ import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Program, Slot } from '../machine/instruction.js'
 import type { Hints, Plan, Step } from '../plan/step.js'
-import { LauncherContext, record } from './context.js'
+import { LauncherContext } from './context.js'
+import { record } from './record.js'
 import { announce } from './announce.js'
 import { belowJoined, cloneBelow } from './below.js'
 import { descriptorCode, keepEnd, openStandardDescriptors } from './descriptors.js'
@@ -16,6 +17,7 @@ import { filesystemCode } from './filesystem.js'
 import { hardeningCode } from './hardening.js'
 import { cloneFlag, identityCode } from './identity.js'
 import { landlockCode } from './landlock.js'
+import { cloneIntoGroup, limitCode } from './limits.js'
 import {
   blockSignals,
   initLoop,
@@ -78,6 +80,7 @@ const code = {
   ...descriptorCode,
   ...hardeningCode,
   ...landlockCode,
+  ...limitCode,
   ...processCode,
 } as StepCode
 
@@ -182,7 +185,7 @@ function cloneInit(c: LauncherContext, more = 0): void {
     const made = plan.clone.filter((name) => !dropped.includes(name))
     const flags = made.reduce((all, name) => all | cloneFlag[name], 0)
     if (plan.cloneIfPossible.includes('user')) b.move(b.slot('userMade'), made.includes('user') ? 1 : 0)
-    c.attempt('clone', flags | more | signals.SIGCHLD, 0, 0, 0, 0)
+    cloneIntoGroup(c, flags | more)
     c.whenFailed(
       () => {},
       () => b.jump(cloned),
