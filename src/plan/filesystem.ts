@@ -453,7 +453,7 @@ class FilesystemPlanner {
       'tmpfs',
       `${at}/shm`,
       [['mode', '1777'], ...this.#ownerOptions(undefined)],
-      { nosuid: true, nodev: true },
+      { nosuid: true, nodev: true, noexec: true },
       'ours',
       'POSIX shared memory',
     )
