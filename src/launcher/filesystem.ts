@@ -374,11 +374,11 @@ export function attachHere(
   const { owned } = step.place
   if (tellsApart(c)) {
     const several = typeof step.complaint === 'object' && step.complaint.length === 4
-    const [mount, file] = several ? [1, 2, 3].map((which) => c.complaint(step, which)) : [c.step, c.step]
+    const [mount, file, folder] = [1, 2, 3].map((which) => (several ? c.complaint(step, which) : c.step))
     b.move(c.step, mount!)
     b.move(b.slot('attach.unmounted'), mount!)
-    b.move(b.slot('attach.unmade'), file!)
-    b.move(b.slot('attach.next'), several ? 1 : 0)
+    b.move(b.slot('attach.unmadeFile'), file!)
+    b.move(b.slot('attach.unmadeFolder'), folder!)
   }
   b.move(b.slot('attach.kind'), kind === 'directory' ? S_IF.DIR : 0)
   b.call(owned ? attachOwned(c) : attachResolved(c))
@@ -460,8 +460,8 @@ const tellsApart = (c: LauncherContext) => c.plan.manner.hints === 'instead'
 function complainOfKind(c: LauncherContext): void {
   const { b } = c
   if (!tellsApart(c)) return
-  b.move(c.step, b.slot('attach.unmade'))
-  b.when(b.slot('attach.kind'), 'eq', S_IF.DIR, () => b.compute(c.step, c.step, 'add', b.slot('attach.next')))
+  b.move(c.step, b.slot('attach.unmadeFile'))
+  b.when(b.slot('attach.kind'), 'eq', S_IF.DIR, () => b.move(c.step, b.slot('attach.unmadeFolder')))
 }
 
 /** After move_mount(2): EINVAL is, of all, a file on a folder or the reverse, which others notice earlier. */

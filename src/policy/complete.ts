@@ -29,7 +29,8 @@ export function completePolicy(policy: Policy): Policy {
       user,
       group: policy.identity?.group ?? user,
       home,
-      hostname: policy.hostname ?? 'vial',
+      // A host without a name is localhost: hostname(5).
+      hostname: policy.hostname === '' ? 'localhost' : (policy.hostname ?? 'vial'),
       shell: '/bin/sh',
     }) as FilesystemEntry[]),
     { proc: '/proc' },

@@ -3,6 +3,7 @@
  *   default ACTION          (first; an action is SECCOMP_RET_… as a number)
  *   arch NAME               (instead of the native one; scmp names such as x86_64)
  *   rule ACTION SYSCALL COUNT, then COUNT times: ARGUMENT OP A B     (OP: enum scmp_compare)
+ * or, alone, `version`: the library's.
  */
 #include <seccomp.h>
 #include <stdio.h>
@@ -19,7 +20,11 @@ int main(void) {
   char word[64], name[128];
   int kept = 0;
   while (scanf("%63s", word) == 1) {
-    if (strcmp(word, "default") == 0) {
+    if (strcmp(word, "version") == 0) {
+      const struct scmp_version *version = seccomp_version();
+      printf("%u.%u.%u", version->major, version->minor, version->micro);
+      return 0;
+    } else if (strcmp(word, "default") == 0) {
       unsigned action;
       if (scanf("%u", &action) != 1) exit(2);
       filter = seccomp_init(action);

@@ -25,12 +25,16 @@ function abiOf(call: Call, usable: readonly Abi[]): Abi | undefined {
   )
 }
 
-const nameOf = (abi: Abi, number: number) => [...abiSyscalls(abi)].find((entry) => entry[1] === number)?.[0]
-const names = new Map<string, string | undefined>()
-function cachedName(abi: Abi, number: number): string | undefined {
+const known = new Map<string, readonly string[]>()
+/** The names of a number: arm's sync_file_range2 has two. */
+function namesOf(abi: Abi, number: number): readonly string[] {
   const key = `${abi} ${number}`
-  if (!names.has(key)) names.set(key, nameOf(abi, number))
-  return names.get(key)
+  let names = known.get(key)
+  if (names === undefined) {
+    names = [...abiSyscalls(abi)].filter((entry) => entry[1] === number).map(([name]) => name)
+    known.set(key, names)
+  }
+  return names
 }
 
 const bits = (abi: Abi) => (abiFacts[abi].wide ? 64 : 32)
@@ -68,12 +72,16 @@ export function naiveDecision(
     ...abisOf[architecture].filter((one) => (profile.abis as Abi[] | undefined)?.includes(one)),
   ])
   if (abi === undefined) return returns.killProcess
-  const name = cachedName(abi, call.number)
+  const names = namesOf(abi, call.number)
+  let namesIt = false
   for (const rule of profile.rules) {
     if (rule.capability !== undefined && !capabilities.includes(rule.capability)) continue
-    if (name === undefined || !(rule.calls as string[]).includes(name)) continue
+    if (!rule.calls.some((name) => names.includes(name))) continue
+    namesIt = true
     if ((rule.when ?? []).every((test) => fits(test, call, abi))) return actionOf(rule.do)
   }
+  // arm's private calls stand above all others without being newer, where a rule names them.
+  if (namesIt) return actionOf(profile.default)
   const plain = call.number - abiFacts[abi].base
   // x32's own calls go up to 547, above the shared ones.
   if (plain <= (abi === 'x32' ? 547 : newestShared)) return actionOf(profile.default)
@@ -142,8 +150,8 @@ export function naiveOciDecision(profile: OciProfile, architecture: Architecture
   if (abi === undefined) return returns.killProcess
   const otherwise = ociAction(profile.defaultAction, profile.defaultErrnoRet)
   // What the call is called, and what it would be behind socketcall or ipc.
-  const direct = cachedName(abi, call.number)
-  const gate = abi === 'i386' ? { socketcall: socketcalls, ipc: ipcCalls }[direct ?? ''] : undefined
+  const direct = namesOf(abi, call.number)
+  const gate = abi === 'i386' ? { socketcall: socketcalls, ipc: ipcCalls }[direct[0] ?? ''] : undefined
   const which = Number(BigInt.asUintN(32, call.args[0]!))
   const behind = Object.entries(gate ?? {}).find(([, first]) => first === which)?.[0]
   let namesIt = false
@@ -153,7 +161,7 @@ export function naiveOciDecision(profile: OciProfile, architecture: Architecture
     const lists = new Set(args.map(({ index }) => index)).size < args.length ? args.map((test) => [test]) : [args]
     const action = ociAction(one.action, one.errnoRet)
     if (action === otherwise) continue
-    const isDirect = one.names?.includes(direct ?? '?')
+    const isDirect = one.names?.some((name) => direct.includes(name))
     const isBehind = one.names?.includes(behind ?? '?')
     namesIt ||= isDirect === true || (gate !== undefined && one.names!.some((name) => name in gate))
     for (const tests of lists) {

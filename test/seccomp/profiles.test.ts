@@ -4,6 +4,7 @@ import { abiFacts, abiSyscalls } from '../../src/kernel/abis.js'
 import { type Architecture, architectures } from '../../src/kernel/architecture.js'
 import type { CapabilityName } from '../../src/kernel/capabilities.js'
 import { compileSeccomp, profiles } from '../../src/seccomp/compile.js'
+import type { SeccompProfile } from '../../src/seccomp/schema.js'
 import { archs, callsOf, corners, numbers, ownAudits, random } from './calls.js'
 import { type Call, decide, readProgram } from './interpreter.js'
 import { naiveDecision, returns } from './naive.js'
@@ -136,4 +137,16 @@ test('calls newer than the tables do not exist, and other ABIs kill', () => {
   assert.equal(decide(code, { number: 0x40000000 + 39, arch: abiFacts.x64.audit, args }), returns.killProcess)
   assert.equal(decide(code, { number: 20, arch: abiFacts.i386.audit, args }), returns.killProcess)
   assert.equal(decide(code, { number: 172, arch: abiFacts.arm64.audit, args }), returns.killProcess)
+})
+
+test("arm's private calls are not newer where a rule names them", () => {
+  const profile: SeccompProfile = {
+    default: { errno: 'EPERM' },
+    abis: ['arm32'],
+    rules: [{ calls: ['cacheflush'], when: [{ arg: 0, eq: 0 }], do: 'allow' }],
+  }
+  const code = readProgram(compileSeccomp(profile, { architecture: 'arm64', kernel })!.program)
+  const ask = (number: number, first: bigint) =>
+    decide(code, { number, arch: abiFacts.arm32.audit, args: [first, 0n, 0n, 0n, 0n, 0n] })
+  assert.deepEqual([ask(0xf0002, 0n), ask(0xf0002, 1n), ask(0xf0003, 0n)], [allow, EPERM, ENOSYS])
 })
