@@ -134,9 +134,15 @@ export function openStandardDescriptors(c: LauncherContext): void {
     what: 'open /dev/null in place of a closed standard descriptor',
     why: 'no other file takes the number of standard input, output or error',
   })
-  for (const fd of [0, 1, 2]) {
+  const { b } = c
+  const fd = b.slot('fd')
+  const fill = b.routine('openStandard', () => {
     c.attempt('fcntl', fd, F.GETFD, 0)
-    c.whenError('EBADF', () => c.must('openat', AT.FDCWD, c.b.text('/dev/null'), c.open.RDWR, 0))
+    c.whenError('EBADF', () => c.must('openat', AT.FDCWD, b.text('/dev/null'), c.open.RDWR, 0))
+  })
+  for (const one of [0, 1, 2]) {
+    b.move(fd, one)
+    b.call(fill)
   }
 }
 

@@ -107,8 +107,8 @@ export class Messages {
   #packHints(hints: Hints | undefined): number[] {
     return (Object.entries(hints ?? {}) as [ErrnoName | '', string][]).flatMap(([name, hint]) => {
       if (name === '') return []
-      let number = this.#hints.get(hint)
-      if (number === undefined) this.#hints.set(hint, (number = this.#hints.size))
+      const number = this.#hints.get(hint) ?? this.#hints.size
+      this.#hints.set(hint, number)
       return [errno[name], 1 + Math.floor(number / base), 1 + (number % base)]
     })
   }

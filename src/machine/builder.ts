@@ -245,21 +245,10 @@ export class Builder {
     const routine = this.routine('decimal', () => {
       const digit = this.slot('decimal.digit')
       const power = this.slot('decimal.power')
-      const next = this.slot('decimal.next')
       const started = this.slot('decimal.started')
-      const table = this.bytes(
-        Uint8Array.from(
-          Array.from({ length: 20 }, (_, i) => 10n ** BigInt(19 - i)).flatMap((value) =>
-            Array.from({ length: 8 }, (_, byte) => Number((value >> BigInt(8 * byte)) & 255n)),
-          ),
-        ),
-        8,
-      )
       this.move(started, 0)
-      this.move(next, table)
+      this.move(power, 10n ** 19n)
       this.loop(({ leave }) => {
-        this.load(power, 64, next)
-        this.compute(next, next, 'add', 8)
         this.move(digit, 0)
         this.loop(({ leave }) => {
           this.when(rest, 'lt', power, leave)
@@ -274,6 +263,9 @@ export class Builder {
           this.compute(target, target, 'add', 1)
         })
         this.when(power, 'eq', 1, leave)
+        // A tenth: half of it, and times the inverse of 5 modulo 2^64, which divides exactly what is a multiple of 5.
+        this.compute(power, power, 'shr', 1)
+        this.compute(power, power, 'mul', 0xcccccccccccccccdn)
       })
       this.store(8, target, 0, 0)
     })
