@@ -511,7 +511,7 @@ function whenUnmounted(c: LauncherContext, tree: Slot): void {
 function descriptorPath(c: LauncherContext, fd: Operand): Address {
   const { b } = c
   const path = b.reserve(40)
-  const cursor = b.slot('fd.cursor')
+  const cursor = b.cursor
   b.move(cursor, path)
   b.copyText(cursor, b.text('/proc/self/fd/'))
   b.decimal(cursor, fd)
@@ -580,7 +580,7 @@ function overlayOptions(c: LauncherContext, step: StepOf<'overlay'>): { options:
     return fd
   })
   const options = b.reserve(64 + 32 * layers.length)
-  const cursor = b.slot('fd.cursor')
+  const cursor = b.cursor
   b.move(cursor, options)
   const say = (text: string, fd?: Slot) => {
     b.copyText(cursor, b.text(fd === undefined ? text : `${text}/proc/self/fd/`))

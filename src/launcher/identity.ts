@@ -110,8 +110,8 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     }
     c.must('unshare', CLONE.NEWUSER)
     const proc = b.slot('proc')
-    writeFile(c, 'self/uid_map', mapText(c, step.map.uids, uid), b.slot('map.cursor'), proc)
-    writeFile(c, 'self/gid_map', mapText(c, step.map.gids, gid), b.slot('map.cursor'), proc)
+    writeFile(c, 'self/uid_map', mapText(c, step.map.uids, uid), b.cursor, proc)
+    writeFile(c, 'self/gid_map', mapText(c, step.map.gids, gid), b.cursor, proc)
     c.attempt('close', proc)
   },
 
@@ -269,14 +269,14 @@ function writeFile(c: LauncherContext, path: string, text: Operand, length: Oper
 }
 
 function writeMap(c: LauncherContext, path: string, lines: readonly MapLine[], caller: Operand): void {
-  writeFile(c, path, mapText(c, lines, caller), c.b.slot('map.cursor'))
+  writeFile(c, path, mapText(c, lines, caller), c.b.cursor)
 }
 
 /** The lines of a map; their length is left in `map.cursor`. */
 function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Operand): Address {
   const { b } = c
   const buffer = b.reserve(lines.length * 36)
-  const cursor = b.slot('map.cursor')
+  const cursor = b.cursor
   b.move(cursor, buffer)
   for (const line of lines) {
     b.decimal(cursor, line.inside === 'caller' ? caller : line.inside)
@@ -295,7 +295,7 @@ function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Operand)
 function runHelpers(c: LauncherContext, step: StepOf<'newUser'>): void {
   const { b } = c
   const self = b.reserve(24)
-  const cursor = b.slot('map.cursor')
+  const cursor = b.cursor
   b.move(cursor, self)
   b.decimal(cursor, c.attempt('getpid'))
   const pipes = b.reserve(8)
@@ -356,7 +356,7 @@ function runHelpers(c: LauncherContext, step: StepOf<'newUser'>): void {
 function writeMapOf(c: LauncherContext, pid: Address, map: string, lines: readonly MapLine[], caller: Slot): void {
   const { b } = c
   const path = b.reserve(40)
-  const cursor = b.slot('map.cursor')
+  const cursor = b.cursor
   b.move(cursor, path)
   for (const part of [b.text('/proc/'), pid, b.text(`/${map}`)]) b.copyText(cursor, part)
   c.attempt('openat', AT.FDCWD, path, c.open.WRONLY | c.open.CLOEXEC, 0)

@@ -117,7 +117,7 @@ export class Messages {
   print(failure: Failure): void {
     const { b } = this
     const { error, buffer, message, detail } = failure
-    const [to, from] = [b.slot('say.to'), b.slot('say.from')]
+    const [to, from] = [b.cursor, b.slot('say.from')]
     const [hint, byte, status] = [b.temporary(), b.temporary(), b.temporary()]
     const done = b.label()
     b.move(to, buffer)
@@ -213,7 +213,7 @@ export class Messages {
   #sayer() {
     const { b } = this
     return b.routine('say', () => {
-      const [from, to, byte] = [b.slot('say.from'), b.slot('say.to'), b.slot('say.byte')]
+      const [from, to, byte] = [b.slot('say.from'), b.cursor, b.slot('say.byte')]
       const [top, right] = [b.slot('say.top'), b.slot('say.right')]
       // The right halves of tokens that are being unpacked: fewer than a fragment has characters.
       const stack = b.reserve(32)
@@ -265,7 +265,7 @@ export class Messages {
 
   #sayCommand(command: Operand): void {
     const { b } = this
-    const [to, from, byte, left] = [b.slot('say.to'), b.temporary(), b.temporary(), b.temporary()]
+    const [to, from, byte, left] = [b.cursor, b.temporary(), b.temporary(), b.temporary()]
     b.move(from, command)
     b.move(left, 4096)
     b.when(from, 'ne', 0, () => {

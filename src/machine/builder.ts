@@ -37,7 +37,8 @@ export class Builder {
   readonly #instructions: Instruction[] = []
   readonly #routines = new Map<string, { routine: Routine; body: () => void }>()
   readonly #called = new Set<string>()
-  readonly #texts = new Map<string, Address>()
+  /** Where they lie is known at the end. */
+  readonly #texts = new Map<string, { readonly kind: 'address'; readonly area: 'constants'; offset: number }>()
   /** Their order is known at the end. */
   readonly #slots = new Map<string, { readonly kind: 'slot'; index: number }>()
   readonly #pointers: Pointer[] = []
@@ -89,22 +90,31 @@ export class Builder {
     return table
   }
 
-  /** A NUL-terminated string; equal strings are stored once, and so are paths that an earlier string ends in. */
+  /** A NUL-terminated string; equal strings are stored once, and so are paths that another string ends in. */
   text(content: string): Address {
-    const known = this.#texts.get(content)
-    if (known !== undefined) return known
-    if (content.includes('\0')) throw new Error(`a string has a NUL byte: ${JSON.stringify(content)}`)
-    const bytes = encoder.encode(`${content}\0`)
-    const address = this.bytes(bytes)
-    this.#texts.set(content, address)
-    if (bytes.length !== content.length + 1) return address
-    for (let at = content.indexOf('/'); at !== -1; at = content.indexOf('/', at + 1)) {
-      for (const start of [at, at + 1]) {
-        const end = content.slice(start)
-        if (!this.#texts.has(end)) this.#texts.set(end, { ...address, offset: address.offset + start })
-      }
+    let address = this.#texts.get(content)
+    if (address === undefined) {
+      if (content.includes('\0')) throw new Error(`a string has a NUL byte: ${JSON.stringify(content)}`)
+      address = { kind: 'address', area: 'constants', offset: -1 }
+      this.#texts.set(content, address)
     }
     return address
+  }
+
+  /** The longer first: what a text ends in is wanted by shorter ones. */
+  #placeTexts(): void {
+    for (const [content, address] of [...this.#texts].sort(([a], [b]) => b.length - a.length)) {
+      if (address.offset !== -1) continue
+      const bytes = encoder.encode(`${content}\0`)
+      address.offset = this.bytes(bytes).offset
+      if (bytes.length !== content.length + 1) continue
+      for (let at = content.indexOf('/'); at !== -1; at = content.indexOf('/', at + 1)) {
+        for (const start of [at, at + 1]) {
+          const end = this.#texts.get(content.slice(start))
+          if (end?.offset === -1) end.offset = address.offset + start
+        }
+      }
+    }
   }
 
   /** Zeroed writable memory. What is small lies together, next to the slots: each page that is written costs a fault. */
@@ -218,12 +228,17 @@ export class Builder {
 
   // --- strings and numbers --------------------------------------------------------------------------------------
 
+  /** Where the routines for text write; a cursor of another name is moved here and back. */
+  get cursor(): Slot {
+    return this.slot('cursor')
+  }
+
   /** Copies the NUL-terminated string at `from` to the address in `cursor`, and leaves `cursor` at the copied NUL. */
   copyText(cursor: Slot, from: Operand): void {
     const source = this.slot('copy.source')
     const byte = this.slot('copy.byte')
+    const target = this.cursor
     const routine = this.routine('copyText', () => {
-      const target = this.slot('copy.target')
       this.loop(({ leave }) => {
         this.load(byte, 8, source)
         this.store(8, target, 0, byte)
@@ -233,15 +248,15 @@ export class Builder {
       })
     })
     this.move(source, from)
-    this.move(this.slot('copy.target'), cursor)
+    if (cursor !== target) this.move(target, cursor)
     this.call(routine)
-    this.move(cursor, this.slot('copy.target'))
+    if (cursor !== target) this.move(cursor, target)
   }
 
   /** Writes `value` as unsigned decimal digits and a NUL at `cursor`, and leaves `cursor` at the NUL. */
   decimal(cursor: Slot, value: Operand): void {
     const rest = this.slot('decimal.rest')
-    const target = this.slot('decimal.target')
+    const target = this.cursor
     const routine = this.routine('decimal', () => {
       const digit = this.slot('decimal.digit')
       const power = this.slot('decimal.power')
@@ -270,9 +285,9 @@ export class Builder {
       this.store(8, target, 0, 0)
     })
     this.move(rest, value)
-    this.move(target, cursor)
+    if (cursor !== target) this.move(target, cursor)
     this.call(routine)
-    this.move(cursor, target)
+    if (cursor !== target) this.move(cursor, target)
   }
 
   /** FNV-1a, 64 bit, of the NUL-terminated string at `text`. http://www.isthe.com/chongo/tech/comp/fnv/ */
@@ -317,6 +332,7 @@ export class Builder {
       this.return()
     }
     this.#orderSlots()
+    this.#placeTexts()
     return {
       instructions: this.#instructions,
       constants: new Uint8Array(this.#constants.subarray(0, this.#constantsUsed + 8)),
