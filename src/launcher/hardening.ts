@@ -7,6 +7,7 @@ import type { Label, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { fileKind, newMount, resolve, restrict, statusBuffer } from './filesystem.js'
+import { dropGroupsIfAllowed } from './privileges.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Hardening = 'refuseFolders' | 'dropGroups' | 'newKeyring' | 'secureBits' | 'limitUserns' | 'guard'
@@ -37,7 +38,7 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
 
   /** Only a caller who is root may; user_namespaces(7) takes it from everybody once the namespace is there. */
   dropGroups(c) {
-    c.mustUnless('EPERM', 'setgroups', 0, 0)
+    dropGroupsIfAllowed(c)
   },
 
   /** keyctl(2): whoever forbids it to us forbids it to the payload as well, and without it no key can be read. */

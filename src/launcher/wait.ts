@@ -5,7 +5,8 @@ import { structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
 import { type LauncherContext, record, setupFailed } from './context.js'
 import { writeExitCode } from './announce.js'
-import { closeAllBut, descriptorCode, dropEverything } from './descriptors.js'
+import { closeAllBut, descriptorCode } from './descriptors.js'
+import { dropEverything } from './privileges.js'
 
 const maskSize = 8
 const everySignal = new WeakMap<LauncherContext, { every: Address; callers: Address }>()

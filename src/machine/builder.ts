@@ -28,8 +28,6 @@ export interface LoopControl {
   readonly leave: () => void
 }
 
-const encoder = new TextEncoder()
-
 const smallMemory = 2048
 const largestSmall = 256
 
@@ -42,7 +40,7 @@ export class Builder {
   /** Their order is known at the end. */
   readonly #slots = new Map<string, { readonly kind: 'slot'; index: number }>()
   readonly #pointers: Pointer[] = []
-  #constants = Buffer.alloc(4096)
+  #constants = Buffer.alloc(16384)
   #constantsUsed = 0
   #smallUsed = 0
   #memoryUsed = smallMemory
@@ -70,14 +68,17 @@ export class Builder {
   bytes(content: Uint8Array, alignment = 1): Address {
     const offset = Math.ceil(this.#constantsUsed / alignment) * alignment
     const end = offset + content.length
-    if (end > this.#constants.length) {
-      const grown = Buffer.alloc(Math.max(end, this.#constants.length * 2))
-      grown.set(this.#constants)
-      this.#constants = grown
-    }
+    this.#makeRoom(end)
     this.#constants.set(content, offset)
     this.#constantsUsed = end
     return { kind: 'address', area: 'constants', offset }
+  }
+
+  #makeRoom(end: number): void {
+    if (end <= this.#constants.length) return
+    const grown = Buffer.alloc(Math.max(end, this.#constants.length * 2))
+    grown.set(this.#constants)
+    this.#constants = grown
   }
 
   /** Constant 32-bit words, little-endian; an address becomes the place where the data will lie. */
@@ -105,9 +106,12 @@ export class Builder {
   #placeTexts(): void {
     for (const [content, address] of [...this.#texts].sort(([a], [b]) => b.length - a.length)) {
       if (address.offset !== -1) continue
-      const bytes = encoder.encode(`${content}\0`)
-      address.offset = this.bytes(bytes).offset
-      if (bytes.length !== content.length + 1) continue
+      address.offset = this.#constantsUsed
+      // A character takes three bytes at most.
+      this.#makeRoom(this.#constantsUsed + 3 * content.length + 1)
+      const length = this.#constants.write(content, address.offset)
+      this.#constantsUsed += length + 1
+      if (length !== content.length) continue
       for (let at = content.indexOf('/'); at !== -1; at = content.indexOf('/', at + 1)) {
         for (const start of [at, at + 1]) {
           const end = this.#texts.get(content.slice(start))
