@@ -1,6 +1,7 @@
 /** Reading and writing the files of a group, and what all ways share. */
 import {
   constants,
+  existsSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -11,15 +12,33 @@ import {
   closeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import type { GroupLimits, Write, Writes } from './group.js'
 
 /** Writes one value in one write(2), as these files want it. */
 export function writeValue(folder: string, file: string, value: string | number): void {
   const fd = openSync(join(folder, file), constants.O_WRONLY)
   try {
     writeSync(fd, String(value))
+  } catch (error) {
+    throw Object.assign(error as Error, { path: join(folder, file) })
   } finally {
     closeSync(fd)
   }
+}
+
+/** Writes what the limits come to, in the order of the table. */
+export function writeLimits(folderOf: (name: keyof GroupLimits) => string, writes: Writes, limits: GroupLimits): void {
+  for (const name of Object.keys(writes) as (keyof GroupLimits)[]) {
+    const value = limits[name]
+    if (value === undefined) continue
+    const folder = folderOf(name)
+    const write = writes[name] as (value: unknown, folder: string) => readonly Write[]
+    for (const [file, text] of write(value, folder)) writeValue(folder, file, text)
+  }
+}
+
+export function hasFile(folder: string, file: string): boolean {
+  return existsSync(join(folder, file))
 }
 
 const buffer = Buffer.alloc(64 * 1024)
@@ -116,6 +135,18 @@ export function removeFolder(folder: string): boolean {
       return false
     }
   }
+}
+
+/**
+ * The weight of BFQ, which knows 1 to 1000, that comes closest to one of 1 to 10000: 100 is the default of both.
+ * @throws {Error} when this kernel weighs no I/O.
+ */
+export function bfqWeight(folder: string, file: string, weight: number): Write {
+  if (!hasFile(folder, file))
+    throw new Error(
+      'limits.ioWeight: this kernel weighs no I/O\n      it needs the scheduler BFQ, or the cost model of cgroup v2 (CONFIG_BLK_CGROUP_IOCOST)',
+    )
+  return [file, weight <= 100 ? weight : Math.round(100 + ((weight - 100) * 900) / 9900)]
 }
 
 /** Whole disks, as `major:minor`, which is what limits of I/O are given for. */

@@ -9,20 +9,31 @@ import { requestScope } from './systemd.js'
 import { type Bases, type Controller, v1Way } from './v1.js'
 import { v2Way } from './v2.js'
 
-const controllersV1: Readonly<Record<Resource, Controller>> = {
+/** memory.soft_limit_in_bytes of v1 is another thing: it counts only when the whole machine is short of memory. */
+const controllersV1: Readonly<Record<Resource, Controller | undefined>> = {
   memory: 'memory',
+  memoryHigh: undefined,
   pids: 'pids',
   cpu: 'cpu',
+  cpuWeight: 'cpu',
+  cpuset: 'cpuset',
   cpuTime: 'cpuacct',
   io: 'blkio',
+  ioWeight: 'blkio',
+  hugepages: 'hugetlb',
 }
 /** CPU time needs no controller: each group counts it. */
 const controllersV2: Readonly<Record<Resource, string | undefined>> = {
   memory: 'memory',
+  memoryHigh: 'memory',
   pids: 'pids',
   cpu: 'cpu',
+  cpuWeight: 'cpu',
+  cpuset: 'cpuset',
   cpuTime: undefined,
   io: 'io',
+  ioWeight: 'io',
+  hugepages: 'hugetlb',
 }
 
 const known = new Map<string, Way>()
@@ -93,6 +104,8 @@ function searchV1(all: readonly Hierarchy[], resources: readonly Resource[]): Wa
   const closed: string[] = []
   for (const resource of resources) {
     const controller = controllersV1[resource]
+    if (controller === undefined)
+      return nothing(`cgroup v1 cannot limit ${resource}`, 'boot with systemd.unified_cgroup_hierarchy=1')
     const base = all.find(({ version, controllers }) => version === 1 && controllers.includes(controller))?.own
     if (base === undefined)
       return nothing(
@@ -100,7 +113,7 @@ function searchV1(all: readonly Hierarchy[], resources: readonly Resource[]): Wa
         `mkdir -p /sys/fs/cgroup/${controller} && mount -t cgroup -o ${controller} cgroup /sys/fs/cgroup/${controller}`,
       )
     if (mayWrite(base)) bases[controller] = base
-    else closed.push(base)
+    else if (!closed.includes(base)) closed.push(base)
   }
   if (closed.length > 0) return nothing(`no group may be made in ${closed.join(' or ')}`, grantV1(closed))
   // Not needed, and of use where the caller has them too: what memory and time a sandbox took.
@@ -137,7 +150,9 @@ function searchV2(all: readonly Hierarchy[], resources: readonly Resource[], ask
     : nothing(`no group may be made in ${mount.own}`, 'systemd-run --user --scope -p Delegate=yes COMMAND')
 }
 
-const neededV2 = (resources: readonly Resource[]) => resources.flatMap((resource) => controllersV2[resource] ?? [])
+const neededV2 = (resources: readonly Resource[]) => [
+  ...new Set(resources.flatMap((resource) => controllersV2[resource] ?? [])),
+]
 
 const delegate = (controllers: readonly string[]) =>
   `sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=${[...new Set([...controllers, 'cpu', 'io', 'memory', 'pids'])].join(' ')}\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, and log in again`
@@ -216,13 +231,19 @@ function parentOf(pid: number): number | undefined {
 
 // --- systemd --------------------------------------------------------------------------------------------------------
 
+/** Whether systemd has given one to this process, for good. */
+let hasScope = false
+
 /** The scope is a part of v2 that systemd gives to this process: from there on all is as in v2. */
 function searchSystemd(all: readonly Hierarchy[], resources: readonly Resource[], asks: boolean): Way | Missing {
   const mount = all.find(({ version }) => version === 2)
   const needed = neededV2(resources)
   if (mount === undefined) return nothing('cgroup v2 is not mounted', 'boot with systemd.unified_cgroup_hierarchy=1')
-  const scope = requestScope()
-  if ('missing' in scope) return scope
+  if (!hasScope) {
+    const scope = requestScope()
+    if ('missing' in scope) return scope
+    hasScope = true
+  }
   const place = hierarchies().find(({ version, own }) => version === 2 && own !== undefined)?.own
   const own = place !== undefined && standsAside(place) ? dirname(place) : place
   if (own === undefined) return nothing('the scope that systemd made is not visible here', 'mount /sys/fs/cgroup here')

@@ -7,13 +7,30 @@
 export interface GroupLimits {
   /** Bytes: resident memory, page cache, and what the kernel keeps for them. */
   readonly memory?: number
+  /** Bytes of the same above which the processes are slowed down; v2 only. */
+  readonly memoryHigh?: number
   /** Bytes of swap. Default 0 when `memory` is given, where the kernel counts swap. */
   readonly swap?: number
   /** Processes and threads at one time. */
   readonly pids?: number
   /** Cores: 0.5 is 50 ms of CPU in every 100 ms. */
   readonly cpu?: number
+  /** From 1 to 10000; 100 is what every other group has. */
+  readonly cpuWeight?: number
+  /** CPUs, `0-3,6`. */
+  readonly cpuset?: string
   readonly io?: IoLimits
+  /** From 1 to 10000; 100 is what every other group has. */
+  readonly ioWeight?: number
+  /** Bytes for each size of page, `2MB`. */
+  readonly hugepages?: Readonly<Record<string, number>>
+}
+
+/** A value, and the file of a group that it is written to. */
+export type Write = readonly [file: string, value: string | number]
+/** What is written for each limit. The folder is there already, with the files that this kernel has. */
+export type Writes = {
+  readonly [Name in keyof GroupLimits]-?: (value: NonNullable<GroupLimits[Name]>, folder: string) => readonly Write[]
 }
 
 /** Bytes and operations per second, for each block device. */
@@ -25,7 +42,7 @@ export interface IoLimits {
 }
 
 /** What is to be limited or measured; each kernel interface has its own name for who does it. */
-export type Resource = 'memory' | 'pids' | 'cpu' | 'cpuTime' | 'io'
+export type Resource = Exclude<keyof GroupLimits, 'swap'> | 'cpuTime'
 
 /** What a group's files say. A field is absent where the kernel does not measure it. Times are milliseconds. */
 export interface GroupUsage {
@@ -38,6 +55,8 @@ export interface GroupUsage {
   /** Processes that the kernel killed for want of memory; v2: and how often the group's own limit was why. */
   readonly oomKills?: number
   readonly memoryLimitHits?: number
+  /** v2: how often processes were slowed down for `memoryHigh`. */
+  readonly memoryHighHits?: number
   /** Forks that the limit of processes refused. */
   readonly pidsLimitHits?: number
   /** Time that runnable processes were held back by the limit of cores. */

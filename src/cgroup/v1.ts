@@ -1,8 +1,10 @@
 /** Groups in v1 hierarchies, https://docs.kernel.org/admin-guide/cgroup-v1/: one folder in each that is needed. */
 import { constants, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import {
+  bfqWeight,
   disks,
+  hasFile,
   killPids,
   makeFolders,
   pidsIn,
@@ -11,11 +13,12 @@ import {
   readTable,
   readText,
   removeFolder,
+  writeLimits,
   writeValue,
 } from './files.js'
-import type { Group, GroupDescriptors, GroupLimits, GroupUsage, IoLimits, Watch, Way } from './group.js'
+import type { Group, GroupDescriptors, GroupLimits, GroupUsage, IoLimits, Watch, Way, Writes } from './group.js'
 
-export type Controller = 'memory' | 'pids' | 'cpu' | 'cpuacct' | 'blkio' | 'freezer'
+export type Controller = 'memory' | 'pids' | 'cpu' | 'cpuset' | 'cpuacct' | 'blkio' | 'hugetlb' | 'freezer'
 /** Where each controller's own group of this process lies; two controllers may share a hierarchy. */
 export type Bases = Readonly<Partial<Record<Controller, string>>>
 
@@ -38,31 +41,62 @@ export function v1Way(bases: Bases): Way {
 
 function createV1(folder: Bases, limits: GroupLimits): Group {
   const folders = [...new Set(Object.values(folder))]
-  makeFolders(folders, () => setLimits(folder, limits))
+  makeFolders(folders, () => writeLimits((name) => folder[controllerOf[name]]!, writes, limits))
   return new GroupV1(folder, folders)
 }
 
-function setLimits(folder: Bases, limits: GroupLimits): void {
-  const { memory, swap, pids, cpu, io } = limits
-  if (memory !== undefined) {
-    writeValue(folder.memory!, 'memory.limit_in_bytes', memory)
-    limitSwap(folder.memory!, memory, swap)
-  }
-  if (pids !== undefined) writeValue(folder.pids!, 'pids.max', pids)
-  if (cpu !== undefined) {
-    writeValue(folder.cpu!, 'cpu.cfs_period_us', cpuPeriod)
-    // The kernel takes no less than 1 ms.
-    writeValue(folder.cpu!, 'cpu.cfs_quota_us', Math.max(1000, Math.round(cpu * cpuPeriod)))
-  }
-  if (io !== undefined) limitIo(folder.blkio!, io)
-}
-
-/** memsw is memory and swap together; the file is there only if the kernel counts swap (swapaccount=1). */
-function limitSwap(folder: string, memory: number, swap: number | undefined): void {
-  if (readText(folder, 'memory.memsw.limit_in_bytes') !== undefined)
-    writeValue(folder, 'memory.memsw.limit_in_bytes', memory + (swap ?? 0))
-  else if (swap !== undefined)
+/** Swap comes after memory: memsw, which is both together, may not be less. */
+export const writes: Writes = {
+  memory: (bytes) => [['memory.limit_in_bytes', bytes]],
+  memoryHigh: () => {
+    throw new Error('limits.memoryHigh: cgroup v1 cannot do it')
+  },
+  swap: (bytes, folder) => {
+    // The file is there only if the kernel counts swap (swapaccount=1).
+    if (hasFile(folder, memsw)) return [[memsw, readNumber(folder, 'memory.limit_in_bytes')! + bytes]]
+    if (bytes === 0) return []
     throw new Error('limits.swap: this kernel does not count swap\n      boot with swapaccount=1')
+  },
+  pids: (count) => [['pids.max', count]],
+  cpu: (cores) => [
+    ['cpu.cfs_period_us', cpuPeriod],
+    // The kernel takes no less than 1 ms.
+    ['cpu.cfs_quota_us', Math.max(1000, Math.round(cores * cpuPeriod))],
+  ],
+  // 1024 is the default, and 2 the least.
+  cpuWeight: (weight) => [['cpu.shares', Math.max(2, Math.round((weight * 1024) / 100))]],
+  // A new group has neither, and nobody may enter it then.
+  cpuset: (cpus, folder) => [
+    ['cpuset.cpus', cpus],
+    ['cpuset.mems', (readText(dirname(folder), 'cpuset.mems') ?? '').trim()],
+  ],
+  io: (limits) =>
+    disks().flatMap((disk) =>
+      Object.entries(ioFiles).flatMap(([name, file]) => {
+        const value = limits[name as keyof IoLimits]
+        return value === undefined ? [] : [[file, `${disk} ${value}`] as const]
+      }),
+    ),
+  ioWeight: (weight, folder) => [bfqWeight(folder, 'blkio.bfq.weight', weight)],
+  hugepages: (sizes) =>
+    Object.entries(sizes).flatMap(([page, bytes]) => [
+      [`hugetlb.${page}.limit_in_bytes`, bytes] as const,
+      [`hugetlb.${page}.rsvd.limit_in_bytes`, bytes] as const,
+    ]),
+}
+const memsw = 'memory.memsw.limit_in_bytes'
+
+const controllerOf: Readonly<Record<keyof GroupLimits, Controller>> = {
+  memory: 'memory',
+  memoryHigh: 'memory',
+  swap: 'memory',
+  pids: 'pids',
+  cpu: 'cpu',
+  cpuWeight: 'cpu',
+  cpuset: 'cpuset',
+  io: 'blkio',
+  ioWeight: 'blkio',
+  hugepages: 'hugetlb',
 }
 
 const ioFiles: Readonly<Record<keyof IoLimits, string>> = {
@@ -70,14 +104,6 @@ const ioFiles: Readonly<Record<keyof IoLimits, string>> = {
   write: 'blkio.throttle.write_bps_device',
   readOps: 'blkio.throttle.read_iops_device',
   writeOps: 'blkio.throttle.write_iops_device',
-}
-
-function limitIo(folder: string, io: IoLimits): void {
-  for (const disk of disks())
-    for (const [name, file] of Object.entries(ioFiles)) {
-      const value = io[name as keyof IoLimits]
-      if (value !== undefined) writeValue(folder, file, `${disk} ${value}`)
-    }
 }
 
 class GroupV1 implements Group {

@@ -2,7 +2,9 @@
 import { constants, openSync } from 'node:fs'
 import { join } from 'node:path'
 import {
+  bfqWeight,
   disks,
+  hasFile,
   killPids,
   makeFolders,
   pidsIn,
@@ -11,9 +13,10 @@ import {
   readTable,
   readText,
   removeFolder,
+  writeLimits,
   writeValue,
 } from './files.js'
-import type { Group, GroupDescriptors, GroupLimits, GroupUsage, IoLimits, Watch, Way } from './group.js'
+import type { Group, GroupDescriptors, GroupUsage, IoLimits, Watch, Way, Writes } from './group.js'
 
 const cpuPeriod = 100_000
 
@@ -25,25 +28,42 @@ export function v2Way(base: string, name: 'cgroup v2' | 'systemd' = 'cgroup v2')
     bases: [base],
     create(group, limits) {
       const folder = join(base, group)
-      makeFolders([folder], () => setLimits(folder, limits))
+      makeFolders([folder], () => writeLimits(() => folder, writes, limits))
       return new GroupV2(folder)
     },
   }
 }
 
-function setLimits(folder: string, limits: GroupLimits): void {
-  const { memory, swap, pids, cpu, io } = limits
-  if (memory !== undefined) {
-    writeValue(folder, 'memory.max', memory)
+export const writes: Writes = {
+  memory: (bytes) => [
+    ['memory.max', bytes],
     // One process killed means all killed: what is left of a sandbox is of no use.
-    writeValue(folder, 'memory.oom.group', 1)
-    if (readText(folder, 'memory.swap.max') !== undefined) writeValue(folder, 'memory.swap.max', swap ?? 0)
-    else if (swap !== undefined) throw new Error('limits.swap: this kernel does not count swap (CONFIG_SWAP)')
-  }
-  if (pids !== undefined) writeValue(folder, 'pids.max', pids)
+    ['memory.oom.group', 1],
+  ],
+  memoryHigh: (bytes) => [['memory.high', bytes]],
+  swap: (bytes, folder) => {
+    if (hasFile(folder, 'memory.swap.max')) return [['memory.swap.max', bytes]]
+    if (bytes === 0) return []
+    throw new Error('limits.swap: this kernel does not count swap (CONFIG_SWAP)')
+  },
+  pids: (count) => [['pids.max', count]],
   // The kernel takes no less than 1 ms.
-  if (cpu !== undefined) writeValue(folder, 'cpu.max', `${Math.max(1000, Math.round(cpu * cpuPeriod))} ${cpuPeriod}`)
-  if (io !== undefined) limitIo(folder, io)
+  cpu: (cores) => [['cpu.max', `${Math.max(1000, Math.round(cores * cpuPeriod))} ${cpuPeriod}`]],
+  cpuWeight: (weight) => [['cpu.weight', weight]],
+  cpuset: (cpus) => [['cpuset.cpus', cpus]],
+  io: (limits) => {
+    const words = Object.entries(limits).map(([name, value]) => `${ioWords[name as keyof IoLimits]}=${value}`)
+    return disks().map((disk) => ['io.max', `${disk} ${words.join(' ')}`])
+  },
+  ioWeight: (weight, folder) => [
+    hasFile(folder, 'io.weight') ? ['io.weight', weight] : bfqWeight(folder, 'io.bfq.weight', weight),
+  ],
+  // Reservations too, so that mmap(2) fails instead of a page fault.
+  hugepages: (sizes) =>
+    Object.entries(sizes).flatMap(([page, bytes]) => [
+      [`hugetlb.${page}.max`, bytes] as const,
+      [`hugetlb.${page}.rsvd.max`, bytes] as const,
+    ]),
 }
 
 const ioWords: Readonly<Record<keyof IoLimits, string>> = {
@@ -51,11 +71,6 @@ const ioWords: Readonly<Record<keyof IoLimits, string>> = {
   write: 'wbps',
   readOps: 'riops',
   writeOps: 'wiops',
-}
-
-function limitIo(folder: string, io: IoLimits): void {
-  const words = Object.entries(io).map(([name, value]) => `${ioWords[name as keyof IoLimits]}=${value}`)
-  for (const disk of disks()) writeValue(folder, 'io.max', `${disk} ${words.join(' ')}`)
 }
 
 export class GroupV2 implements Group {
@@ -93,6 +108,7 @@ export class GroupV2 implements Group {
       peakPids: readNumber(folder, 'pids.peak'),
       oomKills: memory.get('oom_kill'),
       memoryLimitHits: memory.get('oom'),
+      memoryHighHits: memory.get('high'),
       pidsLimitHits: readTable(folder, 'pids.events').get('max'),
       ...measureIo(folder),
       pressure: measurePressure(folder),

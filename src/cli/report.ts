@@ -65,6 +65,7 @@ function table(report: Report): string {
       ['peak memory', show(usage.peakMemory, bytes)],
       ['largest process', bytes(usage.maxRss)],
       ['killed for memory', show(usage.oomKills, String)],
+      ['slowed down for memory', show(usage.memoryHighHits, String)],
       ['peak processes', show(usage.peakPids, String)],
       ['refused processes', show(usage.pidsLimitHits, String)],
       ['read', show(usage.readBytes, bytes)],

@@ -464,7 +464,7 @@ class FilesystemPlanner {
       'tmpfs',
       `${at}/shm`,
       [['mode', '1777'], ...this.#room(undefined, undefined), ...this.#ownerOptions(undefined)],
-      { nosuid: true, nodev: true },
+      { nosuid: true, nodev: true, noexec: true },
       'ours',
       'POSIX shared memory',
     )

@@ -1,10 +1,19 @@
 /** The steps of `limits`: what the vial itself does about them. The cgroup is made by whoever starts it. */
-import { type Limits, neededResources, parseLimits, processLimits, substitutes } from '../policy/limits.js'
+import {
+  type GroupLimitName,
+  type Limits,
+  neededResources,
+  parseLimits,
+  processLimits,
+  substitutes,
+} from '../policy/limits.js'
 import type { Policy } from '../policy/schema.js'
 import type { GroupEntry, Step } from './step.js'
 
 /** The descriptors of a cgroup that the vial gets from whoever starts it. */
 export interface GroupOption extends GroupEntry {
+  /** The limits that it has. */
+  readonly holds: readonly GroupLimitName[]
   /** A file that begins with the CPU time used, and the nanoseconds that 1 stands for there. */
   readonly cpuTime: { readonly fd: number; readonly unit: number } | undefined
   /** v1: the folder that tells when memory is short. */
@@ -35,7 +44,8 @@ const hints = {
 export function limitSteps(policy: Policy, group: GroupOption | undefined, outputIsWatched: boolean): LimitSteps {
   if (policy.limits === undefined) return { monitor: [], init: [], payload: [] }
   const limits = parseLimits(policy.limits)
-  if (group === undefined && limits.required) refuse(limits, outputIsWatched)
+  const isHeld = (name: string) => group?.holds.some((one) => one === name) ?? false
+  if (limits.required) refuse(limits, isHeld, outputIsWatched)
   const nanoseconds = (milliseconds: number) => BigInt(Math.round(milliseconds * 1e6))
   const monitor: Step[] = []
   if (limits.wallTime !== undefined)
@@ -80,9 +90,9 @@ export function limitSteps(policy: Policy, group: GroupOption | undefined, outpu
     ...Object.entries(processLimits).map(
       ([name, rlimit]) => [limits[name as keyof typeof processLimits], rlimit] as const,
     ),
-    ...(group === undefined
-      ? Object.entries(substitutes).map(([name, rlimit]) => [substituteValue(limits, name), rlimit] as const)
-      : []),
+    ...Object.entries(substitutes)
+      .filter(([name]) => !isHeld(name))
+      .map(([name, rlimit]) => [substituteValue(limits, name), rlimit] as const),
   ]
   const payload = rlimits.flatMap(([value, name]): (Step & { do: 'rlimit' })[] =>
     value === undefined
@@ -104,8 +114,8 @@ export function limitSteps(policy: Policy, group: GroupOption | undefined, outpu
 }
 
 /** A vial alone: the kernel's limits of a process go with it, and so does the timer; anything else needs a cgroup or a reader. */
-function refuse(limits: Limits, outputIsWatched: boolean): void {
-  const [first] = neededResources(limits)
+function refuse(limits: Limits, isHeld: (name: string) => boolean, outputIsWatched: boolean): void {
+  const first = neededResources(limits).find((name) => !isHeld(name))
   const output = (['output', 'stdout', 'stderr'] as const).find((name) => limits[name] !== undefined)
   if (first !== undefined)
     throw new Error(

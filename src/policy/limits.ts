@@ -28,15 +28,41 @@ const cores = v.pipe(
   v.maxValue(10_000, 'must be at most 10000 cores'),
 )
 
+const weight = v.pipe(
+  v.number(),
+  v.integer('must be a whole number'),
+  v.minValue(1, 'must be from 1 to 10000'),
+  v.maxValue(10_000, 'must be from 1 to 10000'),
+)
+/** Sizes of huge pages of all machines, by what the kernel's files call them. */
+export const hugePages = {
+  '64K': '64KB',
+  '2M': '2MB',
+  '32M': '32MB',
+  '512M': '512MB',
+  '1G': '1GB',
+  '16G': '16GB',
+} as const
+export type HugePage = keyof typeof hugePages
+const hugePageFault = `is no size of a huge page: one of ${Object.keys(hugePages).join(', ')}`
+
 export const limitsSchema = v.strictObject({
   /** Bytes of all processes together, page cache and kernel memory included. The kernel kills when it needs more. */
   memory: v.optional(positiveSize),
+  /** Bytes of the same, above which all are slowed down and their memory is reclaimed; nobody is killed. Needs cgroup v2. */
+  memoryHigh: v.optional(positiveSize),
   /** Bytes of swap beside `memory`; default 0. */
   swap: v.optional(size),
   /** Processes and threads at one time, vial's own pid 1 not counted; more fork(2) fails with EAGAIN. */
   pids: v.optional(count),
   /** Cores, such as 0.5; more is not killed but slowed down. */
   cpu: v.optional(cores),
+  /** Share of the CPUs where others want them too, 1 to 10000; default 100. */
+  cpuWeight: v.optional(weight),
+  /** The CPUs to run on, such as "0-3,6". */
+  cpuset: v.optional(
+    v.pipe(v.string(), v.regex(/^\d+(-\d+)?(,\d+(-\d+)?)*$/, 'must be a list of CPUs such as "0-3,6"')),
+  ),
   /** CPU time of all processes together, user and system. */
   cpuTime: v.optional(time),
   /** Time on the clock, from the start of pid 1. */
@@ -66,6 +92,10 @@ export const limitsSchema = v.strictObject({
       writeOps: v.optional(count),
     }),
   ),
+  /** Share of the disks where others want them too, 1 to 10000; default 100. */
+  ioWeight: v.optional(weight),
+  /** Bytes in huge pages, for each size of page, such as { "2M": "64M" }. */
+  hugepages: v.optional(v.record(v.picklist(Object.keys(hugePages) as HugePage[], hugePageFault), size)),
   /** Default true: no cgroup, no run. `false`: rlimits instead, where they come close; the result says which. */
   required: v.optional(v.boolean()),
 })
@@ -77,9 +107,12 @@ export type LimitName = Exclude<keyof LimitsPolicy, 'required'>
 /** The same in bytes and milliseconds. */
 export interface Limits {
   readonly memory?: number
+  readonly memoryHigh?: number
   readonly swap?: number
   readonly pids?: number
   readonly cpu?: number
+  readonly cpuWeight?: number
+  readonly cpuset?: string
   readonly cpuTime?: number
   readonly wallTime?: number
   readonly output?: number
@@ -96,15 +129,17 @@ export interface Limits {
     readonly readOps?: number
     readonly writeOps?: number
   }
+  readonly ioWeight?: number
+  readonly hugepages?: Readonly<Partial<Record<HugePage, number>>>
   readonly required: boolean
 }
 
-const sizes = ['memory', 'swap', 'output', 'stdout', 'stderr', 'fileSize', 'stack', 'core'] as const
+const sizes = ['memory', 'memoryHigh', 'swap', 'output', 'stdout', 'stderr', 'fileSize', 'stack', 'core'] as const
 const times = ['cpuTime', 'wallTime'] as const
 
 /** The numbers of checked limits. */
 export function parseLimits(limits: LimitsPolicy): Limits {
-  const { disk, io, required = true, ...rest } = limits
+  const { disk, io, hugepages, required = true, ...rest } = limits
   const parsed: Record<string, unknown> = { ...rest, required }
   for (const name of sizes) if (rest[name] !== undefined) parsed[name] = parseSize(rest[name])
   for (const name of times) if (rest[name] !== undefined) parsed[name] = parseDuration(rest[name])
@@ -112,11 +147,23 @@ export function parseLimits(limits: LimitsPolicy): Limits {
     Object.fromEntries(Object.entries(parts).map(([name, value]) => [name, parseSize(value as string | number)]))
   if (disk !== undefined) parsed.disk = parseParts(typeof disk === 'object' ? disk : { size: disk })
   if (io !== undefined) parsed.io = parseParts(io)
+  if (hugepages !== undefined) parsed.hugepages = parseParts(hugepages)
   return parsed as unknown as Limits
 }
 
-/** Limits that need a cgroup. Swap goes with memory. */
-export const groupLimits = ['memory', 'pids', 'cpu', 'cpuTime', 'io'] as const
+/** Limits that need a cgroup, those that matter most first. Swap goes with memory. */
+export const groupLimits = [
+  'memory',
+  'pids',
+  'cpuTime',
+  'cpu',
+  'memoryHigh',
+  'cpuWeight',
+  'cpuset',
+  'io',
+  'ioWeight',
+  'hugepages',
+] as const
 export type GroupLimitName = (typeof groupLimits)[number]
 
 export function neededResources(limits: Limits): GroupLimitName[] {
@@ -143,8 +190,12 @@ export function limitFaults(limits: LimitsPolicy, rlimits: Readonly<Partial<Reco
   const twice = Object.entries(processLimits).filter(
     ([name, rlimit]) => limits[name as LimitName] !== undefined && rlimits[rlimit] !== undefined,
   )
+  const { memory: max, memoryHigh: high } = parseLimits(limits)
   return [
     ...twice.map(([name, rlimit]) => `limits.${name}: says the same as rlimits.${rlimit}; leave one out`),
+    ...(high !== undefined && max !== undefined && high >= max
+      ? ['limits.memoryHigh: must be below limits.memory, or it has no effect']
+      : []),
     ...(limits.swap !== undefined && limits.memory === undefined ? ['limits.swap: needs limits.memory'] : []),
   ]
 }

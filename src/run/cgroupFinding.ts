@@ -3,6 +3,9 @@ import { askWay } from '../cgroup/find.js'
 import { groupLimits } from '../policy/limits.js'
 import type { Finding } from './findings.js'
 
+/** Those that a host is expected to have. Others depend on the version of cgroups and on how the kernel was built. */
+const usual = groupLimits.slice(0, 4)
+
 /** Nothing is changed, but that systemd may give this process, which soon ends, a scope of its own. */
 export function cgroupFinding(): Finding {
   const name = 'control groups'
@@ -10,15 +13,10 @@ export function cgroupFinding(): Finding {
   const closed = asked.flatMap(({ limit, way }) => ('missing' in way ? [limit] : []))
   const open = asked.flatMap(({ limit, way }) => ('missing' in way ? [] : [{ limit, by: way.name }]))
   const granted = open.length === 0 ? '' : `${open[0]!.by}: ${open.map(({ limit }) => limit).join(', ')}`
+  const without = closed.length === 0 ? {} : { without: `limits of ${closed.join(', ')}` }
   // Together, so that one command grants all of them.
-  const together = closed.length === 0 ? undefined : askWay(closed)
-  if (together === undefined || !('missing' in together)) return { name, works: true, detail: granted }
+  const together = askWay(usual)
+  if (!('missing' in together)) return { name, works: true, detail: granted, ...without }
   const { missing, remedy } = together
-  return {
-    name,
-    works: false,
-    detail: [granted, missing].filter(Boolean).join('; '),
-    without: `limits of ${closed.join(', ')}, unless limits.required is false`,
-    repair: remedy,
-  }
+  return { name, works: false, detail: [granted, missing].filter(Boolean).join('; '), ...without, repair: remedy }
 }

@@ -3,13 +3,16 @@ import { closeSync } from 'node:fs'
 import { cpus } from 'node:os'
 import type { Readable } from 'node:stream'
 import { findWay } from '../cgroup/find.js'
-import { cpuTimeUnit, type Group, type GroupLimits, type Missing, type Way } from '../cgroup/group.js'
+import { cpuTimeUnit, type Group, type GroupLimits, type Watch, type Way } from '../cgroup/group.js'
 import { emptyGroup, removeGroup } from '../cgroup/garbage.js'
 import { newGroupName } from '../cgroup/owner.js'
 import { errnoMessage } from '../kernel/errno.js'
 import type { GroupOption } from '../plan/limits.js'
 import type { HeldLimit } from '../plan/security.js'
 import {
+  type GroupLimitName,
+  type HugePage,
+  hugePages,
   type LimitName,
   type Limits,
   neededResources,
@@ -33,7 +36,8 @@ export class Limiter {
   /** Whether the sandbox has a pid 1 of ours beside the payload, and whether its end is the end of all. */
   readonly #hasReaper: boolean
   readonly #tied: boolean
-  #way: Way | Missing | undefined
+  #way: Way | undefined
+  #held: readonly GroupLimitName[] = []
 
   constructor(readonly policy: Policy) {
     this.limits = parseLimits(policy.limits!)
@@ -48,17 +52,34 @@ export class Limiter {
 
   /** @throws {SandboxError} when a cgroup is needed and required, and there is none. */
   way(): Way | undefined {
-    if (this.#needed.length === 0) return undefined
-    this.#way ??= findWay(this.#needed)
-    if (!('missing' in this.#way)) return this.#way
-    const { missing, remedy } = this.#way
-    // What is missing may be granted meanwhile.
-    this.#way = this.limits.required ? undefined : this.#way
-    if (!this.limits.required) return undefined
-    throw new SandboxError(
-      `cannot limit ${this.#needed.join(', ')}: ${missing}\n      repair: ${remedy}\n      or set limits.required to false: an rlimit then stands in where there is one`,
-      undefined,
-    )
+    if (this.#way !== undefined || this.#needed.length === 0) return this.#way
+    const found = findWay(this.#needed)
+    if (!('missing' in found)) {
+      this.#held = this.#needed
+      this.#way = found
+    } else if (this.limits.required) {
+      throw new SandboxError(
+        `cannot limit ${this.#needed.join(', ')}: ${found.missing}\n      repair: ${found.remedy}\n      or set limits.required to false: an rlimit then stands in where there is one`,
+        undefined,
+      )
+    } else this.#findWhatThereIs()
+    return this.#way
+  }
+
+  /** One way for as many of the limits as it can hold, those that matter most first. */
+  #findWhatThereIs(): void {
+    for (const name of this.#needed) {
+      const found = findWay([...this.#held, name])
+      if ('missing' in found) continue
+      this.#held = [...this.#held, name]
+      this.#way = found
+    }
+  }
+
+  /** Which limits its cgroup holds the sandbox to. */
+  #holds(name: string): boolean {
+    const held: readonly string[] = this.#held
+    return held.includes(name === 'swap' ? 'memory' : name)
   }
 
   /** What the vial is told about the group whose descriptors begin at `first`. */
@@ -66,20 +87,21 @@ export class Limiter {
     const way = this.way()
     if (way === undefined) return undefined
     let next = first
-    const cpuTime = this.limits.cpuTime === undefined ? undefined : { fd: next++, unit: cpuTimeUnit[way.version] }
-    const memoryFd = this.limits.memory === undefined || way.version === 2 ? undefined : next++
+    const cpuTime = this.#holds('cpuTime') ? { fd: next++, unit: cpuTimeUnit[way.version] } : undefined
+    const memoryFd = this.#holds('memory') && way.version === 1 ? next++ : undefined
     const count = way.version === 2 ? 1 : way.bases.length
     const fds = Array.from({ length: count }, () => next++)
-    return { way: way.version === 2 ? 'clone' : 'move', fds, cpuTime, memoryFd, cpus: cpus().length }
+    const holds = this.#held
+    return { way: way.version === 2 ? 'clone' : 'move', fds, holds, cpuTime, memoryFd, cpus: cpus().length }
   }
 
-  /** @throws {SandboxError} when there can be no group, or no output is counted where it should be. */
+  /** @throws {SandboxError} when there can be no group. */
   begin(): LimitedRun {
     const way = this.way()
-    const { memory, swap, pids, cpu, io } = this.limits
-    const limits = { memory, swap, pids: pids === undefined ? undefined : pids + (this.#hasReaper ? 1 : 0), cpu, io }
+    const watch = { cpuTime: this.#holds('cpuTime'), memory: this.#holds('memory') }
     try {
-      return new LimitedRun(this.limits, way?.create(newGroupName(this.#tied), limits as GroupLimits), this.#hasReaper)
+      const group = way?.create(newGroupName(this.#tied), this.#groupLimits())
+      return new LimitedRun(this.limits, group, watch, this.#hasReaper)
     } catch (error) {
       const { errno, code, path } = error as NodeJS.ErrnoException
       if (errno === undefined) throw new SandboxError((error as Error).message, undefined)
@@ -87,11 +109,25 @@ export class Limiter {
     }
   }
 
+  /** What is written into the group: pid 1 is one process more, and where nothing is said of swap there is none. */
+  #groupLimits(): GroupLimits {
+    const { limits } = this
+    const { pids, hugepages = {}, swap = 0 } = limits
+    const pages = Object.entries(hugepages).map(([size, bytes]) => [hugePages[size as HugePage], bytes])
+    const values = {
+      ...limits,
+      swap,
+      pids: (pids ?? 0) + (this.#hasReaper ? 1 : 0),
+      hugepages: Object.fromEntries(pages) as Record<string, number>,
+    }
+    return Object.fromEntries(Object.entries(values).filter(([name]) => this.#holds(name)))
+  }
+
   /** Who does what, by the names of the limits. */
   enforcement(): Partial<Record<LimitName, Enforcement>> {
-    const by = this.way()?.name
+    const way = this.way()
     const names = Object.keys(this.limits).filter((name) => name !== 'required') as LimitName[]
-    return Object.fromEntries(names.map((name) => [name, this.#enforcement(name, by)]))
+    return Object.fromEntries(names.map((name) => [name, this.#enforcement(name, way)]))
   }
 
   /** The same, with what the policy says. */
@@ -103,12 +139,13 @@ export class Limiter {
     })
   }
 
-  #enforcement(name: LimitName, group: Way['name'] | undefined): Enforcement {
+  #enforcement(name: LimitName, way: Way | undefined): Enforcement {
     if (name === 'wallTime') return 'timer'
     if (name === 'disk') return 'tmpfs'
     if (Object.hasOwn(processLimits, name)) return 'rlimit of each process'
     if (outputLimits.some((one) => one === name)) return 'reader'
-    return group ?? (Object.hasOwn(substitutes, name) ? 'rlimit of each process' : 'none')
+    if (way !== undefined && this.#holds(name)) return way.name
+    return Object.hasOwn(substitutes, name) ? 'rlimit of each process' : 'none'
   }
 }
 
@@ -127,10 +164,11 @@ export class LimitedRun {
   constructor(
     readonly limits: Limits,
     readonly group: Group | undefined,
+    watch: Watch,
     readonly hasReaper: boolean,
   ) {
     try {
-      const opened = group?.open({ cpuTime: limits.cpuTime !== undefined, memory: limits.memory !== undefined })
+      const opened = group?.open(watch)
       this.descriptors = [opened?.cpuTime, opened?.memory, ...(opened?.enter ?? [])].filter((fd) => fd !== undefined)
     } catch (error) {
       group?.tryRemove()

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,6 +120,9 @@ static int output(unsigned long long limit) {
 /* flood LIMIT: a file in /tmp, until there is no room, then exit status 6. inodes LIMIT: many files, 7. */
 static int flood(unsigned long long limit) {
   static char block[65536];
+  struct statvfs disk;
+  if (statvfs("/tmp", &disk)) die(NOT_IN_FORCE);
+  must_be(disk.f_blocks * disk.f_frsize, limit);
   int file = open("/tmp/flood", O_WRONLY | O_CREAT, 0600);
   for (unsigned long long at = 0; at < 2 * limit; at += sizeof block)
     if (write(file, block, sizeof block) < 0) return errno == ENOSPC && at <= limit ? 6 : CEILING;
@@ -126,6 +130,9 @@ static int flood(unsigned long long limit) {
 }
 static int inodes(unsigned long long limit) {
   char name[64];
+  struct statvfs disk;
+  if (statvfs("/tmp", &disk)) die(NOT_IN_FORCE);
+  must_be(disk.f_files, limit);
   for (unsigned long long at = 0; at < 2 * limit; at++) {
     snprintf(name, sizeof name, "/tmp/%llu", at);
     int file = open(name, O_WRONLY | O_CREAT, 0600);
@@ -142,13 +149,24 @@ static int sparse(unsigned long long limit) {
   return ftruncate(file, limit) == 0 && ftruncate(file, limit + 1) < 0 && errno == EFBIG ? 8 : CEILING;
 }
 
+/* long LIMIT: a file of real bytes that is longer than allowed; with the signal ignored, exit status 9. */
+static int longer(unsigned long long limit) {
+  static char block[65536];
+  must_be_limited(RLIMIT_FSIZE, limit);
+  int file = open("/tmp/long", O_WRONLY | O_CREAT, 0600);
+  for (unsigned long long at = 0; at < 2 * limit; at += sizeof block)
+    if (write(file, block, sizeof block) < 0) return errno == EFBIG && at == limit ? 9 : CEILING;
+  return CEILING;
+}
+
 static void *spin(void *_) {
   for (volatile unsigned long long n = 0;; n++);
   return _;
 }
 
-/* spin THREADS: until killed. */
+/* spin THREADS: until killed. The limit is the monitor's; what can be seen is that somebody counts. */
 static int threads(int count) {
+  own_value("cpuacct", "cpuacct.usage", "cgroup.procs");
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, 65536);
@@ -209,6 +227,8 @@ int main(int argc, char **argv) {
   if (!strcmp(name, "inodes")) return inodes(value);
   if (!strcmp(name, "sparse-ignored")) signal(SIGXFSZ, SIG_IGN);
   if (!strncmp(name, "sparse", 6)) return sparse(value);
+  if (!strcmp(name, "long-ignored")) signal(SIGXFSZ, SIG_IGN);
+  if (!strncmp(name, "long", 4)) return longer(value);
   if (!strcmp(name, "spin")) return threads(value);
   if (!strcmp(name, "ignore")) return ignore();
   if (!strcmp(name, "sleep")) for (;;) pause();

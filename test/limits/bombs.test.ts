@@ -3,10 +3,9 @@
  * script `stress` sets it to 200.
  */
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
 import { after, describe, test } from 'node:test'
 import { evaluate } from '../support/evaluate.js'
-import { delegate, groupsLeft } from '../support/groups.js'
+import { delegate } from '../support/groups.js'
 import { assertGone } from '../support/processes.js'
 import { callers } from '../support/user.js'
 import { bombPolicy, bombs, compileBomb } from './bombs.js'
@@ -16,7 +15,7 @@ const runs = Number(process.env.VIAL_BOMB_RUNS ?? 3)
 for (const caller of callers) {
   describe(`bombs of ${caller.name}`, () => {
     const delegation = delegate(caller)
-    const wrapper = delegation.folders.length === 0 ? {} : { wrapper: delegation.wrapper }
+    const wrapper = delegation.wrapper === undefined ? {} : { wrapper: delegation.wrapper }
     const program = compileBomb(caller)
     after(() => delegation.remove())
 
@@ -51,12 +50,7 @@ for (const caller of callers) {
         if (bomb.bytes !== undefined) assert.deepEqual(seen.bytes, [bomb.bytes])
         // Of the two runs at a time, the second has a status file of its own that is kept.
         assert.ok(seen.leaked <= 1, `${seen.leaked} descriptors more`)
-        assert.deepEqual(groupsLeft(), [])
-        for (const folder of delegation.folders)
-          assert.deepEqual(
-            readdirSync(folder).filter((one) => one.startsWith('vial')),
-            [],
-          )
+        assert.deepEqual(delegation.left(), [])
         await assertGone(program)
       })
     }

@@ -77,6 +77,16 @@ export const bombs: Readonly<Record<string, Bomb>> = {
     limits: { ...net, fileSize: '1M' },
     verdict: { kind: 'exit', code: 8 },
   },
+  'a long file': {
+    args: ['long', MiB],
+    limits: { ...net, fileSize: '1M' },
+    verdict: { kind: 'signal', signal: 'SIGXFSZ' },
+  },
+  'a long file, its signal ignored': {
+    args: ['long-ignored', MiB],
+    limits: { ...net, fileSize: '1M' },
+    verdict: { kind: 'exit', code: 9 },
+  },
   'spinning with 64 threads': {
     args: ['spin', 64],
     limits: { ...net, cpuTime: '200ms' },

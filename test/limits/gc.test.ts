@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { after, describe, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { evaluate, start } from '../support/evaluate.js'
-import { delegate, groupsLeft } from '../support/groups.js'
+import { delegate } from '../support/groups.js'
 import { assertGone, eventually, killAll, uniqueSeconds } from '../support/processes.js'
 import { callers } from '../support/user.js'
 
@@ -14,7 +14,7 @@ const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 for (const caller of callers) {
   describe(`groups whose maker was killed, by ${caller.name}`, () => {
     const delegation = delegate(caller)
-    const wrapper = delegation.folders.length === 0 ? {} : { wrapper: delegation.wrapper }
+    const wrapper = delegation.wrapper === undefined ? {} : { wrapper: delegation.wrapper }
     after(() => delegation.remove())
 
     /** A sandbox in a Node process of its own, which stays; with the folders of its group. */
@@ -47,7 +47,7 @@ for (const caller of callers) {
       return { node, group: group!, monitor: Number(monitor) }
     }
     const collect = () => {
-      const words = [...delegation.wrapper, process.execPath, main, 'gc']
+      const words = [...(delegation.wrapper ?? []), process.execPath, main, 'gc']
       const { stdout, stderr } = spawnSync(words[0]!, words.slice(1), { encoding: 'utf8' })
       assert.equal(stderr, '')
       return [...stdout.matchAll(/^removed (.*)$/gm)].map(([, folder]) => folder!)
@@ -58,16 +58,19 @@ for (const caller of callers) {
       const [dead, alive] = [await running(t, word, true), await running(t, other, true)]
       dead.node.kill('SIGKILL')
       await assertGone(word)
-      const left = await eventually(groupsLeft, (found) => found.length > 0)
+      const left = await eventually(
+        () => delegation.left(),
+        (found) => found.length > 0,
+      )
       assert.ok(left.length > 0 && left.every((folder) => folder.endsWith(dead.group)), String(left))
       const removed = collect()
       assert.deepEqual([...removed].sort(), [...left].sort())
       assert.ok(left.every((folder) => !existsSync(folder)))
-      assert.deepEqual(groupsLeft(), [])
+      assert.deepEqual(delegation.left(), [])
       // The other one runs on, and cleans up by itself.
       process.kill(alive.monitor, 'SIGTERM')
       await once(alive.node, 'exit')
-      assert.deepEqual(groupsLeft(), [])
+      assert.deepEqual(delegation.left(), [])
       await assertGone(other)
     })
 
@@ -78,11 +81,11 @@ for (const caller of callers) {
       await once(node, 'exit')
       assert.match(group, /\.outlives$/)
       assert.deepEqual(collect(), [])
-      assert.ok(groupsLeft().length > 0)
+      assert.ok(delegation.left().length > 0)
       process.kill(monitor, 'SIGKILL')
       await assertGone(word)
       assert.ok(collect().length > 0)
-      assert.deepEqual(groupsLeft(), [])
+      assert.deepEqual(delegation.left(), [])
     })
 
     test('are removed by the next run', async (t) => {
@@ -96,7 +99,7 @@ for (const caller of callers) {
         {},
         wrapper,
       )
-      assert.deepEqual(groupsLeft(), [])
+      assert.deepEqual(delegation.left(), [])
     })
   })
 }

@@ -6,7 +6,7 @@ import { after, describe, test } from 'node:test'
 import type { LimitsPolicy } from '../../src/index.js'
 import { checkPolicy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
-import { delegate, groupsLeft } from '../support/groups.js'
+import { delegate } from '../support/groups.js'
 import { assertGone, uniqueSeconds } from '../support/processes.js'
 import { callers, ordinary, vial, workFolder } from '../support/user.js'
 import { compileBomb } from './bombs.js'
@@ -19,6 +19,11 @@ test('faults in limits are named with their paths', () => {
     [{ cpu: 0 }, 'limits.cpu: must be at least 0.01 cores'],
     [{ wallTime: '5' }, 'limits.wallTime: must be a time such as "2s" or "500ms", or a number of seconds'],
     [{ cpuTime: 0.0001 }, 'limits.cpuTime: must be at least a millisecond'],
+    [{ cpuWeight: 0 }, 'limits.cpuWeight: must be from 1 to 10000'],
+    [{ ioWeight: 10_001 }, 'limits.ioWeight: must be from 1 to 10000'],
+    [{ cpuset: '0,' }, 'limits.cpuset: must be a list of CPUs such as "0-3,6"'],
+    [{ hugepages: { '3M': 1 } }, 'limits.hugepages.3M: is no size of a huge page: one of 64K, 2M, 32M, 512M, 1G, 16G'],
+    [{ memory: '1M', memoryHigh: '1M' }, 'limits.memoryHigh: must be below limits.memory, or it has no effect'],
     [{ swap: '1M' }, 'limits.swap: needs limits.memory'],
     [{ io: { speed: 1 } }, 'limits.io.speed: is no known key'],
     [{ ram: 1 }, 'limits.ram: is no known key'],
@@ -32,7 +37,7 @@ test('faults in limits are named with their paths', () => {
 for (const caller of callers) {
   describe(`limits by ${caller.name}`, () => {
     const delegation = delegate(caller)
-    const wrapper = delegation.folders.length === 0 ? {} : { wrapper: delegation.wrapper }
+    const wrapper = delegation.wrapper === undefined ? {} : { wrapper: delegation.wrapper }
     const program = compileBomb(caller)
     after(() => delegation.remove())
 
@@ -88,7 +93,7 @@ for (const caller of callers) {
       )
       assert.deepEqual(kinds, ['ok', 'killed'])
       await assertGone(word)
-      assert.deepEqual(groupsLeft(), [])
+      assert.deepEqual(delegation.left(), [])
     })
 
     test('runs at once leak nothing, and Node does not grow', async () => {
@@ -120,7 +125,7 @@ for (const caller of callers) {
       )
       assert.ok(seen.after.fds <= seen.before.fds, JSON.stringify(seen))
       assert.ok(seen.after.bytes < seen.before.bytes + 24 * 2 ** 20, JSON.stringify(seen))
-      assert.deepEqual(groupsLeft(), [])
+      assert.deepEqual(delegation.left(), [])
     })
 
     test('a run that cannot start leaves no group', async () => {
@@ -141,7 +146,7 @@ for (const caller of callers) {
         'cannot start the vial: Argument list too long',
         'cannot run no-such-command: No such file or directory',
       ])
-      assert.deepEqual(groupsLeft(), [])
+      assert.deepEqual(delegation.left(), [])
     })
 
     test('a report in a file, as a table and in a line', () => {
