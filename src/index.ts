@@ -7,15 +7,8 @@ export { type Beside, type SecurityRow, security } from './plan/security.js'
 export type { ExplainedStep, Explanation } from './run/explain.js'
 export { SandboxError } from './run/error.js'
 export type { Enforcement } from './run/limiter.js'
-export {
-  type Result,
-  type RunOptions,
-  type RunResult,
-  Sandbox,
-  type SandboxProcess,
-  type SpawnOptions,
-  sandbox,
-} from './run/sandbox.js'
+export { type RunOptions, type RunResult, Sandbox, sandbox } from './run/sandbox.js'
+export type { Result, SandboxProcess, SpawnOptions } from './run/spawn.js'
 export type { Usage } from './run/status.js'
 export type { OutputStream, Verdict } from './run/verdict.js'
 export type { LimitsPolicy } from './policy/limits.js'

@@ -1,7 +1,7 @@
 /** What `vial run` tells about a run: `--report` and `--verdict`. */
 import { writeFileSync } from 'node:fs'
 import type { SandboxError } from '../run/error.js'
-import type { Result } from '../run/sandbox.js'
+import type { Result } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
 
 export interface ReportFlags {

@@ -8,19 +8,11 @@ import { Builder } from '../machine/builder.js'
 import { type Address, firstError, type Label, type Operand, type Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
 import { Messages } from './messages.js'
+import { record } from './record.js'
 import { Rows, type Word } from './rows.js'
 
 /** On the pipe to the monitor, where no wait status is so large. */
 export const setupFailed = 0xffffffff
-
-/**
- * Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). A file there may
- * begin with a header, the pid of the process that starts the vial as u64.
- */
-export const record = { header: 8, size: 32 + 144, failed: 1, payload: 2, started: 3, ended: 4, limit: 5 } as const
-
-/** Which limit a record of kind `limit` is about. */
-export const reached = { wallTime: 1, cpuTime: 2, memory: 3 } as const
 
 /** Bytes of {@link LauncherContext.scratch}: a path and a sentence about it. */
 export const scratchSize = 16384

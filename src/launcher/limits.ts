@@ -4,7 +4,8 @@ import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
-import { type LauncherContext, reached, record } from './context.js'
+import type { LauncherContext } from './context.js'
+import { reached, record } from './record.js'
 import { closeAllBut } from './descriptors.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>

@@ -3,7 +3,7 @@ import { release } from 'node:os'
 import { resolve } from 'node:path'
 import type { Architecture } from '../kernel/architecture.js'
 import { structs } from '../kernel/structs.js'
-import { parseSize } from '../policy/units.js'
+import { modeOf, parseSize } from '../policy/units.js'
 import { identityOf } from '../policy/identity.js'
 import type { Policy } from '../policy/schema.js'
 import { compileSeccomp } from '../seccomp/compile.js'
@@ -294,11 +294,6 @@ const procName: Record<NamespaceName, string> = {
 const unlimited = 2n ** 64n - 1n
 function rlimitValue(value: number | string): bigint {
   return value === 'unlimited' ? unlimited : BigInt(parseSize(value) ?? 0)
-}
-
-/** `0755`, `'0755'` → 493; undefined → `fallback`. */
-export function modeOf(mode: number | string | undefined, fallback: number): number {
-  return mode === undefined ? fallback : typeof mode === 'number' ? mode : Number.parseInt(mode, 8)
 }
 
 function idMap(policy: Policy, identity: { uid: number; gid: number }, options: PlanOptions): IdMap {

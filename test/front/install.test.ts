@@ -44,6 +44,12 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
     npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund', ...flags, tarball)
     const command = join(project, 'node_modules/.bin/vial-bwrap')
     assert.equal(isElf(command), elf)
+    // What is compiled for one Node is not packed for all, and npm's scripts write it.
+    const cli = readdirSync(join(project, 'node_modules/vial/dist/src/cli'))
+    assert.ok(cli.includes('bundle.cjs'))
+    assert.equal(cli.filter((file) => file.endsWith('.v8cache')).length, elf ? 2 : 0)
+    const vial = spawnSync(join(project, 'node_modules/.bin/vial'), ['--version'], { encoding: 'utf8' })
+    assert.match(vial.stdout, /^\d+\.\d+\.\d+\n$/)
     const cache = join(folder, `cache-${name}`)
     const run = (...args: string[]) =>
       spawnSync(command, args, { encoding: 'utf8', cwd: project, env: { ...process.env, VIAL_CACHE: cache } })
@@ -61,7 +67,7 @@ for (const caller of callers)
     // Beside it lies a compiler; the one that it was made with is another.
     mkdirSync(join(folder, 'dist/bin'), { recursive: true })
     cpSync(frontPath, join(folder, 'dist/bin/vial-bwrap'))
-    const script = join(folder, 'dist/src/cli/bwrap/front.js')
+    const script = join(folder, 'dist/src/cli/bwrap/startFront.cjs')
     mkdirSync(join(script, '..'), { recursive: true })
     const path = join(folder, 'dist/bin/vial-bwrap')
     const run = () =>

@@ -1,17 +1,16 @@
 /** Writes the front: the fast `vial-bwrap`. */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { key } from '../../front/format.js'
 import { front } from '../../front/program.js'
 import { assemble } from '../../machine/assemble.js'
+import { temporaryName } from '../../run/cache.js'
 import { hostArchitecture } from '../../run/host.js'
+import { sources } from '../place.js'
 import { optionWords } from './parse.js'
 
-/** The compiled sources: `dist/src`. */
-const sources = fileURLToPath(new URL('../..', import.meta.url))
-const script = join(sources, 'cli/bwrap/front.js')
+const script = join(sources, 'cli/bwrap/startFront.cjs')
 
 /** The package's own command, which npm links. */
 export const frontPath = join(sources, '../bin/vial-bwrap')
@@ -56,7 +55,7 @@ export function writeScript(path = frontPath): void {
 }
 
 function replace(path: string, content: Uint8Array): void {
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  const temporary = temporaryName(path)
   try {
     writeFileSync(temporary, content, { flag: 'wx', mode: 0o755 })
     chmodSync(temporary, 0o755)
