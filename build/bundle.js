@@ -22,8 +22,9 @@ if (process.argv.includes('--remove')) {
     platform: 'node',
     target: 'node20',
     format: 'cjs',
-    minifySyntax: true,
-    minifyWhitespace: true,
+    // vm.Script has no import(): Node's own modules are required.
+    supported: { 'dynamic-import': false },
+    minify: true,
     legalComments: 'none',
     define: {
       bundledBuild: JSON.stringify(id),

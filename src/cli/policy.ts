@@ -1,7 +1,6 @@
 /** Flags and a policy file → a policy. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { basename, dirname, relative, resolve } from 'node:path'
-import { didYouMean } from '../policy/closest.js'
+import { readFileSync } from 'node:fs'
+import { dirname, relative, resolve } from 'node:path'
 import { normal } from '../policy/path.js'
 import type { LimitsPolicy } from '../policy/limits.js'
 import { checkPolicy, type FilesystemEntry, type Policy, PolicyError } from '../policy/schema.js'
@@ -10,6 +9,7 @@ import { jsonFault } from './json.js'
 import { limitOfFlag, limitsFromFlags } from './limits.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
+import { sidesOf } from './sources.js'
 
 /** An entry, and the flag that it comes from as it was typed. */
 interface Shown {
@@ -68,24 +68,6 @@ export function policyFromFlags(flags: PolicyFlags, named?: string, limits: Limi
     },
   }
   return check(policy, (fault) => nameFlag(fault, flags, shown, file.filesystem?.length ?? 0))
-}
-
-/** @throws {UsageError} when a folder that --ro or --rw names is not there: sooner, and clearer, than the sandbox would. */
-export function requireSources(flags: PolicyFlags): void {
-  for (const name of ['ro', 'rw'] as const) {
-    for (const value of flags[name] ?? []) {
-      const { from } = sidesOf(value)
-      if (existsSync(from)) continue
-      const folder = dirname(from)
-      let near = ''
-      try {
-        near = didYouMean(basename(from), readdirSync(folder))
-      } catch {
-        near = ` (${folder} is not there either, or is closed to this user)`
-      }
-      throw new UsageError(`--${name} ${value}: cannot bind ${from}: No such file or directory${near}`)
-    }
-  }
 }
 
 function check(policy: unknown, name: (fault: string) => string): Policy {
@@ -174,13 +156,6 @@ function readPolicy(path: string): Policy {
       return { ...entry, lower: entry.lower.map(absolute), ...upper }
     }),
   }
-}
-
-/** `./config:/etc/conf` → both sides. */
-function sidesOf(value: string): { from: string; inside: string } {
-  const colon = value.lastIndexOf(':/')
-  const from = resolve(colon > 0 ? value.slice(0, colon) : value)
-  return { from, inside: colon > 0 ? value.slice(colon + 1) : from }
 }
 
 function bindOf(value: string, writable: boolean): FilesystemEntry {

@@ -39,11 +39,11 @@ export const pairs = Uint8Array.from(
 
 let matcher: RegExp | undefined
 /** Most texts are the same in every compilation of a process. */
-const packed = new Map<string, readonly number[]>()
+const packed = new Map<string, Uint8Array>()
 const mostPacked = 1000
 
-/** The bytes of a text, none of them 0, and none below 32 but {@link literal} and a newline. */
-export function pack(text: string): readonly number[] {
+/** The bytes of a text and a NUL, none of the former 0, and none below 32 but {@link literal} and a newline. */
+export function pack(text: string): Uint8Array {
   const known = packed.get(text)
   if (known !== undefined) return known
   if (text.includes('\0')) throw new Error(`a string has a NUL byte: ${JSON.stringify(text)}`)
@@ -51,13 +51,14 @@ export function pack(text: string): readonly number[] {
     [...longestFirst.map((one) => one.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')), '[^]'].join('|'),
     'gu',
   )
-  const bytes = (text.match(matcher) ?? []).flatMap((part) => {
+  const parts = (text.match(matcher) ?? []).flatMap((part) => {
     const token = tokens.get(part)
     if (token !== undefined) return token
     return [...encoder.encode(part)].flatMap((byte) =>
       byte >= firstToken || (byte < 32 && part !== '\n') ? [literal, byte] : byte,
     )
   })
+  const bytes = Uint8Array.from([...parts, 0])
   if (packed.size === mostPacked) packed.clear()
   packed.set(text, bytes)
   return bytes

@@ -70,8 +70,9 @@ export interface Failure {
 }
 
 export class Messages {
-  /** Packed: hints (errno and two digits each), and what cannot be done. */
-  readonly #messages: number[][] = []
+  /** Of each: its hints (errno and two digits each, and a 0), and what cannot be done. */
+  readonly #messages: Uint8Array[] = []
+  #count = 0
   readonly #numbers = new Map<string, number>()
   readonly #hints = new Map<string, number>()
   readonly #quoted: Slot[] = []
@@ -97,8 +98,13 @@ export class Messages {
     const key = `${this.#kinds.get(hints)} ${parts.map((part) => (typeof part === 'number' ? `\0${part}` : part)).join('')}`
     let number = this.#numbers.get(key)
     if (number === undefined) {
-      const packed = parts.flatMap((part) => (typeof part === 'number' ? part : pack(part)))
-      number = this.#messages.push([...this.#packHints(hints), 0, ...packed, 0]) - 1
+      number = this.#count++
+      this.#messages.push(Uint8Array.from([...this.#packHints(hints), 0]))
+      if (parts.length === 1) this.#messages.push(pack(text))
+      else {
+        const packed = parts.flatMap((part) => (typeof part === 'number' ? part : [...pack(part).subarray(0, -1)]))
+        this.#messages.push(Uint8Array.from([...packed, 0]))
+      }
       this.#numbers.set(key, number)
     }
     return number
@@ -107,8 +113,8 @@ export class Messages {
   #packHints(hints: Hints | undefined): number[] {
     return (Object.entries(hints ?? {}) as [ErrnoName | '', string][]).flatMap(([name, hint]) => {
       if (name === '') return []
-      let number = this.#hints.get(hint)
-      if (number === undefined) this.#hints.set(hint, (number = this.#hints.size))
+      const number = this.#hints.get(hint) ?? this.#hints.size
+      this.#hints.set(hint, number)
       return [errno[name], 1 + Math.floor(number / base), 1 + (number % base)]
     })
   }
@@ -117,13 +123,13 @@ export class Messages {
   print(failure: Failure): void {
     const { b } = this
     const { error, buffer, message, detail } = failure
-    const [to, from] = [b.slot('say.to'), b.slot('say.from')]
+    const [to, from] = [b.cursor, b.slot('say.from')]
     const [hint, byte, status] = [b.temporary(), b.temporary(), b.temporary()]
     const done = b.label()
     b.move(to, buffer)
     this.#say(failure.prefix)
     b.compute(b.slot('nth'), message, 'shl', 1)
-    this.#find(this.#messages.flat())
+    this.#find(Buffer.concat(this.#messages))
     // The hint for this error, if there is one; behind the hints comes the sentence.
     b.move(hint, 0)
     b.loop(({ leave }) => {
@@ -153,10 +159,9 @@ export class Messages {
     })
     this.#say(': ')
     b.move(b.slot('nth'), error)
-    const words = Array.from({ length: 1 + Math.max(...spelledErrors.map((name) => errno[name])) }, () => [0])
-    for (const name of spelledErrors) words[errno[name]] = [...pack(errnoMessage(errno[name])), 0]
-    b.when(error, 'ge', words.length, () => b.move(b.slot('nth'), 0))
-    this.#find(words.flat())
+    errorWords ??= packErrors()
+    b.when(error, 'ge', errorWords.count, () => b.move(b.slot('nth'), 0))
+    this.#find(errorWords.list)
     b.load(byte, 8, from)
     b.when(
       byte,
@@ -182,18 +187,18 @@ export class Messages {
   #sayHint(hint: Slot): void {
     const { b } = this
     b.compute(b.slot('nth'), hint, 'sub', base + 1)
-    this.#find([...this.#hints.keys()].flatMap((text) => [...pack(text), 0]))
+    this.#find(Buffer.concat([...this.#hints.keys()].map(pack)))
     b.call(this.#sayer())
   }
 
   #say(text: string): void {
     const { b } = this
-    b.move(b.slot('say.from'), b.bytes(Uint8Array.from([...pack(text), 0])))
+    b.move(b.slot('say.from'), b.bytes(pack(text)))
     b.call(this.#sayer())
   }
 
   /** Leaves the text with the number `nth`, from 0, of a list in `say.from`. */
-  #find(list: readonly number[]): void {
+  #find(list: Uint8Array): void {
     const { b } = this
     const [from, left, byte] = [b.slot('say.from'), b.slot('nth'), b.slot('say.byte')]
     const finder = b.routine('find', () => {
@@ -205,7 +210,7 @@ export class Messages {
         b.compute(left, left, 'sub', 1)
       })
     })
-    b.move(from, b.bytes(Uint8Array.from(list)))
+    b.move(from, b.bytes(list))
     b.call(finder)
   }
 
@@ -213,7 +218,7 @@ export class Messages {
   #sayer() {
     const { b } = this
     return b.routine('say', () => {
-      const [from, to, byte] = [b.slot('say.from'), b.slot('say.to'), b.slot('say.byte')]
+      const [from, to, byte] = [b.slot('say.from'), b.cursor, b.slot('say.byte')]
       const [top, right] = [b.slot('say.top'), b.slot('say.right')]
       // The right halves of tokens that are being unpacked: fewer than a fragment has characters.
       const stack = b.reserve(32)
@@ -265,7 +270,7 @@ export class Messages {
 
   #sayCommand(command: Operand): void {
     const { b } = this
-    const [to, from, byte, left] = [b.slot('say.to'), b.temporary(), b.temporary(), b.temporary()]
+    const [to, from, byte, left] = [b.cursor, b.temporary(), b.temporary(), b.temporary()]
     b.move(from, command)
     b.move(left, 4096)
     b.when(from, 'ne', 0, () => {
@@ -282,6 +287,16 @@ export class Messages {
       })
     })
   }
+}
+
+let errorWords: { readonly count: number; readonly list: Uint8Array } | undefined
+
+/** The words of each error, from 0 on; none where it has none. */
+function packErrors() {
+  const count = 1 + Math.max(...spelledErrors.map((name) => errno[name]))
+  const words: Uint8Array[] = Array.from({ length: count }, () => Uint8Array.of(0))
+  for (const name of spelledErrors) words[errno[name]] = pack(errnoMessage(errno[name]))
+  return { count, list: Buffer.concat(words) }
 }
 
 /** The first `word` among the parts becomes `character`. */

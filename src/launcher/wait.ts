@@ -6,8 +6,9 @@ import type { Address, Slot } from '../machine/instruction.js'
 import { type LauncherContext, setupFailed } from './context.js'
 import { record } from './record.js'
 import { writeExitCode } from './announce.js'
-import { closeAllBut, descriptorCode, dropEverything } from './descriptors.js'
+import { closeAllBut, descriptorCode } from './descriptors.js'
 import { awaitSignalOrMemory, releaseUnwatched, takeTimer, watches } from './limits.js'
+import { dropEverything } from './privileges.js'
 
 const maskSize = 8
 const everySignal = new WeakMap<LauncherContext, { every: Address; callers: Address }>()

@@ -64,7 +64,8 @@ interface Jump {
 
 /** Bytes, labels and branches. Each branch starts in its shortest form and grows until it reaches its target. */
 export class Code {
-  readonly #fixed: number[] = []
+  #fixed = new Uint8Array(16384)
+  #size = 0
   readonly #jumps: Jump[] = []
   readonly #labels = new Map<number, { offset: number; jumps: number }>()
 
@@ -74,21 +75,28 @@ export class Code {
   ) {}
 
   bytes(...bytes: readonly number[]): void {
-    for (const byte of bytes) this.#fixed.push(byte & 0xff)
+    if (this.#size + bytes.length > this.#fixed.length) this.#grow()
+    for (const byte of bytes) this.#fixed[this.#size++] = byte
   }
 
   /** `size` little-endian bytes of `value`, modulo 2^(8 size). */
   integer(size: 1 | 4 | 8, value: bigint): void {
-    for (let i = 0; i < size; i++) this.#fixed.push(Number((value >> BigInt(8 * i)) & 0xffn))
+    for (let i = 0; i < size; i++) this.bytes(Number((value >> BigInt(8 * i)) & 0xffn))
+  }
+
+  #grow(): void {
+    const grown = new Uint8Array(2 * this.#fixed.length)
+    grown.set(this.#fixed)
+    this.#fixed = grown
   }
 
   label(label: Label): void {
     if (this.#labels.has(label.id)) throw new Error(`label ${label.id} is placed twice`)
-    this.#labels.set(label.id, { offset: this.#fixed.length, jumps: this.#jumps.length })
+    this.#labels.set(label.id, { offset: this.#size, jumps: this.#jumps.length })
   }
 
   branch(target: Label | number, ...forms: readonly Form[]): void {
-    this.#jumps.push({ offset: this.#fixed.length, target, forms, form: 0, before: 0 })
+    this.#jumps.push({ offset: this.#size, target, forms, form: 0, before: 0 })
   }
 
   finish(): Uint8Array {
@@ -108,14 +116,14 @@ export class Code {
         }
       }
     }
-    const code = new Uint8Array(this.#fixed.length + size)
+    const code = new Uint8Array(this.#size + size)
     let from = 0
     for (const jump of this.#jumps) {
-      code.set(this.#fixed.slice(from, jump.offset), from + jump.before)
+      code.set(this.#fixed.subarray(from, jump.offset), from + jump.before)
       code.set(jump.forms[jump.form]!.bytes(this.#distance(jump, size)), jump.offset + jump.before)
       from = jump.offset
     }
-    code.set(this.#fixed.slice(from), from + size)
+    code.set(this.#fixed.subarray(from, this.#size), from + size)
     return code
   }
 

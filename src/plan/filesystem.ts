@@ -188,7 +188,7 @@ class FilesystemPlanner {
       ...this.#complaint(),
       what: `use ${shownSource(source)} as the root`,
       why: entry.writable ? 'writable, as the policy says' : 'read-only',
-      hints: hints.source,
+      hints: this.#hints(hints.source),
     })
   }
 
@@ -227,6 +227,8 @@ class FilesystemPlanner {
   }
 
   #directory(entry: Extract<FilesystemEntry, { directory: string }>): void {
+    // The root is there.
+    if (normal(entry.directory) === '/') return
     const mode = modeOf(entry.mode, 0o755)
     const make = (place: Place): Step => ({
       do: 'directory',
@@ -462,7 +464,7 @@ class FilesystemPlanner {
       'tmpfs',
       `${at}/shm`,
       [['mode', '1777'], ...this.#room(undefined, undefined), ...this.#ownerOptions(undefined)],
-      { nosuid: true, nodev: true },
+      { nosuid: true, nodev: true, noexec: true },
       'ours',
       'POSIX shared memory',
     )
@@ -542,7 +544,8 @@ class FilesystemPlanner {
   }
 
   #place(path: string): Place {
-    return { path, owned: this.#tree.owns(path) }
+    // What is put on a link goes where it leads.
+    return { path, owned: this.#tree.owns(path) && this.#tree.get(path) !== 'link' }
   }
 
   #owner(owner: { uid?: number | undefined; gid?: number | undefined } | undefined): Owner | undefined {

@@ -45,6 +45,8 @@ export type Action =
   | { readonly do: 'clone' }
   | { readonly do: 'closeFds'; readonly keep: readonly number[] }
   | { readonly do: 'dieWithParent' }
+  /** What ps(1) and pkill(1) know monitor and init by. */
+  | { readonly do: 'processName'; readonly name: string }
   /** Fails when one of these descriptors is a folder. */
   | { readonly do: 'refuseFolders'; readonly fds: readonly number[] }
   /** Gives up supplementary groups where the caller may. */

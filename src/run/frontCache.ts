@@ -72,8 +72,8 @@ export function storeFrontVial(folder: string, name: string, vial: Uint8Array): 
   trim(folder, name)
 }
 
-/** As the front does it: see front/lookup.ts. */
-function requireTrusted(folder: string): void {
+/** As the front does it: see front/lookup.ts. @throws {Error} */
+export function requireTrusted(folder: string): void {
   const caller = process.geteuid!()
   const ours = (path: string, { uid }: { uid: number }) => {
     if (uid !== 0 && uid !== caller) throw new Error(`${path} belongs to somebody else`)

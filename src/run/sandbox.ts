@@ -39,10 +39,11 @@ class Vial implements Startable {
     readonly compiled: Compiled,
     readonly ownPids: boolean,
     readonly limiter: Limiter | undefined,
+    readonly store: (bytes: Uint8Array) => string,
   ) {}
 
   path(): string {
-    this.#path ??= storeVial(this.compiled.bytes)
+    this.#path ??= this.store(this.compiled.bytes)
     return this.#path
   }
 
@@ -58,12 +59,19 @@ class Vial implements Startable {
 export class Sandbox {
   readonly #policy: Policy
   readonly #base: string
+  readonly #store: (bytes: Uint8Array) => string
   #limits: Limiter | undefined
   /** By the descriptor of the status records. */
   readonly #vials = new Map<number | undefined, Vial>()
 
   /** @throws {PolicyError} at the first use, when the policy has faults. */
-  constructor(policy: Policy, base: string) {
+  constructor(
+    policy: Policy,
+    base: string,
+    /** Writes the vials of its runs, and says where; default: by their content. */
+    store: (bytes: Uint8Array) => string = storeVial,
+  ) {
+    this.#store = store
     this.#policy = policy
     this.#base = base
   }
@@ -136,7 +144,7 @@ export class Sandbox {
       const unknown = statusFd === undefined ? undefined : entryFds(this.#policy).find((fd) => fd >= statusFd)
       if (unknown !== undefined)
         throw new RangeError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${statusFd! - 1}`)
-      vial = new Vial(compiled, (this.#policy.namespaces?.pid ?? 'new') === 'new', limiter)
+      vial = new Vial(compiled, (this.#policy.namespaces?.pid ?? 'new') === 'new', limiter, this.#store)
       this.#vials.set(statusFd, vial)
     }
     return vial

@@ -207,8 +207,10 @@ function start(vial: Startable, args: readonly string[], options: SpawnOptionsOf
 }
 
 async function failureOf(vial: Startable, { step, errno }: Failure, command: string): Promise<SandboxError> {
-  const steps = await vial.steps()
-  return new SandboxError(failureText(steps[step]!, errno, command), getSystemErrorName(-errno))
+  const failed = (await vial.steps())[step]
+  const text =
+    failed === undefined ? `cannot make the sandbox: ${errnoMessage(errno)}` : failureText(failed, errno, command)
+  return new SandboxError(text, getSystemErrorName(-errno))
 }
 
 function ending(

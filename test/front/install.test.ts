@@ -1,13 +1,23 @@
 /** The package as npm installs it: from the packed file, with its scripts and without. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  chownSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { frontPath } from '../../src/cli/bwrap/frontFile.js'
-import { callers } from '../support/user.js'
-import { entries, everything, front, newFolder } from './tools.js'
+import { callers, vial } from '../support/user.js'
+import { entries, everything, front, newFolder, runAs } from './tools.js'
 
 const checkout = fileURLToPath(new URL('../../..', import.meta.url))
 const isElf = (path: string) => readFileSync(path).subarray(0, 4).toString('latin1') === '\x7fELF'
@@ -59,6 +69,31 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
     assert.equal(run(...everything, '/bin/sh', '-c', 'exit 3').status, 3)
   }
 })
+
+for (const caller of callers)
+  test(`${caller.name}: vial front writes it elsewhere, whole or not at all`, () => {
+    const folder = newFolder(caller)
+    const path = join(folder, 'bwrap')
+    writeFileSync(path, 'another program')
+    if (process.getuid?.() === 0) chownSync(path, caller.uid, caller.gid)
+    const { status, stdout, stderr } = vial(caller, ['front', '-o', 'bwrap'], { cwd: folder })
+    assert.deepEqual([status, stdout, stderr], [0, `${path}\n`, ''])
+    assert.ok(isElf(path))
+    assert.equal(statSync(path).mode & 0o7777, 0o755)
+    const cache = newFolder(caller)
+    for (let time = 0; time < 2; time++)
+      assert.equal(runAs(caller, path, [...everything, '/bin/echo', 'ok'], { cache }).stdout, 'ok\n')
+    assert.equal(entries(cache).length, 1)
+    assert.deepEqual(readdirSync(folder), ['bwrap'])
+    mkdirSync(join(folder, 'taken'))
+    for (const wrong of ['taken', 'none/bwrap', '/proc/bwrap']) {
+      const failed = vial(caller, ['front', '-o', wrong], { cwd: folder })
+      assert.notEqual(failed.status, 0)
+      assert.match(failed.stderr, /^vial: .*(taken|bwrap)/)
+      assert.equal(failed.stdout, '')
+    }
+    assert.deepEqual(readdirSync(folder).sort(), ['bwrap', 'taken'])
+  })
 
 for (const caller of callers)
   test(`${caller.name}: a front that was moved with the package, or copied alone, finds its compiler`, () => {

@@ -8,7 +8,8 @@ import { none } from '../../front/format.js'
 import { frontFolder, readKey, readWhole, storeFrontVial } from '../../run/frontCache.js'
 import { compileParsed } from './compile.js'
 import { inheritedFds, readInherited } from './descriptors.js'
-import { BwrapError, parse } from './parse.js'
+import { parse } from './parse.js'
+import { BwrapError } from './state.js'
 
 export async function main([memory = none, name = none, ...args]: readonly string[]): Promise<void> {
   try {

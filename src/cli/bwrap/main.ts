@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url'
 import { storeVial } from '../../run/store.js'
 import { compileParsed } from './compile.js'
 import { inheritedFds, readInherited } from './descriptors.js'
-import { BwrapError, parse, usage } from './parse.js'
+import { usage } from './options.js'
+import { parse } from './parse.js'
+import { BwrapError } from './state.js'
 
 /** The version of bubblewrap whose command line this is, as programs that look for a feature expect to read it. */
 const version = 'bubblewrap 0.11.1'
