@@ -42,11 +42,12 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
   },
 
   /** keyctl(2): whoever forbids it to us forbids it to the payload as well, and without it no key can be read. */
-  newKeyring(c) {
+  newKeyring(c, step) {
     c.attempt('keyctl', KEYCTL.JOIN_SESSION_KEYRING, 0, 0, 0, 0)
     c.whenFailed(() => {
       const forbidden = c.b.label()
-      for (const name of ['ENOSYS', 'EPERM'] as const) c.b.branch(c.result, 'eq', -errno[name], forbidden)
+      for (const name of ['ENOSYS', 'EPERM', ...(step.optional ? ['EDQUOT' as const] : [])] as const)
+        c.b.branch(c.result, 'eq', -errno[name], forbidden)
       c.b.jump(c.fail)
       c.b.place(forbidden)
     })

@@ -87,7 +87,7 @@ for (const caller of callers) {
     chmodSync(file, 0o500)
     try {
       // execve(2): ETXTBSY.
-      assert.equal(fromCache(caller, args, { cache }).status, 1)
+      assert.equal(fromCache(caller, args, { cache }).status, notCached)
       assert.equal(front(caller, args, { cache }).stdout, 'ok\n')
     } finally {
       closeSync(fd)

@@ -8,8 +8,8 @@ import { front } from '../../front/program.js'
 import { assemble } from '../../machine/assemble.js'
 import { temporaryName } from '../../run/cache.js'
 import { hostArchitecture } from '../../run/host.js'
-import { sources } from '../place.js'
 import { optionWords } from './options.js'
+import { sources } from '../place.js'
 
 const script = join(sources, 'cli/bwrap/startFront.cjs')
 
