@@ -6,7 +6,9 @@ import type { Routine } from '../machine/builder.js'
 import type { Label, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
-import { fileKind, newMount, resolve, restrict, statusBuffer } from './filesystem.js'
+import { resolve } from './attach.js'
+import { fileKind, statusBuffer } from './files.js'
+import { newMount, restrict } from './mounts.js'
 import { dropGroupsIfAllowed } from './privileges.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
