@@ -27,28 +27,31 @@ print('answer:', sum(map(int, sys.stdin.read().split())))
 const python = sandbox({
   fill: { program: 'python3' }, // of the host only what python3 needs
   filesystem: [{ file: '/code.py', content: stranger }],
-  rlimits: { as: '512M', nofile: 64, fsize: '1M', core: 0 },
+  limits: {
+    memory: '256M',
+    pids: 16,
+    cpuTime: '1s',
+    wallTime: '20s',
+    output: '1M',
+    disk: '16M',
+    openFiles: 64,
+    required: false, // without a cgroup ("vial doctor") rlimits stand in: this is to run everywhere
+  },
 })
 
-const { stdout, stderr, exitCode, usage } = await python.run('python3', ['/code.py'], {
-  input: '1 2 39',
-  timeout: 20_000,
-})
+const { stdout, stderr, exitCode, usage } = await python.run('python3', ['/code.py'], { input: '1 2 39' })
 process.stdout.write(stdout + stderr)
-console.log(`status ${exitCode}, ${Math.round(usage.maxRss / 2 ** 20)} MiB at the most`)
+console.log(`status ${exitCode}, ${Math.round((usage.peakMemory ?? usage.maxRss) / 2 ** 20)} MiB at the most`)
 
-const endless = await python.run('python3', ['-c', 'while True: pass'], { timeout: 500 })
-console.log(`an endless loop: ${endless.timedOut ? 'ended after half a second' : 'still there'}`)
+const endless = await python.run('python3', ['-c', 'while True: pass'])
+console.log('an endless loop:', JSON.stringify(endless.verdict))
 
-const flood = await python.run('python3', ['-c', 'while True: print("x" * 1000)'], {
-  maxBuffer: 2 ** 20,
-  timeout: 20_000,
-})
-console.log(`a flood of output: cut at ${flood.stdout.length} bytes`)
+const flood = await python.run('python3', ['-c', 'while True: print("x" * 1000)'])
+console.log('a flood of output:', JSON.stringify(flood.verdict))
 
 const expected = ['secrets: refused', "homes: ['vial']", 'network: refused', 'change python: refused', 'answer: 42']
 const wrong = expected.filter((line) => !stdout.includes(line))
-if (wrong.length > 0 || exitCode !== 0 || !endless.timedOut || !flood.truncated) {
+if (wrong.length > 0 || exitCode !== 0 || endless.verdict.kind !== 'time-limit' || flood.stdout.length !== 2 ** 20) {
   console.error(`not as it should be: ${wrong.join('; ')}`)
   process.exitCode = 1
 }

@@ -6,14 +6,10 @@ export type { OciProfile, SeccompProfile } from './seccomp/schema.js'
 export { compile, type Compiled, type CompileOptions } from './run/compile.js'
 export { type Beside, type SecurityRow, security } from './plan/security.js'
 export type { ExplainedStep, Explanation } from './run/explain.js'
-export {
-  type Result,
-  type RunOptions,
-  type RunResult,
-  Sandbox,
-  SandboxError,
-  type SandboxProcess,
-  type SpawnOptions,
-  sandbox,
-} from './run/sandbox.js'
+export { SandboxError } from './run/error.js'
+export type { Enforcement } from './run/limiter.js'
+export { type RunOptions, type RunResult, Sandbox, sandbox } from './run/sandbox.js'
+export type { Result, SandboxProcess, SpawnOptions } from './run/spawn.js'
 export type { Usage } from './run/status.js'
+export type { OutputStream, Verdict } from './run/verdict.js'
+export type { LimitsPolicy } from './policy/limits.js'

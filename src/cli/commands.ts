@@ -36,6 +36,17 @@ export const commands: readonly Command[] = [
     options: [
       ...policyOptions,
       { name: 'timeout', value: 'SECONDS', number: true, about: 'kill everything in the sandbox after so long' },
+      {
+        name: 'output',
+        value: 'SIZE',
+        about: 'kill everything when it writes more than so much to standard output and error',
+      },
+      { name: 'verdict', about: 'tell in a line on standard error how it ended, and which limit it met' },
+      {
+        name: 'report',
+        value: 'json|table|FILE',
+        about: 'tell what it used and how it ended: on standard error, or as JSON in a file',
+      },
     ],
     detail: [
       "Without flags the command sees the host's programs (/usr and what belongs to it) read-only, a /proc and a /dev of its own, an empty /tmp and HOME, no network, and nothing of yours.",
@@ -43,6 +54,7 @@ export const commands: readonly Command[] = [
     ],
     examples: [
       [`vial run -- python3 -c 'print("hello")'`, 'nothing of yours is visible'],
+      ['vial run --memory 256M --cpu-time 2s --verdict -- ./a.out', 'with limits'],
       ['vial run --rw . -- make', 'this folder, writable'],
       ['vial run --ro . --tmpfs /scratch:64M -- ./analyse', 'this folder, read-only'],
       ['vial run --fill python3 --ro . -- python3 x.py', 'of the host only what python3 needs'],
@@ -50,7 +62,7 @@ export const commands: readonly Command[] = [
     ],
     statuses: [
       ['N', "the command's own status"],
-      ['128+N', 'signal N ended the command'],
+      ['128+N', 'signal N ended the command; 137 when a limit did (--verdict tells which)'],
       ['125', 'there is no sandbox: a fault in the flags or the policy, or this host forbids it'],
       ['126', 'the command cannot be executed'],
       ['127', 'the command is not found inside'],
@@ -112,6 +124,16 @@ export const commands: readonly Command[] = [
       ['1', 'it does not'],
     ],
     action: async (flags) => (await import('./doctor.js')).doctor(flags),
+  }),
+  command({
+    name: 'gc',
+    about: 'Remove control groups that runs left behind when vial itself was killed',
+    words: 0,
+    options: [],
+    detail: ['The next run with limits does it too. Groups of others, and those whose maker lives, stay.'],
+    examples: [['vial gc', '']],
+    statuses: [['0', 'nothing is left']],
+    action: async () => (await import('./gc.js')).gc(),
   }),
   command({
     name: 'presets',

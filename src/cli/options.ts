@@ -28,6 +28,19 @@ export type FlagsOf<Options extends readonly Option[]> = {
   readonly [One in Options[number] as One extends { required: true } ? never : One['name']]?: ValueOf<One>
 } & { readonly [One in Options[number] as One extends { required: true } ? One['name'] : never]: ValueOf<One> }
 
+/** What `limits` of a policy says. */
+const limitOptions = [
+  { name: 'memory', value: 'SIZE', about: 'at most so much memory, all processes together, such as 256M' },
+  { name: 'pids', value: 'COUNT', number: true, about: 'at most so many processes and threads' },
+  { name: 'cpus', value: 'CORES', number: true, about: 'at most so many cores, such as 0.5: more is slowed down' },
+  { name: 'cpu-time', value: 'TIME', about: 'kill everything after so much CPU time, such as 2s' },
+  { name: 'wall-time', value: 'TIME', about: 'kill everything after so long, such as 5s' },
+  { name: 'disk', value: 'SIZE', about: 'at most so much in each folder in memory that has no size of its own' },
+  { name: 'file-size', value: 'SIZE', about: 'no file larger than this' },
+  { name: 'limits-optional', about: 'where there is no cgroup: rlimits instead, as far as they come close' },
+] as const satisfies readonly Option[]
+export type LimitFlags = FlagsOf<typeof limitOptions>
+
 /** A policy from flags alone, or added to a policy file. */
 export const policyOptions = [
   { name: 'policy', value: 'FILE', about: 'a policy in JSON; the flags below are added to it' },
@@ -74,6 +87,7 @@ export const policyOptions = [
     about:
       'the filter of system calls: default, strict, nested, none, or a profile in JSON (Docker and OCI format too)',
   },
+  ...limitOptions,
   { name: 'root', about: 'root mode: no user namespace; needs a caller who is root' },
 ] as const satisfies readonly Option[]
 

@@ -1,13 +1,15 @@
 /** Flags and a policy file → a policy. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { basename, dirname, relative, resolve } from 'node:path'
-import { didYouMean } from '../policy/closest.js'
+import { readFileSync } from 'node:fs'
+import { dirname, relative, resolve } from 'node:path'
 import { normal } from '../policy/path.js'
+import type { LimitsPolicy } from '../policy/limits.js'
 import { checkPolicy, type FilesystemEntry, type Policy, PolicyError } from '../policy/schema.js'
 import { profileNames } from '../seccomp/schema.js'
 import { jsonFault } from './json.js'
+import { limitOfFlag, limitsFromFlags } from './limits.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
+import { sidesOf } from './sources.js'
 
 /** An entry, and the flag that it comes from as it was typed. */
 interface Shown {
@@ -17,10 +19,11 @@ interface Shown {
 
 /**
  * The policy that a policy file and flags describe, checked; host paths in it are absolute.
+ * @param limits of flags that only one command has
  * @throws {UsageError} when flags contradict each other
  * @throws {PolicyError} whose faults name the flag or the file
  */
-export function policyFromFlags(flags: PolicyFlags, named?: string): Policy {
+export function policyFromFlags(flags: PolicyFlags, named?: string, limits: LimitsPolicy = {}): Policy {
   if (named !== undefined && flags.policy !== undefined)
     throw new UsageError(`two policies are given: ${named} and --policy ${flags.policy}`)
   const from = named ?? flags.policy
@@ -45,6 +48,7 @@ export function policyFromFlags(flags: PolicyFlags, named?: string): Policy {
     ...(cwd === undefined ? {} : { cwd }),
     ...(flags['share-session'] ? { session: 'host' } : {}),
     ...(flags.seccomp === undefined ? {} : { seccomp: seccompOf(flags.seccomp) }),
+    ...limitsFromFlags(flags, { ...file.limits, ...limits }),
     ...(flags.root ? { namespaces: { ...file.namespaces, user: 'host' } } : {}),
     identity: {
       ...file.identity,
@@ -64,24 +68,6 @@ export function policyFromFlags(flags: PolicyFlags, named?: string): Policy {
     },
   }
   return check(policy, (fault) => nameFlag(fault, flags, shown, file.filesystem?.length ?? 0))
-}
-
-/** @throws {UsageError} when a folder that --ro or --rw names is not there: sooner, and clearer, than the sandbox would. */
-export function requireSources(flags: PolicyFlags): void {
-  for (const name of ['ro', 'rw'] as const) {
-    for (const value of flags[name] ?? []) {
-      const { from } = sidesOf(value)
-      if (existsSync(from)) continue
-      const folder = dirname(from)
-      let near = ''
-      try {
-        near = didYouMean(basename(from), readdirSync(folder))
-      } catch {
-        near = ` (${folder} is not there either, or is closed to this user)`
-      }
-      throw new UsageError(`--${name} ${value}: cannot bind ${from}: No such file or directory${near}`)
-    }
-  }
 }
 
 function check(policy: unknown, name: (fault: string) => string): Policy {
@@ -131,6 +117,7 @@ const flagOfKey: readonly (readonly [string, keyof PolicyFlags])[] = [
   ['identity.uid', 'uid'],
   ['identity.gid', 'gid'],
   ['env', 'env'],
+  ...Object.entries(limitOfFlag).map(([flag, limit]) => [`limits.${limit}`, flag as keyof PolicyFlags] as const),
 ]
 
 /** Reads and checks a policy file; its relative host paths start from its folder. */
@@ -169,13 +156,6 @@ function readPolicy(path: string): Policy {
       return { ...entry, lower: entry.lower.map(absolute), ...upper }
     }),
   }
-}
-
-/** `./config:/etc/conf` → both sides. */
-function sidesOf(value: string): { from: string; inside: string } {
-  const colon = value.lastIndexOf(':/')
-  const from = resolve(colon > 0 ? value.slice(0, colon) : value)
-  return { from, inside: colon > 0 ? value.slice(colon + 1) : from }
 }
 
 function bindOf(value: string, writable: boolean): FilesystemEntry {

@@ -2,12 +2,18 @@
 import { security } from '../plan/security.js'
 import { printable } from '../kernel/printable.js'
 import { compile } from '../run/compile.js'
+import { Limiter } from '../run/limiter.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
 import { print, printJson } from './print.js'
 
 export function explainSecurity(policy: string | undefined, flags: PolicyFlags & { readonly json?: true }): void {
-  const rows = security(compile(policyFromFlags(flags, policy)).plan)
+  const complete = policyFromFlags(flags, policy)
+  // As a run has it, in a group that is made for it.
+  const limiter = complete.limits === undefined ? undefined : new Limiter(complete)
+  const group = limiter?.option(3)
+  const { plan } = compile(complete, { outputIsWatched: true, ...(group === undefined ? {} : { group }) })
+  const rows = security(plan, limiter === undefined ? {} : { limits: limiter.held() })
   if (flags.json) {
     printJson({ rows })
     return

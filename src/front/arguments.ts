@@ -131,6 +131,18 @@ const chunk = 2 ** 14
 function readArgs(c: FrontContext, word: Slot): void {
   const { b } = c
   const [fd, byte, piece, to, length] = Array.from({ length: 5 }, () => b.temporary()) as [Slot, Slot, Slot, Slot, Slot]
+  // As strtol(3): blanks, which are a tab to a carriage return and the space, and a sign.
+  b.loop(({ leave, again }) => {
+    b.load(byte, 8, word)
+    b.when(byte, 'eq', 0x20, () => {
+      b.compute(word, word, 'add', 1)
+      again()
+    })
+    b.when(byte, 'lt', 9, leave)
+    b.when(byte, 'gt', 13, leave)
+    b.compute(word, word, 'add', 1)
+  })
+  b.when(byte, 'eq', 0x2b, () => b.compute(word, word, 'add', 1))
   b.move(fd, 0)
   b.loop(({ leave }) => {
     b.load(byte, 8, word)

@@ -5,6 +5,7 @@
  * symlink on the way. So, looked at from the root on, no name can be changed by others between the look and the use. The last
  * folder, the file and the file's content are looked at through the descriptors that are then used.
  */
+import { errno } from '../kernel/errno.js'
 import { AT, S_IF, S_IS, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
@@ -71,6 +72,15 @@ export function execute(c: FrontContext, file: Operand): void {
   b.load(kept, 64, argv)
   b.store(64, argv, 0, name)
   c.attempt('execveat', file, b.text(''), argv, c.envp, AT.EMPTY_PATH)
+  // An emulator may not know it. The name of a descriptor in /proc is the very file.
+  b.when(c.result, 'eq', -errno.ENOSYS, () => {
+    const path = b.reserve(32)
+    const cursor = b.temporary()
+    b.move(cursor, path)
+    b.copyText(cursor, b.text('/proc/self/fd/'))
+    b.decimal(cursor, file)
+    c.attempt('execve', path, argv, c.envp)
+  })
   b.store(64, argv, 0, kept)
 }
 

@@ -110,6 +110,8 @@ export const structs = {
       si_pid: { offset: 16, size: 4 },
       si_uid: { offset: 20, size: 4 },
       si_status: { offset: 24, size: 4 },
+      /** Of a timer. */
+      si_value: { offset: 24, size: 8 },
     },
   },
   /** rt_sigaction, `asm/signal.h`: the kernel's own, not the C library's. */
@@ -215,6 +217,25 @@ export const structs = {
     fields: {
       tv_sec: { offset: 0, size: 8 },
       tv_nsec: { offset: 8, size: 8 },
+    },
+  },
+  /** timer_settime(2), `linux/time.h`. */
+  itimerspec: {
+    size: 32,
+    fields: {
+      'it_interval.tv_sec': { offset: 0, size: 8 },
+      'it_interval.tv_nsec': { offset: 8, size: 8 },
+      'it_value.tv_sec': { offset: 16, size: 8 },
+      'it_value.tv_nsec': { offset: 24, size: 8 },
+    },
+  },
+  /** timer_create(2), `asm-generic/siginfo.h`. A notification of 0 is SIGEV_SIGNAL. */
+  sigevent: {
+    size: 64,
+    fields: {
+      sigev_value: { offset: 0, size: 8 },
+      sigev_signo: { offset: 8, size: 4 },
+      sigev_notify: { offset: 12, size: 4 },
     },
   },
   /** readv(2), `linux/uio.h`. */

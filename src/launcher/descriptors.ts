@@ -1,7 +1,7 @@
 /** Code for steps about file descriptors: closing, waiting, locking, and the seccomp filters that arrive by them. */
 import { errno } from '../kernel/errno.js'
 import { AT, CLOSE_RANGE, F, MAP, PR, SECCOMP } from '../kernel/flags.js'
-import { pack, structs } from '../kernel/structs.js'
+import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
@@ -134,9 +134,15 @@ export function openStandardDescriptors(c: LauncherContext): void {
     what: 'open /dev/null in place of a closed standard descriptor',
     why: 'no other file takes the number of standard input, output or error',
   })
-  for (const fd of [0, 1, 2]) {
+  const { b } = c
+  const fd = b.slot('fd')
+  const fill = b.routine('openStandard', () => {
     c.attempt('fcntl', fd, F.GETFD, 0)
-    c.whenError('EBADF', () => c.must('openat', AT.FDCWD, c.b.text('/dev/null'), c.open.RDWR, 0))
+    c.whenError('EBADF', () => c.must('openat', AT.FDCWD, b.text('/dev/null'), c.open.RDWR, 0))
+  })
+  for (const one of [0, 1, 2]) {
+    b.move(fd, one)
+    b.call(fill)
   }
 }
 
@@ -168,10 +174,4 @@ export function closeAllBut(c: LauncherContext, kept: readonly Operand[]): void 
     b.when(next, 'gt', last, leave)
     b.compute(cursor, next, 'add', 1)
   })
-}
-
-/** Gives up every capability; a caller's own filter may forbid it, and then there is nothing to be done. */
-export function dropEverything(c: LauncherContext): void {
-  const header = c.b.bytes(pack(structs.cap_user_header, { version: 0x20080522 }), 8)
-  c.attempt('capset', header, c.b.bytes(new Uint8Array(24), 8))
 }

@@ -2,22 +2,23 @@
 import { relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
 import { AT, OPEN_TREE } from '../kernel/flags.js'
-import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import {
   attachHere,
   attachRoot,
+  attributesOf,
   copyFrom,
   locate,
-  mountAttributes,
   newMountRoutine,
   newMountWords,
   openSource,
   placeWords,
+  propagationOf,
   release,
   resolve,
+  setAttributes,
   sourceKind,
   writeAll,
 } from './filesystem.js'
@@ -119,7 +120,7 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
       [from, inside ?? source],
       ...(inside === undefined ? [] : [[folder, within!] as const]),
       [recursive, step.recursive ? AT.RECURSIVE : 0],
-      [attributes, mountAttributes(c, step.flags)],
+      [attributes, attributesOf(step.flags)],
       ...placeWords(c, place),
     ]
     const variants = { ...kind, within: inside !== undefined, optional, owned: place.owned }
@@ -142,7 +143,7 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
       }
       c.complain(step, 1)
       b.compute(flags, recursive, 'or', AT.EMPTY_PATH)
-      c.must('mount_setattr', tree, b.text(''), flags, attributes, structs.mount_attr.size)
+      setAttributes(c, tree, flags, attributes, propagationOf(c))
       attachHere(c, step, 'same')
       b.place(done)
     })

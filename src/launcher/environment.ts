@@ -1,6 +1,7 @@
 /** Code that makes the payload's environment and finds the command on its PATH. */
 import { errno } from '../kernel/errno.js'
-import { MAP } from '../kernel/flags.js'
+import { AT, MAP, STATX } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
 
@@ -52,7 +53,7 @@ function prepareEnvironment(c: LauncherContext, host: Slot): void {
   }
   b.move(next, envp)
   if (pwd) {
-    rememberFolder(c)
+    rememberFolder(c, host)
     b.store(64, next, 0, c.pwd)
     b.compute(next, next, 'add', 8)
   }
@@ -82,15 +83,43 @@ function prepareEnvironment(c: LauncherContext, host: Slot): void {
   b.store(64, next, 0, 0)
 }
 
-/** Before anything is mounted: where the caller is. */
-function rememberFolder(c: LauncherContext): void {
+/**
+ * Before anything is mounted: where the caller is. As get_current_dir_name(3): by the caller's PWD, which may lead through
+ * symlinks, where it names the folder; else by the kernel's name.
+ */
+function rememberFolder(c: LauncherContext, host: Slot): void {
   const { b } = c
-  const cursor = b.temporary()
+  const [cursor, given, byte] = [b.temporary(), b.temporary(), b.temporary()]
+  const [known, unknown] = [b.label(), b.label()]
   b.move(cursor, c.pwd)
   b.copyText(cursor, b.text('PWD='))
+  findVariable(c, given, 'PWD', '', host)
+  b.load(byte, 8, given)
+  b.branch(byte, 'ne', 0x2f, unknown)
+  const { size, fields } = structs.statx
+  const [named, here] = [b.reserve(size, 8), b.reserve(size, 8)]
+  for (const [path, status] of [
+    [given, named],
+    [b.text('.'), here],
+  ] as const) {
+    c.attempt('statx', AT.FDCWD, path, 0, STATX.INO, status)
+    c.whenFailed(() => b.jump(unknown))
+  }
+  const [left, right] = [b.temporary(), b.temporary()]
+  for (const { offset } of [fields.stx_ino, fields.stx_dev_major, fields.stx_dev_minor]) {
+    const width = offset === fields.stx_ino.offset ? 64 : 32
+    b.load(left, width, named, offset)
+    b.load(right, width, here, offset)
+    b.branch(left, 'ne', right, unknown)
+  }
+  // No longer than PATH_MAX, or statx(2) would have failed.
+  b.copyText(cursor, given)
+  b.jump(known)
+  b.place(unknown)
   c.attempt('getcwd', cursor, 4096)
-  // A folder that was removed, or that is longer than any path may be.
-  c.whenFailed(() => b.copyText(cursor, b.text('/')))
+  // A folder that was removed, or whose name is longer than any path may be, cannot be entered again.
+  c.whenFailed(() => b.store(8, cursor, 0, 0))
+  b.place(known)
 }
 
 /** The caller's folder if it is visible, else HOME, else the root; PWD says which. */
@@ -268,14 +297,20 @@ function runScript(c: LauncherContext, path: Operand): void {
   })
 }
 
-/** The value of a variable of the payload's environment, or `fallback`. */
-function findVariable(c: LauncherContext, value: Slot, name: string, fallback = ''): void {
+/** The value of a variable of the payload's environment, or another; or `fallback`. */
+function findVariable(
+  c: LauncherContext,
+  value: Slot,
+  name: string,
+  fallback = '',
+  environment: Operand = c.b.slot('envp'),
+): void {
   const { b } = c
   const at = b.temporary()
   const word = b.temporary()
   const byte = b.temporary()
   b.move(value, b.text(fallback))
-  b.move(at, b.slot('envp'))
+  b.move(at, environment)
   b.loop(({ leave }) => {
     b.load(word, 64, at)
     b.when(word, 'eq', 0, leave)

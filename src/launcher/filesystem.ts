@@ -19,7 +19,7 @@ import { errno } from '../kernel/errno.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Routine } from '../machine/builder.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
-import type { MountFlags, Place, Step } from '../plan/step.js'
+import type { MountFlags, MountOptions, Place, Step } from '../plan/step.js'
 import { type LauncherContext, scratchSize } from './context.js'
 import type { Word } from './rows.js'
 
@@ -68,7 +68,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const { b } = c
     const file = b.slot('file')
     const tree = b.slot('tree')
-    inScratch(c, () => {
+    inScratch(c, step.room, () => {
       const flags = c.open.WRONLY | c.open.CREAT | c.open.CLOEXEC
       b.move(file, c.must('openat', AT.FDCWD, b.text('file'), flags, step.mode))
       fill(c, file, step.content)
@@ -119,7 +119,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       (step.flags.nosuid ? MS.NOSUID : 0) | (step.flags.nodev ? MS.NODEV : 0) | (step.flags.readonly ? MS.RDONLY : 0)
     const { options, close } = overlayOptions(c, step)
     c.complain(step, 1)
-    inScratch(c, () => {
+    inScratch(c, step.room, () => {
       for (const name of ['m', 'upper', 'work']) c.must('mkdirat', AT.FDCWD, b.text(name), 0o755)
       c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, options)
       b.move(tree, c.must('open_tree', AT.FDCWD, b.text('m'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
@@ -183,14 +183,14 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
 
 /**
  * Runs `body` with an empty tmpfs as the working folder. It is gone afterwards, but for the mounts that were cloned
- * from it: "." names it even when others lie over it.
+ * from it: "." names it even when others lie over it. `room`: options of the tmpfs.
  */
-function inScratch(c: LauncherContext, body: () => void): void {
+function inScratch(c: LauncherContext, room: MountOptions | undefined, body: () => void): void {
   const { b } = c
   const here = b.slot('scratch.cwd')
   const scratch = b.slot('scratch')
   b.move(here, c.must('openat', AT.FDCWD, b.text('.'), c.open.PATH | c.open.CLOEXEC, 0))
-  b.move(scratch, newMount(c, 'tmpfs', [['mode', '0755']], { nosuid: true, nodev: true }))
+  b.move(scratch, newMount(c, 'tmpfs', [['mode', '0755'], ...(room ?? [])], { nosuid: true, nodev: true }))
   c.must('move_mount', scratch, b.text(''), AT.FDCWD, b.text('/'), onEmptyPath)
   c.must('fchdir', scratch)
   body()
@@ -219,8 +219,7 @@ function hidesRoot(c: LauncherContext): boolean {
 }
 
 function propagate(c: LauncherContext, propagation: number): void {
-  const attributes = c.b.bytes(pack(structs.mount_attr, { propagation }), 8)
-  c.must('mount_setattr', c.root, c.b.text(''), AT.EMPTY_PATH, attributes, structs.mount_attr.size)
+  setAttributes(c, c.root, AT.EMPTY_PATH, 0, propagation)
 }
 
 /**
@@ -242,7 +241,7 @@ export function attachRoot(c: LauncherContext, tree: Slot): void {
   c.orFail()
 }
 
-function attributesOf(flags: MountFlags): number {
+export function attributesOf(flags: MountFlags): number {
   return (
     (flags.readonly ? MOUNT_ATTR.RDONLY : 0) |
     (flags.nosuid ? MOUNT_ATTR.NOSUID : 0) |
@@ -251,22 +250,30 @@ function attributesOf(flags: MountFlags): number {
   )
 }
 
+/** Adds flags to the mount in `tree`, and cuts it off as `isolateMounts` does. */
 export function restrict(c: LauncherContext, tree: Slot, flags: MountFlags, recursive: boolean): void {
   const at = AT.EMPTY_PATH | (recursive ? AT.RECURSIVE : 0)
-  c.must('mount_setattr', tree, c.b.text(''), at, mountAttributes(c, flags), structs.mount_attr.size)
+  setAttributes(c, tree, at, attributesOf(flags), propagationOf(c))
 }
 
-const attributeConstants = new WeakMap<LauncherContext, Map<number, Address>>()
-/** A struct mount_attr that adds these flags, and cuts off as `isolateMounts` does; one for each set of flags in a program. */
-export function mountAttributes(c: LauncherContext, flags: MountFlags): Address {
-  const set = attributesOf(flags)
-  const known = attributeConstants.get(c) ?? new Map<number, Address>()
-  attributeConstants.set(c, known)
+export function propagationOf(c: LauncherContext): number {
   const isolated = c.plan.init.find((step) => step.do === 'isolateMounts')
-  const propagation = isolated?.propagation === 'slave' ? 0 : MS.PRIVATE
-  const address = known.get(set) ?? c.b.bytes(pack(structs.mount_attr, { attr_set: set, propagation }), 8)
-  known.set(set, address)
-  return address
+  return isolated?.propagation === 'slave' ? 0 : MS.PRIVATE
+}
+
+/** mount_setattr(2): attributes to add, and the propagation. */
+export function setAttributes(c: LauncherContext, tree: Slot, at: Operand, set: Operand, propagation: number): void {
+  const { b } = c
+  const slots = ['tree', 'at', 'set', 'propagation'].map((name) => b.slot(`attributes.${name}`)) as Slot[]
+  const setter = b.routine('setAttributes', () => {
+    const { size, fields } = structs.mount_attr
+    const attributes = b.reserve(size, 8)
+    b.store(64, attributes, fields.attr_set.offset, slots[2]!)
+    b.store(64, attributes, fields.propagation.offset, slots[3]!)
+    c.must('mount_setattr', slots[0]!, b.text(''), slots[1]!, attributes, size)
+  })
+  for (const [index, value] of [tree, at, set, propagation].entries()) b.move(slots[index]!, value)
+  b.call(setter)
 }
 
 /** A new filesystem, not attached anywhere yet: fsopen(2), fsconfig(2), fsmount(2). */
@@ -374,11 +381,11 @@ export function attachHere(
   const { owned } = step.place
   if (tellsApart(c)) {
     const several = typeof step.complaint === 'object' && step.complaint.length === 4
-    const [mount, file] = several ? [1, 2, 3].map((which) => c.complaint(step, which)) : [c.step, c.step]
+    const [mount, file, folder] = [1, 2, 3].map((which) => (several ? c.complaint(step, which) : c.step))
     b.move(c.step, mount!)
     b.move(b.slot('attach.unmounted'), mount!)
-    b.move(b.slot('attach.unmade'), file!)
-    b.move(b.slot('attach.next'), several ? 1 : 0)
+    b.move(b.slot('attach.unmadeFile'), file!)
+    b.move(b.slot('attach.unmadeFolder'), folder!)
   }
   b.move(b.slot('attach.kind'), kind === 'directory' ? S_IF.DIR : 0)
   b.call(owned ? attachOwned(c) : attachResolved(c))
@@ -447,11 +454,34 @@ function learnKind(c: LauncherContext, tree: Slot): void {
   const { b } = c
   const kind = b.slot('attach.kind')
   b.when(kind, 'eq', 0, () => {
-    const status = b.reserve(structs.statx.size, 8)
-    c.must('statx', tree, b.text(''), AT.EMPTY_PATH, STATX.TYPE, status)
-    b.load(kind, 32, status, structs.statx.fields.stx_mode.offset)
-    b.compute(kind, kind, 'and', S_IF.MT)
+    const found = fileKind(c, tree)
+    c.orFail()
+    b.move(kind, found)
   })
+}
+
+/** What an open file is, of S_IF; the result is that of statx(2). */
+export function fileKind(c: LauncherContext, file: Operand): Slot {
+  const { b } = c
+  const [fd, kind] = [b.slot('kind.fd'), b.slot('kind')]
+  b.move(fd, file)
+  b.call(
+    b.routine('fileKind', () => {
+      const status = statusBuffer(c)
+      c.attempt('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.TYPE, status)
+      b.load(kind, 32, status, structs.statx.fields.stx_mode.offset)
+      b.compute(kind, kind, 'and', S_IF.MT)
+    }),
+  )
+  return kind
+}
+
+const statusBuffers = new WeakMap<LauncherContext, Address>()
+/** A struct statx that nobody needs for long. */
+export function statusBuffer(c: LauncherContext): Address {
+  const known = statusBuffers.get(c) ?? c.b.reserve(structs.statx.size, 8)
+  statusBuffers.set(c, known)
+  return known
 }
 
 /** Whether the mount, and the file or folder to mount on, fail in words of their own. */
@@ -460,8 +490,8 @@ const tellsApart = (c: LauncherContext) => c.plan.manner.hints === 'instead'
 function complainOfKind(c: LauncherContext): void {
   const { b } = c
   if (!tellsApart(c)) return
-  b.move(c.step, b.slot('attach.unmade'))
-  b.when(b.slot('attach.kind'), 'eq', S_IF.DIR, () => b.compute(c.step, c.step, 'add', b.slot('attach.next')))
+  b.move(c.step, b.slot('attach.unmadeFile'))
+  b.when(b.slot('attach.kind'), 'eq', S_IF.DIR, () => b.move(c.step, b.slot('attach.unmadeFolder')))
 }
 
 /** After move_mount(2): EINVAL is, of all, a file on a folder or the reverse, which others notice earlier. */
@@ -481,7 +511,7 @@ function whenUnmounted(c: LauncherContext, tree: Slot): void {
 function descriptorPath(c: LauncherContext, fd: Operand): Address {
   const { b } = c
   const path = b.reserve(40)
-  const cursor = b.slot('fd.cursor')
+  const cursor = b.cursor
   b.move(cursor, path)
   b.copyText(cursor, b.text('/proc/self/fd/'))
   b.decimal(cursor, fd)
@@ -491,13 +521,16 @@ function descriptorPath(c: LauncherContext, fd: Operand): Address {
 /** How a source is opened, as far as the code depends on it. */
 export interface SourceKind {
   readonly byFd: boolean
-  /** The name of a descriptor, perhaps: it leads to a mount of the caller's. */
+  /** The name of a descriptor: it leads to a mount of the caller's, by a link of proc(5) that is no path. */
   readonly special: boolean
 }
 
+/** However it is spelled: rather too many than too few. */
+const descriptorName = /(^|\/)(proc\/.*\/(fd|cwd|root|exe|map_files)|dev\/(.*\/)?(fd|stdin|stdout|stderr))(\/|$)/
+
 export const sourceKind = (source: string | number): SourceKind => ({
   byFd: typeof source === 'number',
-  special: typeof source === 'string' && /^\/(proc|dev)\//.test(source),
+  special: typeof source === 'string' && descriptorName.test(source),
 })
 
 /** Clones the mount of a source into `result`; jumps to `missing`, if that is allowed, where there is none. */
@@ -547,7 +580,7 @@ function overlayOptions(c: LauncherContext, step: StepOf<'overlay'>): { options:
     return fd
   })
   const options = b.reserve(64 + 32 * layers.length)
-  const cursor = b.slot('fd.cursor')
+  const cursor = b.cursor
   b.move(cursor, options)
   const say = (text: string, fd?: Slot) => {
     b.copyText(cursor, b.text(fd === undefined ? text : `${text}/proc/self/fd/`))

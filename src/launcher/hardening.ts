@@ -2,10 +2,12 @@
 import { errno } from '../kernel/errno.js'
 import { AT, KEYCTL, MOVE_MOUNT, OPEN_TREE, PR, RESOLVE, S_IF, STATX } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
+import type { Routine } from '../machine/builder.js'
 import type { Label, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
-import { newMount, resolve, restrict } from './filesystem.js'
+import { fileKind, newMount, resolve, restrict, statusBuffer } from './filesystem.js'
+import { dropGroupsIfAllowed } from './privileges.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Hardening = 'refuseFolders' | 'dropGroups' | 'newKeyring' | 'secureBits' | 'limitUserns' | 'guard'
@@ -17,27 +19,26 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
   /** openat(2) and fchdir(2) begin at any folder that is open, wherever it lies. */
   refuseFolders(c, step) {
     const { b } = c
-    const status = b.reserve(structs.statx.size, 8)
-    const mode = b.temporary()
-    for (const fd of step.fds) {
-      c.attempt('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.TYPE, status)
-      c.whenFailed(
-        () => {},
-        () => {
-          b.load(mode, 32, status, structs.statx.fields.stx_mode.offset)
-          b.compute(mode, mode, 'and', S_IF.MT)
-          b.when(mode, 'eq', S_IF.DIR, () => {
-            b.move(c.result, -errno.EISDIR)
-            b.jump(c.fail)
-          })
-        },
-      )
+    const fd = b.slot('fd')
+    const refuse = b.routine('refuseFolder', () => {
+      const kind = fileKind(c, fd)
+      const fine = b.label()
+      // Not open at all.
+      c.whenFailed(() => b.jump(fine))
+      b.branch(kind, 'ne', S_IF.DIR, fine)
+      b.move(c.result, -errno.EISDIR)
+      b.jump(c.fail)
+      b.place(fine)
+    })
+    for (const one of step.fds) {
+      b.move(fd, one)
+      b.call(refuse)
     }
   },
 
   /** Only a caller who is root may; user_namespaces(7) takes it from everybody once the namespace is there. */
   dropGroups(c) {
-    c.mustUnless('EPERM', 'setgroups', 0, 0)
+    dropGroupsIfAllowed(c)
   },
 
   /** keyctl(2): whoever forbids it to us forbids it to the payload as well, and without it no key can be read. */
@@ -76,16 +77,13 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
       b.move(c.result, -errno.EPERM)
       b.jump(c.fail)
     }
-    for (const name of step.readonly) {
-      b.move(b.slot('guard.name'), b.text(name))
-      b.call(makeReadonly(c, top))
-      c.whenFailed(() => b.jump(c.fail))
-    }
-    for (const name of step.masked) {
-      b.move(b.slot('guard.name'), b.text(name))
-      b.call(mask(c, top))
-      c.whenFailed(() => b.jump(c.fail))
-    }
+    // Each name behind what is to be done with it.
+    const parts = [
+      ...step.readonly.map((name) => `${readonly}${name}`),
+      ...step.masked.map((name) => `${masked}${name}`),
+    ]
+    b.move(b.slot('guard.parts'), b.bytes(new TextEncoder().encode(`${parts.join('\0')}\0\0`)))
+    b.call(guardParts(c, top))
     b.place(done)
     c.attempt('close', top)
   },
@@ -97,7 +95,7 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
  */
 function skipUnlessOwner(c: LauncherContext, top: Slot, done: Label): void {
   const { b } = c
-  const status = b.reserve(structs.statx.size, 8)
+  const status = statusBuffer(c)
   const uid = b.temporary()
   c.must('statx', top, b.text(''), AT.EMPTY_PATH, STATX.UID, status)
   b.load(uid, 32, status, structs.statx.fields.stx_uid.offset)
@@ -107,73 +105,62 @@ function skipUnlessOwner(c: LauncherContext, top: Slot, done: Label): void {
   })
 }
 
-/**
- * Opens `guard.name` in `guard.file`, and jumps to `missing` with the result 0 where this kernel has no such file. No
- * link is followed: should the mount's place be moved away meanwhile, nothing else can be brought in instead.
- */
-function openPart(c: LauncherContext, top: Slot, missing: Label): void {
-  const { b } = c
-  const how = b.bytes(
-    pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS }),
-    8,
-  )
-  c.attempt('openat2', top, b.slot('guard.name'), how, structs.open_how.size)
-  c.whenError('ENOENT', () => {
-    b.move(c.result, 0)
-    b.jump(missing)
-  })
-  c.whenFailed(() => b.jump(missing))
-  b.move(b.slot('guard.file'), c.result)
-}
-
+const [readonly, masked] = ['r', 'm']
 const onto = MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH
 
-function makeReadonly(c: LauncherContext, top: Slot) {
-  return c.b.routine('guard.readonly', () => {
-    const { b } = c
-    const file = b.slot('guard.file')
-    const tree = b.slot('tree')
-    const end = b.label()
-    openPart(c, top, end)
-    const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.RECURSIVE | AT.EMPTY_PATH
-    b.move(tree, c.must('open_tree', file, b.text(''), flags))
-    restrict(c, tree, { readonly: true }, true)
-    c.must('move_mount', tree, b.text(''), file, b.text(''), onto)
-    c.attempt('close', tree)
-    c.attempt('close', file)
-    b.move(c.result, 0)
-    b.place(end)
-  })
-}
-
-/** An empty folder over a folder, /dev/null over a file. */
-function mask(c: LauncherContext, top: Slot) {
-  return c.b.routine('guard.mask', () => {
-    const { b } = c
-    const file = b.slot('guard.file')
-    const tree = b.slot('guard.cover')
-    const mode = b.temporary()
-    const status = b.reserve(structs.statx.size, 8)
-    const end = b.label()
-    openPart(c, top, end)
-    c.must('statx', file, b.text(''), AT.EMPTY_PATH, STATX.TYPE, status)
-    b.load(mode, 32, status, structs.statx.fields.stx_mode.offset)
-    b.compute(mode, mode, 'and', S_IF.MT)
-    const covering = { readonly: true, nosuid: true, noexec: true }
-    b.when(
-      mode,
-      'eq',
-      S_IF.DIR,
-      () => b.move(tree, newMount(c, 'tmpfs', [['mode', '0555']], { ...covering, nodev: true })),
-      () => {
-        b.move(tree, c.must('open_tree', AT.FDCWD, b.text('/dev/null'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
-        restrict(c, tree, covering, false)
-      },
+/**
+ * Covers each of `guard.parts`, as far as this kernel has it: what is masked with an empty folder or /dev/null. No link is
+ * followed: should the mount's place be moved away meanwhile, nothing else can be brought in instead.
+ */
+function guardParts(c: LauncherContext, top: Slot): Routine {
+  const { b } = c
+  return b.routine('guard', () => {
+    const [next, file, tree, byte] = ['guard.parts', 'guard.file', 'guard.cover', 'guard.byte'].map((name) =>
+      b.slot(name),
+    ) as [Slot, Slot, Slot, Slot]
+    const how = b.bytes(
+      pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS }),
+      8,
     )
-    c.must('move_mount', tree, b.text(''), file, b.text(''), onto)
-    c.attempt('close', tree)
-    c.attempt('close', file)
-    b.move(c.result, 0)
-    b.place(end)
+    const kind = b.temporary()
+    b.loop(({ leave }) => {
+      const [skip, cover] = [b.label(), b.label()]
+      b.load(kind, 8, next)
+      b.when(kind, 'eq', 0, leave)
+      b.compute(next, next, 'add', 1)
+      c.attempt('openat2', top, next, how, structs.open_how.size)
+      c.whenError('ENOENT', () => b.jump(skip))
+      c.orFail()
+      b.move(file, c.result)
+      b.when(kind, 'eq', readonly!.charCodeAt(0), () => {
+        const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.RECURSIVE | AT.EMPTY_PATH
+        b.move(tree, c.must('open_tree', file, b.text(''), flags))
+        restrict(c, tree, { readonly: true }, true)
+        b.jump(cover)
+      })
+      const covering = { readonly: true, nosuid: true, noexec: true }
+      const type = fileKind(c, file)
+      c.orFail()
+      b.when(
+        type,
+        'eq',
+        S_IF.DIR,
+        () => b.move(tree, newMount(c, 'tmpfs', [['mode', '0555']], { ...covering, nodev: true })),
+        () => {
+          b.move(tree, c.must('open_tree', AT.FDCWD, b.text('/dev/null'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
+          restrict(c, tree, covering, false)
+        },
+      )
+      b.place(cover)
+      c.must('move_mount', tree, b.text(''), file, b.text(''), onto)
+      c.attempt('close', tree)
+      c.attempt('close', file)
+      b.place(skip)
+      b.loop(({ leave }) => {
+        b.load(byte, 8, next)
+        b.compute(next, next, 'add', 1)
+        b.when(byte, 'eq', 0, leave)
+      })
+    })
   })
 }

@@ -2,11 +2,12 @@
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { errno } from '../kernel/errno.js'
 import { AT, CLONE, IFF, AF, PR, SIOC, SOCK, WAIT } from '../kernel/flags.js'
-import { pack, structs } from '../kernel/structs.js'
+import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MapLine, NamespaceName, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { enterCallersFolder } from './environment.js'
+import { capabilitySets, dropGroupsIfAllowed } from './privileges.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Identity =
@@ -50,7 +51,7 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     if (typeof step.from === 'number') b.move(file, step.from)
     else b.move(file, c.must('openat', AT.FDCWD, b.text(step.from), c.open.RDONLY | c.open.CLOEXEC, 0))
     // Once inside, it may be too late: a caller who is root takes no group along.
-    if (step.namespace === 'user') c.mustUnless('EPERM', 'setgroups', 0, 0)
+    if (step.namespace === 'user') dropGroupsIfAllowed(c)
     c.must('setns', file, cloneFlag[step.namespace])
     c.attempt('close', file)
   },
@@ -110,8 +111,8 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     }
     c.must('unshare', CLONE.NEWUSER)
     const proc = b.slot('proc')
-    writeFile(c, 'self/uid_map', mapText(c, step.map.uids, uid), b.slot('map.cursor'), proc)
-    writeFile(c, 'self/gid_map', mapText(c, step.map.gids, gid), b.slot('map.cursor'), proc)
+    writeFile(c, 'self/uid_map', mapText(c, step.map.uids, uid), b.cursor, proc)
+    writeFile(c, 'self/gid_map', mapText(c, step.map.gids, gid), b.cursor, proc)
     c.attempt('close', proc)
   },
 
@@ -156,8 +157,7 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
   },
 
   identity(c, step) {
-    // user_namespaces(7): where setgroups is denied, as in one that an ordinary user made, the groups are what they are.
-    if (step.dropGroups === 'ifAllowed') c.mustUnless('EPERM', 'setgroups', 0, 0)
+    if (step.dropGroups === 'ifAllowed') dropGroupsIfAllowed(c)
     else c.must('setgroups', 0, 0)
     // Capabilities stay until `capabilities` drops them by name.
     c.must('prctl', PR.SET_KEEPCAPS, 1, 0, 0, 0)
@@ -165,8 +165,7 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     c.must('setresuid', step.uid, step.uid, step.uid)
     // They stay permitted, but leaving uid 0 takes them out of the effective set, which the next steps need.
     const { b } = c
-    const header = b.bytes(pack(structs.cap_user_header, { version: 0x20080522 }), 8)
-    const sets = b.reserve(24)
+    const { header, sets } = capabilitySets(c)
     const permitted = b.temporary()
     c.must('capget', header, sets)
     for (const half of [0, 12]) {
@@ -181,22 +180,20 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
   },
 
   callersCapabilities(c) {
-    const header = c.b.bytes(pack(structs.cap_user_header, { version: 0x20080522 }), 8)
-    readSet(c, header, c.b.reserve(24), 'effective', c.b.slot('caps.callers'))
+    readSet(c, 'effective', c.b.slot('caps.callers'))
   },
 
   /** capabilities(7): what is kept is put into every set, so that it outlives the execve of any program. */
   capabilities(c, step) {
     const { b } = c
-    const header = b.bytes(pack(structs.cap_user_header, { version: 0x20080522 }), 8)
-    const sets = b.reserve(24)
+    const { header, sets } = capabilitySets(c)
     const kept = b.slot('caps.kept')
     const bit = b.slot('caps.bit')
     if ('without' in step.keep) {
       b.compute(kept, b.slot('caps.callers'), 'and', everyCapability & ~maskOf(step.keep.without))
       if (step.keep.with.length > 0) {
         const permitted = b.slot('caps.permitted')
-        readSet(c, header, sets, 'permitted', permitted)
+        readSet(c, 'permitted', permitted)
         b.compute(kept, kept, 'or', maskOf(step.keep.with))
         b.compute(kept, kept, 'and', permitted)
       }
@@ -240,8 +237,9 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
 }
 
 /** One set of capget(2), of which each has two halves. */
-function readSet(c: LauncherContext, header: Address, sets: Address, which: 'effective' | 'permitted', to: Slot) {
+function readSet(c: LauncherContext, which: 'effective' | 'permitted', to: Slot): void {
   const { b } = c
+  const { header, sets } = capabilitySets(c)
   const low = b.slot('caps.bit')
   const at = which === 'effective' ? 0 : 4
   c.must('capget', header, sets)
@@ -269,14 +267,14 @@ function writeFile(c: LauncherContext, path: string, text: Operand, length: Oper
 }
 
 function writeMap(c: LauncherContext, path: string, lines: readonly MapLine[], caller: Operand): void {
-  writeFile(c, path, mapText(c, lines, caller), c.b.slot('map.cursor'))
+  writeFile(c, path, mapText(c, lines, caller), c.b.cursor)
 }
 
 /** The lines of a map; their length is left in `map.cursor`. */
 function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Operand): Address {
   const { b } = c
   const buffer = b.reserve(lines.length * 36)
-  const cursor = b.slot('map.cursor')
+  const cursor = b.cursor
   b.move(cursor, buffer)
   for (const line of lines) {
     b.decimal(cursor, line.inside === 'caller' ? caller : line.inside)
@@ -295,7 +293,7 @@ function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Operand)
 function runHelpers(c: LauncherContext, step: StepOf<'newUser'>): void {
   const { b } = c
   const self = b.reserve(24)
-  const cursor = b.slot('map.cursor')
+  const cursor = b.cursor
   b.move(cursor, self)
   b.decimal(cursor, c.attempt('getpid'))
   const pipes = b.reserve(8)
@@ -356,7 +354,7 @@ function runHelpers(c: LauncherContext, step: StepOf<'newUser'>): void {
 function writeMapOf(c: LauncherContext, pid: Address, map: string, lines: readonly MapLine[], caller: Slot): void {
   const { b } = c
   const path = b.reserve(40)
-  const cursor = b.slot('map.cursor')
+  const cursor = b.cursor
   b.move(cursor, path)
   for (const part of [b.text('/proc/'), pid, b.text(`/${map}`)]) b.copyText(cursor, part)
   c.attempt('openat', AT.FDCWD, path, c.open.WRONLY | c.open.CLOEXEC, 0)

@@ -1,12 +1,13 @@
 /** Code that restricts the payload by Landlock, as far as the kernel that it runs on can: landlock(7). */
 import { errno } from '../kernel/errno.js'
-import { AT, F, LANDLOCK, S_IF, STATX } from '../kernel/flags.js'
+import { AT, F, LANDLOCK, S_IF } from '../kernel/flags.js'
 import { fileRights, type Grant, grants, oldestAbi, onFiles, scopes } from '../kernel/landlock.js'
 import { structs } from '../kernel/structs.js'
 import type { Routine } from '../machine/builder.js'
-import type { Label, Operand, Slot } from '../machine/instruction.js'
-import type { Step } from '../plan/step.js'
+import type { Label, Slot } from '../machine/instruction.js'
+import type { LandlockRule, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
+import { fileKind } from './filesystem.js'
 
 type Landlock = Extract<Step, { do: 'landlock' }>
 
@@ -24,12 +25,7 @@ export const landlockCode = {
     })
     const ruleset = createRuleset(c, step, abi, done)
     if (step.files !== undefined) {
-      for (const { path, grants } of step.files.rules) {
-        b.move(b.slot('landlock.path'), b.text(path))
-        b.move(b.slot('landlock.rights'), rightsOf(grants))
-        b.call(addPath(c, ruleset))
-        c.whenFailed(() => b.jump(c.fail))
-      }
+      addPaths(c, ruleset, step.files.rules)
       for (const fd of step.files.streams) add(c, addDescriptor(c, ruleset), fd)
       for (const fd of step.files.passed) add(c, addPassed(c, ruleset), fd)
     }
@@ -42,7 +38,7 @@ export const landlockCode = {
 function add(c: LauncherContext, routine: Routine, fd: number): void {
   c.b.move(c.b.slot('landlock.fd'), fd)
   c.b.call(routine)
-  c.whenFailed(() => c.b.jump(c.fail))
+  c.orFail()
 }
 
 const rightsOf = (names: readonly Grant[]) => names.reduce((all, name) => all | grants[name], 0)
@@ -75,33 +71,41 @@ function createRuleset(c: LauncherContext, step: Landlock, abi: Slot, nothing: L
   return ruleset
 }
 
+/** Rules from a table of paths and rights, which ends in 0. */
+function addPaths(c: LauncherContext, ruleset: Slot, rules: readonly LandlockRule[]): void {
+  const { b } = c
+  const next = b.slot('landlock.next')
+  b.move(next, b.table([...rules.flatMap(({ path, grants }) => [b.text(path), rightsOf(grants)]), 0]))
+  b.loop(({ leave }) => {
+    const path = b.slot('landlock.path')
+    b.load(path, 32, next)
+    b.when(path, 'eq', 0, leave)
+    b.load(b.slot('landlock.rights'), 32, next, 4)
+    b.compute(next, next, 'add', 8)
+    addPath(c, ruleset)
+  })
+}
+
 /**
  * A rule for what lies at a path. A path that is not there, or that the payload could not walk either, needs none. On a
  * file, only some rights are allowed, and all others fail with EINVAL.
  */
-function addPath(c: LauncherContext, ruleset: Slot) {
-  return c.b.routine('landlock.path', () => {
-    const { b } = c
-    const [path, file, rights] = [b.slot('landlock.path'), b.slot('landlock.file'), b.slot('landlock.rights')]
-    const end = b.label()
-    b.move(file, c.attempt('openat', AT.FDCWD, path, c.open.PATH | c.open.CLOEXEC, 0))
-    c.whenFailed(() => {
-      for (const name of ['ENOENT', 'EACCES', 'ENOTDIR', 'ELOOP'] as const)
-        c.whenError(name, () => {
-          b.move(c.result, 0)
-          b.jump(end)
-        })
-      b.jump(end)
-    })
+function addPath(c: LauncherContext, ruleset: Slot): void {
+  const { b } = c
+  const [path, file, rights] = [b.slot('landlock.path'), b.slot('landlock.file'), b.slot('landlock.rights')]
+  const end = b.label()
+  c.attempt('openat', AT.FDCWD, path, c.open.PATH | c.open.CLOEXEC, 0)
+  for (const name of ['ENOENT', 'EACCES', 'ENOTDIR', 'ELOOP'] as const) b.branch(c.result, 'eq', -errno[name], end)
+  c.orFail()
+  b.move(file, c.result)
+  addRule(c, ruleset, file, rights)
+  c.whenError('EINVAL', () => {
+    b.compute(rights, rights, 'and', onFiles)
     addRule(c, ruleset, file, rights)
-    c.whenError('EINVAL', () => {
-      b.compute(rights, rights, 'and', onFiles)
-      addRule(c, ruleset, file, rights)
-    })
-    c.whenFailed(() => b.jump(end))
-    c.attempt('close', file)
-    b.place(end)
   })
+  c.orFail()
+  c.attempt('close', file)
+  b.place(end)
 }
 
 /**
@@ -135,13 +139,8 @@ function addDescriptor(c: LauncherContext, ruleset: Slot): Routine {
 function addPassed(c: LauncherContext, ruleset: Slot): Routine {
   return c.b.routine('landlock.passed', () => {
     const { b } = c
-    const mode = b.temporary()
-    const status = b.reserve(structs.statx.size, 8)
-    c.attempt('statx', b.slot('landlock.fd'), b.text(''), AT.EMPTY_PATH, STATX.TYPE, status)
-    b.load(mode, 32, status, structs.statx.fields.stx_mode.offset)
-    b.compute(mode, mode, 'and', S_IF.MT)
     b.when(
-      mode,
+      fileKind(c, b.slot('landlock.fd')),
       'eq',
       S_IF.DIR,
       () => {
@@ -154,18 +153,22 @@ function addPassed(c: LauncherContext, ruleset: Slot): Routine {
 }
 
 /** The result is left to look at. The structure is packed: two fields of 8 and 4 bytes. */
-function addRule(c: LauncherContext, ruleset: Slot, file: Operand, rights: Slot): void {
+function addRule(c: LauncherContext, ruleset: Slot, file: Slot, rights: Slot): void {
   const { b } = c
-  const { size, fields } = structs.landlock_path_beneath_attr
-  const rule = b.reserve(size, 8)
-  const known = b.temporary()
-  const nothing = b.label()
+  const [of, known] = [b.slot('landlock.of'), b.slot('landlock.known')]
+  b.move(of, file)
   b.compute(known, rights, 'and', b.slot('landlock.handled'))
-  b.move(c.result, 0)
-  // A rule that gives nothing is refused, landlock_add_rule(2).
-  b.branch(known, 'eq', 0, nothing)
-  b.store(64, rule, fields.allowed_access.offset, known)
-  b.store(32, rule, fields.parent_fd.offset, file)
-  c.attempt('landlock_add_rule', ruleset, LANDLOCK.RULE_PATH_BENEATH, rule, 0)
-  b.place(nothing)
+  b.call(
+    b.routine('landlock.rule', () => {
+      const { size, fields } = structs.landlock_path_beneath_attr
+      const rule = b.reserve(size, 8)
+      b.move(c.result, 0)
+      // A rule that gives nothing is refused, landlock_add_rule(2).
+      b.when(known, 'ne', 0, () => {
+        b.store(64, rule, fields.allowed_access.offset, known)
+        b.store(32, rule, fields.parent_fd.offset, of)
+        c.attempt('landlock_add_rule', ruleset, LANDLOCK.RULE_PATH_BENEATH, rule, 0)
+      })
+    }),
+  )
 }

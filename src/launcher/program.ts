@@ -6,8 +6,10 @@ import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Program, Slot } from '../machine/instruction.js'
 import type { Hints, Plan, Step } from '../plan/step.js'
-import { LauncherContext, record } from './context.js'
+import { LauncherContext } from './context.js'
+import { record } from './record.js'
 import { announce } from './announce.js'
+import { belowJoined, cloneBelow } from './below.js'
 import { descriptorCode, keepEnd, openStandardDescriptors } from './descriptors.js'
 import { execute, prepareArguments } from './environment.js'
 import { entryRows } from './entries.js'
@@ -15,6 +17,7 @@ import { filesystemCode } from './filesystem.js'
 import { hardeningCode } from './hardening.js'
 import { cloneFlag, identityCode } from './identity.js'
 import { landlockCode } from './landlock.js'
+import { cloneIntoGroup, limitCode } from './limits.js'
 import {
   blockSignals,
   initLoop,
@@ -26,7 +29,7 @@ import {
 } from './wait.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
-type Process = 'dieWithParent' | 'session' | 'umask' | 'rlimit' | 'execute'
+type Process = 'dieWithParent' | 'processName' | 'session' | 'umask' | 'rlimit' | 'execute'
 
 const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
   /**
@@ -45,6 +48,10 @@ const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>)
     c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
     c.attempt('getppid')
     c.b.when(c.result, 'ne', parent, () => c.exit(125))
+  },
+
+  processName(c, step) {
+    c.must('prctl', PR.SET_NAME, c.b.text(step.name), 0, 0, 0)
   },
 
   session(c) {
@@ -73,6 +80,7 @@ const code = {
   ...descriptorCode,
   ...hardeningCode,
   ...landlockCode,
+  ...limitCode,
   ...processCode,
 } as StepCode
 
@@ -118,7 +126,8 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   // Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking".
   if (!plan.newPid && !manner.lingers) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   c.begin(cloning(plan))
-  cloneInit(c)
+  if (belowJoined(plan)) cloneBelow(c, result, () => cloneInit(c, CLONE.PARENT))
+  else cloneInit(c)
   b.move(child, c.result)
   b.when(
     child,
@@ -169,14 +178,14 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
 }
 
 /** Clones init into its namespaces, without those that may be left out where they cannot be had. */
-function cloneInit(c: LauncherContext): void {
+function cloneInit(c: LauncherContext, more = 0): void {
   const { b, plan } = c
   const cloned = b.label()
   for (const dropped of subsets(plan.cloneIfPossible)) {
     const made = plan.clone.filter((name) => !dropped.includes(name))
     const flags = made.reduce((all, name) => all | cloneFlag[name], 0)
     if (plan.cloneIfPossible.includes('user')) b.move(b.slot('userMade'), made.includes('user') ? 1 : 0)
-    c.attempt('clone', flags | signals.SIGCHLD, 0, 0, 0, 0)
+    cloneIntoGroup(c, flags | more)
     c.whenFailed(
       () => {},
       () => b.jump(cloned),

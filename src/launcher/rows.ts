@@ -21,7 +21,7 @@ export class Rows {
 
   constructor(
     readonly b: Builder,
-    /** Holds the number of the step at work. */
+    /** Holds the number of the step at work: see the context. */
     readonly step: Slot,
   ) {}
 
@@ -29,14 +29,14 @@ export class Rows {
    * Adds a row. `kind` names the code of `body`, which finds the words in their slots: rows of one kind have the same
    * slots in the same order.
    */
-  add(step: number, kind: string, row: readonly Word[], body: () => void): void {
+  add(mark: number, step: number, kind: string, row: readonly Word[], body: () => void): void {
     let known = this.#kinds.get(kind)
     if (known === undefined) {
       const columns = row.map(([slot]) => slot)
       known = { number: this.#kinds.size + 1, columns, routine: this.b.routine(kind, body) }
       this.#kinds.set(kind, known)
     }
-    this.b.mark(step, known.routine)
+    this.b.mark(mark, known.routine)
     this.#pending.push(known.number | (step << 8))
     for (const [, word] of row) this.#pending.push(typeof word === 'string' ? this.b.text(word) : word)
   }

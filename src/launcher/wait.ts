@@ -3,9 +3,12 @@ import { POLL, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
-import { type LauncherContext, record, setupFailed } from './context.js'
+import { type LauncherContext, setupFailed } from './context.js'
+import { record } from './record.js'
 import { writeExitCode } from './announce.js'
-import { closeAllBut, descriptorCode, dropEverything } from './descriptors.js'
+import { closeAllBut, descriptorCode } from './descriptors.js'
+import { awaitSignalOrMemory, releaseUnwatched, takeTimer, watches } from './limits.js'
+import { dropEverything } from './privileges.js'
 
 const maskSize = 8
 const everySignal = new WeakMap<LauncherContext, { every: Address; callers: Address }>()
@@ -114,9 +117,10 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
   const status = b.reserve(8)
   const code = b.temporary()
   if (plan.statusFd !== undefined) c.report(record.started, init)
-  releaseFds(c)
+  if (watches(plan)) releaseUnwatched(c)
+  else releaseFds(c)
   b.loop(({ again }) => {
-    takeSignal(c, init)
+    takeSignal(c, init, watches(plan))
     const usage = plan.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
     c.attempt('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
@@ -160,24 +164,26 @@ const fromTerminal = [signals.SIGINT, signals.SIGQUIT, signals.SIGHUP]
  * Takes the next signal; returns when it is SIGCHLD and passes any other on to `to`. What the terminal sends reaches
  * a payload of the same session by itself, and of another by whoever started the vial: once, not twice.
  */
-function takeSignal(c: LauncherContext, to: Slot): void {
+function takeSignal(c: LauncherContext, to: Slot, watching = false): void {
   const { b } = c
   const receiver = b.slot('signal.to')
   b.move(receiver, to)
-  b.call(b.routine('takeSignal', () => takeSignals(c, receiver)))
+  b.call(b.routine(watching ? 'watch' : 'takeSignal', () => takeSignals(c, receiver, watching)))
 }
 
-function takeSignals(c: LauncherContext, to: Slot): void {
+function takeSignals(c: LauncherContext, to: Slot, watching: boolean): void {
   const { b, plan } = c
   const everySignal = allSignals(c)
   const info = b.reserve(128, 16)
   const signal = b.temporary()
   const origin = b.temporary()
   b.loop(({ leave, again }) => {
+    if (watching) awaitSignalOrMemory(c, to)
     c.attempt('rt_sigtimedwait', everySignal, info, 0, maskSize)
     c.whenFailed(again)
     b.move(signal, c.result)
     b.when(signal, 'eq', signals.SIGCHLD, leave)
+    if (watching) takeTimer(c, signal, info, to, again)
     if (plan.sharesSession || plan.statusFd !== undefined) {
       b.load(origin, 32, info, structs.siginfo.fields.si_code.offset)
       const fromKernel = 0x80

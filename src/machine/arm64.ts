@@ -2,11 +2,22 @@
  * AArch64 machine code. "C6" is that chapter of the Arm Architecture Reference Manual (DDI 0487), the A64 base
  * instructions by name; C4.1 has the same bits as tables.
  *
- * x19 holds the address of slot 0: a load or store reaches 4096 slots from it. x9, x10 and x11 are scratch.
+ * x19 holds the address of slot 0: a load or store reaches 4096 slots from it. x9, x10 and x11 are scratch; what x9 or x0
+ * is known to hold is not loaded again. A routine that calls others keeps its return address on the stack.
  */
 import { syscallNumber } from '../kernel/syscalls.js'
-import { Code, type Form, type Layout, resolve, word } from './code.js'
-import type { Arithmetic, Comparison, Instruction, Label, Operand, Program, Slot, Width } from './instruction.js'
+import { type Check, Checks, Code, type Form, type Layout, resolve, word } from './code.js'
+import {
+  type Arithmetic,
+  type Comparison,
+  firstError,
+  type Instruction,
+  type Label,
+  type Operand,
+  type Program,
+  type Slot,
+  type Width,
+} from './instruction.js'
 
 const [x0, x8, x9, x10, x11, x19] = [0, 8, 9, 10, 11, 19] as const
 /** The same number is the stack pointer in some instructions and in others a register that is zero. C1.2.5. */
@@ -39,6 +50,8 @@ const opcode = {
   bl: 0x94000000,
   bCond: 0x54000000,
   cbz: 0xb4000000,
+  // C6: ADR
+  adr: 0x10000000,
   ret: 0xd65f03c0,
   svc: 0xd4000001,
   // str x30, [sp, #-16]! and ldr x30, [sp], #16
@@ -68,17 +81,40 @@ interface Place {
 }
 
 export const encode = (program: Program, layout: Layout): Uint8Array => {
-  const encoder = new Arm64(layout)
+  const encoder = new Arm64(layout, callers(program.instructions))
   for (const instruction of program.instructions) encoder.instruction(instruction)
+  encoder.checks.emit((check) => encoder.check(check))
   return encoder.code.finish()
 }
 
-class Arm64 {
-  readonly code = new Code()
-  readonly #layout: Layout
+/** Each routine by its label, and whether it calls: from its label to that of the next one. */
+const callers = (instructions: readonly Instruction[]): Map<number, boolean> => {
+  const routines = new Map<number, boolean>()
+  for (const one of instructions) if (one.op === 'call') routines.set(one.target.id, false)
+  let current: number | undefined
+  for (const one of instructions) {
+    if (one.op === 'label' && routines.has(one.label.id)) current = one.label.id
+    const calls = one.op === 'call' || (one.op === 'syscall' && one.failing !== undefined)
+    if (calls && current !== undefined) routines.set(current, true)
+  }
+  return routines
+}
 
-  constructor(layout: Layout) {
+class Arm64 {
+  readonly code: Code
+  readonly checks = new Checks()
+  readonly #layout: Layout
+  readonly #callers: ReadonlyMap<number, boolean>
+  /** Whether the routine at work calls others. */
+  #calls = false
+  /** The slot whose value `#holder` is known to hold, by its index; else -1. */
+  #held = -1
+  #holder = x9 as number
+
+  constructor(layout: Layout, callers: ReadonlyMap<number, boolean>) {
+    this.code = new Code(layout.code)
     this.#layout = layout
+    this.#callers = callers
   }
 
   instruction(one: Instruction): void {
@@ -108,8 +144,9 @@ class Arm64 {
       case 'syscall':
         for (const [i, argument] of one.args.entries()) this.#load(x0 + i, this.#value(argument))
         this.#load(x8, BigInt(syscallNumber('arm64', one.name)))
-        this.#emit(opcode.svc)
-        this.#save(x0, one.to)
+        if (one.failing === undefined) this.#syscall(one.to)
+        else this.code.branch(this.checks.of(one.to, one.failing), far(opcode.bl))
+        this.#hold(x0, one.to)
         break
       case 'branch':
         this.#branch(one.comparison, this.#value(one.left), this.#value(one.right), one.target)
@@ -118,19 +155,46 @@ class Arm64 {
         this.code.branch(one.target, far(opcode.b))
         break
       case 'call':
-        this.#emit(opcode.pushLink)
         this.code.branch(one.target, far(opcode.bl))
-        this.#emit(opcode.popLink)
+        this.#held = -1
         break
       case 'return':
+        if (this.#calls) this.#emit(opcode.popLink)
         this.#emit(opcode.ret)
         break
-      case 'label':
+      case 'label': {
         this.code.label(one.label)
+        this.#held = -1
+        const calls = this.#callers.get(one.label.id)
+        if (calls !== undefined) this.#calls = calls
+        if (calls) this.#emit(opcode.pushLink)
         break
+      }
       case 'mark':
         break
     }
+  }
+
+  #syscall(to: Slot): void {
+    this.#emit(opcode.svc)
+    this.#save(x0, to)
+  }
+
+  check({ label, to, failing }: Check): void {
+    this.code.label(label)
+    this.#syscall(to)
+    this.#branch('ge', to, BigInt.asUintN(64, BigInt(firstError)), failing)
+    this.#emit(opcode.ret)
+  }
+
+  #hold(register: number, slot: Slot): void {
+    this.#held = slot.index
+    this.#holder = register
+  }
+
+  /** The register is written. */
+  #written(register: number): void {
+    if (this.#holder === register) this.#held = -1
   }
 
   #value(operand: Operand): bigint | Slot {
@@ -144,19 +208,30 @@ class Arm64 {
 
   /** register = value. */
   #load(register: number, value: bigint | Slot): void {
-    if (typeof value === 'object') this.#access('load', 64, register, slotPlace(value))
-    else this.#constant(register, value)
+    if (typeof value === 'object') {
+      if (value.index === this.#held && register === this.#holder) return
+      this.#written(register)
+      this.#access('load', 64, register, slotPlace(value))
+      if (register === x9) this.#hold(x9, value)
+    } else {
+      this.#written(register)
+      this.#constant(register, value)
+    }
   }
 
-  /** A register that holds the value: `register`, or the zero register. */
+  /** A register that holds the value: `register`, one that holds it already, or the zero register. */
   #source(register: number, value: bigint | Slot): number {
     if (value === 0n) return xzr
+    if (typeof value === 'object' && value.index === this.#held) return this.#holder
     this.#load(register, value)
     return register
   }
 
   #save(register: number, to: Slot): void {
     this.#access('store', 64, register, slotPlace(to))
+    if (register === xzr) {
+      if (this.#held === to.index) this.#held = -1
+    } else this.#hold(register, to)
   }
 
   /** The shortest of: ADD from x19; MOVZ or MOVN, 64 or 32 bits wide (which clears the rest), and MOVKs. */
@@ -179,19 +254,22 @@ class Arm64 {
       this.#emit(opcode.addImmediate, register, base, 0, near)
       return
     }
-    for (const [n, { half, i }] of best.parts.entries()) {
+    const words = best.parts.flatMap(({ half, i }, n) => {
       const bits = n === 0 ? best.first : best.more
       const field = n === 0 ? half ^ best.skip : half
-      this.code.bytes(...word(bits | (i << 21) | (field << 5) | register))
-    }
+      return word(bits | (i << 21) | (field << 5) | register)
+    })
+    const address = Number(value)
+    if (words.length > 4 && Math.abs(address - this.#layout.code) < 2 ** 20)
+      this.code.branch(address, ...nearby(register, words))
+    else this.code.bytes(...words)
   }
 
   /** Leaves the address in x10, if it is not near x19; a constant one takes in the offset. */
   #pointer(address: Operand, offset: number): Place {
     const value = this.#value(address)
     if (typeof value === 'object') {
-      this.#load(x10, value)
-      return { base: x10, offset }
+      return { base: this.#source(x10, value), offset }
     }
     const sum = BigInt.asUintN(64, value + BigInt(offset))
     const near = Number(sum) - this.#layout.slots
@@ -240,8 +318,10 @@ class Arm64 {
     const value = BigInt.asIntN(64, right)
     const size = value < 0n ? -value : value
     if (size >= 4096n) return false
-    this.#load(x9, left)
-    this.#emit(value < 0n ? negative : positive, d, x9, 0, Number(size))
+    // Register 31 would be the stack pointer here.
+    const n = typeof left === 'object' ? this.#source(x9, left) : x9
+    if (typeof left === 'bigint') this.#load(x9, left)
+    this.#emit(value < 0n ? negative : positive, d, n, 0, Number(size))
     return true
   }
 
@@ -272,6 +352,16 @@ const far = (bits: number): Form => ({
   reaches: reaches(26),
   bytes: (distance) => word(bits | ((distance >> 2) & 0x3ffffff)),
 })
+
+/** The address of constants: ADR has imm21, its low two bits in 29-30; what is further away is loaded in pieces. */
+const nearby = (register: number, pieces: readonly number[]): Form[] => [
+  {
+    size: 4,
+    reaches: reaches(19),
+    bytes: (distance) => word(opcode.adr | ((distance & 3) << 29) | (((distance >> 2) & 0x7ffff) << 5) | register),
+  },
+  { size: pieces.length, reaches: () => true, bytes: () => pieces },
+]
 
 /** imm19 in bits 5-23; further away than that, the inverted condition around a B. */
 const conditional = (bits: (invert: 0 | 1) => number): Form[] => {

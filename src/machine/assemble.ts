@@ -2,7 +2,7 @@
 import type { Architecture } from '../kernel/architecture.js'
 import { encode as encodeArm64 } from './arm64.js'
 import type { Layout } from './code.js'
-import { constantsAddress, writableAddress, writeElf } from './elf.js'
+import { codeAddress, constantsAddress, writableAddress, writeElf } from './elf.js'
 import { type Address, operands, type Program, type Slot } from './instruction.js'
 import { encode as encodeX64 } from './x64.js'
 
@@ -42,7 +42,7 @@ export const plan = (program: Program, architecture: Architecture): Layout => {
   const codeLimit = program.instructions.length * longestInstruction
   const slots = writableAddress(architecture, program.constants.length, codeLimit) + stackSize
   const memory = slots + Math.ceil((program.slots * 8) / 16) * 16
-  return { slots, memory, constants: constantsAddress }
+  return { slots, memory, constants: constantsAddress, code: codeAddress(program.constants.length) }
 }
 
 const check = (program: Program): void => {

@@ -28,8 +28,6 @@ export interface LoopControl {
   readonly leave: () => void
 }
 
-const encoder = new TextEncoder()
-
 const smallMemory = 2048
 const largestSmall = 256
 
@@ -37,11 +35,12 @@ export class Builder {
   readonly #instructions: Instruction[] = []
   readonly #routines = new Map<string, { routine: Routine; body: () => void }>()
   readonly #called = new Set<string>()
-  readonly #texts = new Map<string, Address>()
+  /** Where they lie is known at the end. */
+  readonly #texts = new Map<string, { readonly kind: 'address'; readonly area: 'constants'; offset: number }>()
   /** Their order is known at the end. */
   readonly #slots = new Map<string, { readonly kind: 'slot'; index: number }>()
   readonly #pointers: Pointer[] = []
-  #constants = Buffer.alloc(4096)
+  #constants = Buffer.alloc(16384)
   #constantsUsed = 0
   #smallUsed = 0
   #memoryUsed = smallMemory
@@ -69,14 +68,17 @@ export class Builder {
   bytes(content: Uint8Array, alignment = 1): Address {
     const offset = Math.ceil(this.#constantsUsed / alignment) * alignment
     const end = offset + content.length
-    if (end > this.#constants.length) {
-      const grown = Buffer.alloc(Math.max(end, this.#constants.length * 2))
-      grown.set(this.#constants)
-      this.#constants = grown
-    }
+    this.#makeRoom(end)
     this.#constants.set(content, offset)
     this.#constantsUsed = end
     return { kind: 'address', area: 'constants', offset }
+  }
+
+  #makeRoom(end: number): void {
+    if (end <= this.#constants.length) return
+    const grown = Buffer.alloc(Math.max(end, this.#constants.length * 2))
+    grown.set(this.#constants)
+    this.#constants = grown
   }
 
   /** Constant 32-bit words, little-endian; an address becomes the place where the data will lie. */
@@ -89,22 +91,34 @@ export class Builder {
     return table
   }
 
-  /** A NUL-terminated string; equal strings are stored once, and so are paths that an earlier string ends in. */
+  /** A NUL-terminated string; equal strings are stored once, and so are paths that another string ends in. */
   text(content: string): Address {
-    const known = this.#texts.get(content)
-    if (known !== undefined) return known
-    if (content.includes('\0')) throw new Error(`a string has a NUL byte: ${JSON.stringify(content)}`)
-    const bytes = encoder.encode(`${content}\0`)
-    const address = this.bytes(bytes)
-    this.#texts.set(content, address)
-    if (bytes.length !== content.length + 1) return address
-    for (let at = content.indexOf('/'); at !== -1; at = content.indexOf('/', at + 1)) {
-      for (const start of [at, at + 1]) {
-        const end = content.slice(start)
-        if (!this.#texts.has(end)) this.#texts.set(end, { ...address, offset: address.offset + start })
-      }
+    let address = this.#texts.get(content)
+    if (address === undefined) {
+      if (content.includes('\0')) throw new Error(`a string has a NUL byte: ${JSON.stringify(content)}`)
+      address = { kind: 'address', area: 'constants', offset: -1 }
+      this.#texts.set(content, address)
     }
     return address
+  }
+
+  /** The longer first: what a text ends in is wanted by shorter ones. */
+  #placeTexts(): void {
+    for (const [content, address] of [...this.#texts].sort(([a], [b]) => b.length - a.length)) {
+      if (address.offset !== -1) continue
+      address.offset = this.#constantsUsed
+      // A character takes three bytes at most.
+      this.#makeRoom(this.#constantsUsed + 3 * content.length + 1)
+      const length = this.#constants.write(content, address.offset)
+      this.#constantsUsed += length + 1
+      if (length !== content.length) continue
+      for (let at = content.indexOf('/'); at !== -1; at = content.indexOf('/', at + 1)) {
+        for (const start of [at, at + 1]) {
+          const end = this.#texts.get(content.slice(start))
+          if (end?.offset === -1) end.offset = address.offset + start
+        }
+      }
+    }
   }
 
   /** Zeroed writable memory. What is small lies together, next to the slots: each page that is written costs a fault. */
@@ -218,12 +232,17 @@ export class Builder {
 
   // --- strings and numbers --------------------------------------------------------------------------------------
 
+  /** Where the routines for text write; a cursor of another name is moved here and back. */
+  get cursor(): Slot {
+    return this.slot('cursor')
+  }
+
   /** Copies the NUL-terminated string at `from` to the address in `cursor`, and leaves `cursor` at the copied NUL. */
   copyText(cursor: Slot, from: Operand): void {
     const source = this.slot('copy.source')
     const byte = this.slot('copy.byte')
+    const target = this.cursor
     const routine = this.routine('copyText', () => {
-      const target = this.slot('copy.target')
       this.loop(({ leave }) => {
         this.load(byte, 8, source)
         this.store(8, target, 0, byte)
@@ -233,33 +252,22 @@ export class Builder {
       })
     })
     this.move(source, from)
-    this.move(this.slot('copy.target'), cursor)
+    if (cursor !== target) this.move(target, cursor)
     this.call(routine)
-    this.move(cursor, this.slot('copy.target'))
+    if (cursor !== target) this.move(cursor, target)
   }
 
   /** Writes `value` as unsigned decimal digits and a NUL at `cursor`, and leaves `cursor` at the NUL. */
   decimal(cursor: Slot, value: Operand): void {
     const rest = this.slot('decimal.rest')
-    const target = this.slot('decimal.target')
+    const target = this.cursor
     const routine = this.routine('decimal', () => {
       const digit = this.slot('decimal.digit')
       const power = this.slot('decimal.power')
-      const next = this.slot('decimal.next')
       const started = this.slot('decimal.started')
-      const table = this.bytes(
-        Uint8Array.from(
-          Array.from({ length: 20 }, (_, i) => 10n ** BigInt(19 - i)).flatMap((value) =>
-            Array.from({ length: 8 }, (_, byte) => Number((value >> BigInt(8 * byte)) & 255n)),
-          ),
-        ),
-        8,
-      )
       this.move(started, 0)
-      this.move(next, table)
+      this.move(power, 10n ** 19n)
       this.loop(({ leave }) => {
-        this.load(power, 64, next)
-        this.compute(next, next, 'add', 8)
         this.move(digit, 0)
         this.loop(({ leave }) => {
           this.when(rest, 'lt', power, leave)
@@ -274,13 +282,16 @@ export class Builder {
           this.compute(target, target, 'add', 1)
         })
         this.when(power, 'eq', 1, leave)
+        // A tenth: half of it, and times the inverse of 5 modulo 2^64, which divides exactly what is a multiple of 5.
+        this.compute(power, power, 'shr', 1)
+        this.compute(power, power, 'mul', 0xcccccccccccccccdn)
       })
       this.store(8, target, 0, 0)
     })
     this.move(rest, value)
-    this.move(target, cursor)
+    if (cursor !== target) this.move(target, cursor)
     this.call(routine)
-    this.move(cursor, target)
+    if (cursor !== target) this.move(cursor, target)
   }
 
   /** FNV-1a, 64 bit, of the NUL-terminated string at `text`. http://www.isthe.com/chongo/tech/comp/fnv/ */
@@ -325,6 +336,7 @@ export class Builder {
       this.return()
     }
     this.#orderSlots()
+    this.#placeTexts()
     return {
       instructions: this.#instructions,
       constants: new Uint8Array(this.#constants.subarray(0, this.#constantsUsed + 8)),

@@ -38,6 +38,7 @@ const PT = { LOAD: 1, NOTE: 4, GNU_STACK: 0x6474e551 }
 const PF = { X: 1, W: 2, R: 4 }
 
 export const constantsAddress = imageAddress + constantsOffset
+export const codeAddress = (constants: number): number => codePlace(constants).address
 
 /** A program header; `size` is p_filesz, `memory` p_memsz where it differs. */
 interface Segment {

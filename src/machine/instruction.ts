@@ -31,6 +31,9 @@ export type Operand = number | bigint | Slot | Address
 
 export type Width = 8 | 32 | 64
 
+/** Results of system calls from here on, as unsigned numbers, are -errno. */
+export const firstError = -4095
+
 /** `shl` and `shr` take their count modulo 64; `shr` is logical; everything wraps at 2^64. */
 export type Arithmetic = 'add' | 'sub' | 'mul' | 'and' | 'or' | 'xor' | 'shl' | 'shr'
 
@@ -67,8 +70,17 @@ export type Instruction =
       readonly left: Operand
       readonly right: Operand
     }
-  /** Up to six arguments; `to` gets the raw result (an error is -errno, modulo 2^64). */
-  | { readonly op: 'syscall'; readonly name: SyscallName; readonly args: readonly Operand[]; readonly to: Slot }
+  /**
+   * Up to six arguments; `to` gets the raw result (an error is -errno, modulo 2^64). With `failing`, an error jumps there:
+   * most system calls of a vial must succeed, and share the code that looks.
+   */
+  | {
+      readonly op: 'syscall'
+      readonly name: SyscallName
+      readonly args: readonly Operand[]
+      readonly to: Slot
+      readonly failing?: Label
+    }
   | {
       readonly op: 'branch'
       readonly comparison: Comparison
@@ -77,7 +89,7 @@ export type Instruction =
       readonly target: Label
     }
   | { readonly op: 'jump'; readonly target: Label }
-  /** Calls nest (each keeps its return address on the stack) and never recurse. */
+  /** Calls nest (each keeps its return address on the stack) and never recurse. Nothing but a call leads to its target. */
   | { readonly op: 'call'; readonly target: Label }
   | { readonly op: 'return' }
   | { readonly op: 'label'; readonly label: Label }

@@ -2,11 +2,21 @@
  * x86-64 machine code. "SDM" is Intel's Software Developer's Manual, volume 2: 2.1 ModR/M, 2.2.1 REX, and the pages of
  * the instructions named here.
  *
- * rbx holds the address of slot 16, so that the first 32 slots are within a signed byte of it. rax and rcx are scratch.
+ * rbx holds the address of slot 16, so that the first 32 slots are within a signed byte of it. rax and rcx are scratch;
+ * what rax is known to hold is not loaded again.
  */
 import { syscallNumber } from '../kernel/syscalls.js'
-import { Code, type Form, type Layout, resolve, word } from './code.js'
-import type { Arithmetic, Comparison, Instruction, Operand, Program, Slot, Width } from './instruction.js'
+import { type Check, Checks, Code, type Form, type Layout, resolve, word } from './code.js'
+import {
+  type Arithmetic,
+  type Comparison,
+  firstError,
+  type Instruction,
+  type Operand,
+  type Program,
+  type Slot,
+  type Width,
+} from './instruction.js'
 
 const [rax, rcx, rdx, rbx, rsp, rsi, rdi, r8, r9, r10] = [0, 1, 2, 3, 4, 6, 7, 8, 9, 10] as const
 const base = rbx
@@ -32,12 +42,16 @@ const fits = (bits: 8 | 32, value: bigint): boolean => BigInt.asIntN(bits, value
 export const encode = (program: Program, layout: Layout): Uint8Array => {
   const encoder = new X64(layout)
   for (const instruction of program.instructions) encoder.instruction(instruction)
+  encoder.checks.emit((check) => encoder.check(check))
   return encoder.code.finish()
 }
 
 class X64 {
   readonly code = new Code()
+  readonly checks = new Checks()
   readonly #layout: Layout
+  /** The slot whose value rax is known to hold, by its index; else -1. */
+  #held = -1
 
   constructor(layout: Layout) {
     this.#layout = layout
@@ -50,6 +64,7 @@ class X64 {
         this.#modrm(64, [0x89], rsp, slotPlace(one.to))
         // LEA
         this.#modrm(64, [0x8d], rsp, { base, offset: -bias })
+        this.#held = -1
         break
       case 'move':
         this.#move(one.to, this.#value(one.from))
@@ -67,8 +82,9 @@ class X64 {
       case 'syscall':
         for (const [i, argument] of one.args.entries()) this.#load(parameters[i]!, this.#value(argument))
         this.#load(rax, BigInt(syscallNumber('x64', one.name)))
-        this.code.bytes(0x0f, 0x05)
-        this.#save(one.to)
+        if (one.failing === undefined) this.#syscall(one.to)
+        else this.code.branch(this.checks.of(one.to, one.failing), call)
+        this.#held = one.to.index
         break
       case 'branch':
         this.#compare(this.#value(one.left), this.#value(one.right))
@@ -79,16 +95,32 @@ class X64 {
         break
       case 'call':
         this.code.branch(one.target, call)
+        this.#held = -1
         break
       case 'return':
         this.code.bytes(0xc3)
         break
       case 'label':
         this.code.label(one.label)
+        this.#held = -1
         break
       case 'mark':
         break
     }
+  }
+
+  #syscall(to: Slot): void {
+    this.code.bytes(0x0f, 0x05)
+    this.#save(to)
+  }
+
+  check({ label, to, failing }: Check): void {
+    this.code.label(label)
+    this.#syscall(to)
+    this.#group1(group1.cmp, rax, BigInt(firstError))
+    // JAE over RET; then our own return address is of no use any more: POP rcx.
+    this.code.bytes(0x73, 1, 0xc3, 0x59)
+    this.code.branch(failing, ...jmp)
   }
 
   #value(operand: Operand): bigint | Slot {
@@ -122,6 +154,12 @@ class X64 {
   /** Register = value, in the fewest bytes: XOR, PUSH + POP, MOV r32, MOV r/m64 imm32, MOV r64 imm64. */
   #load(register: number, value: bigint | Slot): void {
     const extended = register >> 3
+    if (typeof value === 'object' && value.index === this.#held) {
+      // MOV r/m64, r64
+      if (register !== rax) this.#modrm(64, [0x89], rax, register)
+      return
+    }
+    if (register === rax) this.#held = typeof value === 'object' ? value.index : -1
     if (typeof value === 'object') {
       this.#modrm(64, [0x8b], register, slotPlace(value))
     } else if (value === 0n) {
@@ -143,9 +181,16 @@ class X64 {
 
   #save(to: Slot): void {
     this.#modrm(64, [0x89], rax, slotPlace(to))
+    this.#held = to.index
+  }
+
+  /** The slot is written otherwise. */
+  #written(to: Slot): void {
+    if (this.#held === to.index) this.#held = -1
   }
 
   #move(to: Slot, value: bigint | Slot): void {
+    this.#written(to)
     if (typeof value === 'bigint' && fits(8, value)) {
       this.#push(value)
       this.#modrm(32, [0x8f], 0, slotPlace(to))
@@ -178,15 +223,17 @@ class X64 {
       this.#modrm(size, [width === 8 ? 0xc6 : 0xc7], 0, place)
       this.code.integer(width === 8 ? 1 : 4, value)
     } else {
-      this.#load(rcx, value)
-      this.#modrm(size, [width === 8 ? 0x88 : 0x89], rcx, place)
+      const held = typeof value === 'object' && value.index === this.#held
+      if (!held) this.#load(rcx, value)
+      this.#modrm(size, [width === 8 ? 0x88 : 0x89], held ? rax : rcx, place)
     }
   }
 
   #compute(to: Slot, operator: Arithmetic, left: bigint | Slot, right: bigint | Slot): void {
     const inPlace = typeof left === 'object' && left.index === to.index && operator !== 'mul'
     const place = inPlace ? slotPlace(to) : rax
-    if (!inPlace) this.#load(rax, left)
+    if (inPlace) this.#written(to)
+    else this.#load(rax, left)
     if (operator === 'mul') this.#multiply(right)
     else if (operator === 'shl' || operator === 'shr') this.#shift(group2[operator], place, right)
     else this.#group1(group1[operator], place, right)
@@ -194,9 +241,13 @@ class X64 {
   }
 
   #compare(left: bigint | Slot, right: bigint | Slot): void {
-    const place = typeof left === 'object' && typeof right === 'bigint' && fits(32, right) ? slotPlace(left) : rax
-    if (place === rax) this.#load(rax, left)
-    this.#group1(group1.cmp, place, right)
+    const held = typeof left === 'object' && left.index === this.#held
+    const direct = typeof left === 'object' && !held && typeof right === 'bigint' && fits(32, right)
+    const place = direct ? slotPlace(left) : rax
+    if (!direct) this.#load(rax, left)
+    // TEST leaves the flags that matter here as CMP with 0 does.
+    if (!direct && right === 0n) this.code.bytes(0x48, 0x85, 0xc0)
+    else this.#group1(group1.cmp, place, right)
   }
 
   /** ADD, OR, AND, SUB, XOR, CMP: r/m64 with imm8, imm32 or a register; rax with imm32 or r/m64. */

@@ -36,6 +36,7 @@ export function bwrapPlan(request: BwrapRequest, caller: Ids): Plan {
   const announced = request.infoFd !== undefined || request.jsonStatusFd !== undefined
   return {
     monitor: [
+      processName,
       ...(caller.uid === 0 ? [callersCapabilities] : []),
       ...joins(request),
       ...(request.dieWithParent ? [dieWithParent] : []),
@@ -59,9 +60,6 @@ export function bwrapPlan(request: BwrapRequest, caller: Ids): Plan {
 }
 
 function requireUser(request: BwrapRequest, ownUser: boolean, caller: Ids, ids: Ids): void {
-  // pid_namespaces(7): whoever has joined one cannot make another before it has a child.
-  if (request.pidns !== undefined && request.unshare.pid)
-    throw new BwrapContradiction('--pidns together with --unshare-pid is not supported')
   const mapped = ownUser || request.userns !== undefined
   if (!mapped && ids.uid !== caller.uid)
     throw new BwrapContradiction('Specifying --uid requires --unshare-user or --userns')
@@ -94,6 +92,14 @@ const callersCapabilities: Step = {
   what: 'look which capabilities the caller has',
   why: 'root gives no more inside',
   complaint: 'capget failed',
+}
+
+const processName: Step = {
+  do: 'processName',
+  name: 'bwrap',
+  what: 'be named bwrap',
+  why: 'a vial is executed by descriptor, and would be named after a number',
+  complaint: 'prctl(PR_SET_NAME)',
 }
 
 const dieWithParent: Step = {

@@ -53,8 +53,11 @@ function complaints(entry: FilesystemEntry): Complaints {
     return {
       parents,
       own: [
-        `Can't remount readonly on ${newroot}`,
-        { EINVAL: `Can't remount readonly on ${newroot}: Unable to find "${newroot}" in mount table` },
+        `Can't remount readonly on ${newroot}: realpath(destination)`,
+        {
+          EINVAL: `Can't remount readonly on ${newroot}: Unable to find "${newroot}" in mount table`,
+          EPERM: `Can't remount readonly on ${newroot}: Operation not permitted`,
+        },
       ],
     }
   if ('file' in entry) {

@@ -1,11 +1,11 @@
 /** The steps that build the new root, from the ordered list of a policy. */
 import { resolve } from 'node:path'
+import { parseLimits } from '../policy/limits.js'
 import { normal } from '../policy/path.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
-import { parseSize } from '../policy/units.js'
+import { modeOf, parseSize } from '../policy/units.js'
 import { type Guard, guardStep, procGuard, sysGuard } from './guards.js'
 import { hints } from './hints.js'
-import { modeOf } from './plan.js'
 import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
 import { Tree } from './tree.js'
 
@@ -100,12 +100,15 @@ class FilesystemPlanner {
   /** Host folders that the payload may write. */
   #writable: readonly string[] = []
   #said: Complaints | undefined
+  /** What `limits.disk` says of a tmpfs: bytes and inodes. */
+  readonly #disk: { readonly size?: number; readonly inodes?: number }
 
   constructor(
     policy: Policy,
     readonly context: FilesystemContext,
   ) {
     const entries = [...(policy.filesystem ?? [])]
+    this.#disk = policy.limits === undefined ? {} : (parseLimits(policy.limits).disk ?? {})
     if (context.style.guarded)
       this.#writable = entries
         .flatMap((entry) => ('bind' in entry && entry.writable ? [this.#source(entry)] : []))
@@ -140,24 +143,27 @@ class FilesystemPlanner {
     const last = this.context.style.stacksRoots ? onTop : entries.findLastIndex(coversRoot)
     const cover = entries.splice(0, last + 1).findLast(coversRoot)
     this.#said = cover === undefined ? undefined : this.context.style.complaints?.(cover)
-    if (cover === undefined) this.#rootTmpfs({ size: policy.root?.size })
-    else this.#cover('tmpfs' in cover ? { ...cover, size: cover.size ?? policy.root?.size } : cover)
+    // One that is read-only can be filled by nobody.
+    const writable = policy.root?.writable ?? false
+    if (cover === undefined) this.#rootTmpfs({ size: policy.root?.size }, writable)
+    else this.#cover('tmpfs' in cover ? { ...cover, size: cover.size ?? policy.root?.size } : cover, writable)
   }
 
-  #cover(cover: RootCover): void {
+  #cover(cover: RootCover, writable = true): void {
     this.#tree = new Tree('tmpfs' in cover ? 'ours' : 'foreign')
-    if ('tmpfs' in cover) this.#rootTmpfs(cover)
+    if ('tmpfs' in cover) this.#rootTmpfs(cover, writable)
     else if ('overlay' in cover) this.#overlay(cover)
     else this.#rootBind(cover)
   }
 
-  #rootTmpfs({ mode, size, owner }: Omit<Extract<FilesystemEntry, { tmpfs: string }>, 'tmpfs'>): void {
+  #rootTmpfs(entry: Omit<Extract<FilesystemEntry, { tmpfs: string }>, 'tmpfs'>, writable: boolean): void {
+    const { mode, size, inodes, owner } = entry
     this.steps.push({
       do: 'rootTmpfs',
       options: [
         ...(this.context.style.namesSources ? [['source', 'tmpfs'] as const] : []),
         ['mode', modeOf(mode, 0o755).toString(8)],
-        ...(size === undefined ? [] : [['size', String(parseSize(size))] as const]),
+        ...this.#room(size, inodes, writable),
         ...this.#ownerOptions(owner),
       ],
       what: 'make an empty root',
@@ -182,7 +188,7 @@ class FilesystemPlanner {
       ...this.#complaint(),
       what: `use ${shownSource(source)} as the root`,
       why: entry.writable ? 'writable, as the policy says' : 'read-only',
-      hints: hints.source,
+      hints: this.#hints(hints.source),
     })
   }
 
@@ -211,15 +217,18 @@ class FilesystemPlanner {
   }
 
   #tmpfs(entry: Extract<FilesystemEntry, { tmpfs: string }>): void {
-    const options: (readonly [string, string])[] = [['mode', modeOf(entry.mode, 0o755).toString(8)]]
-    if (entry.size !== undefined) options.push(['size', String(parseSize(entry.size))])
-    if (entry.inodes !== undefined) options.push(['nr_inodes', String(entry.inodes)])
-    options.push(...this.#ownerOptions(entry.owner))
+    const options = [
+      ['mode', modeOf(entry.mode, 0o755).toString(8)] as const,
+      ...this.#room(entry.size, entry.inodes),
+      ...this.#ownerOptions(entry.owner),
+    ]
     const flags = { nosuid: true, nodev: true, noexec: entry.noexec ?? false }
     this.#mount('tmpfs', entry.tmpfs, options, flags, 'ours', 'scratch space in memory', modeOf(entry.mode, 0o755))
   }
 
   #directory(entry: Extract<FilesystemEntry, { directory: string }>): void {
+    // The root is there.
+    if (normal(entry.directory) === '/') return
     const mode = modeOf(entry.mode, 0o755)
     const make = (place: Place): Step => ({
       do: 'directory',
@@ -316,6 +325,7 @@ class FilesystemPlanner {
       return {
         do: 'mountFile',
         place,
+        room: this.#room(undefined, undefined),
         flags: { readonly: entry.mount === 'readonly', nosuid: true, nodev: true },
         ...common,
       }
@@ -348,6 +358,7 @@ class FilesystemPlanner {
       // A user namespace may not set trusted.* attributes: https://docs.kernel.org/filesystems/overlayfs.html
       userAttributes: !this.context.hostIds || this.context.style.userAttributes,
       flags: { ...this.context.style.overlay, readonly: upper === undefined },
+      room: this.#room(undefined, undefined),
       what: `mount an overlay on ${entry.overlay}`,
       why:
         upper === undefined
@@ -452,7 +463,7 @@ class FilesystemPlanner {
     this.#mount(
       'tmpfs',
       `${at}/shm`,
-      [['mode', '1777'], ...this.#ownerOptions(undefined)],
+      [['mode', '1777'], ...this.#room(undefined, undefined), ...this.#ownerOptions(undefined)],
       { nosuid: true, nodev: true, noexec: true },
       'ours',
       'POSIX shared memory',
@@ -480,6 +491,17 @@ class FilesystemPlanner {
       ...this.#complaint(),
     })
     this.#make(at, leaves, step, mode)
+  }
+
+  /** Options of a tmpfs with these limits of its own, or else with those of the policy. */
+  #room(size: string | number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
+    const disk = writable ? this.#disk : {}
+    const bytes = size === undefined ? disk.size : parseSize(size)
+    const most = inodes ?? disk.inodes
+    return [
+      ...(bytes === undefined ? [] : [['size', String(bytes)] as const]),
+      ...(most === undefined ? [] : [['nr_inodes', String(most)] as const]),
+    ]
   }
 
   /** Where a hint would take the place of another's sentence, there is none. */
@@ -522,7 +544,8 @@ class FilesystemPlanner {
   }
 
   #place(path: string): Place {
-    return { path, owned: this.#tree.owns(path) }
+    // What is put on a link goes where it leads.
+    return { path, owned: this.#tree.owns(path) && this.#tree.get(path) !== 'link' }
   }
 
   #owner(owner: { uid?: number | undefined; gid?: number | undefined } | undefined): Owner | undefined {

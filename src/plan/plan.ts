@@ -3,7 +3,7 @@ import { release } from 'node:os'
 import { resolve } from 'node:path'
 import type { Architecture } from '../kernel/architecture.js'
 import { structs } from '../kernel/structs.js'
-import { parseSize } from '../policy/units.js'
+import { modeOf, parseSize } from '../policy/units.js'
 import { identityOf } from '../policy/identity.js'
 import type { Policy } from '../policy/schema.js'
 import { compileSeccomp } from '../seccomp/compile.js'
@@ -11,6 +11,7 @@ import { filesystemSteps, vialStyle } from './filesystem.js'
 import { beforeCapabilities, beforeMounts, beforeUserns, defaultRlimits, standardStreams } from './hardening.js'
 import { hints } from './hints.js'
 import { landlockStep } from './landlock.js'
+import { type GroupOption, limitSteps } from './limits.js'
 import { nests } from './nesting.js'
 import type { IdMap, Manner, MapLine, NamespaceName, Plan, Step } from './step.js'
 
@@ -21,6 +22,10 @@ export interface PlanOptions {
   readonly statusFd?: number
   /** Descriptors above 2 that the payload keeps. */
   readonly passFds?: readonly number[]
+  /** The cgroup that the payload gets; without one, limits that need it are an error unless the policy does without. */
+  readonly group?: GroupOption
+  /** Whether somebody counts the output; default false. */
+  readonly outputIsWatched?: boolean
   /** The caller's subordinate ids, for `ranges: 'subids'`. */
   readonly subids?: { readonly uids: readonly SubidRange[]; readonly gids: readonly SubidRange[] }
 }
@@ -54,7 +59,10 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
   const identity = identityOf(policy)
   const ownIds = isNew('user')
   const passFds = options.passFds ?? []
-  const keep = [0, 1, 2, ...passFds, ...entryFds(policy), ...(options.statusFd === undefined ? [] : [options.statusFd])]
+  const { group } = options
+  const limits = limitSteps(policy, group, options.outputIsWatched ?? false)
+  const own = [options.statusFd, group?.cpuTime?.fd, group?.memoryFd, ...(group?.fds ?? [])]
+  const keep = [0, 1, 2, ...passFds, ...entryFds(policy), ...own.filter((fd) => fd !== undefined)]
   const monitor: Step[] = [
     {
       do: 'closeFds',
@@ -123,8 +131,12 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       why: 'nothing is left running when the caller is gone',
     })
 
-  const clone = namespaceOrder.filter((name) => name !== 'user' && name !== 'time' && isNew(name))
-  const init: Step[] = [...beforeMounts(policy)]
+  monitor.push(...limits.monitor)
+
+  // The cgroup namespace of one that enters a group is made there: its root is the group that its maker is in.
+  const later: readonly NamespaceName[] = ['user', 'time', ...(group === undefined ? [] : (['cgroup'] as const))]
+  const clone = namespaceOrder.filter((name) => !later.includes(name) && isNew(name))
+  const init: Step[] = [...limits.init, ...beforeMounts(policy)]
   const newMount = isNew('mount')
   if (newMount)
     init.push(
@@ -206,7 +218,9 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       what: `set the umask ${policy.umask.toString(8)}`,
       why: 'the policy names it',
     })
+  const limited = limits.payload.map(({ name }) => name as string)
   for (const [name, value] of Object.entries({ ...defaultRlimits, ...policy.rlimits })) {
+    if (limited.includes(name)) continue
     const [soft, hard] = typeof value === 'object' ? [value.soft, value.hard] : [value, value]
     payload.push({
       do: 'rlimit',
@@ -218,7 +232,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       hints: { EPERM: "a hard limit cannot be raised: the caller's own is lower" },
     })
   }
-  payload.push(...filterSteps(policy, architecture))
+  payload.push(...limits.payload, ...filterSteps(policy, architecture))
   payload.push({ do: 'execute', what: 'run', why: 'this is what the sandbox is for', hints: hints.execute })
 
   const inherit = policy.env?.inherit ?? []
@@ -287,11 +301,6 @@ const procName: Record<NamespaceName, string> = {
 const unlimited = 2n ** 64n - 1n
 function rlimitValue(value: number | string): bigint {
   return value === 'unlimited' ? unlimited : BigInt(parseSize(value) ?? 0)
-}
-
-/** `0755`, `'0755'` → 493; undefined → `fallback`. */
-export function modeOf(mode: number | string | undefined, fallback: number): number {
-  return mode === undefined ? fallback : typeof mode === 'number' ? mode : Number.parseInt(mode, 8)
 }
 
 function idMap(policy: Policy, identity: { uid: number; gid: number }, options: PlanOptions): IdMap {

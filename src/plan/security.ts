@@ -12,9 +12,15 @@ export interface SecurityRow {
   readonly open: readonly string[]
 }
 
-/** What limits the sandbox from beside, such as a cgroup: in words. */
+/** What the plan does not show: who holds the sandbox to the limits of its policy. */
 export interface Beside {
-  readonly limits?: readonly string[]
+  readonly limits?: readonly HeldLimit[]
+}
+export interface HeldLimit {
+  readonly name: string
+  readonly value: string
+  /** `none`: nobody. */
+  readonly by: string
 }
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
@@ -34,6 +40,11 @@ class View {
   }
   makes(namespace: Plan['clone'][number]): boolean {
     return this.plan.clone.includes(namespace)
+  }
+  /** Descriptors of the sandbox itself, which the payload does not get. */
+  get own(): readonly (number | undefined)[] {
+    const watched = [...this.all('cpuTime'), ...this.all('watchMemory')].map(({ fd }) => fd)
+    return [this.plan.statusFd, ...watched, ...(this.first('enterGroup')?.group.fds ?? [])]
   }
   /** Why a namespace is not the sandbox's own. */
   notOwn(namespace: Plan['clone'][number]): string {
@@ -57,7 +68,16 @@ class View {
 }
 
 const list = (places: readonly string[]) => places.join(', ')
+const either = (words: readonly string[]) => words.join(', ').replace(/, ([^,]*)$/, ' or $1')
 const place = (path: string) => (path === '.' ? '/' : `/${path}`)
+
+/** What a sandbox without this limit may take from all others. */
+const starving = [
+  ['memory', 'memory'],
+  ['pids', 'processes'],
+  ['cpuTime', 'CPU time'],
+  ['wallTime', 'time'],
+] as const
 
 const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, beside: Beside) => void])[] = [
   [
@@ -158,7 +178,11 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       say(keyring, "a session keyring without the caller's keys", "the caller's session keyring")
       say(keyring?.optional, 'no key can be used: the filter refuses keyctl(2) and its kin')
       say(view.makes('uts'), 'its own host name', `${view.notOwn('uts')} host name`)
-      say(view.makes('cgroup'), 'its own view of cgroups', `${view.notOwn('cgroup')} cgroup names`)
+      say(
+        view.makes('cgroup') || view.first('enterGroup')?.namespace,
+        'its own view of cgroups',
+        `${view.notOwn('cgroup')} cgroup names`,
+      )
     },
   ],
   [
@@ -248,9 +272,12 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
   [
     'resources',
     (view, say, { limits = [] }) => {
-      for (const limit of limits) say(true, limit)
+      for (const { name, value, by } of limits)
+        say(by !== 'none', `${name} ${value}, held by ${by}`, `nothing here holds it to ${name}`)
       for (const { what } of view.all('rlimit')) say(true, `${what}, for each process`)
-      if (limits.length === 0) say(false, '', 'no limit on memory, processes, CPU time or time: it may starve the host')
+      const isHeld = (name: string) => limits.some((limit) => limit.name === name && limit.by !== 'none')
+      const endlessly = starving.filter(([name]) => !isHeld(name)).map(([, what]) => what)
+      if (endlessly.length > 0) say(false, '', `no limit on ${either(endlessly)}: it may starve the host`)
       const endless = view
         .all('mount')
         .filter(({ type, options }) => type === 'tmpfs' && !options.some(([key]) => key === 'size'))
@@ -264,7 +291,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
     'descriptors and environment',
     (view, say) => {
       const { environment } = view.plan
-      const keep = view.first('closeFds')?.keep.filter((fd) => fd > 2 && fd !== view.plan.statusFd)
+      const keep = view.first('closeFds')?.keep.filter((fd) => fd > 2 && !view.own.includes(fd))
       say(
         keep,
         `descriptors are closed, but for the standard streams${keep?.length ? ` and ${keep.join(', ')}` : ''}`,

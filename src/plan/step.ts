@@ -45,6 +45,8 @@ export type Action =
   | { readonly do: 'clone' }
   | { readonly do: 'closeFds'; readonly keep: readonly number[] }
   | { readonly do: 'dieWithParent' }
+  /** What ps(1) and pkill(1) know monitor and init by. */
+  | { readonly do: 'processName'; readonly name: string }
   /** Fails when one of these descriptors is a folder. */
   | { readonly do: 'refuseFolders'; readonly fds: readonly number[] }
   /** Gives up supplementary groups where the caller may. */
@@ -56,6 +58,21 @@ export type Action =
   /** Writes the map of the user namespace that init was cloned into. */
   | { readonly do: 'mapUser'; readonly map: IdMap }
   | { readonly do: 'newTime'; readonly boottime: number; readonly monotonic: number }
+  /** Kills all after so many nanoseconds. */
+  | { readonly do: 'wallTime'; readonly limit: bigint }
+  /** Kills all when the number that the file begins with, times `unit` nanoseconds, is above the limit. */
+  | {
+      readonly do: 'cpuTime'
+      readonly limit: bigint
+      readonly fd: number
+      readonly unit: number
+      readonly cpus: number
+    }
+  /** Kills all when the v1 group whose folder this is has too little memory. */
+  | { readonly do: 'watchMemory'; readonly fd: number }
+  // init: its cgroup
+  /** `namespace`: also a cgroup namespace, whose root is the group. */
+  | { readonly do: 'enterGroup'; readonly group: GroupEntry; readonly namespace: boolean }
   // init: the root
   /** Waits until the monitor has told who waits for it that init is there. */
   | { readonly do: 'awaitRelease' }
@@ -93,6 +110,8 @@ export type Action =
       readonly content: Uint8Array | number
       readonly mode: number
       readonly flags: MountFlags
+      /** Options of the tmpfs that the file lies in. */
+      readonly room?: MountOptions
     }
   | { readonly do: 'chmod'; readonly place: Place; readonly mode: number }
   /** The terminal that standard output is, if it is one. */
@@ -127,6 +146,8 @@ export type Action =
       /** Marks are kept in user.* attributes. */
       readonly userAttributes: boolean
       readonly flags: MountFlags
+      /** Options of the tmpfs that an upper layer in memory lies in. */
+      readonly room?: MountOptions
     }
   | {
       readonly do: 'readonly'
@@ -220,7 +241,14 @@ export interface LandlockRule {
   readonly path: string
   readonly grants: readonly Grant[]
 }
+/** A cgroup, by descriptors: in v1 the `tasks` file of each hierarchy, in v2 one, the folder. */
+export interface GroupEntry {
+  readonly way: 'move' | 'clone'
+  readonly fds: readonly number[]
+}
 
+/** Of fsconfig(2). */
+export type MountOptions = readonly (readonly [string, string])[]
 export interface Owner {
   readonly uid: number
   readonly gid: number

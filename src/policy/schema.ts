@@ -11,6 +11,7 @@ import { type RlimitName, rlimits } from '../kernel/rlimits.js'
 import { allowsTyping } from '../seccomp/evaluate.js'
 import { seccompSchema } from '../seccomp/schema.js'
 import { didYouMean } from './closest.js'
+import { limitFaults, limitsSchema } from './limits.js'
 import { parseSize } from './units.js'
 
 const longestPath = 4095
@@ -264,6 +265,8 @@ export const policySchema = v.strictObject({
       rlimit,
     ) as unknown as v.GenericSchema<Partial<Record<RlimitName, v.InferInput<typeof rlimit>>>>,
   ),
+  /** What all of the sandbox may take together; needs a cgroup, where the kernel has no other way. */
+  limits: v.optional(limitsSchema),
   /** Capabilities to keep, `CAP_…`; default none. */
   capabilities: v.optional(
     v.array(
@@ -387,6 +390,7 @@ function contradictions(policy: Policy): string[] {
     faults.push('network: "host" contradicts namespaces.net')
   if (policy.network === 'none' && namespaces.net !== undefined && namespaces.net !== 'new')
     faults.push('network: "none" contradicts namespaces.net')
+  if (policy.limits !== undefined) faults.push(...limitFaults(policy.limits, policy.rlimits ?? {}))
   if ((namespaces.mount ?? 'new') !== 'new') {
     if (entries.length > 0) faults.push('filesystem: needs namespaces.mount to be "new"')
     if (policy.preset !== undefined || policy.fill !== undefined)

@@ -1,4 +1,4 @@
-/** Sizes (`64M`) and durations (`500ms`) as people write them. Numbers are bytes and seconds. */
+/** Sizes (`64M`), durations (`500ms`) and modes (`0755`) as people write them. Numbers are bytes and seconds. */
 
 const sizeUnits: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
 
@@ -18,4 +18,9 @@ export function parseDuration(duration: string | number): number | undefined {
   if (typeof duration === 'number') return duration >= 0 && Number.isFinite(duration) ? duration * 1000 : undefined
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(duration)
   return match === null ? undefined : Number(match[1]) * timeUnits[match[2]!]!
+}
+
+/** `0755`, `'0755'` → 493; undefined → `fallback`. */
+export function modeOf(mode: number | string | undefined, fallback: number): number {
+  return mode === undefined ? fallback : typeof mode === 'number' ? mode : Number.parseInt(mode, 8)
 }

@@ -1,19 +1,5 @@
-/** Vials by content, in a folder that only the caller can write. */
-import { createHash, randomBytes } from 'node:crypto'
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fstatSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
+/** The cache: a folder that only the caller can write. */
+import { existsSync, lstatSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
@@ -54,24 +40,6 @@ export function inCache<Value>(what: string, action: (folder: string) => Value, 
 
 const swept = new Set<string>()
 
-/**
- * The path of an executable file with these bytes, written if it is not there. A file counts only if it is the
- * caller's, of mode 0500, and its content has the hash in its name.
- * @throws {Error} as {@link inCache} does.
- */
-export function storeVial(bytes: Uint8Array, folder = cacheFolder()): string {
-  const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 40)
-  const path = join(folder, hash)
-  return inCache(
-    'the vial',
-    () => {
-      if (!isGood(path, hash)) write(path, bytes)
-      return path
-    },
-    folder,
-  )
-}
-
 /** One by one: where mkdir(2) answers ENOENT beneath a folder that is there, as in /proc, `recursive` tries for ever. */
 export function makeFolders(folder: string): void {
   if (existsSync(folder)) return
@@ -91,42 +59,11 @@ function makeFolder(folder: string): void {
   if ((status.mode & 0o022) !== 0) throw new Error('others can write to it')
 }
 
-/** Whether the file may be executed: read through one descriptor, so that what is checked is one file. */
-function isGood(path: string, hash: string): boolean {
-  let fd: number
-  try {
-    if (lstatSync(path).isSymbolicLink()) return false
-    fd = openSync(path, 'r')
-  } catch {
-    return false
-  }
-  try {
-    const status = fstatSync(fd)
-    if (!status.isFile() || status.uid !== process.geteuid!() || (status.mode & 0o7777) !== 0o500) return false
-    return createHash('sha256').update(readFileSync(fd)).digest('hex').startsWith(hash)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** Written under another name and renamed, so that nobody ever sees half a vial. */
-function write(path: string, bytes: Uint8Array): void {
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
-  try {
-    const fd = openSync(temporary, 'wx', 0o500)
-    try {
-      for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written)
-    } finally {
-      closeSync(fd)
-    }
-    chmodSync(temporary, 0o500)
-    renameSync(temporary, path)
-  } catch (error) {
-    try {
-      unlinkSync(temporary)
-    } catch {}
-    throw error
-  }
+/** Nobody else's name for a file that is to be renamed to `path`. No secret: the folder is the caller's. */
+export function temporaryName(path: string): string {
+  return `${path}.${process.pid}.${Math.trunc(Math.random() * 2 ** 32)
+    .toString(16)
+    .padStart(8, '0')}`
 }
 
 /** Removes what writers and runs that were killed left behind. */

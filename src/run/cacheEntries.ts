@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { entryFolder } from '../front/format.js'
 import { cacheFolder } from './cache.js'
 import { type FrontKey, frontVials } from './frontCache.js'
+import { rememberedFolder } from './remember.js'
 
 export interface CacheEntry {
   readonly path: string
@@ -30,8 +31,11 @@ export function cacheEntries(folder = cacheFolder()): CacheEntry[] {
         return []
       }
     })
+  const remembered = frontVials(join(folder, rememberedFolder)).map(
+    ({ key, ...entry }): CacheEntry => ({ ...entry, kind: 'sandbox' }),
+  )
   const fronts = frontVials(join(folder, entryFolder)).map((entry): CacheEntry => ({ ...entry, kind: 'bwrap' }))
-  return [...sandboxes, ...fronts].sort((a, b) => b.time.getTime() - a.time.getTime())
+  return [...sandboxes, ...remembered, ...fronts].sort((a, b) => b.time.getTime() - a.time.getTime())
 }
 
 /** Removes all vials from the cache, and gives those that were removed. A sandbox that runs is not disturbed. */

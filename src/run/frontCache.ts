@@ -1,6 +1,5 @@
 /** The vials of the front: `bwrap/HASH` in the cache, each with its key at its end. Node.js writes them, the front reads. */
 import { isUtf8 } from 'node:buffer'
-import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   fchmodSync,
@@ -17,7 +16,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { entryFolder, entryMode, key } from '../front/format.js'
-import { cacheFolder, makeFolders } from './cache.js'
+import { cacheFolder, makeFolders, temporaryName } from './cache.js'
 
 /** The cache is never larger: beyond either, the oldest are removed. */
 const most = { files: 512, bytes: 64 * 2 ** 20 }
@@ -56,7 +55,7 @@ export function frontFolder(): string | undefined {
 export function storeFrontVial(folder: string, name: string, vial: Uint8Array): void {
   makeFolders(folder)
   requireTrusted(folder)
-  const temporary = join(folder, `${name}.${process.pid}.${randomBytes(4).toString('hex')}`)
+  const temporary = temporaryName(join(folder, name))
   try {
     const fd = openSync(temporary, 'wx', entryMode)
     try {
@@ -73,8 +72,8 @@ export function storeFrontVial(folder: string, name: string, vial: Uint8Array): 
   trim(folder, name)
 }
 
-/** As the front does it: see front/lookup.ts. */
-function requireTrusted(folder: string): void {
+/** As the front does it: see front/lookup.ts. @throws {Error} */
+export function requireTrusted(folder: string): void {
   const caller = process.geteuid!()
   const ours = (path: string, { uid }: { uid: number }) => {
     if (uid !== 0 && uid !== caller) throw new Error(`${path} belongs to somebody else`)

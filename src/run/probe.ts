@@ -6,9 +6,10 @@ import { pack, structs } from '../kernel/structs.js'
 import { assemble } from '../machine/assemble.js'
 import { Builder } from '../machine/builder.js'
 import type { Policy } from '../policy/schema.js'
-import { storeVial } from './cache.js'
+import { storeVial } from './store.js'
 import { hostArchitecture } from './compile.js'
-import { SandboxError, sandbox } from './sandbox.js'
+import { sandbox } from './sandbox.js'
+import { SandboxError } from './error.js'
 
 /** Nothing when the sandbox can be made, else the sentence that says why not. */
 export async function whyNot(policy: Policy): Promise<SandboxError | undefined> {

@@ -1,12 +1,16 @@
-/** The records that a vial leaves about itself (see launcher/context.ts), read after its end. */
+/** The records that a vial leaves about itself (see launcher/record.ts), read after its end. */
 import { errnoMessage, errnoName } from '../kernel/errno.js'
 import { structs } from '../kernel/structs.js'
 import { printable } from '../kernel/printable.js'
-import { record } from '../launcher/context.js'
+import type { GroupUsage } from '../cgroup/group.js'
+import { reached, record } from '../launcher/record.js'
 import type { Step } from '../plan/step.js'
 
-/** What the sandbox used, from wait4(2): all processes that were waited for, the sandbox's own work included. */
-export interface Usage {
+/**
+ * What the sandbox used. The first five are from wait4(2): all processes that were waited for, the sandbox's own work
+ * included. The others are there with limits, as far as the cgroup measures them: docs/limits.md.
+ */
+export interface Usage extends GroupUsage {
   /** Milliseconds of CPU in user mode and in the kernel. */
   readonly userMs: number
   readonly systemMs: number
@@ -17,22 +21,37 @@ export interface Usage {
   readonly majorFaults: number
 }
 
+export interface Failure {
+  /** Which of the vial's steps failed. */
+  readonly step: number
+  readonly errno: number
+}
+
 export interface Outcome {
-  readonly failure?: { readonly step: Step; readonly errno: number }
-  /** Wait status of the payload, when it ended. */
+  readonly failure?: Failure
+  /** Wait status of the payload, when it ended; otherwise of init. */
   readonly payload?: number
+  /** Whether init, which outlived it, told how the payload ended: it was not ended with all the rest. */
+  readonly payloadEnded?: boolean
+  /** The limit at which the monitor killed all. */
+  readonly reached?: keyof typeof reached
   readonly usage?: Usage
 }
 
+const limitNames = Object.fromEntries(
+  Object.entries(reached).map(([name, number]) => [number, name as keyof typeof reached]),
+)
+
 /** Reads the records in `bytes`. */
-export function readOutcome(bytes: Buffer, steps: readonly Step[]): Outcome {
+export function readOutcome(bytes: Buffer): Outcome {
   let outcome: Outcome = {}
   for (let at = 0; at + record.size <= bytes.length; at += record.size) {
     const field = (index: number) => Number(bytes.readBigUInt64LE(at + 8 * index))
     const kind = field(0)
     // The first failure is the cause of any other.
-    if (kind === record.failed) outcome = { failure: { step: steps[field(1)]!, errno: field(2) }, ...outcome }
-    if (kind === record.payload) outcome = { ...outcome, payload: field(1) }
+    if (kind === record.failed) outcome = { failure: { step: field(1), errno: field(2) }, ...outcome }
+    if (kind === record.payload) outcome = { ...outcome, payload: field(1), payloadEnded: true }
+    if (kind === record.limit) outcome = { reached: limitNames[field(1)]!, ...outcome }
     // How init ended is how the payload did, when it is the payload or was killed itself.
     if (kind === record.ended)
       outcome = { payload: field(1), ...outcome, usage: readUsage(bytes.subarray(at + 32, at + record.size)) }
@@ -55,8 +74,7 @@ function readUsage(bytes: Buffer): Usage {
 }
 
 /** The sentence about a failed step. */
-export function failureText(failure: NonNullable<Outcome['failure']>, command: string): string {
-  const { step, errno } = failure
+export function failureText(step: Step, errno: number, command: string): string {
   const name = errnoName(errno)
   const hint = step.hints?.[name ?? ''] ?? step.hints?.['']
   const what = step.do === 'execute' ? `${step.what} ${command}` : step.what

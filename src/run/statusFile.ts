@@ -2,11 +2,10 @@
  * Nameless files that a vial writes its records to: a file, not a pipe, costs the event loop nothing. Each begins with
  * the pid of this process, so that the vial sees whether its parent is still the one that started it.
  */
-import { randomBytes } from 'node:crypto'
 import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { record } from '../launcher/context.js'
-import { inCache } from './cache.js'
+import { record } from '../launcher/record.js'
+import { inCache, temporaryName } from './cache.js'
 
 const idle: number[] = []
 const mostIdle = 64
@@ -44,7 +43,7 @@ export function returnStatusFile(fd: number, quiet: boolean): void {
 
 function open(): number {
   return inCache('a status file', (folder) => {
-    const path = join(folder, `status.${process.pid}.${randomBytes(4).toString('hex')}`)
+    const path = temporaryName(join(folder, 'status'))
     // Appended to: each user of the one file offset writes where the file ends.
     const fd = openSync(path, 'ax+', 0o600)
     try {

@@ -5,28 +5,33 @@ import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { frontPath } from '../../src/cli/bwrap/frontFile.js'
 import { type Caller, callers, workFolder } from '../support/user.js'
 import { programs, type RunOptions, runProgram, words } from './tools.js'
 
 const main = resolve(dirname(fileURLToPath(import.meta.url)), '../../src/cli/bwrap/main.js')
 
 /** A folder for PATH with our bwrap in it, and nothing else that is ours. */
-function folderWithBwrap(caller: Caller): string {
-  const folder = workFolder(caller, 'bin')
-  writeFileSync(join(folder, 'bwrap'), `#!/bin/sh\nexec ${process.execPath} ${main} "$@"\n`, { mode: 0o755 })
+function folderWithBwrap(caller: Caller, form: Form): string {
+  const folder = workFolder(caller, `bin-${form}`)
+  writeFileSync(join(folder, 'bwrap'), `#!/bin/sh\nexec ${forms[form]} "$@"\n`, { mode: 0o755 })
   return folder
 }
 
-function environment(caller: Caller): Record<string, string> {
-  const home = workFolder(caller, 'home')
-  return { PATH: `${folderWithBwrap(caller)}:/usr/bin:/bin`, HOME: home, LANG: 'C.UTF-8' }
-}
+const forms = { script: `${process.execPath} ${main}`, front: frontPath }
+type Form = keyof typeof forms
+const cases = callers.flatMap((caller) => (['script', 'front'] as const).map((form) => ({ caller, form })))
 
-const bwrap = (caller: Caller, args: readonly string[], options: RunOptions = {}) =>
-  runProgram(caller, join(folderWithBwrap(caller), 'bwrap'), args, { env: environment(caller), ...options })
+for (const { caller, form } of cases)
+  suite(`clients of the ${form}, as ${caller.name}`, () => {
+    const environment = (): Record<string, string> => ({
+      PATH: `${folderWithBwrap(caller, form)}:/usr/bin:/bin`,
+      HOME: workFolder(caller, 'home'),
+      LANG: 'C.UTF-8',
+    })
+    const bwrap = (args: readonly string[], options: RunOptions = {}) =>
+      runProgram(caller, join(folderWithBwrap(caller, form), 'bwrap'), args, { env: environment(), ...options })
 
-for (const caller of callers)
-  suite(`clients, as ${caller.name}`, () => {
     test("a judge's way of calling", async () => {
       const options = [...programs, ...words('--proc /proc --dev /dev --tmpfs /tmp --ro-bind-data 4 /code')]
       const fds = {
@@ -34,16 +39,16 @@ for (const caller of callers)
         4: { text: 'import sys; print(sys.stdin.read()[::-1], open("/code").read().count("code")); sys.exit(4)' },
       }
       const line = words('--args 3 --die-with-parent --unshare-all --new-session -- python3 /code')
-      const { status, stdout, stderr } = await bwrap(caller, line, { fds })
+      const { status, stdout, stderr } = await bwrap(line, { fds })
       assert.deepEqual([status, stdout, stderr], [4, ' 2\n', ''])
       // The same arguments with other content, right after.
-      const again = await bwrap(caller, line, { fds: { ...fds, 4: { text: 'print("other")' } } })
+      const again = await bwrap(line, { fds: { ...fds, 4: { text: 'print("other")' } } })
       assert.deepEqual([again.status, again.stdout], [0, 'other\n'])
     })
 
     test('what is wrong with a command line is said as bwrap says it', async () => {
       const said = async (line: string, options?: RunOptions) => {
-        const { status, stdout, stderr } = await bwrap(caller, words(line), options)
+        const { status, stdout, stderr } = await bwrap(words(line), options)
         assert.deepEqual([status, stdout], [1, ''], line)
         return stderr
       }
@@ -63,20 +68,20 @@ for (const caller of callers)
       assert.equal(await said('--exec-label x true'), 'bwrap: labeling not supported on this system\n')
       assert.match(await said('--ro-bind / /'), /^usage: bwrap \[OPTIONS/)
       assert.match(await said(''), /^usage: bwrap \[OPTIONS/)
-      const twice = await bwrap(caller, words('--ro-bind / / --chdir /usr --chdir / pwd'))
+      const twice = await bwrap(words('--ro-bind / / --chdir /usr --chdir / pwd'))
       assert.deepEqual([twice.stdout, twice.stderr], ['/\n', 'bwrap: Only the last --chdir option will take effect\n'])
     })
 
     test('--help and --version', async () => {
-      const help = await bwrap(caller, ['--help', '--unknown'])
+      const help = await bwrap(['--help', '--unknown'])
       assert.deepEqual([help.status, help.stderr], [0, ''])
       assert.match(help.stdout, /--ro-bind-data FD DEST/)
-      assert.equal((await bwrap(caller, ['--version'])).stdout, 'bubblewrap 0.11.1\n')
+      assert.equal((await bwrap(['--version'])).stdout, 'bubblewrap 0.11.1\n')
     })
 
     test('a cache that cannot be used', async () => {
-      const env = { ...environment(caller), HOME: '/dev/null' }
-      const { status, stdout, stderr } = await bwrap(caller, words('--ro-bind / / echo ran'), { env })
+      const env = { ...environment(), HOME: '/dev/null' }
+      const { status, stdout, stderr } = await bwrap(words('--ro-bind / / echo ran'), { env })
       assert.deepEqual([status, stdout, stderr], [0, 'ran\n', ''])
     })
 
@@ -98,7 +103,7 @@ for (const caller of callers)
         'echo inside; id -u; grep Seccomp: /proc/self/status; touch /usr/x; tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d " "; exit 3'
       const { status, stdout, stderr } = await runProgram(caller, process.execPath, [srt, '-c', script], {
         cwd,
-        env: environment(caller),
+        env: environment(),
       })
       assert.deepEqual([status, stdout], [3, `inside\n${caller.uid}\nSeccomp:\t2\nlo\n`], stderr)
       assert.match(stderr, /touch: cannot touch '\/usr\/x': Read-only file system/)

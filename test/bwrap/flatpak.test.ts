@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict'
 import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { frontPath } from '../../src/cli/bwrap/frontFile.js'
 import { type Ending, runProgram } from './tools.js'
 
 /** The system's bus refuses whoever has no name: this is the ordinary user that every Debian has. */
 const nobody = { name: 'nobody', uid: 65534, gid: 65534 }
-const main = resolve(dirname(fileURLToPath(import.meta.url)), '../../src/cli/bwrap/main.js')
 
 /** The host's programs and their libraries as a runtime; an app that is a script. */
 const build = `set -e
@@ -65,7 +64,7 @@ suite('flatpak', { skip }, () => {
         chownSync(join(cwd, name), nobody.uid, nobody.gid)
       }
       const bwrap = join(cwd, 'bwrap')
-      writeFileSync(bwrap, `#!/bin/sh\necho called >> ${cwd}/run/calls\nexec ${process.execPath} ${main} "$@"\n`, {
+      writeFileSync(bwrap, `#!/bin/sh\necho called >> ${cwd}/run/calls\nexec ${frontPath} "$@"\n`, {
         mode: 0o755,
       })
       const home = join(cwd, 'home')

@@ -1,7 +1,17 @@
 /** What Debian's bwrap 0.8 does not know, what goes on over time, and what must not be frozen into a vial. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { suite, test } from 'node:test'
@@ -257,8 +267,36 @@ except OSError: print('locked')"`
         { fds: { 7: namespace('user'), 8: namespace('pid') } },
       )
       const [user, pids, seen] = links.split('\n')
-      assert.deepEqual([user, pids], (await namespacesOf(pid)).split('\n').slice(0, 2))
+      assert.deepEqual([user, pids], namespacesOf(pid).split('\n').slice(0, 2))
       assert.ok(Number(seen) >= 4, links)
+      // A pid namespace below the one that is joined: pid 1 of its own, and seen from the one above.
+      const below = await ours(
+        caller,
+        [
+          ...host,
+          ...words('--userns 7 --pidns 8 --unshare-pid --proc /proc --json-status-fd 9'),
+          ...shell('readlink /proc/self/ns/pid; echo $$; ls /proc | grep -c "^[0-9]"; kill -15 $$'),
+        ],
+        { fds: { 7: namespace('user'), 8: namespace('pid'), 9: 'out' } },
+      )
+      const [own, number, count] = below.stdout.split('\n')
+      assert.deepEqual([below.status, below.stderr, number], [143, '', '2'])
+      assert.notEqual(own, pids)
+      // Init, the shell, and two of the pipeline.
+      assert.ok(Number(count) >= 3 && Number(count) <= 4, below.stdout)
+      const [started, ended] = below.written[9]!.trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      assert.equal(`pid:[${started['pid-namespace']}]`, own)
+      assert.ok(started['child-pid'] > pid, 'the number is the one that the caller sees')
+      assert.deepEqual(ended, { 'exit-code': 143 })
+      const asFirst = words('--userns 7 --pidns 8 --unshare-pid --as-pid-1 --die-with-parent')
+      assert.equal(
+        await says([...host, ...asFirst, ...shell('echo $$')], {
+          fds: { 7: namespace('user'), 8: namespace('pid') },
+        }),
+        '1\n',
+      )
       const second = await says([...host, ...words('--userns 7 --userns2 8 readlink /proc/self/ns/user')], {
         fds: { 7: namespace('user'), 8: namespace('user') },
       }).catch((error: Error) => error.message)
@@ -267,6 +305,39 @@ except OSError: print('locked')"`
       child.kill('SIGKILL')
       process.kill(pid, 'SIGKILL')
       await assertGone(seconds)
+    })
+
+    test('--userns2: a user namespace below the first', async () => {
+      const seconds = uniqueSeconds()
+      const { path } = vialOf(caller, [...host, ...words('--unshare-user --unshare-pid --json-status-fd 3 x')])
+      const child = start(caller, path, ['unshare', '-U', 'sleep', seconds], ['ignore', 'ignore', 'inherit', 'pipe'])
+      const first = await new Promise<string>((resolve) =>
+        child.stdio[3]!.once('data', (line) => resolve(String(line))),
+      )
+      const [payload] = await eventually(
+        () => processesWith(seconds).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n'),
+        (pids) => pids.length > 0,
+      )
+      const upper = { path: `/proc/${JSON.parse(first)['child-pid']}/ns/user` }
+      const lower = { path: `/proc/${payload}/ns/user` }
+      assert.equal(
+        await says([...host, ...words('--userns 7 --userns2 8 readlink /proc/self/ns/user')], {
+          fds: { 7: upper, 8: lower },
+        }),
+        `${readlinkSync(lower.path)}\n`,
+      )
+      child.kill('SIGKILL')
+      killAll(seconds)
+      await assertGone(seconds)
+    })
+
+    test('monitor and init are named bwrap', async () => {
+      const script = 'cat /proc/$PPID/comm /proc/1/comm; ps -o comm= -p 1'
+      assert.equal(
+        await says([...host, ...words('--unshare-pid --proc /proc'), ...shell(script)]),
+        'bwrap\nbwrap\nbwrap\n',
+      )
+      assert.equal(await says([...words('--dev-bind / /'), ...shell('cat /proc/$PPID/comm')]), 'bwrap\n')
     })
 
     test('filters by --seccomp and --add-seccomp-fd', async () => {
@@ -331,8 +402,7 @@ except OSError: print('locked')"`
   })
 
 /** Namespaces of a process, as the one who started it may see them. */
-async function namespacesOf(pid: number): Promise<string> {
-  const { readlinkSync } = await import('node:fs')
+function namespacesOf(pid: number): string {
   return ['user', 'pid'].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`)).join('\n')
 }
 

@@ -1,7 +1,8 @@
 /** The policy that comes closest is a policy, and shows what the command line showed. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { optionNames, parse } from '../../src/cli/bwrap/parse.js'
+import { optionNames } from '../../src/cli/bwrap/options.js'
+import { parse } from '../../src/cli/bwrap/parse.js'
 import { policyOf } from '../../src/cli/bwrap/policy.js'
 import { checkPolicy } from '../../src/policy/schema.js'
 import { callers, runAs } from '../support/user.js'

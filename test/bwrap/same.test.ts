@@ -15,8 +15,10 @@ const tree =
 const shell = (script: string) => ['sh', '-c', script]
 const host = words('--ro-bind / /')
 
-/** In words: what the case shows; its arguments; descriptors that it needs. */
-const cases: readonly (readonly [string, readonly string[], RunOptions['fds']?])[] = [
+/** In words: what the case shows; its arguments; descriptors that it needs; where it is called from. */
+type Case = readonly [string, readonly string[], RunOptions['fds']?, RunOptions?]
+const seven: RunOptions['fds'] = { 7: { text: 'seven' } }
+const cases: readonly Case[] = [
   // ids and privileges
   ['plain', [...host, ...shell(status)]],
   ['--unshare-user', [...host, '--unshare-user', ...shell(status)]],
@@ -221,6 +223,60 @@ const cases: readonly (readonly [string, readonly string[], RunOptions['fds']?])
     [...host, ...words('--bind /proc/self/fd/7 /mnt ls -d /mnt/bin')],
     { 7: { path: '/usr' } },
   ],
+  // places that are links, which the command line itself makes
+  [
+    'a mount on a link is where the link leads',
+    [
+      ...programs,
+      ...words('--dir /t --symlink t /a --tmpfs /a --dir /a/b --ro-bind /etc /bin --proc /proc'),
+      ...shell(`ls /t /usr/bin/passwd; cut -d' ' -f5 /proc/self/mountinfo`),
+    ],
+  ],
+  [
+    'a file on a link to a file',
+    [
+      ...programs,
+      ...words('--file 7 /a --symlink a /b --ro-bind /etc/hostname /b --symlink /a /c --bind-data 8 /d'),
+      ...shell('cat /a /b /d; ls -l / | wc -l'),
+    ],
+    { 7: { text: 'a' }, 8: { text: 'd' } },
+  ],
+  ['a file on a link to a folder', [...programs, ...words('--ro-bind /etc/hostname /bin true')]],
+  ['a folder where the root is', [...programs, ...words('--dir / --perms 0700 --dir /'), ...shell(tree)]],
+  ["a folder that is named ''", [...programs, '--dir', '', ...shell(tree)]],
+  // the caller's folder
+  ['PWD through a link', [...host, ...shell('echo $PWD; pwd')], undefined, { cwd: '/bin', env: { PWD: '/bin' } }],
+  [
+    'PWD of another folder',
+    [...host, ...shell('echo $PWD; pwd')],
+    undefined,
+    { cwd: '/usr/bin', env: { PWD: '/usr' } },
+  ],
+  ['PWD of no folder', [...host, ...shell('echo $PWD; pwd')], undefined, { cwd: '/bin', env: { PWD: '/none' } }],
+  ['PWD that is relative', [...host, ...shell('pwd -P')], undefined, { cwd: '/bin', env: { PWD: '../bin' } }],
+  [
+    'PWD through a link that is not there inside',
+    [...programs.slice(0, 3), '/usr/bin/printenv', 'PWD'],
+    undefined,
+    { cwd: '/bin', env: { PWD: '/bin' } },
+  ],
+  // numbers
+  ...['7', ' 7', '\t+7', '+7', '07', '7 ', '-7', '0x7', '', '- 7', '+ 7', 'seven', '7.0'].flatMap((number): Case[] => [
+    [`--file "${number}"`, [...host, '--tmpfs', '/mnt', '--file', number, '/mnt/x', 'cat', '/mnt/x'], seven],
+    [`--args "${number}"`, [...host, '--args', number, ...shell('echo $A')], { 7: { text: '--setenv\0A\0a\0' } }],
+    [`--uid "${number}"`, [...host, '--unshare-user', '--uid', number, 'id', '-u']],
+    [`--sync-fd "${number}"`, [...host, '--sync-fd', number, 'true'], seven],
+  ]),
+  ...['700', ' +0700', '07777', '010000', '8', '-1', '', '0x1', '700 '].flatMap((mode): Case[] => [
+    [`--perms "${mode}"`, [...host, '--perms', mode, '--tmpfs', '/mnt', 'stat', '-c', '%a', '/mnt']],
+    [`--chmod "${mode}"`, [...host, '--tmpfs', '/mnt', '--chmod', mode, '/mnt', 'stat', '-c', '%a', '/mnt']],
+  ]),
+  ...['8192', ' 8192', '+8192', '0x2000', '020000', '0', '', '1k', '9223372036854775808', '18446744073709551616'].map(
+    (size): Case => [
+      `--size "${size}"`,
+      [...host, '--size', size, '--tmpfs', '/mnt', ...words('df --output=size /mnt')],
+    ],
+  ),
   // files of the caller
   [
     '--args',
@@ -261,6 +317,7 @@ const cases: readonly (readonly [string, readonly string[], RunOptions['fds']?])
   ['--symlink where none can be made', [...host, ...words('--symlink a /nope true')]],
   ['--chmod of what is not there', [...host, ...words('--chmod 0700 /nope true')]],
   ['--chmod of what cannot be changed', [...host, ...words('--chmod 0700 /usr true')]],
+  ['--remount-ro of nothing', [...host, ...words('--remount-ro /nope true')]],
   ['--remount-ro of no mount', [...host, ...words('--remount-ro /usr true')]],
   ['--proc where it cannot be', [...host, ...words('--proc /nope true')]],
   ['--dev where it cannot be', [...host, ...words('--dev /nope true')]],
@@ -287,9 +344,9 @@ function shown({ status, stdout, stderr, written }: Ending): unknown {
 
 for (const caller of callers)
   suite(`same as Debian's bwrap, as ${caller.name}`, { skip: !hasTheirs && 'bubblewrap is not installed' }, () => {
-    for (const [name, args, fds] of cases)
+    for (const [name, args, fds, from] of cases)
       test(name, async () => {
-        const options = { ...(fds === undefined ? {} : { fds }), cwd: folder(caller) }
+        const options = { ...(fds === undefined ? {} : { fds }), cwd: folder(caller), ...from }
         assert.deepEqual(
           shown(await ours(caller, args, options)),
           shown(await debians(caller, args, options)),

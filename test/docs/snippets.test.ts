@@ -83,7 +83,9 @@ describe('policies of the documents', () => {
   for (const { name, text } of blocks.filter(({ language }) => language === 'json')) {
     test(name, () => {
       const policy = checkPolicy(JSON.parse(text))
-      assert.ok(compile(policy).bytes.length > 0)
+      // A vial by itself has no cgroup.
+      const limits = policy.limits === undefined ? {} : { limits: { ...policy.limits, required: false } }
+      assert.ok(compile({ ...policy, ...limits }).bytes.length > 0)
     })
   }
 })

@@ -19,7 +19,8 @@ const examples: Readonly<Record<string, readonly RegExp[]>> = {
     /^secrets: refused, No such file or directory\n/,
     /network: refused, Network is unreachable\n/,
     /answer: 42\nstatus 0, \d+ MiB at the most\n/,
-    /an endless loop: ended after half a second\na flood of output: cut at 1048576 bytes\n$/,
+    /an endless loop: {"kind":"time-limit","clock":"cpu","limit":1000}\n/,
+    /a flood of output: {"kind":"output-limit","stream":"both","limit":1048576}\n$/,
   ],
   'npm-test.sh': [
     /^into the project: written\n/,

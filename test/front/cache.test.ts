@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chownSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { callers, vial } from '../support/user.js'
@@ -46,6 +46,42 @@ for (const caller of callers) {
     assert.ok(left.includes(first))
     assert.ok(!left.includes(old[0]!) && left.includes(old.at(-1)!))
     assert.equal(fromCache(caller, args, { cache }).stdout, 'ok\n')
+  })
+
+  test(`${caller.name}: the cache is bounded in bytes, too`, () => {
+    const cache = newFolder(caller)
+    front(caller, [...everything, '/bin/true'], { cache })
+    rmSync(join(cache, 'bwrap', entries(cache)[0]!))
+    // Twenty MiB each, of which the disk holds nothing.
+    for (const [index, letter] of ['a', 'b', 'c', 'd', 'e'].entries()) {
+      const path = join(cache, 'bwrap', letter.repeat(16))
+      writeFileSync(path, '')
+      truncateSync(path, 20 * 2 ** 20)
+      utimesSync(path, 1e9 + index, 1e9 + index)
+    }
+    const args = [...everything, '/bin/echo', 'ok']
+    front(caller, args, { cache })
+    const left = entries(cache)
+    assert.deepEqual(
+      left.filter((name) => /^([a-e])\1+$/.test(name)).map((name) => name[0]),
+      ['c', 'd', 'e'],
+    )
+    assert.equal(left.length, 4)
+    assert.equal(fromCache(caller, args, { cache }).stdout, 'ok\n')
+  })
+
+  test(`${caller.name}: what bwrap warns about is not stored: each run warns`, () => {
+    const cache = newFolder(caller)
+    const args = [...everything, '--chdir', '/usr', '--chdir', '/', '/bin/pwd']
+    for (let time = 0; time < 2; time++) {
+      const { status, stdout, stderr } = front(caller, args, { cache })
+      assert.deepEqual(
+        [status, stdout, stderr],
+        [0, '/\n', 'bwrap: Only the last --chdir option will take effect\n'],
+        `time ${time}`,
+      )
+    }
+    assert.deepEqual(entries(cache), [])
   })
 
   test(`${caller.name}: what a writer that was killed left behind is removed, but not what one writes now`, () => {

@@ -1,13 +1,23 @@
 /** The package as npm installs it: from the packed file, with its scripts and without. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  chownSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { frontPath } from '../../src/cli/bwrap/frontFile.js'
-import { callers } from '../support/user.js'
-import { entries, everything, front, newFolder } from './tools.js'
+import { callers, vial } from '../support/user.js'
+import { entries, everything, front, newFolder, runAs } from './tools.js'
 
 const checkout = fileURLToPath(new URL('../../..', import.meta.url))
 const isElf = (path: string) => readFileSync(path).subarray(0, 4).toString('latin1') === '\x7fELF'
@@ -44,6 +54,12 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
     npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund', ...flags, tarball)
     const command = join(project, 'node_modules/.bin/vial-bwrap')
     assert.equal(isElf(command), elf)
+    // What is compiled for one Node is not packed for all, and npm's scripts write it.
+    const cli = readdirSync(join(project, 'node_modules/vial/dist/src/cli'))
+    assert.ok(cli.includes('bundle.cjs'))
+    assert.equal(cli.filter((file) => file.endsWith('.v8cache')).length, elf ? 2 : 0)
+    const vial = spawnSync(join(project, 'node_modules/.bin/vial'), ['--version'], { encoding: 'utf8' })
+    assert.match(vial.stdout, /^\d+\.\d+\.\d+\n$/)
     const cache = join(folder, `cache-${name}`)
     const run = (...args: string[]) =>
       spawnSync(command, args, { encoding: 'utf8', cwd: project, env: { ...process.env, VIAL_CACHE: cache } })
@@ -55,13 +71,38 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
 })
 
 for (const caller of callers)
+  test(`${caller.name}: vial front writes it elsewhere, whole or not at all`, () => {
+    const folder = newFolder(caller)
+    const path = join(folder, 'bwrap')
+    writeFileSync(path, 'another program')
+    if (process.getuid?.() === 0) chownSync(path, caller.uid, caller.gid)
+    const { status, stdout, stderr } = vial(caller, ['front', '-o', 'bwrap'], { cwd: folder })
+    assert.deepEqual([status, stdout, stderr], [0, `${path}\n`, ''])
+    assert.ok(isElf(path))
+    assert.equal(statSync(path).mode & 0o7777, 0o755)
+    const cache = newFolder(caller)
+    for (let time = 0; time < 2; time++)
+      assert.equal(runAs(caller, path, [...everything, '/bin/echo', 'ok'], { cache }).stdout, 'ok\n')
+    assert.equal(entries(cache).length, 1)
+    assert.deepEqual(readdirSync(folder), ['bwrap'])
+    mkdirSync(join(folder, 'taken'))
+    for (const wrong of ['taken', 'none/bwrap', '/proc/bwrap']) {
+      const failed = vial(caller, ['front', '-o', wrong], { cwd: folder })
+      assert.notEqual(failed.status, 0)
+      assert.match(failed.stderr, /^vial: .*(taken|bwrap)/)
+      assert.equal(failed.stdout, '')
+    }
+    assert.deepEqual(readdirSync(folder).sort(), ['bwrap', 'taken'])
+  })
+
+for (const caller of callers)
   test(`${caller.name}: a front that was moved with the package, or copied alone, finds its compiler`, () => {
     const folder = newFolder(caller)
     chmodSync(folder, 0o755)
     // Beside it lies a compiler; the one that it was made with is another.
     mkdirSync(join(folder, 'dist/bin'), { recursive: true })
     cpSync(frontPath, join(folder, 'dist/bin/vial-bwrap'))
-    const script = join(folder, 'dist/src/cli/bwrap/front.js')
+    const script = join(folder, 'dist/src/cli/bwrap/startFront.cjs')
     mkdirSync(join(script, '..'), { recursive: true })
     const path = join(folder, 'dist/bin/vial-bwrap')
     const run = () =>

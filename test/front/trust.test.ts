@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import {
   chmodSync,
   chownSync,
+  closeSync,
   copyFileSync,
   existsSync,
   linkSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -77,6 +79,20 @@ for (const caller of callers) {
       change(file)
       notUsed(caller, cache, what)
     })
+
+  test(`${caller.name}: a file that somebody holds open for writing is not executed`, () => {
+    const { cache, file } = filled(caller)
+    chmodSync(file, 0o700)
+    const fd = openSync(file, 'r+')
+    chmodSync(file, 0o500)
+    try {
+      // execve(2): ETXTBSY.
+      assert.equal(fromCache(caller, args, { cache }).status, notCached)
+      assert.equal(front(caller, args, { cache }).stdout, 'ok\n')
+    } finally {
+      closeSync(fd)
+    }
+  })
 
   test(`${caller.name}: a vial under another's name is not executed`, () => {
     const { cache, file } = filled(caller)
@@ -182,6 +198,45 @@ test('what others own is not used: a folder, a file, a symlink, a folder above',
   notUsed(ordinary, link, "a stranger's symlink")
   // Root does not use an ordinary user's cache, and the other way round.
   notUsed(root, cache, "a user's cache")
+})
+
+test(
+  "XDG_CACHE_HOME or HOME of another user: that one's vials are not run, and nothing is written there",
+  needsRoot,
+  () => {
+    const home = newFolder(root)
+    for (const env of [
+      { XDG_CACHE_HOME: home, VIAL_CACHE: undefined },
+      { HOME: home, VIAL_CACHE: undefined },
+    ]) {
+      front(root, args, { env })
+      const cache = 'HOME' in env ? join(home, '.cache/vial') : join(home, 'vial')
+      const stored = entries(cache)
+      assert.equal(stored.length, 1)
+      // All may look.
+      for (const path of [home, join(home, '.cache'), cache, join(cache, 'bwrap')])
+        if (existsSync(path)) chmodSync(path, 0o755)
+      assert.equal(fromCache(ordinary, args, { env }).status, notCached)
+      assert.equal(front(ordinary, args, { env }).stdout, 'ok\n')
+      assert.deepEqual(entries(cache), stored)
+    }
+    // And an ordinary user's is none that root runs.
+    const theirs = newFolder(ordinary)
+    const env = { XDG_CACHE_HOME: theirs, VIAL_CACHE: undefined }
+    front(ordinary, args, { env })
+    assert.equal(front(root, args, { env }).stdout, 'ok\n')
+    assert.equal(fromCache(root, args, { env }).status, notCached)
+  },
+)
+
+test('a full disk: nothing is stored, nothing is left, and all runs', needsRoot, () => {
+  const cache = newFolder(root)
+  const script =
+    'mount -t tmpfs -o size=4k,mode=700 none "$0" && for i in 1 2; do "$@" || exit; done; find "$0" -type f | wc -l'
+  const { stdout, stderr, status } = runAs(root, 'unshare', ['-m', 'sh', '-c', script, cache, frontPath, ...args], {
+    cache,
+  })
+  assert.deepEqual([stdout, stderr, status], ['ok\nok\n0\n', '', 0])
 })
 
 test('where the cache cannot execute, memory does; where memory cannot, the cache does', needsRoot, () => {

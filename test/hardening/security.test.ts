@@ -96,12 +96,17 @@ test('what stands goes when its step goes', () => {
 test('a filter and limits that are there are said', () => {
   const plan = planOf(system)
   const filter = { do: 'filter', what: 'filter system calls by the profile x', why: '' } as unknown as Step
-  const rows = security({ ...plan, payload: [filter, ...plan.payload] }, { limits: ['at most 64 processes'] })
+  const by = 'cgroup v2'
+  const limits = ['memory', 'pids', 'cpuTime', 'wallTime', 'io'].map((name) => ({ name, value: '64', by }))
+  const rows = security({ ...plan, payload: [filter, ...plan.payload] }, { limits })
   assert.match(
     lines(rows, 'stands').join('\n'),
-    /kernel: a filter of system calls: .*profile x\n[\s\S]*resources: at most 64/,
+    /kernel: a filter of system calls: .*profile x\n[\s\S]*resources: pids 64, held by cgroup v2/,
   )
   assert.doesNotMatch(lines(rows, 'open').join('\n'), /no filter|no limit on memory/)
+  const half = security(plan, { limits: [limits[0]!, { name: 'cpuTime', value: '2s', by: 'none' }] })
+  assert.match(lines(half, 'open').join('\n'), /resources: no limit on processes, CPU time or time: it may starve/)
+  assert.match(lines(half, 'open').join('\n'), /resources: nothing here holds it to cpuTime/)
 })
 
 test('explain --security prints it for people and for programs', () => {

@@ -4,7 +4,7 @@ import { fstatSync, mkdtempSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { record } from '../../src/launcher/context.js'
+import { record } from '../../src/launcher/record.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from '../../src/run/statusFile.js'
 
 test('each user of a status file reads its own records only', () => {

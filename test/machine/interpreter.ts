@@ -1,7 +1,14 @@
 /** What a {@link Program} means, without machine code: the reference that the encoders are compared with. */
 import { link } from '../../src/machine/assemble.js'
 import { type Layout, resolve } from '../../src/machine/code.js'
-import type { Arithmetic, Comparison, Operand, Program, Slot } from '../../src/machine/instruction.js'
+import {
+  type Arithmetic,
+  type Comparison,
+  firstError,
+  type Operand,
+  type Program,
+  type Slot,
+} from '../../src/machine/instruction.js'
 
 const arithmetic: Record<Arithmetic, (left: bigint, right: bigint) => bigint> = {
   add: (left, right) => left + right,
@@ -29,7 +36,7 @@ const stepLimit = 1_000_000
 
 /** Runs the program until it calls exit_group. Knows write, getpid and exit_group; the stack holds argc and no more. */
 export const interpret = (program: Program, argc = 1) => {
-  const layout: Layout = { constants: 0x10000, slots: 0x40000000, memory: 0x50000000 }
+  const layout: Layout = { constants: 0x10000, code: 0x20000, slots: 0x40000000, memory: 0x50000000 }
   const slots = new BigUint64Array(program.slots)
   const stack = new Uint8Array(8)
   stack[0] = argc
@@ -100,6 +107,8 @@ export const interpret = (program: Program, argc = 1) => {
         } else {
           set(one.to, -ENOSYS)
         }
+        if (one.failing !== undefined && value(one.to) >= BigInt.asUintN(64, BigInt(firstError)))
+          at = labels.get(one.failing.id)!
         break
       }
       case 'branch':

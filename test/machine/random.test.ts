@@ -47,6 +47,8 @@ type Statement =
   | { readonly kind: 'repeat'; readonly count: number; readonly body: readonly Statement[] }
   | { readonly kind: 'call'; readonly routine: number }
   | { readonly kind: 'getpid'; readonly to: Slot }
+  /** A system call with a jump for its failure: of getpid, which never fails, or of close, of no descriptor. */
+  | { readonly kind: 'checked'; readonly name: 'getpid' | 'close'; readonly to: Slot }
 
 /** A byte of memory or constants, named by an address and an offset, or by a slot that holds the address. */
 interface Place {
@@ -106,6 +108,7 @@ const statement = (depth: number, first: number): fc.Arbitrary<Statement> => {
     }),
     fc.record({ kind: fc.constant('store' as const), from: operand, width, place: memory }),
     fc.record({ kind: fc.constant('getpid' as const), to: slot }),
+    fc.record({ kind: fc.constant('checked' as const), name: fc.constantFrom('getpid', 'close'), to: slot }),
   ]
   if (first < routines) {
     simple.push(fc.integer({ min: first, max: routines - 1 }).map((routine) => ({ kind: 'call', routine })))
@@ -170,6 +173,15 @@ const compile = (main: readonly Statement[], bodies: readonly (readonly Statemen
         emit({ op: 'branch', comparison: 'lt', left: pid, right: 2, target: skip })
         emit({ op: 'compute', to: one.to, left: one.to, operator: 'add', right: 1 })
         emit({ op: 'label', label: skip })
+        break
+      }
+      case 'checked': {
+        const [failed, done] = [label(), label()]
+        const args = one.name === 'close' ? [-1] : []
+        emit({ op: 'syscall', name: one.name, args, to: pid, failing: failed })
+        emit({ op: 'compute', to: one.to, left: one.to, operator: 'xor', right: 3 }, { op: 'jump', target: done })
+        emit({ op: 'label', label: failed }, { op: 'compute', to: one.to, left: one.to, operator: 'mul', right: 5 })
+        emit({ op: 'label', label: done })
         break
       }
       case 'when': {

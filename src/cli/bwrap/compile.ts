@@ -3,7 +3,8 @@ import { hostArchitecture } from '../../run/host.js'
 import { launch } from '../../launcher/program.js'
 import { assemble } from '../../machine/assemble.js'
 import { BwrapContradiction, bwrapPlan, type Ids } from '../../plan/bwrap.js'
-import { BwrapError, type Parsed, parse, type ReadFd } from './parse.js'
+import { type Parsed, parse, type ReadFd } from './parse.js'
+import { BwrapError } from './state.js'
 
 export interface CompiledBwrap {
   /** The executable: its arguments are the command and the command's arguments. */

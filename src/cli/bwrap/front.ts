@@ -1,5 +1,5 @@
 /**
- * Compiles for the front, which starts it: `front.js FD NAME ARGUMENT…`. FD is a file in memory that holds the key and
+ * Compiles for the front, which starts it: `startFront.cjs FD NAME ARGUMENT…`. FD is a file in memory that holds the key and
  * gets the vial, NAME what the vial is stored as; both are `-` when the front could not make out the arguments, and then
  * there is only something to say about them.
  */
@@ -8,11 +8,19 @@ import { none } from '../../front/format.js'
 import { frontFolder, readKey, readWhole, storeFrontVial } from '../../run/frontCache.js'
 import { compileParsed } from './compile.js'
 import { inheritedFds, readInherited } from './descriptors.js'
-import { BwrapError, parse } from './parse.js'
+import { parse } from './parse.js'
+import { BwrapError } from './state.js'
 
-const [memory = none, name = none, ...args] = process.argv.slice(2)
+export async function main([memory = none, name = none, ...args]: readonly string[]): Promise<void> {
+  try {
+    await compile(memory, name, args)
+  } catch (error) {
+    process.stderr.write(`${args.includes('--level-prefix') ? '<3>' : ''}bwrap: ${(error as Error).message}\n`)
+    process.exitCode = 1
+  }
+}
 
-async function compile(): Promise<void> {
+async function compile(memory: string, name: string, args: readonly string[]): Promise<void> {
   const key = memory === none ? undefined : takeKey(Number(memory))
   if (key?.text === false) throw new BwrapError('arguments must be UTF-8')
   const read = readInherited(inheritedFds())
@@ -33,7 +41,7 @@ async function compile(): Promise<void> {
   writeAll(Number(memory), vial)
   for (const warning of warnings) process.stderr.write(`${parsed.request.levelPrefix ? '<4>' : ''}bwrap: ${warning}\n`)
   // A vial from the cache would not warn.
-  if (warnings.length === 0) store(vial)
+  if (warnings.length === 0) store(name, vial)
 }
 
 function takeKey(fd: number) {
@@ -47,16 +55,9 @@ function writeAll(fd: number, bytes: Uint8Array): void {
 }
 
 /** Where it cannot be stored, or others could change it, it is compiled again next time. */
-function store(vial: Uint8Array): void {
+function store(name: string, vial: Uint8Array): void {
   const folder = frontFolder()
   try {
     if (folder !== undefined) storeFrontVial(folder, name, vial)
   } catch {}
-}
-
-try {
-  await compile()
-} catch (error) {
-  process.stderr.write(`${args.includes('--level-prefix') ? '<3>' : ''}bwrap: ${(error as Error).message}\n`)
-  process.exitCode = 1
 }

@@ -1,24 +1,24 @@
 /** Writes the front: the fast `vial-bwrap`. */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { key } from '../../front/format.js'
+import type { Architecture } from '../../kernel/architecture.js'
 import { front } from '../../front/program.js'
 import { assemble } from '../../machine/assemble.js'
+import { temporaryName } from '../../run/cache.js'
 import { hostArchitecture } from '../../run/host.js'
-import { optionWords } from './parse.js'
+import { optionWords } from './options.js'
+import { sources } from '../place.js'
 
-/** The compiled sources: `dist/src`. */
-const sources = fileURLToPath(new URL('../..', import.meta.url))
-const script = join(sources, 'cli/bwrap/front.js')
+const script = join(sources, 'cli/bwrap/startFront.cjs')
 
 /** The package's own command, which npm links. */
 export const frontPath = join(sources, '../bin/vial-bwrap')
 
-/** Says which code compiles: a hash of all of it. */
-export function buildOf(folder = sources): Uint8Array {
-  const hash = createHash('sha256')
+/** Says which code compiles, and for which machine, for a home may be shared by several: a hash of all of it. */
+export function buildOf(folder = sources, architecture = hostArchitecture()): Uint8Array {
+  const hash = createHash('sha256').update(architecture)
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
   for (const name of files.sort())
     hash
@@ -29,14 +29,17 @@ export function buildOf(folder = sources): Uint8Array {
 }
 
 /** The front as an executable that lies at `path`; `node` is what compiles for it. */
-export function compileFront(path: string, node = process.execPath): Uint8Array {
+export function compileFront(
+  path: string,
+  node = process.execPath,
+  architecture: Architecture = hostArchitecture(),
+): Uint8Array {
   const facts = {
-    build: buildOf(),
+    build: buildOf(sources, architecture),
     node,
     options: optionWords,
     script: { beside: relative(dirname(path), script), path: script },
   }
-  const architecture = hostArchitecture()
   return assemble(front(facts, architecture), architecture)
 }
 
@@ -56,7 +59,7 @@ export function writeScript(path = frontPath): void {
 }
 
 function replace(path: string, content: Uint8Array): void {
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  const temporary = temporaryName(path)
   try {
     writeFileSync(temporary, content, { flag: 'wx', mode: 0o755 })
     chmodSync(temporary, 0o755)

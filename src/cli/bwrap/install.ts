@@ -1,9 +1,11 @@
 /**
  * Writes `vial-bwrap`, the package's command: npm runs this when the package was built or installed. The executable replaces
- * the script of the same name, so that what npm links stays right. Wherever that cannot be, the script stays.
+ * the script of the same name, so that what npm links stays right. Wherever that cannot be, the script stays. And writes the
+ * code caches that let Node start faster.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { removeCodeCaches, writeCodeCaches } from '../warm.js'
 import { frontPath, writeFront, writeScript } from './frontFile.js'
 
 const { npm_command, npm_config_user_agent, npm_lifecycle_event } = process.env
@@ -23,4 +25,11 @@ try {
   if (!packing && linked) writeFront()
 } catch (error) {
   process.stderr.write(`vial: vial-bwrap stays a script: ${(error as Error).message}\n`)
+}
+
+try {
+  if (packing) removeCodeCaches()
+  else writeCodeCaches()
+} catch (error) {
+  process.stderr.write(`vial: it starts more slowly than it could: ${(error as Error).message}\n`)
 }

@@ -5,10 +5,12 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { storeVial } from '../../run/cache.js'
+import { storeVial } from '../../run/store.js'
 import { compileParsed } from './compile.js'
 import { inheritedFds, readInherited } from './descriptors.js'
-import { BwrapError, parse, usage } from './parse.js'
+import { usage } from './options.js'
+import { parse } from './parse.js'
+import { BwrapError } from './state.js'
 
 /** The version of bubblewrap whose command line this is, as programs that look for a feature expect to read it. */
 const version = 'bubblewrap 0.11.1'
@@ -98,4 +100,4 @@ function endWithParent(child: ReturnType<typeof spawn>): void {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
-  await main(process.argv.slice(2))
+  void main(process.argv.slice(2))

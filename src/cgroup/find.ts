@@ -1,0 +1,256 @@
+/** Finds out which way to a group works here, or what is missing and the command that grants it. */
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { pidsIn, readText, writeValue } from './files.js'
+import type { Missing, Resource, Way } from './group.js'
+import { type Hierarchy, hierarchies } from './hierarchies.js'
+import { collectGarbage } from './garbage.js'
+import { requestScope } from './systemd.js'
+import { type Bases, type Controller, v1Way } from './v1.js'
+import { v2Way } from './v2.js'
+
+/** memory.soft_limit_in_bytes of v1 is another thing: it counts only when the whole machine is short of memory. */
+const controllersV1: Readonly<Record<Resource, Controller | undefined>> = {
+  memory: 'memory',
+  memoryHigh: undefined,
+  pids: 'pids',
+  cpu: 'cpu',
+  cpuWeight: 'cpu',
+  cpuset: 'cpuset',
+  cpuTime: 'cpuacct',
+  io: 'blkio',
+  ioWeight: 'blkio',
+  hugepages: 'hugetlb',
+}
+/** CPU time needs no controller: each group counts it. */
+const controllersV2: Readonly<Record<Resource, string | undefined>> = {
+  memory: 'memory',
+  memoryHigh: 'memory',
+  pids: 'pids',
+  cpu: 'cpu',
+  cpuWeight: 'cpu',
+  cpuset: 'cpuset',
+  cpuTime: undefined,
+  io: 'io',
+  ioWeight: 'io',
+  hugepages: 'hugetlb',
+}
+
+const known = new Map<string, Way>()
+
+/**
+ * A way to groups that can limit all of `resources`. Found once; the first time, what dead processes left behind there
+ * is removed. `VIAL_CGROUP` (v2, systemd, v1) demands one way and no other.
+ */
+export function findWay(resources: readonly Resource[], only = process.env.VIAL_CGROUP): Way | Missing {
+  const key = [only, ...[...resources].sort()].join(' ')
+  const found = known.get(key) ?? search(resources, only)
+  if ('missing' in found) return found
+  if (!known.has(key)) collectGarbage(found.bases)
+  known.set(key, found)
+  return found
+}
+
+/** The same, and nothing is changed but for the scope that systemd gives to this process. */
+export function askWay(resources: readonly Resource[]): Way | Missing {
+  return search(resources, process.env.VIAL_CGROUP, true)
+}
+
+/** @param asks only looks */
+function search(resources: readonly Resource[], only: string | undefined, asks = false): Way | Missing {
+  const all = hierarchies()
+  const systemd = existsSync('/run/systemd/system')
+  const ways = {
+    v2: () => searchV2(all, resources, asks),
+    systemd: () =>
+      systemd ? searchSystemd(all, resources, asks) : nothing('systemd does not run here', 'boot with systemd'),
+    v1: () => searchV1(all, resources),
+  }
+  // On a host of systemd's, root may write everywhere, and should not: https://systemd.io/CGROUP_DELEGATION
+  const order =
+    systemd && process.geteuid!() === 0 ? (['systemd', 'v2', 'v1'] as const) : (['v2', 'systemd', 'v1'] as const)
+  if (only !== undefined && !Object.hasOwn(ways, only))
+    return nothing(`VIAL_CGROUP is ${only}`, 'unset VIAL_CGROUP, or set it to v2, systemd or v1')
+  const misses: Missing[] = []
+  for (const name of order) {
+    if (only !== undefined && name !== only) continue
+    const found = ways[name]()
+    if (!('missing' in found)) return found
+    misses.push(found)
+  }
+  // The one that this host is made for: a v2 mount may be there without controllers.
+  const likely = only !== undefined ? 0 : isMixed(all) ? order.indexOf('v1') : systemd ? order.indexOf('systemd') : 0
+  return misses[likely]!
+}
+
+const nothing = (missing: string, remedy: string): Missing => ({ missing, remedy })
+
+const isMixed = (all: readonly Hierarchy[]) =>
+  all.some(({ version, controllers }) => version === 1 && controllers.includes('memory'))
+
+function mayWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+// --- v1 -------------------------------------------------------------------------------------------------------------
+
+function searchV1(all: readonly Hierarchy[], resources: readonly Resource[]): Way | Missing {
+  const bases: Partial<Record<Controller, string>> = {}
+  const closed: string[] = []
+  for (const resource of resources) {
+    const controller = controllersV1[resource]
+    if (controller === undefined)
+      return nothing(`cgroup v1 cannot limit ${resource}`, 'boot with systemd.unified_cgroup_hierarchy=1')
+    const base = all.find(({ version, controllers }) => version === 1 && controllers.includes(controller))?.own
+    if (base === undefined)
+      return nothing(
+        `there is no cgroup controller ${controller}, which limits ${resource}`,
+        `mkdir -p /sys/fs/cgroup/${controller} && mount -t cgroup -o ${controller} cgroup /sys/fs/cgroup/${controller}`,
+      )
+    if (mayWrite(base)) bases[controller] = base
+    else if (!closed.includes(base)) closed.push(base)
+  }
+  if (closed.length > 0) return nothing(`no group may be made in ${closed.join(' or ')}`, grantV1(closed))
+  // Not needed, and of use where the caller has them too: what memory and time a sandbox took.
+  for (const controller of ['cpuacct', 'freezer'] as const) {
+    const base = all.find(({ version, controllers }) => version === 1 && controllers.includes(controller))?.own
+    if (base !== undefined && mayWrite(base)) bases[controller] ??= base
+  }
+  return v1Way(bases satisfies Bases)
+}
+
+/** For a shell of the user's, whose pid is $$. */
+function grantV1(folders: readonly string[]): string {
+  const name = `user-${process.geteuid!()}`
+  return `for g in ${folders.join(' ')}; do sudo mkdir -p $g/${name} && sudo chown ${process.geteuid!()} $g/${name} && echo $$ | sudo tee $g/${name}/cgroup.procs; done`
+}
+
+// --- v2 -------------------------------------------------------------------------------------------------------------
+
+function searchV2(all: readonly Hierarchy[], resources: readonly Resource[], asks: boolean): Way | Missing {
+  const mount = all.find(({ version, own }) => version === 2 && own !== undefined)
+  if (mount?.own === undefined) return nothing('cgroup v2 is not mounted', 'mount -t cgroup2 cgroup2 /sys/fs/cgroup')
+  const needed = neededV2(resources)
+  const available = wordsOf(mount.own, 'cgroup.controllers')
+  const lacking = needed.filter((name) => !available.includes(name))
+  // The own group first; then above, as far as it is ours: there a sibling of our own group may be made.
+  const own = standsAside(mount.own) ? dirname(mount.own) : mount.own
+  for (let base = own; base.startsWith(mount.mount); base = dirname(base)) {
+    if (!mayWrite(base) || !mayWrite(join(base, 'cgroup.procs'))) break
+    if ((asks ? couldEnable : enable)(base, needed, base === own)) return v2Way(base)
+    if (base === mount.mount) break
+  }
+  return lacking.length > 0
+    ? nothing(`cgroup v2 has no ${lacking.join(', ')} controller in ${mount.own}`, delegate(lacking))
+    : nothing(`no group may be made in ${mount.own}`, 'systemd-run --user --scope -p Delegate=yes COMMAND')
+}
+
+const neededV2 = (resources: readonly Resource[]) => [
+  ...new Set(resources.flatMap((resource) => controllersV2[resource] ?? [])),
+]
+
+const delegate = (controllers: readonly string[]) =>
+  `sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=${[...new Set([...controllers, 'cpu', 'io', 'memory', 'pids'])].join(' ')}\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, and log in again`
+
+const wordsOf = (folder: string, file: string) => (readText(folder, file) ?? '').trim().split(/\s+/)
+
+/** Switches controllers on for groups below `base`; where processes of ours stand in the way, they go into a group below. */
+function enable(base: string, controllers: readonly string[], mayMove: boolean): boolean {
+  const missing = controllers.filter((name) => !wordsOf(base, 'cgroup.subtree_control').includes(name))
+  if (missing.length === 0) return true
+  const write = () => writeValue(base, 'cgroup.subtree_control', missing.map((name) => `+${name}`).join(' '))
+  try {
+    write()
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || !mayMove) return false
+  }
+  try {
+    if (!stepAside(base)) return false
+    write()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Whether {@link enable} would do it. Only the root group, which has no cgroup.type, may have processes all the same. */
+function couldEnable(base: string, controllers: readonly string[], mayMove: boolean): boolean {
+  if (controllers.every((name) => wordsOf(base, 'cgroup.subtree_control').includes(name))) return true
+  if (!controllers.every((name) => wordsOf(base, 'cgroup.controllers').includes(name))) return false
+  if (!mayWrite(join(base, 'cgroup.subtree_control'))) return false
+  const present = pidsIn([base])
+  return present.length === 0 || readText(base, 'cgroup.type') === undefined || (mayMove && areOurs(present))
+}
+
+/** Where callers go that stand in a group which must have no process of its own: "no internal processes", cgroups(7). */
+const callersGroup = 'vial.callers'
+/** Whether this process, or the one that started it, has been moved there before: groups are made beside it. */
+const standsAside = (own: string) => basename(own) === callersGroup
+
+/** Moves this process, its ancestors and descendants out of `base`; false, and nothing is moved, if others are there. */
+function stepAside(base: string): boolean {
+  const present = pidsIn([base])
+  if (!areOurs(present)) return false
+  const aside = join(base, callersGroup)
+  mkdirSync(aside, { recursive: true })
+  for (const pid of present) {
+    try {
+      writeValue(aside, 'cgroup.procs', pid)
+    } catch (error) {
+      // One that has ended since.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+  return true
+}
+
+/** Whether each is this process, or one that it comes from or has started. */
+function areOurs(present: readonly number[]): boolean {
+  const parents = new Map(present.map((pid) => [pid, parentOf(pid)]))
+  const ancestors = new Set<number>()
+  for (let pid: number | undefined = process.pid; pid !== undefined && pid > 0; pid = parentOf(pid)) ancestors.add(pid)
+  const descends = (pid: number): boolean => {
+    for (let at: number | undefined = pid; at !== undefined && at > 0; at = parents.get(at) ?? parentOf(at))
+      if (at === process.pid) return true
+    return false
+  }
+  return present.every((pid) => ancestors.has(pid) || descends(pid))
+}
+
+function parentOf(pid: number): number | undefined {
+  const status = readText('/proc', `${pid}/status`)
+  const parent = status === undefined ? undefined : /^PPid:\s+(\d+)/m.exec(status)?.[1]
+  return parent === undefined ? undefined : Number(parent)
+}
+
+// --- systemd --------------------------------------------------------------------------------------------------------
+
+/** Whether systemd has given one to this process, for good. */
+let hasScope = false
+
+/** The scope is a part of v2 that systemd gives to this process: from there on all is as in v2. */
+function searchSystemd(all: readonly Hierarchy[], resources: readonly Resource[], asks: boolean): Way | Missing {
+  const mount = all.find(({ version }) => version === 2)
+  const needed = neededV2(resources)
+  if (mount === undefined) return nothing('cgroup v2 is not mounted', 'boot with systemd.unified_cgroup_hierarchy=1')
+  if (!hasScope) {
+    const scope = requestScope()
+    if ('missing' in scope) return scope
+    hasScope = true
+  }
+  const place = hierarchies().find(({ version, own }) => version === 2 && own !== undefined)?.own
+  const own = place !== undefined && standsAside(place) ? dirname(place) : place
+  if (own === undefined) return nothing('the scope that systemd made is not visible here', 'mount /sys/fs/cgroup here')
+  const lacking = needed.filter((name) => !wordsOf(own, 'cgroup.controllers').includes(name))
+  if (lacking.length > 0)
+    return nothing(`systemd gives its users no ${lacking.join(', ')} controller`, delegate(lacking))
+  return (asks ? couldEnable : enable)(own, needed, true)
+    ? v2Way(own, 'systemd')
+    : nothing(`the controllers ${needed.join(', ')} cannot be switched on in ${own}`, delegate(needed))
+}

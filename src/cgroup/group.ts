@@ -1,0 +1,116 @@
+/**
+ * A group: what cgroups(7) calls a cgroup, or one in each of several v1 hierarchies, that holds the processes of one
+ * sandbox. Three ways lead to one (v2, v1, and systemd, which hands out a part of v2), and all give this interface.
+ */
+
+/** What a group holds its processes to, all of them together. Absent: no limit. */
+export interface GroupLimits {
+  /** Bytes: resident memory, page cache, and what the kernel keeps for them. */
+  readonly memory?: number
+  /** Bytes of the same above which the processes are slowed down; v2 only. */
+  readonly memoryHigh?: number
+  /** Bytes of swap. Default 0 when `memory` is given, where the kernel counts swap. */
+  readonly swap?: number
+  /** Processes and threads at one time. */
+  readonly pids?: number
+  /** Cores: 0.5 is 50 ms of CPU in every 100 ms. */
+  readonly cpu?: number
+  /** From 1 to 10000; 100 is what every other group has. */
+  readonly cpuWeight?: number
+  /** CPUs, `0-3,6`. */
+  readonly cpuset?: string
+  readonly io?: IoLimits
+  /** From 1 to 10000; 100 is what every other group has. */
+  readonly ioWeight?: number
+  /** Bytes for each size of page, `2MB`. */
+  readonly hugepages?: Readonly<Record<string, number>>
+}
+
+/** A value, and the file of a group that it is written to. */
+export type Write = readonly [file: string, value: string | number]
+/** What is written for each limit. The folder is there already, with the files that this kernel has. */
+export type Writes = {
+  readonly [Name in keyof GroupLimits]-?: (value: NonNullable<GroupLimits[Name]>, folder: string) => readonly Write[]
+}
+
+/** Bytes and operations per second, for each block device. */
+export interface IoLimits {
+  readonly read?: number
+  readonly write?: number
+  readonly readOps?: number
+  readonly writeOps?: number
+}
+
+/** What is to be limited or measured; each kernel interface has its own name for who does it. */
+export type Resource = Exclude<keyof GroupLimits, 'swap'> | 'cpuTime'
+
+/** What a group's files say. A field is absent where the kernel does not measure it. Times are milliseconds. */
+export interface GroupUsage {
+  readonly cpuMs?: number
+  readonly cpuUserMs?: number
+  readonly cpuSystemMs?: number
+  /** Bytes, of all processes together, page cache and kernel memory included. */
+  readonly peakMemory?: number
+  readonly peakPids?: number
+  /** Processes that the kernel killed for want of memory; v2: and how often the group's own limit was why. */
+  readonly oomKills?: number
+  readonly memoryLimitHits?: number
+  /** v2: how often processes were slowed down for `memoryHigh`. */
+  readonly memoryHighHits?: number
+  /** Forks that the limit of processes refused. */
+  readonly pidsLimitHits?: number
+  /** Time that runnable processes were held back by the limit of cores. */
+  readonly throttledMs?: number
+  readonly readBytes?: number
+  readonly writtenBytes?: number
+  /** Time in which some, or all, processes waited for a resource: PSI. */
+  readonly pressure?: Readonly<Partial<Record<'cpu' | 'memory' | 'io', { someMs: number; fullMs: number }>>>
+}
+
+/** Descriptors for whoever is to enter, which the caller closes. */
+export interface GroupDescriptors {
+  /** v1: the `tasks` file of each hierarchy, where a process writes 0. v2: the folder, for CLONE_INTO_CGROUP. */
+  readonly enter: readonly number[]
+  /** A file that begins with the CPU time used so far. */
+  readonly cpuTime: number | undefined
+  /** v1: the folder whose memory.oom_control tells when memory is short; v2 kills all by itself. */
+  readonly memory: number | undefined
+}
+
+/** What whoever has the descriptors is to look at. */
+export interface Watch {
+  readonly cpuTime: boolean
+  readonly memory: boolean
+}
+
+export interface Group {
+  readonly version: 1 | 2
+  /** Where it lies: a folder, or one in each hierarchy. */
+  readonly folders: readonly string[]
+  open(watch: Watch): GroupDescriptors
+  measure(): GroupUsage
+  /** Sends SIGKILL to all processes in it, so that none can escape by forking. */
+  kill(): void
+  /** Whether it is gone; false while processes that are dying are still in it. */
+  tryRemove(): boolean
+}
+
+/** Nanoseconds that 1 stands for in the file behind `cpuTime`: cpuacct.usage and cpu.stat. */
+export const cpuTimeUnit = { 1: 1, 2: 1000 } as const
+
+/** A place where groups can be made. */
+export interface Way {
+  readonly name: 'cgroup v2' | 'cgroup v1' | 'systemd'
+  readonly version: 1 | 2
+  /** The folders in which groups are made. */
+  readonly bases: readonly string[]
+  /** @throws {Error} when the kernel refuses; nothing is left behind then. */
+  create(name: string, limits: GroupLimits): Group
+}
+
+/** Why no group can be had. */
+export interface Missing {
+  readonly missing: string
+  /** The command that grants it. */
+  readonly remedy: string
+}

@@ -1,0 +1,154 @@
+/** Groups in the one hierarchy of cgroup v2, https://docs.kernel.org/admin-guide/cgroup-v2.html. */
+import { constants, openSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  bfqWeight,
+  disks,
+  hasFile,
+  killPids,
+  makeFolders,
+  pidsIn,
+  present,
+  readNumber,
+  readTable,
+  readText,
+  removeFolder,
+  writeLimits,
+  writeValue,
+} from './files.js'
+import type { Group, GroupDescriptors, GroupUsage, IoLimits, Watch, Way, Writes } from './group.js'
+
+const cpuPeriod = 100_000
+
+/** Groups below this folder, whose cgroup.subtree_control has what is needed. */
+export function v2Way(base: string, name: 'cgroup v2' | 'systemd' = 'cgroup v2'): Way {
+  return {
+    name,
+    version: 2,
+    bases: [base],
+    create(group, limits) {
+      const folder = join(base, group)
+      makeFolders([folder], () => writeLimits(() => folder, writes, limits))
+      return new GroupV2(folder)
+    },
+  }
+}
+
+export const writes: Writes = {
+  memory: (bytes) => [
+    ['memory.max', bytes],
+    // One process killed means all killed: what is left of a sandbox is of no use.
+    ['memory.oom.group', 1],
+  ],
+  memoryHigh: (bytes) => [['memory.high', bytes]],
+  swap: (bytes, folder) => {
+    if (hasFile(folder, 'memory.swap.max')) return [['memory.swap.max', bytes]]
+    if (bytes === 0) return []
+    throw new Error('limits.swap: this kernel does not count swap (CONFIG_SWAP)')
+  },
+  pids: (count) => [['pids.max', count]],
+  // The kernel takes no less than 1 ms.
+  cpu: (cores) => [['cpu.max', `${Math.max(1000, Math.round(cores * cpuPeriod))} ${cpuPeriod}`]],
+  cpuWeight: (weight) => [['cpu.weight', weight]],
+  cpuset: (cpus) => [['cpuset.cpus', cpus]],
+  io: (limits) => {
+    const words = Object.entries(limits).map(([name, value]) => `${ioWords[name as keyof IoLimits]}=${value}`)
+    return disks().map((disk) => ['io.max', `${disk} ${words.join(' ')}`])
+  },
+  ioWeight: (weight, folder) => [
+    hasFile(folder, 'io.weight') ? ['io.weight', weight] : bfqWeight(folder, 'io.bfq.weight', weight),
+  ],
+  // Reservations too, so that mmap(2) fails instead of a page fault.
+  hugepages: (sizes) =>
+    Object.entries(sizes).flatMap(([page, bytes]) => [
+      [`hugetlb.${page}.max`, bytes] as const,
+      [`hugetlb.${page}.rsvd.max`, bytes] as const,
+    ]),
+}
+
+const ioWords: Readonly<Record<keyof IoLimits, string>> = {
+  read: 'rbps',
+  write: 'wbps',
+  readOps: 'riops',
+  writeOps: 'wiops',
+}
+
+export class GroupV2 implements Group {
+  readonly version = 2
+  readonly folders: readonly string[]
+
+  constructor(readonly folder: string) {
+    this.folders = [folder]
+  }
+
+  open({ cpuTime }: Watch): GroupDescriptors {
+    return {
+      enter: [openSync(this.folder, constants.O_RDONLY | constants.O_DIRECTORY)],
+      cpuTime: cpuTime ? openSync(join(this.folder, 'cpu.stat'), constants.O_RDONLY) : undefined,
+      memory: undefined,
+    }
+  }
+
+  measure(): GroupUsage {
+    const { folder } = this
+    // Of these there is always usage, whatever controllers are on.
+    const cpu = readTable(folder, 'cpu.stat')
+    const memory = readTable(folder, 'memory.events')
+    const milliseconds = (name: string) => {
+      const microseconds = cpu.get(name)
+      return microseconds === undefined ? undefined : microseconds / 1000
+    }
+    return present({
+      cpuMs: milliseconds('usage_usec'),
+      cpuUserMs: milliseconds('user_usec'),
+      cpuSystemMs: milliseconds('system_usec'),
+      throttledMs: milliseconds('throttled_usec'),
+      // memory.peak: Linux 5.19; pids.peak: 6.1.
+      peakMemory: readNumber(folder, 'memory.peak'),
+      peakPids: readNumber(folder, 'pids.peak'),
+      oomKills: memory.get('oom_kill'),
+      memoryLimitHits: memory.get('oom'),
+      memoryHighHits: memory.get('high'),
+      pidsLimitHits: readTable(folder, 'pids.events').get('max'),
+      ...measureIo(folder),
+      pressure: measurePressure(folder),
+    })
+  }
+
+  /** cgroup.kill: Linux 5.14. Before it, as v1 does without a freezer. */
+  kill(): void {
+    try {
+      writeValue(this.folder, 'cgroup.kill', 1)
+    } catch {
+      for (let round = 0; round < 100; round++) {
+        const pids = pidsIn(this.folders)
+        if (pids.length === 0) break
+        killPids(pids)
+      }
+    }
+  }
+
+  tryRemove(): boolean {
+    return removeFolder(this.folder)
+  }
+}
+
+/** `8:0 rbytes=1 wbytes=2 …` lines. */
+function measureIo(folder: string): GroupUsage {
+  const text = readText(folder, 'io.stat')
+  if (text === undefined) return {}
+  const sum = (word: string) =>
+    [...text.matchAll(new RegExp(`\\b${word}=(\\d+)`, 'g'))].reduce((total, [, bytes]) => total + Number(bytes), 0)
+  return { readBytes: sum('rbytes'), writtenBytes: sum('wbytes') }
+}
+
+/** `some avg10=0.00 … total=1234` and `full …`, in microseconds. https://docs.kernel.org/accounting/psi.html */
+function measurePressure(folder: string): GroupUsage['pressure'] {
+  const found = (['cpu', 'memory', 'io'] as const).flatMap((name) => {
+    const text = readText(folder, `${name}.pressure`)
+    if (text === undefined) return []
+    const total = (word: string) => Number(new RegExp(`^${word} .*total=(\\d+)`, 'm').exec(text)?.[1] ?? 0) / 1000
+    return [[name, { someMs: total('some'), fullMs: total('full') }] as const]
+  })
+  return found.length === 0 ? undefined : Object.fromEntries(found)
+}

@@ -1,0 +1,79 @@
+/** What `vial run` tells about a run: `--report` and `--verdict`. */
+import { writeFileSync } from 'node:fs'
+import type { SandboxError } from '../run/error.js'
+import type { Result } from '../run/spawn.js'
+import type { Verdict } from '../run/verdict.js'
+
+export interface ReportFlags {
+  readonly report?: string
+  readonly verdict?: true
+}
+
+/** How a command ended; without a sandbox there is only a verdict. */
+type Report = Result | { readonly verdict: Verdict }
+
+/** Both go to standard error, a file named by `--report` aside: standard output is the command's. */
+export function tell(ended: Result | SandboxError, flags: ReportFlags): void {
+  const report: Report = ended instanceof Error ? { verdict: { kind: 'sandbox-error', message: ended.message } } : ended
+  if (flags.verdict) process.stderr.write(`vial: ${sentence(report.verdict)}\n`)
+  if (flags.report === undefined) return
+  if (flags.report === 'table') process.stderr.write(table(report))
+  else if (flags.report === 'json') process.stderr.write(`${JSON.stringify(report)}\n`)
+  else writeFileSync(flags.report, `${JSON.stringify(report, null, 2)}\n`)
+}
+
+/** `time-limit: cpu, 2000 ms`. */
+export function sentence(verdict: Verdict): string {
+  switch (verdict.kind) {
+    case 'ok':
+      return 'ok'
+    case 'exit':
+      return `exit: ${verdict.code}`
+    case 'signal':
+      return `signal: ${verdict.signal}`
+    case 'memory-limit':
+      return `memory-limit: ${verdict.limit} bytes`
+    case 'time-limit':
+      return `time-limit: ${verdict.clock}, ${verdict.limit} ms`
+    case 'output-limit':
+      return `output-limit: ${verdict.stream}, ${verdict.limit} bytes`
+    case 'pids-limit':
+      return `pids-limit: ${verdict.limit}`
+    case 'killed':
+      return verdict.by === undefined ? 'killed' : `killed: ${verdict.by}`
+    case 'sandbox-error':
+      return `sandbox-error: ${verdict.message.split('\n')[0]}`
+  }
+}
+
+const MiB = 2 ** 20
+const milliseconds = (value: number) => `${value.toFixed(1)} ms`
+const bytes = (value: number) => (value < MiB ? `${(value / 1024).toFixed(0)} KiB` : `${(value / MiB).toFixed(1)} MiB`)
+
+function table(report: Report): string {
+  const rows: [string, string | undefined][] = [['verdict', sentence(report.verdict)]]
+  if ('usage' in report) {
+    const { usage, durationMs, enforcement } = report
+    const show = (value: number | undefined, how: (value: number) => string) =>
+      value === undefined ? undefined : how(value)
+    rows.push(
+      ['wall time', milliseconds(durationMs)],
+      ['CPU time', milliseconds(usage.cpuMs ?? usage.userMs + usage.systemMs)],
+      ['  user', milliseconds(usage.cpuUserMs ?? usage.userMs)],
+      ['  system', milliseconds(usage.cpuSystemMs ?? usage.systemMs)],
+      ['  held back', show(usage.throttledMs, milliseconds)],
+      ['peak memory', show(usage.peakMemory, bytes)],
+      ['largest process', bytes(usage.maxRss)],
+      ['killed for memory', show(usage.oomKills, String)],
+      ['slowed down for memory', show(usage.memoryHighHits, String)],
+      ['peak processes', show(usage.peakPids, String)],
+      ['refused processes', show(usage.pidsLimitHits, String)],
+      ['read', show(usage.readBytes, bytes)],
+      ['written', show(usage.writtenBytes, bytes)],
+      ...Object.entries(enforcement).map(([name, by]): [string, string] => [`limits.${name}`, by]),
+    )
+  }
+  const shown = rows.filter((row): row is [string, string] => row[1] !== undefined)
+  const width = Math.max(...shown.map(([name]) => name.length))
+  return shown.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('')
+}

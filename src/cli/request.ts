@@ -1,0 +1,82 @@
+/** What `vial run` compiles from, as one text: the same text, the same vial. So a vial is found before the compiler is loaded. */
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { systemEntries } from '../policy/fill/system.js'
+import type { Policy } from '../policy/schema.js'
+import type { PolicyFlags } from './options.js'
+
+export interface Request {
+  readonly key: string
+  /** Whether the command stays in the session of the terminal. */
+  readonly sharesSession: boolean
+}
+
+/** Set by build/bundle.js: which code compiles. The modules themselves do not know. */
+declare const bundledBuild: string
+
+/** Flags and keys of a policy that say everything themselves. Any other is compiled each time: what `fill` shows, for example. */
+const plainFlags: readonly string[] = [
+  ...[
+    'policy',
+    'preset',
+    'ro',
+    'rw',
+    'tmpfs',
+    'env',
+    'network',
+    'hostname',
+    'cwd',
+    'uid',
+    'gid',
+    'share-session',
+    'root',
+  ],
+]
+/** These are not about the sandbox. */
+const runFlags: readonly string[] = ['timeout', 'verdict', 'report']
+const plainKeys: readonly string[] = [
+  ...[
+    'preset',
+    'filesystem',
+    'root',
+    'namespaces',
+    'identity',
+    'hostname',
+    'domainname',
+    'env',
+    'cwd',
+    'argv0',
+    'umask',
+  ],
+  ...['rlimits', 'capabilities', 'session', 'dieWithParent', 'init', 'network', 'seccomp', 'landlock', 'disableUserns'],
+]
+
+/** Undefined: it cannot be told beforehand, or there is something to complain about. */
+export function requestOf(flags: PolicyFlags): Request | undefined {
+  if (typeof bundledBuild === 'undefined') return undefined
+  const shown = Object.entries(flags).filter(([name]) => !runFlags.includes(name))
+  if (shown.some(([name]) => !plainFlags.includes(name))) return undefined
+  try {
+    const text = flags.policy === undefined ? undefined : readFileSync(flags.policy!, 'utf8')
+    const policy = (text === undefined ? {} : JSON.parse(text)) as Policy
+    if (Object.keys(policy).some((name) => !plainKeys.includes(name))) return undefined
+    // These are looked up in /etc/subuid.
+    if (policy.identity?.ranges === 'subids') return undefined
+    const preset = flags.preset ?? (text === undefined ? 'system' : policy.preset)
+    const key = JSON.stringify([
+      bundledBuild,
+      process.arch,
+      // The filter of system calls is for one kernel.
+      release(),
+      [process.getuid!(), process.geteuid!(), process.getgid!(), process.getegid!()],
+      process.cwd(),
+      shown,
+      text === undefined ? null : [text, dirname(resolve(flags.policy!))],
+      preset === 'system' ? systemEntries() : null,
+    ])
+    return { key, sharesSession: flags['share-session'] === true || policy.session === 'host' }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,74 @@
+/** The `vial` command. */
+import { readFileSync } from 'node:fs'
+import { printable } from '../kernel/printable.js'
+import { didYouMean } from '../policy/closest.js'
+import { commands } from './commands.js'
+import { parse, UsageError } from './parse.js'
+import { packageFile } from './place.js'
+
+/** As docker run(1) has it: what goes wrong before there is a sandbox. */
+const failed = 125
+
+async function command([name, ...args]: readonly string[]): Promise<void> {
+  if (process.platform !== 'linux')
+    throw new Error(`sandboxes are made of Linux namespaces, and this is ${process.platform}: use a Linux machine`)
+  if (name === '--version' || name === '-V') return show(`${version()}\n`)
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    const asked = commands.find((one) => name === 'help' && one.name === args[0])
+    const { helpOf, overview } = await import('./help.js')
+    if (name === undefined) process.exitCode = failed
+    return show(asked === undefined ? overview(commands) : helpOf(asked), name === undefined ? 2 : 1)
+  }
+  const command = commands.find((one) => one.name === name)
+  if (command === undefined) throw new UsageError(noCommand(name, args))
+  if (command.words === 'all') return command.action({} as never, args)
+  const { flags, words, help } = inContext(name, () => parse(args, command.options, command.words === 'command'))
+  if (help) return show((await import('./help.js')).helpOf(command))
+  if (command.words === 'command' && words.length === 0)
+    throw new UsageError(`no command to run was given: vial ${name} ${command.takes}${helpOn(name)}`)
+  if (command.words !== 'command' && words.length > command.words)
+    throw new UsageError(
+      `"${words[command.words]}" is one word too many: vial ${name} [FLAG…] ${command.takes ?? ''}${helpOn(name)}`,
+    )
+  await command.action(flags as never, words)
+}
+
+/** Adds where help is to be had. */
+function inContext<Value>(name: string, action: () => Value): Value {
+  try {
+    return action()
+  } catch (error) {
+    if (error instanceof UsageError) error.message += helpOn(name)
+    throw error
+  }
+}
+
+const helpOn = (name: string) => `\n      see "vial ${name} --help"`
+
+function noCommand(name: string, args: readonly string[]): string {
+  const names = commands.map((one) => one.name)
+  if (name.startsWith('-'))
+    return `the command comes before its flags: vial ${names.join('|')} ${name} …\n      see "vial --help"`
+  const near = didYouMean(name, names)
+  return near === ''
+    ? `there is no command "${name}": the commands are ${names.join(', ')}\n      to run it in a sandbox: vial run -- ${[name, ...args].join(' ')}`
+    : `there is no command "${name}"${near}\n      see "vial --help"`
+}
+
+const version = () => (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version
+
+async function show(text: string, stream = 1): Promise<void> {
+  if (stream === 2) process.stderr.write(text)
+  else (await import('./print.js')).print(text)
+}
+
+/** The whole command; a fault becomes a line on standard error and the exit status. */
+export async function main(args: readonly string[]): Promise<void> {
+  try {
+    await command(args)
+  } catch (error) {
+    const lines = (error as Error).message.split('\n').map(printable)
+    process.stderr.write(`vial: ${lines.join('\n')}\n`)
+    process.exitCode = failed
+  }
+}

@@ -1,0 +1,271 @@
+/** Code for limits: getting into a cgroup, and the monitor's watch over time and memory, at whose end it kills all. */
+import { CLOCK, CLONE, POLL, SI } from '../kernel/flags.js'
+import { signals } from '../kernel/signals.js'
+import { pack, structs } from '../kernel/structs.js'
+import type { Address, Operand, Slot } from '../machine/instruction.js'
+import type { Plan, Step } from '../plan/step.js'
+import type { LauncherContext } from './context.js'
+import { reached, record } from './record.js'
+import { closeAllBut } from './descriptors.js'
+
+type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
+type Limit = 'wallTime' | 'cpuTime' | 'watchMemory' | 'enterGroup'
+
+/**
+ * What the timers send: the last of the real-time signals, which queue, so that none is lost to another of its number.
+ * One that somebody else sends differs by its si_code, and is passed on.
+ */
+const timerSignal = 64
+
+const second = 1_000_000_000
+/** The CPU time is looked at again no sooner than after this: how late the end may be, for each CPU. */
+const shortest = 1_000_000
+
+export const limitCode: { [Kind in Limit]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+  wallTime(c, step) {
+    const { b } = c
+    const timer = makeTimer(c, reached.wallTime)
+    const left = b.temporary()
+    b.move(left, step.limit)
+    setTimer(c, timer, left)
+  },
+
+  cpuTime(c, step) {
+    const { b } = c
+    const timer = makeTimer(c, reached.cpuTime)
+    b.move(b.slot('cpu.timer'), timer)
+    const left = b.temporary()
+    b.move(left, step.limit)
+    setCpuTimer(c, left, step.cpus)
+  },
+
+  /**
+   * In v2 init is in it from birth, unless clone3 was not to be had. A process that moves itself, and alone, needs no
+   * lock that stops all forks of the machine: kernel commit 9a3284fad42f.
+   */
+  enterGroup(c, step) {
+    const { b } = c
+    const { way, fds } = step.group
+    const file = b.temporary()
+    const enter = (fd: Operand) => {
+      c.must('write', fd, b.text('0'), 1)
+      c.attempt('close', fd)
+    }
+    if (way === 'move') for (const fd of fds) enter(fd)
+    else {
+      b.when(b.slot('group.entered'), 'eq', 0, () => {
+        b.move(file, c.must('openat', fds[0]!, b.text('cgroup.procs'), c.open.WRONLY | c.open.CLOEXEC, 0))
+        enter(file)
+      })
+      c.attempt('close', fds[0]!)
+    }
+    for (const { fd } of cpuTimeSteps(c.plan)) c.attempt('close', fd)
+    if (step.namespace) c.must('unshare', CLONE.NEWCGROUP)
+  },
+
+  /** The eventfd of memory.oom_control, https://docs.kernel.org/admin-guide/cgroup-v1/memory.html, section 10. */
+  watchMemory(c, step) {
+    const { b } = c
+    const [event, signal] = [b.slot('memory.event'), b.slot('memory.signal')]
+    const [file, control, cursor] = [b.temporary(), b.temporary(), b.temporary()]
+    const text = b.reserve(64)
+    b.move(event, c.must('eventfd2', 0, c.open.CLOEXEC))
+    b.move(signal, c.must('signalfd4', -1, b.bytes(new Uint8Array(8).fill(255), 8), 8, c.open.CLOEXEC))
+    b.move(file, c.must('openat', step.fd, b.text('memory.oom_control'), c.open.RDONLY | c.open.CLOEXEC, 0))
+    b.move(control, c.must('openat', step.fd, b.text('cgroup.event_control'), c.open.WRONLY | c.open.CLOEXEC, 0))
+    b.move(cursor, text)
+    b.decimal(cursor, event)
+    b.copyText(cursor, b.text(' '))
+    b.decimal(cursor, file)
+    b.compute(cursor, cursor, 'sub', text)
+    c.must('write', control, text, cursor)
+    for (const fd of [file, control, step.fd]) c.attempt('close', fd)
+  },
+}
+
+const cpuTimeSteps = (plan: Plan) => plan.monitor.filter((step) => step.do === 'cpuTime')
+
+function hasTimers(plan: Plan): boolean {
+  return plan.monitor.some((step) => step.do === 'wallTime' || step.do === 'cpuTime')
+}
+
+const watchesMemory = (plan: Plan) => plan.monitor.some((step) => step.do === 'watchMemory')
+
+/** Whether the monitor of this plan does more than to pass signals on. */
+export const watches = (plan: Plan) => hasTimers(plan) || watchesMemory(plan)
+
+/** What the monitor keeps open to its end. */
+function watchedFds(c: LauncherContext): Operand[] {
+  const memory = watchesMemory(c.plan) ? [c.b.slot('memory.event'), c.b.slot('memory.signal')] : []
+  return [...cpuTimeSteps(c.plan).map(({ fd }) => fd), ...memory]
+}
+
+/** Returns when a signal is pending; meanwhile kills all, once, when memory is short. */
+export function awaitSignalOrMemory(c: LauncherContext, init: Slot): void {
+  if (!watchesMemory(c.plan)) return
+  const { b } = c
+  const { pollfd } = structs
+  const polled = b.reserve(2 * pollfd.size)
+  const found = b.temporary()
+  const event = b.slot('memory.event')
+  b.store(32, polled, 0, event)
+  b.store(32, polled, pollfd.fields.events.offset, POLL.IN)
+  b.store(32, polled, pollfd.size, b.slot('memory.signal'))
+  b.store(32, polled, pollfd.size + pollfd.fields.events.offset, POLL.IN)
+  c.attempt('ppoll', polled, 2, 0, 0, 0)
+  // The upper half of the second word is what has happened.
+  b.load(found, 32, polled, pollfd.fields.events.offset)
+  b.when(found, 'gt', 0xffff, () => {
+    // No descriptor, which ppoll passes over.
+    b.move(event, 0xffffffff)
+    end(c, init, reached.memory, 0, 'the memory limit is reached')
+  })
+}
+
+/** clone(2), or, for a v2 group, clone3 with CLONE_INTO_CGROUP; where that is not to be had, init moves itself. */
+export function cloneIntoGroup(c: LauncherContext, flags: number): void {
+  const { b } = c
+  const step = c.plan.init.find((one) => one.do === 'enterGroup')
+  const plain = () => c.attempt('clone', flags | signals.SIGCHLD, 0, 0, 0, 0)
+  if (step?.group.way !== 'clone') {
+    plain()
+    return
+  }
+  const args = b.bytes(
+    pack(structs.clone_args, {
+      flags: BigInt(flags) | BigInt(CLONE.INTO_CGROUP),
+      exit_signal: signals.SIGCHLD,
+      cgroup: step.group.fds[0]!,
+    }),
+    8,
+  )
+  const entered = b.slot('group.entered')
+  b.move(entered, 1)
+  // ENOSYS also from filters of containers, which cannot look into the arguments.
+  c.attempt('clone3', args, structs.clone_args.size)
+  c.whenError('ENOSYS', () => {
+    b.move(entered, 0)
+    plain()
+  })
+}
+
+/** The signal of a timer is dealt with here; any other is not. */
+export function takeTimer(c: LauncherContext, signal: Slot, info: Address, init: Slot, again: () => void): void {
+  if (!hasTimers(c.plan)) return
+  const { b } = c
+  const origin = b.temporary()
+  b.when(signal, 'eq', timerSignal, () => {
+    b.load(origin, 32, info, structs.siginfo.fields.si_code.offset)
+    b.when(origin, 'eq', SI.TIMER >>> 0, () => {
+      expired(c, info, init)
+      again()
+    })
+  })
+}
+
+/** Closes what the monitor needs no more: all but what it watches. Standard error stays for the sentence about a limit. */
+export function releaseUnwatched(c: LauncherContext): void {
+  const { statusFd } = c.plan
+  c.attempt('close_range', 0, statusFd === undefined ? 1 : 2, 0)
+  closeAllBut(c, [...(statusFd === undefined ? [] : [statusFd]), ...watchedFds(c)])
+}
+
+/** What the monitor does with the signal of a timer: kills init, and with it all, unless CPU time is left. */
+function expired(c: LauncherContext, info: Address, init: Slot): void {
+  const { b } = c
+  const which = b.temporary()
+  b.load(which, 32, info, structs.siginfo.fields.si_value.offset)
+  for (const step of c.plan.monitor) {
+    if (step.do === 'wallTime')
+      b.when(which, 'eq', reached.wallTime, () => end(c, init, reached.wallTime, 0, 'the wall time limit is reached'))
+    if (step.do === 'cpuTime')
+      b.when(which, 'eq', reached.cpuTime, () => {
+        const used = readCpuTime(c, step)
+        const left = b.temporary()
+        b.compute(left, step.limit, 'sub', used)
+        b.when(
+          used,
+          'gt',
+          step.limit,
+          () => end(c, init, reached.cpuTime, used, 'the CPU time limit is reached'),
+          () => setCpuTimer(c, left, step.cpus),
+        )
+      })
+  }
+}
+
+function end(c: LauncherContext, init: Slot, limit: number, used: Operand, sentence: string): void {
+  const text = `vial: ${sentence}\n`
+  if (c.plan.statusFd !== undefined) c.report(record.limit, limit, used)
+  else c.attempt('write', 2, c.b.text(text), text.length)
+  c.attempt('kill', init, signals.SIGKILL)
+}
+
+function makeTimer(c: LauncherContext, value: number): Slot {
+  const { b } = c
+  const id = b.reserve(8)
+  const timer = b.temporary()
+  const event = b.bytes(pack(structs.sigevent, { sigev_value: value, sigev_signo: timerSignal }), 8)
+  c.must('timer_create', CLOCK.MONOTONIC, event, id)
+  b.load(timer, 32, id)
+  return timer
+}
+
+/** Lets the timer go off once, after `left` nanoseconds, which is spent here. */
+function setTimer(c: LauncherContext, timer: Slot, left: Slot): void {
+  const { b } = c
+  const { itimerspec } = structs
+  const seconds = b.temporary()
+  const when = b.reserve(itimerspec.size)
+  // There is no division, and these are few.
+  b.move(seconds, 0)
+  b.loop(({ leave }) => {
+    b.when(left, 'lt', second, leave)
+    b.compute(left, left, 'sub', second)
+    b.compute(seconds, seconds, 'add', 1)
+  })
+  b.store(64, when, itimerspec.fields['it_value.tv_sec'].offset, seconds)
+  b.store(64, when, itimerspec.fields['it_value.tv_nsec'].offset, left)
+  c.must('timer_settime', timer, 0, when, 0)
+}
+
+/**
+ * The limit cannot be reached before all CPUs have worked for what is left: that is the next moment to look. What is
+ * left shrinks by a constant factor each time, so there are few looks, and none while nothing runs near the limit.
+ */
+function setCpuTimer(c: LauncherContext, left: Slot, cpus: number): void {
+  const { b } = c
+  b.compute(left, left, 'shr', Math.ceil(Math.log2(cpus)))
+  b.when(left, 'lt', shortest, () => b.move(left, shortest))
+  setTimer(c, b.slot('cpu.timer'), left)
+}
+
+/** The first number in the file, in nanoseconds. */
+function readCpuTime(c: LauncherContext, step: StepOf<'cpuTime'>): Slot {
+  const { b } = c
+  const size = 128
+  const text = b.reserve(size + 1)
+  const [used, at, byte, digit] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
+  c.must('pread64', step.fd, text, size, 0)
+  b.move(used, 0)
+  b.move(at, text)
+  const isDigit = (yes: () => void, no: () => void) => {
+    b.load(byte, 8, at)
+    b.compute(digit, byte, 'sub', 0x30)
+    b.compute(at, at, 'add', 1)
+    b.when(digit, 'le', 9, yes, no)
+  }
+  b.loop(({ leave, again }) => {
+    isDigit(leave, () => b.when(byte, 'ne', 0, again))
+    leave()
+  })
+  b.compute(at, at, 'sub', 1)
+  b.loop(({ leave }) => {
+    isDigit(() => {
+      b.compute(used, used, 'mul', 10)
+      b.compute(used, used, 'add', digit)
+    }, leave)
+  })
+  b.compute(used, used, 'mul', step.unit)
+  return used
+}

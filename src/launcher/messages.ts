@@ -1,0 +1,315 @@
+/**
+ * Error sentences: how they lie in a vial, and the code that prints one. All texts are packed (see fragments.ts) and lie in
+ * lists, one behind the other: the n-th is found by walking, for nobody waits for it.
+ */
+import { errno, type ErrnoName, errnoMessage } from '../kernel/errno.js'
+import type { Builder } from '../machine/builder.js'
+import type { Address, Operand, Slot } from '../machine/instruction.js'
+import type { Hints } from '../plan/step.js'
+import { firstToken, literal, pack, pairs } from './fragments.js'
+import type { Word } from './rows.js'
+
+/** Errors whose words travel in the ELF; any other is shown as a number. */
+export const spelledErrors: readonly ErrnoName[] = [
+  'EPERM',
+  'ENOENT',
+  'ESRCH',
+  'EINTR',
+  'EIO',
+  'ENXIO',
+  'E2BIG',
+  'ENOEXEC',
+  'EBADF',
+  'EAGAIN',
+  'ENOMEM',
+  'EACCES',
+  'EBUSY',
+  'EEXIST',
+  'EXDEV',
+  'ENODEV',
+  'ENOTDIR',
+  'EISDIR',
+  'EINVAL',
+  'ENFILE',
+  'EMFILE',
+  'ETXTBSY',
+  'EFBIG',
+  'ENOSPC',
+  'EROFS',
+  'EMLINK',
+  'ERANGE',
+  'ENAMETOOLONG',
+  'ENOSYS',
+  'ELOOP',
+  'EOVERFLOW',
+  'EUSERS',
+  'EOPNOTSUPP',
+  'EDQUOT',
+  'ESTALE',
+]
+
+/** Characters 1 to this one stand for texts that a row has in its slots. */
+const mostQuoted = 9
+/** Digits of a hint's number: no byte of a list's text is 0. */
+const base = 255
+
+/** What differs from one failure to the next, and how it is said. */
+export interface Failure {
+  /** A message's number, -errno negated, and where the sentence is to be put. */
+  readonly message: Slot
+  readonly error: Slot
+  readonly buffer: Address
+  /** How the sentence begins. */
+  readonly prefix: string
+  /** A hint is a second line, or takes the sentence's place and is followed by the text at `detail`, if it is not 0. */
+  readonly hints: 'added' | 'instead'
+  readonly detail: Slot
+  /** The message that ends in the name of the command, which is not ours: at most 4096 bytes of it, control characters as `?`. */
+  readonly naming: number
+  readonly command: Slot
+}
+
+export class Messages {
+  /** Of each: its hints (errno and two digits each, and a 0), and what cannot be done. */
+  readonly #messages: Uint8Array[] = []
+  #count = 0
+  readonly #numbers = new Map<string, number>()
+  readonly #hints = new Map<string, number>()
+  readonly #quoted: Slot[] = []
+  readonly #kinds = new Map<Hints | undefined, number>()
+
+  constructor(readonly b: Builder) {}
+
+  /**
+   * The number of a message; equal ones are one. The texts that a row has anyway are not stored in its sentence once
+   * more: each stands there as a character.
+   */
+  add(text: string, hints: Hints | undefined, row: readonly Word[]): number {
+    let parts: (string | number)[] = [text]
+    for (const [slot, word] of row) {
+      if (typeof word !== 'string' || word.length < 2 || !text.includes(word)) continue
+      if (!this.#quoted.includes(slot)) {
+        if (this.#quoted.length === mostQuoted) continue
+        this.#quoted.push(slot)
+      }
+      parts = quote(parts, word, 1 + this.#quoted.indexOf(slot))
+    }
+    if (!this.#kinds.has(hints)) this.#kinds.set(hints, this.#kinds.size)
+    const key = `${this.#kinds.get(hints)} ${parts.map((part) => (typeof part === 'number' ? `\0${part}` : part)).join('')}`
+    let number = this.#numbers.get(key)
+    if (number === undefined) {
+      number = this.#count++
+      this.#messages.push(Uint8Array.from([...this.#packHints(hints), 0]))
+      if (parts.length === 1) this.#messages.push(pack(text))
+      else {
+        const packed = parts.flatMap((part) => (typeof part === 'number' ? part : [...pack(part).subarray(0, -1)]))
+        this.#messages.push(Uint8Array.from([...packed, 0]))
+      }
+      this.#numbers.set(key, number)
+    }
+    return number
+  }
+
+  #packHints(hints: Hints | undefined): number[] {
+    return (Object.entries(hints ?? {}) as [ErrnoName | '', string][]).flatMap(([name, hint]) => {
+      if (name === '') return []
+      const number = this.#hints.get(hint) ?? this.#hints.size
+      this.#hints.set(hint, number)
+      return [errno[name], 1 + Math.floor(number / base), 1 + (number % base)]
+    })
+  }
+
+  /** Writes `vial: cannot WHAT: ERROR` and a second line with the hint, or what is said instead, in one write(2). */
+  print(failure: Failure): void {
+    const { b } = this
+    const { error, buffer, message, detail } = failure
+    const [to, from] = [b.cursor, b.slot('say.from')]
+    const [hint, byte, status] = [b.temporary(), b.temporary(), b.temporary()]
+    const done = b.label()
+    b.move(to, buffer)
+    this.#say(failure.prefix)
+    b.compute(b.slot('nth'), message, 'shl', 1)
+    this.#find(Buffer.concat(this.#messages))
+    // The hint for this error, if there is one; behind the hints comes the sentence.
+    b.move(hint, 0)
+    b.loop(({ leave }) => {
+      b.load(byte, 8, from)
+      b.compute(from, from, 'add', 1)
+      b.when(byte, 'eq', 0, leave)
+      b.when(byte, 'eq', error, () => {
+        b.load(byte, 8, from)
+        b.compute(hint, byte, 'mul', base)
+        b.load(byte, 8, from, 1)
+        b.compute(hint, hint, 'add', byte)
+      })
+      b.compute(from, from, 'add', 2)
+    })
+    if (failure.hints === 'instead') {
+      const none = b.label()
+      b.branch(hint, 'eq', 0, none)
+      this.#sayHint(hint)
+      b.when(detail, 'ne', 0, () => b.copyText(to, detail))
+      b.jump(done)
+      b.place(none)
+    }
+    b.call(this.#sayer())
+    b.when(message, 'eq', failure.naming, () => {
+      this.#say(' ')
+      this.#sayCommand(failure.command)
+    })
+    this.#say(': ')
+    b.move(b.slot('nth'), error)
+    errorWords ??= packErrors()
+    b.when(error, 'ge', errorWords.count, () => b.move(b.slot('nth'), 0))
+    this.#find(errorWords.list)
+    b.load(byte, 8, from)
+    b.when(
+      byte,
+      'eq',
+      0,
+      () => {
+        this.#say('error ')
+        b.decimal(to, error)
+      },
+      () => b.call(this.#sayer()),
+    )
+    if (failure.hints === 'added')
+      b.when(hint, 'ne', 0, () => {
+        this.#say('\n      ')
+        this.#sayHint(hint)
+      })
+    b.place(done)
+    this.#say('\n')
+    b.compute(to, to, 'sub', buffer)
+    b.syscall(status, 'write', 2, buffer, to)
+  }
+
+  #sayHint(hint: Slot): void {
+    const { b } = this
+    b.compute(b.slot('nth'), hint, 'sub', base + 1)
+    this.#find(Buffer.concat([...this.#hints.keys()].map(pack)))
+    b.call(this.#sayer())
+  }
+
+  #say(text: string): void {
+    const { b } = this
+    b.move(b.slot('say.from'), b.bytes(pack(text)))
+    b.call(this.#sayer())
+  }
+
+  /** Leaves the text with the number `nth`, from 0, of a list in `say.from`. */
+  #find(list: Uint8Array): void {
+    const { b } = this
+    const [from, left, byte] = [b.slot('say.from'), b.slot('nth'), b.slot('say.byte')]
+    const finder = b.routine('find', () => {
+      b.loop(({ leave, again }) => {
+        b.when(left, 'eq', 0, leave)
+        b.load(byte, 8, from)
+        b.compute(from, from, 'add', 1)
+        b.when(byte, 'ne', 0, again)
+        b.compute(left, left, 'sub', 1)
+      })
+    })
+    b.move(from, b.bytes(list))
+    b.call(finder)
+  }
+
+  /** Unpacks `say.from` to `say.to`; leaves the former behind the NUL, and the latter at the NUL. */
+  #sayer() {
+    const { b } = this
+    return b.routine('say', () => {
+      const [from, to, byte] = [b.slot('say.from'), b.cursor, b.slot('say.byte')]
+      const [top, right] = [b.slot('say.top'), b.slot('say.right')]
+      // The right halves of tokens that are being unpacked: fewer than a fragment has characters.
+      const stack = b.reserve(32)
+      const table = b.bytes(pairs)
+      b.move(top, stack)
+      b.loop(({ leave, again }) => {
+        const [unpack, store] = [b.label(), b.label()]
+        b.when(
+          top,
+          'eq',
+          stack,
+          () => {
+            b.load(byte, 8, from)
+            b.compute(from, from, 'add', 1)
+          },
+          () => {
+            b.compute(top, top, 'sub', 1)
+            b.load(byte, 8, top)
+          },
+        )
+        b.place(unpack)
+        b.when(byte, 'ge', firstToken, () => {
+          b.compute(byte, byte, 'shl', 1)
+          b.compute(byte, byte, 'add', table)
+          b.load(right, 8, byte, 1 - 2 * firstToken)
+          b.load(byte, 8, byte, -2 * firstToken)
+          b.store(8, top, 0, right)
+          b.compute(top, top, 'add', 1)
+          b.jump(unpack)
+        })
+        b.when(byte, 'eq', literal, () => {
+          b.load(byte, 8, from)
+          b.compute(from, from, 'add', 1)
+          b.jump(store)
+        })
+        this.#quoted.forEach((slot, index) => {
+          b.when(byte, 'eq', 1 + index, () => {
+            b.copyText(to, slot)
+            again()
+          })
+        })
+        b.place(store)
+        b.store(8, to, 0, byte)
+        b.when(byte, 'eq', 0, leave)
+        b.compute(to, to, 'add', 1)
+      })
+    })
+  }
+
+  #sayCommand(command: Operand): void {
+    const { b } = this
+    const [to, from, byte, left] = [b.cursor, b.temporary(), b.temporary(), b.temporary()]
+    b.move(from, command)
+    b.move(left, 4096)
+    b.when(from, 'ne', 0, () => {
+      b.loop(({ leave }) => {
+        b.load(byte, 8, from)
+        b.when(byte, 'eq', 0, leave)
+        b.when(left, 'eq', 0, leave)
+        b.when(byte, 'lt', 32, () => b.move(byte, 63))
+        b.when(byte, 'eq', 127, () => b.move(byte, 63))
+        b.store(8, to, 0, byte)
+        b.compute(to, to, 'add', 1)
+        b.compute(from, from, 'add', 1)
+        b.compute(left, left, 'sub', 1)
+      })
+    })
+  }
+}
+
+let errorWords: { readonly count: number; readonly list: Uint8Array } | undefined
+
+/** The words of each error, from 0 on; none where it has none. */
+function packErrors() {
+  const count = 1 + Math.max(...spelledErrors.map((name) => errno[name]))
+  const words: Uint8Array[] = Array.from({ length: count }, () => Uint8Array.of(0))
+  for (const name of spelledErrors) words[errno[name]] = pack(errnoMessage(errno[name]))
+  return { count, list: Buffer.concat(words) }
+}
+
+/** The first `word` among the parts becomes `character`. */
+function quote(parts: readonly (string | number)[], word: string, character: number): (string | number)[] {
+  const index = parts.findIndex((part) => typeof part === 'string' && part.includes(word))
+  if (index === -1) return [...parts]
+  const part = parts[index] as string
+  const at = part.indexOf(word)
+  return [
+    ...parts.slice(0, index),
+    part.slice(0, at),
+    character,
+    part.slice(at + word.length),
+    ...parts.slice(index + 1),
+  ]
+}

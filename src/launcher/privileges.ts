@@ -1,0 +1,30 @@
+/** What several steps do with privileges: capget(2) and capset(2), and setgroups(2). */
+import { pack, structs } from '../kernel/structs.js'
+import type { Address } from '../machine/instruction.js'
+import type { LauncherContext } from './context.js'
+
+/** _LINUX_CAPABILITY_VERSION_3: each set has two words. */
+const version = 0x20080522
+
+const known = new WeakMap<LauncherContext, { header: Address; sets: Address }>()
+
+/** A header for the calling process, and room for what capget(2) gives: effective, permitted, inheritable, twice. */
+export function capabilitySets(c: LauncherContext): { header: Address; sets: Address } {
+  const buffers = known.get(c) ?? {
+    header: c.b.bytes(pack(structs.cap_user_header, { version }), 8),
+    sets: c.b.reserve(24),
+  }
+  known.set(c, buffers)
+  return buffers
+}
+
+/** Gives up every capability; a caller's own filter may forbid it, and then there is nothing to be done. */
+export function dropEverything(c: LauncherContext): void {
+  // Nothing is ever written there.
+  c.attempt('capset', capabilitySets(c).header, c.b.reserve(24))
+}
+
+/** user_namespaces(7): where setgroups is denied, as in one that an ordinary user made, the groups are what they are. */
+export function dropGroupsIfAllowed(c: LauncherContext): void {
+  c.mustUnless('EPERM', 'setgroups', 0, 0)
+}

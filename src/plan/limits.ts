@@ -1,0 +1,137 @@
+/** The steps of `limits`: what the vial itself does about them. The cgroup is made by whoever starts it. */
+import {
+  type GroupLimitName,
+  type Limits,
+  neededResources,
+  parseLimits,
+  processLimits,
+  substitutes,
+} from '../policy/limits.js'
+import type { Policy } from '../policy/schema.js'
+import type { GroupEntry, Step } from './step.js'
+
+/** The descriptors of a cgroup that the vial gets from whoever starts it. */
+export interface GroupOption extends GroupEntry {
+  /** The limits that it has. */
+  readonly holds: readonly GroupLimitName[]
+  /** A file that begins with the CPU time used, and the nanoseconds that 1 stands for there. */
+  readonly cpuTime: { readonly fd: number; readonly unit: number } | undefined
+  /** v1: the folder that tells when memory is short. */
+  readonly memoryFd: number | undefined
+  /** CPUs of this machine: so fast may CPU time go by. */
+  readonly cpus: number
+}
+
+export interface LimitSteps {
+  readonly monitor: readonly Step[]
+  readonly init: readonly Step[]
+  readonly payload: readonly (Step & { do: 'rlimit' })[]
+}
+
+const hints = {
+  rlimit: { EPERM: "a hard limit cannot be raised: the caller's own is lower" },
+  group: {
+    EACCES: 'the cgroup, and the folder above it, must belong to the caller: "vial doctor" tells how',
+    EBUSY: 'a cgroup that hands controllers on may have no process of its own',
+    ENOENT: 'the cgroup was removed meanwhile',
+  },
+  timer: { EAGAIN: 'this user has too many signals pending: see ulimit -i' },
+}
+
+/**
+ * @throws {Error} when a limit needs a cgroup, there is none, and the policy does not do without.
+ */
+export function limitSteps(policy: Policy, group: GroupOption | undefined, outputIsWatched: boolean): LimitSteps {
+  if (policy.limits === undefined) return { monitor: [], init: [], payload: [] }
+  const limits = parseLimits(policy.limits)
+  const isHeld = (name: string) => group?.holds.some((one) => one === name) ?? false
+  if (limits.required) refuse(limits, isHeld, outputIsWatched)
+  const nanoseconds = (milliseconds: number) => BigInt(Math.round(milliseconds * 1e6))
+  const monitor: Step[] = []
+  if (limits.wallTime !== undefined)
+    monitor.push({
+      do: 'wallTime',
+      limit: nanoseconds(limits.wallTime),
+      what: `set a timer of ${limits.wallTime} ms`,
+      why: 'then all is killed',
+      hints: hints.timer,
+    })
+  if (limits.cpuTime !== undefined && group?.cpuTime !== undefined)
+    monitor.push({
+      do: 'cpuTime',
+      limit: nanoseconds(limits.cpuTime),
+      ...group.cpuTime,
+      cpus: group.cpus,
+      what: `watch the CPU time, ${limits.cpuTime} ms`,
+      why: 'then all is killed',
+      hints: hints.timer,
+    })
+  if (group?.memoryFd !== undefined)
+    monitor.push({
+      do: 'watchMemory',
+      fd: group.memoryFd,
+      what: 'watch the memory',
+      why: 'when it is short all are killed, as memory.oom.group has it in cgroup v2',
+      hints: hints.group,
+    })
+  const init: Step[] = []
+  if (group !== undefined) {
+    const own = (policy.namespaces?.cgroup ?? 'new') === 'new'
+    init.push({
+      do: 'enterGroup',
+      group: { way: group.way, fds: group.fds },
+      namespace: own,
+      what: 'enter the cgroup',
+      why: own ? 'all that follows is limited, and sees no group but this' : 'all that follows is limited',
+      hints: hints.group,
+    })
+  }
+  const rlimits = [
+    ...Object.entries(processLimits).map(
+      ([name, rlimit]) => [limits[name as keyof typeof processLimits], rlimit] as const,
+    ),
+    ...Object.entries(substitutes)
+      .filter(([name]) => !isHeld(name))
+      .map(([name, rlimit]) => [substituteValue(limits, name), rlimit] as const),
+  ]
+  const payload = rlimits.flatMap(([value, name]): (Step & { do: 'rlimit' })[] =>
+    value === undefined
+      ? []
+      : [
+          {
+            do: 'rlimit',
+            name,
+            soft: BigInt(value),
+            // SIGXCPU at the soft limit tells why; for one that ignores it there is SIGKILL a second later.
+            hard: BigInt(name === 'cpu' ? value + 1 : value),
+            what: `limit ${name} to ${value}`,
+            why: 'the limits of the policy, for each process',
+            hints: hints.rlimit,
+          },
+        ],
+  )
+  return { monitor, init, payload }
+}
+
+/** A vial alone: the kernel's limits of a process go with it, and so does the timer; anything else needs a cgroup or a reader. */
+function refuse(limits: Limits, isHeld: (name: string) => boolean, outputIsWatched: boolean): void {
+  const first = neededResources(limits).find((name) => !isHeld(name))
+  const output = (['output', 'stdout', 'stderr'] as const).find((name) => limits[name] !== undefined)
+  if (first !== undefined)
+    throw new Error(
+      `limits.${first}: a vial by itself has no cgroup\n      use "vial run" or run(), which make one, or set limits.required to false: an rlimit then stands in where there is one`,
+    )
+  if (output !== undefined && !outputIsWatched)
+    throw new Error(
+      `limits.${output}: nobody counts the output of a vial by itself\n      use "vial run" or run(), or set limits.required to false: the output is then not limited`,
+    )
+}
+
+/** nproc counts the user's processes in the sandbox's user namespace: the monitor and init are two of them. */
+function substituteValue(limits: Limits, name: string): number | undefined {
+  const value = limits[name as keyof typeof substitutes]
+  if (value === undefined) return undefined
+  if (name === 'pids') return value + 2
+  // RLIMIT_CPU counts whole seconds.
+  return name === 'cpuTime' ? Math.ceil(value / 1000) : value
+}

@@ -1,0 +1,201 @@
+/** `limits`: how much of memory, time, processes and output a sandbox may take. docs/limits.md says who measures what. */
+import * as v from 'valibot'
+import type { RlimitName } from '../kernel/rlimits.js'
+import { parseDuration, parseSize } from './units.js'
+
+const sizeFault = 'must be a size such as "64M", or a number of bytes'
+const size = v.pipe(
+  v.union([v.string(), v.number()], sizeFault),
+  v.check((value) => parseSize(value) !== undefined, sizeFault),
+)
+const positiveSize = v.pipe(
+  size,
+  v.check((value) => parseSize(value) !== 0, 'must not be 0'),
+)
+const timeFault = 'must be a time such as "2s" or "500ms", or a number of seconds'
+/** Longer ones would not fit into the kernel's counters. */
+const longestMs = 1000 * 365 * 86_400_000
+const time = v.pipe(
+  v.union([v.string(), v.number()], timeFault),
+  v.check((value) => parseDuration(value) !== undefined, timeFault),
+  v.check((value) => (parseDuration(value) ?? 1) >= 1, 'must be at least a millisecond'),
+  v.check((value) => (parseDuration(value) ?? 1) <= longestMs, 'must be at most a thousand years'),
+)
+const count = v.pipe(v.number(), v.integer('must be a whole number'), v.minValue(1, 'must be at least 1'))
+const cores = v.pipe(
+  v.number(),
+  v.minValue(0.01, 'must be at least 0.01 cores'),
+  v.maxValue(10_000, 'must be at most 10000 cores'),
+)
+
+const weight = v.pipe(
+  v.number(),
+  v.integer('must be a whole number'),
+  v.minValue(1, 'must be from 1 to 10000'),
+  v.maxValue(10_000, 'must be from 1 to 10000'),
+)
+/** Sizes of huge pages of all machines, by what the kernel's files call them. */
+export const hugePages = {
+  '64K': '64KB',
+  '2M': '2MB',
+  '32M': '32MB',
+  '512M': '512MB',
+  '1G': '1GB',
+  '16G': '16GB',
+} as const
+export type HugePage = keyof typeof hugePages
+const hugePageFault = `is no size of a huge page: one of ${Object.keys(hugePages).join(', ')}`
+
+export const limitsSchema = v.strictObject({
+  /** Bytes of all processes together, page cache and kernel memory included. The kernel kills when it needs more. */
+  memory: v.optional(positiveSize),
+  /** Bytes of the same, above which all are slowed down and their memory is reclaimed; nobody is killed. Needs cgroup v2. */
+  memoryHigh: v.optional(positiveSize),
+  /** Bytes of swap beside `memory`; default 0. */
+  swap: v.optional(size),
+  /** Processes and threads at one time, vial's own pid 1 not counted; more fork(2) fails with EAGAIN. */
+  pids: v.optional(count),
+  /** Cores, such as 0.5; more is not killed but slowed down. */
+  cpu: v.optional(cores),
+  /** Share of the CPUs where others want them too, 1 to 10000; default 100. */
+  cpuWeight: v.optional(weight),
+  /** The CPUs to run on, such as "0-3,6". */
+  cpuset: v.optional(
+    v.pipe(v.string(), v.regex(/^\d+(-\d+)?(,\d+(-\d+)?)*$/, 'must be a list of CPUs such as "0-3,6"')),
+  ),
+  /** CPU time of all processes together, user and system. */
+  cpuTime: v.optional(time),
+  /** Time on the clock, from the start of pid 1. */
+  wallTime: v.optional(time),
+  /** Bytes written to standard output and standard error together, and to each alone. */
+  output: v.optional(size),
+  stdout: v.optional(size),
+  stderr: v.optional(size),
+  /** Bytes of each file written; RLIMIT_FSIZE. */
+  fileSize: v.optional(size),
+  /** File descriptors of each process; RLIMIT_NOFILE. */
+  openFiles: v.optional(count),
+  /** Bytes of the main thread's stack of each process; RLIMIT_STACK. */
+  stack: v.optional(size),
+  /** Bytes of a core dump; RLIMIT_CORE. */
+  core: v.optional(size),
+  /** Bytes and inodes of every writable tmpfs that has no size of its own. */
+  disk: v.optional(
+    v.union([positiveSize, v.strictObject({ size: v.optional(positiveSize), inodes: v.optional(count) })]),
+  ),
+  /** Bytes and operations per second, for each block device. */
+  io: v.optional(
+    v.strictObject({
+      read: v.optional(positiveSize),
+      write: v.optional(positiveSize),
+      readOps: v.optional(count),
+      writeOps: v.optional(count),
+    }),
+  ),
+  /** Share of the disks where others want them too, 1 to 10000; default 100. */
+  ioWeight: v.optional(weight),
+  /** Bytes in huge pages, for each size of page, such as { "2M": "64M" }. */
+  hugepages: v.optional(v.record(v.picklist(Object.keys(hugePages) as HugePage[], hugePageFault), size)),
+  /** Default true: no cgroup, no run. `false`: rlimits instead, where they come close; the result says which. */
+  required: v.optional(v.boolean()),
+})
+
+/** Limits, as a user writes them. */
+export type LimitsPolicy = v.InferInput<typeof limitsSchema>
+export type LimitName = Exclude<keyof LimitsPolicy, 'required'>
+
+/** The same in bytes and milliseconds. */
+export interface Limits {
+  readonly memory?: number
+  readonly memoryHigh?: number
+  readonly swap?: number
+  readonly pids?: number
+  readonly cpu?: number
+  readonly cpuWeight?: number
+  readonly cpuset?: string
+  readonly cpuTime?: number
+  readonly wallTime?: number
+  readonly output?: number
+  readonly stdout?: number
+  readonly stderr?: number
+  readonly fileSize?: number
+  readonly openFiles?: number
+  readonly stack?: number
+  readonly core?: number
+  readonly disk?: { readonly size?: number; readonly inodes?: number }
+  readonly io?: {
+    readonly read?: number
+    readonly write?: number
+    readonly readOps?: number
+    readonly writeOps?: number
+  }
+  readonly ioWeight?: number
+  readonly hugepages?: Readonly<Partial<Record<HugePage, number>>>
+  readonly required: boolean
+}
+
+const sizes = ['memory', 'memoryHigh', 'swap', 'output', 'stdout', 'stderr', 'fileSize', 'stack', 'core'] as const
+const times = ['cpuTime', 'wallTime'] as const
+
+/** The numbers of checked limits. */
+export function parseLimits(limits: LimitsPolicy): Limits {
+  const { disk, io, hugepages, required = true, ...rest } = limits
+  const parsed: Record<string, unknown> = { ...rest, required }
+  for (const name of sizes) if (rest[name] !== undefined) parsed[name] = parseSize(rest[name])
+  for (const name of times) if (rest[name] !== undefined) parsed[name] = parseDuration(rest[name])
+  const parseParts = (parts: object) =>
+    Object.fromEntries(Object.entries(parts).map(([name, value]) => [name, parseSize(value as string | number)]))
+  if (disk !== undefined) parsed.disk = parseParts(typeof disk === 'object' ? disk : { size: disk })
+  if (io !== undefined) parsed.io = parseParts(io)
+  if (hugepages !== undefined) parsed.hugepages = parseParts(hugepages)
+  return parsed as unknown as Limits
+}
+
+/** Limits that need a cgroup, those that matter most first. Swap goes with memory. */
+export const groupLimits = [
+  'memory',
+  'pids',
+  'cpuTime',
+  'cpu',
+  'memoryHigh',
+  'cpuWeight',
+  'cpuset',
+  'io',
+  'ioWeight',
+  'hugepages',
+] as const
+export type GroupLimitName = (typeof groupLimits)[number]
+
+export function neededResources(limits: Limits): GroupLimitName[] {
+  return groupLimits.filter((name) => limits[name] !== undefined || (name === 'memory' && limits.swap !== undefined))
+}
+
+/** Limits of each process, which are rlimits by another name. */
+export const processLimits = {
+  fileSize: 'fsize',
+  openFiles: 'nofile',
+  stack: 'stack',
+  core: 'core',
+} as const satisfies {
+  readonly [Name in LimitName]?: RlimitName
+}
+
+/** What stands in for a missing cgroup, for each process instead of all together. */
+export const substitutes = { memory: 'as', pids: 'nproc', cpuTime: 'cpu' } as const satisfies {
+  readonly [Name in GroupLimitName]?: RlimitName
+}
+
+/** Faults between limits and other keys of a policy. */
+export function limitFaults(limits: LimitsPolicy, rlimits: Readonly<Partial<Record<RlimitName, unknown>>>): string[] {
+  const twice = Object.entries(processLimits).filter(
+    ([name, rlimit]) => limits[name as LimitName] !== undefined && rlimits[rlimit] !== undefined,
+  )
+  const { memory: max, memoryHigh: high } = parseLimits(limits)
+  return [
+    ...twice.map(([name, rlimit]) => `limits.${name}: says the same as rlimits.${rlimit}; leave one out`),
+    ...(high !== undefined && max !== undefined && high >= max
+      ? ['limits.memoryHigh: must be below limits.memory, or it has no effect']
+      : []),
+    ...(limits.swap !== undefined && limits.memory === undefined ? ['limits.swap: needs limits.memory'] : []),
+  ]
+}

@@ -1,0 +1,228 @@
+/** The limits of a sandbox's runs: their cgroup, their output, and what these tell at the end. */
+import { closeSync } from 'node:fs'
+import { cpus } from 'node:os'
+import type { Readable } from 'node:stream'
+import { findWay } from '../cgroup/find.js'
+import { cpuTimeUnit, type Group, type GroupLimits, type Watch, type Way } from '../cgroup/group.js'
+import { emptyGroup, removeGroup } from '../cgroup/garbage.js'
+import { newGroupName } from '../cgroup/owner.js'
+import { errnoMessage } from '../kernel/errno.js'
+import type { GroupOption } from '../plan/limits.js'
+import type { HeldLimit } from '../plan/security.js'
+import {
+  type GroupLimitName,
+  type HugePage,
+  hugePages,
+  type LimitName,
+  type Limits,
+  neededResources,
+  parseLimits,
+  processLimits,
+  substitutes,
+} from '../policy/limits.js'
+import type { Policy } from '../policy/schema.js'
+import { SandboxError } from './error.js'
+import { OutputMeter } from './output.js'
+import type { Usage } from './status.js'
+
+/** Who holds the sandbox to a limit. `none`: nobody, which only `required: false` allows. */
+export type Enforcement = Way['name'] | 'rlimit of each process' | 'timer' | 'reader' | 'tmpfs' | 'none'
+
+const outputLimits = ['output', 'stdout', 'stderr'] as const
+
+export class Limiter {
+  readonly limits: Limits
+  readonly #needed: ReturnType<typeof neededResources>
+  /** Whether the sandbox has a pid 1 of ours beside the payload, and whether its end is the end of all. */
+  readonly #hasReaper: boolean
+  readonly #tied: boolean
+  #way: Way | undefined
+  #held: readonly GroupLimitName[] = []
+
+  constructor(readonly policy: Policy) {
+    this.limits = parseLimits(policy.limits!)
+    this.#needed = neededResources(this.limits)
+    this.#hasReaper = (policy.init ?? 'reaper') === 'reaper'
+    this.#tied = policy.dieWithParent ?? true
+  }
+
+  get limitsOutput(): boolean {
+    return outputLimits.some((name) => this.limits[name] !== undefined)
+  }
+
+  /** @throws {SandboxError} when a cgroup is needed and required, and there is none. */
+  way(): Way | undefined {
+    if (this.#way !== undefined || this.#needed.length === 0) return this.#way
+    const found = findWay(this.#needed)
+    if (!('missing' in found)) {
+      this.#held = this.#needed
+      this.#way = found
+    } else if (this.limits.required) {
+      throw new SandboxError(
+        `cannot limit ${this.#needed.join(', ')}: ${found.missing}\n      repair: ${found.remedy}\n      or set limits.required to false: an rlimit then stands in where there is one`,
+        undefined,
+      )
+    } else this.#findWhatThereIs()
+    return this.#way
+  }
+
+  /** One way for as many of the limits as it can hold, those that matter most first. */
+  #findWhatThereIs(): void {
+    for (const name of this.#needed) {
+      const found = findWay([...this.#held, name])
+      if ('missing' in found) continue
+      this.#held = [...this.#held, name]
+      this.#way = found
+    }
+  }
+
+  /** Which limits its cgroup holds the sandbox to. */
+  #holds(name: string): boolean {
+    const held: readonly string[] = this.#held
+    return held.includes(name === 'swap' ? 'memory' : name)
+  }
+
+  /** What the vial is told about the group whose descriptors begin at `first`. */
+  option(first: number): GroupOption | undefined {
+    const way = this.way()
+    if (way === undefined) return undefined
+    let next = first
+    const cpuTime = this.#holds('cpuTime') ? { fd: next++, unit: cpuTimeUnit[way.version] } : undefined
+    const memoryFd = this.#holds('memory') && way.version === 1 ? next++ : undefined
+    const count = way.version === 2 ? 1 : way.bases.length
+    const fds = Array.from({ length: count }, () => next++)
+    const holds = this.#held
+    return { way: way.version === 2 ? 'clone' : 'move', fds, holds, cpuTime, memoryFd, cpus: cpus().length }
+  }
+
+  /** @throws {SandboxError} when there can be no group. */
+  begin(): LimitedRun {
+    const way = this.way()
+    const watch = { cpuTime: this.#holds('cpuTime'), memory: this.#holds('memory') }
+    try {
+      const group = way?.create(newGroupName(this.#tied), this.#groupLimits())
+      return new LimitedRun(this.limits, group, watch, this.#hasReaper)
+    } catch (error) {
+      const { errno, code, path } = error as NodeJS.ErrnoException
+      if (errno === undefined) throw new SandboxError((error as Error).message, undefined)
+      throw new SandboxError(`cannot make a cgroup: ${path ?? way!.bases[0]}: ${errnoMessage(-errno)}`, code)
+    }
+  }
+
+  /** What is written into the group: pid 1 is one process more, and where nothing is said of swap there is none. */
+  #groupLimits(): GroupLimits {
+    const { limits } = this
+    const { pids, hugepages = {}, swap = 0 } = limits
+    const pages = Object.entries(hugepages).map(([size, bytes]) => [hugePages[size as HugePage], bytes])
+    const values = {
+      ...limits,
+      swap,
+      pids: (pids ?? 0) + (this.#hasReaper ? 1 : 0),
+      hugepages: Object.fromEntries(pages) as Record<string, number>,
+    }
+    return Object.fromEntries(Object.entries(values).filter(([name]) => this.#holds(name)))
+  }
+
+  /** Who does what, by the names of the limits. */
+  enforcement(): Partial<Record<LimitName, Enforcement>> {
+    const way = this.way()
+    const names = Object.keys(this.limits).filter((name) => name !== 'required') as LimitName[]
+    return Object.fromEntries(names.map((name) => [name, this.#enforcement(name, way)]))
+  }
+
+  /** The same, with what the policy says. */
+  held(): HeldLimit[] {
+    const written = this.policy.limits as Readonly<Record<string, unknown>>
+    return Object.entries(this.enforcement()).map(([name, by]) => {
+      const value = written[name]
+      return { name, value: typeof value === 'object' ? JSON.stringify(value) : String(value), by }
+    })
+  }
+
+  #enforcement(name: LimitName, way: Way | undefined): Enforcement {
+    if (name === 'wallTime') return 'timer'
+    if (name === 'disk') return 'tmpfs'
+    if (Object.hasOwn(processLimits, name)) return 'rlimit of each process'
+    if (outputLimits.some((one) => one === name)) return 'reader'
+    if (way !== undefined && this.#holds(name)) return way.name
+    return Object.hasOwn(substitutes, name) ? 'rlimit of each process' : 'none'
+  }
+}
+
+const live = new Set<LimitedRun>()
+/** Whoever calls process.exit leaves nothing behind. What cannot be removed at once, the next run removes. */
+process.on('exit', () => {
+  for (const run of live) run.abandon()
+})
+
+export class LimitedRun {
+  /** In the order of {@link Limiter.option}; open until {@link started}. */
+  readonly descriptors: readonly number[]
+  #meter: OutputMeter | undefined
+  #open: boolean
+
+  constructor(
+    readonly limits: Limits,
+    readonly group: Group | undefined,
+    watch: Watch,
+    readonly hasReaper: boolean,
+  ) {
+    try {
+      const opened = group?.open(watch)
+      this.descriptors = [opened?.cpuTime, opened?.memory, ...(opened?.enter ?? [])].filter((fd) => fd !== undefined)
+    } catch (error) {
+      group?.tryRemove()
+      throw error
+    }
+    this.#open = true
+    live.add(this)
+  }
+
+  /** The vial has its descriptors. */
+  started(): void {
+    if (this.#open) for (const fd of this.descriptors) closeSync(fd)
+    this.#open = false
+  }
+
+  /** The streams that the caller reads; `kill` ends the sandbox. */
+  watch(
+    streams: { readonly stdout: Readable | null; readonly stderr: Readable | null },
+    kill: () => void,
+  ): { stdout: Readable | null; stderr: Readable | null } {
+    const meter = new OutputMeter(this.limits, kill)
+    this.#meter = meter
+    const gate = (name: 'stdout' | 'stderr') => (streams[name] === null ? null : meter.gate(name, streams[name]))
+    return { stdout: gate('stdout'), stderr: gate('stderr') }
+  }
+
+  get outputExceeded(): OutputMeter['exceeded'] {
+    return this.#meter?.exceeded
+  }
+
+  /** Kills whom the end of pid 1 did not. */
+  kill(): void {
+    this.group?.kill()
+  }
+
+  /** What the group measured, once all in it have ended; the group is gone then. `quiet`: pid 1 and all below it have. */
+  async finish(quiet: boolean): Promise<Partial<Usage>> {
+    live.delete(this)
+    if (this.group === undefined) return {}
+    if (!quiet) await emptyGroup(this.group)
+    const usage = this.group.measure()
+    if (!this.group.tryRemove()) await removeGroup(this.group)
+    if (usage.peakPids === undefined || !this.hasReaper) return usage
+    return { ...usage, peakPids: usage.peakPids - 1 }
+  }
+
+  /** At the end of this process, or when the vial was never started. */
+  abandon(): void {
+    live.delete(this)
+    this.started()
+    const { group } = this
+    if (group === undefined || group.tryRemove()) return
+    group.kill()
+    for (let round = 0; round < 20 && !group.tryRemove(); round++)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+  }
+}

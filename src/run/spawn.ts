@@ -1,0 +1,246 @@
+/** Starts a vial, and says how it ended. How it was compiled is not known here: only a failure asks for its steps. */
+import {
+  type ChildProcess,
+  spawn as spawnProcess,
+  type SpawnOptions as SpawnOptionsOfNode,
+  type StdioOptions,
+} from 'node:child_process'
+import { existsSync } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { getSystemErrorName } from 'node:util'
+import { errnoMessage } from '../kernel/errno.js'
+import { signalName } from '../kernel/signals.js'
+import type { Step } from '../plan/step.js'
+import type { LimitName } from '../policy/limits.js'
+import { SandboxError } from './error.js'
+import type { Enforcement, LimitedRun, Limiter } from './limiter.js'
+import { type Failure, failureText, type Outcome, readOutcome, type Usage } from './status.js'
+import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
+import { type Evidence, type Verdict, verdictOf } from './verdict.js'
+
+export interface SpawnOptions {
+  /** Kills the whole sandbox when aborted. */
+  readonly signal?: AbortSignal
+  /** Kills the whole sandbox after so many milliseconds; default: never. */
+  readonly timeout?: number
+  /** The caller's environment that `env.inherit` chooses from; default `process.env`. */
+  readonly env?: NodeJS.ProcessEnv
+  /** As child_process has it; default three pipes. Entries from the fourth on are the payload's descriptors 3, 4, …. */
+  readonly stdio?: readonly ('pipe' | 'ignore' | 'inherit' | number)[]
+}
+
+export interface Result {
+  /** Exit status of the payload; null when a signal ended it. */
+  readonly exitCode: number | null
+  /** The signal that ended it, or null. */
+  readonly signal: NodeJS.Signals | null
+  /** How it ended, and which limit it met. */
+  readonly verdict: Verdict
+  readonly usage: Usage
+  /** Who held it to each of its limits. */
+  readonly enforcement: Partial<Record<LimitName, Enforcement>>
+  /** Wall time from the spawn to the end, in milliseconds. */
+  readonly durationMs: number
+  /** Whether `timeout` ended it. */
+  readonly timedOut: boolean
+}
+
+export interface SandboxProcess {
+  /** The monitor: killing it kills everything in the sandbox. */
+  readonly pid: number
+  readonly stdin: ChildProcess['stdin']
+  /** With limits of output: at most what they admit. */
+  readonly stdout: Readable | null
+  readonly stderr: Readable | null
+  /** All pipes, by descriptor. */
+  readonly stdio: ChildProcess['stdio']
+  /** Sends a signal to the payload; `SIGKILL` ends the whole sandbox. */
+  kill(signal?: NodeJS.Signals): boolean
+  /** Rejects with {@link SandboxError} when the sandbox could not be made. */
+  readonly result: Promise<Result>
+}
+
+const noUsage: Usage = { userMs: 0, systemMs: 0, maxRss: 0, minorFaults: 0, majorFaults: 0 }
+
+/** A compiled sandbox, as far as its start and its end need it. */
+export interface Startable {
+  /** The executable; it writes its status records to the descriptor behind those of `stdio`. */
+  path(): string
+  /** The file of that path is gone: the next one is written again. */
+  forget(): void
+  /** Whether the end of its pid 1 is the end of all. */
+  readonly ownPids: boolean
+  readonly limiter: Limiter | undefined
+  /** What the numbers in its status records stand for. */
+  steps(): readonly Step[] | Promise<readonly Step[]>
+}
+
+/** As {@link Sandbox.spawn}, of a vial that is there. */
+export function spawnVial(
+  vial: Startable,
+  command: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): SandboxProcess {
+  const { timeout } = options
+  const { limiter } = vial
+  const stdio = standardStdio(options)
+  const status = borrowStatusFile()
+  const started = performance.now()
+  let run: LimitedRun | undefined
+  let child: ChildProcess
+  try {
+    run = limiter?.begin()
+    child = start(vial, [command, ...args], {
+      stdio: [...stdio, status, ...(run?.descriptors ?? [])] as StdioOptions,
+      env: options.env ?? process.env,
+      // Ctrl-C at a terminal reaches the monitor through us, once.
+      detached: false,
+    })
+  } catch (error) {
+    run?.abandon()
+    returnStatusFile(status, true)
+    throw startError(error)
+  }
+  run?.started()
+  let timedOut = false
+  let endedBy: Evidence['endedBy']
+  const end = () => child.kill('SIGKILL')
+  // A child that could not be started has no streams.
+  const { stdout, stderr } = limiter?.limitsOutput && child.stdio !== undefined ? run!.watch(child, end) : child
+  const timer =
+    // Beyond this a timer would fire at once.
+    timeout === undefined || timeout >= 2 ** 31
+      ? undefined
+      : setTimeout(() => {
+          timedOut = true
+          endedBy ??= 'timeout'
+          end()
+        }, timeout)
+  options.signal?.addEventListener('abort', end, { once: true })
+  const result = new Promise<Result>((resolve, reject) => {
+    const settle = () => {
+      clearTimeout(timer)
+      options.signal?.removeEventListener('abort', end)
+    }
+    child.on('error', (error) => {
+      // Any other error is a signal that could not be sent: the sandbox goes on.
+      if (child.pid !== undefined) return
+      settle()
+      run?.abandon()
+      returnStatusFile(status, true)
+      reject(startError(error))
+    })
+    // Where pid 1 is the host's, the end of ours is not the end of all.
+    if (run !== undefined && !vial.ownPids) child.once('exit', () => run.kill())
+    child.once('close', (exitCode, signal) => {
+      // After an error in the start there is also this event.
+      if (child.pid === undefined) return
+      settle()
+      const durationMs = performance.now() - started
+      const outcome = readOutcome(readStatus(status))
+      const conclude = (measured: Partial<Usage>) => {
+        returnStatusFile(status, outcome.usage !== undefined)
+        if (outcome.failure !== undefined) {
+          failureOf(vial, outcome.failure, command).then(reject, reject)
+          return
+        }
+        if (options.signal?.aborted) {
+          reject(options.signal.reason)
+          return
+        }
+        const how = ending(outcome, exitCode, signal)
+        const usage = { ...(outcome.usage ?? noUsage), ...measured }
+        const verdict = verdictOf({
+          ...how,
+          usage,
+          payloadEnded: outcome.payloadEnded ?? false,
+          reached: outcome.reached,
+          limits: limiter?.limits,
+          output: run?.outputExceeded,
+          endedBy,
+        })
+        resolve({ ...how, verdict, usage, enforcement: limiter?.enforcement() ?? {}, durationMs, timedOut })
+      }
+      if (run === undefined) conclude({})
+      else run.finish(outcome.usage !== undefined).then(conclude, reject)
+    })
+  })
+  // Whoever only uses the streams need not look at the result.
+  result.catch(() => {})
+  return {
+    pid: child.pid ?? -1,
+    stdin: child.stdin,
+    stdout,
+    stderr,
+    stdio: (stdout === child.stdout
+      ? child.stdio
+      : [child.stdin, stdout, stderr, ...child.stdio.slice(3)]) as ChildProcess['stdio'],
+    kill: (signal = 'SIGTERM') => {
+      if (signal === 'SIGKILL') endedBy ??= 'caller'
+      return child.kill(signal)
+    },
+    result,
+  }
+}
+
+/** What the first descriptors of the payload are. */
+export function standardStdio({ stdio = [] }: SpawnOptions): NonNullable<SpawnOptions['stdio']> {
+  return [...stdio, ...(['pipe', 'pipe', 'pipe'] as const).slice(stdio.length)]
+}
+
+function start(vial: Startable, args: readonly string[], options: SpawnOptionsOfNode): ChildProcess {
+  for (let attempt = 1; ; attempt++) {
+    const path = vial.path()
+    try {
+      const child = spawnProcess(path, args, options)
+      if (child.pid !== undefined || attempt === mostAttempts || existsSync(path)) return child
+      // Somebody emptied the cache since: the file is stored again.
+      child.once('error', () => {})
+      vial.forget()
+    } catch (error) {
+      // Another thread forked while the file was open for writing, and its child has not yet executed: execve(2).
+      if ((error as NodeJS.ErrnoException).code !== 'ETXTBSY' || attempt === mostAttempts) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
+    }
+  }
+}
+
+async function failureOf(vial: Startable, { step, errno }: Failure, command: string): Promise<SandboxError> {
+  const failed = (await vial.steps())[step]
+  const text =
+    failed === undefined ? `cannot make the sandbox: ${errnoMessage(errno)}` : failureText(failed, errno, command)
+  return new SandboxError(text, getSystemErrorName(-errno))
+}
+
+function ending(
+  outcome: Outcome,
+  exitCode: number | null,
+  signal: NodeJS.Signals | null,
+): Pick<Result, 'exitCode' | 'signal'> {
+  if (outcome.payload === undefined) return { exitCode: signal === null ? exitCode : null, signal }
+  const bySignal = outcome.payload & 0x7f
+  return bySignal === 0
+    ? { exitCode: (outcome.payload >> 8) & 0xff, signal: null }
+    : { exitCode: null, signal: signalName(bySignal) as NodeJS.Signals }
+}
+
+/** What Node says about a vial that it could not start. */
+function startError(error: unknown): unknown {
+  const { code, errno, syscall } = error as NodeJS.ErrnoException
+  if (errno === undefined || !syscall?.startsWith('spawn')) return error
+  const hint = code === undefined ? undefined : startHints[code]
+  return new SandboxError(
+    `cannot start the vial: ${errnoMessage(-errno)}${hint === undefined ? '' : `\n      ${hint}`}`,
+    code,
+  )
+}
+
+const startHints: Record<string, string> = {
+  EACCES: 'the cache may be mounted noexec: set VIAL_CACHE to a folder of yours that is not',
+  E2BIG: 'the arguments and the environment are too long together: see execve(2)',
+  EMFILE: 'this process has too many files open: see ulimit -n',
+  EAGAIN: 'this user has too many processes: see ulimit -u',
+}
+
+const mostAttempts = 100

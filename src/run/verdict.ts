@@ -1,0 +1,63 @@
+/** One word about how a run ended, from all the evidence: docs/limits.md. */
+import type { Limits } from '../policy/limits.js'
+import type { Usage } from './status.js'
+
+export type Verdict =
+  /** It exited with 0. */
+  | { readonly kind: 'ok' }
+  /** It exited with another status. */
+  | { readonly kind: 'exit'; readonly code: number }
+  /** A signal ended it, which neither a limit nor the caller had sent. */
+  | { readonly kind: 'signal'; readonly signal: NodeJS.Signals }
+  /** The kernel killed for want of memory. `limit` is bytes. */
+  | { readonly kind: 'memory-limit'; readonly limit: number }
+  /** `limit` is milliseconds. */
+  | { readonly kind: 'time-limit'; readonly clock: 'cpu' | 'wall'; readonly limit: number }
+  /** It wrote more than `limit` bytes to one stream, or to both together. */
+  | { readonly kind: 'output-limit'; readonly stream: OutputStream; readonly limit: number }
+  /** It did not exit with 0, and had been refused a process or thread. */
+  | { readonly kind: 'pids-limit'; readonly limit: number }
+  /** Somebody ended all of it from outside: the caller, or whoever killed the monitor or pid 1. */
+  | { readonly kind: 'killed'; readonly by: 'timeout' | 'maxBuffer' | 'caller' | undefined }
+  /** There was no sandbox, or no command to run in it. */
+  | { readonly kind: 'sandbox-error'; readonly message: string }
+
+export type OutputStream = 'stdout' | 'stderr' | 'both'
+
+export interface Evidence {
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Whether the payload ended by itself, before all the rest. */
+  readonly payloadEnded: boolean
+  readonly usage: Usage
+  readonly limits: Limits | undefined
+  /** The limit for which the monitor killed all. */
+  readonly reached?: 'wallTime' | 'cpuTime' | 'memory' | undefined
+  /** The limit that was written beyond. */
+  readonly output?: { readonly stream: OutputStream; readonly limit: number } | undefined
+  readonly endedBy?: 'timeout' | 'maxBuffer' | 'caller' | undefined
+}
+
+/** When several limits were met in one run, it is the first of this order: memory, output, CPU time, wall time, pids. */
+export function verdictOf(evidence: Evidence): Verdict {
+  const { exitCode, signal, payloadEnded, usage, limits = { required: true }, output } = evidence
+  // In v2 the kernel kills all. Without a hit of the group's own limit it was for want of memory on the host.
+  const killedByKernel = (usage.oomKills ?? 0) > 0 && (usage.memoryLimitHits ?? 0) > 0
+  if (limits.memory !== undefined && (evidence.reached === 'memory' || killedByKernel))
+    return { kind: 'memory-limit', limit: limits.memory }
+  if (output !== undefined) return { kind: 'output-limit', ...output }
+  const cpuMs = usage.cpuMs ?? usage.userMs + usage.systemMs
+  // Without a cgroup: RLIMIT_CPU sends it.
+  const byRlimit = usage.cpuMs === undefined && signal === 'SIGXCPU'
+  if (limits.cpuTime !== undefined && (evidence.reached === 'cpuTime' || byRlimit || cpuMs > limits.cpuTime))
+    return { kind: 'time-limit', clock: 'cpu', limit: limits.cpuTime }
+  // Killed with all the rest, not by itself just before.
+  const killed = signal === 'SIGKILL' && !payloadEnded
+  if (limits.wallTime !== undefined && evidence.reached === 'wallTime' && killed)
+    return { kind: 'time-limit', clock: 'wall', limit: limits.wallTime }
+  if (killed) return { kind: 'killed', by: evidence.endedBy }
+  if (limits.pids !== undefined && (usage.pidsLimitHits ?? 0) > 0 && exitCode !== 0)
+    return { kind: 'pids-limit', limit: limits.pids }
+  if (signal !== null) return { kind: 'signal', signal }
+  return exitCode === 0 ? { kind: 'ok' } : { kind: 'exit', code: exitCode ?? 0 }
+}

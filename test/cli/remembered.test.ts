@@ -1,0 +1,232 @@
+/** `vial run` finds the vial of the last time without compiling: of exactly these flags, this host and this build, or not at all. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  cpSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join, resolve } from 'node:path'
+import test from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { callers, type Caller, vial, workFolder } from '../support/user.js'
+
+let folders = 0
+const newFolder = (caller: Caller) => workFolder(caller, `remembered-${folders++}`)
+const stored = (cache: string) => readdirSync(join(cache, 'run')).sort()
+const onlyOne = (cache: string) => {
+  const names = stored(cache)
+  assert.equal(names.length, 1)
+  return join(cache, 'run', names[0]!)
+}
+
+for (const caller of callers) {
+  const runIn =
+    (cache: string, options: { cwd?: string; env?: Record<string, string> } = {}) =>
+    (...args: string[]) => {
+      const { stdout, stderr, status } = vial(caller, ['run', ...args], {
+        ...options,
+        env: { VIAL_CACHE: cache, ...options.env },
+      })
+      return { stdout, stderr, status }
+    }
+
+  /**
+   * The stored vial exchanged for one that says so: whoever still gets an answer of the command has compiled. What is
+   * written stands before the key, as the vial did.
+   */
+  function mark(path: string): void {
+    const bytes = readFileSync(path)
+    const key = bytes.readUIntLE(bytes.length - 8, 6) + 8
+    const script = Buffer.from('#!/bin/sh\necho remembered\nexit 0\n')
+    rmSync(path)
+    writeFileSync(path, Buffer.concat([script, bytes.subarray(bytes.length - key)]), { mode: 0o500 })
+    chmodSync(path, 0o500)
+    if (process.getuid!() === 0) spawnSync('chown', [`${caller.uid}:${caller.gid}`, path])
+  }
+  const remembered = 'remembered\n'
+
+  test(`${caller.name}: the second run is of the first one's vial, whatever the command`, () => {
+    const cache = newFolder(caller)
+    const run = runIn(cache)
+    assert.equal(run('--', 'echo', 'one').stdout, 'one\n')
+    const path = onlyOne(cache)
+    assert.equal(statSync(path).mode & 0o7777, 0o500)
+    assert.equal(run('--', 'echo', 'two').stdout, 'two\n')
+    assert.equal(run('--timeout', '60', '--', 'sh', '-c', 'exit 3').status, 3)
+    assert.deepEqual(stored(cache).length, 1)
+    mark(path)
+    assert.equal(run('--', 'echo', 'three').stdout, remembered)
+  })
+
+  test(`${caller.name}: other flags, another folder, another policy in the same file are other vials`, () => {
+    const cache = newFolder(caller)
+    const folder = newFolder(caller)
+    const policy = join(folder, 'policy.json')
+    writeFileSync(policy, '{ "preset": "system", "hostname": "one" }')
+    chmodSync(policy, 0o644)
+    const run = runIn(cache, { cwd: folder })
+    const hostname = (...flags: string[]) => run(...flags, '--', 'cat', '/proc/sys/kernel/hostname').stdout
+    assert.equal(hostname(), 'vial\n')
+    assert.equal(hostname('--hostname', 'two'), 'two\n')
+    assert.equal(hostname('--policy', 'policy.json'), 'one\n')
+    for (const name of stored(cache)) mark(join(cache, 'run', name))
+    for (const flags of [[], ['--hostname', 'two'], ['--policy', 'policy.json']])
+      assert.equal(hostname(...flags), remembered)
+    writeFileSync(policy, '{ "preset": "system", "hostname": "sieben" }')
+    assert.equal(hostname('--policy', 'policy.json'), 'sieben\n')
+    const ids = (...flags: string[]) => run(...flags, '--', 'id', '-u').stdout
+    assert.equal(ids('--uid', '7'), '7\n')
+    assert.equal(ids('--uid', '8'), '8\n')
+    assert.equal(run('--env', 'A=1', '--', 'printenv', 'A').stdout, '1\n')
+    assert.equal(run('--env', 'A=2', '--', 'printenv', 'A').stdout, '2\n')
+    // Relative paths are of the folder.
+    assert.equal(run('--ro', '.', '--', 'pwd').stdout, `${folder}\n`)
+    const other = newFolder(caller)
+    assert.equal(runIn(cache, { cwd: other })('--ro', '.', '--', 'pwd').stdout, `${other}\n`)
+  })
+
+  test(`${caller.name}: what is inherited is the caller's of each run`, () => {
+    const run = (value: string) =>
+      runIn(cache, { env: { TERM: value, MINE: value } })('--env', 'MINE', '--', 'sh', '-c', 'echo $TERM $MINE').stdout
+    const cache = newFolder(caller)
+    assert.equal(run('one'), 'one one\n')
+    assert.equal(run('two'), 'two two\n')
+    assert.equal(stored(cache).length, 1)
+  })
+
+  test(`${caller.name}: a failure says what it says without the cache`, () => {
+    const cache = newFolder(caller)
+    const run = runIn(cache)
+    for (const line of [
+      ['--', 'no-such-command'],
+      ['--', '/etc/services'],
+      ['--', 'sh', '-c', 'exit 5'],
+      ['--rw', '/nowhere', '--', 'true'],
+    ]) {
+      const first = run(...line)
+      assert.notEqual(first.status, 0)
+      assert.deepEqual(run(...line), first)
+    }
+    // A source that goes between two runs.
+    const source = newFolder(caller)
+    assert.equal(run('--ro', source, '--', 'true').status, 0)
+    renameSync(source, `${source}.gone`)
+    const { status, stderr } = run('--ro', source, '--', 'true')
+    assert.equal(status, 125)
+    assert.match(stderr, /cannot bind .*No such file or directory/)
+  })
+
+  test(`${caller.name}: policies with faults are told each time, and those that look at more of the host are compiled`, () => {
+    const cache = newFolder(caller)
+    const run = runIn(cache)
+    for (let time = 0; time < 2; time++) {
+      assert.match(run('--hostname', 'a b', '--', 'true').stderr, /--hostname a b/)
+      assert.equal(run('--fill', 'true', '--', 'true').status, 0)
+      assert.equal(run('--file-size', '1M', '--', 'true').status, 0)
+    }
+    assert.throws(() => stored(cache), { code: 'ENOENT' })
+  })
+
+  test(`${caller.name}: a file that others could have written, or that is not the whole, is not executed`, () => {
+    const cache = newFolder(caller)
+    const run = runIn(cache)
+    const echo = () => run('--', 'echo', 'compiled').stdout
+    const path = () => onlyOne(cache)
+    const spoil: Record<string, () => void> = {
+      'may be written': () => chmodSync(path(), 0o700),
+      'may be read by all': () => chmodSync(path(), 0o555),
+      'has another name': () => linkSync(path(), join(cache, 'other')),
+      'is a link': () => {
+        renameSync(path(), join(cache, 'real'))
+        symlinkSync('../real', join(cache, 'run', 'x'))
+        renameSync(join(cache, 'run', 'x'), join(cache, 'run', name))
+      },
+      'is cut short': () => {
+        chmodSync(path(), 0o700)
+        truncateSync(path(), 20)
+        chmodSync(path(), 0o500)
+      },
+    }
+    assert.equal(echo(), 'compiled\n')
+    const [name = ''] = stored(cache)
+    for (const [what, how] of Object.entries(spoil)) {
+      mark(path())
+      assert.equal(echo(), remembered)
+      how()
+      assert.equal(echo(), 'compiled\n', what)
+      for (const other of ['other', 'real']) rmSync(join(cache, other), { force: true })
+    }
+    mark(path())
+    chmodSync(join(cache, 'run'), 0o777)
+    assert.equal(echo(), 'compiled\n')
+    chmodSync(join(cache, 'run'), 0o700)
+    assert.equal(echo(), remembered)
+    assert.equal(vial(caller, ['cache', 'clear'], { env: { VIAL_CACHE: cache } }).status, 0)
+    assert.deepEqual(stored(cache), [])
+    assert.equal(echo(), 'compiled\n')
+  })
+}
+
+/** The host is changed in a mount namespace of its own. */
+test('a change of the host is another vial', { skip: process.getuid!() !== 0 }, () => {
+  const caller = callers.at(-1)!
+  const cache = newFolder(caller)
+  const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.js')
+  const run = (change: string, command: string) => {
+    const script = `mount -t tmpfs none /mnt; cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc; ${change}; exec "$0" "$1" run -- sh -c '${command}'`
+    const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, process.execPath, main], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home'), VIAL_CACHE: cache },
+    })
+    return stdout + stderr
+  }
+  const show = 'cat /etc/timezone /etc/javatest/a 2>/dev/null; readlink /etc/localtime; true'
+  const before = run(':', show)
+  assert.equal(stored(cache).length, 1)
+  assert.equal(run(':', show), before)
+  assert.equal(stored(cache).length, 1)
+  // A new file that the preset shows; a link that leads elsewhere; one that is gone.
+  assert.equal(run('mkdir /etc/javatest; echo new > /etc/javatest/a', show).includes('new\n'), true)
+  assert.equal(stored(cache).length, 2)
+  assert.match(run('ln -sf /usr/share/zoneinfo/Etc/GMT+7 /etc/localtime', show), /GMT\+7\n$/)
+  assert.equal(stored(cache).length, 3)
+  assert.equal(run('rm -f /etc/localtime', show).includes('zoneinfo'), false)
+  assert.equal(stored(cache).length, 4)
+  // What the file holds is looked at by the run.
+  run('echo one > /etc/services', 'cat /etc/services')
+  assert.equal(run('echo two > /etc/services', 'cat /etc/services'), 'two\n')
+})
+
+test('another build is another vial', () => {
+  const caller = callers.at(-1)!
+  const [cache, folder] = [newFolder(caller), newFolder(caller)]
+  const top = resolve(fileURLToPath(import.meta.url), '../../../..')
+  mkdirSync(join(folder, 'dist/src/cli'), { recursive: true })
+  cpSync(join(top, 'package.json'), join(folder, 'package.json'))
+  for (const name of ['main.js', 'start.cjs', 'bundle.cjs'])
+    cpSync(join(top, 'dist/src/cli', name), join(folder, 'dist/src/cli', name))
+  const run = () =>
+    spawnSync(process.execPath, [join(folder, 'dist/src/cli/main.js'), 'run', '--', 'echo', 'hi'], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home'), VIAL_CACHE: cache },
+    }).stdout
+  assert.equal(run(), 'hi\n')
+  assert.equal(run(), 'hi\n')
+  assert.equal(stored(cache).length, 1)
+  const bundle = join(folder, 'dist/src/cli/bundle.cjs')
+  const source = readFileSync(bundle, 'latin1')
+  const build = source.slice(2, 34)
+  writeFileSync(bundle, source.replaceAll(build, '0'.repeat(32)))
+  assert.equal(run(), 'hi\n')
+  assert.equal(stored(cache).length, 2)
+})

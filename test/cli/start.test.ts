@@ -1,0 +1,99 @@
+/** The command starts from its bundle and V8's code cache, and without either it does the same. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join, resolve } from 'node:path'
+import test from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { buildOf } from '../../src/cli/bwrap/frontFile.js'
+import { callers, workFolder } from '../support/user.js'
+
+const top = resolve(fileURLToPath(import.meta.url), '../../../..')
+const build = Buffer.from(buildOf()).toString('hex')
+const cacheOf = (entry: string) => `${entry}.${build}.v8cache`
+
+/** A copy of the package, whose parts a test may take away. */
+function copy(name: string): string {
+  const folder = join(workFolder(callers.at(-1)!, name), 'vial')
+  mkdirSync(join(folder, 'dist'), { recursive: true })
+  cpSync(join(top, 'package.json'), join(folder, 'package.json'))
+  cpSync(join(top, 'dist/src'), join(folder, 'dist/src'), { recursive: true })
+  symlinkSync(join(top, 'node_modules'), join(folder, 'node_modules'))
+  return join(folder, 'dist/src/cli')
+}
+
+function run(cli: string, args: readonly string[], flags: readonly string[] = []) {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, join(cli, 'main.js'), ...args], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: workFolder(callers.at(-1)!, 'home') },
+  })
+  return { stdout, stderr, status }
+}
+
+const lines = [
+  ['run', '--', 'sh', '-c', 'echo out; echo err >&2; exit 3'],
+  ['run', '--nonsense'],
+  ['run', '--ro', '/nowhere', '--', 'true'],
+  ['explain'],
+  ['--version'],
+  ['help'],
+]
+
+test('the bundle is that of these modules, and its code caches are of it', () => {
+  const cli = join(top, 'dist/src/cli')
+  assert.equal(readFileSync(join(cli, 'bundle.cjs'), 'latin1').split('\n')[0], `//${build}`)
+  assert.deepEqual(
+    readdirSync(cli)
+      .filter((name) => name.endsWith('.v8cache'))
+      .sort(),
+    [cacheOf('front'), cacheOf('vial')],
+  )
+})
+
+test('V8 takes the code caches', () => {
+  const require = createRequire(import.meta.url)
+  const { compileBundle } = require('../../src/cli/start.cjs') as typeof import('../../src/cli/start.cjs')
+  for (const entry of ['vial', 'front'] as const) {
+    assert.equal(compileBundle(entry)!.script.cachedDataRejected, false)
+  }
+})
+
+test('with the bundle alone, with the modules alone, and as shipped, the command says the same', () => {
+  const shipped = copy('shipped')
+  const modules = copy('modules')
+  rmSync(join(modules, 'bundle.cjs'))
+  const plain = copy('plain')
+  for (const entry of ['vial', 'front']) rmSync(join(plain, cacheOf(entry)))
+  for (const line of lines) {
+    const expected = run(shipped, line)
+    assert.deepEqual(run(plain, line), expected)
+    assert.deepEqual(run(modules, line), expected)
+  }
+})
+
+test('a code cache that is damaged, or of a V8 with other flags, is not used', () => {
+  const cli = copy('damaged')
+  const expected = run(cli, lines[0]!)
+  assert.equal(expected.status, 3)
+  // Flags that change what V8 compiles stand for another version of it.
+  assert.deepEqual(run(cli, lines[0]!, ['--no-opt', '--stack-size=900']), expected)
+  truncateSync(join(cli, cacheOf('vial')), 1000)
+  assert.deepEqual(run(cli, lines[0]!), expected)
+  writeFileSync(join(cli, cacheOf('vial')), 'no cache at all')
+  assert.deepEqual(run(cli, lines[0]!), expected)
+  writeFileSync(join(cli, cacheOf('vial')), '')
+  assert.deepEqual(run(cli, lines[0]!), expected)
+})
+
+test('a code cache of another bundle is not used, even if that is as long', () => {
+  const cli = copy('other')
+  const file = join(cli, 'bundle.cjs')
+  const source = readFileSync(file, 'latin1')
+  const other = source
+    .replace(`//${build}`, `//${'0'.repeat(32)}`)
+    .replace('there is no command', 'THERE IS NO COMMAND')
+  assert.equal(other.length, source.length)
+  writeFileSync(file, other)
+  assert.match(run(cli, ['nonsense']).stderr, /THERE IS NO COMMAND/)
+})

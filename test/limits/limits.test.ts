@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import type { LimitsPolicy } from '../../src/index.js'
+import { checkPolicy } from '../../src/index.js'
+import { evaluate } from '../support/evaluate.js'
+import { delegate } from '../support/groups.js'
+import { assertGone, uniqueSeconds } from '../support/processes.js'
+import { callers, ordinary, vial, workFolder } from '../support/user.js'
+import { compileBomb } from './bombs.js'
+
+test('faults in limits are named with their paths', () => {
+  const faults: [unknown, string][] = [
+    [{ memory: 'lots' }, 'limits.memory: must be a size such as "64M", or a number of bytes'],
+    [{ memory: 0 }, 'limits.memory: must not be 0'],
+    [{ pids: 1.5 }, 'limits.pids: must be a whole number'],
+    [{ cpu: 0 }, 'limits.cpu: must be at least 0.01 cores'],
+    [{ wallTime: '5' }, 'limits.wallTime: must be a time such as "2s" or "500ms", or a number of seconds'],
+    [{ cpuTime: 0.0001 }, 'limits.cpuTime: must be at least a millisecond'],
+    [{ cpuWeight: 0 }, 'limits.cpuWeight: must be from 1 to 10000'],
+    [{ ioWeight: 10_001 }, 'limits.ioWeight: must be from 1 to 10000'],
+    [{ cpuset: '0,' }, 'limits.cpuset: must be a list of CPUs such as "0-3,6"'],
+    [{ hugepages: { '3M': 1 } }, 'limits.hugepages.3M: is no size of a huge page: one of 64K, 2M, 32M, 512M, 1G, 16G'],
+    [{ memory: '1M', memoryHigh: '1M' }, 'limits.memoryHigh: must be below limits.memory, or it has no effect'],
+    [{ swap: '1M' }, 'limits.swap: needs limits.memory'],
+    [{ io: { speed: 1 } }, 'limits.io.speed: is no known key'],
+    [{ ram: 1 }, 'limits.ram: is no known key'],
+  ]
+  for (const [limits, fault] of faults) assert.throws(() => checkPolicy({ limits }), { message: fault })
+  assert.throws(() => checkPolicy({ limits: { fileSize: 1 }, rlimits: { fsize: 1 } }), {
+    message: 'limits.fileSize: says the same as rlimits.fsize; leave one out',
+  })
+})
+
+for (const caller of callers) {
+  describe(`limits by ${caller.name}`, () => {
+    const delegation = delegate(caller)
+    const wrapper = delegation.wrapper === undefined ? {} : { wrapper: delegation.wrapper }
+    const program = compileBomb(caller)
+    after(() => delegation.remove())
+
+    test('memory and CPU time are measured within two percent', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }, { program }) => {
+          const limits = { memory: '512M', cpuTime: 10, pids: 10 } as const
+          const one = sandbox({ preset: 'system', filesystem: [{ bind: '/bomb', from: program }], limits })
+          const taken = await one.run('/bomb', ['take', String(200 * 2 ** 20)])
+          const burnt = await one.run('/bomb', ['burn', '1000'])
+          return [taken.usage.peakMemory, burnt.usage.cpuMs]
+        },
+        { program },
+        wrapper,
+      )
+      const [memory, cpu] = seen as [number, number]
+      assert.ok(Math.abs(memory / (200 * 2 ** 20) - 1) < 0.02, `${memory} bytes measured`)
+      assert.ok(Math.abs(cpu / 1000 - 1) < 0.02, `${cpu} ms measured`)
+    })
+
+    test('cores: what is beyond is held back', async () => {
+      const usage = await evaluate(
+        caller,
+        async ({ sandbox }, { program }) => {
+          const limits = { cpu: 0.02, cpuTime: 10 }
+          const one = sandbox({ preset: 'system', filesystem: [{ bind: '/bomb', from: program }], limits })
+          const { usage, durationMs, verdict } = await one.run('/bomb', ['burn', '40'])
+          return { ...usage, durationMs, verdict }
+        },
+        { program },
+        wrapper,
+      )
+      assert.equal(usage.verdict.kind, 'ok')
+      // 2 ms in every 100 ms: 50 times as long. Half of it, for what is left of a period counts for the next one, too.
+      assert.ok(usage.throttledMs! > 0 && usage.durationMs > 25 * usage.cpuMs!, JSON.stringify(usage))
+    })
+
+    test('where pid 1 is the host’s, the cgroup is how all are killed', async () => {
+      const word = uniqueSeconds()
+      const script = `trap '' TERM; (setsid sh -c 'sleep ${word} & sleep ${word}' >/dev/null 2>&1 &); echo up`
+      const kinds = await evaluate(
+        caller,
+        async ({ sandbox }, { script }) => {
+          const limits = { memory: '64M', pids: 20, wallTime: 5, cpuTime: 5 } as const
+          const one = sandbox({ preset: 'system', limits, namespaces: { pid: 'host' } })
+          const left = await one.run('sh', ['-c', script])
+          const killed = await one.run('sh', ['-c', `${script}; sleep 600`], { timeout: 500 })
+          return [left.verdict.kind, killed.verdict.kind]
+        },
+        { script },
+        wrapper,
+      )
+      assert.deepEqual(kinds, ['ok', 'killed'])
+      await assertGone(word)
+      assert.deepEqual(delegation.left(), [])
+    })
+
+    test('runs at once leak nothing, and Node does not grow', async () => {
+      const runs = Number(process.env.VIAL_CONCURRENT_RUNS ?? 240)
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }, { runs }) => {
+          const { readdirSync } = await import('node:fs')
+          const limits = { memory: '64M', pids: 10, cpuTime: 10, wallTime: 30, output: '1M' } as const
+          const one = sandbox({ preset: 'system', limits })
+          const batch = async (count: number) => {
+            let left = count
+            const worker = async () => {
+              while (left-- > 0) {
+                const { verdict, stdout } = await one.run('echo', ['x'])
+                if (verdict.kind !== 'ok' || stdout !== 'x\n') throw new Error(JSON.stringify(verdict))
+              }
+            }
+            await Promise.all(Array.from({ length: 8 }, worker))
+          }
+          const look = () => ({ fds: readdirSync('/proc/self/fd').length, bytes: process.memoryUsage().rss })
+          await batch(runs / 2)
+          const before = look()
+          await batch(runs / 2)
+          return { before, after: look() }
+        },
+        { runs },
+        wrapper,
+      )
+      assert.ok(seen.after.fds <= seen.before.fds, JSON.stringify(seen))
+      assert.ok(seen.after.bytes < seen.before.bytes + 24 * 2 ** 20, JSON.stringify(seen))
+      assert.deepEqual(delegation.left(), [])
+    })
+
+    test('a run that cannot start leaves no group', async () => {
+      const told = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const limits = { memory: '64M', pids: 10, cpuTime: 10, output: '1M' } as const
+          const one = sandbox({ preset: 'system', limits })
+          const told: string[] = []
+          await one.run('true', ['x'.repeat(200_000)]).catch((error) => told.push(error.message.split('\n')[0]))
+          await one.run('no-such-command').catch((error) => told.push(error.message.split('\n')[0]))
+          return told
+        },
+        {},
+        wrapper,
+      )
+      assert.deepEqual(told, [
+        'cannot start the vial: Argument list too long',
+        'cannot run no-such-command: No such file or directory',
+      ])
+      assert.deepEqual(delegation.left(), [])
+    })
+
+    test('a report in a file, as a table and in a line', () => {
+      const file = join(workFolder(caller, 'home'), 'report.json')
+      const args = ['run', '--wall-time', '10s', '--output', '10', '--verdict', '--report', file, '--', 'sh', '-c']
+      const { status, stdout, stderr } = vial(caller, [...args, 'echo 1234567890'])
+      assert.deepEqual([status, stdout, stderr], [137, '1234567890', 'vial: output-limit: both, 10 bytes\n'])
+      const { verdict, enforcement, usage } = JSON.parse(readFileSync(file, 'utf8'))
+      assert.deepEqual(verdict, { kind: 'output-limit', stream: 'both', limit: 10 })
+      assert.deepEqual(enforcement, { wallTime: 'timer', output: 'reader' })
+      assert.ok(usage.maxRss >= 0)
+      const table = vial(caller, ['run', '--wall-time', '300ms', '--report', 'table', '--', 'sleep', '600'])
+      assert.equal(table.status, 137)
+      assert.match(table.stderr, /^verdict +time-limit: wall, 300 ms$/m)
+      const nothing = vial(caller, ['run', '--report', 'json', '--', 'no-such-program'])
+      assert.equal(nothing.status, 127)
+      assert.match(nothing.stderr, /"kind":"sandbox-error"/)
+    })
+
+    test('a vial by itself keeps the time, and is not made where it would need a cgroup', () => {
+      const path = join(workFolder(caller, 'home'), 'timed')
+      const made = vial(caller, ['compile', '--preset', 'system', '--wall-time', '200ms', '-o', path])
+      assert.equal(made.status, 0, made.stderr)
+      const ran = spawnSync(path, ['sleep', '600'], { encoding: 'utf8' })
+      assert.deepEqual([ran.status, ran.stderr], [137, 'vial: the wall time limit is reached\n'])
+      const refused = vial(caller, ['compile', '--preset', 'system', '--memory', '64M', '-o', path])
+      assert.equal(refused.status, 125)
+      assert.match(refused.stderr, /limits\.memory: a vial by itself has no cgroup\n +use "vial run"/)
+      const optional = ['compile', '--preset', 'system', '--memory', '64M', '--limits-optional', '-o', path]
+      assert.equal(vial(caller, optional).status, 0)
+      assert.match(spawnSync(path, ['sh', '-c', 'ulimit -v'], { encoding: 'utf8' }).stdout, /^65536\n/)
+    })
+  })
+}
+
+describe('without a cgroup', { skip: process.getuid?.() === 0 ? false : 'needs root to be somebody else' }, () => {
+  const run = (limits: LimitsPolicy, script: string) =>
+    evaluate(
+      ordinary,
+      async ({ sandbox }, { limits, script }) => {
+        try {
+          const { verdict, enforcement, stdout } = await sandbox({ preset: 'system', limits }).run('sh', ['-c', script])
+          return { verdict, enforcement, stdout }
+        } catch (error) {
+          return (error as Error).message
+        }
+      },
+      { limits, script },
+    )
+
+  test('there is no run, and the command that grants one is told', async () => {
+    const message = String(await run({ memory: '64M', pids: 5 }, 'true'))
+    assert.match(message, /^cannot limit memory, pids: /)
+    assert.match(message, /\n +repair: \S/)
+  })
+
+  test('rlimits stand in only where the policy says so, and the result says it', async () => {
+    const limits: LimitsPolicy = { memory: '1G', pids: 10, cpuTime: 1, cpu: 0.5, required: false }
+    const seen = await run(limits, 'ulimit -v; while :; do :; done')
+    assert.deepEqual(seen, {
+      verdict: { kind: 'time-limit', clock: 'cpu', limit: 1000 },
+      enforcement: {
+        memory: 'rlimit of each process',
+        pids: 'rlimit of each process',
+        cpuTime: 'rlimit of each process',
+        cpu: 'none',
+      },
+      stdout: '1048576\n',
+    })
+    const forks = await run({ pids: 5, required: false }, 'for i in 1 2 3 4 5 6; do sleep 1 & done; echo all')
+    assert.equal((forks as { stdout: string }).stdout, '')
+  })
+})

@@ -1,0 +1,93 @@
+/** Cgroups of the tests' own, so that no two of them, nor what else runs on the machine, see each other's. */
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { hierarchies } from '../../src/cgroup/hierarchies.js'
+import { isDead, ownerOf } from '../../src/cgroup/owner.js'
+import { type Caller, root } from './user.js'
+
+let serial = 0
+
+/** Folders in which groups may be made, of each hierarchy that a limit may need. */
+function bases(): string[] {
+  const needed = ['memory', 'pids', 'cpu', 'cpuset', 'cpuacct', 'blkio', 'freezer']
+  return hierarchies().flatMap(({ version, controllers, own }) =>
+    own !== undefined && (version === 2 || needed.some((name) => controllers.includes(name))) ? [own] : [],
+  )
+}
+
+/** Groups that a caller owns, as an administrator would delegate them, by hierarchy. Without root there are none. */
+export interface Delegation {
+  readonly folders: readonly string[]
+  /** Words before a command that put it there; undefined: there is nowhere to put it. */
+  readonly wrapper: readonly string[] | undefined
+  /** Groups in it, or anywhere if there is none, that nobody will remove. */
+  left(): string[]
+  remove(): void
+}
+
+export function delegate(caller: Caller): Delegation {
+  if (process.getuid?.() !== 0)
+    return {
+      folders: [],
+      wrapper: undefined,
+      left: () => hierarchies().flatMap(({ mount }) => groupsLeft(mount)),
+      remove() {},
+    }
+  for (const base of bases()) enableAll(base)
+  const folders = bases().map((base) => join(base, `vial-test-${process.pid}-${serial++}`))
+  for (const folder of folders) {
+    mkdirSync(folder)
+    chownSync(folder, caller.uid, caller.gid)
+    // In v1 a new group has none, and nobody may enter it then.
+    for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+      if (!existsSync(join(folder, 'cpuset.cpu_exclusive'))) continue
+      writeFileSync(join(folder, file), readFileSync(join(dirname(folder), file)))
+    }
+    // In v2 whoever moves processes below it writes this file as well.
+    for (const file of ['cgroup.procs', 'tasks', 'cgroup.subtree_control']) {
+      try {
+        chownSync(join(folder, file), caller.uid, caller.gid)
+      } catch {}
+    }
+  }
+  const become = caller.uid === root.uid ? '' : `setpriv --reuid ${caller.uid} --regid ${caller.gid} --clear-groups`
+  const enter = folders.map((folder) => `echo $$ > ${folder}/cgroup.procs`).join(' && ')
+  return {
+    folders,
+    wrapper: ['sh', '-c', `${enter} && exec ${become} "$@"`, 'sh'],
+    left: () => folders.flatMap(groupsLeft),
+    remove() {
+      for (const folder of folders) {
+        for (const name of readdirSync(folder, { withFileTypes: true }))
+          if (name.isDirectory()) rmdirSync(join(folder, name.name))
+        rmdirSync(folder)
+      }
+    },
+  }
+}
+
+/** In v2, what a group may limit is switched on above it. Where v1 has the controllers, nothing is. */
+function enableAll(base: string): void {
+  if (!existsSync(join(base, 'cgroup.controllers'))) return
+  if (!readFileSync(join(base, 'cgroup.controllers'), 'utf8').includes('memory')) return
+  for (const controller of ['memory', 'pids', 'cpu', 'io', 'cpuset', 'hugetlb']) {
+    try {
+      writeFileSync(join(base, 'cgroup.subtree_control'), `+${controller}`)
+    } catch {}
+  }
+}
+
+/** Whether a group's maker is dead, or is this process. */
+function isLeft(name: string): boolean {
+  const owner = ownerOf(name)
+  return owner !== undefined && (owner.pid === process.pid || isDead(owner))
+}
+
+/** Groups below a folder, at any depth, that nobody will remove. */
+function groupsLeft(folder: string): string[] {
+  let names: string[] = []
+  try {
+    names = readdirSync(folder, { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [one.name] : []))
+  } catch {}
+  return names.flatMap((name) => [...(isLeft(name) ? [join(folder, name)] : []), ...groupsLeft(join(folder, name))])
+}
