@@ -11,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench(): Promise<void> }>
   memory: () => import('./memory.js'),
   mounts: () => import('./mounts.js'),
   front: () => import('./front.js'),
+  limits: () => import('./limits.js'),
   seccomp: () => import('./seccomp.js'),
   runtimes: () => import('./runtimes.js'),
 }

@@ -44,8 +44,8 @@ function tools(): Record<string, Command> {
 }
 
 /** An OCI bundle: https://github.com/opencontainers/runtime-spec/blob/main/config.md */
-function makeBundle(): string {
-  const bundle = join(work, 'bundle')
+export function makeBundle(name = 'bundle', limits: object = {}): string {
+  const bundle = join(work, name)
   mkdirSync(join(bundle, 'rootfs'), { recursive: true })
   const [uid, gid] = [process.getuid!(), process.getgid!()]
   const mount = (destination: string, type: string, source: string, options: string[]) => ({
@@ -81,6 +81,7 @@ function makeBundle(): string {
       namespaces: ['user', 'pid', 'network', 'ipc', 'uts', 'mount', 'cgroup'].map((type) => ({ type })),
       uidMappings: [{ containerID: 0, hostID: uid, size: 1 }],
       gidMappings: [{ containerID: 0, hostID: gid, size: 1 }],
+      ...limits,
     },
   }
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(config))

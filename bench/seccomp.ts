@@ -22,7 +22,7 @@ const kernel = release()
 
 const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!
 const say = (what: string, value: number, unit: string) =>
-  process.stdout.write(`${what.padEnd(64)} ${value.toFixed(value < 10 ? 2 : 0).padStart(8)} ${unit}\n`)
+  process.stdout.write(`${what.padEnd(84)} ${value.toFixed(value < 10 ? 2 : 0).padStart(8)} ${unit}\n`)
 
 /** `load FILE` prints the microseconds that seccomp(2) takes; `calls` the nanoseconds of a getpid and of an ioctl. */
 const source = `
@@ -112,11 +112,17 @@ export async function bench(): Promise<void> {
   say('ask for it again', performance.now() - many, 'us')
 
   const show = [{ bind: '/tool', from: tool }]
-  const vials = (['none', 'default'] as const).map((seccomp) => {
-    const path = join(work, seccomp)
-    const { bytes } = compile({ filesystem: show, seccomp }, { architecture })
+  const vials = (
+    [
+      ['none', 'off'],
+      ['default', 'off'],
+      ['default', 'required'],
+    ] as const
+  ).map(([seccomp, landlock]) => {
+    const path = join(work, `${seccomp}-${landlock}`)
+    const { bytes } = compile({ filesystem: show, seccomp, landlock }, { architecture })
     writeFileSync(path, bytes, { mode: 0o755 })
-    return { seccomp, path, size: bytes.length }
+    return { name: `seccomp ${seccomp}, Landlock ${landlock}`, path, size: bytes.length }
   })
   process.stdout.write('\n')
   const times = new Map<string, number[]>(vials.map(({ path }) => [path, []]))
@@ -126,8 +132,8 @@ export async function bench(): Promise<void> {
       spawnSync(path, ['/tool', 'load', '/none'])
       times.get(path)!.push((performance.now() - start) * 1000)
     }
-  for (const { seccomp, path, size } of vials)
-    say(`run a static program in a vial of ${size} bytes, seccomp ${seccomp}`, median(times.get(path)!), 'us')
+  for (const { name, path, size } of vials)
+    say(`run a static program in a vial of ${size} bytes, ${name}`, median(times.get(path)!), 'us')
 
   process.stdout.write('\n')
   const calls = (what: string, command: string, args: string[], fd?: number) => {
@@ -140,7 +146,7 @@ export async function bench(): Promise<void> {
     say(`ioctl (its argument is tested), ${what}`, ioctl, 'ns')
   }
   calls('no sandbox', tool, ['calls'])
-  for (const { seccomp, path } of vials) calls(`vial, seccomp ${seccomp}`, path, ['/tool', 'calls'])
+  for (const { name, path } of vials) calls(`vial, ${name}`, path, ['/tool', 'calls'])
   if (spawnSync('bwrap', ['--version']).status === 0) {
     const bwrap = ['--unshare-all', '--ro-bind', tool, '/tool']
     calls('bwrap without a filter', 'bwrap', [...bwrap, '/tool', 'calls'])

@@ -1,6 +1,7 @@
 /** vial: a sandbox compiler. `sandbox(policy)` is where to start. */
 export type { Architecture } from './kernel/architecture.js'
 export { type FilesystemEntry, PolicyError, type StrictPolicy as Policy, checkPolicy } from './policy/schema.js'
+export { profiles } from './seccomp/compile.js'
 export type { OciProfile, SeccompProfile } from './seccomp/schema.js'
 export { compile, type Compiled, type CompileOptions } from './run/compile.js'
 export { type Beside, type SecurityRow, security } from './plan/security.js'

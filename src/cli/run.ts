@@ -1,5 +1,5 @@
 /** `vial run`. */
-import { constants } from 'node:os'
+import { constants, release } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
 import { printable } from '../kernel/printable.js'
 import type { Policy } from '../policy/schema.js'
@@ -44,7 +44,7 @@ export async function run(command: string, args: readonly string[], flags: RunFl
     process.exitCode = cannotRun ? (error.code === 'ENOENT' ? 127 : 126) : 125
     await report(error, flags)
     if (cannotRun) await explainFailure(flags, command, args, false)
-    else await explainHost(error)
+    else explainHost(error)
   }
 }
 
@@ -141,8 +141,7 @@ async function explainFailure(flags: RunFlags, command: string, args: readonly s
 }
 
 /** The sandbox could not be made: perhaps this host makes none. */
-async function explainHost(error: SandboxError): Promise<void> {
+function explainHost(error: SandboxError): void {
   if (error.code !== 'ENOSYS') return
-  const { release } = await import('node:os')
   say(`this is Linux ${release()}; vial needs 5.12 or newer, and a container around it that does not forbid the call`)
 }

@@ -5,23 +5,11 @@ import { AT, OPEN_TREE } from '../kernel/flags.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
-import {
-  attachHere,
-  attachRoot,
-  attributesOf,
-  copyFrom,
-  locate,
-  newMountRoutine,
-  newMountWords,
-  openSource,
-  placeWords,
-  propagationOf,
-  release,
-  resolve,
-  setAttributes,
-  sourceKind,
-  writeAll,
-} from './filesystem.js'
+import { attachHere, locate, placeWords, release, resolve } from './attach.js'
+import { copyFrom, writeAll } from './files.js'
+import { attributesOf, newMountRoutine, newMountWords, propagationOf, setAttributes } from './mounts.js'
+import { attachRoot } from './root.js'
+import { openSource, sourceKind } from './sources.js'
 import type { Word } from './rows.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>

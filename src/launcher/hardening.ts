@@ -6,7 +6,9 @@ import type { Routine } from '../machine/builder.js'
 import type { Label, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
-import { fileKind, newMount, resolve, restrict, statusBuffer } from './filesystem.js'
+import { resolve } from './attach.js'
+import { fileKind, statusBuffer } from './files.js'
+import { newMount, restrict } from './mounts.js'
 import { dropGroupsIfAllowed } from './privileges.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
@@ -42,11 +44,12 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
   },
 
   /** keyctl(2): whoever forbids it to us forbids it to the payload as well, and without it no key can be read. */
-  newKeyring(c) {
+  newKeyring(c, step) {
     c.attempt('keyctl', KEYCTL.JOIN_SESSION_KEYRING, 0, 0, 0, 0)
     c.whenFailed(() => {
       const forbidden = c.b.label()
-      for (const name of ['ENOSYS', 'EPERM'] as const) c.b.branch(c.result, 'eq', -errno[name], forbidden)
+      for (const name of ['ENOSYS', 'EPERM', ...(step.optional ? ['EDQUOT' as const] : [])] as const)
+        c.b.branch(c.result, 'eq', -errno[name], forbidden)
       c.b.jump(c.fail)
       c.b.place(forbidden)
     })

@@ -7,7 +7,7 @@ import type { Routine } from '../machine/builder.js'
 import type { Label, Slot } from '../machine/instruction.js'
 import type { LandlockRule, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
-import { fileKind } from './filesystem.js'
+import { fileKind } from './files.js'
 
 type Landlock = Extract<Step, { do: 'landlock' }>
 

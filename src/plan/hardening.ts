@@ -48,14 +48,19 @@ export function beforeMounts(policy: Policy): Step[] {
  * With no capability left, an empty bounding set and no_new_privs, nothing gives one back; the bits say so once more,
  * and for programs that look. With some kept, a uid that is 0 inside still gains no others by execve(2).
  */
-export function beforeCapabilities(kept: readonly CapabilityName[]): Step[] {
+export function beforeCapabilities(kept: readonly CapabilityName[], keysAreRefused: boolean): Step[] {
   const none = kept.length === 0 ? SECBIT.NO_CAP_AMBIENT_RAISE | SECBIT.NO_CAP_AMBIENT_RAISE_LOCKED : 0
   return [
     {
       do: 'newKeyring',
+      // A user has 200 keys, and a keyring lives on for a while after its last process: keyrings(7).
+      optional: keysAreRefused,
       what: 'join a session keyring of its own',
       why: "the caller's keys stay with the caller",
-      hints: { EDQUOT: 'the caller has too many keys: see sysctl kernel.keys.maxkeys' },
+      hints: {
+        EDQUOT:
+          'the caller has too many keys (sysctl kernel.keys.maxkeys): wait until other sandboxes have ended, or let the filter refuse keyctl, add_key and request_key, as seccomp "default" does',
+      },
     },
     {
       do: 'secureBits',

@@ -182,7 +182,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
     })
   }
   init.push(
-    ...beforeCapabilities(kept),
+    ...beforeCapabilities(kept, compileFilter(policy, architecture)?.refusesKeys ?? false),
     { do: 'noNewPrivs', what: 'set no_new_privs', why: 'no setuid program or file capability gives anything back' },
     {
       do: 'capabilities',
@@ -258,16 +258,23 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
   }
 }
 
+/** Made once, and then remembered. */
+const compileFilter = ({ seccomp = 'default', capabilities = [] }: Policy, architecture: Architecture) =>
+  compileSeccomp(seccomp, { architecture, capabilities, kernel: release() })
+
 /** The very last thing: from here on only what the profile allows can be called, by vial too. */
-function filterSteps({ seccomp = 'default', capabilities = [] }: Policy, architecture: Architecture): Step[] {
-  const filter = compileSeccomp(seccomp, { architecture, capabilities, kernel: release() })
+function filterSteps(policy: Policy, architecture: Architecture): Step[] {
+  const filter = compileFilter(policy, architecture)
   if (filter === undefined) return []
+  const { seccomp = 'default' } = policy
+  const { program, flags } = filter
   const name = typeof seccomp === 'string' ? seccomp : "of the policy's own"
   return [
     {
       do: 'filter',
-      ...filter,
-      what: `load the seccomp filter ${name} (${filter.program.length / structs.sock_filter.size} instructions)`,
+      program,
+      flags,
+      what: `load the seccomp filter ${name} (${program.length / structs.sock_filter.size} instructions)`,
       why: 'what of the kernel the payload does not need is out of its reach',
       hints: hints.seccomp,
     },

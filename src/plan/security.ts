@@ -174,7 +174,9 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
           : `${view.landlock} (ABI 6): no abstract unix socket outside`,
         "the host's abstract unix sockets",
       )
-      say(view.first('newKeyring'), "a session keyring without the caller's keys", "the caller's session keyring")
+      const keyring = view.first('newKeyring')
+      say(keyring, "a session keyring without the caller's keys", "the caller's session keyring")
+      say(keyring?.optional, 'no key can be used: the filter refuses keyctl(2) and its kin')
       say(view.makes('uts'), 'its own host name', `${view.notOwn('uts')} host name`)
       say(
         view.makes('cgroup') || view.first('enterGroup')?.namespace,

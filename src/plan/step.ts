@@ -194,8 +194,11 @@ export type Action =
       readonly boundingOnly?: boolean
     }
   | { readonly do: 'noNewPrivs' }
-  /** A session keyring of its own: the caller's keys are not in it. */
-  | { readonly do: 'newKeyring' }
+  /**
+   * A session keyring of its own: the caller's keys are not in it. `optional`: one more than the caller's quota of keys
+   * allows may be left out, for the payload cannot use any.
+   */
+  | { readonly do: 'newKeyring'; readonly optional: boolean }
   /** Bits of SECBIT; before `capabilities`, for it takes CAP_SETPCAP. */
   | { readonly do: 'secureBits'; readonly bits: number }
   /** No user namespace can be made below the present one. */

@@ -6,7 +6,7 @@ import { defaultProfile } from './profiles/default.js'
 import { nestedProfile } from './profiles/nested.js'
 import { strictProfile } from './profiles/strict.js'
 import type { OciProfile, ProfileName, SeccompProfile } from './schema.js'
-import type { Filter } from './filter.js'
+import { type Filter, refusesAlways } from './filter.js'
 import { assembleFilter } from './tree.js'
 import { filterOfProfile } from './typed.js'
 
@@ -25,6 +25,8 @@ export interface CompiledSeccomp {
   readonly program: Uint8Array
   /** For seccomp(2): SECCOMP_FILTER_FLAG_…. */
   readonly flags: number
+  /** Whether no key can be reached, by any ABI: add_key(2), keyctl(2), request_key(2). */
+  readonly refusesKeys: boolean
 }
 
 export const profiles: Readonly<Record<Exclude<ProfileName, 'none'>, SeccompProfile>> = {
@@ -32,6 +34,8 @@ export const profiles: Readonly<Record<Exclude<ProfileName, 'none'>, SeccompProf
   strict: strictProfile,
   nested: nestedProfile,
 }
+
+const keyCalls = ['add_key', 'keyctl', 'request_key']
 
 const compiled = new WeakMap<object, Map<string, CompiledSeccomp>>()
 
@@ -52,7 +56,8 @@ export function compileSeccomp(seccomp: Seccomp, options: SeccompOptions): Compi
   let result = known.get(key)
   if (result === undefined) {
     const flags = 'defaultAction' in profile ? flagsOfOci(profile) : 0
-    result = { program: assembleFilter(filterOf(profile, { ...options, capabilities })), flags }
+    const filter = filterOf(profile, { ...options, capabilities })
+    result = { program: assembleFilter(filter), flags, refusesKeys: refusesAlways(filter, keyCalls) }
     known.set(key, result)
   }
   return result

@@ -2,7 +2,8 @@
  * What a profile becomes before it is code: for each ABI, the rules of each system call number. Actions are the values
  * that a filter returns, SECCOMP_RET_… with its data; seccomp(2).
  */
-import type { Abi } from '../kernel/abis.js'
+import { type Abi, abiSyscalls } from '../kernel/abis.js'
+import { SECCOMP } from '../kernel/flags.js'
 
 /** A 64-bit number in two halves: the registers of classic BPF have 32 bits. */
 export interface Word {
@@ -58,4 +59,22 @@ export function word(value: number | string): Word | undefined {
   const number = BigInt(value)
   if (number >= 1n << 64n) return undefined
   return { high: Number(number >> 32n), low: Number(number & 0xffffffffn) }
+}
+
+/** Whether each of these calls fails whatever its arguments are: by an errno, or by a signal. */
+export function refusesAlways(filter: Filter, calls: readonly string[]): boolean {
+  const refusing: readonly number[] = [
+    SECCOMP.RET_ERRNO,
+    SECCOMP.RET_TRAP,
+    SECCOMP.RET_KILL_PROCESS,
+    SECCOMP.RET_KILL_THREAD,
+  ]
+  const refuses = (action: number) => refusing.includes((action & 0xffff0000) >>> 0)
+  return filter.abis.every(({ abi, rules, otherwise, newer }) =>
+    calls.every((name) => {
+      const number = abiSyscalls(abi).get(name)
+      const found = number === undefined ? [] : (rules.get(number) ?? [])
+      return [...found.map(({ action }) => action), otherwise, newer].every(refuses)
+    }),
+  )
 }

@@ -15,6 +15,7 @@ await attacks('what the kernel shares', [
     tries: 'another kernel (kexec)',
     words: ['kexec'],
     refused: ['EPERM', 'ENOSYS'],
+    guest: true,
     weak: holding('CAP_SYS_BOOT'),
     weakIn: rooted,
   },
@@ -31,6 +32,7 @@ await attacks('what the kernel shares', [
     tries: 'a kernel module',
     words: ['init-module'],
     refused: ['EPERM', 'ENOSYS'],
+    guest: true,
     weak: holding('CAP_SYS_MODULE'),
     weakIn: rooted,
   },
@@ -38,6 +40,7 @@ await attacks('what the kernel shares', [
     tries: 'to remove a kernel module',
     words: ['delete-module'],
     refused: ['EPERM', 'ENOSYS'],
+    guest: true,
     weak: holding('CAP_SYS_MODULE'),
     weakIn: rooted,
   },
@@ -73,12 +76,13 @@ await attacks('what the kernel shares', [
   { tries: 'to paste on the console (TIOCLINUX)', words: ['tioclinux'], refused: ['EPERM'], weak: open },
   ...(process.arch === 'x64'
     ? [
-        { tries: 'the system calls of i386', words: ['int80'], refused: killed, weak: open },
+        { tries: 'the system calls of i386', words: ['int80'], refused: killed, guest: true, weak: open },
         { tries: 'the system calls of x32', words: ['x32'], refused: killed, weak: open },
         {
           tries: 'I/O ports',
           words: ['iopl'],
           refused: ['EPERM', 'ENOSYS'],
+          guest: true,
           weak: holding('CAP_SYS_RAWIO'),
           weakIn: rooted,
         },

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
-import { assertGone, uniqueSeconds } from '../support/processes.js'
+import { assertGone, killAll, uniqueSeconds } from '../support/processes.js'
 import { runAs } from '../support/user.js'
 import { attempts, modes, sharing } from './attempts.js'
 
@@ -55,15 +56,23 @@ for (const mode of modes) {
 
     test('a payload that is pid 1 dies with the monitor, tied or not', async () => {
       const word = uniqueSeconds()
-      const untie = `import ctypes, os; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0); os.execvp('sh', ['sh', '-c', 'sleep ${word}; :'])`
-      const timedOut = await evaluate(
-        caller,
-        async ({ sandbox }, { policy, untie }) =>
-          (await sandbox(policy).run('python3', ['-c', untie], { timeout: 1500 })).timedOut,
-        { policy: { ...policy, init: 'payload' } as Policy, untie },
-      )
-      assert.ok(timedOut)
-      await assertGone(word)
+      const untie = `import ctypes, os; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0); print('up', flush=True); os.execvp('sh', ['sh', '-c', 'sleep ${word}; :'])`
+      const vial = await evaluate(caller, ({ sandbox }, policy) => sandbox(policy).compile(), {
+        ...policy,
+        init: 'payload',
+      } as Policy)
+      const monitor = spawn(vial, ['python3', '-c', untie], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
+      })
+      try {
+        await once(monitor.stdout, 'data')
+        monitor.kill('SIGKILL')
+        await assertGone(word)
+      } finally {
+        // Should it have outlived the monitor, it would do so for years, and hold our pipe.
+        killAll(word)
+      }
       const ends = runAs(caller, { ...policy, init: 'payload' }, 'sh', ['-c', 'echo $$; exit 5'])
       assert.deepEqual([ends.stdout, ends.exitCode], ['1\n', 5])
     })
@@ -75,6 +84,22 @@ for (const mode of modes) {
           for (const [name, answer] of Object.entries(attempts(caller, shared, against(pid))))
             assert.ok(refused.includes(String(answer)), `${pid} ${name}: ${answer}`)
       }
+    })
+
+    test('the monitor does not leave that to the kernel', {
+      skip: spawnSync('strace', ['--version']).status === 0 ? false : 'strace is not installed',
+    }, async () => {
+      // A change of privileges does the same, unless fs.suid_dumpable is 1, which is for all of the machine: proc_sys_fs(5).
+      const vial = await evaluate(caller, ({ sandbox }, policy) => sandbox(policy).compile(), {
+        ...sharing(policy, { pid: 'host' }),
+        seccomp: 'none',
+      } as Policy)
+      const { stderr } = spawnSync('strace', ['-f', '-e', 'trace=prctl,clone', vial, 'true'], {
+        encoding: 'utf8',
+        ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
+      })
+      const monitor = stderr.slice(0, stderr.indexOf('clone('))
+      assert.match(monitor, /prctl\(PR_SET_DUMPABLE, SUID_DUMP_DISABLE/, stderr)
     })
 
     test('and no process of the host can be signalled from there', () => {

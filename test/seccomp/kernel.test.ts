@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { Policy } from '../../src/index.js'
+import { type Policy, profiles, type SeccompProfile } from '../../src/index.js'
 import { errnoName } from '../../src/kernel/errno.js'
 import { syscallNumbers, x64OnlySyscalls } from '../../src/kernel/syscalls.js'
 import { hostArchitecture } from '../../src/run/compile.js'
@@ -215,6 +215,38 @@ for (const caller of callers) {
         )
         assert.equal(stdout, expected, `${command} ${args}: ${error}${stderr}`)
       }
+    })
+
+    // A Go program, with a garbage collector and threads of its own, and a virtual machine that makes code.
+    for (const [command, args, expected] of [
+      ['runc', ['--version'], /^runc version/],
+      ['java', ['-XshowSettings:vm', '-version'], /^VM settings|version/m],
+      ['nginx', ['-v'], /^nginx version/],
+    ] as const)
+      test(`${command} runs under default`, {
+        skip: spawnSync('which', [command]).status === 0 ? false : `${command} is not installed`,
+      }, () => {
+        const { stdout, stderr, exitCode, error } = runAs(caller, { preset: 'system' }, command, args)
+        assert.equal(exitCode, 0, `${error}${stderr}`)
+        assert.match(`${stdout}${stderr}`, expected)
+      })
+
+    // As docs/seccomp.md has it.
+    test('a debugger runs where the profile lets it', {
+      skip: spawnSync('strace', ['--version']).status === 0 ? false : 'strace is not installed',
+    }, () => {
+      const debugged: SeccompProfile = {
+        ...profiles.default,
+        rules: [{ calls: ['ptrace', 'process_vm_readv', 'process_vm_writev'], do: 'allow' }, ...profiles.default.rules],
+      }
+      const words = ['-f', '-e', 'trace=execve,exit_group', 'sh', '-c', 'true & wait; exit 3']
+      const traced = runAs(caller, { preset: 'system', seccomp: debugged }, 'strace', words)
+      assert.equal(traced.exitCode, 3, traced.error ?? traced.stderr)
+      assert.match(traced.stderr, /execve\("\/usr\/bin\/sh".*= 0/)
+      const init = runAs(caller, { preset: 'system', seccomp: debugged }, 'strace', ['-p', '1'])
+      assert.match(init.stderr, /attach: ptrace\(PTRACE_SEIZE, 1\): Operation not permitted/)
+      const refused = runAs(caller, { preset: 'system' }, 'strace', words)
+      assert.notEqual(refused.exitCode, 3)
     })
 
     test('strict computes, and does nothing else', () => {

@@ -1,0 +1,117 @@
+/** Clones what the host shows, by path or by descriptor: open_tree(2). */
+import { errno } from '../kernel/errno.js'
+import { AT, RESOLVE, STATX } from '../kernel/flags.js'
+import { pack, structs } from '../kernel/structs.js'
+import type { Address, Label, Operand } from '../machine/instruction.js'
+import type { LauncherContext } from './context.js'
+
+/** `/proc/self/fd/N` of a descriptor that is known at run time only. */
+export function descriptorPath(c: LauncherContext, fd: Operand): Address {
+  const { b } = c
+  const path = b.reserve(40)
+  const cursor = b.cursor
+  b.move(cursor, path)
+  b.copyText(cursor, b.text('/proc/self/fd/'))
+  b.decimal(cursor, fd)
+  return path
+}
+
+/** How a source is opened, as far as the code depends on it. */
+export interface SourceKind {
+  readonly byFd: boolean
+  /** The name of a descriptor: it leads to a mount of the caller's, by a link of proc(5) that is no path. */
+  readonly special: boolean
+}
+
+/** However it is spelled: rather too many than too few. */
+const descriptorName = /(^|\/)(proc\/.*\/(fd|cwd|root|exe|map_files)|dev\/(.*\/)?(fd|stdin|stdout|stderr))(\/|$)/
+
+export const sourceKind = (source: string | number): SourceKind => ({
+  byFd: typeof source === 'number',
+  special: typeof source === 'string' && descriptorName.test(source),
+})
+
+/** Clones the mount of a source into `result`; jumps to `missing`, if that is allowed, where there is none. */
+export function openSource(
+  c: LauncherContext,
+  source: SourceKind & {
+    readonly from: Operand
+    readonly flags: Operand
+    /** A folder that no link on the way may leave; `from` is then relative to it. */
+    readonly within?: Operand | undefined
+    readonly missing?: Label | undefined
+  },
+): void {
+  const { b } = c
+  const { from, flags, within, missing } = source
+  if (source.byFd) {
+    openDescriptor(c, from, flags)
+    c.attempt('close', from)
+    b.move(c.result, b.slot('tree'))
+    return
+  }
+  if (within === undefined) c.attempt('open_tree', AT.FDCWD, from, flags)
+  else openWithin(c, within, from, flags)
+  if (missing !== undefined) c.whenError('ENOENT', () => b.jump(missing))
+  if (source.special)
+    c.whenError('EINVAL', () => {
+      const found = b.slot('found')
+      b.move(found, c.must('openat', AT.FDCWD, from, c.open.PATH | c.open.CLOEXEC, 0))
+      openDescriptor(c, found, flags)
+      c.attempt('close', found)
+      b.move(c.result, b.slot('tree'))
+    })
+  c.orFail()
+}
+
+/**
+ * Clones the mount of what a descriptor is, into `tree`. A descriptor's own mount is of the caller's namespace,
+ * which open_tree(2) refuses, so that its name is looked up again, and must still be the same file.
+ */
+function openDescriptor(c: LauncherContext, fd: Operand, flags: Operand): void {
+  const { b } = c
+  const tree = b.slot('tree')
+  const path = c.scratch
+  const end = b.temporary()
+  c.must('readlinkat', AT.FDCWD, descriptorPath(c, fd), path, 4095)
+  b.compute(end, path, 'add', c.result)
+  b.store(8, end, 0, 0)
+  b.move(tree, c.must('open_tree', AT.FDCWD, path, flags))
+  const { size, fields } = structs.statx
+  const [ours, theirs] = [b.reserve(size, 8), b.reserve(size, 8)]
+  c.must('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.INO, ours)
+  c.must('statx', tree, b.text(''), AT.EMPTY_PATH, STATX.INO, theirs)
+  const [left, right] = [b.temporary(), b.temporary()]
+  for (const { offset } of [fields.stx_ino, fields.stx_dev_major, fields.stx_dev_minor]) {
+    const width = offset === fields.stx_ino.offset ? 64 : 32
+    b.load(left, width, ours, offset)
+    b.load(right, width, theirs, offset)
+    b.when(left, 'ne', right, () => {
+      b.move(c.result, -errno.ESTALE)
+      b.jump(c.fail)
+    })
+  }
+}
+
+/** Clones the mount of a path beneath a folder that no link on the way may leave, into `result`. */
+function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: Operand): void {
+  const { b } = c
+  const how = b.bytes(
+    pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS }),
+    8,
+  )
+  const [outer, file, tree, atFile] = [b.temporary(), b.slot('file'), b.slot('tree'), b.temporary()]
+  const end = b.label()
+  c.attempt('openat', AT.FDCWD, folder, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
+  c.whenFailed(() => b.jump(end))
+  b.move(outer, c.result)
+  c.attempt('openat2', outer, path, how, structs.open_how.size)
+  c.whenFailed(() => b.jump(end))
+  b.move(file, c.result)
+  b.compute(atFile, flags, 'or', AT.EMPTY_PATH)
+  b.move(tree, c.attempt('open_tree', file, b.text(''), atFile))
+  c.attempt('close', file)
+  c.attempt('close', outer)
+  b.move(c.result, tree)
+  b.place(end)
+}
