@@ -1,4 +1,5 @@
 /** `vial cache`. */
+import { basename } from 'node:path'
 import { cacheFolder } from '../run/cache.js'
 import { type CacheEntry, cacheEntries, clearCache } from '../run/cacheEntries.js'
 import { buildOf } from './bwrap/frontFile.js'
@@ -26,7 +27,7 @@ function listCache(json?: true): void {
 }
 
 function describe({ kind, key, path }: CacheEntry, current: string): string {
-  if (kind === 'sandbox') return path.slice(-40)
+  if (kind === 'sandbox') return basename(path)
   if (key === undefined) return 'damaged; never used'
   const given = key.args.map((words) => ` (--args gave: ${words.map(quote).join(' ')})`).join('')
   const stale = key.build === current ? '' : ' (of another build of vial; never used by this one)'

@@ -18,7 +18,7 @@ for (const caller of callers) {
       stdout,
       new RegExp(`^bwrap .* uid ${caller.uid}: --bind / / --setenv A "two words \\\\u001b\\[31m"$`, 'm'),
     )
-    assert.match(stdout, /^sandbox .* [0-9a-f]{40}$/m)
+    assert.match(stdout, /^sandbox .* ([0-9a-f]{16}|[0-9a-f]{40})$/m)
     const listed = JSON.parse(vial(caller, ['cache', 'list', '--json'], { env }).stdout)
     assert.deepEqual(listed.map(({ kind }: { kind: string }) => kind).sort(), ['bwrap', 'sandbox'])
     // What somebody else put there is none of ours.
