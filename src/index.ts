@@ -1,6 +1,8 @@
 /** vial: a sandbox compiler. `sandbox(policy)` is where to start. */
 export type { Architecture } from './kernel/architecture.js'
-export { type FilesystemEntry, PolicyError, type StrictPolicy as Policy, checkPolicy } from './policy/schema.js'
+export { checkPolicy } from './policy/check.js'
+export { PolicyError } from './policy/fault.js'
+export type { FilesystemEntry, StrictPolicy as Policy } from './policy/schema.js'
 export { profiles } from './seccomp/compile.js'
 export type { OciProfile, SeccompProfile } from './seccomp/schema.js'
 export { compile, type Compiled, type CompileOptions } from './run/compile.js'

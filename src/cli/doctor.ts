@@ -1,7 +1,8 @@
 /** `vial doctor`. */
 import { release } from 'node:os'
 import { callerName } from '../run/caller.js'
-import { type Finding, findings } from '../run/findings.js'
+import type { Finding } from '../run/finding.js'
+import { findings } from '../run/findings.js'
 import { print, printJson } from './print.js'
 
 export async function doctor(flags: { readonly json?: true }): Promise<void> {

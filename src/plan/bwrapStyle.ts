@@ -1,6 +1,6 @@
 /** What the filesystem of bwrap(1) looks like, and what bwrap says when a part of it cannot be made. */
 import type { FilesystemEntry } from '../policy/schema.js'
-import type { Complaints, Style } from './filesystem.js'
+import type { Complaints, Style } from './style.js'
 
 export const bwrapStyle: Style = {
   mqueue: {},

@@ -4,97 +4,18 @@ import { parseLimits } from '../policy/limits.js'
 import { normal } from '../policy/path.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { modeOf, parseSize } from '../policy/units.js'
-import { type Guard, guardStep, procGuard, sysGuard } from './guards.js'
 import { hints } from './hints.js'
+import { dev, proc, sysfs } from './kernelFilesystems.js'
+import { type FilesystemContext, type Leaves, type Planner, relative } from './planner.js'
 import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
+import type { Complaints } from './style.js'
 import { Tree } from './tree.js'
 
-export interface FilesystemContext {
-  /** Where relative host paths start; undefined: the folder that the vial is started in. */
-  readonly base: string | undefined
-  readonly style: Style
-  readonly identity: Owner
-  /** Ids are the host's: what we make must be given to the payload by hand. */
-  readonly hostIds: boolean
-  /** Whether the payload is in another pid namespace than the caller. */
-  readonly ownPid: boolean
-  readonly ownIpc: boolean
-  readonly ownNet: boolean
-  /** Whether sandboxes are to be made inside: see nesting.ts. */
-  readonly nests: boolean
-}
-
-/** What differs between our own face and that of bwrap(1). */
-export interface Style {
-  readonly mqueue: MountFlags
-  readonly dev: MountFlags
-  readonly deviceNode: MountFlags
-  readonly overlay: MountFlags
-  /** Layers in a user namespace keep their marks in user.* attributes; bwrap has them there always. */
-  readonly userAttributes: boolean
-  /** A tmpfs for everybody, or a plain folder. */
-  readonly shm: 'tmpfs' | 'directory'
-  readonly devSize: readonly (readonly [string, string])[]
-  /** Parts of /proc that become read-only, where they are there and could be written. */
-  readonly procReadonly: readonly string[]
-  /** Whether a payload that is root outside is kept from the kernel's files, as guards.ts has it. */
-  readonly guarded: boolean
-  /** Whether what lies above a place that is closed to others is closed to them too. */
-  readonly closesParents: boolean
-  readonly propagation: 'private' | 'slave'
-  /** A file that is written over keeps its mode. */
-  readonly keepsMode: boolean
-  /** What becomes of a mount that is made read-only. */
-  readonly remount: MountFlags
-  /** Whether what is beneath a new root is made all the same: it may fail, and takes its descriptors. */
-  readonly stacksRoots: boolean
-  /** Whether what is mounted has its type as its source, mountinfo's tenth field. */
-  readonly namesSources: boolean
-  /** Error sentences where they must be another's. */
-  readonly complaints: ((entry: FilesystemEntry) => Complaints) | undefined
-}
-
-/** What is said when the folders above a place, or what an entry itself makes, cannot be made. */
-export interface Complaints {
-  readonly parents: string
-  /** For what is mounted: of the source, of the mount, of the file and of the folder to mount on. */
-  readonly own: string | readonly (string | Hints)[]
-}
-
-export const vialStyle: Style = {
-  mqueue: { nosuid: true, nodev: true, noexec: true },
-  dev: { nosuid: true, nodev: true, noexec: true },
-  // Read-only: a device can be written all the same, and the host's node keeps its mode and owner.
-  deviceNode: { readonly: true, nosuid: true, noexec: true },
-  overlay: { nosuid: true, nodev: true },
-  userAttributes: false,
-  shm: 'tmpfs',
-  devSize: [['size', '65536']],
-  procReadonly: [],
-  guarded: true,
-  closesParents: false,
-  propagation: 'private',
-  keepsMode: false,
-  remount: { readonly: true },
-  stacksRoots: false,
-  namesSources: false,
-  complaints: undefined,
-}
-
-const deviceNodes = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
-const deviceLinks: readonly (readonly [string, string])[] = [
-  ['fd', '/proc/self/fd'],
-  ['stdin', '/proc/self/fd/0'],
-  ['stdout', '/proc/self/fd/1'],
-  ['stderr', '/proc/self/fd/2'],
-  ['core', '/proc/kcore'],
-  ['ptmx', 'pts/ptmx'],
-]
 export function filesystemSteps(policy: Policy, context: FilesystemContext): Step[] {
   return new FilesystemPlanner(policy, context).steps
 }
 
-class FilesystemPlanner {
+class FilesystemPlanner implements Planner {
   readonly steps: Step[] = []
   #tree = new Tree()
   /** Host folders that the payload may write. */
@@ -163,17 +84,17 @@ class FilesystemPlanner {
       options: [
         ...(this.context.style.namesSources ? [['source', 'tmpfs'] as const] : []),
         ['mode', modeOf(mode, 0o755).toString(8)],
-        ...this.#room(size, inodes, writable),
-        ...this.#ownerOptions(owner),
+        ...this.room(size, inodes, writable),
+        ...this.ownerOptions(owner),
       ],
       what: 'make an empty root',
       why: 'nothing of the host is visible unless it is named',
-      hints: this.#hints(hints.mounts),
-      ...this.#complaint(),
+      hints: this.hints(hints.mounts),
+      ...this.complaint(),
     })
   }
 
-  #complaint(): Pick<Step, 'complaint'> {
+  complaint(): Pick<Step, 'complaint'> {
     return this.#said === undefined ? {} : { complaint: this.#said.own }
   }
 
@@ -185,10 +106,10 @@ class FilesystemPlanner {
       recursive: entry.recursive ?? true,
       optional: entry.optional ?? false,
       flags: bindFlags(entry),
-      ...this.#complaint(),
+      ...this.complaint(),
       what: `use ${shownSource(source)} as the root`,
       why: entry.writable ? 'writable, as the policy says' : 'read-only',
-      hints: this.#hints(hints.source),
+      hints: this.hints(hints.source),
     })
   }
 
@@ -201,15 +122,15 @@ class FilesystemPlanner {
   }
 
   #entry(entry: FilesystemEntry): void {
-    if ('bind' in entry) this.#bind(entry)
+    if ('bind' in entry) this.bind(entry)
     else if ('tmpfs' in entry) this.#tmpfs(entry)
-    else if ('proc' in entry) this.#proc(entry)
-    else if ('sysfs' in entry) this.#sysfs(entry.sysfs)
-    else if ('dev' in entry) this.#dev(entry.dev)
+    else if ('proc' in entry) proc(this, entry)
+    else if ('sysfs' in entry) sysfs(this, entry.sysfs)
+    else if ('dev' in entry) dev(this, entry.dev)
     else if ('mqueue' in entry) {
-      this.#mount('mqueue', entry.mqueue, [], this.context.style.mqueue, 'foreign', 'POSIX message queues')
-    } else if ('directory' in entry) this.#directory(entry)
-    else if ('symlink' in entry) this.#symlink(entry.symlink, entry.to)
+      this.mount('mqueue', entry.mqueue, [], this.context.style.mqueue, 'foreign', 'POSIX message queues')
+    } else if ('directory' in entry) this.directory(entry)
+    else if ('symlink' in entry) this.symlink(entry.symlink, entry.to)
     else if ('file' in entry) this.#file(entry)
     else if ('overlay' in entry) this.#overlay(entry)
     else if ('chmod' in entry) this.#chmod(entry)
@@ -219,14 +140,14 @@ class FilesystemPlanner {
   #tmpfs(entry: Extract<FilesystemEntry, { tmpfs: string }>): void {
     const options = [
       ['mode', modeOf(entry.mode, 0o755).toString(8)] as const,
-      ...this.#room(entry.size, entry.inodes),
-      ...this.#ownerOptions(entry.owner),
+      ...this.room(entry.size, entry.inodes),
+      ...this.ownerOptions(entry.owner),
     ]
     const flags = { nosuid: true, nodev: true, noexec: entry.noexec ?? false }
-    this.#mount('tmpfs', entry.tmpfs, options, flags, 'ours', 'scratch space in memory', modeOf(entry.mode, 0o755))
+    this.mount('tmpfs', entry.tmpfs, options, flags, 'ours', 'scratch space in memory', modeOf(entry.mode, 0o755))
   }
 
-  #directory(entry: Extract<FilesystemEntry, { directory: string }>): void {
+  directory(entry: Extract<FilesystemEntry, { directory: string }>): void {
     // The root is there.
     if (normal(entry.directory) === '/') return
     const mode = modeOf(entry.mode, 0o755)
@@ -238,15 +159,15 @@ class FilesystemPlanner {
       owner: this.#owner(entry.owner),
       what: `make the folder ${entry.directory}`,
       why: 'the policy names it',
-      hints: this.#hints(hints.place),
-      ...this.#complaint(),
+      hints: this.hints(hints.place),
+      ...this.complaint(),
     })
-    this.#make(entry.directory, 'ours', make, mode)
+    this.make(entry.directory, 'ours', make, mode)
   }
 
   #readonly(entry: Extract<FilesystemEntry, { readonly: string }>): void {
     const path = relative(entry.readonly)
-    const place = path === '' ? { path: '.', owned: true } : this.#place(path)
+    const place = path === '' ? { path: '.', owned: true } : this.place(path)
     this.steps.push({
       do: 'readonly',
       place,
@@ -255,17 +176,17 @@ class FilesystemPlanner {
       flags: this.context.style.remount,
       what: `make ${entry.readonly} read-only`,
       why: 'the policy names it',
-      hints: this.#hints(hints.present),
-      ...this.#complaint(),
+      hints: this.hints(hints.present),
+      ...this.complaint(),
     })
   }
 
-  #bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
+  bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
     const source = this.#source(entry)
     const within = typeof source === 'string' ? this.#writableAbove(source) : undefined
     const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
     const optional = entry.optional ?? false
-    this.#make(entry.bind, optional ? 'maybe' : 'foreign', (place, above) => ({
+    this.make(entry.bind, optional ? 'maybe' : 'foreign', (place, above) => ({
       do: 'bind',
       place,
       source,
@@ -276,8 +197,8 @@ class FilesystemPlanner {
       ...(within === undefined ? {} : { within }),
       what: `bind ${shown}`,
       why: entry.writable ? 'shown, and writable' : 'shown read-only',
-      hints: this.#hints(hints.bind),
-      ...this.#complaint(),
+      hints: this.hints(hints.bind),
+      ...this.complaint(),
     }))
   }
 
@@ -286,15 +207,15 @@ class FilesystemPlanner {
     return this.#writable.find((folder) => source.startsWith(`${folder === '/' ? '' : folder}/`))
   }
 
-  #symlink(at: string, target: string): void {
-    this.#make(at, 'link', (place) => ({
+  symlink(at: string, target: string): void {
+    this.make(at, 'link', (place) => ({
       do: 'symlink',
       place,
       target,
       what: `link ${at} to ${target}`,
       why: 'the policy names it',
-      hints: this.#hints(hints.place),
-      ...this.#complaint(),
+      hints: this.hints(hints.place),
+      ...this.complaint(),
     }))
   }
 
@@ -310,8 +231,8 @@ class FilesystemPlanner {
       mode,
       what: `write the file ${entry.file}`,
       why: 'the policy gives its content',
-      hints: this.#hints(hints.place),
-      ...this.#complaint(),
+      hints: this.hints(hints.place),
+      ...this.complaint(),
     }
     const make = (place: Place): Step => {
       if (entry.mount === undefined)
@@ -325,23 +246,23 @@ class FilesystemPlanner {
       return {
         do: 'mountFile',
         place,
-        room: this.#room(undefined, undefined),
+        room: this.room(undefined, undefined),
         flags: { readonly: entry.mount === 'readonly', nosuid: true, nodev: true },
         ...common,
       }
     }
-    this.#make(entry.file, entry.mount === undefined ? 'file' : 'foreign', make, mode)
+    this.make(entry.file, entry.mount === undefined ? 'file' : 'foreign', make, mode)
   }
 
   #chmod(entry: Extract<FilesystemEntry, { chmod: string }>): void {
     this.steps.push({
       do: 'chmod',
-      place: this.#place(relative(entry.chmod) || '.'),
+      place: this.place(relative(entry.chmod) || '.'),
       mode: modeOf(entry.mode, 0),
       what: `set the mode of ${entry.chmod}`,
       why: 'the policy names it',
-      hints: this.#hints(hints.present),
-      ...this.#complaint(),
+      hints: this.hints(hints.present),
+      ...this.complaint(),
     })
   }
 
@@ -358,7 +279,7 @@ class FilesystemPlanner {
       // A user namespace may not set trusted.* attributes: https://docs.kernel.org/filesystems/overlayfs.html
       userAttributes: !this.context.hostIds || this.context.style.userAttributes,
       flags: { ...this.context.style.overlay, readonly: upper === undefined },
-      room: this.#room(undefined, undefined),
+      room: this.room(undefined, undefined),
       what: `mount an overlay on ${entry.overlay}`,
       why:
         upper === undefined
@@ -366,111 +287,14 @@ class FilesystemPlanner {
           : upper === 'tmpfs'
             ? 'changes stay in memory'
             : 'changes go to the upper folder',
-      hints: this.#hints(hints.overlay),
-      ...this.#complaint(),
+      hints: this.hints(hints.overlay),
+      ...this.complaint(),
     })
     if (normal(entry.overlay) === '/') this.steps.push(make({ path: '.', owned: true }))
-    else this.#make(entry.overlay, 'foreign', make)
+    else this.make(entry.overlay, 'foreign', make)
   }
 
-  #proc(entry: Extract<FilesystemEntry, { proc: string }>): void {
-    const at = entry.proc
-    if (!this.context.ownPid) this.#bind({ bind: at, from: '/proc', writable: true })
-    else {
-      const options = (['subset', 'hidepid'] as const).flatMap((key) =>
-        entry[key] === undefined ? [] : [[key, entry[key]] as const],
-      )
-      const flags = { nosuid: true, nodev: true, noexec: true }
-      this.#mount('proc', at, options, flags, 'foreign', "shows the sandbox's own processes only")
-    }
-    const { procReadonly, guarded } = this.context.style
-    if (guarded && entry.subset === undefined && entry.masked !== false) this.#guard(at, procGuard)
-    for (const name of procReadonly) {
-      this.steps.push({
-        do: 'readonly',
-        place: { path: `${relative(at)}/${name}`, owned: false },
-        recursive: true,
-        only: 'writable',
-        flags: { readonly: true },
-        what: `make ${at}/${name} read-only`,
-        why: "it reaches the host's kernel",
-      })
-    }
-  }
-
-  /** A new one belongs to a network namespace, and takes privilege over it; of the host's, there is only a view. */
-  #sysfs(at: string): void {
-    const flags = { readonly: true, nosuid: true, nodev: true, noexec: true }
-    if (this.context.ownNet) this.#mount('sysfs', at, [], flags, 'foreign', "devices as the sandbox's network has them")
-    else this.#bind({ bind: at, from: '/sys', noexec: true })
-    this.#guard(at, sysGuard)
-  }
-
-  #guard(at: string, guard: Guard): void {
-    const { nests, hostIds } = this.context
-    this.steps.push({ ...guardStep(at, this.#place(relative(at)), guard, { nests, hostIds }) })
-  }
-
-  #dev(at: string): void {
-    const { style } = this.context
-    this.#mount(
-      'tmpfs',
-      at,
-      [['mode', '0755'], ...style.devSize, ...this.#ownerOptions(undefined)],
-      style.dev,
-      'ours',
-      'a minimal /dev',
-    )
-    for (const name of deviceNodes) {
-      this.#make(`${at}/${name}`, 'foreign', (place) => ({
-        do: 'bind',
-        place,
-        source: `/dev/${name}`,
-        recursive: false,
-        optional: false,
-        above: [],
-        flags: style.deviceNode,
-        what: `bind the device /dev/${name}`,
-        why: 'programs expect it',
-        hints: this.#hints(hints.source),
-        ...this.#complaint(),
-      }))
-    }
-    for (const [name, target] of deviceLinks) this.#symlink(`${at}/${name}`, target)
-    this.#mount(
-      'devpts',
-      `${at}/pts`,
-      [
-        ['newinstance', ''],
-        ['ptmxmode', '0666'],
-        ['mode', '0620'],
-      ],
-      { nosuid: true, noexec: true },
-      'foreign',
-      "terminals of the sandbox's own",
-    )
-    this.#make(`${at}/console`, 'foreign', (place) => ({
-      do: 'console',
-      place,
-      flags: style.deviceNode,
-      what: `show the terminal as ${at}/console`,
-      why: 'ttyname(3) finds what standard output is',
-    }))
-    if (style.shm === 'directory') {
-      this.#directory({ directory: `${at}/shm` })
-      return
-    }
-    this.#mount(
-      'tmpfs',
-      `${at}/shm`,
-      [['mode', '1777'], ...this.#room(undefined, undefined), ...this.#ownerOptions(undefined)],
-      { nosuid: true, nodev: true, noexec: true },
-      'ours',
-      'POSIX shared memory',
-    )
-  }
-
-  #mount(
+  mount(
     type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts',
     at: string,
     options: readonly (readonly [string, string])[],
@@ -487,14 +311,13 @@ class FilesystemPlanner {
       flags,
       what: `mount ${type} on ${at}`,
       why,
-      hints: this.#hints(type === 'proc' || type === 'sysfs' ? hints.proc : hints.place),
-      ...this.#complaint(),
+      hints: this.hints(type === 'proc' || type === 'sysfs' ? hints.proc : hints.place),
+      ...this.complaint(),
     })
-    this.#make(at, leaves, step, mode)
+    this.make(at, leaves, step, mode)
   }
 
-  /** Options of a tmpfs with these limits of its own, or else with those of the policy. */
-  #room(size: string | number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
+  room(size: string | number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
     const disk = writable ? this.#disk : {}
     const bytes = size === undefined ? disk.size : parseSize(size)
     const most = inodes ?? disk.inodes
@@ -504,15 +327,13 @@ class FilesystemPlanner {
     ]
   }
 
-  /** Where a hint would take the place of another's sentence, there is none. */
-  #hints(own: Hints): Hints {
+  hints(own: Hints): Hints {
     return this.context.style.complaints === undefined ? own : noHints
   }
 
-  /** Makes the folders above `at`, then the step, then remembers what is there now. */
-  #make(
+  make(
     at: string,
-    leaves: 'ours' | 'foreign' | 'link' | 'file' | 'maybe',
+    leaves: Leaves,
     step: (place: Place, above: (Step & { do: 'directory' })[]) => Step,
     mode?: number,
   ): void {
@@ -523,27 +344,27 @@ class FilesystemPlanner {
     const missing = this.#tree.missing(path)
     const folders = missing.map((above) => ({
       do: 'directory' as const,
-      place: this.#place(above),
+      place: this.place(above),
       mode: 0o755 & ~closed,
       implicit: true,
       owner: undefined,
       what: `make the folder /${above}`,
       why: `${at} lies in it`,
-      hints: this.#hints(hints.place),
+      hints: this.hints(hints.place),
       ...(this.#said === undefined ? {} : { complaint: this.#said.parents }),
     }))
     if (leaves === 'maybe') {
       // Where the source is missing, nothing is made: what lies above stays unknown.
-      this.steps.push(step(this.#place(path), folders))
+      this.steps.push(step(this.place(path), folders))
       this.#tree.put(path, 'maybe')
       return
     }
     for (const above of missing) this.#tree.pass(above)
-    this.steps.push(...folders, step(this.#place(path), []))
+    this.steps.push(...folders, step(this.place(path), []))
     this.#tree.put(path, leaves === 'ours' && !this.#tree.owns(path) ? 'foreign' : leaves)
   }
 
-  #place(path: string): Place {
+  place(path: string): Place {
     // What is put on a link goes where it leads.
     return { path, owned: this.#tree.owns(path) && this.#tree.get(path) !== 'link' }
   }
@@ -553,7 +374,7 @@ class FilesystemPlanner {
     return { uid: owner?.uid ?? this.context.identity.uid, gid: owner?.gid ?? this.context.identity.gid }
   }
 
-  #ownerOptions(
+  ownerOptions(
     owner: { uid?: number | undefined; gid?: number | undefined } | undefined,
   ): (readonly [string, string])[] {
     const ids = this.#owner(owner)
@@ -576,8 +397,6 @@ function bindFlags(entry: Extract<FilesystemEntry, { bind: string }>): MountFlag
 }
 
 const noHints: Hints = {}
-
-const relative = (path: string) => normal(path).slice(1)
 
 const shownSource = (source: string | number) => (typeof source === 'number' ? `descriptor ${source}` : source)
 

@@ -3,15 +3,11 @@
  * by it, and every fault is named with its path.
  */
 import * as v from 'valibot'
-import { PolicyError } from './fault.js'
-import { identityOf } from './identity.js'
-import { normal } from './path.js'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../kernel/rlimits.js'
-import { allowsTyping } from '../seccomp/evaluate.js'
 import { seccompSchema } from '../seccomp/schema.js'
 import { didYouMean } from './closest.js'
-import { limitFaults, limitsSchema } from './limits.js'
+import { limitsSchema } from './limits.js'
 import { parseSize } from './units.js'
 
 const longestPath = 4095
@@ -296,8 +292,6 @@ export const policySchema = v.strictObject({
   init: v.optional(v.picklist(['reaper', 'payload'], 'must be "reaper" or "payload"')),
 })
 
-export { PolicyError }
-
 /** A policy, as a user writes it. */
 export type Policy = v.InferInput<typeof policySchema>
 /** The same with one kind in each entry: TypeScript would let a union's members lend each other their keys. */
@@ -307,153 +301,3 @@ type OfOneKind<Entry, Key extends PropertyKey = Entry extends unknown ? keyof En
   : never
 /** One namespace's setting. */
 export type NamespaceSetting = v.InferInput<typeof namespace>
-
-function pathOf(issue: v.BaseIssue<unknown>): string {
-  let path = ''
-  for (const { key } of issue.path ?? []) {
-    if (typeof key === 'number') path += `[${key}]`
-    else if (/^[\w-]+$/.test(String(key))) path += `${path === '' ? '' : '.'}${String(key)}`
-    else path += `[${JSON.stringify(String(key))}]`
-  }
-  return path === '' ? 'policy' : path
-}
-
-/** The keys that the object of an unknown key may have; none where that is not plain to see. */
-function keysBeside(issue: v.BaseIssue<unknown>): string[] {
-  let schema: unknown = policySchema
-  for (const { key, value } of issue.path?.slice(0, -1) ?? []) {
-    const kind = mountKindNames.find(
-      (kind) => typeof value === 'object' && value !== null && Object.hasOwn(value, kind),
-    )
-    schema = typeof key === 'number' && kind !== undefined ? mountKinds[kind] : entriesOf(schema)?.[String(key)]
-  }
-  return Object.keys(entriesOf(schema) ?? {})
-}
-
-/** The keys of an object schema, through `optional` and `pipe`. */
-function entriesOf(schema: unknown): Record<string, unknown> | undefined {
-  const { wrapped, entries } = (schema ?? {}) as { wrapped?: unknown; entries?: Record<string, unknown> }
-  return entries ?? (wrapped === undefined ? undefined : entriesOf(wrapped))
-}
-
-function faultOf(issue: v.BaseIssue<unknown>): string {
-  if (isUnknownKey(issue)) {
-    const key = String(issue.path?.at(-1)?.key)
-    return `${pathOf(issue)}: is no known key${didYouMean(key, keysBeside(issue))}`
-  }
-  if (issue.kind === 'schema' && issue.message.startsWith('Invalid')) {
-    return `${pathOf(issue)}: must be ${issue.expected ?? 'something else'}, not ${issue.received}`
-  }
-  return `${pathOf(issue)}: ${issue.message}`
-}
-
-/**
- * Checks a policy from anywhere.
- * @throws {PolicyError} with every fault.
- */
-export function checkPolicy(input: unknown): Policy {
-  if (Array.isArray(input)) throw new PolicyError(['policy: must be an object, not a list'])
-  const faults: string[] = []
-  let rest = input
-  for (;;) {
-    const { issues = [], typed, output } = v.safeParse(policySchema, rest)
-    faults.push(...issues.map(faultOf))
-    // The validator stops at the first unknown key of an object; the others are found without it.
-    const unknown = issues.filter(isUnknownKey)
-    if (unknown.length === 0) {
-      if (typed) faults.push(...contradictions(output))
-      if (faults.length > 0) throw new PolicyError([...new Set(faults)])
-      return output as Policy
-    }
-    for (const { path } of unknown) rest = without(rest, path!)
-  }
-}
-
-const isUnknownKey = (issue: v.BaseIssue<unknown>) => issue.type === 'strict_object' && issue.expected === 'never'
-
-/** A copy of `value` that lacks what the path leads to. */
-function without(value: unknown, [first, ...rest]: readonly { readonly key: unknown }[]): unknown {
-  // slice keeps the holes of a list, which would be keys again.
-  const copy: Record<string, unknown> = Array.isArray(value) ? value.slice() : Object.assign({}, value)
-  const key = first!.key as string
-  if (rest.length === 0) delete copy[key]
-  else copy[key] = without(copy[key], rest)
-  return copy
-}
-
-/** Faults between keys, which no single key shows. */
-function contradictions(policy: Policy): string[] {
-  const faults: string[] = []
-  const namespaces = policy.namespaces ?? {}
-  const entries = policy.filesystem ?? []
-  if (policy.network === 'host' && namespaces.net !== undefined && namespaces.net !== 'host')
-    faults.push('network: "host" contradicts namespaces.net')
-  if (policy.network === 'none' && namespaces.net !== undefined && namespaces.net !== 'new')
-    faults.push('network: "none" contradicts namespaces.net')
-  if (policy.limits !== undefined) faults.push(...limitFaults(policy.limits, policy.rlimits ?? {}))
-  if ((namespaces.mount ?? 'new') !== 'new') {
-    if (entries.length > 0) faults.push('filesystem: needs namespaces.mount to be "new"')
-    if (policy.preset !== undefined || policy.fill !== undefined)
-      faults.push(`${policy.preset === undefined ? 'fill' : 'preset'}: needs namespaces.mount to be "new"`)
-  }
-  if ((namespaces.uts ?? 'new') !== 'new' && (policy.hostname !== undefined || policy.domainname !== undefined))
-    faults.push(`${policy.hostname === undefined ? 'domainname' : 'hostname'}: needs namespaces.uts to be "new"`)
-  if (policy.init === 'payload' && (namespaces.pid ?? 'new') !== 'new')
-    faults.push('init: "payload" needs namespaces.pid to be "new"')
-  if (policy.identity?.ranges !== undefined && (namespaces.user ?? 'new') !== 'new')
-    faults.push('identity.ranges: needs namespaces.user to be "new"')
-  if (policy.disableUserns && (namespaces.user ?? 'new') !== 'new')
-    faults.push('disableUserns: needs namespaces.user to be "new", for the limit would be that of all others there')
-  if (policy.disableUserns && policy.capabilities?.includes('CAP_SYS_RESOURCE'))
-    faults.push('disableUserns: contradicts CAP_SYS_RESOURCE in capabilities, which could raise the limit again')
-  if (policy.session === 'host' && allowsTyping(policy.seccomp ?? 'default', policy.capabilities ?? []))
-    faults.push(
-      'seccomp: must refuse the ioctls TIOCSTI and TIOCLINUX where session is "host": the payload could type into the terminal',
-    )
-  faults.push(...rangeFaults(policy), ...rlimitFaults(policy))
-  entries.forEach((entry, index) => {
-    if ('proc' in entry && namespaces.pid === 'host' && (entry.subset ?? entry.hidepid) !== undefined)
-      faults.push(`filesystem[${index}].proc: subset and hidepid need a pid namespace of its own`)
-    for (const kind of mountKindNames) {
-      const place = (entry as Record<string, unknown>)[kind]
-      if (typeof place !== 'string' || !Object.hasOwn(entry, kind)) continue
-      if (normal(place) !== '/') continue
-      if (kind === 'bind' || kind === 'overlay') {
-        if (index > 0 || policy.preset !== undefined || policy.fill !== undefined)
-          faults.push(
-            `filesystem[${index}].${kind}: "/" must be the first entry of all, and goes with no preset or fill`,
-          )
-      } else if (kind !== 'readonly') faults.push(`filesystem[${index}].${kind}: "/" is the root itself: see root`)
-    }
-  })
-  return faults
-}
-
-/** user_namespaces(7): no id has two meanings, inside or outside. */
-function rangeFaults(policy: Policy): string[] {
-  const { ranges } = policy.identity ?? {}
-  if (typeof ranges !== 'object') return []
-  const identity = identityOf(policy)
-  return (['uids', 'gids'] as const).flatMap((kind) => {
-    const own = { inside: kind === 'uids' ? identity.uid : identity.gid, outside: -1, count: 1 }
-    const lines = [own, ...ranges[kind]]
-    return ranges[kind].flatMap((range, index) => {
-      const path = `identity.ranges.${kind}[${index}]`
-      const overlap = (side: 'inside' | 'outside') =>
-        lines
-          .slice(0, index + 1)
-          .some((one) => one[side] < range[side] + range.count && range[side] < one[side] + one.count)
-      if (Math.max(range.inside, range.outside) + range.count > 2 ** 32 - 1)
-        return [`${path}.count: goes beyond the last id`]
-      if (overlap('inside')) return [`${path}.inside: overlaps an earlier range, or the payload's own id`]
-      return overlap('outside') ? [`${path}.outside: overlaps an earlier range`] : []
-    })
-  })
-}
-
-function rlimitFaults(policy: Policy): string[] {
-  const number = (value: number | string) => (value === 'unlimited' ? Number.POSITIVE_INFINITY : parseSize(value)!)
-  return Object.entries(policy.rlimits ?? {}).flatMap(([name, value]) =>
-    typeof value === 'object' && number(value.soft) > number(value.hard) ? [`rlimits.${name}.soft: is above hard`] : [],
-  )
-}

@@ -1,7 +1,7 @@
 /** Which limits this caller could hold a sandbox to, and by which control groups. */
 import { askWay } from '../cgroup/find.js'
 import { groupLimits } from '../policy/limits.js'
-import type { Finding } from './findings.js'
+import type { Finding } from './finding.js'
 
 /** Those that a host is expected to have. Others depend on the version of cgroups and on how the kernel was built. */
 const usual = groupLimits.slice(0, 4)

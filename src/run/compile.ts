@@ -7,7 +7,9 @@ import { assemble } from '../machine/assemble.js'
 import { makePlan, type PlanOptions, type SubidRange } from '../plan/plan.js'
 import type { Plan, Step } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
-import { checkPolicy, PolicyError, type StrictPolicy } from '../policy/schema.js'
+import { checkPolicy } from '../policy/check.js'
+import { PolicyError } from '../policy/fault.js'
+import type { StrictPolicy } from '../policy/schema.js'
 import { callerName } from './caller.js'
 
 export { hostArchitecture }

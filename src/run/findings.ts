@@ -5,18 +5,8 @@ import type { Policy } from '../policy/schema.js'
 import { inCache } from './cache.js'
 import { callerName } from './caller.js'
 import { cgroupFinding } from './cgroupFinding.js'
+import type { Finding } from './finding.js'
 import { askLandlock, askMountApi, askSeccomp, inWords, whyNot } from './probe.js'
-
-export interface Finding {
-  readonly name: string
-  readonly works: boolean
-  /** What was found, or the error in words. */
-  readonly detail?: string
-  /** What cannot be had without it. */
-  readonly without?: string
-  /** A command, or what else to do. */
-  readonly repair?: string
-}
 
 const namespaces = ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time'] as const
 type Namespace = (typeof namespaces)[number]

@@ -94,6 +94,8 @@ export function spawnVial(
     child = start(vial, [command, ...args], {
       stdio: [...stdio, status, ...(run?.descriptors ?? [])] as StdioOptions,
       env: options.env ?? process.env,
+      // The payload sees the words of pid 1: they need not tell where the caller's cache is.
+      argv0: 'vial',
       // Ctrl-C at a terminal reaches the monitor through us, once.
       detached: false,
     })

@@ -4,7 +4,7 @@ import { suite, test } from 'node:test'
 import { optionNames } from '../../src/cli/bwrap/options.js'
 import { parse } from '../../src/cli/bwrap/parse.js'
 import { policyOf } from '../../src/cli/bwrap/policy.js'
-import { checkPolicy } from '../../src/policy/schema.js'
+import { checkPolicy } from '../../src/policy/check.js'
 import { callers, runAs } from '../support/user.js'
 import { programs, words } from './tools.js'
 

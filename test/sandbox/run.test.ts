@@ -68,6 +68,11 @@ for (const caller of callers) {
       assert.equal(pid, '2')
     })
 
+    test("pid 1 does not tell where the caller's vials are", () => {
+      const { stdout } = runAs(caller, system, 'cat', ['/proc/1/cmdline'])
+      assert.equal(stdout, ['vial', 'cat', '/proc/1/cmdline', ''].join('\0'))
+    })
+
     test('an empty policy is an empty root', () => {
       const folder = workFolder(caller, 'none')
       const answer = runAs(caller, {}, '/bin/sh', ['-c', ':'], { cwd: folder })

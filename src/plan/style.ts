@@ -1,0 +1,60 @@
+/** How a face of vial has its filesystems: ours is here, that of bwrap(1) in bwrapStyle.ts. */
+import type { FilesystemEntry } from '../policy/schema.js'
+import type { Hints, MountFlags } from './step.js'
+
+/** What differs between our own face and that of bwrap(1). */
+export interface Style {
+  readonly mqueue: MountFlags
+  readonly dev: MountFlags
+  readonly deviceNode: MountFlags
+  readonly overlay: MountFlags
+  /** Layers in a user namespace keep their marks in user.* attributes; bwrap has them there always. */
+  readonly userAttributes: boolean
+  /** A tmpfs for everybody, or a plain folder. */
+  readonly shm: 'tmpfs' | 'directory'
+  readonly devSize: readonly (readonly [string, string])[]
+  /** Parts of /proc that become read-only, where they are there and could be written. */
+  readonly procReadonly: readonly string[]
+  /** Whether a payload that is root outside is kept from the kernel's files, as guards.ts has it. */
+  readonly guarded: boolean
+  /** Whether what lies above a place that is closed to others is closed to them too. */
+  readonly closesParents: boolean
+  readonly propagation: 'private' | 'slave'
+  /** A file that is written over keeps its mode. */
+  readonly keepsMode: boolean
+  /** What becomes of a mount that is made read-only. */
+  readonly remount: MountFlags
+  /** Whether what is beneath a new root is made all the same: it may fail, and takes its descriptors. */
+  readonly stacksRoots: boolean
+  /** Whether what is mounted has its type as its source, mountinfo's tenth field. */
+  readonly namesSources: boolean
+  /** Error sentences where they must be another's. */
+  readonly complaints: ((entry: FilesystemEntry) => Complaints) | undefined
+}
+
+/** What is said when the folders above a place, or what an entry itself makes, cannot be made. */
+export interface Complaints {
+  readonly parents: string
+  /** For what is mounted: of the source, of the mount, of the file and of the folder to mount on. */
+  readonly own: string | readonly (string | Hints)[]
+}
+
+export const vialStyle: Style = {
+  mqueue: { nosuid: true, nodev: true, noexec: true },
+  dev: { nosuid: true, nodev: true, noexec: true },
+  // Read-only: a device can be written all the same, and the host's node keeps its mode and owner.
+  deviceNode: { readonly: true, nosuid: true, noexec: true },
+  overlay: { nosuid: true, nodev: true },
+  userAttributes: false,
+  shm: 'tmpfs',
+  devSize: [['size', '65536']],
+  procReadonly: [],
+  guarded: true,
+  closesParents: false,
+  propagation: 'private',
+  keepsMode: false,
+  remount: { readonly: true },
+  stacksRoots: false,
+  namesSources: false,
+  complaints: undefined,
+}

@@ -1,0 +1,84 @@
+/** What no single key of a policy shows: keys that contradict, or need, one another. */
+import { allowsTyping } from '../seccomp/evaluate.js'
+import { identityOf } from './identity.js'
+import { limitFaults } from './limits.js'
+import { normal } from './path.js'
+import { mountKindNames, type Policy } from './schema.js'
+import { parseSize } from './units.js'
+
+/** Faults between keys, which no single key shows. */
+export function contradictions(policy: Policy): string[] {
+  const faults: string[] = []
+  const namespaces = policy.namespaces ?? {}
+  const entries = policy.filesystem ?? []
+  if (policy.network === 'host' && namespaces.net !== undefined && namespaces.net !== 'host')
+    faults.push('network: "host" contradicts namespaces.net')
+  if (policy.network === 'none' && namespaces.net !== undefined && namespaces.net !== 'new')
+    faults.push('network: "none" contradicts namespaces.net')
+  if (policy.limits !== undefined) faults.push(...limitFaults(policy.limits, policy.rlimits ?? {}))
+  if ((namespaces.mount ?? 'new') !== 'new') {
+    if (entries.length > 0) faults.push('filesystem: needs namespaces.mount to be "new"')
+    if (policy.preset !== undefined || policy.fill !== undefined)
+      faults.push(`${policy.preset === undefined ? 'fill' : 'preset'}: needs namespaces.mount to be "new"`)
+  }
+  if ((namespaces.uts ?? 'new') !== 'new' && (policy.hostname !== undefined || policy.domainname !== undefined))
+    faults.push(`${policy.hostname === undefined ? 'domainname' : 'hostname'}: needs namespaces.uts to be "new"`)
+  if (policy.init === 'payload' && (namespaces.pid ?? 'new') !== 'new')
+    faults.push('init: "payload" needs namespaces.pid to be "new"')
+  if (policy.identity?.ranges !== undefined && (namespaces.user ?? 'new') !== 'new')
+    faults.push('identity.ranges: needs namespaces.user to be "new"')
+  if (policy.disableUserns && (namespaces.user ?? 'new') !== 'new')
+    faults.push('disableUserns: needs namespaces.user to be "new", for the limit would be that of all others there')
+  if (policy.disableUserns && policy.capabilities?.includes('CAP_SYS_RESOURCE'))
+    faults.push('disableUserns: contradicts CAP_SYS_RESOURCE in capabilities, which could raise the limit again')
+  if (policy.session === 'host' && allowsTyping(policy.seccomp ?? 'default', policy.capabilities ?? []))
+    faults.push(
+      'seccomp: must refuse the ioctls TIOCSTI and TIOCLINUX where session is "host": the payload could type into the terminal',
+    )
+  faults.push(...rangeFaults(policy), ...rlimitFaults(policy))
+  entries.forEach((entry, index) => {
+    if ('proc' in entry && namespaces.pid === 'host' && (entry.subset ?? entry.hidepid) !== undefined)
+      faults.push(`filesystem[${index}].proc: subset and hidepid need a pid namespace of its own`)
+    for (const kind of mountKindNames) {
+      const place = (entry as Record<string, unknown>)[kind]
+      if (typeof place !== 'string' || !Object.hasOwn(entry, kind)) continue
+      if (normal(place) !== '/') continue
+      if (kind === 'bind' || kind === 'overlay') {
+        if (index > 0 || policy.preset !== undefined || policy.fill !== undefined)
+          faults.push(
+            `filesystem[${index}].${kind}: "/" must be the first entry of all, and goes with no preset or fill`,
+          )
+      } else if (kind !== 'readonly') faults.push(`filesystem[${index}].${kind}: "/" is the root itself: see root`)
+    }
+  })
+  return faults
+}
+
+/** user_namespaces(7): no id has two meanings, inside or outside. */
+function rangeFaults(policy: Policy): string[] {
+  const { ranges } = policy.identity ?? {}
+  if (typeof ranges !== 'object') return []
+  const identity = identityOf(policy)
+  return (['uids', 'gids'] as const).flatMap((kind) => {
+    const own = { inside: kind === 'uids' ? identity.uid : identity.gid, outside: -1, count: 1 }
+    const lines = [own, ...ranges[kind]]
+    return ranges[kind].flatMap((range, index) => {
+      const path = `identity.ranges.${kind}[${index}]`
+      const overlap = (side: 'inside' | 'outside') =>
+        lines
+          .slice(0, index + 1)
+          .some((one) => one[side] < range[side] + range.count && range[side] < one[side] + one.count)
+      if (Math.max(range.inside, range.outside) + range.count > 2 ** 32 - 1)
+        return [`${path}.count: goes beyond the last id`]
+      if (overlap('inside')) return [`${path}.inside: overlaps an earlier range, or the payload's own id`]
+      return overlap('outside') ? [`${path}.outside: overlaps an earlier range`] : []
+    })
+  })
+}
+
+function rlimitFaults(policy: Policy): string[] {
+  const number = (value: number | string) => (value === 'unlimited' ? Number.POSITIVE_INFINITY : parseSize(value)!)
+  return Object.entries(policy.rlimits ?? {}).flatMap(([name, value]) =>
+    typeof value === 'object' && number(value.soft) > number(value.hard) ? [`rlimits.${name}.soft: is above hard`] : [],
+  )
+}
