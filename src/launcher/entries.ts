@@ -94,14 +94,12 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
   bind(c, step) {
     const { b } = c
     const { source, optional, place, within, above } = step
-    const [from, folder, recursive, attributes, flags, tree] = [
-      'bind.source',
-      'bind.within',
-      'bind.recursive',
-      'bind.attributes',
-      'bind.flags',
-      'tree',
-    ].map((name) => b.slot(name)) as [Slot, Slot, Slot, Slot, Slot, Slot]
+    const from = b.slot('bind.source')
+    const folder = b.slot('bind.within')
+    const recursive = b.slot('bind.recursive')
+    const attributes = b.slot('bind.attributes')
+    const flags = b.slot('bind.flags')
+    const tree = b.slot('tree')
     const kind = sourceKind(source)
     const inside = within !== undefined && typeof source === 'string' ? relative(within, source) : undefined
     const words: Word[] = [
@@ -158,7 +156,9 @@ function makeFolder(c: LauncherContext, { place, mode }: StepOf<'directory'>): v
 
 /** `bind, optional, owned`: each variant of a kind has code of its own. */
 function named(kind: string, variants: Readonly<Record<string, boolean>>): string {
-  return [kind, ...Object.keys(variants).filter((name) => variants[name])].join(', ')
+  let name = kind
+  for (const variant in variants) if (variants[variant]) name += `, ${variant}`
+  return name
 }
 
 function ownerWords({ b }: LauncherContext, { owner }: StepOf<'directory' | 'file'>): Word[] {

@@ -6,7 +6,20 @@
  * is known to hold is not loaded again. A routine that calls others keeps its return address on the stack.
  */
 import { syscallNumber } from '../kernel/syscalls.js'
-import { type Check, Checks, Code, type Form, type Layout, resolve, word } from './code.js'
+import {
+  type Check,
+  Checks,
+  Code,
+  fitsUnsigned,
+  type Form,
+  highHalf,
+  type Layout,
+  lowHalf,
+  resolve,
+  sum,
+  type Value,
+  writeWord,
+} from './code.js'
 import {
   type Arithmetic,
   type Comparison,
@@ -120,7 +133,7 @@ class Arm64 {
   instruction(one: Instruction): void {
     switch (one.op) {
       case 'entry':
-        this.#constant(base, BigInt(this.#layout.slots))
+        this.#constant(base, this.#layout.slots)
         this.#emit(opcode.addImmediate, x9, sp)
         this.#save(x9, one.to)
         this.#emit(opcode.addImmediate, sp, base)
@@ -142,20 +155,20 @@ class Arm64 {
         this.#save(x9, one.to)
         break
       case 'syscall':
-        for (const [i, argument] of one.args.entries()) this.#load(x0 + i, this.#value(argument))
-        this.#load(x8, BigInt(syscallNumber('arm64', one.name)))
+        for (let i = 0; i < one.args.length; i++) this.#load(x0 + i, this.#value(one.args[i]!))
+        this.#load(x8, syscallNumber('arm64', one.name))
         if (one.failing === undefined) this.#syscall(one.to)
-        else this.code.branch(this.checks.of(one.to, one.failing), far(opcode.bl))
+        else this.code.branch(this.checks.of(one.to, one.failing), bl)
         this.#hold(x0, one.to)
         break
       case 'branch':
         this.#branch(one.comparison, this.#value(one.left), this.#value(one.right), one.target)
         break
       case 'jump':
-        this.code.branch(one.target, far(opcode.b))
+        this.code.branch(one.target, b)
         break
       case 'call':
-        this.code.branch(one.target, far(opcode.bl))
+        this.code.branch(one.target, bl)
         this.#held = -1
         break
       case 'return':
@@ -183,7 +196,7 @@ class Arm64 {
   check({ label, to, failing }: Check): void {
     this.code.label(label)
     this.#syscall(to)
-    this.#branch('ge', to, BigInt.asUintN(64, BigInt(firstError)), failing)
+    this.#branch('ge', to, firstError, failing)
     this.#emit(opcode.ret)
   }
 
@@ -197,17 +210,17 @@ class Arm64 {
     if (this.#holder === register) this.#held = -1
   }
 
-  #value(operand: Operand): bigint | Slot {
+  #value(operand: Operand): Value | Slot {
     return resolve(operand, this.#layout)
   }
 
   /** Most instructions have their registers in the same bits: Rd or Rt 0-4, Rn 5-9, Rm 16-20, imm12 10-21. */
   #emit(bits: number, d = 0, n = 0, m = 0, immediate = 0): void {
-    this.code.bytes(...word(bits | d | (n << 5) | (m << 16) | (immediate << 10)))
+    this.code.word(bits | d | (n << 5) | (m << 16) | (immediate << 10))
   }
 
   /** register = value. */
-  #load(register: number, value: bigint | Slot): void {
+  #load(register: number, value: Value | Slot): void {
     if (typeof value === 'object') {
       if (value.index === this.#held && register === this.#holder) return
       this.#written(register)
@@ -220,8 +233,8 @@ class Arm64 {
   }
 
   /** A register that holds the value: `register`, one that holds it already, or the zero register. */
-  #source(register: number, value: bigint | Slot): number {
-    if (value === 0n) return xzr
+  #source(register: number, value: Value | Slot): number {
+    if (value === 0) return xzr
     if (typeof value === 'object' && value.index === this.#held) return this.#holder
     this.#load(register, value)
     return register
@@ -235,34 +248,24 @@ class Arm64 {
   }
 
   /** The shortest of: ADD from x19; MOVZ or MOVN, 64 or 32 bits wide (which clears the rest), and MOVKs. */
-  #constant(register: number, value: bigint): void {
-    const halves = [0n, 16n, 32n, 48n].map((shift) => Number((value >> shift) & 0xffffn))
-    const ways = [
-      { first: opcode.movz, more: opcode.movk, skip: 0, halves },
-      { first: opcode.movn, more: opcode.movk, skip: 0xffff, halves },
-    ]
-    if (value < 1n << 32n) {
-      ways.push({ first: opcode.movnW, more: opcode.movkW, skip: 0xffff, halves: halves.slice(0, 2) })
+  #constant(register: number, value: Value): void {
+    const [low, high] = [lowHalf(value), highHalf(value)]
+    const quarters = [low & 0xffff, low >>> 16, high & 0xffff, high >>> 16]
+    let way = wideMoves.movz
+    let pieces = piecesOf(quarters, way)
+    const others = fitsUnsigned(value) ? [wideMoves.movn, wideMoves.movnW] : [wideMoves.movn]
+    for (const other of others) {
+      const count = piecesOf(quarters, other)
+      if (count < pieces) [way, pieces] = [other, count]
     }
-    const plans = ways.map((way) => {
-      const parts = way.halves.map((half, i) => ({ half, i })).filter(({ half }) => half !== way.skip)
-      return { ...way, parts: parts.length > 0 ? parts : [{ half: way.skip, i: 0 }] }
-    })
-    const best = plans.reduce((a, b) => (b.parts.length < a.parts.length ? b : a))
-    const near = Number(value) - this.#layout.slots
-    if (best.parts.length > 1 && near >= 0 && near < 4096 && register !== base) {
+    const near = distance(value, this.#layout.slots)
+    if (pieces > 1 && near >= 0 && near < 4096 && register !== base) {
       this.#emit(opcode.addImmediate, register, base, 0, near)
-      return
+    } else if (pieces > 1 && Math.abs(distance(value, this.#layout.code)) < 2 ** 20) {
+      this.code.branch(Number(value), nearby(register, wideMove(register, quarters, way)))
+    } else {
+      for (const word of wideMove(register, quarters, way)) this.code.word(word)
     }
-    const words = best.parts.flatMap(({ half, i }, n) => {
-      const bits = n === 0 ? best.first : best.more
-      const field = n === 0 ? half ^ best.skip : half
-      return word(bits | (i << 21) | (field << 5) | register)
-    })
-    const address = Number(value)
-    if (words.length > 4 && Math.abs(address - this.#layout.code) < 2 ** 20)
-      this.code.branch(address, ...nearby(register, words))
-    else this.code.bytes(...words)
   }
 
   /** Leaves the address in x10, if it is not near x19; a constant one takes in the offset. */
@@ -271,10 +274,10 @@ class Arm64 {
     if (typeof value === 'object') {
       return { base: this.#source(x10, value), offset }
     }
-    const sum = BigInt.asUintN(64, value + BigInt(offset))
-    const near = Number(sum) - this.#layout.slots
+    const place = sum(value, offset)
+    const near = distance(place, this.#layout.slots)
     if (near >= 0 && near < 4096) return { base, offset: near }
-    this.#constant(x10, sum)
+    this.#constant(x10, place)
     return { base: x10, offset: 0 }
   }
 
@@ -288,20 +291,20 @@ class Arm64 {
     } else if (offset >= -256 && offset < 256) {
       this.#emit(bits | opcode.unscaled | ((offset & 0x1ff) << 12), register, base)
     } else {
-      this.#constant(x11, BigInt.asUintN(64, BigInt(offset)))
+      this.#constant(x11, offset)
       this.#emit(bits | opcode.indexed, register, base, x11)
     }
   }
 
   /** x9 = left operator right. */
-  #compute(operator: Arithmetic, left: bigint | Slot, right: bigint | Slot): void {
-    if (typeof right === 'bigint') {
+  #compute(operator: Arithmetic, left: Value | Slot, right: Value | Slot): void {
+    if (typeof right !== 'object') {
       if (operator === 'add' && this.#immediate(opcode.addImmediate, opcode.subImmediate, x9, left, right)) return
       if (operator === 'sub' && this.#immediate(opcode.subImmediate, opcode.addImmediate, x9, left, right)) return
     }
     const n = this.#source(x9, left)
-    if (typeof right === 'bigint' && (operator === 'shl' || operator === 'shr')) {
-      this.#shift(operator, n, Number(right & 63n))
+    if (typeof right !== 'object' && (operator === 'shl' || operator === 'shr')) {
+      this.#shift(operator, n, lowHalf(right) & 63)
     } else {
       this.#emit(arithmetic[operator], x9, n, this.#source(x10, right))
     }
@@ -314,64 +317,116 @@ class Arm64 {
   }
 
   /** `positive` with a 12-bit immediate, or `negative` with the negated one; false if neither can hold it. */
-  #immediate(positive: number, negative: number, d: number, left: bigint | Slot, right: bigint): boolean {
-    const value = BigInt.asIntN(64, right)
-    const size = value < 0n ? -value : value
-    if (size >= 4096n) return false
+  #immediate(positive: number, negative: number, d: number, left: Value | Slot, value: Value): boolean {
+    if (typeof value === 'bigint' || Math.abs(value) >= 4096) return false
     // Register 31 would be the stack pointer here.
     const n = typeof left === 'object' ? this.#source(x9, left) : x9
-    if (typeof left === 'bigint') this.#load(x9, left)
-    this.#emit(value < 0n ? negative : positive, d, n, 0, Number(size))
+    if (typeof left !== 'object') this.#load(x9, left)
+    this.#emit(value < 0 ? negative : positive, d, n, 0, Math.abs(value))
     return true
   }
 
-  #branch(comparison: Comparison, left: bigint | Slot, right: bigint | Slot, target: Label): void {
-    if (right === 0n && (comparison === 'eq' || comparison === 'ne')) {
+  #branch(comparison: Comparison, left: Value | Slot, right: Value | Slot, target: Label): void {
+    if (right === 0 && (comparison === 'eq' || comparison === 'ne')) {
       const n = this.#source(x9, left)
-      const compare = (invert: number) => opcode.cbz | ((condition[comparison] ^ invert) << 24) | n
-      this.code.branch(target, ...conditional(compare))
+      this.code.branch(target, conditional(opcode.cbz | (condition[comparison] << 24) | n, 1 << 24))
       return
     }
     const immediate =
-      typeof right === 'bigint' && this.#immediate(opcode.cmpImmediate, opcode.cmnImmediate, xzr, left, right)
+      typeof right !== 'object' && this.#immediate(opcode.cmpImmediate, opcode.cmnImmediate, xzr, left, right)
     if (!immediate) {
       const n = this.#source(x9, left)
       this.#emit(opcode.cmp, xzr, n, this.#source(x10, right))
     }
-    this.code.branch(target, ...conditional((invert) => opcode.bCond | (condition[comparison] ^ invert)))
+    this.code.branch(target, conditional(opcode.bCond | condition[comparison], 1))
   }
 }
 
 const slotPlace = (slot: Slot): Place => ({ base, offset: slot.index * 8 })
 
+/** From one address to another; what can be no address is far away. */
+const distance = (value: Value, address: number): number => (value >= 0 ? Number(value) - address : Infinity)
+
+/** MOVZ, MOVN: what the first instruction does not name is `skip`; MOVK sets the other 16 bits of each. */
+const wideMoves = {
+  movz: { first: opcode.movz, more: opcode.movk, skip: 0, quarters: 4 },
+  movn: { first: opcode.movn, more: opcode.movk, skip: 0xffff, quarters: 4 },
+  movnW: { first: opcode.movnW, more: opcode.movkW, skip: 0xffff, quarters: 2 },
+}
+type WideMove = (typeof wideMoves)['movz']
+
+const piecesOf = (values: readonly number[], { skip, quarters }: WideMove): number => {
+  let count = 0
+  for (let i = 0; i < quarters; i++) if (values[i] !== skip) count++
+  return Math.max(count, 1)
+}
+
+const wideMove = (register: number, values: readonly number[], way: WideMove): number[] => {
+  const words: number[] = []
+  for (let i = 0; i < way.quarters; i++) {
+    const value = values[i]!
+    if (value === way.skip) continue
+    const [bits, field] = words.length === 0 ? [way.first, value ^ way.skip] : [way.more, value]
+    words.push(bits | (i << 21) | (field << 5) | register)
+  }
+  return words.length > 0 ? words : [way.first | register]
+}
+
 const reaches = (bits: number) => (distance: number) => distance >= -(2 ** (bits + 1)) && distance < 2 ** (bits + 1)
+const reaches19 = reaches(19)
+const reaches26 = reaches(26)
 
 /** B and BL: imm26, in words, from the instruction's own address. */
 const far = (bits: number): Form => ({
   size: 4,
-  reaches: reaches(26),
-  bytes: (distance) => word(bits | ((distance >> 2) & 0x3ffffff)),
+  reaches: reaches26,
+  write: (code, at, distance) => writeWord(code, at, bits | ((distance >> 2) & 0x3ffffff)),
 })
+const b = [far(opcode.b)]
+const bl = [far(opcode.bl)]
 
 /** The address of constants: ADR has imm21, its low two bits in 29-30; what is further away is loaded in pieces. */
 const nearby = (register: number, pieces: readonly number[]): Form[] => [
   {
     size: 4,
-    reaches: reaches(19),
-    bytes: (distance) => word(opcode.adr | ((distance & 3) << 29) | (((distance >> 2) & 0x7ffff) << 5) | register),
+    reaches: reaches19,
+    write: (code, at, distance) =>
+      writeWord(code, at, opcode.adr | ((distance & 3) << 29) | (((distance >> 2) & 0x7ffff) << 5) | register),
   },
-  { size: pieces.length, reaches: () => true, bytes: () => pieces },
+  {
+    size: 4 * pieces.length,
+    reaches: () => true,
+    write: (code, at) => {
+      pieces.forEach((piece, i) => {
+        writeWord(code, at + 4 * i, piece)
+      })
+    },
+  },
 ]
 
-/** imm19 in bits 5-23; further away than that, the inverted condition around a B. */
-const conditional = (bits: (invert: 0 | 1) => number): Form[] => {
+const conditionals = new Map<number, readonly Form[]>()
+
+/** imm19 in bits 5-23; further away than that, the condition inverted (by its bit `inverting`) around a B. */
+const conditional = (bits: number, inverting: number): readonly Form[] => {
+  let forms = conditionals.get(bits)
+  if (forms === undefined) {
+    forms = conditionalForms(bits, inverting)
+    conditionals.set(bits, forms)
+  }
+  return forms
+}
+
+const conditionalForms = (bits: number, inverting: number): readonly Form[] => {
   const imm19 = (distance: number) => ((distance >> 2) & 0x7ffff) << 5
   return [
-    { size: 4, reaches: reaches(19), bytes: (distance) => word(bits(0) | imm19(distance)) },
+    { size: 4, reaches: reaches19, write: (code, at, distance) => writeWord(code, at, bits | imm19(distance)) },
     {
       size: 8,
-      reaches: (distance) => reaches(26)(distance - 4),
-      bytes: (distance) => [...word(bits(1) | imm19(8)), ...far(opcode.b).bytes(distance - 4)],
+      reaches: (distance) => reaches26(distance - 4),
+      write: (code, at, distance) => {
+        writeWord(code, at, (bits ^ inverting) | imm19(8))
+        b[0]!.write(code, at + 4, distance - 4)
+      },
     },
   ]
 }

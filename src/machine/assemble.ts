@@ -3,7 +3,7 @@ import type { Architecture } from '../kernel/architecture.js'
 import { encode as encodeArm64 } from './arm64.js'
 import type { Layout } from './code.js'
 import { codeAddress, constantsAddress, writableAddress, writeElf } from './elf.js'
-import { type Address, operands, type Program, type Slot } from './instruction.js'
+import { type Address, eachOperand, type Operand, type Program, type Slot } from './instruction.js'
 import { encode as encodeX64 } from './x64.js'
 
 const encoders = { x64: encodeX64, arm64: encodeArm64 }
@@ -51,15 +51,16 @@ const check = (program: Program): void => {
   const [first] = program.instructions
   if (first?.op !== 'entry') throw new Error("the program's first instruction is not 'entry'")
   for (const { to } of program.pointers ?? []) checkAddress(to, sizes)
+  const checkOperand = (operand: Operand) => {
+    if (typeof operand !== 'object') return
+    if (operand.kind === 'slot') checkSlot(operand, program)
+    else checkAddress(operand, sizes)
+  }
   for (const instruction of program.instructions) {
     if (instruction.op === 'syscall' && instruction.args.length > syscallArguments) {
       throw new Error(`${instruction.name} has ${instruction.args.length} arguments: the limit is ${syscallArguments}`)
     }
-    for (const operand of operands(instruction)) {
-      if (typeof operand !== 'object') continue
-      if (operand.kind === 'slot') checkSlot(operand, program)
-      else checkAddress(operand, sizes)
-    }
+    eachOperand(instruction, checkOperand)
   }
 }
 

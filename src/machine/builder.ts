@@ -7,10 +7,10 @@ import {
   type Address,
   type Arithmetic,
   type Comparison,
+  eachOperand,
   type Instruction,
   type Label,
   type Operand,
-  operands,
   type Pointer,
   type Program,
   type Slot,
@@ -315,11 +315,10 @@ export class Builder {
   #orderSlots(): void {
     const slots = [...this.#slots.values()]
     const uses = slots.map(() => 0)
-    for (const instruction of this.#instructions) {
-      for (const operand of operands(instruction)) {
-        if (typeof operand === 'object' && operand.kind === 'slot') uses[operand.index]! += 1
-      }
+    const count = (operand: Operand) => {
+      if (typeof operand === 'object' && operand.kind === 'slot') uses[operand.index]! += 1
     }
+    for (const instruction of this.#instructions) eachOperand(instruction, count)
     const order = slots.toSorted((a, b) => uses[b.index]! - uses[a.index]!)
     order.forEach((slot, index) => {
       slot.index = index

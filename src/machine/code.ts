@@ -9,13 +9,42 @@ export interface Layout {
   readonly code: number
 }
 
-/** An operand with its addresses known: a number below 2^64, or a slot. */
-export const resolve = (operand: Operand, layout: Layout): bigint | Slot => {
-  if (typeof operand === 'object') return operand.kind === 'slot' ? operand : BigInt(locate(operand, layout))
-  return BigInt.asUintN(64, BigInt(operand))
+/** 64 bits, as a signed number: a number where that is exact, else a bigint, which is slow and rare. */
+export type Value = number | bigint
+
+/** An operand with its addresses known. */
+export const resolve = (operand: Operand, layout: Layout): Value | Slot => {
+  if (typeof operand === 'number' && Number.isSafeInteger(operand)) return operand
+  if (typeof operand !== 'object') return normalized(BigInt(operand))
+  return operand.kind === 'slot' ? operand : locate(operand, layout)
 }
 
 const locate = (address: Address, layout: Layout): number => layout[address.area] + address.offset
+
+/** Modulo 2^64. */
+const normalized = (integer: bigint): Value => {
+  const signed = BigInt.asIntN(64, integer)
+  const number = Number(signed)
+  return Number.isSafeInteger(number) ? number : signed
+}
+
+export const sum = (value: Value, offset: number): Value => {
+  const added = typeof value === 'number' ? value + offset : Number.NaN
+  return Number.isSafeInteger(added) ? added : normalized(BigInt(value) + BigInt(offset))
+}
+
+/** Whether it is the same when its low bits are sign-extended. */
+export const fits = (bits: 8 | 32, value: Value): boolean =>
+  bits === 8 ? value >= -0x80 && value < 0x80 : value >= -0x80000000 && value < 0x80000000
+
+/** Whether it is the same when its low 32 bits are zero-extended. */
+export const fitsUnsigned = (value: Value): boolean => value >= 0 && value < 2 ** 32
+
+export const lowHalf = (value: Value): number =>
+  typeof value === 'number' ? value >>> 0 : Number(BigInt.asUintN(32, value))
+
+export const highHalf = (value: Value): number =>
+  typeof value === 'number' ? Math.floor(value / 2 ** 32) >>> 0 : Number(BigInt.asUintN(32, value >> 32n))
 
 /** Where system calls that must succeed end: the call itself, and a jump if it failed. */
 export interface Check {
@@ -47,7 +76,7 @@ export class Checks {
 export interface Form {
   readonly size: number
   readonly reaches: (distance: number) => boolean
-  readonly bytes: (distance: number) => readonly number[]
+  readonly write: (code: Uint8Array, at: number, distance: number) => void
 }
 
 interface Jump {
@@ -74,14 +103,16 @@ export class Code {
     readonly start = 0,
   ) {}
 
-  bytes(...bytes: readonly number[]): void {
-    if (this.#size + bytes.length > this.#fixed.length) this.#grow()
-    for (const byte of bytes) this.#fixed[this.#size++] = byte
+  byte(value: number): void {
+    if (this.#size === this.#fixed.length) this.#grow()
+    this.#fixed[this.#size++] = value
   }
 
-  /** `size` little-endian bytes of `value`, modulo 2^(8 size). */
-  integer(size: 1 | 4 | 8, value: bigint): void {
-    for (let i = 0; i < size; i++) this.bytes(Number((value >> BigInt(8 * i)) & 0xffn))
+  /** The low 32 bits, little-endian. */
+  word(value: number): void {
+    if (this.#size + 4 > this.#fixed.length) this.#grow()
+    writeWord(this.#fixed, this.#size, value)
+    this.#size += 4
   }
 
   #grow(): void {
@@ -95,7 +126,7 @@ export class Code {
     this.#labels.set(label.id, { offset: this.#size, jumps: this.#jumps.length })
   }
 
-  branch(target: Label | number, ...forms: readonly Form[]): void {
+  branch(target: Label | number, forms: readonly Form[]): void {
     this.#jumps.push({ offset: this.#size, target, forms, form: 0, before: 0 })
   }
 
@@ -119,9 +150,8 @@ export class Code {
     const code = new Uint8Array(this.#size + size)
     let from = 0
     for (const jump of this.#jumps) {
-      code.set(this.#fixed.subarray(from, jump.offset), from + jump.before)
-      code.set(jump.forms[jump.form]!.bytes(this.#distance(jump, size)), jump.offset + jump.before)
-      from = jump.offset
+      for (; from < jump.offset; from++) code[from + jump.before] = this.#fixed[from]!
+      jump.forms[jump.form]!.write(code, jump.offset + jump.before, this.#distance(jump, size))
     }
     code.set(this.#fixed.subarray(from, this.#size), from + size)
     return code
@@ -136,6 +166,10 @@ export class Code {
   }
 }
 
-/** `value` as 4 little-endian bytes. */
-export const word = (value: number): number[] =>
-  [value, value >> 8, value >> 16, value >>> 24].map((byte) => byte & 0xff)
+/** The low 32 bits of `value`, little-endian. */
+export const writeWord = (code: Uint8Array, at: number, value: number): void => {
+  code[at] = value
+  code[at + 1] = value >> 8
+  code[at + 2] = value >> 16
+  code[at + 3] = value >> 24
+}

@@ -117,24 +117,36 @@ export interface Program {
   readonly memory: number
 }
 
-/** Everything an instruction reads or writes. */
-export const operands = (instruction: Instruction): readonly Operand[] => {
+/** Everything an instruction reads or writes, one by one. */
+export const eachOperand = (instruction: Instruction, visit: (operand: Operand) => void): void => {
   switch (instruction.op) {
     case 'entry':
-      return [instruction.to]
+      visit(instruction.to)
+      break
     case 'move':
-      return [instruction.to, instruction.from]
+      visit(instruction.to)
+      visit(instruction.from)
+      break
     case 'load':
-      return [instruction.to, instruction.address]
+      visit(instruction.to)
+      visit(instruction.address)
+      break
     case 'store':
-      return [instruction.address, instruction.from]
+      visit(instruction.address)
+      visit(instruction.from)
+      break
     case 'compute':
-      return [instruction.to, instruction.left, instruction.right]
+      visit(instruction.to)
+      visit(instruction.left)
+      visit(instruction.right)
+      break
     case 'syscall':
-      return [instruction.to, ...instruction.args]
+      visit(instruction.to)
+      for (const argument of instruction.args) visit(argument)
+      break
     case 'branch':
-      return [instruction.left, instruction.right]
-    default:
-      return []
+      visit(instruction.left)
+      visit(instruction.right)
+      break
   }
 }

@@ -40,14 +40,16 @@ export class Tree {
 
   /** Records a mount or file at `path`; what was known beneath it is hidden from now on. */
   put(path: string, node: Node): void {
-    for (const known of [...this.#nodes.keys()])
-      if (path === '' || known.startsWith(`${path}/`)) this.#nodes.delete(known)
+    if (path === '') this.#nodes.clear()
+    const beneath = `${path}/`
+    for (const known of this.#nodes.keys()) if (known.startsWith(beneath)) this.#nodes.delete(known)
     this.#nodes.set(path, node)
   }
 }
 
 /** `a/b/c` → [`a`, `a/b`]. */
 export function ancestors(path: string): string[] {
-  const names = path.split('/')
-  return names.slice(1).map((_, index) => names.slice(0, index + 1).join('/'))
+  const above: string[] = []
+  for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1)) above.push(path.slice(0, at))
+  return above
 }

@@ -51,7 +51,7 @@ export const interpret = (program: Program, argc = 1) => {
 
   const value = (operand: Operand): bigint => {
     const known = resolve(operand, layout)
-    return typeof known === 'bigint' ? known : slots[known.index]!
+    return typeof known === 'object' ? slots[known.index]! : BigInt.asUintN(64, BigInt(known))
   }
   const set = (slot: Slot, result: bigint) => {
     slots[slot.index] = BigInt.asUintN(64, result)
