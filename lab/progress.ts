@@ -1,5 +1,5 @@
 /** What the lab is at: one line that changes, on a terminal; else a line for each thing that ended. */
-import { type Line } from './report.js'
+import type { Line } from './report.js'
 import { isEnd } from './table.js'
 
 export class Progress {
