@@ -36,51 +36,51 @@ function facts(): Record<string, string> {
   }
 }
 
-/** Node's own runner over the files of a job, by whom it says. */
-function start({ tests, by, env = {} }: Job): ChildProcess {
+/** One test file, in one process, by whom the job says. */
+function start({ by, env = {} }: Job, test: string): ChildProcess {
   const reporter = join(dist, 'lab/guest/reporter.js')
-  const runner = ['--test', '--test-concurrency=1', `--test-reporter=${reporter}`, '--test-reporter-destination=stdout']
-  const words = [process.execPath, ...runner, ...tests.map((name) => join(dist, `${name}.test.js`))]
-  const stdio = ['ignore', 'pipe', 'pipe'] as const
-  if (by === undefined)
-    return spawn(words[0]!, words.slice(1), { cwd: repository, env: { ...process.env, ...env }, stdio: [...stdio] })
+  const reporting = [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout']
+  const words = [process.execPath, ...reporting, join(dist, `${test}.test.js`)]
+  const options = { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
+  if (by === undefined) return spawn(words[0]!, words.slice(1), { ...options, env: { ...process.env, ...env } })
   // As a login would: https://www.freedesktop.org/software/systemd/man/latest/user@.service.html
   spawnSync('systemctl', ['start', `user@${userId}.service`], { stdio: 'inherit' })
-  const service = [
-    'systemd-run',
-    '--user',
-    '--quiet',
-    '--pipe',
-    '--wait',
-    '--collect',
-    `--working-directory=${repository}`,
-  ]
   const ids = [`--reuid=${userId}`, `--regid=${userId}`, '--clear-groups']
-  return spawn('setpriv', [...ids, ...service, ...words], {
-    cwd: repository,
+  const service = ['--user', '--quiet', '--pipe', '--wait', '--collect', `--working-directory=${repository}`]
+  return spawn('setpriv', [...ids, 'systemd-run', ...service, ...words], {
+    ...options,
     env: { ...process.env, ...env, HOME: '/home/ordinary', XDG_RUNTIME_DIR: `/run/user/${userId}` },
-    stdio: [...stdio],
   })
 }
 
 async function run(job: Job): Promise<void> {
   const from = Date.now()
-  const child = start(job)
   let late = false
-  const timer = setTimeout(() => {
-    late = true
-    child.kill('SIGKILL')
-  }, job.minutes * 60_000)
   let said = ''
-  child.stderr!.on('data', (chunk) => {
-    said += chunk
-  })
-  createInterface({ input: child.stdout! }).on('line', (line) => {
-    if (line.startsWith('{')) tell({ job: job.id, ...JSON.parse(line) })
-    else said += `${line}\n`
-  })
-  await once(child, 'close')
-  clearTimeout(timer)
+  for (const test of job.tests) {
+    const child = start(job, test)
+    let failed = 0
+    const left = job.minutes * 60_000 - (Date.now() - from)
+    const timer = setTimeout(() => {
+      late = true
+      child.kill('SIGKILL')
+    }, left)
+    child.stderr!.on('data', (chunk) => {
+      said += chunk
+    })
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      if (line.startsWith('{"test":')) {
+        tell({ job: job.id, ...JSON.parse(line) })
+        if (line.includes('"status":"failed"')) failed++
+      } else said += `${line}\n`
+    })
+    const [code] = await once(child, 'close')
+    clearTimeout(timer)
+    if (late) break
+    // A file that cannot be loaded, or dies, has no test that fails.
+    if (code !== 0 && failed === 0)
+      tell({ job: job.id, test, status: 'failed', why: `ended with ${code}: ${said.trim().slice(-2000)}` })
+  }
   const seconds = (Date.now() - from) / 1000
   tell({ job: job.id, end: late ? 'late' : 'ended', seconds, ...(said === '' ? {} : { said: said.slice(-2000) }) })
 }

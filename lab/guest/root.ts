@@ -26,7 +26,7 @@ After=basic.target dbus.service systemd-logind.service
 [Service]
 Type=oneshot
 Environment=HOME=/root
-ExecStart=/usr/bin/node /vial/dist/lab/guest/main.js
+ExecStart=/usr/local/bin/node /vial/dist/lab/guest/main.js
 ExecStopPost=/usr/bin/busybox poweroff -f
 TimeoutStartSec=infinity
 `
