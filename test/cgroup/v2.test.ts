@@ -1,14 +1,15 @@
 /** cgroup v2 where it has no controllers, as on hosts of v1: entering, killing, freezing, and what each group counts. */
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { removeGroup } from '../../src/cgroup/garbage.js'
 import { hierarchies } from '../../src/cgroup/hierarchies.js'
 import { newGroupName } from '../../src/cgroup/owner.js'
 import { GroupV2, v2Way } from '../../src/cgroup/v2.js'
+import { without } from '../fallbacks/without.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
 import { eventually } from '../support/processes.js'
@@ -17,35 +18,6 @@ import { callers, root, workFolder } from '../support/user.js'
 const base = hierarchies().find(({ version, own }) => version === 2 && own !== undefined)?.own
 const skip = base === undefined || process.getuid?.() !== 0 ? 'needs cgroup v2 and root' : false
 
-/** Runs a command to which clone3 does not exist, as in a container whose filter cannot look into its arguments. */
-function withoutClone3(): string {
-  const folder = workFolder(root, 'noclone3')
-  chmodSync(folder, 0o755)
-  const program = join(folder, 'noclone3')
-  const source = `
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-  struct sock_filter code[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 435, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  struct sock_fprog filter = { 4, code };
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter)) return 1;
-  return execvp(argv[1], argv + 1);
-}
-`
-  writeFileSync(`${program}.c`, source)
-  execFileSync('gcc', ['-o', program, `${program}.c`])
-  return program
-}
-
 for (const caller of callers) {
   describe(`cgroup v2 by ${caller.name}`, { skip }, () => {
     const delegation = delegate(caller)
@@ -53,7 +25,7 @@ for (const caller of callers) {
 
     for (const clone3 of [true, false]) {
       test(`init is in the group ${clone3 ? 'from birth' : 'by moving itself'}`, async () => {
-        const wrapper = [...(clone3 ? [] : [withoutClone3()]), ...(delegation.wrapper ?? [])]
+        const wrapper = [...(clone3 ? [] : [without(['clone3']), '/usr/bin/env']), ...(delegation.wrapper ?? [])]
         const seen = await evaluate(
           caller,
           async ({ sandbox }) => {

@@ -1,0 +1,90 @@
+/** Runs in a guest, as its root: the jobs that the kernel's command line names, told over the port `results`. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
+import { release } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { askLandlock } from '../../src/run/probe.js'
+import { type Job, jobs } from '../jobs.js'
+import type { Line } from '../report.js'
+
+const dist = fileURLToPath(new URL('../../', import.meta.url))
+const repository = fileURLToPath(new URL('../../../', import.meta.url))
+const userId = 12345
+
+/** The virtio port by its name: no udev is needed. */
+function openPort(): number {
+  const ports = '/sys/class/virtio-ports'
+  const port = readdirSync(ports).find((one) => readFileSync(join(ports, one, 'name'), 'utf8').trim() === 'results')
+  return openSync(join('/dev', port!), 'w')
+}
+const port = openPort()
+const tell = (line: Line) => writeSync(port, `${JSON.stringify(line)}\n`)
+
+function facts(): Record<string, string> {
+  const first = (program: string, ...args: string[]) =>
+    spawnSync(program, args, { encoding: 'utf8' }).stdout.split('\n')[0]
+  return {
+    kernel: release(),
+    node: process.version,
+    controllers: readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8').trim(),
+    'Landlock ABI': String(askLandlock()),
+    'security modules': readFileSync('/sys/kernel/security/lsm', 'utf8').trim(),
+    systemd: existsSync('/run/systemd/system') ? first('systemctl', '--version')! : 'not booted',
+  }
+}
+
+/** One test file, in one process, by whom the job says. */
+function start({ by, env = {} }: Job, test: string): ChildProcess {
+  const reporter = join(dist, 'lab/guest/reporter.js')
+  const reporting = [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout']
+  const words = [process.execPath, ...reporting, join(dist, `${test}.test.js`)]
+  const options = { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
+  if (by === undefined) return spawn(words[0]!, words.slice(1), { ...options, env: { ...process.env, ...env } })
+  // As a login would: https://www.freedesktop.org/software/systemd/man/latest/user@.service.html
+  spawnSync('systemctl', ['start', `user@${userId}.service`], { stdio: 'inherit' })
+  const ids = [`--reuid=${userId}`, `--regid=${userId}`, '--clear-groups']
+  const service = ['--user', '--quiet', '--pipe', '--wait', '--collect', `--working-directory=${repository}`]
+  return spawn('setpriv', [...ids, 'systemd-run', ...service, ...words], {
+    ...options,
+    env: { ...process.env, ...env, HOME: '/home/ordinary', XDG_RUNTIME_DIR: `/run/user/${userId}` },
+  })
+}
+
+async function run(job: Job): Promise<void> {
+  const from = Date.now()
+  let late = false
+  let said = ''
+  for (const test of job.tests) {
+    const child = start(job, test)
+    let failed = 0
+    const left = job.minutes * 60_000 - (Date.now() - from)
+    const timer = setTimeout(() => {
+      late = true
+      child.kill('SIGKILL')
+    }, left)
+    child.stderr!.on('data', (chunk) => {
+      said += chunk
+    })
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      if (line.startsWith('{"test":')) {
+        tell({ job: job.id, ...JSON.parse(line) })
+        if (line.includes('"status":"failed"')) failed++
+      } else said += `${line}\n`
+    })
+    const [code] = await once(child, 'close')
+    clearTimeout(timer)
+    if (late) break
+    // A file that cannot be loaded, or dies, has no test that fails.
+    if (code !== 0 && failed === 0)
+      tell({ job: job.id, test, status: 'failed', why: `ended with ${code}: ${said.trim().slice(-2000)}` })
+  }
+  const seconds = (Date.now() - from) / 1000
+  tell({ job: job.id, end: late ? 'late' : 'ended', seconds, ...(said === '' ? {} : { said: said.slice(-2000) }) })
+}
+
+const named = /\blab\.jobs=(\S+)/.exec(readFileSync('/proc/cmdline', 'utf8'))?.[1]?.split(',') ?? []
+tell({ facts: facts() })
+for (const id of named) await run(jobs.find((job) => job.id === id)!)

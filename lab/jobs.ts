@@ -1,0 +1,76 @@
+/** What is run in each guest, and the rows that it fills in the table. */
+
+export interface Job {
+  readonly id: string
+  /** With a pid 1 that mounts the usual and does no more, or with Debian's systemd. */
+  readonly boot: Boot
+  /** Compiled test files below dist/, without `.test.js`. */
+  readonly tests: readonly string[]
+  /** `user service`: in a service of an ordinary user's own systemd. Default: root, who becomes others by himself. */
+  readonly by?: 'user service'
+  readonly env?: Readonly<Record<string, string>>
+  readonly minutes: number
+  /** Also in the short form. */
+  readonly short?: true
+}
+export type Boot = 'plain' | 'systemd'
+
+export const jobs: readonly Job[] = [
+  { id: 'smoke', boot: 'plain', tests: ['lab/tests/smoke'], minutes: 4, short: true },
+  { id: 'cgroup', boot: 'plain', tests: ['test/cgroup/v2', 'lab/tests/cgroup'], minutes: 6, short: true },
+  {
+    id: 'limits',
+    boot: 'plain',
+    tests: ['test/limits/limits', 'test/limits/bombs', 'test/limits/gc'],
+    env: { VIAL_BOMB_RUNS: '1', VIAL_CONCURRENT_RUNS: '32' },
+    minutes: 20,
+  },
+  { id: 'settings', boot: 'plain', tests: ['lab/tests/settings'], minutes: 6 },
+  { id: 'overlay', boot: 'plain', tests: ['lab/tests/overlay'], minutes: 4 },
+  { id: 'fallbacks', boot: 'plain', tests: ['test/fallbacks/fallbacks'], minutes: 15 },
+  { id: 'guest-attacks', boot: 'plain', tests: ['lab/tests/attacks'], minutes: 8 },
+  {
+    id: 'attacks',
+    boot: 'plain',
+    tests: ['filesystem', 'kernel', 'network', 'privileges', 'processes', 'races', 'surroundings'].map(
+      (name) => `test/attacks/${name}`,
+    ),
+    minutes: 40,
+  },
+  {
+    id: 'suite',
+    boot: 'plain',
+    tests: ['test/sandbox/run', 'test/sandbox/policy', 'test/namespaces/namespaces', 'test/hardening/landlock'],
+    minutes: 30,
+  },
+  { id: 'scope', boot: 'systemd', tests: ['lab/tests/scope'], minutes: 6 },
+  { id: 'user-scope', boot: 'systemd', tests: ['lab/tests/scope'], by: 'user service', minutes: 6 },
+]
+
+/** A row of the table: the tests of one job, or those with a word in their names. */
+export interface Feature {
+  readonly title: string
+  readonly job: string
+  readonly names?: RegExp
+}
+
+const byRoot = /\bby root\b|\bof root\b|, root/
+const byUser = /ordinary user/
+
+export const features: readonly Feature[] = [
+  { title: '`vial run`, `compile` and `doctor`', job: 'smoke' },
+  { title: 'cgroup v2 with all controllers: root', job: 'cgroup', names: /\broot\b/ },
+  { title: 'cgroup v2 with all controllers: delegated to an ordinary user', job: 'cgroup', names: byUser },
+  { title: 'limits, verdicts, bombs, gc: root', job: 'limits', names: byRoot },
+  { title: 'limits, verdicts, bombs, gc: delegated to an ordinary user', job: 'limits', names: byUser },
+  { title: "a scope from systemd's system manager: root", job: 'scope' },
+  { title: "a scope from systemd's user manager: ordinary user", job: 'user-scope' },
+  { title: '`user.max_user_namespaces=0`: error, doctor', job: 'settings', names: /max_user_namespaces/ },
+  { title: "Debian's `kernel.unprivileged_userns_clone=0`: error, doctor", job: 'settings', names: /userns_clone/ },
+  { title: "AppArmor's restriction of user namespaces: error, doctor", job: 'settings', names: /AppArmor/ },
+  { title: 'overlay by an ordinary user', job: 'overlay' },
+  { title: 'kernels without a newer system call (ENOSYS)', job: 'fallbacks' },
+  { title: 'attacks that only a guest may let succeed', job: 'guest-attacks' },
+  { title: 'attacks (`test/attacks`)', job: 'attacks' },
+  { title: 'sandboxes, namespaces, Landlock', job: 'suite' },
+]

@@ -1,0 +1,114 @@
+/**
+ * `npm run lab [-- --short] [--kernel WORD]… [--job ID]…`: boots Debian's kernels in qemu, runs the jobs in them, and
+ * prints a table. The whole lab, run without any of these, writes docs/lab.md.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { fetchKernel, makeInitramfs, makeRepositoryDisk } from './boot.js'
+import { document } from './document.js'
+import { overlayOf, starts } from './guest/root.js'
+import { type Boot, features, type Job, jobs } from './jobs.js'
+import { type Kernel, kernels } from './kernels.js'
+import { Progress } from './progress.js'
+import { runGuest } from './qemu.js'
+import { type Line, parseLine } from './report.js'
+import { columns, failures, isGood, type Outcome, tableRows } from './table.js'
+import { userland } from './userland.js'
+
+const repository = fileURLToPath(new URL('../../', import.meta.url))
+
+async function boot(
+  kernel: Kernel,
+  boot: Boot,
+  chosen: readonly Job[],
+  work: string,
+  disk: string,
+  progress: Progress,
+) {
+  const say = (text: string) => progress.note(`${kernel.name}: ${text}`)
+  const image = await fetchKernel(kernel, say)
+  const { image: system, busybox } = await userland(kernel.architecture, say)
+  const initramfs = join(work, 'initramfs')
+  await makeInitramfs(image, busybox, overlayOf(boot), initramfs)
+  say(`booting (${boot})`)
+  const lines: Line[] = []
+  const broken = await runGuest(
+    {
+      architecture: kernel.architecture,
+      kernel: join(image, 'vmlinuz'),
+      initramfs,
+      disks: [system, disk],
+      commandLine: `lab.init=${starts[boot]} lab.jobs=${chosen.map(({ id }) => id).join()}`,
+      seconds: 60 * chosen.reduce((sum, { minutes }) => sum + minutes, 5),
+      console: join(work, 'console'),
+    },
+    (text) => {
+      const line = parseLine(text)
+      if (line === undefined) return
+      lines.push(line)
+      progress.line(kernel.name, line)
+    },
+  )
+  return { lines, broken: broken === undefined ? [] : [broken] }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      short: { type: 'boolean', default: false },
+      kernel: { type: 'string', multiple: true },
+      job: { type: 'string', multiple: true },
+      json: { type: 'string' },
+    },
+  })
+  const words = values.kernel ?? (values.short ? [kernels[0]!.name] : [])
+  const chosenKernels = kernels.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
+  const chosenJobs = jobs.filter(({ id, short }) => values.job?.includes(id) ?? (!values.short || short))
+  if (chosenKernels.length === 0)
+    throw new Error(`--kernel is a word of: ${kernels.map(({ name }) => name).join(', ')}`)
+  if (chosenJobs.length === 0) throw new Error(`--job is one of: ${jobs.map(({ id }) => id).join(', ')}`)
+  const work = mkdtempSync(join(tmpdir(), 'vial-lab-'))
+  const clean = () => rmSync(work, { recursive: true, force: true })
+  process.once('exit', clean)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+  const progress = new Progress()
+  const outcomes: Outcome[] = []
+  const disk = join(work, 'repository')
+  mkdirSync(work, { recursive: true })
+  await makeRepositoryDisk(repository, disk)
+  for (const kernel of chosenKernels) {
+    const told: Line[] = []
+    const broken: string[] = []
+    for (const kind of ['plain', 'systemd'] as const) {
+      const some = chosenJobs.filter(({ boot }) => boot === kind)
+      if (some.length === 0) continue
+      const guest = await boot(kernel, kind, some, work, disk, progress)
+      told.push(...guest.lines)
+      broken.push(...guest.broken)
+    }
+    outcomes.push({ kernel: kernel.name, lines: told, broken })
+  }
+  progress.end()
+  const ids = chosenJobs.map(({ id }) => id)
+  const rows = features.filter(({ job }) => ids.includes(job))
+  for (const outcome of outcomes) {
+    for (const text of outcome.broken ?? []) process.stdout.write(`${outcome.kernel}: a guest ${text}\n`)
+    for (const { job, test, why } of failures(outcome))
+      process.stdout.write(`${outcome.kernel}: ${job}: ${test}: ${why ?? 'failed'}\n`)
+  }
+  process.stdout.write(`\n${columns(tableRows(outcomes, rows))}\n`)
+  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(outcomes))
+  if (!values.short && values.kernel === undefined && values.job === undefined)
+    writeFileSync(join(repository, 'docs/lab.md'), document(outcomes))
+  if (!outcomes.every((outcome) => isGood(outcome, ids))) process.exitCode = 1
+}
+
+try {
+  await main()
+} catch (error) {
+  process.stderr.write(`lab: ${(error as Error).message}\n`)
+  process.exitCode = 1
+}
