@@ -28,6 +28,7 @@ export const jobs: readonly Job[] = [
   { id: 'settings', boot: 'plain', tests: ['lab/tests/settings'], minutes: 6 },
   { id: 'overlay', boot: 'plain', tests: ['lab/tests/overlay'], minutes: 4 },
   { id: 'fallbacks', boot: 'plain', tests: ['test/fallbacks/fallbacks'], minutes: 15 },
+  { id: 'guest-attacks', boot: 'plain', tests: ['lab/tests/attacks'], minutes: 8 },
   {
     id: 'attacks',
     boot: 'plain',
@@ -69,6 +70,7 @@ export const features: readonly Feature[] = [
   { title: "AppArmor's restriction of user namespaces: error, doctor", job: 'settings', names: /AppArmor/ },
   { title: 'overlay by an ordinary user', job: 'overlay' },
   { title: 'kernels without a newer system call (ENOSYS)', job: 'fallbacks' },
+  { title: 'attacks that only a guest may let succeed', job: 'guest-attacks' },
   { title: 'attacks (`test/attacks`)', job: 'attacks' },
   { title: 'sandboxes, namespaces, Landlock', job: 'suite' },
 ]

@@ -36,7 +36,7 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
   const copy = join(folder, 'checkout')
   mkdirSync(copy)
   for (const name of readdirSync(checkout))
-    if (!['.git', 'node_modules', 'test'].includes(name))
+    if (!['.git', 'node_modules', 'test', 'lab'].includes(name))
       cpSync(join(checkout, name), join(copy, name), { recursive: true })
   symlinkSync(join(checkout, 'node_modules'), join(copy, 'node_modules'))
   assert.ok(isElf(frontPath))
