@@ -31,7 +31,7 @@ export async function bench(): Promise<void> {
   if (!inBwrap) note('bwrap is not installed: apt-get install bubblewrap')
 
   const starts = Math.ceil(runs / 5)
-  const main = join(dist, 'src/cli/main.js')
+  const main = join(dist, 'src/cli/main.cjs')
   const [empty, command] = race(starts, [
     [process.execPath, '-e', '0'],
     [process.execPath, main, 'run', '--', 'true'],

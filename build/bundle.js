@@ -1,46 +1,64 @@
-// Bundles the compiled command into one file, which start.cts runs. `--remove` takes it away before a build, so that a
-// build that fails leaves none that is older than the modules.
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
-import { relative, resolve } from 'node:path'
+// Bundles the compiled command into the files that start.cts runs: each entry with what it loads at once, and one file
+// with all that is loaded later. `--remove` takes them away before a build, so that a build that fails leaves none that
+// is older than the modules.
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, relative, resolve } from 'node:path'
 
-const folder = 'dist/src/cli'
+const sources = resolve('dist/src')
+const folder = resolve(sources, 'cli/bundle')
+const entries = { vial: 'cli/vial.js', front: 'cli/bwrap/front.js' }
+// `vial run` is the command that nobody waits for: the bundle of the entry has it, though it is loaded by import().
+const atOnce = ['cli/run.js']
 
-if (process.argv.includes('--remove')) {
-  try {
-    for (const name of readdirSync(folder)) if (/^bundle\.cjs$|\.v8cache$/.test(name)) rmSync(`${folder}/${name}`)
-  } catch (error) {
-    if (error.code !== 'ENOENT') throw error
-  }
-} else {
+rmSync(folder, { recursive: true, force: true })
+if (!process.argv.includes('--remove')) {
+  mkdirSync(folder)
   const { build } = await import('esbuild')
   const { buildOf } = await import('../dist/src/cli/bwrap/frontFile.js')
   const id = Buffer.from(buildOf()).toString('hex')
-  await build({
-    entryPoints: [`${folder}/entries.js`],
-    outfile: `${folder}/bundle.cjs`,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'cjs',
-    // vm.Script has no import(): Node's own modules are required.
-    supported: { 'dynamic-import': false },
-    minify: true,
-    legalComments: 'none',
-    define: {
-      bundledBuild: JSON.stringify(id),
-    },
-    banner: {
-      js: `//${id}\nconst moduleUrl = (path) => new URL(path, require("node:url").pathToFileURL(__filename)).href;`,
-    },
-    plugins: [{ name: 'places', setup: places }],
-    logLevel: 'warning',
-  })
+  const bundle = (name, input, ...plugins) =>
+    build({
+      ...input,
+      outfile: `${folder}/${name}.cjs`,
+      bundle: true,
+      platform: 'node',
+      target: 'node20',
+      format: 'cjs',
+      // vm.Script has no import(): Node's own modules are required.
+      supported: { 'dynamic-import': false },
+      minify: true,
+      legalComments: 'none',
+      define: { bundledBuild: JSON.stringify(id) },
+      banner: {
+        js: `//${id}\nconst moduleUrl = (path) => new URL(path, require("node:url").pathToFileURL(__filename)).href;`,
+      },
+      plugins: [{ name: 'places', setup: places }, ...plugins],
+      logLevel: 'warning',
+    })
+  const later = new Set()
+  for (const [name, entry] of Object.entries(entries))
+    await bundle(name, { entryPoints: [resolve(sources, entry)] }, { name: 'later', setup: leaveOut(later) })
+  const lines = [...later].sort().map((path) => `${JSON.stringify(path)}: () => require(${JSON.stringify(path)}),`)
+  await bundle('later', { stdin: { contents: `module.exports = {\n${lines.join('\n')}\n}`, resolveDir: sources } })
 }
 
 /** Each module keeps its own place: `import.meta.url` is what it would be without the bundle. */
 function places({ onLoad }) {
   onLoad({ filter: /dist\/src\/.*\.js$/ }, ({ path }) => {
-    const url = `moduleUrl(${JSON.stringify(relative(resolve(folder), path))})`
+    const url = `moduleUrl(${JSON.stringify(relative(folder, path))})`
     return { contents: readFileSync(path, 'utf8').replaceAll('import.meta.url', url) }
   })
+}
+
+/** What import() names stays outside, by its path from the sources: start.cts finds it. */
+function leaveOut(found) {
+  return ({ onResolve }) => {
+    onResolve({ filter: /^\./ }, ({ kind, path, importer }) => {
+      if (kind !== 'dynamic-import') return
+      const name = relative(sources, resolve(dirname(importer), path))
+      if (atOnce.includes(name)) return
+      found.add(`./${name}`)
+      return { path: `./${name}`, external: true }
+    })
+  }
 }

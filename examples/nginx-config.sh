@@ -6,7 +6,7 @@
 # reach. nginx complains that it is not root, and goes on.
 set -euo pipefail
 here=$(realpath "$0" | xargs dirname)
-vial=(node "$here/../dist/src/cli/main.js") # in a project of yours: vial=(npx vial)
+vial=(node "$here/../dist/src/cli/main.cjs") # in a project of yours: vial=(npx vial)
 
 flags=(
   --ro /etc/nginx

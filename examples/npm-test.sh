@@ -4,7 +4,7 @@
 # Look at what the tests could write: the project's folder, and nothing else of yours. This example lies in /tmp, which the
 # sandbox has in memory for itself: what they write beside the project there is gone afterwards.
 set -euo pipefail
-vial=(node "$(realpath "$0" | xargs dirname)/../dist/src/cli/main.js") # in a project of yours: vial=(npx vial)
+vial=(node "$(realpath "$0" | xargs dirname)/../dist/src/cli/main.cjs") # in a project of yours: vial=(npx vial)
 
 outside=$(mktemp -d)
 trap 'rm -rf "$outside"' EXIT

@@ -4,7 +4,7 @@
 #
 # Look at the size of the file, and at who runs it outside and who it is inside.
 set -euo pipefail
-vial=(node "$(realpath "$0" | xargs dirname)/../dist/src/cli/main.js") # in a project of yours: vial=(npx vial)
+vial=(node "$(realpath "$0" | xargs dirname)/../dist/src/cli/main.cjs") # in a project of yours: vial=(npx vial)
 
 elsewhere=$(mktemp -d)
 trap 'rm -rf "$elsewhere"' EXIT

@@ -1,7 +1,8 @@
 /**
- * Starts the command from one bundled file. Node loads hundreds of kilobytes of modules one by one, and compiles each function
- * when it is first called; one file is read at once, and V8's code cache (`vm.Script`, `cachedData`) has what a usual run
- * calls. Neither is needed: V8 refuses a cache of another Node, and without the bundle the modules themselves are loaded.
+ * Starts the command from bundled files (build/bundle.js). Node loads hundreds of kilobytes of modules one by one, and compiles
+ * each function when it is first called; one file is read at once, and V8's code cache (`vm.Script`, `cachedData`) has what a
+ * usual run calls. Each entry is a small bundle, with what it loads at once; all that is loaded later is in a third one.
+ * Nothing of it is needed: V8 refuses a cache of another Node, and without the bundles the modules themselves are loaded.
  *
  * CommonJS, for the loader of ES modules takes 3 ms to start.
  */
@@ -10,45 +11,66 @@ import path = require('node:path')
 import vm = require('node:vm')
 
 type Entry = 'vial' | 'front'
+type Name = Entry | 'later'
 
-interface Entries {
-  readonly entries: Readonly<Record<Entry, () => Promise<{ main(args: readonly string[]): Promise<void> }>>>
+interface Main {
+  main(args: readonly string[]): Promise<void>
 }
-
-const file = path.join(__dirname, 'bundle.cjs')
 
 interface Bundle {
   readonly script: vm.Script
   /** Where the code cache is, if there is one. */
   readonly cache: string
+  readonly file: string
 }
 
+/** Those that were loaded. */
+const bundles = new Map<Name, Bundle>()
+
 /** The bundle as a script that is not yet run; undefined: there is none. */
-function compileBundle(entry: Entry): Bundle | undefined {
+function compileBundle(name: Name): Bundle | undefined {
+  const folder = path.join(__dirname, 'bundle')
+  const file = path.join(folder, `${name}.cjs`)
   const source = read(file)?.toString('latin1')
   if (source === undefined) return undefined
   // V8 compares no more of the source than its length: the first line says which build it is.
-  const cache = path.join(__dirname, `${entry}.${source.slice(2, source.indexOf('\n'))}.v8cache`)
+  const cache = path.join(folder, `${name}.${source.slice(2, source.indexOf('\n'))}.v8cache`)
   const cachedData = read(cache)
   const script = new vm.Script(`(function(module,require,__filename){${source}\n})`, {
     filename: file,
     ...(cachedData === undefined ? {} : { cachedData }),
   })
-  return { script, cache }
+  const bundle = { script, cache, file }
+  bundles.set(name, bundle)
+  return bundle
 }
 
-function runBundle({ script }: Bundle): Entries {
+function runBundle({ script, file }: Bundle): unknown {
   const module = { exports: {} }
-  script.runInThisContext()(module, require, file)
-  return module.exports as Entries
+  const load = (name: string) => (name.startsWith('./') ? later(name) : require(name))
+  script.runInThisContext()(module, load, file)
+  return module.exports
 }
 
-async function start(entry: Entry): Promise<void> {
-  const bundle = compileBundle(entry)
-  const { entries } = bundle === undefined ? ((await import('./entries.js')) as Entries) : runBundle(bundle)
-  const { main } = await entries[entry]()
-  await main(process.argv.slice(2))
+let modules: Readonly<Record<string, () => unknown>> | undefined
+
+/** A module of the third bundle. */
+function later(name: string): unknown {
+  if (modules === undefined) {
+    const bundle = compileBundle('later')
+    if (bundle === undefined) throw new Error('dist/src/cli/bundle/later.cjs is missing: install vial again')
+    modules = runBundle(bundle) as NonNullable<typeof modules>
+  }
+  return modules[name]!()
 }
+
+async function start(entry: Entry, args: readonly string[] = process.argv.slice(2)): Promise<void> {
+  const bundle = compileBundle(entry)
+  const { main } = (bundle === undefined ? await loadModule(entry) : runBundle(bundle)) as Main
+  await main(args)
+}
+
+const loadModule = (entry: Entry) => (entry === 'vial' ? import('./vial.js') : import('./bwrap/front.js'))
 
 function read(path: string): Buffer | undefined {
   try {
@@ -58,4 +80,4 @@ function read(path: string): Buffer | undefined {
   }
 }
 
-export = { compileBundle, runBundle, start }
+export = { compileBundle, bundles, start }

@@ -1,6 +1,6 @@
 /**
  * Writes the code caches that start.cts reads. V8 puts into one what was called by then: so each is written behind a usual run,
- * in a process of its own: `warm.js ENTRY ARGUMENT…`.
+ * in a process of its own: `warm.js BUNDLE ENTRY ARGUMENT…`.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,8 +12,8 @@ import { none } from '../front/format.js'
 import { temporaryName } from '../run/cache.js'
 
 const script = fileURLToPath(import.meta.url)
-const folder = join(script, '..')
-const { compileBundle, runBundle } = createRequire(script)('./start.cjs') as typeof import('./start.cjs')
+const folder = join(script, '../bundle')
+const { bundles, start } = createRequire(script)('./start.cjs') as typeof import('./start.cjs')
 
 const run = ['run', '--', 'true']
 /** Options of most kinds, for whatever is compiled first. */
@@ -27,12 +27,12 @@ export function writeCodeCaches(): void {
   const cache = mkdtempSync(join(tmpdir(), 'vial-warm-'))
   try {
     const { NODE_OPTIONS, ...env } = process.env
-    const node = (...args: readonly string[]) =>
-      spawnSync(process.execPath, args, { stdio: 'ignore', timeout: 60_000, env: { ...env, VIAL_CACHE: cache } })
-    // The run that counts finds its vial.
-    node(join(folder, 'main.js'), ...run)
-    node(script, 'vial', ...run)
-    node(script, 'front', none, none, ...options.split(' '), 'true')
+    const warm = (...args: readonly string[]) =>
+      spawnSync(process.execPath, [script, ...args], { stdio: 'ignore', timeout: 60_000, env: { ...env, VIAL_CACHE: cache } })
+    // The first run compiles, the second finds its vial.
+    warm('later', 'vial', ...run)
+    warm('vial', 'vial', ...run)
+    warm('front', 'front', none, none, ...options.split(' '), 'true')
   } finally {
     rmSync(cache, { recursive: true, force: true })
   }
@@ -42,13 +42,16 @@ export function removeCodeCaches(): void {
   for (const name of readdirSync(folder)) if (name.endsWith('.v8cache')) rmSync(join(folder, name))
 }
 
-async function warm(entry: 'vial' | 'front', args: readonly string[]): Promise<void> {
-  const bundle = compileBundle(entry)
+async function warm(name: 'vial' | 'front' | 'later', entry: 'vial' | 'front', args: readonly string[]): Promise<void> {
+  await start(entry, args)
+  const bundle = bundles.get(name)
   if (bundle === undefined) return
-  await (await runBundle(bundle).entries[entry]()).main(args)
   const temporary = temporaryName(bundle.cache)
   writeFileSync(temporary, bundle.script.createCachedData())
   renameSync(temporary, bundle.cache)
 }
 
-if (process.argv[1] === script) await warm(process.argv[2] as 'vial' | 'front', process.argv.slice(3))
+if (process.argv[1] === script) {
+  const [name, entry, ...args] = process.argv.slice(2)
+  await warm(name as 'vial' | 'front' | 'later', entry as 'vial' | 'front', args)
+}

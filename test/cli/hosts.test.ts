@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { callers, ordinary, vial, workFolder } from '../support/user.js'
 
 const caller = callers[0] ?? ordinary
-const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.js')
+const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 
 function under(before: readonly string[], args: readonly string[]) {
   const [name = '', ...rest] = [...before, process.execPath, main, ...args]

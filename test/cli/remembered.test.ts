@@ -181,7 +181,7 @@ for (const caller of callers) {
 test('a change of the host is another vial', { skip: process.getuid!() !== 0 }, () => {
   const caller = callers.at(-1)!
   const cache = newFolder(caller)
-  const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.js')
+  const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
   const run = (change: string, command: string) => {
     const script = `mount -t tmpfs none /mnt; cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc; ${change}; exec "$0" "$1" run -- sh -c '${command}'`
     const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, process.execPath, main], {
@@ -216,7 +216,7 @@ test('another build is another vial', () => {
   for (const name of ['main.js', 'start.cjs', 'bundle.cjs'])
     cpSync(join(top, 'dist/src/cli', name), join(folder, 'dist/src/cli', name))
   const run = () =>
-    spawnSync(process.execPath, [join(folder, 'dist/src/cli/main.js'), 'run', '--', 'echo', 'hi'], {
+    spawnSync(process.execPath, [join(folder, 'dist/src/cli/main.cjs'), 'run', '--', 'echo', 'hi'], {
       encoding: 'utf8',
       env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home'), VIAL_CACHE: cache },
     }).stdout

@@ -61,7 +61,7 @@ function commands(): string {
   const folder = workFolder(caller, 'commands')
   const path = join(folder, 'vial')
   if (!existsSync(path)) {
-    writeFileSync(path, `#!/bin/sh\nexec ${process.execPath} ${join(top, 'dist/src/cli/main.js')} "$@"\n`)
+    writeFileSync(path, `#!/bin/sh\nexec ${process.execPath} ${join(top, 'dist/src/cli/main.cjs')} "$@"\n`)
     chmodSync(path, 0o755)
   }
   return folder

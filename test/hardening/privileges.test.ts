@@ -48,7 +48,7 @@ for (const mode of modes) {
           '--groups',
           '4,27',
           process.execPath,
-          join(import.meta.dirname, '../../src/cli/main.js'),
+          join(import.meta.dirname, '../../src/cli/main.cjs'),
           'run',
           ...(rootMode ? ['--root'] : []),
           '--',
@@ -77,7 +77,7 @@ print(libc.syscall(250 if os.uname().machine == 'x86_64' else 219, 10, -3, b'use
       const words = ['run', ...(rootMode ? ['--root'] : []), '--', 'python3', '-c', inside]
       const { stdout } = spawnSync(
         '/usr/bin/python3',
-        ['-c', script, process.execPath, join(import.meta.dirname, '../../src/cli/main.js'), ...words],
+        ['-c', script, process.execPath, join(import.meta.dirname, '../../src/cli/main.cjs'), ...words],
         {
           encoding: 'utf8',
           env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home') },
@@ -131,7 +131,7 @@ const [first] = modes
 test('a folder as a standard stream is refused', () => {
   const folder = openSync('/', 'r')
   try {
-    const main = join(import.meta.dirname, '../../src/cli/main.js')
+    const main = join(import.meta.dirname, '../../src/cli/main.cjs')
     const { stderr, status } = spawnSync(process.execPath, [main, 'run', '--', 'ls', '/proc/self/fd/0/root'], {
       stdio: [folder, 'pipe', 'pipe'],
       encoding: 'utf8',

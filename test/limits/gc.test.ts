@@ -9,7 +9,7 @@ import { delegate } from '../support/groups.js'
 import { assertGone, eventually, killAll, uniqueSeconds } from '../support/processes.js'
 import { callers } from '../support/user.js'
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 
 for (const caller of callers) {
   describe(`groups whose maker was killed, by ${caller.name}`, () => {

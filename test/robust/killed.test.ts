@@ -208,7 +208,7 @@ for (const caller of callers) {
     test('of a terminal reach the payload once', async () => {
       const word = uniqueSeconds()
       const home = workFolder(caller, 'home')
-      const main = new URL('../../src/cli/main.js', import.meta.url).pathname
+      const main = new URL('../../src/cli/main.cjs', import.meta.url).pathname
       const count = `n=0; trap 'n=$((n+1)); echo int $n' INT; echo up; while :; do sleep ${word} & wait; done`
       for (const share of ['', '--share-session']) {
         // script(1) gives a terminal of its own and types what it reads.
@@ -247,7 +247,7 @@ for (const caller of callers) {
     })
 
     test('end what the command line started', async () => {
-      const main = join(new URL('../../src/cli/main.js', import.meta.url).pathname)
+      const main = join(new URL('../../src/cli/main.cjs', import.meta.url).pathname)
       for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
         const word = uniqueSeconds()
         const home = workFolder(caller, 'home')

@@ -304,7 +304,7 @@ for (const caller of callers) {
 }
 
 test('the policy: what is wrong is named with its path', () => {
-  const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.js')
+  const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
   const { stderr } = spawnSync(process.execPath, [main, 'run', '--seccomp', 'default', '--', 'true'], {
     encoding: 'utf8',
   })

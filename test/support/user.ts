@@ -51,7 +51,7 @@ function spawnAs(caller: Caller, args: readonly string[], options: Options): Spa
 
 /** The command line: `vial ARGS`. */
 export function vial(caller: Caller, args: readonly string[], options: Options = {}): SpawnSyncReturns<string> {
-  return spawnAs(caller, [join(dist, 'src/cli/main.js'), ...args], options)
+  return spawnAs(caller, [join(dist, 'src/cli/main.cjs'), ...args], options)
 }
 
 export interface Answer {

@@ -1,0 +1,90 @@
+/** What `vial run` does once a sandbox was started: signals, output, and what is told at the end. */
+import { constants, release } from 'node:os'
+import type { Readable, Writable } from 'node:stream'
+import { printable } from '../kernel/printable.js'
+import type { Policy } from '../policy/schema.js'
+import { SandboxError } from '../run/error.js'
+import type { Result, SandboxProcess, SpawnOptions } from '../run/spawn.js'
+import type { PolicyFlags } from './options.js'
+import type { ReportFlags } from './report.js'
+
+const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
+
+export type RunFlags = PolicyFlags & ReportFlags & { readonly timeout?: number; readonly output?: string }
+
+/** A command that is to be run. */
+export interface Run {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly flags: RunFlags
+  readonly options: SpawnOptions
+}
+
+export interface Started {
+  readonly child: SandboxProcess
+  readonly sharesSession: boolean
+}
+
+/** Returns false when `start` did not start it. */
+export async function attend(
+  { command, args, flags }: Run,
+  start: () => Started | undefined | Promise<Started>,
+): Promise<boolean> {
+  try {
+    const started = await start()
+    if (started === undefined) return false
+    const { child, sharesSession } = started
+    // In the terminal's own session these reach the payload by themselves.
+    const alone = sharesSession ? ['SIGINT', 'SIGQUIT'] : []
+    for (const signal of passedOn) process.on(signal, () => alone.includes(signal) || child.kill(signal))
+    const passed = [passOn(child.stdout, process.stdout), passOn(child.stderr, process.stderr)]
+    const result = await child.result
+    await Promise.all(passed)
+    const { exitCode, timedOut, verdict } = result
+    if (timedOut) say(`killed after ${flags.timeout} s`)
+    // What is beyond a limit may have been written just before the end.
+    const signal = verdict.kind === 'output-limit' || verdict.kind === 'time-limit' ? 'SIGKILL' : result.signal
+    process.exitCode = signal === null ? (exitCode ?? 125) : 128 + constants.signals[signal]
+    await report(result, flags)
+    if (exitCode !== null && exitCode !== 0) await explainFailure(flags, command, args, true)
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error
+    const cannotRun = error.message.startsWith('cannot run ')
+    say(error.message)
+    process.exitCode = cannotRun ? (error.code === 'ENOENT' ? 127 : 126) : 125
+    await report(error, flags)
+    if (cannotRun) await explainFailure(flags, command, args, false)
+    else explainHost(error)
+  }
+  return true
+}
+
+export const policyOf = async (flags: RunFlags): Promise<Policy> =>
+  (await import('./policy.js')).policyFromFlags(
+    flags,
+    undefined,
+    flags.output === undefined ? {} : { output: flags.output },
+  )
+
+const say = (text: string) => process.stderr.write(`vial: ${text.split('\n').map(printable).join('\n')}\n`)
+
+/** Ends when all is written, or when nobody reads it any more: then the payload's pipe is closed, too. */
+async function passOn(from: Readable | null, to: Writable): Promise<void> {
+  if (from === null) return
+  const { pipeline } = await import('node:stream/promises')
+  await pipeline(from, to, { end: false }).catch(() => {})
+}
+
+async function report(ended: Result | SandboxError, flags: ReportFlags): Promise<void> {
+  if (flags.verdict || flags.report !== undefined) (await import('./report.js')).tell(ended, flags)
+}
+
+async function explainFailure(flags: RunFlags, command: string, args: readonly string[], started: boolean) {
+  for (const hint of (await import('./hint.js')).hints(await policyOf(flags), command, args, started)) say(hint)
+}
+
+/** The sandbox could not be made: perhaps this host makes none. */
+function explainHost(error: SandboxError): void {
+  if (error.code !== 'ENOSYS') return
+  say(`this is Linux ${release()}; vial needs 5.12 or newer, and a container around it that does not forbid the call`)
+}

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+/** The `vial` command: see start.cts. */
+import start = require('./start.cjs')
+
+void start.start('vial')

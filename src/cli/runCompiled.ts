@@ -1,0 +1,31 @@
+/** `vial run` when its vial is not there yet. Apart from run.ts, for all the compiler comes with it. */
+import { rememberVial } from '../run/remember.js'
+import { Sandbox } from '../run/sandbox.js'
+import { storeVial } from '../run/store.js'
+import { attend, policyOf, type Run, type Started } from './attend.js'
+import { type Request, requestOf } from './request.js'
+import { requireSources } from './sources.js'
+
+// Errors are known by their class, and this is another bundle than run.ts, with another such class: it attends by itself.
+export async function runCompiled(run: Run, request: Request | undefined): Promise<void> {
+  await attend(run, () => startCompiled(run, request))
+}
+
+async function startCompiled(
+  { command, args, flags, options }: Run,
+  request: Request | undefined,
+): Promise<Started> {
+  const policy = await policyOf(flags)
+  requireSources(flags)
+  const { output, stdout, stderr } = policy.limits ?? {}
+  const counted = [output, stdout, stderr].some((limit) => limit !== undefined)
+  const store = (bytes: Uint8Array) =>
+    // Files and host may have changed since they were looked at: then the vial is not that of the key.
+    (request !== undefined && requestOf(flags)?.key === request.key ? rememberVial(request.key, bytes) : undefined) ??
+    storeVial(bytes)
+  const child = new Sandbox(policy, process.cwd(), store).spawn(command, args, {
+    ...options,
+    ...(counted ? { stdio: ['inherit', 'pipe', 'pipe'] } : {}),
+  })
+  return { child, sharesSession: policy.session === 'host' }
+}
