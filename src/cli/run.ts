@@ -17,10 +17,7 @@ export async function run(command: string, args: readonly string[], flags: RunFl
 }
 
 /** Without the schema and the compiler, if the vial of the last time is there. */
-function startRemembered(
-  { command, args, flags, options }: Run,
-  { key, sharesSession }: Request,
-): Started | undefined {
+function startRemembered({ command, args, flags, options }: Run, { key, sharesSession }: Request): Started | undefined {
   const path = findVial(key)
   if (path === undefined) return undefined
   requireSources(flags)

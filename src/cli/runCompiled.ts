@@ -11,10 +11,7 @@ export async function runCompiled(run: Run, request: Request | undefined): Promi
   await attend(run, () => startCompiled(run, request))
 }
 
-async function startCompiled(
-  { command, args, flags, options }: Run,
-  request: Request | undefined,
-): Promise<Started> {
+async function startCompiled({ command, args, flags, options }: Run, request: Request | undefined): Promise<Started> {
   const policy = await policyOf(flags)
   requireSources(flags)
   const { output, stdout, stderr } = policy.limits ?? {}

@@ -28,7 +28,11 @@ export function writeCodeCaches(): void {
   try {
     const { NODE_OPTIONS, ...env } = process.env
     const warm = (...args: readonly string[]) =>
-      spawnSync(process.execPath, [script, ...args], { stdio: 'ignore', timeout: 60_000, env: { ...env, VIAL_CACHE: cache } })
+      spawnSync(process.execPath, [script, ...args], {
+        stdio: 'ignore',
+        timeout: 60_000,
+        env: { ...env, VIAL_CACHE: cache },
+      })
     // The first run compiles, the second finds its vial.
     warm('later', 'vial', ...run)
     warm('vial', 'vial', ...run)

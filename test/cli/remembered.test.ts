@@ -213,8 +213,8 @@ test('another build is another vial', () => {
   const top = resolve(fileURLToPath(import.meta.url), '../../../..')
   mkdirSync(join(folder, 'dist/src/cli'), { recursive: true })
   cpSync(join(top, 'package.json'), join(folder, 'package.json'))
-  for (const name of ['main.js', 'start.cjs', 'bundle.cjs'])
-    cpSync(join(top, 'dist/src/cli', name), join(folder, 'dist/src/cli', name))
+  for (const name of ['main.cjs', 'start.cjs', 'bundle'])
+    cpSync(join(top, 'dist/src/cli', name), join(folder, 'dist/src/cli', name), { recursive: true })
   const run = () =>
     spawnSync(process.execPath, [join(folder, 'dist/src/cli/main.cjs'), 'run', '--', 'echo', 'hi'], {
       encoding: 'utf8',
@@ -223,10 +223,12 @@ test('another build is another vial', () => {
   assert.equal(run(), 'hi\n')
   assert.equal(run(), 'hi\n')
   assert.equal(stored(cache).length, 1)
-  const bundle = join(folder, 'dist/src/cli/bundle.cjs')
-  const source = readFileSync(bundle, 'latin1')
-  const build = source.slice(2, 34)
-  writeFileSync(bundle, source.replaceAll(build, '0'.repeat(32)))
+  for (const name of ['vial.cjs', 'later.cjs']) {
+    const bundle = join(folder, 'dist/src/cli/bundle', name)
+    const source = readFileSync(bundle, 'latin1')
+    const build = source.slice(2, 34)
+    writeFileSync(bundle, source.replaceAll(build, '0'.repeat(32)))
+  }
   assert.equal(run(), 'hi\n')
   assert.equal(stored(cache).length, 2)
 })

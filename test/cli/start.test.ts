@@ -1,4 +1,4 @@
-/** The command starts from its bundle and V8's code cache, and without either it does the same. */
+/** The command starts from its bundles and V8's code cache, and without either it does the same. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,8 @@ import { callers, workFolder } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const build = Buffer.from(buildOf()).toString('hex')
-const cacheOf = (entry: string) => `${entry}.${build}.v8cache`
+const names = ['front', 'later', 'vial'] as const
+const cacheOf = (name: string) => `bundle/${name}.${build}.v8cache`
 
 /** A copy of the package, whose parts a test may take away. */
 function copy(name: string): string {
@@ -24,7 +25,7 @@ function copy(name: string): string {
 }
 
 function run(cli: string, args: readonly string[], flags: readonly string[] = []) {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, join(cli, 'main.js'), ...args], {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, join(cli, 'main.cjs'), ...args], {
     encoding: 'utf8',
     env: { PATH: process.env.PATH, HOME: workFolder(callers.at(-1)!, 'home') },
   })
@@ -40,31 +41,40 @@ const lines = [
   ['help'],
 ]
 
-test('the bundle is that of these modules, and its code caches are of it', () => {
+test('the bundles are those of these modules, and their code caches are of them', () => {
   const cli = join(top, 'dist/src/cli')
-  assert.equal(readFileSync(join(cli, 'bundle.cjs'), 'latin1').split('\n')[0], `//${build}`)
+  for (const name of names)
+    assert.equal(readFileSync(join(cli, `bundle/${name}.cjs`), 'latin1').split('\n')[0], `//${build}`)
   assert.deepEqual(
-    readdirSync(cli)
+    readdirSync(join(cli, 'bundle'))
       .filter((name) => name.endsWith('.v8cache'))
+      .map((name) => `bundle/${name}`)
       .sort(),
-    [cacheOf('front'), cacheOf('vial')],
+    names.map(cacheOf),
   )
 })
 
 test('V8 takes the code caches', () => {
   const require = createRequire(import.meta.url)
   const { compileBundle } = require('../../src/cli/start.cjs') as typeof import('../../src/cli/start.cjs')
-  for (const entry of ['vial', 'front'] as const) {
-    assert.equal(compileBundle(entry)!.script.cachedDataRejected, false)
-  }
+  for (const name of names) assert.equal(compileBundle(name)!.script.cachedDataRejected, false)
 })
 
-test('with the bundle alone, with the modules alone, and as shipped, the command says the same', () => {
+test('a run whose vial is there loads no compiler', () => {
+  const cli = copy('small')
+  const echo = ['run', '--', 'echo', 'ran']
+  assert.equal(run(cli, echo).stdout, 'ran\n')
+  rmSync(join(cli, 'bundle/later.cjs'))
+  assert.equal(run(cli, echo).stdout, 'ran\n')
+  assert.match(run(cli, ['run', '--hostname', 'other', '--', 'true']).stderr, /later\.cjs is missing/)
+})
+
+test('with the bundles alone, with the modules alone, and as shipped, the command says the same', () => {
   const shipped = copy('shipped')
   const modules = copy('modules')
-  rmSync(join(modules, 'bundle.cjs'))
+  rmSync(join(modules, 'bundle'), { recursive: true })
   const plain = copy('plain')
-  for (const entry of ['vial', 'front']) rmSync(join(plain, cacheOf(entry)))
+  for (const name of names) rmSync(join(plain, cacheOf(name)))
   for (const line of lines) {
     const expected = run(shipped, line)
     assert.deepEqual(run(plain, line), expected)
@@ -88,12 +98,13 @@ test('a code cache that is damaged, or of a V8 with other flags, is not used', (
 
 test('a code cache of another bundle is not used, even if that is as long', () => {
   const cli = copy('other')
-  const file = join(cli, 'bundle.cjs')
+  const file = join(cli, 'bundle/vial.cjs')
   const source = readFileSync(file, 'latin1')
   const other = source
     .replace(`//${build}`, `//${'0'.repeat(32)}`)
-    .replace('there is no command', 'THERE IS NO COMMAND')
+    // What runs at once comes out of the cache.
+    .replace('Print what a sandbox does', 'PRINT WHAT A SANDBOX DOES')
   assert.equal(other.length, source.length)
   writeFileSync(file, other)
-  assert.match(run(cli, ['nonsense']).stderr, /THERE IS NO COMMAND/)
+  assert.match(run(cli, ['help']).stdout, /PRINT WHAT A SANDBOX DOES/)
 })

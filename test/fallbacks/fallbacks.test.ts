@@ -9,7 +9,7 @@ import type { SyscallName } from '../../src/kernel/syscalls.js'
 import { callers, workFolder, type Caller } from '../support/user.js'
 import { without } from './without.js'
 
-const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.js')
+const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 
 function vialWithout(caller: Caller, calls: readonly SyscallName[], args: readonly string[]) {
   const home = workFolder(caller, 'home')
