@@ -3,10 +3,11 @@
  *
  *     npm run build && node dist/bench/seccomp.js
  *
- * Needs gcc. With bubblewrap installed, the same filter is also measured there (bwrap --seccomp).
+ * Needs gcc. With bubblewrap installed, the same filter is also measured there (bwrap --seccomp), and with libseccomp-dev
+ * that library's of the same profile.
  */
 import { spawnSync } from 'node:child_process'
-import { openSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { abiFacts } from '../src/kernel/abis.js'
@@ -16,6 +17,7 @@ import { compileSeccomp, filterOf, profiles } from '../src/seccomp/compile.js'
 import { filterOfProfile } from '../src/seccomp/typed.js'
 import { assembleFilter } from '../src/seccomp/tree.js'
 import { alone, work } from './support/folder.js'
+import { byLibseccomp } from './support/libseccomp.js'
 
 const architecture = hostArchitecture()
 const kernel = release()
@@ -103,6 +105,20 @@ export async function bench(): Promise<void> {
     median(Array.from({ length: 51 }, () => Number(spawnSync(tool, ['load', file], { encoding: 'utf8' }).stdout)))
   say(`load the default profile, a tree of ${tree.length / 8} instructions`, load(treeFile), 'us')
   say(`load its allow-list as ${linear().length / 8} instructions in a row`, load(linearFile), 'us')
+  const own = filterOf(profiles.default, { architecture, kernel }).abis[0]!
+  const libraryFiles: [name: string, file: string][] = []
+  for (const [optimize, how] of [
+    [1, 'as it comes'],
+    [2, 'its binary tree'],
+  ] as const) {
+    const program = byLibseccomp(own, optimize, work)
+    if (program === undefined) continue
+    const file = join(work, `libseccomp-${optimize}`)
+    writeFileSync(file, program)
+    const name = `libseccomp's export, ${how}: ${program.length / 8} instructions`
+    libraryFiles.push([name, file])
+    say(`load ${name}`, load(file), 'us')
+  }
 
   const started = performance.now()
   assembleFilter(filterOfProfile(profiles.default, architecture, []))
@@ -125,44 +141,58 @@ export async function bench(): Promise<void> {
     return { name: `seccomp ${seccomp}, Landlock ${landlock}`, path, size: bytes.length }
   })
   process.stdout.write('\n')
-  const times = new Map<string, number[]>(vials.map(({ path }) => [path, []]))
+  const inBwrap: readonly (readonly [name: string, file: string | undefined])[] =
+    spawnSync('bwrap', ['--version']).status !== 0
+      ? []
+      : [
+          ['bwrap without a filter', undefined],
+          ['bwrap --seccomp, the same tree', treeFile],
+          ['bwrap --seccomp, its allow-list in a row', linearFile],
+          ...libraryFiles.map(([name, file]) => [`bwrap --seccomp, ${name}`, file] as const),
+        ]
+  const runners: readonly Runner[] = [
+    ...vials.map(({ name, path, size }) => ({
+      name: `vial of ${size} bytes, ${name}`,
+      run: (words: readonly string[]) => spawnSync(path, ['/tool', ...words], { encoding: 'utf8' }).stdout,
+    })),
+    ...inBwrap.map(([name, file]) => ({ name, run: (words: readonly string[]) => bwrap(tool, file, words) })),
+  ]
+  const times = new Map<Runner, number[]>(runners.map((runner) => [runner, []]))
   for (let round = 0; round < 200; round++)
-    for (const { path } of vials) {
+    for (const [runner, list] of times) {
       const start = performance.now()
-      spawnSync(path, ['/tool', 'load', '/none'])
-      times.get(path)!.push((performance.now() - start) * 1000)
+      runner.run(['load', '/none'])
+      list.push((performance.now() - start) * 1000)
     }
-  for (const { name, path, size } of vials)
-    say(`run a static program in a vial of ${size} bytes, ${name}`, median(times.get(path)!), 'us')
+  for (const [{ name }, list] of times) say(`run a static program, ${name}`, median(list), 'us')
 
   process.stdout.write('\n')
-  const calls = (what: string, command: string, args: string[], fd?: number) => {
-    const { stdout } = spawnSync(command, args, {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit', ...(fd === undefined ? [] : [fd])],
-    })
-    const [getpid = 0, ioctl = 0] = stdout.split(' ').map(Number)
-    say(`getpid, ${what}`, getpid, 'ns')
-    say(`ioctl (its argument is tested), ${what}`, ioctl, 'ns')
+  const outside = {
+    name: 'no sandbox',
+    run: (words: readonly string[]) => spawnSync(tool, words, { encoding: 'utf8' }).stdout,
   }
-  calls('no sandbox', tool, ['calls'])
-  for (const { name, path } of vials) calls(`vial, ${name}`, path, ['/tool', 'calls'])
-  if (spawnSync('bwrap', ['--version']).status === 0) {
-    const bwrap = ['--unshare-all', '--ro-bind', tool, '/tool']
-    calls('bwrap without a filter', 'bwrap', [...bwrap, '/tool', 'calls'])
-    calls(
-      'bwrap --seccomp, the same tree',
-      'bwrap',
-      [...bwrap, '--seccomp', '3', '/tool', 'calls'],
-      openSync(treeFile, 'r'),
-    )
-    calls(
-      'bwrap --seccomp, the instructions in a row',
-      'bwrap',
-      [...bwrap, '--seccomp', '3', '/tool', 'calls'],
-      openSync(linearFile, 'r'),
-    )
+  for (const { name, run } of [outside, ...runners]) {
+    const [getpid = 0, ioctl = 0] = run(['calls']).split(' ').map(Number)
+    say(`getpid, ${name}`, getpid, 'ns')
+    say(`ioctl (its argument is tested), ${name}`, ioctl, 'ns')
   }
+}
+
+interface Runner {
+  readonly name: string
+  /** What the tool prints. */
+  readonly run: (words: readonly string[]) => string
+}
+
+function bwrap(tool: string, filter: string | undefined, words: readonly string[]): string {
+  const options = ['--unshare-all', '--ro-bind', tool, '/tool', ...(filter === undefined ? [] : ['--seccomp', '3'])]
+  const fd = filter === undefined ? undefined : openSync(filter, 'r')
+  const { stdout } = spawnSync('bwrap', [...options, '/tool', ...words], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit', ...(fd === undefined ? [] : [fd])],
+  })
+  if (fd !== undefined) closeSync(fd)
+  return stdout
 }
 
 await alone(import.meta.url, bench)

@@ -74,18 +74,19 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
     const top = b.slot('guard.top')
     const done = b.label()
     b.move(top, resolve(c, b.text(step.place.path)))
+    // Each name behind what is to be done with it.
+    const cover = (...parts: readonly string[]) => {
+      if (parts.length === 0) return
+      b.move(b.slot('guard.parts'), b.bytes(new TextEncoder().encode(`${parts.join('\0')}\0\0`)))
+      b.call(guardParts(c, top))
+    }
+    cover(...step.worldReadable.map((name) => `${masked}${name}`))
     if (step.when !== 'always') skipUnlessOwner(c, top, done)
     if (step.when === 'refuseOwner') {
       b.move(c.result, -errno.EPERM)
       b.jump(c.fail)
     }
-    // Each name behind what is to be done with it.
-    const parts = [
-      ...step.readonly.map((name) => `${readonly}${name}`),
-      ...step.masked.map((name) => `${masked}${name}`),
-    ]
-    b.move(b.slot('guard.parts'), b.bytes(new TextEncoder().encode(`${parts.join('\0')}\0\0`)))
-    b.call(guardParts(c, top))
+    cover(...step.readonly.map((name) => `${readonly}${name}`), ...step.masked.map((name) => `${masked}${name}`))
     b.place(done)
     c.attempt('close', top)
   },

@@ -1,13 +1,16 @@
 /**
- * What of /proc and /sys is closed to a payload that is the host's root, by uid and without any capability: a root
- * caller's own sandbox, whose user namespace maps its id, and root mode. For any other caller the files' own modes are
- * wall enough: what is secret or can be written there is root's. That saves it 20 mounts a run.
+ * What of /proc and /sys is closed to a payload. Where it is the host's root, by uid and without any capability (a root
+ * caller's own sandbox, whose user namespace maps its id, and root mode), that is all of it. For any other caller the
+ * files' own modes are wall enough, but for the few that tell everybody of the whole machine: the rest is root's. That
+ * saves it 20 mounts a run.
  */
 import type { Place, Step } from './step.js'
 
 export interface Guard {
   readonly readonly: readonly string[]
   readonly masked: readonly string[]
+  /** Masked whoever the caller is: their modes let everybody read them. */
+  readonly worldReadable: readonly string[]
   readonly why: string
 }
 
@@ -17,20 +20,14 @@ export interface Guard {
  */
 export const procGuard: Guard = {
   readonly: ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'],
+  worldReadable: ['acpi', 'asound', 'interrupts', 'keys', 'latency_stats', 'sched_debug', 'scsi'],
   masked: [
-    'acpi',
-    'asound',
     'dynamic_debug',
-    'interrupts',
     'kcore',
-    'keys',
     'kmsg',
     'kpagecgroup',
     'kpagecount',
     'kpageflags',
-    'latency_stats',
-    'sched_debug',
-    'scsi',
     'slabinfo',
     'timer_list',
     'timer_stats',
@@ -42,7 +39,8 @@ export const procGuard: Guard = {
 /** /sys itself is mounted read-only. */
 export const sysGuard: Guard = {
   readonly: [],
-  masked: ['firmware', 'devices/virtual/powercap', 'kernel/debug', 'kernel/tracing', 'kernel/security', 'fs/bpf'],
+  worldReadable: ['firmware', 'devices/virtual/powercap'],
+  masked: ['kernel/debug', 'kernel/tracing', 'kernel/security', 'fs/bpf'],
   why: 'root outside could read what firmware and power meters tell',
 }
 
@@ -62,6 +60,7 @@ export function guardStep(
     place,
     readonly: guard.readonly,
     masked: guard.masked,
+    worldReadable: when === 'refuseOwner' ? [] : guard.worldReadable,
     when,
     what: when === 'refuseOwner' ? `leave ${at} uncovered for sandboxes inside` : `cover the host's side of ${at}`,
     why: guard.why,

@@ -3,10 +3,12 @@ import { release } from 'node:os'
 import { resolve } from 'node:path'
 import type { Architecture } from '../kernel/architecture.js'
 import { structs } from '../kernel/structs.js'
+import { PolicyError } from '../policy/fault.js'
 import { modeOf, parseSize } from '../policy/units.js'
 import { identityOf } from '../policy/identity.js'
 import type { Policy } from '../policy/schema.js'
 import { compileSeccomp } from '../seccomp/compile.js'
+import { FilterTooLong } from '../seccomp/graph.js'
 import { filesystemSteps } from './filesystem.js'
 import { vialStyle } from './style.js'
 import { beforeCapabilities, beforeMounts, beforeUserns, defaultRlimits, standardStreams } from './hardening.js'
@@ -259,9 +261,17 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
   }
 }
 
-/** Made once, and then remembered. */
-const compileFilter = ({ seccomp = 'default', capabilities = [] }: Policy, architecture: Architecture) =>
-  compileSeccomp(seccomp, { architecture, capabilities, kernel: release() })
+/**
+ * Made once, and then remembered.
+ * @throws {PolicyError} when the profile is too long for the kernel.
+ */
+function compileFilter({ seccomp = 'default', capabilities = [] }: Policy, architecture: Architecture) {
+  try {
+    return compileSeccomp(seccomp, { architecture, capabilities, kernel: release() })
+  } catch (error) {
+    throw error instanceof FilterTooLong ? new PolicyError([`seccomp: ${error.message}`]) : error
+  }
+}
 
 /** The very last thing: from here on only what the profile allows can be called, by vial too. */
 function filterSteps(policy: Policy, architecture: Architecture): Step[] {

@@ -198,15 +198,16 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
         view.all('bind').filter(({ source }) => source === '/proc').length
       const guards = view.all('guard')
       for (const guard of guards) {
-        const covered = `${guard.readonly.length} paths read-only and ${guard.masked.length} covered in ${place(guard.place.path)}`
-        if (guard.when === 'refuseOwner')
-          say(true, `a caller who is root is refused: ${place(guard.place.path)} is not covered`)
+        const where = place(guard.place.path)
+        const { length: forAll } = guard.worldReadable
+        const all = `${guard.readonly.length} paths read-only and ${guard.masked.length + forAll} covered in ${where}`
+        if (guard.when === 'refuseOwner') say(true, `a caller who is root is refused: ${where} is not covered`)
         else
           say(
             true,
             guard.when === 'always'
-              ? covered
-              : `for a caller who is root, ${covered}; for others, file modes are the wall`,
+              ? all
+              : `${forAll} paths covered in ${where}; for a caller who is root, ${all}; for others, file modes are the rest of the wall`,
           )
       }
       const subset = view.all('mount').some(({ options }) => options.some(([key]) => key === 'subset'))

@@ -160,14 +160,15 @@ export type Action =
   | { readonly do: 'sealRoot' }
   /**
    * Covers parts of a filesystem that shows the kernel, /proc or /sys; paths are relative to it, and a missing one is
-   * passed over. `always`; or only for a payload that is the host's root, whom file modes do not keep out (`owner`); or
-   * such a payload is refused (`refuseOwner`).
+   * passed over. `worldReadable` whoever the payload is, the others `always`; or only for one that is the host's root,
+   * whom file modes do not keep out (`owner`); or such a payload is refused (`refuseOwner`).
    */
   | {
       readonly do: 'guard'
       readonly place: Place
       readonly readonly: readonly string[]
       readonly masked: readonly string[]
+      readonly worldReadable: readonly string[]
       readonly when: 'always' | 'owner' | 'refuseOwner'
     }
   | { readonly do: 'pivot' }

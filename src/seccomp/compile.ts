@@ -41,7 +41,7 @@ const compiled = new WeakMap<object, Map<string, CompiledSeccomp>>()
 
 /**
  * The filter of a checked profile; undefined for `none`. A profile that was compiled before is not compiled again.
- * @throws {RangeError} when the filter is longer than the kernel takes.
+ * @throws {FilterTooLong}
  */
 export function compileSeccomp(seccomp: Seccomp, options: SeccompOptions): CompiledSeccomp | undefined {
   if (seccomp === 'none') return undefined

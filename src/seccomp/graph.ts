@@ -17,6 +17,14 @@ type Made =
 /** BPF_MAXINSNS of `linux/bpf_common.h`. */
 export const longestProgram = 4096
 
+/** A filter that is longer than the kernel takes. */
+export class FilterTooLong extends RangeError {
+  constructor() {
+    super(`more rules than fit into the ${longestProgram} instructions that the kernel takes of a filter`)
+    this.name = 'FilterTooLong'
+  }
+}
+
 /** The farthest that a conditional jump reaches. */
 const reach = 255
 
@@ -55,7 +63,7 @@ export class Graph {
 
   /**
    * The program that begins at `root`: an array of struct sock_filter.
-   * @throws {RangeError} when it is longer than the kernel takes.
+   * @throws {FilterTooLong}
    */
   program(root: Node): Uint8Array {
     // From the last instruction to the first, for jumps only lead forward: a node's targets are placed before it.
@@ -95,8 +103,7 @@ export class Graph {
             ? put(BPF.LD | BPF.W | BPF.ABS, 0, 0, made.offset)
             : put(BPF.ALU | BPF.AND | BPF.K, 0, 0, made.mask)
       }
-      if (code.length > longestProgram)
-        throw new RangeError(`the filter is longer than the ${longestProgram} instructions that the kernel takes`)
+      if (code.length > longestProgram) throw new FilterTooLong()
     }
     return encode(code.reverse())
   }

@@ -11,7 +11,7 @@ const lastNumber = 0xffffffff
 
 /**
  * The program of a filter, as the kernel takes it: an array of struct sock_filter.
- * @throws {RangeError} when it is longer than the kernel takes.
+ * @throws {FilterTooLong}
  */
 export function assembleFilter(filter: Filter): Uint8Array {
   const graph = new Graph()
@@ -91,6 +91,12 @@ function searchTree(graph: Graph, ranges: readonly Range[]): Node {
 /** What the accumulator holds: an argument's half after a mask, or anything else. */
 type Held = string
 
+/** Where a half of a test's argument is, and what the accumulator holds after it was loaded and masked. */
+function loaded({ arg, mask }: Test, part: keyof Word): { offset: number; now: Held } {
+  const offset = args.offset + 8 * arg + (part === 'high' ? 4 : 0)
+  return { offset, now: mask[part] === 0xffffffff ? `${offset}` : `${offset}&${mask[part]}` }
+}
+
 /** The tests of a call's rules, in order. */
 function decision(graph: Graph, filter: AbiFilter, rules: readonly Rule[]): Node {
   const { wide } = abiFacts[filter.abi]
@@ -120,8 +126,7 @@ function decision(graph: Graph, filter: AbiFilter, rules: readonly Rule[]): Node
   /** Loads a half of the argument, masked, unless it is there already. */
   const half = (test: Test, part: keyof Word, held: Held, then: Then): Node => {
     const mask = test.mask[part]
-    const offset = args.offset + 8 * test.arg + (part === 'high' ? 4 : 0)
-    const now = mask === 0xffffffff ? `${offset}` : `${offset}&${mask}`
+    const { offset, now } = loaded(test, part)
     if (held === now) return then(now)
     const masked = mask === 0xffffffff ? then(now) : graph.and(mask, then(now))
     return held === `${offset}` ? masked : graph.load(offset, masked)
@@ -130,25 +135,35 @@ function decision(graph: Graph, filter: AbiFilter, rules: readonly Rule[]): Node
   const equal = (test: Test, value: Word, held: Held, yes: Then, no: Then): Node => {
     const low = (now: Held) => {
       if (test.mask.low === 0) return value.low === 0 ? yes(now) : no(now)
-      return half(test, 'low', now, (loaded) => graph.jump(BPF.JEQ, value.low, yes(loaded), no(loaded)))
+      return half(test, 'low', now, (then) => graph.jump(BPF.JEQ, value.low, yes(then), no(then)))
     }
     if (!wide) return low(held)
     if (test.mask.high === 0) return value.high === 0 ? low(held) : no(held)
-    return half(test, 'high', held, (loaded) => graph.jump(BPF.JEQ, value.high, low(loaded), no(loaded)))
+    return half(test, 'high', held, (then) => graph.jump(BPF.JEQ, value.high, low(then), no(then)))
   }
 
   const greater = (test: Test, value: Word, held: Held, yes: Then, no: Then): Node => {
     const low = (now: Held) =>
-      half(test, 'low', now, (loaded) =>
-        graph.jump(test.op === 'gt' ? BPF.JGT : BPF.JGE, value.low, yes(loaded), no(loaded)),
-      )
+      half(test, 'low', now, (then) => graph.jump(test.op === 'gt' ? BPF.JGT : BPF.JGE, value.low, yes(then), no(then)))
     if (!wide) return low(held)
     if (test.mask.high === 0) return value.high === 0 ? low(held) : no(held)
-    return half(test, 'high', held, (loaded) => {
-      const same = graph.jump(BPF.JEQ, value.high, low(loaded), no(loaded))
-      return graph.jump(BPF.JGT, value.high, yes(loaded), same)
+    return half(test, 'high', held, (then) => {
+      const same = graph.jump(BPF.JEQ, value.high, low(then), no(then))
+      return graph.jump(BPF.JGT, value.high, yes(then), same)
     })
   }
 
+  // Thousands of values from the last to the first, lest the recursion be as deep.
+  const places = rules.flatMap(({ tests }, r) =>
+    tests.flatMap(({ values }, t) => values.map((_, v) => [r, t, v] as const)),
+  )
+  if (places.length > stride) {
+    const parts = rules.flatMap(({ tests }) => tests.flatMap((test) => [loaded(test, 'high'), loaded(test, 'low')]))
+    const helds = new Set(parts.map(({ now }) => now))
+    for (let place = places.length - 1; place > 0; place -= stride)
+      for (const held of helds) from(...places[place]!, held)
+  }
   return from(0, 0, 0, '')
 }
+
+const stride = 100

@@ -182,4 +182,4 @@ export async function attacks(title: string, list: readonly Attack[]): Promise<v
   }
 }
 
-const absent = ['ENOENT', 'ENOSYS', 'EAFNOSUPPORT', 'ENODEV', 'SIGSEGV']
+const absent = ['ENOENT', 'ENOSYS', 'EAFNOSUPPORT', 'ENODEV', 'ENOTTY', 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'SIGSEGV']

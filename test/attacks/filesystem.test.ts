@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Policy } from '../../src/index.js'
 import { attacks, holding, open } from './attack.js'
+import type { Scene } from './scene.js'
 
 const hidden = ['ENOENT']
 const writable = { ...open, root: { writable: true } }
@@ -106,6 +107,19 @@ await attacks('reaching files', [
     weak: holding('CAP_DAC_READ_SEARCH'),
     weakIn: ['root mode'],
   },
+  ...['console', 'fuse', 'kmsg', 'kvm', 'mem', 'net/tun', 'uinput', 'userfaultfd', 'vhost-vsock'].map((name) => ({
+    tries: `the device ${name}`,
+    words: ['read', `/dev/${name}`],
+    refused: hidden,
+    weak: { ...open, filesystem: [{ bind: `/dev/${name}`, from: '/dev/zero', devices: true }] },
+  })),
+  {
+    tries: 'the events of all files (fanotify)',
+    words: ['fanotify'],
+    refused: ['EPERM', 'ENOSYS'],
+    weak: open,
+  },
+  { tries: 'the list of mounts (listmount)', words: ['list-mounts'], refused: ['ENOSYS'], weak: open },
   {
     tries: 'descriptors that nobody handed on',
     words: ['inherited'],
@@ -139,6 +153,50 @@ await attacks('writing files', [
       identity: { uid: 0, gid: 0 },
       filesystem: [{ bind: '/usr/bin/env', from: join(folder, 'secret'), writable: true }],
     }),
+  },
+  ...['chmod', 'utimes', 'user-xattr', 'set-flags', 'set-attributes'].map((word) => ({
+    tries: `to change a file of a bind that is read-only: ${word}`,
+    words: [word, '/shown/secret'],
+    refused: ['EROFS', 'ENOSYS'],
+    shows: ({ folder }: Scene) => [{ bind: '/shown', from: folder }],
+    weak: ({ folder }: Scene): Partial<Policy> => ({
+      identity: { uid: 0, gid: 0 },
+      filesystem: [{ bind: '/shown', from: folder, writable: true }],
+    }),
+    weakIn: ['ordinary user', 'root'] as const,
+  })),
+  {
+    tries: 'another name, in a place to write, for what is shown read-only',
+    words: ['link', '/shown/secret', '/shown/shared/stolen'],
+    refused: ['EXDEV'],
+    shows: ({ folder }) => [
+      { bind: '/shown', from: folder },
+      { bind: '/shown/shared', from: join(folder, 'shared'), writable: true },
+    ],
+    weak: ({ folder }) => ({
+      identity: { uid: 0, gid: 0 },
+      filesystem: [{ bind: '/shown', from: folder, writable: true }],
+    }),
+    weakIn: ['ordinary user', 'root'],
+  },
+  {
+    tries: 'a mount that the host hears of, or that hears of the host',
+    words: ['propagates'],
+    refused: ['ENOENT'],
+    weak: 'outside',
+  },
+  {
+    tries: 'to thaw a filesystem of the host',
+    words: ['thaw', '/usr'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+    weakIn: ['root mode'],
+  },
+  {
+    tries: 'a file capability for a program of its own',
+    words: ['give-capability'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SETFCAP'),
   },
   {
     tries: 'to make a bind writable again by a remount',

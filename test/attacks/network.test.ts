@@ -3,6 +3,16 @@ import { attacks, holding, open } from './attack.js'
 const hostNetwork = { ...open, network: 'host' } as const
 /** Numbers of address families and protocols, socket(2). */
 const family = { netlink: 16, alg: 38, vsock: 40, bluetooth: 31, can: 29, xdp: 44 } as const
+/** Protocols of netlink(7). */
+const netlinks = Object.entries({
+  sockDiag: 4,
+  xfrm: 6,
+  connector: 11,
+  netfilter: 12,
+  generic: 16,
+  rdma: 20,
+  crypto: 21,
+})
 
 await attacks('sockets', [
   {
@@ -49,6 +59,27 @@ await attacks('sockets', [
     words: ['family', String(family.netlink), '3', '9'],
     refused: ['EPERM', 'EAFNOSUPPORT', 'EPROTONOSUPPORT'],
     weak: { never: 'a kernel may have none' },
+  },
+  ...netlinks.map(([name, protocol]) => ({
+    tries: `netlink of the kind ${name}`,
+    words: ['family', String(family.netlink), '3', String(protocol)],
+    refused: ['EPERM', 'EAFNOSUPPORT'],
+    weak: open,
+  })),
+  { tries: 'a mark on its packets', words: ['mark'], refused: ['EPERM'], weak: holding('CAP_NET_ADMIN') },
+  {
+    tries: 'buffers beyond the limit',
+    words: ['force-buffer'],
+    refused: ['EPERM'],
+    weak: holding('CAP_NET_ADMIN'),
+  },
+  { tries: 'to change a device', words: ['set-device'], refused: ['EPERM'], weak: holding('CAP_NET_ADMIN') },
+  {
+    tries: 'to say by a message that it is root',
+    words: ['forge-credentials'],
+    refused: ['EPERM', 'EINVAL'],
+    weak: { ...open, capabilities: ['CAP_SETUID', 'CAP_SETGID'] },
+    weakIn: ['root mode'],
   },
   ...(['vsock', 'alg', 'bluetooth', 'can', 'xdp'] as const).map((name) => ({
     tries: `a socket of the family ${name}`,

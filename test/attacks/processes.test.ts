@@ -1,4 +1,5 @@
 import { attacks, open } from './attack.js'
+import type { Scene } from './scene.js'
 
 /** The host's processes, visible, and none of the walls behind the namespace. */
 const visible = {
@@ -59,6 +60,83 @@ await attacks('other processes', [
     refused: ['ESRCH', 'EPERM'],
     weak: { ...visible, capabilities: ['CAP_SYS_ADMIN', 'CAP_SYS_PTRACE'] },
     weakIn: ['root mode'],
+  },
+  {
+    tries: 'advice about the memory of a process outside',
+    words: ({ decoy }) => ['advise', String(decoy.pid), decoy.memory],
+    refused: ['ESRCH', 'EPERM'],
+    weak: { ...visible, capabilities: ['CAP_SYS_PTRACE', 'CAP_SYS_NICE'] },
+    weakIn: ['root mode'],
+  },
+  {
+    tries: 'the memory of pid 1',
+    words: ['read-memory', '1', '400000'],
+    refused: ['EPERM'],
+    weak: { ...open, init: 'payload' },
+  },
+  {
+    tries: 'what pid 1 has mapped',
+    words: ['mapped-files', '1'],
+    refused: ['EACCES', 'EPERM'],
+    weak: { ...open, init: 'payload' },
+  },
+  {
+    tries: 'a namespace by the pidfd of pid 1',
+    words: ['namespace-of-pidfd', '1'],
+    refused: ['EACCES', 'EPERM', 'ENOTTY'],
+    weak: { ...open, init: 'payload' },
+  },
+  ...(['user', 'pid'] as const).map((name) => ({
+    tries: `the ${name} namespace around its own`,
+    words: ['parent-namespace', `/proc/self/ns/${name}`],
+    refused: ['EPERM'],
+    weak: { never: 'ioctl_nsfs(2) gives nobody one that is not beneath his own' },
+  })),
+  {
+    tries: 'the mount namespaces of others, one after the other',
+    words: ['earlier-mounts'],
+    refused: ['ENOENT', 'EPERM', 'ENOTTY'],
+    weak: { never: 'only who is in the first user namespace of the machine may go on: this one may be a container' },
+  },
+  {
+    tries: 'a namespace by its handle',
+    words: ['namespace-by-handle', '/proc/self/ns/net'],
+    refused: ['EPERM'],
+    weak: open,
+  },
+  {
+    tries: 'when timers of pid 1 ring',
+    words: ['timer-slack', '1'],
+    refused: ['EACCES', 'EPERM'],
+    weak: { ...open, init: 'payload' },
+  },
+  {
+    tries: 'the signals of a process outside',
+    words: ({ decoy }) => ['own-signals', String(decoy.pid)],
+    refused: ['ESRCH'],
+    weak: visible,
+  },
+  ...(['limit-of', 'niceness-of', 'io-priority-of', 'processors-of', 'scheduler-of'] as const).flatMap((word) => [
+    {
+      tries: `to change a process outside: ${word}`,
+      words: ({ decoy }: Scene) => [word, String(decoy.pid)],
+      refused: ['ESRCH'],
+      weak: visible,
+      // Nobody changes these of one who has more capabilities: cap_safe_nice() in security/commoncap.c.
+      weakIn: word === 'limit-of' ? (['ordinary user', 'root', 'root mode'] as const) : (['ordinary user'] as const),
+    },
+    {
+      tries: `to change pid 1: ${word}`,
+      words: [word, '1'],
+      refused: ['EPERM', 'EACCES'],
+      weak: { ...open, init: 'payload' } as const,
+    },
+  ]),
+  {
+    tries: 'the priority of all processes of its user, pid 1 among them',
+    words: ['niceness-of-user'],
+    refused: ['EPERM'],
+    weak: open,
   },
   {
     tries: 'more of the processor than its share',

@@ -107,6 +107,20 @@ os._exit(7)`
       assert.deepEqual([answer.exitCode, answer.signal, answer.error], [7, null, undefined])
     })
 
+    test("another child of init's that ends first does not change the result", () => {
+      // clone(2), CLONE_PARENT: the payload's sibling.
+      const sibling = `
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+parent = os.getpid()
+libc.syscall(56 if os.uname().machine == 'x86_64' else 220, 0x8000 | 17, 0, 0, 0, 0)
+if os.getpid() != parent: os._exit(42)
+time.sleep(0.2)
+os._exit(7)`
+      const answer = runAs(caller, { ...system, session: 'new' }, 'python3', ['-c', sibling])
+      assert.deepEqual([answer.exitCode, answer.signal, answer.error], [7, null, undefined])
+    })
+
     test('a payload that closes or fills every descriptor ends as any other', () => {
       const closes = runAs(caller, system, 'python3', ['-c', 'import os; os.closerange(0, 65536); os._exit(5)'])
       assert.equal(closes.exitCode, 5)

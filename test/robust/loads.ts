@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { compile, type Policy, PolicyError } from '../../src/index.js'
@@ -153,14 +153,12 @@ function check(policy: Policy, caller: Caller, file: string, seen: Loaded): void
   try {
     bytes = compile(policy, { base: '/' }).bytes
   } catch (error) {
-    // A random filter may need more than the 4096 instructions that the kernel takes.
-    assert.ok(
-      error instanceof PolicyError || (error instanceof RangeError && error.message.includes('4096')),
-      `${error}`,
-    )
+    assert.ok(error instanceof PolicyError, `${error}`)
     seen.faults++
     return
   }
+  // Where pids are the host's, who watches over the last one's monitor ends just after it: its file may still be busy.
+  rmSync(file, { force: true })
   writeFileSync(file, bytes, { mode: 0o755 })
   const { error, signal, status, stderr } = spawnSync(file, [absent], {
     encoding: 'utf8',
@@ -186,6 +184,6 @@ export function loads(caller: Caller, limit: { readonly runs: number } | { reado
   const property = fc.property(anyPolicy(join(folder, 'bound')), (policy) =>
     check(policy, caller, join(folder, 'vial'), seen),
   )
-  fc.assert(property, options)
+  fc.assert(property, { ...options, includeErrorInReport: true })
   return seen
 }

@@ -2,6 +2,7 @@
  * Builds a filter with libseccomp from the words on standard input, and writes its BPF to standard output:
  *   default ACTION          (first; an action is SECCOMP_RET_… as a number)
  *   arch NAME               (instead of the native one; scmp names such as x86_64)
+ *   optimize LEVEL          (SCMP_FLTATR_CTL_OPTIMIZE: 2 is a binary tree)
  *   rule ACTION SYSCALL COUNT, then COUNT times: ARGUMENT OP A B     (OP: enum scmp_compare)
  * or, alone, `version`: the library's.
  */
@@ -37,6 +38,11 @@ int main(void) {
       }
       int error = seccomp_arch_add(filter, arch);
       if (error < 0) fail(name, error);
+    } else if (strcmp(word, "optimize") == 0) {
+      unsigned level;
+      if (scanf("%u", &level) != 1) exit(2);
+      int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, level);
+      if (error < 0) fail(word, error);
     } else if (strcmp(word, "archs-end") == 0) {
       if (!kept) seccomp_arch_remove(filter, seccomp_arch_native());
     } else if (strcmp(word, "rule") == 0) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { checkPolicy, PolicyError } from '../../src/index.js'
+import { compile } from '../../src/run/compile.js'
 
 const faultsOf = (policy: unknown): string => {
   try {
@@ -21,6 +22,23 @@ const oci = (profile: object, call: object = {}) =>
       ...profile,
     },
   })
+
+test('a filter that the kernel cannot take is a fault of the policy', () => {
+  const syscalls = Array.from({ length: 5000 }, (_, value) => ({
+    names: ['ioctl'],
+    action: 'SCMP_ACT_ERRNO' as const,
+    args: [{ index: 1, op: 'SCMP_CMP_EQ' as const, value }],
+  }))
+  const compileSome = (count: number) =>
+    compile({ seccomp: { defaultAction: 'SCMP_ACT_ALLOW', syscalls: syscalls.slice(0, count) } })
+  assert.throws(
+    () => compileSome(5000),
+    (error) =>
+      error instanceof PolicyError &&
+      error.message.startsWith('seccomp: more rules than fit into the 4096 instructions'),
+  )
+  assert.doesNotThrow(() => compileSome(1000))
+})
 
 test('faults of a profile are named with their path', () => {
   assert.match(faultsOf({ seccomp: 'open' }), /^seccomp: must be one of default, strict, nested, none/)

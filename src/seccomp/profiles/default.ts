@@ -166,10 +166,8 @@ const processes: Calls = [
   'getsid',
   'gettid',
   'ioprio_get',
-  'ioprio_set',
   'pidfd_open',
   'prctl',
-  'prlimit64',
   'restart_syscall',
   'rseq',
   'sched_get_priority_max',
@@ -179,15 +177,10 @@ const processes: Calls = [
   'sched_getparam',
   'sched_getscheduler',
   'sched_rr_get_interval',
-  'sched_setaffinity',
-  'sched_setattr',
-  'sched_setparam',
-  'sched_setscheduler',
   'sched_yield',
   'set_robust_list',
   'set_tid_address',
   'setpgid',
-  'setpriority',
   'setrlimit',
   'setsid',
   'sysinfo',
@@ -343,6 +336,13 @@ const newNamespace =
 
 /** Both type into a terminal as if its user did: ioctl_tty(2), TIOCLINUX(2const). */
 const typing = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c } as const
+/**
+ * vial's own process has the payload's uid, and so the kernel would let the payload set its priority, its processors and
+ * its limits, one of which kills even it: setrlimit(2), RLIMIT_CPU.
+ */
+const init = 1
+/** Not those of a whole user: setpriority(2), ioprio_set(2). */
+const whose = { setpriority: { process: 0, group: 1 }, ioprio_set: { process: 1, group: 2 } } as const
 /** S_IFIFO, S_IFREG, S_IFSOCK and none, which means S_IFREG: everything but device nodes; mknod(2). */
 const fileTypes = { mask: 0xf000, in: [0, 0x1000, 0x8000, 0xc000] }
 /** PER_LINUX, PER_LINUX32, both with UNAME26, and the question which it is: none weakens a program; personality(2). */
@@ -389,6 +389,21 @@ export const defaultProfile: SeccompProfile = {
     },
     // As if the kernel had been built without them.
     { calls: ['socket', 'socketpair'], do: { errno: 'EAFNOSUPPORT' } },
+    {
+      calls: ['prlimit64', 'sched_setaffinity', 'sched_setattr', 'sched_setparam', 'sched_setscheduler'],
+      when: [{ arg: 0, mask: int, ne: init }],
+      do: 'allow',
+    },
+    // To look at a limit of init's.
+    { calls: ['prlimit64'], when: [{ arg: 2, eq: 0 }], do: 'allow' },
+    ...(['setpriority', 'ioprio_set'] as const).map((call) => ({
+      calls: [call],
+      when: [
+        { arg: 0, mask: int, in: [whose[call].process, whose[call].group] },
+        { arg: 1, mask: int, ne: init },
+      ],
+      do: 'allow' as const,
+    })),
     { calls: ['mknod', 'mknodat'], capability: 'CAP_MKNOD', do: 'allow' },
     { calls: ['mknod'], when: [{ arg: 1, ...fileTypes }], do: 'allow' },
     { calls: ['mknodat'], when: [{ arg: 2, ...fileTypes }], do: 'allow' },

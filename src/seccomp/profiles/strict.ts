@@ -23,7 +23,7 @@ export const strictProfile: SeccompProfile = {
         'close_range', 'dup', 'dup2', 'dup3', 'fcntl', 'poll', 'ppoll', 'select', 'pselect6',
         'stat', 'lstat', 'fstat', 'newfstatat', 'statx', 'access', 'faccessat', 'faccessat2', 'readlink', 'readlinkat', 'getdents',
         'getdents64', 'getcwd', 'fadvise64',
-        'brk', 'mmap', 'mprotect', 'mremap', 'munmap', 'madvise', 'mseal', 'membarrier',
+        'brk', 'mmap', 'mprotect', 'mremap', 'munmap', 'madvise', 'map_shadow_stack', 'mseal', 'membarrier',
         'execve', 'exit', 'exit_group', 'arch_prctl', 'set_tid_address', 'set_robust_list', 'rseq', 'futex', 'futex_wait', 'futex_wake',
         'futex_requeue', 'futex_waitv', 'sched_yield', 'sched_getaffinity', 'getcpu', 'prctl', 'uretprobe', 'restart_syscall',
         'getpid', 'gettid', 'getppid', 'getuid', 'geteuid', 'getgid', 'getegid', 'getpgrp', 'getrlimit', 'getrusage', 'uname', 'sysinfo',

@@ -1,7 +1,10 @@
 /* Attacks on the view of files: reaching what is not shown, and writing what is shown read-only. */
 #include "attack.h"
 #include <dirent.h>
+#include <linux/fs.h>
 #include <linux/mount.h>
+#include <sys/fanotify.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -116,6 +119,59 @@ static int mark_trusted(char **w) {
   return fsetxattr(file, "trusted.overlay.opaque", "y", 1, 0);
 }
 
+static int change_mode(char **w) { return chmod(w[0], 0644); }
+static int change_times(char **w) { return utimensat(AT_FDCWD, w[0], NULL, 0); }
+static int mark_as_user(char **w) { return setxattr(w[0], "user.vial", "x", 1, 0); }
+
+/* ioctl_iflags(2): a descriptor that is open for reading is enough. */
+static int set_flags(char **w) {
+  int file = open(w[0], O_RDONLY), flags;
+  if (file < 0 || ioctl(file, FS_IOC_GETFLAGS, &flags)) return -1;
+  return ioctl(file, FS_IOC_SETFLAGS, &flags);
+}
+
+/* The same by file_setattr(2), Linux 6.17. */
+static int set_attributes(char **w) {
+  struct { uint64_t flags; uint32_t extent, count, project, cow; } attributes;
+  if (syscall(468, AT_FDCWD, w[0], &attributes, sizeof attributes, 0)) return -1;
+  return got(syscall(469, AT_FDCWD, w[0], &attributes, sizeof attributes, 0));
+}
+
+static int give_capability(char **w) {
+  int file = open("/tmp/capable", O_CREAT | O_RDWR, 0700);
+  if (file < 0) return -1;
+  struct { uint32_t magic, sets[4]; } capability = {0x02000000, {1u << 13, 0, 0, 0}};
+  return fsetxattr(file, "security.capability", &capability, sizeof capability, 0);
+}
+
+/* Another name, where it may be written, for what is shown read-only. */
+static int link_across(char **w) {
+  if (link(w[0], w[1])) return -1;
+  return unlink(w[1]);
+}
+
+/* A place that the host's mounts would come to, or from which ours would go: proc_pid_mountinfo(5). */
+static int propagates(char **w) {
+  char line[4096];
+  FILE *mounts = fopen("/proc/self/mountinfo", "r");
+  while (mounts != NULL && fgets(line, sizeof line, mounts))
+    if (strstr(line, " shared:") || strstr(line, " master:")) return 0;
+  errno = ENOENT;
+  return -1;
+}
+
+static int watch_all(char **w) { return got(fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID, O_RDONLY)); }
+
+/* Freezing would stop the host: what is not frozen cannot be thawed, and that comes after the check of the caller. */
+static int thaw(char **w) { return reached(ioctl(open(w[0], O_RDONLY), FITHAW, 0), EINVAL); }
+
+/* listmount(2), Linux 6.8: the mounts below the root of the namespace. */
+static int list_mounts(char **w) {
+  struct { uint32_t size, spare; uint64_t mount, parameter; } request = {24, 0, UINT64_MAX, 0};
+  uint64_t found[8];
+  return got(syscall(458, &request, found, 8, 0));
+}
+
 /* Says whether a descriptor that was not handed on is there. */
 static int inherited(char **w) {
   for (int fd = 3; fd < 1024; fd++)
@@ -155,5 +211,16 @@ const struct attack filesystem[] = {
     {"trusted-xattr", mark_trusted},
     {"inherited", inherited},
     {"fchdir", leave_by_descriptor},
+    {"chmod", change_mode},
+    {"utimes", change_times},
+    {"user-xattr", mark_as_user},
+    {"set-flags", set_flags},
+    {"set-attributes", set_attributes},
+    {"give-capability", give_capability},
+    {"link", link_across},
+    {"propagates", propagates},
+    {"fanotify", watch_all},
+    {"thaw", thaw},
+    {"list-mounts", list_mounts},
     {0},
 };

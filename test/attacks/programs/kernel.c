@@ -1,12 +1,17 @@
 /* Attacks on what the kernel shares among all: keys, clocks, modules, tracing, terminals, other system call tables. */
 #include "attack.h"
 #include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/kcmp.h>
 #include <linux/perf_event.h>
+#include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/swap.h>
 #include <sys/timex.h>
 #include <termios.h>
@@ -60,7 +65,29 @@ static int read_log(char **w) {
   return got(klogctl(3, text, sizeof text));
 }
 
-static int no_randomisation(char **w) { return got(personality(ADDR_NO_RANDOMIZE)); }
+static int weaker_personality(char **w) { return got(personality(strtoul(w[0], NULL, 16))); }
+
+/* A filter of one's own that allows everything and has a listener: it must not win over the one that is there. */
+static int allow_again(char **w) {
+  struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+  struct sock_fprog program = {1, &allow};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) < 0) return -1;
+  return new_key(w);
+}
+
+/* mlock(2): more than one's own limit. */
+static int lock_memory(char **w) {
+  if (setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){4096, 4096})) return -1;
+  void *memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return mlock(memory, 1 << 20);
+}
+
+static int place_memory(char **w) { return got(syscall(SYS_set_mempolicy, 0, NULL, 0)); }
+static int compare_with_itself(char **w) { return got(syscall(SYS_kcmp, getpid(), getpid(), KCMP_VM, 0, 0)); }
+
+/* PR_SET_MM(2const): where proc shows a program's own command line. */
+static int move_memory_map(char **w) { return prctl(PR_SET_MM, PR_SET_MM_START_BRK, (unsigned long)sbrk(0), 0, 0); }
 
 static int map_zero(char **w) {
   return mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ? -1 : 0;
@@ -128,7 +155,12 @@ const struct attack kernel[] = {
     {"delete-module", unload_module},
     {"clock", set_clock},
     {"syslog", read_log},
-    {"personality", no_randomisation},
+    {"personality", weaker_personality},
+    {"allow-again", allow_again},
+    {"mlock", lock_memory},
+    {"mempolicy", place_memory},
+    {"kcmp", compare_with_itself},
+    {"memory-map", move_memory_map},
     {"map-zero", map_zero},
     {"tiocsti", push_input},
     {"tiocsti-upper", push_input_upper},

@@ -4,8 +4,10 @@
 #include <linux/if_alg.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
@@ -40,10 +42,43 @@ static int low_port(char **w) {
 
 static int family(char **w) { return got(socket(atoi(w[0]), atoi(w[1]), atoi(w[2]))); }
 
+static int mark_packets(char **w) {
+  int mark = 1;
+  return setsockopt(socket(AF_INET, SOCK_DGRAM, 0), SOL_SOCKET, SO_MARK, &mark, sizeof mark);
+}
+
+/* socket(7): a buffer beyond the limit of all. */
+static int force_buffer(char **w) {
+  int size = 1 << 20;
+  return setsockopt(socket(AF_INET, SOCK_DGRAM, 0), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
+}
+
+/* netdevice(7): the flags that the loopback has already. */
+static int set_device(char **w) {
+  struct ifreq request = {.ifr_name = "lo"};
+  int any = socket(AF_INET, SOCK_DGRAM, 0);
+  if (ioctl(any, SIOCGIFFLAGS, &request)) return -1;
+  return ioctl(any, SIOCSIFFLAGS, &request);
+}
+
+/* unix(7), SCM_CREDENTIALS: to say to whoever listens that one is root. */
+static int forge_credentials(char **w) {
+  int both[2];
+  if (socketpair(AF_UNIX, SOCK_DGRAM, 0, both)) return -1;
+  union { struct cmsghdr head; char room[CMSG_SPACE(sizeof(struct ucred))]; } control = {0};
+  struct iovec data = {"x", 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  control.head = (struct cmsghdr){CMSG_LEN(sizeof(struct ucred)), SOL_SOCKET, SCM_CREDENTIALS};
+  *(struct ucred *)CMSG_DATA(&control.head) = (struct ucred){getpid(), 0, 0};
+  return got(sendmsg(both[0], &message, 0));
+}
+
 static int shared_memory(char **w) { return got(shmget((key_t)strtol(w[0], NULL, 0), 0, 0)); }
 
 const struct attack network[] = {
     {"loopback", loopback},       {"unix", unix_socket},     {"abstract", abstract_socket}, {"raw", raw_socket},
     {"packet", packet_socket},    {"low-port", low_port},    {"family", family},            {"shm", shared_memory},
+    {"mark", mark_packets},       {"force-buffer", force_buffer},
+    {"set-device", set_device},   {"forge-credentials", forge_credentials},
     {0},
 };

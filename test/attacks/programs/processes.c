@@ -1,5 +1,9 @@
 /* Attacks on other processes: those outside, and those of the sandbox itself. */
 #include "attack.h"
+#include <dirent.h>
+#include <linux/ioprio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
@@ -24,6 +28,107 @@ static int steal_descriptor(char **w) {
   int pid = syscall(SYS_pidfd_open, atoi(w[0]), 0);
   if (pid < 0) return -1;
   return got(syscall(SYS_pidfd_getfd, pid, 0, 0));
+}
+
+/* process_madvise(2): advice that changes nothing. */
+static int advise(char **w) {
+  int pid = syscall(SYS_pidfd_open, atoi(w[0]), 0);
+  if (pid < 0) return -1;
+  struct iovec there = {(void *)strtoul(w[1], NULL, 16), 4096};
+  return got(syscall(SYS_process_madvise, pid, &there, 1, MADV_WILLNEED, 0));
+}
+
+/* proc_pid_map_files(5): what a process has mapped. */
+static int mapped_files(char **w) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%s/map_files", w[0]);
+  DIR *folder = opendir(path);
+  if (folder == NULL) return -1;
+  for (struct dirent *entry; errno = 0, (entry = readdir(folder)) != NULL;)
+    if (entry->d_name[0] != '.') return 0;
+  if (errno == 0) errno = ENODATA;
+  return -1;
+}
+
+/* PIDFD_GET_MNT_NAMESPACE of linux/pidfd.h (Linux 6.11). */
+static int namespace_of_pidfd(char **w) {
+  int pid = syscall(SYS_pidfd_open, atoi(w[0]), 0);
+  if (pid < 0) return -1;
+  return got(ioctl(pid, _IO(0xff, 3), 0));
+}
+
+/* NS_GET_PARENT, ioctl_nsfs(2). */
+static int parent_namespace(char **w) {
+  int file = open(w[0], O_RDONLY);
+  if (file < 0) return -1;
+  return got(ioctl(file, _IO(0xb7, 2)));
+}
+
+/* NS_MNT_GET_PREV of linux/nsfs.h (Linux 6.12): the mount namespace that was made before one's own. */
+static int earlier_mounts(char **w) {
+  struct { uint32_t size, mounts; uint64_t id; } info = {.size = 16};
+  int file = open("/proc/self/ns/mnt", O_RDONLY);
+  if (file < 0) return -1;
+  return got(ioctl(file, _IOC(_IOC_READ, 0xb7, 12, sizeof info), &info));
+}
+
+/* Handles of namespaces (Linux 6.18), FD_NSFS_ROOT of linux/fcntl.h: one's own, for whoever is not in others. */
+static int namespace_by_handle(char **w) {
+  struct {
+    struct file_handle head;
+    char bytes[64];
+  } handle = {.head = {.handle_bytes = 64}};
+  int mount_id;
+  if (syscall(SYS_name_to_handle_at, AT_FDCWD, w[0], &handle, &mount_id, AT_SYMLINK_FOLLOW)) return -1;
+  return got(syscall(SYS_open_by_handle_at, -10003, &handle, O_RDONLY));
+}
+
+static int timer_slack(char **w) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%s/timerslack_ns", w[0]);
+  int file = open(path, O_WRONLY);
+  if (file < 0) return -1;
+  return write(file, "50000", 5) == 5 ? 0 : -1;
+}
+
+/* RLIMIT_CPU: the kernel's SIGKILL at its end ends pid 1 too. Here it stays as it is. */
+static int limit_of(char **w) {
+  struct rlimit limit;
+  int pid = atoi(w[0]);
+  if (prlimit(pid, RLIMIT_CPU, NULL, &limit)) return -1;
+  return prlimit(pid, RLIMIT_CPU, &limit, NULL);
+}
+
+static int niceness_of(char **w) {
+  int pid = atoi(w[0]);
+  errno = 0;
+  int now = getpriority(PRIO_PROCESS, pid);
+  return errno == 0 ? setpriority(PRIO_PROCESS, pid, now) : -1;
+}
+
+/* All processes of one's own user that can be named: pid 1 may be among them. */
+static int niceness_of_user(char **w) { return setpriority(PRIO_USER, 0, 19); }
+
+static int io_priority_of(char **w) {
+  return got(syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, atoi(w[0]), IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 4)));
+}
+
+static int processors_of(char **w) {
+  cpu_set_t all;
+  if (sched_getaffinity(atoi(w[0]), sizeof all, &all)) return -1;
+  return sched_setaffinity(atoi(w[0]), sizeof all, &all);
+}
+
+static int scheduler_of(char **w) {
+  struct sched_param parameter = {0};
+  return sched_setscheduler(atoi(w[0]), SCHED_OTHER, &parameter);
+}
+
+/* fcntl(2), F_SETOWN: whom the kernel sends signals about a descriptor. */
+static int own_signals(char **w) {
+  int both[2];
+  if (pipe(both)) return -1;
+  return fcntl(both[0], F_SETOWN, atoi(w[0]));
 }
 
 static int join_namespace(char **w) {
@@ -65,5 +170,15 @@ const struct attack processes[] = {
     {"join", join_namespace},        {"join-by-pidfd", join_by_pidfd},
     {"priority", raise_priority},    {"limit", raise_limit},
     {"oom-score", escape_oom},       {"real-time", real_time},
+    {"advise", advise},              {"mapped-files", mapped_files},
+    {"namespace-of-pidfd", namespace_of_pidfd},
+    {"parent-namespace", parent_namespace},
+    {"earlier-mounts", earlier_mounts},
+    {"namespace-by-handle", namespace_by_handle},
+    {"timer-slack", timer_slack},    {"limit-of", limit_of},
+    {"niceness-of", niceness_of},    {"io-priority-of", io_priority_of},
+    {"processors-of", processors_of},
+    {"niceness-of-user", niceness_of_user},
+    {"scheduler-of", scheduler_of},  {"own-signals", own_signals},
     {0},
 };
