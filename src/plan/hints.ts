@@ -31,7 +31,7 @@ export const hints = {
     ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
   },
   mounts: {
-    EPERM: 'an outer sandbox forbids mounts: where it is a vial, its policy needs landlock: "off"',
+    EPERM: 'an outer sandbox forbids mounts: where it is a vial, its policy needs seccomp: "nested"',
   },
   source: {
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
@@ -57,7 +57,10 @@ export const hints = {
     EINVAL: 'it is no mount: leave mount out',
     ELOOP: loop,
   },
-  proc: { EPERM: 'an outer container masks its /proc, and the kernel then refuses a new one' },
+  proc: {
+    EPERM:
+      'an outer container masks its /proc, and the kernel then refuses a new one: where it is a vial, its policy needs seccomp: "nested"',
+  },
   overlay: {
     ENOENT: 'a layer does not exist',
     ENOTDIR: 'a layer is no folder',
