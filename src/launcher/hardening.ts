@@ -81,6 +81,7 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
       b.call(guardParts(c, top))
     }
     cover(...step.worldReadable.map((name) => `${masked}${name}`))
+    for (const name of step.eachCpu) coverOfEachCpu(c, top, name)
     if (step.when !== 'always') skipUnlessOwner(c, top, done)
     if (step.when === 'refuseOwner') {
       b.move(c.result, -errno.EPERM)
@@ -90,6 +91,29 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
     b.place(done)
     c.attempt('close', top)
   },
+}
+
+/** Processors are numbered from 0; one that is offline has its folder still. */
+function coverOfEachCpu(c: LauncherContext, top: Slot, name: string): void {
+  const { b } = c
+  const [cpu, cursor] = [b.slot('guard.cpu'), b.slot('guard.cursor')]
+  // Zeros behind the name end the list of names.
+  const part = b.reserve(128)
+  const folder = b.temporary()
+  b.move(cpu, 0)
+  b.compute(folder, part, 'add', 1)
+  b.loop(({ leave }) => {
+    b.move(cursor, part)
+    b.copyText(cursor, b.text(`${masked}devices/system/cpu/cpu`))
+    b.decimal(cursor, cpu)
+    c.attempt('faccessat', top, folder, 0)
+    c.whenFailed(leave)
+    b.copyText(cursor, b.text(`/${name}`))
+    b.store(8, cursor, 1, 0)
+    b.move(b.slot('guard.parts'), part)
+    b.call(guardParts(c, top))
+    b.compute(cpu, cpu, 'add', 1)
+  })
 }
 
 /**

@@ -11,6 +11,8 @@ export interface Guard {
   readonly masked: readonly string[]
   /** Masked whoever the caller is: their modes let everybody read them. */
   readonly worldReadable: readonly string[]
+  /** The same, in the folder of each processor in /sys. */
+  readonly eachCpu?: readonly string[]
   readonly why: string
 }
 
@@ -36,10 +38,11 @@ export const procGuard: Guard = {
   why: "root outside could turn the kernel's own files against the host",
 }
 
-/** /sys itself is mounted read-only. */
+/** Docker's list as well. /sys itself is mounted read-only. */
 export const sysGuard: Guard = {
   readonly: [],
   worldReadable: ['firmware', 'devices/virtual/powercap'],
+  eachCpu: ['thermal_throttle'],
   masked: ['kernel/debug', 'kernel/tracing', 'kernel/security', 'fs/bpf'],
   why: 'root outside could read what firmware and power meters tell',
 }
@@ -61,6 +64,7 @@ export function guardStep(
     readonly: guard.readonly,
     masked: guard.masked,
     worldReadable: when === 'refuseOwner' ? [] : guard.worldReadable,
+    eachCpu: when === 'refuseOwner' ? [] : (guard.eachCpu ?? []),
     when,
     what: when === 'refuseOwner' ? `leave ${at} uncovered for sandboxes inside` : `cover the host's side of ${at}`,
     why: guard.why,

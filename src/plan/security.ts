@@ -199,7 +199,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       const guards = view.all('guard')
       for (const guard of guards) {
         const where = place(guard.place.path)
-        const { length: forAll } = guard.worldReadable
+        const forAll = guard.worldReadable.length + guard.eachCpu.length
         const all = `${guard.readonly.length} paths read-only and ${guard.masked.length + forAll} covered in ${where}`
         if (guard.when === 'refuseOwner') say(true, `a caller who is root is refused: ${where} is not covered`)
         else

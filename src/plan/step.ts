@@ -160,7 +160,7 @@ export type Action =
   | { readonly do: 'sealRoot' }
   /**
    * Covers parts of a filesystem that shows the kernel, /proc or /sys; paths are relative to it, and a missing one is
-   * passed over. `worldReadable` whoever the payload is, the others `always`; or only for one that is the host's root,
+   * passed over. `worldReadable`, and `eachCpu` beneath each processor of /sys, whoever the payload is; the others `always`; or only for one that is the host's root,
    * whom file modes do not keep out (`owner`); or such a payload is refused (`refuseOwner`).
    */
   | {
@@ -169,6 +169,7 @@ export type Action =
       readonly readonly: readonly string[]
       readonly masked: readonly string[]
       readonly worldReadable: readonly string[]
+      readonly eachCpu: readonly string[]
       readonly when: 'always' | 'owner' | 'refuseOwner'
     }
   | { readonly do: 'pivot' }

@@ -37,6 +37,7 @@ export const docker = {
     '/proc/scsi',
     '/sys/firmware',
     '/sys/devices/virtual/powercap',
+    '/sys/devices/system/cpu/cpu0/thermal_throttle',
   ],
   readonly: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
   mounts: [

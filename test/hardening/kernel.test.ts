@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
-import { existsSync, statSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
-import { runAs } from '../support/user.js'
+import type { Plan, Step } from '../../src/plan/step.js'
+import { launch } from '../../src/launcher/program.js'
+import { assemble } from '../../src/machine/assemble.js'
+import { compile } from '../../src/run/compile.js'
+import { hostArchitecture } from '../../src/run/host.js'
+import { ordinary, runAs, workFolder } from '../support/user.js'
 import { attempts, isRootOutside, modes, sharing } from './attempts.js'
 
 const settings = ['sys/kernel/core_pattern', 'sys/vm/overcommit_memory', 'irq/default_smp_affinity', 'sysrq-trigger']
@@ -142,3 +149,28 @@ for (const mode of modes) {
     })
   })
 }
+
+test('what tells of each processor is covered for each of them', () => {
+  const processors = readdirSync('/sys/devices/system/cpu').filter((name) => /^cpu\d+$/.test(name))
+  const { plan } = compile({ preset: 'system', filesystem: [{ sysfs: '/sys' }] })
+  assert.deepEqual(
+    plan.init.flatMap((step) => (step.do === 'guard' ? step.eachCpu : [])),
+    ['thermal_throttle'],
+  )
+  // Few machines have it: another folder stands for it.
+  const instead = { ...plan, init: plan.init.map((step) => (step.do === 'guard' ? aim(step) : step)) }
+  const list = (plan: Plan) => {
+    const vial = join(workFolder(ordinary, 'processors'), 'vial')
+    writeFileSync(vial, assemble(launch(plan, hostArchitecture()).program, hostArchitecture()), { mode: 0o755 })
+    const { stdout, stderr } = spawnSync(vial, ['sh', '-c', 'ls /sys/devices/system/cpu/cpu*/topology'], {
+      encoding: 'utf8',
+    })
+    assert.equal(stderr, '')
+    return stdout.split('\n').filter((line) => line !== '')
+  }
+  assert.ok(list(plan).includes('core_id'))
+  assert.equal(list(instead).filter((line) => line.endsWith('/topology:')).length, processors.length)
+  assert.ok(!list(instead).includes('core_id'))
+})
+
+const aim = (step: Step & { do: 'guard' }) => ({ ...step, eachCpu: step.eachCpu.map(() => 'topology') })
