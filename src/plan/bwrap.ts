@@ -190,6 +190,7 @@ function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolea
         identity: ids,
         hostIds: false,
         ownPid: unshare.pid || request.pidns !== undefined,
+        pids: 'shared',
         ownIpc: unshare.ipc,
         ownNet: unshare.net,
         nests: true,

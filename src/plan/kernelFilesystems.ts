@@ -16,16 +16,24 @@ const deviceLinks: readonly (readonly [string, string])[] = [
 
 export function proc(planner: Planner, entry: Extract<FilesystemEntry, { proc: string }>): void {
   const at = entry.proc
-  if (!planner.context.ownPid) planner.bind({ bind: at, from: '/proc', writable: true })
+  const { ownPid, pids, nests, style } = planner.context
+  const { procReadonly, guarded } = style
+  // Its modes let a user change other processes of his, as in oom_score_adj, which no namespace and no Landlock hinders.
+  const readonly = guarded && pids === 'shared' && !nests && entry.masked !== false
+  if (!ownPid) planner.bind({ bind: at, from: '/proc', writable: !readonly })
   else {
     const options = (['subset', 'hidepid'] as const).flatMap((key) =>
       entry[key] === undefined ? [] : [[key, entry[key]] as const],
     )
-    const flags = { nosuid: true, nodev: true, noexec: true }
+    const flags = { readonly, nosuid: true, nodev: true, noexec: true }
     planner.mount('proc', at, options, flags, 'foreign', "shows the sandbox's own processes only")
   }
-  const { procReadonly, guarded } = planner.context.style
-  if (guarded && entry.subset === undefined && entry.masked !== false) guard(planner, at, procGuard)
+  if (guarded && entry.masked !== false) {
+    // Pid 1 is not dumpable, and so its files are root's, proc(5): whoever is root outside could write there.
+    const init = pids === 'reaper' && !nests ? ['1'] : []
+    if (entry.subset === undefined) guard(planner, at, { ...procGuard, readonly: [...init, ...procGuard.readonly] })
+    else if (init.length > 0) guard(planner, at, { ...procGuard, readonly: init, masked: [], worldReadable: [] })
+  }
   for (const name of procReadonly) {
     planner.steps.push({
       do: 'readonly',

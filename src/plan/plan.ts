@@ -149,6 +149,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
         identity,
         hostIds: !ownIds,
         ownPid: setting('pid') !== 'host',
+        pids: setting('pid') === 'new' ? (policy.init ?? 'reaper') : 'shared',
         ownIpc: isNew('ipc'),
         ownNet: isNew('net'),
         nests: nests(policy),

@@ -13,6 +13,8 @@ export interface FilesystemContext {
   readonly hostIds: boolean
   /** Whether the payload is in another pid namespace than the caller. */
   readonly ownPid: boolean
+  /** Whether its pid namespace has none but processes of the sandbox, and which of these is pid 1. */
+  readonly pids: 'shared' | 'reaper' | 'payload'
   readonly ownIpc: boolean
   readonly ownNet: boolean
   /** Whether sandboxes are to be made inside: see nesting.ts. */

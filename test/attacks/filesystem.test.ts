@@ -59,7 +59,7 @@ await attacks('reaching files', [
   {
     tries: 'the memory of pid 1',
     words: ['read-write', '/proc/1/mem'],
-    refused: ['EACCES', 'EPERM'],
+    refused: ['EACCES', 'EPERM', 'EROFS'],
     weak: { ...open, init: 'payload' },
   },
   {
@@ -106,6 +106,18 @@ await attacks('reaching files', [
     refused: ['EPERM'],
     weak: holding('CAP_DAC_READ_SEARCH'),
     weakIn: ['root mode'],
+  },
+  {
+    tries: 'a handle of a file',
+    words: ['name-to-handle', '/usr'],
+    refused: ['EPERM'],
+    weak: open,
+  },
+  {
+    tries: "what is done with a host file, by its host's path (inotify)",
+    words: ({ secret }) => ['watch', secret],
+    refused: hidden,
+    weak: ({ secret }) => ({ filesystem: [{ bind: secret }] }),
   },
   ...['console', 'fuse', 'kmsg', 'kvm', 'mem', 'net/tun', 'uinput', 'userfaultfd', 'vhost-vsock'].map((name) => ({
     tries: `the device ${name}`,
@@ -211,6 +223,46 @@ await attacks('writing files', [
     weak: holding('CAP_SYS_ADMIN'),
   },
   {
+    tries: 'a file that is shown read-only, through its memory (/proc/self/mem)',
+    words: ['write-mapped', '/shown/secret'],
+    refused: ['EIO'],
+    shows: ({ folder }) => [{ bind: '/shown', from: folder }],
+    weak: ({ folder }) => ({
+      identity: { uid: 0, gid: 0 },
+      filesystem: [{ bind: '/shown', from: folder, writable: true }],
+    }),
+  },
+  {
+    tries: 'a writable copy of a bind by open_tree_attr',
+    words: ['open-tree-attr', '/usr'],
+    refused: ['ENOSYS'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'the settings of a filesystem by fspick',
+    words: ['fspick', '/tmp'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'to put a mount elsewhere by move_mount',
+    words: ['move-mount', '/tmp'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'mounts that spread',
+    words: ['propagation', '/tmp'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  {
+    tries: 'layers of its own (overlay)',
+    words: ['overlay'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_ADMIN', 'CAP_DAC_OVERRIDE'),
+  },
+  {
     tries: 'to see beneath a mount by taking it away',
     words: ['unmount', '/tmp'],
     refused: ['EPERM'],
@@ -314,4 +366,39 @@ await attacks("the kernel's own files", [
     refused: ['ENOENT', 'EROFS', 'EACCES'],
     weak: { never: 'the preset has no /sys at all' },
   },
+  {
+    tries: 'the number of the next process',
+    words: ['write-text', '/proc/sys/kernel/ns_last_pid', '7'],
+    refused: ['EPERM', 'EROFS', 'EACCES'],
+    weak: holding('CAP_SYS_ADMIN'),
+  },
+  ...['autogroup', 'coredump_filter', 'oom_score_adj', 'clear_refs', 'sched', 'comm'].map((name) => ({
+    tries: `to change pid 1 by its ${name}`,
+    words: ['write', `/proc/1/${name}`],
+    refused: ['EACCES', 'EROFS', 'EPERM'],
+    weak: { ...open, init: 'payload' } as const,
+  })),
+])
+
+/** As root of a user namespace of its own, which the filter refuses, and behind it Landlock whatever mounts. */
+await attacks('privileges over namespaces of its own', [
+  ...[
+    ['tmpfs'],
+    ['fsopen'],
+    ['open-tree'],
+    ['overlay'],
+    ['fspick', '/'],
+    ['mount-type', 'ramfs'],
+    ['packet'],
+    ['raw'],
+    ['set-device'],
+    ['family', '16', '3', '12'],
+    ['chown'],
+    ['securebits'],
+  ].map((words) => ({
+    tries: `in a user namespace: ${words.join(' ')}`,
+    words: ['in-user', ...words],
+    refused: ['EPERM'],
+    weak: open,
+  })),
 ])

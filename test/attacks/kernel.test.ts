@@ -11,6 +11,13 @@ await attacks('what the kernel shares', [
   { tries: 'perf events', words: ['perf'], refused: ['EPERM', 'ENOSYS'], weak: holding('CAP_PERFMON'), weakIn: rooted },
   { tries: 'page faults by userfaultfd', words: ['userfaultfd'], refused: ['EPERM', 'ENOSYS'], weak: open },
   { tries: 'io_uring', words: ['io-uring'], refused: ['EPERM', 'ENOSYS'], weak: open },
+  ...['enter', 'register'].map((name) => ({
+    tries: `io_uring without a ring: ${name}`,
+    words: [`io-uring-${name}`],
+    refused: ['ENOSYS'],
+    weak: open,
+  })),
+  { tries: 'quotas', words: ['quota'], refused: ['EPERM'], weak: open },
   {
     tries: 'another kernel (kexec)',
     words: ['kexec'],
@@ -84,6 +91,12 @@ await attacks('what the kernel shares', [
     needs: ['CAP_SYS_RESOURCE'],
   },
   {
+    tries: 'a dump that belongs to root (PR_SET_DUMPABLE)',
+    words: ['dumpable'],
+    refused: ['EINVAL'],
+    weak: { never: 'only the sysctl fs.suid_dumpable gives it' },
+  },
+  {
     tries: 'a page at address zero',
     words: ['map-zero'],
     refused: ['EPERM', 'EACCES'],
@@ -96,6 +109,25 @@ await attacks('what the kernel shares', [
     words: ['tiocsti-upper'],
     refused: ['EPERM', 'EIO'],
     weak: open,
+  },
+  {
+    tries: 'the same by /dev/tty, opened anew',
+    words: ['tiocsti-tty'],
+    refused: ['EPERM', 'EIO'],
+    weak: open,
+  },
+  {
+    tries: 'another driver for its terminal (TIOCSETD)',
+    words: ['line-discipline'],
+    refused: ['EPERM'],
+    weak: open,
+  },
+  {
+    tries: 'to hang up its terminal',
+    words: ['vhangup'],
+    refused: ['EPERM'],
+    weak: holding('CAP_SYS_TTY_CONFIG'),
+    weakIn: rooted,
   },
   { tries: 'to paste on the console (TIOCLINUX)', words: ['tioclinux'], refused: ['EPERM'], weak: open },
   ...(process.arch === 'x64'
@@ -110,6 +142,12 @@ await attacks('what the kernel shares', [
           weak: holding('CAP_SYS_RAWIO'),
           weakIn: rooted,
         },
+        ...['1001', '1002'].map((code) => ({
+          tries: `a segment that begins in the kernel (arch_prctl ${code})`,
+          words: ['kernel-segment', code],
+          refused: ['EPERM'],
+          weak: { never: 'the kernel itself compares the address' },
+        })),
         { tries: 'a local descriptor table', words: ['modify-ldt'], refused: ['EPERM', 'ENOSYS'], weak: open },
       ]
     : []),

@@ -1,6 +1,9 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { attacks, holding, open } from './attack.js'
 
 const hostNetwork = { ...open, network: 'host' } as const
+const hostDevice = readdirSync('/sys/class/net').find((name) => name !== 'lo') ?? 'lo'
 /** Numbers of address families and protocols, socket(2). */
 const family = { netlink: 16, alg: 38, vsock: 40, bluetooth: 31, can: 29, xdp: 44 } as const
 /** Protocols of netlink(7). */
@@ -66,6 +69,26 @@ await attacks('sockets', [
     refused: ['EPERM', 'EAFNOSUPPORT'],
     weak: open,
   })),
+  {
+    tries: "a device of the host's for a socket (SO_BINDTODEVICE)",
+    words: ['bind-device', hostDevice],
+    refused: ['ENODEV'],
+    weak: hostNetwork,
+  },
+  {
+    tries: "what lies beneath a folder that a service's socket hands over",
+    words: ['beneath-given', '/shown/folder', 'secret'],
+    refused: ['EACCES'],
+    shows: ({ folder }) => [{ bind: '/shown', from: join(folder, 'given'), writable: true }],
+    weak: open,
+  },
+  {
+    tries: "to write what a service's socket hands over for reading",
+    words: ['write-given', '/shown/file'],
+    refused: ['EACCES'],
+    shows: ({ folder }) => [{ bind: '/shown', from: join(folder, 'given'), writable: true }],
+    weak: { ...open, identity: { uid: 0, gid: 0 } },
+  },
   { tries: 'a mark on its packets', words: ['mark'], refused: ['EPERM'], weak: holding('CAP_NET_ADMIN') },
   {
     tries: 'buffers beyond the limit',

@@ -45,6 +45,12 @@ await attacks('privileges', [
     weakIn: ['root', 'root mode'],
   },
   {
+    tries: 'to keep capabilities when ids change',
+    words: ['keepcaps'],
+    refused: ['EPERM'],
+    weak: 'outside',
+  },
+  {
     tries: 'to forget no_new_privs',
     words: ['new-privs'],
     refused: ['EINVAL'],

@@ -22,6 +22,7 @@ await attacks('other processes', [
     weak: { ...visible, capabilities: ['CAP_SYS_PTRACE'] },
     weakIn: ['root mode'],
   },
+  { tries: 'to be traced by its parent', words: ['traceme'], refused: ['EPERM'], weak: open },
   {
     tries: 'to trace pid 1',
     words: ['trace', '1'],
@@ -107,7 +108,7 @@ await attacks('other processes', [
   {
     tries: 'when timers of pid 1 ring',
     words: ['timer-slack', '1'],
-    refused: ['EACCES', 'EPERM'],
+    refused: ['EACCES', 'EPERM', 'EROFS'],
     weak: { ...open, init: 'payload' },
   },
   {

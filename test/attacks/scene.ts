@@ -43,8 +43,8 @@ export interface Scene {
 }
 
 const listener = `
-import os, socket, subprocess, sys
-path, name = sys.argv[1:]
+import os, socket, subprocess, sys, threading
+path, name, given = sys.argv[1:]
 listening = []
 def listen(family, address):
     one = socket.socket(family, socket.SOCK_STREAM)
@@ -55,6 +55,14 @@ def listen(family, address):
 port = listen(socket.AF_INET, ('127.0.0.1', 0)).getsockname()[1]
 listen(socket.AF_UNIX, path)
 listen(socket.AF_UNIX, b'\\0' + name.encode())
+def hand(service, descriptor):
+    while True:
+        socket.send_fds(service.accept()[0], [b'x'], [descriptor])
+for what in ['folder', 'file']:
+    service = listen(socket.AF_UNIX, f'{given}/{what}')
+    os.chmod(f'{given}/{what}', 0o666)
+    descriptor = os.open('.' if what == 'folder' else 'secret', os.O_RDONLY)
+    threading.Thread(target=hand, args=(service, descriptor), daemon=True).start()
 segment = subprocess.run(['ipcmk', '-M', '64', '-p', '0666'], capture_output=True, text=True, check=True).stdout.split()[-1]
 key = next(line.split()[0] for line in open('/proc/sysvipc/shm') if line.split()[1] == segment)
 print(port, key, segment, flush=True)
@@ -72,12 +80,13 @@ export async function makeScene(mode: Mode, program: string): Promise<Scene> {
   writeFileSync(secret, 'secret')
   chmodSync(secret, 0o644)
   mkdirSync(join(folder, 'shared'), { recursive: true })
-  for (const path of [secret, join(folder, 'shared')]) own(path)
+  mkdirSync(join(folder, 'given'))
+  for (const path of [secret, join(folder, 'shared'), join(folder, 'given')]) own(path)
   makePrivileged(program, folder)
   const asCaller = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
   const socket = join(folder, 'shared', 'socket')
   const abstractName = `vial-attack-${process.pid}-${scenes}`
-  const host = spawn('python3', ['-c', listener, socket, abstractName], {
+  const host = spawn('python3', ['-c', listener, socket, abstractName, join(folder, 'given')], {
     ...asCaller,
     cwd: folder,
     env: { PATH: process.env.PATH },

@@ -21,7 +21,7 @@ const against = (pid: string) => ({
   namespace: `read(f'/proc/{${pid}}/ns/mnt')`,
   trace: `call('ptrace', 16, ${pid}, 0, 0)`,
 })
-const refused = ['EACCES', 'EPERM', 'none']
+const refused = ['EACCES', 'EPERM', 'EROFS', 'none']
 
 for (const mode of modes) {
   const { caller, policy } = mode
@@ -100,6 +100,23 @@ for (const mode of modes) {
       })
       const monitor = stderr.slice(0, stderr.indexOf('clone('))
       assert.match(monitor, /prctl\(PR_SET_DUMPABLE, SUID_DUMP_DISABLE/, stderr)
+    })
+
+    test('nor can one of its user be changed through /proc', () => {
+      const decoy = spawn('sleep', ['60'], process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {})
+      try {
+        const files = ['oom_score_adj', 'autogroup', 'coredump_filter', 'comm', 'sched']
+        const lines = Object.fromEntries(files.map((file) => [file, `writable('/proc/${decoy.pid}/${file}')`]))
+        const shared = sharing(policy, { pid: 'host' })
+        const answers = (one: Policy) => new Set(Object.values(attempts(caller, one, lines)))
+        const bare: Policy = { ...shared, landlock: 'off', filesystem: [{ proc: '/proc', masked: false }] }
+        // In root mode it is another's.
+        const stranger = policy.namespaces?.user === 'host' && policy.identity?.uid !== 0
+        assert.deepEqual(answers(shared), new Set([stranger ? 'EACCES' : 'EROFS']))
+        assert.deepEqual(answers(bare), new Set([stranger ? 'EACCES' : 'done']))
+      } finally {
+        decoy.kill('SIGKILL')
+      }
     })
 
     test('and no process of the host can be signalled from there', () => {

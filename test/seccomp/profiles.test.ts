@@ -99,6 +99,7 @@ test('default looks at arguments as the kernel takes them', () => {
   for (const high of [0n, 1n << 32n, 0xffffffffn << 32n]) {
     assert.equal(answer('default', 'ioctl', [0, high | 0x5412n]), EPERM, 'TIOCSTI')
     assert.equal(answer('default', 'ioctl', [0, high | 0x541cn]), EPERM, 'TIOCLINUX')
+    assert.equal(answer('default', 'ioctl', [0, high | 0x5423n]), EPERM, 'TIOCSETD')
     assert.equal(answer('default', 'socket', [high | 40n]), EAFNOSUPPORT, 'AF_VSOCK')
     assert.equal(answer('default', 'clone', [high | 0x10000000n]), EPERM, 'CLONE_NEWUSER')
   }

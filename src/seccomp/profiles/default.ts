@@ -334,8 +334,11 @@ const netlinkRoute = 0
 const newNamespace =
   CLONE.NEWNS | CLONE.NEWCGROUP | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWUSER | CLONE.NEWPID | CLONE.NEWNET
 
-/** Both type into a terminal as if its user did: ioctl_tty(2), TIOCLINUX(2const). */
-const typing = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c } as const
+/**
+ * The first two type into a terminal as if its user did, ioctl_tty(2), TIOCLINUX(2const); the last gives it another line
+ * discipline, which is a driver that is loaded for it.
+ */
+const terminal = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c, TIOCSETD: 0x5423 } as const
 /**
  * vial's own process has the payload's uid, and so the kernel would let the payload set its priority, its processors and
  * its limits, one of which kills even it: setrlimit(2), RLIMIT_CPU.
@@ -367,7 +370,7 @@ export const defaultProfile: SeccompProfile = {
     },
     { calls: [...absent], do: { errno: 'ENOSYS' } },
     { calls: ['clone'], when: [{ arg: 0, mask: newNamespace, eq: 0 }], do: 'allow' },
-    { calls: ['ioctl'], when: [{ arg: 1, mask: int, notIn: Object.values(typing) }], do: 'allow' },
+    { calls: ['ioctl'], when: [{ arg: 1, mask: int, notIn: Object.values(terminal) }], do: 'allow' },
     {
       calls: ['socket', 'socketpair'],
       when: [{ arg: 0, mask: int, in: [address.unix, address.inet, address.inet6] }],

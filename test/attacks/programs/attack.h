@@ -17,6 +17,9 @@ struct attack {
   int (*run)(char **words);
 };
 
+/* The attack of this name, with the words behind it. */
+int attack(char **words);
+
 extern const struct attack filesystem[], processes[], privileges[], kernel[], network[];
 
 /* A call that would change the machine is made with an argument that it refuses: this errno means that the permission

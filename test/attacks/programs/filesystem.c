@@ -4,7 +4,9 @@
 #include <linux/fs.h>
 #include <linux/mount.h>
 #include <sys/fanotify.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -80,6 +82,18 @@ static int pivot(char **w) {
 static int new_mount_api(char **w) { return got(syscall(SYS_fsopen, "tmpfs", 0)); }
 static int clone_tree(char **w) { return got(syscall(SYS_open_tree, AT_FDCWD, "/usr", OPEN_TREE_CLONE)); }
 
+static int pick_superblock(char **w) { return got(syscall(SYS_fspick, AT_FDCWD, w[0], 0)); }
+static int move_tree(char **w) {
+  return reached(syscall(SYS_move_mount, AT_FDCWD, w[0], AT_FDCWD, w[0], 0), ELOOP);
+}
+static int change_propagation(char **w) { return mount(NULL, w[0], NULL, MS_SHARED | MS_REC, NULL); }
+
+/* open_tree_attr(2), Linux 6.15. */
+static int clone_writable(char **w) {
+  struct mount_attr attributes = {.attr_clr = MOUNT_ATTR_RDONLY};
+  return got(syscall(467, AT_FDCWD, w[0], OPEN_TREE_CLONE, &attributes, sizeof attributes));
+}
+
 static int clear_readonly(char **w) {
   struct mount_attr attributes = {.attr_clr = MOUNT_ATTR_RDONLY};
   return got(syscall(SYS_mount_setattr, AT_FDCWD, w[0], 0, &attributes, sizeof attributes));
@@ -105,6 +119,41 @@ static int by_handle(char **w) {
   int folder = open(w[0], O_RDONLY);
   if (folder < 0) return -1;
   return got(syscall(SYS_open_by_handle_at, folder, &handle, O_RDONLY));
+}
+
+static int name_to_handle(char **w) {
+  struct {
+    struct file_handle head;
+    char bytes[128];
+  } handle = {.head = {.handle_bytes = 128}};
+  int mount_id;
+  return got(syscall(SYS_name_to_handle_at, AT_FDCWD, w[0], &handle, &mount_id, 0));
+}
+
+static int write_text(char **w) {
+  int file = open(w[0], O_WRONLY);
+  if (file < 0) return -1;
+  return write(file, w[1], strlen(w[1])) < 0 ? -1 : 0;
+}
+
+/* Through /proc/self/mem, which writes also where a page may only be read; what is there already. */
+static int write_mapped(char **w) {
+  int file = open(w[0], O_RDWR), may = PROT_READ | PROT_WRITE;
+  if (file < 0) file = open(w[0], O_RDONLY), may = PROT_READ;
+  char *mapped = mmap(NULL, 4096, may, MAP_SHARED, file, 0), same = mapped[0];
+  int memory = open("/proc/self/mem", O_RDWR);
+  if (memory < 0) return -1;
+  return pwrite(memory, &same, 1, (off_t)mapped) == 1 ? 0 : -1;
+}
+
+static int watch(char **w) { return got(inotify_add_watch(inotify_init1(0), w[0], IN_ALL_EVENTS)); }
+
+/* With layers of its own: CVE-2021-3493 and CVE-2023-0386 went on from here. */
+static int overlay(char **w) {
+  const char *folders[] = {"/tmp/lower", "/tmp/upper", "/tmp/work", "/tmp/merged"};
+  for (int i = 0; i < 4; i++)
+    if (mkdir(folders[i], 0755) && errno != EEXIST) return -1;
+  return mount("none", "/tmp/merged", "overlay", 0, "lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work,userxattr");
 }
 
 static int take_ownership(char **w) {
@@ -203,7 +252,16 @@ const struct attack filesystem[] = {
     {"pivot", pivot},
     {"fsopen", new_mount_api},
     {"open-tree", clone_tree},
+    {"fspick", pick_superblock},
+    {"move-mount", move_tree},
+    {"propagation", change_propagation},
+    {"open-tree-attr", clone_writable},
     {"mount-setattr", clear_readonly},
+    {"write-text", write_text},
+    {"write-mapped", write_mapped},
+    {"name-to-handle", name_to_handle},
+    {"watch", watch},
+    {"overlay", overlay},
     {"mount-type", mount_type},
     {"mknod", make_device},
     {"by-handle", by_handle},

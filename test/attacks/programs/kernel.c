@@ -20,6 +20,16 @@
 #include <sys/io.h>
 #endif
 
+/* A terminal of one's own stands for the caller's: the filter looks at the request, whatever the terminal. */
+static int own_terminal(void) {
+  int master = posix_openpt(O_RDWR | O_NOCTTY);
+  if (master < 0 || grantpt(master) || unlockpt(master)) return -1;
+  setsid();
+  int terminal = open(ptsname(master), O_RDWR);
+  if (terminal < 0) return -1;
+  return terminal;
+}
+
 enum { process_keyring = -2, session_keyring = -3 };
 
 static int new_key(char **w) { return got(syscall(SYS_add_key, "user", "vial-attack", "x", 1, process_keyring)); }
@@ -44,6 +54,20 @@ static int handle_faults(char **w) { return got(syscall(SYS_userfaultfd, UFFD_US
 static int make_ring(char **w) {
   char parameters[120] = {0};
   return got(syscall(SYS_io_uring_setup, 1, parameters));
+}
+
+/* No ring: what the calls say of a wrong descriptor comes after whether they may be made. */
+static int enter_ring(char **w) { return reached(syscall(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0), EBADF); }
+static int register_ring(char **w) { return reached(syscall(SYS_io_uring_register, 1000, 0, NULL, 0), EBADF); }
+
+/* quotactl(2): Q_SYNC without a device is for everybody. */
+static int quota(char **w) { return got(syscall(SYS_quotactl, 0x800001 << 8, NULL, 0, NULL)); }
+
+/* Hangs up the caller's terminal, which is one of its own here; vhangup(2). */
+static int hang_up(char **w) {
+  if (own_terminal() < 0) return -1;
+  signal(SIGHUP, SIG_IGN);
+  return got(syscall(SYS_vhangup));
 }
 
 /* An unknown flag, a wrong magic number, files that are not there: the check of the caller comes first. */
@@ -89,18 +113,16 @@ static int compare_with_itself(char **w) { return got(syscall(SYS_kcmp, getpid()
 /* PR_SET_MM(2const): where proc shows a program's own command line. */
 static int move_memory_map(char **w) { return prctl(PR_SET_MM, PR_SET_MM_START_BRK, (unsigned long)sbrk(0), 0, 0); }
 
+/* prctl(2): "2" can be set by no program; whoever has it is owned by root in /proc. */
+static int dump_as_root(char **w) { return prctl(PR_SET_DUMPABLE, 2, 0, 0, 0); }
+
+/* arch_prctl(2) on x86-64: where the kernel's own memory begins, as the base of a segment. */
+#if defined(__x86_64__)
+static int kernel_segment(char **w) { return got(syscall(SYS_arch_prctl, strtol(w[0], NULL, 16), 0xffff888000000000)); }
+#endif
+
 static int map_zero(char **w) {
   return mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ? -1 : 0;
-}
-
-/* A terminal of one's own stands for the caller's: the filter looks at the request, whatever the terminal. */
-static int own_terminal(void) {
-  int master = posix_openpt(O_RDWR | O_NOCTTY);
-  if (master < 0 || grantpt(master) || unlockpt(master)) return -1;
-  setsid();
-  int terminal = open(ptsname(master), O_RDWR);
-  if (terminal < 0) return -1;
-  return terminal;
 }
 
 static int push_input(char **w) {
@@ -115,6 +137,29 @@ static int push_input_upper(char **w) {
   if (terminal < 0) return -1;
   return got(syscall(SYS_ioctl, terminal, 0x100000000l | TIOCSTI, "x"));
 }
+
+/* By a descriptor of its controlling terminal that it opens anew, tty(4). */
+static int push_input_anew(char **w) {
+  if (own_terminal() < 0) return -1;
+  int terminal = open("/dev/tty", O_RDWR);
+  if (terminal < 0) return -1;
+  return got(syscall(SYS_ioctl, terminal, (long)TIOCSTI, "x"));
+}
+
+/* ioctl_tty(2): another line discipline is another driver, of which several had holes. Here it stays as it is. */
+static int set_discipline(char **w) {
+  int terminal = own_terminal(), discipline = 0;
+  if (terminal < 0) return -1;
+  return ioctl(terminal, TIOCSETD, &discipline);
+}
+
+/* The terminal on standard input as its own, taken from the session that has it: ioctl_tty(2), TIOCSCTTY. */
+static int take_terminal(char **w) {
+  setsid();
+  return ioctl(0, TIOCSCTTY, atoi(w[0]));
+}
+
+static int push_input_here(char **w) { return got(syscall(SYS_ioctl, 0, (long)TIOCSTI, "x")); }
 
 /* No console here: its driver alone knows the request, so that ENOTTY means that nobody else stood in the way. */
 static int paste(char **w) {
@@ -147,6 +192,10 @@ const struct attack kernel[] = {
     {"perf", count_events},
     {"userfaultfd", handle_faults},
     {"io-uring", make_ring},
+    {"io-uring-enter", enter_ring},
+    {"io-uring-register", register_ring},
+    {"quota", quota},
+    {"vhangup", hang_up},
     {"kexec", load_kernel},
     {"reboot", restart},
     {"swapon", swap_on},
@@ -162,13 +211,19 @@ const struct attack kernel[] = {
     {"kcmp", compare_with_itself},
     {"memory-map", move_memory_map},
     {"map-zero", map_zero},
+    {"dumpable", dump_as_root},
     {"tiocsti", push_input},
     {"tiocsti-upper", push_input_upper},
+    {"tiocsti-tty", push_input_anew},
+    {"tiocsti-stdin", push_input_here},
+    {"take-terminal", take_terminal},
+    {"line-discipline", set_discipline},
     {"tioclinux", paste},
 #if defined(__x86_64__)
     {"int80", old_calls},
     {"x32", x32_calls},
     {"iopl", ports},
+    {"kernel-segment", kernel_segment},
     {"modify-ldt", local_descriptors},
 #endif
     {0},

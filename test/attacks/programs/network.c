@@ -73,11 +73,53 @@ static int forge_credentials(char **w) {
   return got(sendmsg(both[0], &message, 0));
 }
 
+static int bind_device(char **w) {
+  return setsockopt(socket(AF_INET, SOCK_DGRAM, 0), SOL_SOCKET, SO_BINDTODEVICE, w[0], strlen(w[0]) + 1);
+}
+
+/* A descriptor that a service hands over by its socket: unix(7), SCM_RIGHTS. */
+static int given(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+  int service = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (connect(service, (void *)&address, sizeof address)) return -1;
+  char byte;
+  union { struct cmsghdr head; char room[CMSG_SPACE(sizeof(int))]; } control;
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  if (recvmsg(service, &message, 0) < 1) return -1;
+  return *(int *)CMSG_DATA(&control.head);
+}
+
+static int beneath_given(char **w) {
+  int folder = given(w[0]);
+  if (folder < 0) return -1;
+  return got(openat(folder, w[1], O_RDONLY));
+}
+
+static int read_given(char **w) {
+  char byte;
+  int file = given(w[0]);
+  if (file < 0) return -1;
+  return read(file, &byte, 1) == 1 ? 0 : -1;
+}
+
+/* What is open for reading, opened once more by its name in /proc. */
+static int write_given(char **w) {
+  char path[64];
+  int file = given(w[0]);
+  if (file < 0) return -1;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+  return open_only(path, O_WRONLY);
+}
+
 static int shared_memory(char **w) { return got(shmget((key_t)strtol(w[0], NULL, 0), 0, 0)); }
 
 const struct attack network[] = {
     {"loopback", loopback},       {"unix", unix_socket},     {"abstract", abstract_socket}, {"raw", raw_socket},
     {"packet", packet_socket},    {"low-port", low_port},    {"family", family},            {"shm", shared_memory},
+    {"bind-device", bind_device}, {"beneath-given", beneath_given},
+    {"read-given", read_given},   {"write-given", write_given},
     {"mark", mark_packets},       {"force-buffer", force_buffer},
     {"set-device", set_device},   {"forge-credentials", forge_credentials},
     {0},

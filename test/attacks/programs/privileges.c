@@ -65,6 +65,27 @@ static int clone3_user(char **w) {
   return finish(syscall(SYS_clone3, &arguments, sizeof arguments));
 }
 
+static int write_file(const char *path, const char *text) {
+  int file = open(path, O_WRONLY);
+  if (file < 0) return -1;
+  int result = write(file, text, strlen(text)) < 0 ? -1 : 0;
+  close(file);
+  return result;
+}
+
+/* Another attack as root of a user namespace of its own, with mounts and a network. */
+static int in_user(char **w) {
+  char users[64], groups[64];
+  snprintf(users, sizeof users, "0 %d 1", geteuid());
+  snprintf(groups, sizeof groups, "0 %d 1", getegid());
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET)) return -1;
+  if (write_file("/proc/self/setgroups", "deny")) return -1;
+  if (write_file("/proc/self/uid_map", users) || write_file("/proc/self/gid_map", groups)) return -1;
+  return attack(w);
+}
+
+static int keep_capabilities(char **w) { return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0); }
+
 static int new_hostname(char **w) { return sethostname("taken", 5); }
 
 const struct attack privileges[] = {
@@ -75,6 +96,7 @@ const struct attack privileges[] = {
     {"bounding", in_bounding},        {"securebits", loosen_securebits},
     {"new-privs", forget_no_new_privs},
     {"unshare", new_namespace},       {"clone-user", clone_user},
+    {"keepcaps", keep_capabilities},  {"in-user", in_user},
     {"clone3-user", clone3_user},     {"sethostname", new_hostname},
     {0},
 };

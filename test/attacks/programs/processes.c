@@ -17,6 +17,9 @@ static int trace(char **w) {
   return 0;
 }
 
+/* The parent of a process of the sandbox's is init's child or init. */
+static int be_traced(char **w) { return got(ptrace(PTRACE_TRACEME, 0, 0, 0)); }
+
 static int read_memory(char **w) {
   char byte;
   struct iovec here = {&byte, 1}, there = {(void *)strtoul(w[1], NULL, 16), 1};
@@ -166,6 +169,7 @@ static int real_time(char **w) {
 
 const struct attack processes[] = {
     {"signal", signal_pid},          {"trace", trace},
+    {"traceme", be_traced},
     {"read-memory", read_memory},    {"steal-descriptor", steal_descriptor},
     {"join", join_namespace},        {"join-by-pidfd", join_by_pidfd},
     {"priority", raise_priority},    {"limit", raise_limit},
