@@ -10,7 +10,7 @@ import { evaluate } from '../support/evaluate.js'
 import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
 import { runAs, vial, workFolder } from '../support/user.js'
 import { attackProgram } from './attack.js'
-import { modes } from './scene.js'
+import { makeScene, modes } from './scene.js'
 
 for (const mode of modes) {
   const { caller } = mode
@@ -49,6 +49,31 @@ for (const mode of modes) {
         policy,
       )
       assert.equal(handed, 'succeeded')
+    })
+
+    test('what a service hands over by a socket that is shown can be used as it was opened', async () => {
+      // Promised is no more than that: what lies beneath a folder, or writing, is refused (network.test.ts).
+      const scene = await makeScene(mode, attackProgram())
+      const shown = scene.policy([{ bind: '/shown', from: join(scene.folder, 'given') }])
+      assert.equal(runAs(caller, shown, '/attack', ['read-given', '/shown/file']).stdout, 'succeeded\n')
+      scene.close()
+    })
+
+    test("nothing is typed into the caller's terminal, nor is it taken", async () => {
+      // A session of its own on a new terminal, as a shell has it, and the words run there; pty(7).
+      const onTerminal = (words: readonly string[]) => {
+        const script = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
+        const { stdout } = spawnSync('python3', ['-c', script, ...words], { ...owner, encoding: 'utf8' })
+        return stdout.trim()
+      }
+      const shows: Policy['filesystem'] = [{ bind: '/attack', from: attackProgram() }]
+      // The second is the session's wall alone: TIOCSTI is for one's controlling terminal, and that has another session.
+      for (const policy of [system, { ...system, seccomp: 'none', landlock: 'off' } as const]) {
+        const vial = await standalone({ ...policy, filesystem: shows })
+        assert.equal(onTerminal([vial, '/attack', 'tiocsti-stdin']), 'EPERM')
+        for (const how of ['0', '1']) assert.equal(onTerminal([vial, '/attack', 'take-terminal', how]), 'EPERM')
+      }
+      assert.match(onTerminal([attackProgram(), 'tiocsti-stdin']), /succeeded/)
     })
 
     test('a folder handed on as a descriptor is no way to what lies beside it', async () => {
