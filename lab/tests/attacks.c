@@ -7,10 +7,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +40,21 @@ static int swap_on(void) { return swapon("/lab/swap", 0); }
 static int forget_kernel(void) { return syscall(SYS_kexec_load, 0, 0, NULL, 0); }
 static int account(void) { return acct("/lab/account"); }
 static int core_pattern(void) { return put("/proc/sys/kernel/core_pattern", "|/bin/false"); }
+/* By a crash: core_pattern calls a handler, and whatever the payload sets its limit to is meant to be in vain. */
+static int crash_handler(void) {
+  unlink("/lab/dumped");
+  setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+  int child = fork();
+  if (child == 0) abort();
+  waitpid(child, NULL, 0);
+  for (int i = 0; i < 50; i++) {
+    if (access("/lab/dumped", F_OK) == 0) return 0;
+    usleep(100000);
+  }
+  errno = ETIME;
+  return -1;
+}
+
 static int sysrq(void) { return put("/proc/sysrq-trigger", "h"); }
 static int panic_at_oops(void) { return put("/proc/sys/kernel/panic_on_oops", "1"); }
 static int host_name(void) { return sethostname("taken", 5); }
@@ -83,6 +100,7 @@ static const struct {
     {"kexec", forget_kernel},
     {"accounting", account},
     {"core-pattern", core_pattern},
+    {"crash-handler", crash_handler},
     {"sysrq", sysrq},
     {"sysctl", panic_at_oops},
     {"ctrl-alt-del", ctrl_alt_del},

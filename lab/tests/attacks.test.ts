@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -29,6 +29,8 @@ interface Attack {
 }
 
 const attacks: readonly Attack[] = [
+  // First: another of them changes core_pattern.
+  { name: 'crash-handler', weak: {} },
   { name: 'clock', weak: holding('CAP_SYS_TIME') },
   { name: 'module', weak: holding('CAP_SYS_MODULE') },
   { name: 'swap', weak: { ...holding('CAP_SYS_ADMIN'), ...uncovered } },
@@ -52,6 +54,8 @@ function prepare(): void {
     '-c',
     'dd if=/dev/zero of=/lab/swap bs=1M count=4 2>&1 && mkswap /lab/swap && chmod 600 /lab/swap && : > /lab/account',
   ])
+  writeFileSync('/lab/handler', '#!/bin/sh\ncat > /dev/null\n: > /lab/dumped\n', { mode: 0o755 })
+  writeFileSync('/proc/sys/kernel/core_pattern', '|/lab/handler %p')
 }
 
 // Never on a machine that somebody needs: only a guest of the lab has this.

@@ -64,7 +64,9 @@ const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>)
 
   rlimit(c, step) {
     const limit = c.b.bytes(pack(structs.rlimit64, { rlim_cur: step.soft, rlim_max: step.hard }), 8)
-    c.must('prlimit64', 0, rlimits[step.name], limit, 0)
+    const call = ['prlimit64', 0, rlimits[step.name], limit, 0] as const
+    if (step.ifAllowed) c.mustUnless('EPERM', ...call)
+    else c.must(...call)
   },
 
   execute(c) {

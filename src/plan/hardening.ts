@@ -4,8 +4,12 @@ import { SECBIT } from '../kernel/flags.js'
 import type { Policy } from '../policy/schema.js'
 import type { Step } from './step.js'
 
-/** A crash writes no file; a handler that /proc/sys/kernel/core_pattern pipes to is the host's, and no limit stops it. */
-export const defaultRlimits: NonNullable<Policy['rlimits']> = { core: 0 }
+/**
+ * A crash writes no file, for no dump is so small, and calls no handler of the host's: that one byte means to the kernel,
+ * while 0 means nothing for a /proc/sys/kernel/core_pattern that pipes (coredump_pipe() in fs/coredump.c). The filter keeps
+ * the payload from setting it to 0.
+ */
+export const defaultRlimits: NonNullable<Policy['rlimits']> = { core: 1 }
 
 export function standardStreams(): Step[] {
   return [

@@ -3,6 +3,8 @@ import type { Step } from './step.js'
 
 type Hints = NonNullable<Step['hints']>
 
+const outer =
+  'an outer container forbids mounts, or covers parts of its /proc: where it is a vial, its policy needs seccomp: "nested"'
 const loop = 'a symbolic link on the way leads in a circle'
 
 export const hints = {
@@ -30,9 +32,7 @@ export const hints = {
     EPERM: 'a nested sandbox may be forbidden to make namespaces',
     ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
   },
-  mounts: {
-    EPERM: 'an outer sandbox forbids mounts: where it is a vial, its policy needs seccomp: "nested"',
-  },
+  mounts: { EPERM: outer },
   source: {
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
     EACCES: 'the caller may not look into a folder on the way',
@@ -57,10 +57,7 @@ export const hints = {
     EINVAL: 'it is no mount: leave mount out',
     ELOOP: loop,
   },
-  proc: {
-    EPERM:
-      'an outer container masks its /proc, and the kernel then refuses a new one: where it is a vial, its policy needs seccomp: "nested"',
-  },
+  proc: { EPERM: outer },
   overlay: {
     ENOENT: 'a layer does not exist',
     ENOTDIR: 'a layer is no folder',

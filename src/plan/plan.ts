@@ -226,14 +226,17 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
   for (const [name, value] of Object.entries({ ...defaultRlimits, ...policy.rlimits })) {
     if (limited.includes(name)) continue
     const [soft, hard] = typeof value === 'object' ? [value.soft, value.hard] : [value, value]
+    const isDefault = policy.rlimits?.[name as keyof typeof policy.rlimits] === undefined
     payload.push({
       do: 'rlimit',
       name: name as keyof NonNullable<Policy['rlimits']>,
       soft: rlimitValue(soft),
       hard: rlimitValue(hard),
       what: `limit ${name} to ${soft}`,
-      why: policy.rlimits?.[name as keyof typeof policy.rlimits] === undefined ? 'the default' : 'the policy names it',
-      hints: { EPERM: "a hard limit cannot be raised: the caller's own is lower" },
+      why: isDefault ? 'a crash leaves no file, and calls no handler of the host' : 'the policy names it',
+      ...(isDefault
+        ? { ifAllowed: true }
+        : { hints: { EPERM: "a hard limit cannot be raised: the caller's own is lower" } }),
     })
   }
   payload.push(...limits.payload, ...filterSteps(policy, architecture))

@@ -227,7 +227,14 @@ export type Action =
    */
   | { readonly do: 'landlock'; readonly required: boolean; readonly files: LandlockFiles | undefined }
   | { readonly do: 'umask'; readonly mask: number }
-  | { readonly do: 'rlimit'; readonly name: RlimitName; readonly soft: bigint; readonly hard: bigint }
+  | {
+      readonly do: 'rlimit'
+      readonly name: RlimitName
+      readonly soft: bigint
+      readonly hard: bigint
+      /** A caller whose own hard limit is lower keeps that. */
+      readonly ifAllowed?: boolean
+    }
   /** A filter (an array of struct sock_filter), in force from here on; flags of seccomp(2). */
   | { readonly do: 'filter'; readonly program: Uint8Array; readonly flags: number }
   | { readonly do: 'execute' }

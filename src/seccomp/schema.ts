@@ -42,7 +42,11 @@ const systemCall = v.custom<AnySyscallName>(known, 'is no system call of Linux 6
 
 const actionNames = ['allow', 'log', 'trap', 'kill', 'killThread'] as const
 const action = v.union(
-  [v.picklist(actionNames), v.strictObject({ errno: errnoName }), v.strictObject({ trace: sixteenBits })],
+  [
+    v.picklist(actionNames),
+    v.strictObject({ errno: v.union([errnoName, v.literal(0)]) }),
+    v.strictObject({ trace: sixteenBits }),
+  ],
   `must be one of ${actionNames.join(', ')}, { errno } or { trace }`,
 )
 

@@ -1,7 +1,7 @@
 /** A profile of our own → filter. */
 import { type Abi, abisOf, abiSyscalls, arm32Private } from '../kernel/abis.js'
 import type { Architecture } from '../kernel/architecture.js'
-import { errno } from '../kernel/errno.js'
+import { type ErrnoName, errno } from '../kernel/errno.js'
 import { SECCOMP } from '../kernel/flags.js'
 import type { CapabilityName } from '../kernel/capabilities.js'
 import { type AbiFilter, everyBit, type Filter, type Rule, type Test, word } from './filter.js'
@@ -52,9 +52,11 @@ export function newerAction(otherwise: number): number {
 
 function actionValue(action: SeccompAction): number {
   if (typeof action === 'object')
-    return 'errno' in action ? SECCOMP.RET_ERRNO | errno[action.errno] : SECCOMP.RET_TRACE | action.trace
+    return 'errno' in action ? SECCOMP.RET_ERRNO | numberOf(action.errno) : SECCOMP.RET_TRACE | action.trace
   return simpleActions[action]
 }
+/** 0 is what a call answers that is not made, and says that it was. */
+const numberOf = (name: ErrnoName | 0) => (name === 0 ? 0 : errno[name])
 const simpleActions = {
   allow: SECCOMP.RET_ALLOW,
   log: SECCOMP.RET_LOG,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { checkPolicy, type Policy, PolicyError } from '../../src/index.js'
@@ -97,6 +97,54 @@ print(libc.syscall(250 if os.uname().machine == 'x86_64' else 219, 10, -3, b'use
         'cd /data; ulimit -c; ulimit -Hc; kill -SEGV $$',
       ])
       assert.deepEqual([answer.stdout, answer.signal], ['0\n0\n', 'SIGSEGV'])
+      assert.deepEqual(readdirSync(folder), [])
+    })
+
+    test('the limit of a dump is the one that no handler is called for, and stays', () => {
+      // That it is not called shows lab/tests/attacks.test.ts, where core_pattern may be changed.
+      const lines = {
+        lower: 'resource.setrlimit(resource.RLIMIT_CORE, (0, 0))',
+        direct: "libc.syscall(160 if X64 else 164, 4, struct.pack('2Q', 0, 0))",
+        both: 'resource.prlimit(0, resource.RLIMIT_CORE, (0, 0))',
+        other: 'resource.setrlimit(resource.RLIMIT_NOFILE, (99, 99))',
+        now: 'list(resource.getrlimit(resource.RLIMIT_CORE))',
+        files: 'list(resource.getrlimit(resource.RLIMIT_NOFILE))',
+      }
+      assert.deepEqual(attempts(caller, { ...policy, seccomp: 'default' }, lines), {
+        lower: 'done',
+        direct: 0,
+        both: 'EPERM',
+        other: 'done',
+        now: [1, 1],
+        files: [99, 99],
+      })
+      // Without the filter it goes.
+      assert.deepEqual(attempts(caller, policy, lines).now, [0, 0])
+      const chosen: Policy = { ...policy, seccomp: 'default', rlimits: { core: 0 } }
+      assert.deepEqual(attempts(caller, chosen, lines).now, [0, 0])
+      // A caller who may have none has a sandbox all the same.
+      const main = join(import.meta.dirname, '../../src/cli/main.cjs')
+      const { stdout, stderr } = spawnSync(
+        'sh',
+        [
+          '-c',
+          'ulimit -c 0; exec "$@"',
+          'sh',
+          process.execPath,
+          main,
+          'run',
+          '--',
+          'sh',
+          '-c',
+          'grep core /proc/self/limits',
+        ],
+        {
+          encoding: 'utf8',
+          env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home') },
+          ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
+        },
+      )
+      assert.match(stdout, /core file size\s+0\s+0\s/, stderr)
     })
 
     test('disableUserns stops every further user namespace', () => {

@@ -43,7 +43,9 @@ const bits = (abi: Abi) => (abiFacts[abi].wide ? 64 : 32)
 
 function actionOf(action: SeccompAction): number {
   if (typeof action === 'object')
-    return 'errno' in action ? returns.errno + errno[action.errno] : returns.trace + action.trace
+    return 'errno' in action
+      ? returns.errno + (action.errno === 0 ? 0 : errno[action.errno])
+      : returns.trace + action.trace
   return action === 'kill' ? returns.killProcess : returns[action]
 }
 

@@ -5,6 +5,7 @@
  */
 import type { AnySyscallName } from '../../kernel/abis.js'
 import { CLONE } from '../../kernel/flags.js'
+import { rlimits } from '../../kernel/rlimits.js'
 import type { SeccompProfile } from '../schema.js'
 
 type Calls = readonly AnySyscallName[]
@@ -181,7 +182,6 @@ const processes: Calls = [
   'set_robust_list',
   'set_tid_address',
   'setpgid',
-  'setrlimit',
   'setsid',
   'sysinfo',
   'times',
@@ -346,6 +346,7 @@ const terminal = { TIOCSTI: 0x5412, TIOCLINUX: 0x541c, TIOCSETD: 0x5423 } as con
 const init = 1
 /** Not those of a whole user: setpriority(2), ioprio_set(2). */
 const whose = { setpriority: { process: 0, group: 1 }, ioprio_set: { process: 1, group: 2 } } as const
+const core = { arg: 1, mask: int, eq: rlimits.core } as const
 /** S_IFIFO, S_IFREG, S_IFSOCK and none, which means S_IFREG: everything but device nodes; mknod(2). */
 const fileTypes = { mask: 0xf000, in: [0, 0x1000, 0x8000, 0xc000] }
 /** PER_LINUX, PER_LINUX32, both with UNAME26, and the question which it is: none weakens a program; personality(2). */
@@ -392,13 +393,19 @@ export const defaultProfile: SeccompProfile = {
     },
     // As if the kernel had been built without them.
     { calls: ['socket', 'socketpair'], do: { errno: 'EAFNOSUPPORT' } },
+    // To look at a limit, whoever's.
+    { calls: ['prlimit64'], when: [{ arg: 2, eq: 0 }], do: 'allow' },
+    // The limit of core dumps stays, and programs that lower it, as gpg does, go on: none is written. See plan/hardening.ts.
+    { calls: ['setrlimit'], when: [{ arg: 0, mask: int, eq: rlimits.core }], do: { errno: 0 } },
+    { calls: ['setrlimit'], do: 'allow' },
+    // With an old limit to be filled in, it would say what is not so.
+    { calls: ['prlimit64'], when: [core, { arg: 3, eq: 0 }], do: { errno: 0 } },
+    { calls: ['prlimit64'], when: [core], do: { errno: 'EPERM' } },
     {
       calls: ['prlimit64', 'sched_setaffinity', 'sched_setattr', 'sched_setparam', 'sched_setscheduler'],
       when: [{ arg: 0, mask: int, ne: init }],
       do: 'allow',
     },
-    // To look at a limit of init's.
-    { calls: ['prlimit64'], when: [{ arg: 2, eq: 0 }], do: 'allow' },
     ...(['setpriority', 'ioprio_set'] as const).map((call) => ({
       calls: [call],
       when: [
