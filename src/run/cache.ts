@@ -1,5 +1,5 @@
 /** The cache: a folder that only the caller can write. */
-import { existsSync, lstatSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, statSync, unlinkSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
@@ -51,7 +51,27 @@ export function makeFolders(folder: string): void {
   }
 }
 
+/** user_namespaces(7): whoever has no id inside is seen as this one, and in a container that may be root. */
+const overflowId = 65534
+
+/**
+ * Whoever owns a folder on the way can put another in the place of ours, between a look at a vial and its start. Those of a
+ * group are let through: a user's own group is usual, and cannot be told from others.
+ */
+function requireWay(folder: string): void {
+  const caller = process.geteuid!()
+  for (let path = folder; path !== dirname(path); ) {
+    path = dirname(path)
+    for (const status of [lstatSync(path, { throwIfNoEntry: false }), statSync(path, { throwIfNoEntry: false })]) {
+      if (status === undefined) continue
+      if (![0, caller, overflowId].includes(status.uid)) throw new Error(`${path} belongs to somebody else`)
+      if (status.isDirectory() && (status.mode & 0o1002) === 0o002) throw new Error(`others can write to ${path}`)
+    }
+  }
+}
+
 function makeFolder(folder: string): void {
+  if (!swept.has(folder)) requireWay(folder)
   makeFolders(folder)
   const status = lstatSync(folder)
   if (!status.isDirectory()) throw new Error('it is not a folder')

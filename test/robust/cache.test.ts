@@ -25,11 +25,14 @@ for (const caller of callers) {
       const base = workFolder(caller, 'unsafe')
       const folders: Record<string, RegExp> = {
         writable: /others can write to it/,
+        'writable/below': /others can write to .*writable/,
         link: /it is not a folder/,
         dangling: /./,
         file: /EEXIST|ENOTDIR|not a folder/,
         'file/below': /ENOTDIR/,
         ...(isRoot ? { foreign: /it belongs to somebody else/ } : {}),
+        // An ordinary user trusts root, and cannot write there.
+        ...(caller.uid === 0 ? { 'foreign/below': /foreign belongs to somebody else/ } : {}),
         ...(caller.uid === 0 ? {} : { readonly: /EACCES/ }),
       }
       for (const name of ['writable', 'real', 'foreign', 'readonly']) mkdirSync(join(base, name), { mode: 0o700 })
