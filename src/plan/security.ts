@@ -135,6 +135,13 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       say(view.first('landlock'), `${view.landlock} (ABI 6): no signal leaves`)
       if (!view.makes('pid') && view.first('landlock') === undefined)
         say(false, '', "processes of the same user can be signalled, vial's own among them")
+      // kill(2) with 0 asks no pid namespace.
+      if (view.first('session') === undefined)
+        say(
+          false,
+          '',
+          `a signal to its own process group reaches the caller's${view.first('landlock') === undefined ? '' : ', before Linux 6.12'}`,
+        )
       say(
         view.plan.initIs === 'reaper',
         'pid 1, or what stands for it, cannot be traced, read or opened through /proc',

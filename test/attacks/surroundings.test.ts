@@ -153,6 +153,19 @@ os._exit(7)`
       assert.equal(runAs(caller, { ...system, rlimits: { nofile: 1024 } }, 'python3', ['-c', fills]).exitCode, 6)
     })
 
+    test("a signal to one's own process group does not reach the caller's", async () => {
+      const hit = async (policy: Policy) => {
+        const script = `trap 'echo hit' URG; "$0" python3 -c 'import os, signal; os.kill(0, signal.SIGURG)'; :`
+        const words = ['sh', '-c', script, await standalone(policy)]
+        return spawnSync('setsid', ['--wait', ...words], { ...owner, encoding: 'utf8' }).stdout
+      }
+      assert.equal(await hit(system), '')
+      assert.equal(await hit({ ...system, landlock: 'off' }), '')
+      // In root mode it is another user.
+      const weak = await hit({ ...system, landlock: 'off', session: 'host' })
+      assert.equal(weak, mode.policy.namespaces?.user === 'host' ? '' : 'hit\n')
+    })
+
     test('kill(-1) reaches nobody outside', async () => {
       const word = uniqueSeconds()
       const decoy = spawn('sleep', [word], { ...owner, stdio: 'ignore' })
