@@ -281,3 +281,51 @@ test('accounts: the C library reads them', { skip: without('bwrap', 'id') }, (co
     assert.match(stdout, /^ann:x:12345:12345:ann:\/:\/bin\/sh\nann:x:12345:\n127\.0\.0\.1 .*box/, stderr)
   })
 })
+
+test('a program does not name files of the host for itself', () => {
+  withFolder((folder) => {
+    const secrets = path.join(folder, 'secrets')
+    const key = path.join(secrets, 'key')
+    fs.mkdirSync(secrets)
+    fs.writeFileSync(key, 'secret', { mode: 0o600 })
+    fs.writeFileSync(path.join(secrets, 'open'), '', { mode: 0o644 })
+    const environment = (name: string, interpreter?: string) => {
+      const prefix = path.join(folder, name)
+      for (const one of ['bin', 'lib']) fs.mkdirSync(path.join(prefix, one), { recursive: true })
+      const program = path.join(prefix, 'bin/python3.9')
+      fs.writeFileSync(program, makeElf({ type: 2, ...(interpreter === undefined ? {} : { interpreter }) }), {
+        mode: 0o755,
+      })
+      return { prefix, program }
+    }
+    const shown = (program: string) =>
+      closure(program).flatMap((one) => ('bind' in one && one.bind.startsWith(secrets) ? [one.bind] : []))
+
+    // What the kernel would not take for an interpreter either: execve(2).
+    for (const interpreter of [key, secrets])
+      assert.throws(() => closure(environment(path.basename(interpreter), interpreter).program), /ELF interpreter/)
+
+    // Its folders and settings are links that lead elsewhere.
+    const linked = environment('linked')
+    fs.symlinkSync(secrets, path.join(linked.prefix, 'lib/python3.9'))
+    fs.symlinkSync(key, path.join(linked.prefix, 'pyvenv.cfg'))
+    assert.deepEqual(shown(linked.program), [])
+
+    // So are files in them. What everybody may read is no secret: tools do link their caches so.
+    const files = environment('files')
+    fs.mkdirSync(path.join(files.prefix, 'lib/python3.9'))
+    for (const name of ['key', 'open'])
+      fs.symlinkSync(path.join(secrets, name), path.join(files.prefix, 'lib/python3.9', `${name}.py`))
+    assert.deepEqual(shown(files.program), [path.join(secrets, 'open')])
+
+    // A prefix that is reached by a link has its own folders.
+    const real = environment('real')
+    fs.mkdirSync(path.join(real.prefix, 'lib/python3.9'))
+    fs.symlinkSync('real', path.join(folder, 'alias'))
+    assert.ok(
+      closure(path.join(folder, 'alias/bin/python3.9')).some(
+        (one) => place(one) === path.join(real.prefix, 'lib/python3.9'),
+      ),
+    )
+  })
+})

@@ -24,6 +24,9 @@ const TOO_WIDE = new Set([
   '/home',
 ])
 
+/** Where programs of the system keep what they share. */
+const SHARED = ['/usr', '/lib', '/lib32', '/lib64', '/opt', '/nix/store', '/gnu/store']
+
 /**
  * What `program` needs of the host, as binds and links at the places where the host has them: the file and each link that
  * leads to it; the interpreter of a script, also behind `#!/usr/bin/env` (execve(2)); the ELF interpreter, the libraries and
@@ -160,8 +163,10 @@ class Closure {
       )
     }
     if (resolved.interpreter !== undefined) {
-      if (this.view.reach(resolved.interpreter) === undefined) {
-        throw new Error(`fill.program: ${file} needs the ELF interpreter ${resolved.interpreter}, which does not exist`)
+      if (!isLoader(resolved.interpreter) || this.view.reach(resolved.interpreter) === undefined) {
+        throw new Error(
+          `fill.program: ${file} needs the ELF interpreter ${resolved.interpreter}, which does not exist or is no program`,
+        )
       }
       this.view.reach(muslPathFile(resolved.interpreter) ?? '/etc/ld.so.cache')
     }
@@ -174,12 +179,19 @@ class Closure {
 
   #addLanguage(language: Language, match: RegExpExecArray, links: string[], program: string | undefined): void {
     const homes = links.map((one) => path.dirname(path.dirname(one)))
+    // The program may be a stranger's: a link in its folder that leads out of it would show what is not the program's.
+    const own = [...SHARED, ...homes.flatMap((one) => realpath(one) ?? [])]
+    const isOwn = (place: string, real: string) => real === place || own.some((one) => real.startsWith(`${one}/`))
+    const mayShow = (pattern: string, place: string) => {
+      const real = realpath(place) ?? '/'
+      return !TOO_WIDE.has(real) && (!pattern.includes('{') || isOwn(place, real))
+    }
     const variables = (text: string) => text.replace(/\{(\d)\}/g, (_, group) => match[Number(group)] ?? '*')
     const places = (patterns: readonly string[] | undefined) =>
       (patterns ?? []).flatMap((pattern) => {
         const home = variables(pattern).replace('{home}', homes.at(-1) ?? '/')
         const each = home.includes('{prefix}') ? homes.map((one) => home.replace('{prefix}', one)) : [home]
-        return [...new Set(each)].flatMap(glob).filter((one) => !TOO_WIDE.has(realpath(one) ?? '/'))
+        return [...new Set(each)].flatMap(glob).filter((one) => mayShow(pattern, one))
       })
     for (const place of places(language.trees)) {
       const real = this.view.reach(place)
@@ -213,7 +225,7 @@ class Closure {
 
   #addLinkOfTree(file: string, root: string, program: string | undefined): void {
     const real = realpath(file)
-    if (real === undefined || real.startsWith(`${root}/`) || !isFile(real)) return
+    if (real === undefined || real.startsWith(`${root}/`) || !isFile(real) || isPrivate(real)) return
     this.view.reach(file)
     if (loadable(real)) this.#addLoosely(real, program)
   }
@@ -288,6 +300,20 @@ function loadable(file: string): boolean {
   if (/\.so(?:\.|$)/.test(file)) return true
   try {
     return (fs.statSync(file).mode & 0o111) !== 0
+  } catch {
+    return false
+  }
+}
+
+/** What only some may read, and is no program: a key, and not a module that a package manager links to. */
+function isPrivate(file: string): boolean {
+  return (fs.statSync(file).mode & 0o004) === 0 && !loadable(file)
+}
+
+/** An executable file, which execve(2) wants of an ELF interpreter. */
+function isLoader(file: string): boolean {
+  try {
+    return executable(file) && readElf(file) !== undefined
   } catch {
     return false
   }
