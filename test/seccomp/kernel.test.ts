@@ -232,13 +232,24 @@ for (const caller of callers) {
       })
 
     // As docs/seccomp.md has it.
+    const debugged: SeccompProfile = {
+      ...profiles.default,
+      rules: [{ calls: ['ptrace', 'process_vm_readv', 'process_vm_writev'], do: 'allow' }, ...profiles.default.rules],
+    }
+    test('gdb stops a program, reads it and lets it go on, where the profile lets it', {
+      skip: spawnSync('gdb', ['--version']).status === 0 ? false : 'gdb is not installed',
+    }, () => {
+      const does = ['starti', 'x/1i $pc', 'continue'].flatMap((command) => ['-ex', command])
+      const words = ['-nx', '-batch', ...does, '--args', '/bin/sh', '-c', 'exit 3']
+      const run = (seccomp: Policy['seccomp']) => runAs(caller, { preset: 'system', seccomp }, 'gdb', words)
+      const { stdout, stderr, error } = run(debugged)
+      assert.match(stdout, /=> 0x[0-9a-f]+.*:\s+\w+[^]*exited with code 03/, error ?? stderr)
+      assert.doesNotMatch(run('default').stdout, /=> 0x|exited with code/)
+    })
+
     test('a debugger runs where the profile lets it', {
       skip: spawnSync('strace', ['--version']).status === 0 ? false : 'strace is not installed',
     }, () => {
-      const debugged: SeccompProfile = {
-        ...profiles.default,
-        rules: [{ calls: ['ptrace', 'process_vm_readv', 'process_vm_writev'], do: 'allow' }, ...profiles.default.rules],
-      }
       const words = ['-f', '-e', 'trace=execve,exit_group', 'sh', '-c', 'true & wait; exit 3']
       const traced = runAs(caller, { preset: 'system', seccomp: debugged }, 'strace', words)
       assert.equal(traced.exitCode, 3, traced.error ?? traced.stderr)
