@@ -263,6 +263,8 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       if (!identity?.dropGroups)
         say(false, '', `supplementary groups of a caller other than root stay, and open what is shown to them`)
       if (!view.rootMode) say(false, '', "outside, it is the caller: what is shown, it may do as the caller's uid")
+      if (view.all('bind').some(({ flags }) => !flags.readonly && flags.nodev))
+        say(false, '', 'outside, a file that it made setuid where it may write gives its uid to whoever runs it')
     },
   ],
   [

@@ -35,6 +35,11 @@ const weaker: readonly (readonly [Policy, open: RegExp, gone: RegExp])[] = [
   ],
   [{ ...system, env: { inherit: true } }, /whole environment/, /of the caller's environment/],
   [{ ...system, dieWithParent: false }, /may outlive its parent/, /dies with its parent/],
+  [
+    { ...system, filesystem: [{ bind: '/w', from: '/srv', writable: true }] },
+    /privileges: .* setuid where it may write/,
+    /nothing/,
+  ],
   [{ ...system, session: 'host' }, /reaches the caller's, before Linux 6\.12/, /terminal: a session of its own/],
   [{ ...system, init: 'payload' }, /pid 1 is the payload/, /pid 1, or what stands/],
   [{ ...system, filesystem: [{ bind: '/w', from: '/srv', writable: true }] }, /writable, .*\/srv on \/w/, /nothing/],
