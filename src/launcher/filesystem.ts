@@ -1,4 +1,5 @@
 /** Code for the steps that build the new root, each once. The many are rows: see entries.ts. */
+import { relative } from 'node:path'
 import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, TIOC } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
@@ -8,7 +9,7 @@ import type { LauncherContext } from './context.js'
 import { fill } from './files.js'
 import { newMount, onEmptyPath, restrict } from './mounts.js'
 import { attachRoot, hidesRoot, propagate } from './root.js'
-import { descriptorPath, openSource, sourceKind } from './sources.js'
+import { descriptorPath, openBeneath, openSource, sourceKind } from './sources.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Filesystem =
@@ -37,11 +38,18 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
 
   rootBind(c, step) {
     const tree = c.b.slot('tree')
-    const { source, optional, recursive } = step
+    const { source, optional, recursive, within } = step
     const none = c.b.label()
-    const from = typeof source === 'number' ? source : c.b.text(source)
+    const from =
+      typeof source === 'number' ? source : c.b.text(within === undefined ? source : relative(within, source))
     const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (recursive ? AT.RECURSIVE : 0)
-    openSource(c, { from, flags, ...sourceKind(source), missing: optional ? none : undefined })
+    openSource(c, {
+      from,
+      flags,
+      ...sourceKind(source),
+      within: within === undefined ? undefined : c.b.text(within),
+      missing: optional ? none : undefined,
+    })
     c.b.move(tree, c.result)
     c.complain(step, 1)
     restrict(c, tree, step.flags, recursive)
@@ -193,9 +201,15 @@ function overlayOptions(c: LauncherContext, step: StepOf<'overlay'>): { options:
   const { b } = c
   const { lower, upper } = step
   const layers = [...lower, ...(typeof upper === 'object' ? [upper.upper, upper.work] : [])]
-  const fds = layers.map((path, index) => {
+  const fds = layers.map(({ path, within }, index) => {
     const fd = b.slot(`layer ${index}`)
-    b.move(fd, c.must('openat', AT.FDCWD, b.text(path), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
+    const flags = c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC
+    if (within === undefined) c.must('openat', AT.FDCWD, b.text(path), flags, 0)
+    else {
+      openBeneath(c, b.text(within), b.text(relative(within, path)))
+      c.orFail()
+    }
+    b.move(fd, c.result)
     return fd
   })
   const options = b.reserve(64 + 32 * layers.length)

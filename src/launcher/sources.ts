@@ -96,22 +96,32 @@ function openDescriptor(c: LauncherContext, fd: Operand, flags: Operand): void {
 /** Clones the mount of a path beneath a folder that no link on the way may leave, into `result`. */
 function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: Operand): void {
   const { b } = c
-  const how = b.bytes(
-    pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS }),
-    8,
-  )
-  const [outer, file, tree, atFile] = [b.temporary(), b.slot('file'), b.slot('tree'), b.temporary()]
+  const [file, tree, atFile] = [b.slot('file'), b.slot('tree'), b.temporary()]
   const end = b.label()
-  c.attempt('openat', AT.FDCWD, folder, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
-  c.whenFailed(() => b.jump(end))
-  b.move(outer, c.result)
-  c.attempt('openat2', outer, path, how, structs.open_how.size)
+  openBeneath(c, folder, path)
   c.whenFailed(() => b.jump(end))
   b.move(file, c.result)
   b.compute(atFile, flags, 'or', AT.EMPTY_PATH)
   b.move(tree, c.attempt('open_tree', file, b.text(''), atFile))
   c.attempt('close', file)
-  c.attempt('close', outer)
   b.move(c.result, tree)
+  b.place(end)
+}
+
+/** Opens a path, for its name only, beneath a folder that no link on the way may leave, into `result`. */
+export function openBeneath(c: LauncherContext, folder: Operand, path: Operand): void {
+  const { b } = c
+  const how = b.bytes(
+    pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS }),
+    8,
+  )
+  const [outer, found] = [b.temporary(), b.temporary()]
+  const end = b.label()
+  c.attempt('openat', AT.FDCWD, folder, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
+  c.whenFailed(() => b.jump(end))
+  b.move(outer, c.result)
+  b.move(found, c.attempt('openat2', outer, path, how, structs.open_how.size))
+  c.attempt('close', outer)
+  b.move(c.result, found)
   b.place(end)
 }

@@ -7,7 +7,7 @@ import { modeOf, parseSize } from '../policy/units.js'
 import { hints } from './hints.js'
 import { dev, proc, sysfs } from './kernelFilesystems.js'
 import { type FilesystemContext, type Leaves, type Planner, relative } from './planner.js'
-import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
+import type { Hints, Layer, MountFlags, Owner, Place, Step } from './step.js'
 import type { Complaints } from './style.js'
 import { Tree } from './tree.js'
 
@@ -32,7 +32,10 @@ class FilesystemPlanner implements Planner {
     this.#disk = policy.limits === undefined ? {} : (parseLimits(policy.limits).disk ?? {})
     if (context.style.guarded)
       this.#writable = entries
-        .flatMap((entry) => ('bind' in entry && entry.writable ? [this.#source(entry)] : []))
+        .flatMap((entry) => {
+          if ('bind' in entry && entry.writable) return [this.#source(entry)]
+          return 'overlay' in entry && typeof entry.upper === 'object' ? [this.#host(entry.upper.upper)] : []
+        })
         .filter((source): source is string => typeof source === 'string' && source.startsWith('/') && source !== '/')
         .sort((a, b) => a.length - b.length)
     this.steps.push({
@@ -103,13 +106,14 @@ class FilesystemPlanner implements Planner {
     this.steps.push({
       do: 'rootBind',
       source,
+      ...(typeof source === 'string' ? this.#within(source) : {}),
       recursive: entry.recursive ?? true,
       optional: entry.optional ?? false,
       flags: bindFlags(entry),
       ...this.complaint(),
       what: `use ${shownSource(source)} as the root`,
       why: entry.writable ? 'writable, as the policy says' : 'read-only',
-      hints: this.hints(hints.source),
+      hints: this.hints({ ...hints.source, EXDEV: hints.bind.EXDEV }),
     })
   }
 
@@ -183,7 +187,6 @@ class FilesystemPlanner implements Planner {
 
   bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
     const source = this.#source(entry)
-    const within = typeof source === 'string' ? this.#writableAbove(source) : undefined
     const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
     const optional = entry.optional ?? false
     this.make(entry.bind, optional ? 'maybe' : 'foreign', (place, above) => ({
@@ -194,7 +197,7 @@ class FilesystemPlanner implements Planner {
       optional,
       above,
       flags: bindFlags(entry),
-      ...(within === undefined ? {} : { within }),
+      ...(typeof source === 'string' ? this.#within(source) : {}),
       what: `bind ${shown}`,
       why: entry.writable ? 'shown, and writable' : 'shown read-only',
       hints: this.hints(hints.bind),
@@ -203,8 +206,14 @@ class FilesystemPlanner implements Planner {
   }
 
   /** The outermost folder above a host path that this sandbox may write, and so an earlier run of it could put links in. */
-  #writableAbove(source: string): string | undefined {
-    return this.#writable.find((folder) => source.startsWith(`${folder === '/' ? '' : folder}/`))
+  #within(source: string): { within?: string } {
+    const within = this.#writable.find((folder) => source.startsWith(`${folder === '/' ? '' : folder}/`))
+    return within === undefined ? {} : { within }
+  }
+
+  #layer(from: string): Layer {
+    const path = this.#host(from)
+    return { path, ...this.#within(path) }
   }
 
   symlink(at: string, target: string): void {
@@ -269,12 +278,12 @@ class FilesystemPlanner implements Planner {
   #overlay(entry: Extract<FilesystemEntry, { overlay: string }>): void {
     const upper =
       typeof entry.upper === 'object'
-        ? { upper: this.#host(entry.upper.upper), work: this.#host(entry.upper.work) }
+        ? { upper: this.#layer(entry.upper.upper), work: this.#layer(entry.upper.work) }
         : entry.upper
     const make = (place: Place): Step => ({
       do: 'overlay',
       place,
-      lower: entry.lower.map((path) => this.#host(path)),
+      lower: entry.lower.map((path) => this.#layer(path)),
       upper,
       // A user namespace may not set trusted.* attributes: https://docs.kernel.org/filesystems/overlayfs.html
       userAttributes: !this.context.hostIds || this.context.style.userAttributes,

@@ -3,6 +3,8 @@ import type { Step } from './step.js'
 
 type Hints = NonNullable<Step['hints']>
 
+const leadsOut =
+  'a link on the way leads out of a folder that the sandbox may write, where anybody inside could have put it'
 const outer =
   'an outer container forbids mounts, or covers parts of its /proc: where it is a vial, its policy needs seccomp: "nested"'
 const loop = 'a symbolic link on the way leads in a circle'
@@ -59,6 +61,7 @@ export const hints = {
   },
   proc: { EPERM: outer },
   overlay: {
+    EXDEV: leadsOut,
     ENOENT: 'a layer does not exist',
     ENOTDIR: 'a layer is no folder',
     EACCES: 'the caller may not look into a folder on the way to a layer, or not write to upper and work',
@@ -76,7 +79,7 @@ export const hints = {
     ENOEXEC: 'it is no program for this machine, and has no #! line',
   },
   bind: {
-    EXDEV: 'a link on the way leads out of a folder that the sandbox may write, where anybody inside could have put it',
+    EXDEV: leadsOut,
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
     EINVAL:
       'a file cannot cover a folder, nor a folder a file; or something is mounted beneath it that may not be left out: use recursive: true',

@@ -92,7 +92,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       for (const { flags, what } of binds)
         if (!flags.readonly) say(false, '', `writable, with the caller's rights: ${what}`)
       for (const { upper } of view.all('overlay'))
-        if (typeof upper === 'object') say(false, '', `writable, with the caller's rights: ${upper.upper}`)
+        if (typeof upper === 'object') say(false, '', `writable, with the caller's rights: ${upper.upper.path}`)
       const { files } = view.first('landlock') ?? {}
       const writable = files?.rules.filter(({ grants }) => grants.includes('write')).map(({ path }) => path)
       say(

@@ -19,6 +19,13 @@ export interface Place {
   readonly owned: boolean
 }
 
+/** A folder of the host. */
+export interface Layer {
+  readonly path: string
+  /** As of a `bind`. */
+  readonly within?: string
+}
+
 export interface MountFlags {
   readonly readonly?: boolean
   readonly nosuid?: boolean
@@ -82,6 +89,8 @@ export type Action =
   | {
       readonly do: 'rootBind'
       readonly source: string | number
+      /** As of a `bind`. */
+      readonly within?: string
       readonly recursive: boolean
       readonly optional: boolean
       readonly flags: MountFlags
@@ -141,8 +150,8 @@ export type Action =
       /** The path `.` is the root itself. */
       readonly place: Place
       /** Folders of the host, the first on top. */
-      readonly lower: readonly string[]
-      readonly upper: 'tmpfs' | { readonly upper: string; readonly work: string } | undefined
+      readonly lower: readonly Layer[]
+      readonly upper: 'tmpfs' | { readonly upper: Layer; readonly work: Layer } | undefined
       /** Marks are kept in user.* attributes. */
       readonly userAttributes: boolean
       readonly flags: MountFlags

@@ -38,9 +38,44 @@ for (const { name, caller, policy } of modes) {
       }
       for (const from of ['real', 'inner'])
         assert.equal(runAs(caller, shown(from), 'cat', ['/sub/key']).stdout, 'own', from)
+      // So does the root.
+      const root: Policy = { ...policy, filesystem: [{ bind: '/', from: join(folder, 'absolute') }] }
+      const { preset, ...bare } = {
+        ...root,
+        filesystem: [...root.filesystem!, { bind: '/key', from: folder, writable: true }],
+      }
+      assert.match(runAs(caller, bare, '/x').error ?? '', /cannot use .* as the root.*\n.*a link on the way leads out/)
       // A link of the caller's own, where no payload writes, is followed.
       const plain: Policy = { ...policy, filesystem: [{ bind: '/sub', from: join(folder, 'absolute') }] }
       assert.equal(runAs(caller, plain, 'cat', ['/sub/key']).stdout, 'secret')
+    })
+
+    test('so do the layers of an overlay, and what lies in its upper folder', () => {
+      const folder = folderOf('layers')
+      const secret = folderOf('secret layer')
+      writeFileSync(join(secret, 'key'), 'secret')
+      for (const name of ['lower', 'upper', 'work']) mkdirSync(join(folder, name))
+      symlinkSync(secret, join(folder, 'link'))
+      symlinkSync(secret, join(folder, 'upper', 'link'))
+      for (const name of ['lower', 'upper', 'work', '.'])
+        if (process.getuid?.() === 0) chownSync(join(folder, name), caller.uid, caller.gid)
+      const layer = (name: string) => join(folder, name)
+      const layers = (lower: string, upper = 'upper', work = 'work') => ({
+        overlay: '/app',
+        lower: [layer(lower)],
+        upper: { upper: layer(upper), work: layer(work) },
+      })
+      const writable = { bind: '/data', from: folder, writable: true }
+      const said = (filesystem: NonNullable<Policy['filesystem']>) => {
+        const { error, stdout } = runAs(caller, { ...policy, filesystem }, 'sh', ['-c', 'cat /app/key /sub/key; :'])
+        return error ?? stdout
+      }
+      for (const entry of [layers('link'), layers('lower', 'link'), layers('lower', 'upper', 'link')])
+        assert.match(said([writable, entry]), /cannot mount an overlay .*\n.*a link on the way leads out/)
+      const beneath = { bind: '/sub', from: layer('upper/link') }
+      assert.match(said([layers('lower'), beneath]), /cannot bind .*\n.*a link on the way leads out/)
+      // The caller's own links, where no payload writes, are followed.
+      assert.equal(said([{ ...layers('link'), upper: 'tmpfs' }]), 'secret')
     })
 
     test('a racing writer cannot turn a place into another', async () => {

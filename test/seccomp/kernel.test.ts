@@ -243,7 +243,7 @@ for (const caller of callers) {
       const words = ['-nx', '-batch', ...does, '--args', '/bin/sh', '-c', 'exit 3']
       const run = (seccomp: Policy['seccomp']) => runAs(caller, { preset: 'system', seccomp }, 'gdb', words)
       const { stdout, stderr, error } = run(debugged)
-      assert.match(stdout, /=> 0x[0-9a-f]+.*:\s+\w+[^]*exited with code 03/, error ?? stderr)
+      assert.match(stdout, /=> 0x[0-9a-f]+.*:\s+\w+[\s\S]*exited with code 03/, error ?? stderr)
       assert.doesNotMatch(run('default').stdout, /=> 0x|exited with code/)
     })
 
