@@ -1,5 +1,5 @@
 /** What `vial run` tells about a run: `--report` and `--verdict`. */
-import { writeFileSync } from 'node:fs'
+import { closeSync, constants, openSync, writeFileSync } from 'node:fs'
 import type { SandboxError } from '../run/error.js'
 import type { Result } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
@@ -19,7 +19,30 @@ export function tell(ended: Result | SandboxError, flags: ReportFlags): void {
   if (flags.report === undefined) return
   if (flags.report === 'table') process.stderr.write(table(report))
   else if (flags.report === 'json') process.stderr.write(`${JSON.stringify(report)}\n`)
-  else writeFileSync(flags.report, `${JSON.stringify(report, null, 2)}\n`)
+  else write(flags.report, `${JSON.stringify(report, null, 2)}\n`)
+}
+
+/**
+ * The command has run, and may have put a link to another file of the caller's at the place, or a pipe that nobody reads. Names in
+ * /dev and /proc are links by nature.
+ */
+function write(path: string, text: string): void {
+  const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
+  const follow = /^\/(dev|proc)\//.test(path) ? 0 : O_NOFOLLOW
+  try {
+    const fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | follow, 0o666)
+    try {
+      writeFileSync(fd, text)
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const left =
+      code === 'ELOOP' ? 'it is a symbolic link' : code === 'ENXIO' ? 'it is a pipe that nobody reads' : undefined
+    const hint = '\n      the sandbox may have left it: look at it, or name a file where the sandbox does not write'
+    throw new Error(`--report ${path}: ${left === undefined ? message : `${left}${hint}`}`)
+  }
 }
 
 /** `time-limit: cpu, 2000 ms`. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
@@ -164,6 +164,40 @@ os._exit(7)`
       // In root mode it is another user.
       const weak = await hit({ ...system, landlock: 'off', session: 'host' })
       assert.equal(weak, mode.policy.namespaces?.user === 'host' ? '' : 'hit\n')
+    })
+
+    test('where a report is to be written, the payload puts a link or a pipe in its place', () => {
+      const folder = workFolder(caller, `report ${mode.name}`)
+      chmodSync(folder, 0o777)
+      writeFileSync(join(folder, 'policy.json'), JSON.stringify(system))
+      const outside = join(workFolder(caller, `kept ${mode.name}`), 'file')
+      writeFileSync(outside, 'kept')
+      if (process.getuid?.() === 0) chownSync(outside, caller.uid, caller.gid)
+      const run = (does: string) =>
+        vial(
+          caller,
+          [
+            'run',
+            '--policy',
+            'policy.json',
+            '--rw',
+            '.',
+            '--report',
+            'report',
+            '--',
+            'sh',
+            '-c',
+            `cd "${folder}"; ${does}`,
+          ],
+          { cwd: folder },
+        )
+      for (const does of [`ln -s "${outside}" report`, 'mkfifo report']) {
+        assert.match(run(does).stderr, /^vial: --report report: .*\n +the sandbox may have left it/m, does)
+        rmSync(join(folder, 'report'))
+      }
+      assert.equal(readFileSync(outside, 'utf8'), 'kept')
+      assert.equal(run(':').status, 0)
+      assert.match(readFileSync(join(folder, 'report'), 'utf8'), /"verdict"/)
     })
 
     test('kill(-1) reaches nobody outside', async () => {
