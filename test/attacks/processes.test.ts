@@ -154,6 +154,12 @@ await attacks('other processes', [
     weakIn: ['root mode'],
   },
   {
+    tries: "to have the host's crash handler called (RLIMIT_CORE)",
+    words: ['crash-handler'],
+    refused: ['EPERM'],
+    weak: open,
+  },
+  {
     tries: 'to raise a limit again',
     words: ['limit'],
     refused: ['EPERM'],

@@ -150,10 +150,18 @@ static int raise_priority(char **w) { return setpriority(PRIO_PROCESS, 0, -10); 
 
 static int raise_limit(char **w) {
   struct rlimit limit;
-  if (getrlimit(RLIMIT_CORE, &limit)) return -1;
+  if (getrlimit(RLIMIT_MSGQUEUE, &limit)) return -1;
   limit.rlim_max = 1;
-  if (setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0})) return -1;
-  return setrlimit(RLIMIT_CORE, &limit);
+  if (setrlimit(RLIMIT_MSGQUEUE, &(struct rlimit){0, 0})) return -1;
+  return setrlimit(RLIMIT_MSGQUEUE, &limit);
+}
+
+/* core(5): with 0 a handler of the host's is called at a crash, with 1 none is. */
+static int call_crash_handler(char **w) {
+  struct rlimit limit;
+  if (setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) || getrlimit(RLIMIT_CORE, &limit)) return -1;
+  errno = EPERM;
+  return limit.rlim_cur == 0 ? 0 : -1;
 }
 
 static int escape_oom(char **w) {
@@ -173,6 +181,7 @@ const struct attack processes[] = {
     {"read-memory", read_memory},    {"steal-descriptor", steal_descriptor},
     {"join", join_namespace},        {"join-by-pidfd", join_by_pidfd},
     {"priority", raise_priority},    {"limit", raise_limit},
+    {"crash-handler", call_crash_handler},
     {"oom-score", escape_oom},       {"real-time", real_time},
     {"advise", advise},              {"mapped-files", mapped_files},
     {"namespace-of-pidfd", namespace_of_pidfd},
