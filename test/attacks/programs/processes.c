@@ -149,11 +149,8 @@ static int join_by_pidfd(char **w) {
 static int raise_priority(char **w) { return setpriority(PRIO_PROCESS, 0, -10); }
 
 static int raise_limit(char **w) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_MSGQUEUE, &limit)) return -1;
-  limit.rlim_max = 1;
   if (setrlimit(RLIMIT_MSGQUEUE, &(struct rlimit){0, 0})) return -1;
-  return setrlimit(RLIMIT_MSGQUEUE, &limit);
+  return setrlimit(RLIMIT_MSGQUEUE, &(struct rlimit){1, 1});
 }
 
 /* core(5): with 0 a handler of the host's is called at a crash, with 1 none is. */
