@@ -1,6 +1,6 @@
 /**
  * `npm run lab [-- --short] [--kernel WORD]… [--job ID]…`: boots Debian's kernels in qemu, runs the jobs in them, and
- * prints a table. The whole lab, run without any of these, writes docs/lab.md.
+ * prints a table. All but the short form keep what they found in lab/results.json, and write docs/lab.md from it.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,7 +15,8 @@ import { type Kernel, kernels } from './kernels.js'
 import { Progress } from './progress.js'
 import { runGuest } from './qemu.js'
 import { type Line, parseLine } from './report.js'
-import { columns, failures, isGood, type Outcome, tableRows } from './table.js'
+import { failures, isGood, merge, type Outcome, readResults, resultsOf, writeResults } from './results.js'
+import { columns, inOrder, tableRows } from './table.js'
 import { userland } from './userland.js'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
@@ -61,7 +62,6 @@ async function main(): Promise<void> {
       short: { type: 'boolean', default: false },
       kernel: { type: 'string', multiple: true },
       job: { type: 'string', multiple: true },
-      json: { type: 'string' },
     },
   })
   const words = values.kernel ?? (values.short ? [kernels[0]!.name] : [])
@@ -99,10 +99,14 @@ async function main(): Promise<void> {
     for (const { job, test, why } of failures(outcome))
       process.stdout.write(`${outcome.kernel}: ${job}: ${test}: ${why ?? 'failed'}\n`)
   }
-  process.stdout.write(`\n${columns(tableRows(outcomes, rows))}\n`)
-  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(outcomes))
-  if (!values.short && values.kernel === undefined && values.job === undefined)
-    writeFileSync(join(repository, 'docs/lab.md'), document(outcomes))
+  const names = kernels.map(({ name }) => name)
+  const results = resultsOf(outcomes, rows)
+  process.stdout.write(`\n${columns(tableRows(inOrder(results, names), rows))}\n`)
+  if (!values.short) {
+    const all = merge(readResults(), results)
+    writeResults(all)
+    writeFileSync(join(repository, 'docs/lab.md'), document(all, names, features))
+  }
   if (!outcomes.every((outcome) => isGood(outcome, ids))) process.exitCode = 1
 }
 

@@ -1,6 +1,5 @@
 /** What the lab is at: one line that changes, on a terminal; else a line for each thing that ended. */
-import type { Line } from './report.js'
-import { isEnd } from './table.js'
+import { isEnd, isFacts, type Line } from './report.js'
 
 export class Progress {
   private readonly from = Date.now()
@@ -13,7 +12,7 @@ export class Progress {
   }
 
   line(kernel: string, line: Line): void {
-    if ('facts' in line) {
+    if (isFacts(line)) {
       this.note(`${kernel}: up (${line.facts.kernel})`)
       return
     }

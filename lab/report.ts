@@ -26,3 +26,7 @@ export function parseLine(text: string): Line | undefined {
     return undefined
   }
 }
+
+export const isTest = (line: Line): line is TestLine => 'test' in line
+export const isEnd = (line: Line): line is EndLine => 'end' in line
+export const isFacts = (line: Line): line is FactsLine => 'facts' in line
