@@ -54,13 +54,13 @@ function start({ by, env = {} }: Job, test: string): ChildProcess {
 }
 
 async function run(job: Job): Promise<void> {
-  const from = Date.now()
+  const from = performance.now()
   let late = false
   let said = ''
   for (const test of job.tests) {
     const child = start(job, test)
     let failed = 0
-    const left = job.minutes * 60_000 - (Date.now() - from)
+    const left = job.minutes * 60_000 - (performance.now() - from)
     const timer = setTimeout(() => {
       late = true
       child.kill('SIGKILL')
@@ -81,7 +81,7 @@ async function run(job: Job): Promise<void> {
     if (code !== 0 && failed === 0)
       tell({ job: job.id, test, status: 'failed', why: `ended with ${code}: ${said.trim().slice(-2000)}` })
   }
-  const seconds = (Date.now() - from) / 1000
+  const seconds = (performance.now() - from) / 1000
   tell({ job: job.id, end: late ? 'late' : 'ended', seconds, ...(said === '' ? {} : { said: said.slice(-2000) }) })
 }
 
