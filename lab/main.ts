@@ -14,7 +14,7 @@ import { type Boot, features, type Job, jobs } from './jobs.js'
 import { type Kernel, kernels } from './kernels.js'
 import { Progress } from './progress.js'
 import { runGuest } from './qemu.js'
-import { type Line, parseLine } from './report.js'
+import { isEnd, type Line, parseLine } from './report.js'
 import { failures, isGood, merge, type Outcome, readResults, resultsOf, writeResults } from './results.js'
 import { columns, inOrder, tableRows } from './table.js'
 import { userland } from './userland.js'
@@ -98,6 +98,9 @@ async function main(): Promise<void> {
     for (const text of outcome.broken ?? []) process.stdout.write(`${outcome.kernel}: a guest ${text}\n`)
     for (const { job, test, why } of failures(outcome))
       process.stdout.write(`${outcome.kernel}: ${job}: ${test}: ${why ?? 'failed'}\n`)
+    for (const line of outcome.lines.filter(isEnd))
+      if (line.said !== undefined && jobs.find(({ id }) => id === line.job)?.bench !== undefined)
+        process.stdout.write(`\n${outcome.kernel}: ${line.job}\n${line.said}`)
   }
   const names = kernels.map(({ name }) => name)
   const results = resultsOf(outcomes, rows)

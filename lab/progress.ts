@@ -26,7 +26,7 @@ export class Progress {
     }
     if (line.status === 'passed') count.passed++
     if (line.status === 'failed') count.failed++
-    if (line.status === 'failed') this.write(`${key}: failed: ${line.test}`, true)
+    if (line.status === 'failed') this.write(`${key}: failed: ${line.test}: ${line.why?.split('\n')[0] ?? ''}`, true)
     else if (this.out.isTTY) this.write(`${key}: ${count.passed} passed`, false)
   }
 

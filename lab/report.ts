@@ -14,7 +14,7 @@ export interface EndLine {
   readonly job: string
   readonly end: 'ended' | 'late'
   readonly seconds: number
-  /** What was not a test's: standard error. */
+  /** What was not a test's: standard error, and all that a bench printed. */
   readonly said?: string
 }
 export type Line = TestLine | FactsLine | EndLine

@@ -45,11 +45,11 @@ export function notesOf(kernels: Kernels, features: readonly Feature[]): string[
   return [...notes].map(([key, on]) => [...(JSON.parse(key) as string[]), [...new Set(on)].join(', ')])
 }
 
-const escape = (cell: string) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')
+const escaped = (cell: string) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')
 
 /** A table of Markdown. */
 export const markdown = ([head, ...rows]: readonly (readonly string[])[]): string =>
-  [head!, head!.map(() => '---'), ...rows].map((row) => `| ${row.map(escape).join(' | ')} |`).join('\n')
+  [head!, head!.map(() => '---'), ...rows].map((row) => `| ${row.map(escaped).join(' | ')} |`).join('\n')
 
 /** In columns, for a terminal. */
 export function columns(rows: readonly (readonly string[])[]): string {

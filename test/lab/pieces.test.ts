@@ -71,10 +71,10 @@ test('progress without a terminal is plain lines', () => {
   const { progress, text } = plain()
   progress.line('K', { facts: { kernel: '6.0' } })
   progress.line('K', { job: 'one', test: 'a', status: 'passed' })
-  progress.line('K', { job: 'one', test: 'b', status: 'failed' })
+  progress.line('K', { job: 'one', test: 'b', status: 'failed', why: 'no such thing\nat all' })
   progress.line('K', { job: 'one', end: 'ended', seconds: 3 })
   progress.end()
-  assert.equal(text(), 'K: up (6.0)\nK: one: failed: b\nK: one: 1 passed, 1 failed, ended after 3 s\n')
+  assert.equal(text(), 'K: up (6.0)\nK: one: failed: b: no such thing\nK: one: 1 passed, 1 failed, ended after 3 s\n')
 })
 
 const guest = {
