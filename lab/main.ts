@@ -1,5 +1,5 @@
 /**
- * `npm run lab [-- --short] [--kernel WORD]… [--job ID]…`: boots Debian's kernels in qemu, runs the jobs in them, and
+ * `npm run lab [-- --short] [--kernel WORD]… [--job ID]… [--verbose]`: boots Debian's kernels in qemu, runs the jobs in them, and
  * prints a table. All but the short form keep what they found in lab/results.json, and write docs/lab.md from it.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -62,6 +62,7 @@ async function main(): Promise<void> {
       short: { type: 'boolean', default: false },
       kernel: { type: 'string', multiple: true },
       job: { type: 'string', multiple: true },
+      verbose: { type: 'boolean', default: false },
     },
   })
   const words = values.kernel ?? (values.short ? [kernels[0]!.name] : [])
@@ -74,7 +75,7 @@ async function main(): Promise<void> {
   const clean = () => rmSync(work, { recursive: true, force: true })
   process.once('exit', clean)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
-  const progress = new Progress()
+  const progress = new Progress(values.verbose)
   const outcomes: Outcome[] = []
   const disk = join(work, 'repository')
   mkdirSync(work, { recursive: true })

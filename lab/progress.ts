@@ -5,7 +5,11 @@ export class Progress {
   private readonly from = Date.now()
   private readonly counts = new Map<string, { passed: number; failed: number }>()
 
-  constructor(private readonly out: NodeJS.WriteStream = process.stderr) {}
+  /** @param each also says which tests passed */
+  constructor(
+    private readonly each = false,
+    private readonly out: NodeJS.WriteStream = process.stderr,
+  ) {}
 
   note(text: string): void {
     this.write(text, true)
@@ -27,6 +31,7 @@ export class Progress {
     if (line.status === 'passed') count.passed++
     if (line.status === 'failed') count.failed++
     if (line.status === 'failed') this.write(`${key}: failed: ${line.test}: ${line.why?.split('\n')[0] ?? ''}`, true)
+    else if (this.each) this.write(`${key}: ${line.status}: ${line.test}`, true)
     else if (this.out.isTTY) this.write(`${key}: ${count.passed} passed`, false)
   }
 

@@ -64,7 +64,10 @@ function plain(): { progress: Progress; text: () => string } {
       done()
     },
   })
-  return { progress: new Progress(out as NodeJS.WriteStream), text: () => text.replaceAll(/^\[ *\d+ s\] /gm, '') }
+  return {
+    progress: new Progress(false, out as NodeJS.WriteStream),
+    text: () => text.replaceAll(/^\[ *\d+ s\] /gm, ''),
+  }
 }
 
 test('progress without a terminal is plain lines', () => {
