@@ -56,6 +56,16 @@ async function boot(
   return { lines, broken: broken === undefined ? [] : [broken] }
 }
 
+const names = kernels.map(({ name }) => name)
+const rowsOf = (chosen: readonly Job[]) => features.filter(({ job }) => chosen.some(({ id }) => id === job))
+
+/** What one guest told, beside what others have: the whole lab takes hours, and may be ended at any time. */
+function keep(outcome: Outcome, chosen: readonly Job[]): void {
+  const all = merge(readResults(), resultsOf([outcome], rowsOf(chosen)))
+  writeResults(all)
+  writeFileSync(join(repository, 'docs/lab.md'), document(all, names, features))
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -87,6 +97,7 @@ async function main(): Promise<void> {
       const some = chosenJobs.filter(({ boot }) => boot === kind)
       if (some.length === 0) continue
       const guest = await boot(kernel, kind, some, work, disk, progress)
+      if (!values.short) keep({ kernel: kernel.name, lines: guest.lines }, some)
       told.push(...guest.lines)
       broken.push(...guest.broken)
     }
@@ -94,7 +105,7 @@ async function main(): Promise<void> {
   }
   progress.end()
   const ids = chosenJobs.map(({ id }) => id)
-  const rows = features.filter(({ job }) => ids.includes(job))
+  const rows = rowsOf(chosenJobs)
   for (const outcome of outcomes) {
     for (const text of outcome.broken ?? []) process.stdout.write(`${outcome.kernel}: a guest ${text}\n`)
     for (const { job, test, why } of failures(outcome))
@@ -103,14 +114,8 @@ async function main(): Promise<void> {
       if (line.said !== undefined && jobs.find(({ id }) => id === line.job)?.bench !== undefined)
         process.stdout.write(`\n${outcome.kernel}: ${line.job}\n${line.said}`)
   }
-  const names = kernels.map(({ name }) => name)
   const results = resultsOf(outcomes, rows)
   process.stdout.write(`\n${columns(tableRows(inOrder(results, names), rows))}\n`)
-  if (!values.short) {
-    const all = merge(readResults(), results)
-    writeResults(all)
-    writeFileSync(join(repository, 'docs/lab.md'), document(all, names, features))
-  }
   if (!outcomes.every((outcome) => isGood(outcome, ids))) process.exitCode = 1
 }
 

@@ -1,5 +1,6 @@
 /** What needs a disk: io.max and memory.high hold a sandbox back, and the pressure of it is measured. Only in a guest. */
 import assert from 'node:assert/strict'
+import { chownSync, mkdtempSync } from 'node:fs'
 import { after, describe, test } from 'node:test'
 import type { LimitsPolicy } from '../../src/index.js'
 import { evaluate } from '../../test/support/evaluate.js'
@@ -12,22 +13,24 @@ for (const caller of callers) {
   describe(`on a disk by ${caller.name}`, () => {
     const delegation = delegate(caller)
     after(() => delegation.remove())
+    // On the guest's own disk; /tmp is memory.
+    const folder = mkdtempSync('/home/vial-')
+    chownSync(folder, caller.uid, caller.gid)
     const run = (script: string, limits: LimitsPolicy) =>
       evaluate(
         caller,
-        async ({ sandbox }, { script, limits }) => {
-          // A folder of an ordinary user's on the guest's own disk; /tmp is memory.
-          const filesystem = [{ bind: '/disk', from: '/home/ordinary', writable: true }]
+        async ({ sandbox }, { script, limits, folder }) => {
+          const filesystem = [{ bind: '/disk', from: folder, writable: true }]
           const one = sandbox({ preset: 'system', limits, filesystem } as never)
           const { verdict, usage, enforcement, stderr } = await one.run('sh', ['-c', script])
           return { verdict, usage, enforcement, stderr }
         },
-        { script, limits },
+        { script, limits, folder },
         { wrapper: delegation.wrapper!, env: { VIAL_CGROUP: 'v2' } },
       )
 
     test('io.max: what is written waits, and PSI has it', async () => {
-      const script = 'dd if=/dev/zero of=/disk/file-$$ bs=256k count=16 oflag=direct; rm /disk/file-$$'
+      const script = 'dd if=/dev/zero of=/disk/file bs=256k count=16 oflag=direct; rm /disk/file'
       const free = await run(script, { io: { write: '1G' } })
       const held = await run(script, { io: { write: '2M' } })
       for (const { verdict, usage, enforcement, stderr } of [free, held]) {
@@ -41,7 +44,7 @@ for (const caller of callers) {
     })
 
     test('memory.high: page cache is taken back, and nobody is killed', async () => {
-      const script = 'dd if=/dev/zero of=/disk/file-$$ bs=256k count=128 && rm /disk/file-$$'
+      const script = 'dd if=/dev/zero of=/disk/file bs=256k count=128 && rm /disk/file'
       const free = await run(script, { memory: '128M' })
       const held = await run(script, { memory: '128M', memoryHigh: '12M' })
       for (const { verdict, stderr } of [free, held]) assert.equal(verdict.kind, 'ok', stderr)
