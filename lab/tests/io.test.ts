@@ -38,9 +38,9 @@ for (const caller of callers) {
         assert.equal(enforcement.io, 'cgroup v2')
         assert.ok(usage.writtenBytes! >= 4 * MiB, JSON.stringify(usage))
       }
-      // 4 MiB at 2 MiB a second: it stands still for two seconds, less what was granted before.
+      // 4 MiB at 2 MiB a second: two seconds, less what a slice of time grants at once.
       const [least, most] = [free, held].map(({ usage }) => usage.pressure!.io!.someMs) as [number, number]
-      assert.ok(most > 1000 && most > 3 * least, `${least} ms, held back ${most} ms`)
+      assert.ok(most > 500 && most > 3 * least, `${least} ms, held back ${most} ms`)
     })
 
     test('memory.high: page cache is taken back, and nobody is killed', async () => {
