@@ -115,7 +115,7 @@ async function main(): Promise<void> {
         process.stdout.write(`\n${outcome.kernel}: ${line.job}\n${line.said}`)
   }
   const results = resultsOf(outcomes, rows)
-  process.stdout.write(`\n${columns(tableRows(inOrder(results, names), rows))}\n`)
+  if (rows.length > 0) process.stdout.write(`\n${columns(tableRows(inOrder(results, names), rows))}\n`)
   if (!outcomes.every((outcome) => isGood(outcome, ids))) process.exitCode = 1
 }
 
