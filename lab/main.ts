@@ -75,6 +75,7 @@ async function main(): Promise<void> {
       verbose: { type: 'boolean', default: false },
     },
   })
+  if (process.getuid!() !== 0) throw new Error("the files of a guest's disk have owners: run the lab as root")
   const words = values.kernel ?? (values.short ? [kernels[0]!.name] : [])
   const chosenKernels = kernels.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
   const chosenJobs = jobs.filter(({ id, short }) => values.job?.includes(id) ?? (!values.short || short))
