@@ -1,6 +1,7 @@
 /**
  * `npm run lab [-- --short] [--kernel WORD]… [--job ID]… [--verbose]`: boots Debian's kernels in qemu, runs the jobs in them, and
- * prints a table. All but the short form keep what they found in lab/results.json, and write docs/lab.md from it.
+ * prints a table. All but the short form keep what they found in lab/results.json, and write docs/lab.md from it;
+ * `--page` only writes the page.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -61,10 +62,11 @@ const rowsOf = (chosen: readonly Job[]) => features.filter(({ job }) => chosen.s
 
 /** What one guest told, beside what others have: the whole lab takes hours, and may be ended at any time. */
 function keep(outcome: Outcome, chosen: readonly Job[]): void {
-  const all = merge(readResults(), resultsOf([outcome], rowsOf(chosen)))
-  writeResults(all)
-  writeFileSync(join(repository, 'docs/lab.md'), document(all, names, features))
+  writeResults(merge(readResults(), resultsOf([outcome], rowsOf(chosen))))
+  writePage()
 }
+
+const writePage = () => writeFileSync(join(repository, 'docs/lab.md'), document(readResults(), names, features))
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -73,8 +75,10 @@ async function main(): Promise<void> {
       kernel: { type: 'string', multiple: true },
       job: { type: 'string', multiple: true },
       verbose: { type: 'boolean', default: false },
+      page: { type: 'boolean', default: false },
     },
   })
+  if (values.page) return writePage()
   if (process.getuid!() !== 0) throw new Error("the files of a guest's disk have owners: run the lab as root")
   const words = values.kernel ?? (values.short ? [kernels[0]!.name] : [])
   const chosenKernels = kernels.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
