@@ -81,7 +81,7 @@ const leftOut = ['@biomejs', '@types', '@anthropic-ai', 'typescript', '.bin']
 export async function makeRepositoryDisk(repository: string, image: string): Promise<void> {
   const folder = `${image}.d`
   mkdirSync(join(folder, 'node_modules'), { recursive: true })
-  for (const name of ['dist', 'test', 'package.json', 'docs', 'examples'])
+  for (const name of ['dist', 'test', 'lab/tests', 'package.json', 'docs', 'examples'])
     cpSync(join(repository, name), join(folder, name), { recursive: true, verbatimSymlinks: true })
   for (const name of readdirSync(join(repository, 'node_modules')))
     if (!leftOut.includes(name))

@@ -6,6 +6,8 @@ export interface Job {
   readonly boot: Boot
   /** Compiled test files below dist/, without `.test.js`. */
   readonly tests: readonly string[]
+  /** Instead of tests: a bench below dist/, without `.js`, and its words. What it prints is shown at the end. */
+  readonly bench?: readonly [file: string, ...words: string[]]
   /** `user service`: in a service of an ordinary user's own systemd. Default: root, who becomes others by himself. */
   readonly by?: 'user service'
   readonly env?: Readonly<Record<string, string>>
@@ -18,6 +20,7 @@ export type Boot = 'plain' | 'systemd'
 export const jobs: readonly Job[] = [
   { id: 'smoke', boot: 'plain', tests: ['lab/tests/smoke'], minutes: 4, short: true },
   { id: 'cgroup', boot: 'plain', tests: ['test/cgroup/v2', 'lab/tests/cgroup'], minutes: 6, short: true },
+  { id: 'io', boot: 'plain', tests: ['lab/tests/io'], minutes: 6 },
   {
     id: 'limits',
     boot: 'plain',
@@ -45,9 +48,10 @@ export const jobs: readonly Job[] = [
   },
   { id: 'scope', boot: 'systemd', tests: ['lab/tests/scope'], minutes: 6 },
   { id: 'user-scope', boot: 'systemd', tests: ['lab/tests/scope'], by: 'user service', minutes: 6 },
+  { id: 'cost', boot: 'systemd', tests: [], bench: ['bench/limits', '--root', '--runs', '40'], minutes: 10 },
 ]
 
-/** A row of the table: the tests of one job, or those with a word in their names. */
+/** A row of the table: the tests of one job, or those with a word in their names. A bench has none. */
 export interface Feature {
   readonly title: string
   readonly job: string
@@ -61,6 +65,7 @@ export const features: readonly Feature[] = [
   { title: '`vial run`, `compile` and `doctor`', job: 'smoke' },
   { title: 'cgroup v2 with all controllers: root', job: 'cgroup', names: /\broot\b/ },
   { title: 'cgroup v2 with all controllers: delegated to an ordinary user', job: 'cgroup', names: byUser },
+  { title: '`io.max`, `memory.high` and pressure on a disk', job: 'io' },
   { title: 'limits, verdicts, bombs, gc: root', job: 'limits', names: byRoot },
   { title: 'limits, verdicts, bombs, gc: delegated to an ordinary user', job: 'limits', names: byUser },
   { title: "a scope from systemd's system manager: root", job: 'scope' },

@@ -1,6 +1,7 @@
 /**
- * `npm run lab [-- --short] [--kernel WORD]… [--job ID]…`: boots Debian's kernels in qemu, runs the jobs in them, and
- * prints a table. The whole lab, run without any of these, writes docs/lab.md.
+ * `npm run lab [-- --short] [--kernel WORD]… [--job ID]… [--verbose]`: boots Debian's kernels in qemu, runs the jobs in them, and
+ * prints a table. All but the short form keep what they found in lab/results.json, and write docs/lab.md from it;
+ * `--page` only writes the page.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,8 +15,9 @@ import { type Boot, features, type Job, jobs } from './jobs.js'
 import { type Kernel, kernels } from './kernels.js'
 import { Progress } from './progress.js'
 import { runGuest } from './qemu.js'
-import { type Line, parseLine } from './report.js'
-import { columns, failures, isGood, type Outcome, tableRows } from './table.js'
+import { isEnd, type Line, parseLine } from './report.js'
+import { failures, isGood, merge, type Outcome, readResults, resultsOf, writeResults } from './results.js'
+import { columns, inOrder, tableRows } from './table.js'
 import { userland } from './userland.js'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
@@ -55,15 +57,29 @@ async function boot(
   return { lines, broken: broken === undefined ? [] : [broken] }
 }
 
+const names = kernels.map(({ name }) => name)
+const rowsOf = (chosen: readonly Job[]) => features.filter(({ job }) => chosen.some(({ id }) => id === job))
+
+/** What one guest told, beside what others have: the whole lab takes hours, and may be ended at any time. */
+function keep(outcome: Outcome, chosen: readonly Job[]): void {
+  writeResults(merge(readResults(), resultsOf([outcome], rowsOf(chosen))))
+  writePage()
+}
+
+const writePage = () => writeFileSync(join(repository, 'docs/lab.md'), document(readResults(), names, features))
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       short: { type: 'boolean', default: false },
       kernel: { type: 'string', multiple: true },
       job: { type: 'string', multiple: true },
-      json: { type: 'string' },
+      verbose: { type: 'boolean', default: false },
+      page: { type: 'boolean', default: false },
     },
   })
+  if (values.page) return writePage()
+  if (process.getuid!() !== 0) throw new Error("the files of a guest's disk have owners: run the lab as root")
   const words = values.kernel ?? (values.short ? [kernels[0]!.name] : [])
   const chosenKernels = kernels.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
   const chosenJobs = jobs.filter(({ id, short }) => values.job?.includes(id) ?? (!values.short || short))
@@ -74,7 +90,7 @@ async function main(): Promise<void> {
   const clean = () => rmSync(work, { recursive: true, force: true })
   process.once('exit', clean)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
-  const progress = new Progress()
+  const progress = new Progress(values.verbose)
   const outcomes: Outcome[] = []
   const disk = join(work, 'repository')
   mkdirSync(work, { recursive: true })
@@ -86,6 +102,7 @@ async function main(): Promise<void> {
       const some = chosenJobs.filter(({ boot }) => boot === kind)
       if (some.length === 0) continue
       const guest = await boot(kernel, kind, some, work, disk, progress)
+      if (!values.short) keep({ kernel: kernel.name, lines: guest.lines }, some)
       told.push(...guest.lines)
       broken.push(...guest.broken)
     }
@@ -93,16 +110,17 @@ async function main(): Promise<void> {
   }
   progress.end()
   const ids = chosenJobs.map(({ id }) => id)
-  const rows = features.filter(({ job }) => ids.includes(job))
+  const rows = rowsOf(chosenJobs)
   for (const outcome of outcomes) {
     for (const text of outcome.broken ?? []) process.stdout.write(`${outcome.kernel}: a guest ${text}\n`)
     for (const { job, test, why } of failures(outcome))
       process.stdout.write(`${outcome.kernel}: ${job}: ${test}: ${why ?? 'failed'}\n`)
+    for (const line of outcome.lines.filter(isEnd))
+      if (line.said !== undefined && jobs.find(({ id }) => id === line.job)?.bench !== undefined)
+        process.stdout.write(`\n${outcome.kernel}: ${line.job}\n${line.said}`)
   }
-  process.stdout.write(`\n${columns(tableRows(outcomes, rows))}\n`)
-  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(outcomes))
-  if (!values.short && values.kernel === undefined && values.job === undefined)
-    writeFileSync(join(repository, 'docs/lab.md'), document(outcomes))
+  const results = resultsOf(outcomes, rows)
+  if (rows.length > 0) process.stdout.write(`\n${columns(tableRows(inOrder(results, names), rows))}\n`)
   if (!outcomes.every((outcome) => isGood(outcome, ids))) process.exitCode = 1
 }
 

@@ -1,19 +1,22 @@
 /** What the lab is at: one line that changes, on a terminal; else a line for each thing that ended. */
-import type { Line } from './report.js'
-import { isEnd } from './table.js'
+import { isEnd, isFacts, type Line } from './report.js'
 
 export class Progress {
   private readonly from = Date.now()
   private readonly counts = new Map<string, { passed: number; failed: number }>()
 
-  constructor(private readonly out: NodeJS.WriteStream = process.stderr) {}
+  /** @param each also says which tests passed */
+  constructor(
+    private readonly each = false,
+    private readonly out: NodeJS.WriteStream = process.stderr,
+  ) {}
 
   note(text: string): void {
     this.write(text, true)
   }
 
   line(kernel: string, line: Line): void {
-    if ('facts' in line) {
+    if (isFacts(line)) {
       this.note(`${kernel}: up (${line.facts.kernel})`)
       return
     }
@@ -27,7 +30,8 @@ export class Progress {
     }
     if (line.status === 'passed') count.passed++
     if (line.status === 'failed') count.failed++
-    if (line.status === 'failed') this.write(`${key}: failed: ${line.test}`, true)
+    if (line.status === 'failed') this.write(`${key}: failed: ${line.test}: ${line.why?.split('\n')[0] ?? ''}`, true)
+    else if (this.each) this.write(`${key}: ${line.status}: ${line.test}`, true)
     else if (this.out.isTTY) this.write(`${key}: ${count.passed} passed`, false)
   }
 

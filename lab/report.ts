@@ -14,7 +14,7 @@ export interface EndLine {
   readonly job: string
   readonly end: 'ended' | 'late'
   readonly seconds: number
-  /** What was not a test's: standard error. */
+  /** What was not a test's: standard error, and all that a bench printed. */
   readonly said?: string
 }
 export type Line = TestLine | FactsLine | EndLine
@@ -26,3 +26,7 @@ export function parseLine(text: string): Line | undefined {
     return undefined
   }
 }
+
+export const isTest = (line: Line): line is TestLine => 'test' in line
+export const isEnd = (line: Line): line is EndLine => 'end' in line
+export const isFacts = (line: Line): line is FactsLine => 'facts' in line

@@ -1,67 +1,55 @@
-/** From what the guests told to one table: kernel × feature. */
+/** From results to tables: kernel × feature, what the guests are, what was skipped. */
 import type { Feature } from './jobs.js'
-import type { EndLine, FactsLine, Line, TestLine } from './report.js'
+import type { Cell, KernelResults, Results } from './results.js'
 
-/** All that the guests of one kernel told. */
-export interface Outcome {
-  readonly kernel: string
-  readonly lines: readonly Line[]
-  /** Why a guest did not end by itself. */
-  readonly broken?: readonly string[]
+/** `12 of 12`, `11 of 12` in bold, `no: why it was skipped`, or `-` where nothing was run. */
+export function cellText(cell: Cell | undefined): string {
+  if (cell === undefined) return '-'
+  const { passed, failed, skipped, end } = cell
+  const run = passed + failed.length
+  if (end === 'late') return `**out of time after ${passed} passed**`
+  if (end === undefined) return `**the guest ended after ${passed} passed**`
+  if (run > 0) return failed.length === 0 ? `${passed} of ${run}` : `**${passed} of ${run}**`
+  const reasons = [...new Set(Object.values(skipped))]
+  return reasons.length > 0 ? `no: ${reasons.join('; ')}` : '**nothing ran**'
 }
 
-const isTest = (line: Line): line is TestLine => 'test' in line
-export const isEnd = (line: Line): line is EndLine => 'end' in line
-export const isFacts = (line: Line): line is FactsLine => 'facts' in line
+type Kernels = readonly (readonly [name: string, results: KernelResults])[]
+/** In this order; others are not in the tables. */
+export const inOrder = (results: Results, names: readonly string[]): Kernels =>
+  names.flatMap((name) => (results[name] === undefined ? [] : [[name, results[name]] as const]))
 
-/** `12 of 12`, `11 of 12`, `no: why it was skipped`, or `-` where nothing was run. */
-export function cellOf(feature: Feature, { lines }: Outcome): string {
-  const tests = lines
-    .filter(isTest)
-    .filter(({ job, test }) => job === feature.job && (feature.names?.test(test) ?? true))
-  const ended = lines.filter(isEnd).find(({ job }) => job === feature.job)
-  const run = tests.filter(({ status }) => status !== 'skipped')
-  const passed = run.filter(({ status }) => status === 'passed')
-  if (ended?.end === 'late') return `out of time after ${passed.length} passed`
-  if (run.length > 0)
-    return `${passed.length === run.length ? '' : '**'}${passed.length} of ${run.length}${passed.length === run.length ? '' : '**'}`
-  const reasons = [...new Set(tests.map(({ why }) => why ?? 'skipped'))]
-  if (reasons.length > 0) return reasons.join('; ')
-  return ended === undefined ? '-' : '**nothing ran**'
+export const tableRows = (kernels: Kernels, features: readonly Feature[]): string[][] => [
+  ['', ...kernels.map(([name]) => name)],
+  ...features.map(({ title }) => [title, ...kernels.map(([, { cells }]) => cellText(cells[title]))]),
+]
+
+export function factRows(kernels: Kernels): string[][] {
+  const names = [...new Set(kernels.flatMap(([, { facts }]) => Object.keys(facts)))]
+  return names.map((name) => [name, ...kernels.map(([, { facts }]) => facts[name] ?? '-')])
 }
 
-export const failures = (outcome: Outcome): readonly TestLine[] =>
-  outcome.lines.filter(isTest).filter(({ status }) => status === 'failed')
-
-/** Whether all that was asked for was run, and passed. */
-export const isGood = (outcome: Outcome, jobs: readonly string[]): boolean =>
-  failures(outcome).length === 0 &&
-  (outcome.broken ?? []).length === 0 &&
-  jobs.every((id) => {
-    const end = outcome.lines.filter(isEnd).find(({ job }) => job === id)
-    return end?.end === 'ended' && outcome.lines.some((line) => isTest(line) && line.job === id)
-  })
-
-export function tableRows(outcomes: readonly Outcome[], features: readonly Feature[]): string[][] {
-  return [
-    ['', ...outcomes.map(({ kernel }) => kernel)],
-    ...features.map((feature) => [feature.title, ...outcomes.map((outcome) => cellOf(feature, outcome))]),
-  ]
+/** The tests that failed, and those that were skipped beside others that ran: each with the kernels on which that was so. */
+export function notesOf(kernels: Kernels, features: readonly Feature[]): string[][] {
+  const notes = new Map<string, string[]>()
+  const add = (kernel: string, ...row: string[]) => {
+    const key = JSON.stringify(row)
+    notes.set(key, [...(notes.get(key) ?? []), kernel])
+  }
+  for (const { title } of features)
+    for (const [kernel, { cells }] of kernels) {
+      const { passed = 0, failed = [], skipped = {} } = cells[title] ?? {}
+      for (const test of failed) add(kernel, test, '**failed**')
+      if (passed + failed.length > 0) for (const [test, why] of Object.entries(skipped)) add(kernel, test, why)
+    }
+  return [...notes].map(([key, on]) => [...(JSON.parse(key) as string[]), [...new Set(on)].join(', ')])
 }
 
-/** The facts that the guests told, in the order of their telling; a booted systemd's is told by its own guest. */
-export function factRows(outcomes: readonly Outcome[]): string[][] {
-  const all = outcomes.map(({ lines }) => {
-    const told = lines.filter(isFacts).map(({ facts }) => Object.entries(facts))
-    return new Map(told.flat().filter(([, value]) => value !== 'not booted'))
-  })
-  const names = [...new Set(all.flatMap((facts) => [...facts.keys()]))]
-  return names.map((name) => [name, ...all.map((facts) => facts.get(name) ?? '-')])
-}
+const escaped = (cell: string) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')
 
 /** A table of Markdown. */
 export const markdown = ([head, ...rows]: readonly (readonly string[])[]): string =>
-  [head!, head!.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
+  [head!, head!.map(() => '---'), ...rows].map((row) => `| ${row.map(escaped).join(' | ')} |`).join('\n')
 
 /** In columns, for a terminal. */
 export function columns(rows: readonly (readonly string[])[]): string {

@@ -1,5 +1,6 @@
 /** A Debian system as an image, of packages that are unpacked and never configured: no maintainer script is run. */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Architecture } from '../src/kernel/architecture.js'
@@ -32,7 +33,14 @@ const packages = [
  * Node's own build, from the package that carries its executable: Debian's starts five times as slowly under TCG, for it
  * is a shared library to be relocated, without the snapshot of what each start does.
  */
-const node = { version: '20.20.2', package: 'node-linux-' } as const
+const node = {
+  version: '20.20.2',
+  package: 'node-linux-',
+  sha512: {
+    x64: 'PeHQM8wAdmHtZA1mBocygZxs5LiUWtsJezQTkBd0iY987KpGrD1O2tVEydvMZiuXceRanxt7rjTnDEBwOPujoQ==',
+    arm64: 'LCXJnNTFiyGuYBw2gZSI5OBFMbkjAPt8sqD/NKrWoE2QmDgSubTqFng6GaNJ9EJ8HpxBMGcWWpbbcs4Vo+CnGg==',
+  },
+} as const
 
 const accounts = {
   'etc/passwd': [
@@ -105,8 +113,14 @@ async function unpack(files: readonly string[], root: string): Promise<void> {
 }
 
 async function addNode(architecture: Architecture, root: string, work: string): Promise<void> {
-  const packed = await call('npm', ['pack', '--silent', `${node.package}${architecture}@${node.version}`], work)
-  await call('tar', ['-xzf', packed.trim(), 'package/bin/node'], work)
+  const packed = (
+    await call('npm', ['pack', '--silent', `${node.package}${architecture}@${node.version}`], work)
+  ).trim()
+  const sum = createHash('sha512')
+    .update(readFileSync(join(work, packed)))
+    .digest('base64')
+  if (sum !== node.sha512[architecture]) throw new Error(`${packed} is not the file that the lab knows`)
+  await call('tar', ['-xzf', packed, 'package/bin/node'], work)
   await call('install', ['-D', join(work, 'package/bin/node'), join(root, 'usr/local/bin/node')])
 }
 

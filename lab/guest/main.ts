@@ -36,11 +36,16 @@ function facts(): Record<string, string> {
   }
 }
 
-/** One test file, in one process, by whom the job says. */
-function start({ by, env = {} }: Job, test: string): ChildProcess {
+/** The words of one test file, and of a bench. */
+const ofTest = (test: string) => {
   const reporter = join(dist, 'lab/guest/reporter.js')
-  const reporting = [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout']
-  const words = [process.execPath, ...reporting, join(dist, `${test}.test.js`)]
+  return [`--test-reporter=${reporter}`, '--test-reporter-destination=stdout', join(dist, `${test}.test.js`)]
+}
+const ofBench = ([file, ...words]: NonNullable<Job['bench']>) => [join(dist, `${file}.js`), ...words]
+
+/** Node in one process, by whom the job says. */
+function start({ by, env = {} }: Job, args: readonly string[]): ChildProcess {
+  const words = [process.execPath, ...args]
   const options = { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
   if (by === undefined) return spawn(words[0]!, words.slice(1), { ...options, env: { ...process.env, ...env } })
   // As a login would: https://www.freedesktop.org/software/systemd/man/latest/user@.service.html
@@ -54,13 +59,15 @@ function start({ by, env = {} }: Job, test: string): ChildProcess {
 }
 
 async function run(job: Job): Promise<void> {
-  const from = Date.now()
+  const from = performance.now()
   let late = false
   let said = ''
-  for (const test of job.tests) {
-    const child = start(job, test)
+  const parts = job.tests.map((test) => [test, ofTest(test)] as const)
+  if (job.bench !== undefined) parts.push([job.bench[0], ofBench(job.bench)])
+  for (const [name, args] of parts) {
+    const child = start(job, args)
     let failed = 0
-    const left = job.minutes * 60_000 - (Date.now() - from)
+    const left = job.minutes * 60_000 - (performance.now() - from)
     const timer = setTimeout(() => {
       late = true
       child.kill('SIGKILL')
@@ -79,10 +86,11 @@ async function run(job: Job): Promise<void> {
     if (late) break
     // A file that cannot be loaded, or dies, has no test that fails.
     if (code !== 0 && failed === 0)
-      tell({ job: job.id, test, status: 'failed', why: `ended with ${code}: ${said.trim().slice(-2000)}` })
+      tell({ job: job.id, test: name, status: 'failed', why: `ended with ${code}: ${said.trim().slice(-2000)}` })
+    else if (job.bench !== undefined) tell({ job: job.id, test: name, status: 'passed' })
   }
-  const seconds = (Date.now() - from) / 1000
-  tell({ job: job.id, end: late ? 'late' : 'ended', seconds, ...(said === '' ? {} : { said: said.slice(-2000) }) })
+  const seconds = (performance.now() - from) / 1000
+  tell({ job: job.id, end: late ? 'late' : 'ended', seconds, ...(said === '' ? {} : { said: said.slice(-8000) }) })
 }
 
 const named = /\blab\.jobs=(\S+)/.exec(readFileSync('/proc/cmdline', 'utf8'))?.[1]?.split(',') ?? []

@@ -31,9 +31,10 @@ ExecStopPost=/usr/bin/busybox poweroff -f
 TimeoutStartSec=infinity
 `
 
-/** No PAM here: nothing was configured. */
+/** No PAM here, for nothing was configured: what pam_systemd(8) would set, without which there is no manager. */
 const userManager = `[Service]
 PAMName=
+Environment=XDG_RUNTIME_DIR=/run/user/%i DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/%i/bus
 `
 
 const unwanted = ['systemd-firstboot', 'systemd-networkd-wait-online', 'apt-daily', 'fstrim', 'e2scrub_all']

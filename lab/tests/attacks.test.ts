@@ -67,7 +67,9 @@ describe('attacks that only a guest may let succeed', {
     { bind: '/lab', writable: true },
     { tmpfs: '/tmp' },
   ]
-  const strong: Policy = { preset: 'system', namespaces: { user: 'host' }, filesystem: shown }
+  // Its files are root's own: only the sandbox's walls refuse it, not their modes.
+  const identity = { uid: 0, gid: 0 }
+  const strong: Policy = { preset: 'system', namespaces: { user: 'host' }, identity, filesystem: shown }
   const answer = async (policy: Policy, name: string) => {
     const { stdout, signal, stderr } = await sandbox(policy as never).run('/attack', [name])
     return signal ?? (stdout.trim() || stderr)

@@ -77,6 +77,33 @@ for (const caller of callers) {
       assert.ok(cpu.usage.throttledMs! > 0, JSON.stringify(cpu.usage))
     })
 
+    // Over the heads of processes the kernel lets them be switched on, and nobody may enter the groups below then.
+    test('pids and cpu alone first, where processes stand in the way', async () => {
+      const fresh = delegate(caller)
+      try {
+        const kinds = await evaluate(
+          caller,
+          async ({ sandbox }) => {
+            const kinds: string[] = []
+            for (const limits of [{ pids: 8 }, { cpu: 0.9 }, { cpuTime: 20 }, { memory: '64M' }] as const) {
+              const { verdict, enforcement } = await sandbox({ preset: 'system', limits }).run('true')
+              kinds.push(`${Object.keys(limits)[0]}: ${verdict.kind} by ${Object.values(enforcement).join()}`)
+            }
+            return kinds
+          },
+          {},
+          { env: { VIAL_CGROUP: 'v2' }, wrapper: fresh.wrapper! },
+        )
+        assert.deepEqual(
+          kinds,
+          ['pids', 'cpu', 'cpuTime', 'memory'].map((name) => `${name}: ok by cgroup v2`),
+        )
+        assert.deepEqual(fresh.left(), [])
+      } finally {
+        fresh.remove()
+      }
+    })
+
     test('pressure and peaks are measured, and no group is left', async () => {
       const { freeze } = await asked
       assert.deepEqual(Object.keys(freeze.usage.pressure!).sort(), ['cpu', 'io', 'memory'])

@@ -159,33 +159,35 @@ const delegate = (controllers: readonly string[]) =>
 
 const wordsOf = (folder: string, file: string) => (readText(folder, file) ?? '').trim().split(/\s+/)
 
-/** Switches controllers on for groups below `base`; where processes of ours stand in the way, they go into a group below. */
+/**
+ * Switches controllers on for groups below `base`; where processes of ours stand in the way, they go into a group below,
+ * first: pids and cpu could be switched on over their heads, and make groups that nobody may enter (cgroup-v2.rst, "Threads").
+ */
 function enable(base: string, controllers: readonly string[], mayMove: boolean): boolean {
   const missing = controllers.filter((name) => !wordsOf(base, 'cgroup.subtree_control').includes(name))
-  if (missing.length === 0) return true
-  const write = () => writeValue(base, 'cgroup.subtree_control', missing.map((name) => `+${name}`).join(' '))
+  if (missing.length === 0) return holdsDomains(base)
   try {
-    write()
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EBUSY' || !mayMove) return false
-  }
-  try {
-    if (!stepAside(base)) return false
-    write()
-    return true
+    if (!mayHoldBoth(base) && pidsIn([base]).length > 0 && !(mayMove && stepAside(base))) return false
+    writeValue(base, 'cgroup.subtree_control', missing.map((name) => `+${name}`).join(' '))
+    return holdsDomains(base)
   } catch {
     return false
   }
 }
 
-/** Whether {@link enable} would do it. Only the root group, which has no cgroup.type, may have processes all the same. */
+/** Only the root group, which has no cgroup.type, may have processes and controllers. */
+const mayHoldBoth = (base: string) => readText(base, 'cgroup.type') === undefined
+/** Whether processes may enter a group below it: not in what holds threads. */
+const holdsDomains = (base: string) => mayHoldBoth(base) || wordsOf(base, 'cgroup.type').join() === 'domain'
+
+/** Whether {@link enable} would do it. */
 function couldEnable(base: string, controllers: readonly string[], mayMove: boolean): boolean {
+  if (!holdsDomains(base)) return false
   if (controllers.every((name) => wordsOf(base, 'cgroup.subtree_control').includes(name))) return true
   if (!controllers.every((name) => wordsOf(base, 'cgroup.controllers').includes(name))) return false
   if (!mayWrite(join(base, 'cgroup.subtree_control'))) return false
   const present = pidsIn([base])
-  return present.length === 0 || readText(base, 'cgroup.type') === undefined || (mayMove && areOurs(present))
+  return present.length === 0 || mayHoldBoth(base) || (mayMove && areOurs(present))
 }
 
 /** Where callers go that stand in a group which must have no process of its own: "no internal processes", cgroups(7). */

@@ -12,7 +12,7 @@ import { callers, workFolder } from '../support/user.js'
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const build = Buffer.from(buildOf()).toString('hex')
 const names = ['front', 'later', 'vial'] as const
-const cacheOf = (name: string) => `bundle/${name}.${build}.v8cache`
+const cacheOf = (name: string) => `bundle/${name}.${build}.${process.arch}.v8cache`
 
 /** A copy of the package, whose parts a test may take away. */
 function copy(name: string): string {

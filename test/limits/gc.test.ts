@@ -42,8 +42,9 @@ for (const caller of callers) {
         node.kill('SIGKILL')
         killAll(word)
       })
-      const [line] = await once(node.stdout!, 'data')
+      const [line] = await Promise.race([once(node.stdout!, 'data'), once(node, 'exit')])
       const [group, monitor] = String(line).trim().split(' ')
+      assert.ok(monitor, `no sandbox: ${line}`)
       return { node, group: group!, monitor: Number(monitor) }
     }
     const collect = () => {

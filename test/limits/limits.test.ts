@@ -48,8 +48,14 @@ for (const caller of callers) {
           const limits = { memory: '512M', cpuTime: 10, pids: 10 } as const
           const one = sandbox({ preset: 'system', filesystem: [{ bind: '/bomb', from: program }], limits })
           const taken = await one.run('/bomb', ['take', String(200 * 2 ** 20)])
-          const burnt = await one.run('/bomb', ['burn', '1000'])
-          return [taken.usage.peakMemory, burnt.usage.cpuMs]
+          // The making of the sandbox is in it, and partly in what the program takes for its own: both are in a short
+          // run, too. Much, and not always the same, where a CPU is emulated.
+          const least = async (ms: string) => {
+            const seen: number[] = []
+            for (let i = 0; i < 3; i++) seen.push((await one.run('/bomb', ['burn', ms])).usage.cpuMs!)
+            return Math.min(...seen)
+          }
+          return [taken.usage.peakMemory, (await least('1250')) - (await least('250'))]
         },
         { program },
         wrapper,

@@ -51,10 +51,15 @@ export function delegate(caller: Caller): Delegation {
     }
   }
   const become = caller.uid === root.uid ? '' : `setpriv --reuid ${caller.uid} --regid ${caller.gid} --clear-groups`
-  const enter = folders.map((folder) => `echo $$ > ${folder}/cgroup.procs`).join(' && ')
+  // In v2 nobody may enter a group whose controllers are on below it: then the one beside, where vial put its callers.
+  const enter = folders
+    .map(
+      (folder) => `{ [ ! -d ${folder}/vial.callers ] || at=/vial.callers; echo $$ > ${folder}$at/cgroup.procs; at=; }`,
+    )
+    .join(' && ')
   return {
     folders,
-    wrapper: ['sh', '-c', `${enter} && exec ${become} "$@"`, 'sh'],
+    wrapper: ['sh', '-c', `at=; ${enter} && exec ${become} "$@"`, 'sh'],
     left: () => folders.flatMap(groupsLeft),
     remove() {
       for (const folder of folders) {
