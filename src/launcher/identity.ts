@@ -1,8 +1,7 @@
 /** Code for namespaces and ids: what the monitor does before it clones init, and how privileges are dropped. */
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { errno } from '../kernel/errno.js'
-import { AT, CLONE, IFF, AF, PR, SIOC, SOCK, WAIT } from '../kernel/flags.js'
-import { structs } from '../kernel/structs.js'
+import { AT, CLONE, PR, WAIT } from '../kernel/flags.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MapLine, NamespaceName, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
@@ -18,7 +17,6 @@ type Identity =
   | 'beforeInner'
   | 'innerUser'
   | 'assertNoUser'
-  | 'loopback'
   | 'hostname'
   | 'domainname'
   | 'identity'
@@ -133,19 +131,6 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     // time_namespaces(7): lines of clock, seconds, nanoseconds.
     const text = `monotonic ${step.monotonic} 0\nboottime ${step.boottime} 0\n`
     writeFile(c, '/proc/self/timens_offsets', c.b.text(text), text.length)
-  },
-
-  loopback(c) {
-    const { b } = c
-    const socket = b.temporary()
-    const { ifreq } = structs
-    const request = b.reserve(ifreq.size)
-    // netdevice(7): "lo" and its flags.
-    b.store(32, request, 0, 0x6f6c)
-    b.store(32, request, ifreq.fields.flags.offset, IFF.UP | IFF.RUNNING)
-    b.move(socket, c.must('socket', AF.INET, SOCK.DGRAM | SOCK.CLOEXEC, 0))
-    c.must('ioctl', socket, SIOC.SIFFLAGS, request)
-    c.attempt('close', socket)
   },
 
   hostname(c, step) {

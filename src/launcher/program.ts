@@ -5,6 +5,7 @@ import { rlimits } from '../kernel/rlimits.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Program, Slot } from '../machine/instruction.js'
+import { hints } from '../plan/hints.js'
 import type { Hints, Plan, Step } from '../plan/step.js'
 import { LauncherContext } from './context.js'
 import { record } from './record.js'
@@ -18,6 +19,7 @@ import { hardeningCode } from './hardening.js'
 import { cloneFlag, identityCode } from './identity.js'
 import { landlockCode } from './landlock.js'
 import { cloneIntoGroup, limitCode } from './limits.js'
+import { makeNet, netIsLate, networkCode, prepareNet } from './network.js'
 import {
   blockSignals,
   initLoop,
@@ -83,6 +85,7 @@ const code = {
   ...hardeningCode,
   ...landlockCode,
   ...limitCode,
+  ...networkCode,
   ...processCode,
 } as StepCode
 
@@ -125,6 +128,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   if (manner.lingers) c.must('pipe2', result, c.open.CLOEXEC)
   if (announcement !== undefined) c.must('pipe2', released, c.open.CLOEXEC)
   if (manner.tied) b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
+  if (netIsLate(plan)) prepareNet(c)
   // Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking".
   if (!plan.newPid && !manner.lingers) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   c.begin(cloning(plan))
@@ -136,6 +140,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
     'ne',
     0,
     () => {
+      if (netIsLate(plan)) makeNet(c)
       if (manner.lingers) keepEnd(c, result, 'read', c.pipe)
       if (announcement !== undefined) {
         keepEnd(c, released, 'write', release)
@@ -185,7 +190,8 @@ function cloneInit(c: LauncherContext, more = 0): void {
   const cloned = b.label()
   for (const dropped of subsets(plan.cloneIfPossible)) {
     const made = plan.clone.filter((name) => !dropped.includes(name))
-    const flags = made.reduce((all, name) => all | cloneFlag[name], 0)
+    const now = made.filter((name) => name !== 'net' || !netIsLate(plan))
+    const flags = now.reduce((all, name) => all | cloneFlag[name], 0)
     if (plan.cloneIfPossible.includes('user')) b.move(b.slot('userMade'), made.includes('user') ? 1 : 0)
     cloneIntoGroup(c, flags | more)
     c.whenFailed(
@@ -209,13 +215,7 @@ const cloning = (plan: Plan): Step => ({
   what: `make the namespaces ${plan.clone.join(', ')}`,
   why: 'each is new',
   complaint: 'Creating new namespace failed',
-  hints:
-    plan.manner.hints === 'instead'
-      ? cloningComplaints
-      : {
-          EPERM: 'namespaces may be forbidden here ("vial doctor" tells which), or need a caller who is root',
-          ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
-        },
+  hints: plan.manner.hints === 'instead' ? cloningComplaints : hints.namespaces,
 })
 
 /** As bwrap(1) says them. */

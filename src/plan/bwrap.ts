@@ -168,6 +168,7 @@ function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolea
   if (unshare.net)
     steps.push({
       do: 'loopback',
+      enter: false,
       what: 'bring the loopback device up',
       why: '--unshare-net',
       complaint: 'loopback: Failed RTM_NEWLINK',

@@ -12,8 +12,8 @@ const loop = 'a symbolic link on the way leads in a circle'
 export const hints = {
   userNamespace: {
     EPERM:
-      'user namespaces are not allowed here: check the sysctls kernel.unprivileged_userns_clone (1) and kernel.apparmor_restrict_unprivileged_userns (0), or an outer container; "vial doctor" tells which',
-    ENOSPC: 'the limit of user namespaces is reached or 0: see sysctl user.max_user_namespaces',
+      'user namespaces are not allowed here: sysctls kernel.unprivileged_userns_clone (1) and kernel.apparmor_restrict_unprivileged_userns (0), or an outer container; "vial doctor" tells which',
+    ENOSPC: 'none is left of the sysctl user.max_user_namespaces',
     EINVAL: 'this kernel has no user namespaces (CONFIG_USER_NS)',
   },
   idMap: {
@@ -30,9 +30,9 @@ export const hints = {
   identity: {
     EINVAL: "identity.uid or identity.gid has no meaning in the sandbox's user namespace: map it, or name another",
   },
-  clone: {
-    EPERM: 'a nested sandbox may be forbidden to make namespaces',
-    ENOSPC: 'a limit in /proc/sys/user/max_*_namespaces is reached',
+  namespaces: {
+    EPERM: 'forbidden here ("vial doctor" tells which), or needs a caller who is root',
+    ENOSPC: 'none is left of a sysctl user.max_*_namespaces',
   },
   mounts: { EPERM: outer },
   source: {
@@ -71,7 +71,7 @@ export const hints = {
   },
   seccomp: {
     EINVAL: 'this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER), or does not know a flag of the profile',
-    EPERM: 'an outer sandbox forbids it: the profile "nested" there allows it',
+    EPERM: 'an outer sandbox forbids it; its profile "nested" allows it',
   },
   execute: {
     ENOENT: 'it is not visible inside the sandbox, or its interpreter is not',

@@ -156,7 +156,12 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       }),
     )
   if (isNew('net'))
-    init.push({ do: 'loopback', what: 'bring the loopback device up', why: 'programs expect 127.0.0.1' })
+    init.push({
+      do: 'loopback',
+      enter: netIsLate(policy),
+      what: 'bring the loopback device up',
+      why: 'programs expect 127.0.0.1',
+    })
   if (isNew('uts')) {
     const hostname = policy.hostname ?? 'vial'
     init.push({
@@ -263,6 +268,15 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
     announcement: undefined,
     holdFds: [],
   }
+}
+
+/**
+ * Whether the monitor makes the network namespace, which init enters after the mounts. But what /sys shows is the network of
+ * whoever mounts it; and a monitor that the payload could find in /proc is closed to init too.
+ */
+function netIsLate({ namespaces = {}, filesystem = [] }: Policy): boolean {
+  const monitorIsOutside = (namespaces.pid ?? 'new') === 'new'
+  return monitorIsOutside && !filesystem.some((entry) => 'sysfs' in entry)
 }
 
 /**

@@ -183,7 +183,8 @@ export type Action =
     }
   | { readonly do: 'pivot' }
   // init: everything else
-  | { readonly do: 'loopback' }
+  /** `enter`: the network namespace is made by the monitor, while init does the steps before. */
+  | { readonly do: 'loopback'; readonly enter: boolean }
   | { readonly do: 'hostname'; readonly name: string }
   | { readonly do: 'domainname'; readonly name: string }
   | {

@@ -1,0 +1,38 @@
+/** Code for a network namespace of the sandbox's own. */
+import { AF, CLONE, IFF, SIOC, SOCK } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
+import type { Plan, Step } from '../plan/step.js'
+import type { LauncherContext } from './context.js'
+
+/** Whether init enters a network namespace that the monitor makes meanwhile: it takes the kernel as long as all the rest. */
+export const netIsLate = (plan: Plan) => plan.init.some((step) => step.do === 'loopback' && step.enter)
+
+/** An eventfd(2) tells init that it is there. */
+export function prepareNet(c: LauncherContext): void {
+  c.b.move(c.b.slot('network'), c.must('eventfd2', 0, c.open.CLOEXEC))
+}
+
+export function makeNet(c: LauncherContext): void {
+  c.must('unshare', CLONE.NEWNET)
+  c.must('write', c.b.slot('network'), c.b.bytes(Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0), 8), 8)
+}
+
+function enterNet(c: LauncherContext): void {
+  c.must('read', c.b.slot('network'), c.b.reserve(8), 8)
+  c.must('setns', c.b.slot('monitor.pidfd'), CLONE.NEWNET)
+}
+
+export const networkCode = {
+  loopback(c: LauncherContext, step: Extract<Step, { do: 'loopback' }>): void {
+    if (step.enter) enterNet(c)
+    const { b } = c
+    const socket = b.temporary()
+    const { ifreq } = structs
+    const request = b.reserve(ifreq.size)
+    // netdevice(7): "lo" and its flags.
+    b.store(32, request, 0, 0x6f6c)
+    b.store(32, request, ifreq.fields.flags.offset, IFF.UP | IFF.RUNNING)
+    b.move(socket, c.must('socket', AF.INET, SOCK.DGRAM | SOCK.CLOEXEC, 0))
+    c.must('ioctl', socket, SIOC.SIFFLAGS, request)
+  },
+}
