@@ -16,7 +16,6 @@ export const spelledErrors: readonly ErrnoName[] = [
   'ESRCH',
   'EINTR',
   'EIO',
-  'ENXIO',
   'E2BIG',
   'ENOEXEC',
   'EBADF',
@@ -30,7 +29,6 @@ export const spelledErrors: readonly ErrnoName[] = [
   'ENOTDIR',
   'EISDIR',
   'EINVAL',
-  'ENFILE',
   'EMFILE',
   'ETXTBSY',
   'ENOSPC',
@@ -42,7 +40,6 @@ export const spelledErrors: readonly ErrnoName[] = [
   'EOVERFLOW',
   'EOPNOTSUPP',
   'EDQUOT',
-  'ESTALE',
 ]
 
 /** Characters 1 to this one stand for texts that a row has in its slots. */
