@@ -71,7 +71,7 @@ const cases: [number, number, number, boolean, string][] = [
   [1, 0, errno.EPERM, false, `cannot bind /some/path of 0: ${errnoMessage(errno.EPERM)}\n      not allowed\n`],
   [600, 599, errno.ENOENT, false, 'cannot bind /some/path of 599: No such file or directory\n      hint 599 é\u0001\n'],
   [300, 254, errno.ENOENT, true, 'cannot hint 254 é\u0001\n'],
-  [300, 255, errno.ESTALE, true, 'cannot bind /some/path of 255: Stale file handle\n'],
+  [300, 255, errno.EDQUOT, true, 'cannot bind /some/path of 255: Disk quota exceeded\n'],
   [2, 1, 3000, false, 'cannot bind /some/path of 1: error 3000\n'],
 ]
 for (const [count, chosen, error, instead, expected] of cases)
