@@ -2,32 +2,44 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { sandbox } from '../src/index.js'
-import { bwrap, policy } from './policy.js'
+import { type Policy, sandbox } from '../src/index.js'
+import { bwrap, bwrapWithExit, exitInside, policy, withExit } from './policy.js'
 import { alone, dist, runs } from './support/folder.js'
-import { installed, median, race, raceHere, type Times } from './support/race.js'
+import { type Command, exitProgram, installed, median, race, raceHere, type Times } from './support/race.js'
 import { milliseconds, note, raceTable, table } from './support/table.js'
 
 const execute = promisify(execFile)
 
-export async function bench(): Promise<void> {
-  const python = sandbox(policy)
-  const [program = '', ...args] = [...bwrap, 'true']
-  const inBwrap = installed('bwrap') !== undefined
-  const [plain, ours, theirs] = (await raceHere(runs, [
-    () => execute('/bin/true'),
-    () => python.run('true'),
-    ...(inBwrap ? [() => execute(program, args)] : []),
+async function fromNode(
+  what: string,
+  plainly: string,
+  policy: Policy,
+  inside: string,
+  [program = '', ...args]: Command,
+  inBwrap: boolean,
+): Promise<void> {
+  const ours = sandbox(policy)
+  const [plain, run, theirs] = (await raceHere(runs, [
+    () => execute(plainly),
+    () => ours.run(inside),
+    ...(inBwrap ? [() => execute(program, [...args, inside])] : []),
   ])) as [Times, Times, Times?]
-  raceTable(`One run from Node, ${runs} in turn`, [
-    { name: "execFile('/bin/true')", times: plain },
+  raceTable(`One run from Node: ${what}, ${runs} in turn`, [
+    { name: 'execFile(…)', times: plain },
     {
-      name: "sandbox.run('true')",
-      times: ours,
+      name: 'sandbox.run(…)',
+      times: run,
       ...(theirs === undefined ? {} : { against: { name: 'bwrap', times: theirs, target: 0.6 } }),
     },
     ...(theirs === undefined ? [] : [{ name: "execFile('bwrap', …)", times: theirs }]),
   ])
+}
+
+export async function bench(): Promise<void> {
+  const inBwrap = installed('bwrap') !== undefined
+  const small = exitProgram()
+  await fromNode('a static program that exits', small, withExit(policy), exitInside, bwrapWithExit(bwrap), inBwrap)
+  await fromNode('/bin/true', '/bin/true', policy, 'true', bwrap, inBwrap)
   if (!inBwrap) note('bwrap is not installed: apt-get install bubblewrap')
 
   const starts = Math.ceil(runs / 5)

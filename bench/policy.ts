@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { compile } from '../src/run/compile.js'
 import type { Policy } from '../src/policy/schema.js'
 import { work } from './support/folder.js'
-import type { Command } from './support/race.js'
+import { type Command, exitProgram } from './support/race.js'
 
 export const policy: Policy = {
   filesystem: [
@@ -21,6 +21,13 @@ export const policy: Policy = {
 }
 export const withHostsNetwork: Policy = { ...policy, network: 'host' }
 
+/** The same with a static program that only exits: what is measured then is the sandbox, without true's dynamic linker. */
+export const exitInside = '/tmp/exit'
+export const withExit = (policy: Policy): Policy => ({
+  ...policy,
+  filesystem: [...(policy.filesystem ?? []), { bind: exitInside, from: exitProgram() }],
+})
+
 /** bwrap has no time namespace; else this is the same. */
 const bwrapOptions =
   '--unshare-all --hostname vial --die-with-parent --new-session --clearenv --setenv PATH /usr/bin ' +
@@ -28,6 +35,7 @@ const bwrapOptions =
   '--ro-bind /etc/ld.so.cache /etc/ld.so.cache --proc /proc --dev /dev --tmpfs /tmp --remount-ro / --chdir /'
 export const bwrap: Command = ['bwrap', ...bwrapOptions.split(' ')]
 export const bwrapWithHostsNetwork: Command = [...bwrap, '--share-net']
+export const bwrapWithExit = (bwrap: Command): Command => [...bwrap, '--ro-bind', exitProgram(), exitInside]
 
 /** Writes the vial of a policy to the work folder. */
 export function vial(policy: Policy, name: string): string {

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -160,12 +161,22 @@ int main(int argc, char **argv) {
   must(prctl(PR_SET_PDEATHSIG, SIGKILL));
   if (getppid() != parent) return 125;
   int monitor = must(syscall(SYS_pidfd_open, getpid(), 0));
-  pid_t init = must(syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID |
-                            (net ? CLONE_NEWNET : 0) | SIGCHLD, NULL, NULL, NULL, 0));
-  if (init > 0) await(init, 0);
+  int made = must(eventfd(0, EFD_CLOEXEC));
+  unsigned long long one = 1;
+  int namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID;
+  pid_t init = must(syscall(SYS_clone, namespaces | SIGCHLD, NULL, NULL, NULL, 0));
+  if (init > 0) {
+    if (net) {
+      must(unshare(CLONE_NEWNET));
+      must(write(made, &one, sizeof one));
+    }
+    await(init, 0);
+  }
   tie(monitor);
   makeRoot();
   if (net) {
+    must(read(made, &one, sizeof one));
+    must(setns(monitor, CLONE_NEWNET));
     struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
     int socketFd = must(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     must(ioctl(socketFd, SIOCSIFFLAGS, &lo));
