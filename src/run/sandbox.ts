@@ -1,7 +1,7 @@
 /** The library's face: `sandbox(policy)`, then `run`, `spawn`, `compile`, `explain`. */
 import { finished } from 'node:stream/promises'
 import { entryFds } from '../plan/plan.js'
-import type { Step } from '../plan/step.js'
+import type { Environment, Step } from '../plan/step.js'
 import { checkPolicy } from '../policy/check.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { type Compiled, type CompileOptions, compile } from './compile.js'
@@ -50,6 +50,10 @@ class Vial implements Startable {
 
   forget(): void {
     this.#path = undefined
+  }
+
+  get inherit(): Environment['inherit'] {
+    return this.compiled.plan.environment.inherit
   }
 
   steps(): readonly Step[] {

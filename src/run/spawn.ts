@@ -10,7 +10,7 @@ import type { Readable } from 'node:stream'
 import { getSystemErrorName } from 'node:util'
 import { errnoMessage } from '../kernel/errno.js'
 import { signalName } from '../kernel/signals.js'
-import type { Step } from '../plan/step.js'
+import type { Environment, Step } from '../plan/step.js'
 import type { LimitName } from '../policy/limits.js'
 import { SandboxError } from './error.js'
 import type { Enforcement, LimitedRun, Limiter } from './limiter.js'
@@ -71,6 +71,8 @@ export interface Startable {
   /** Whether the end of its pid 1 is the end of all. */
   readonly ownPids: boolean
   readonly limiter: Limiter | undefined
+  /** Which variables of the caller's it hands on, as patterns; default: any. */
+  readonly inherit?: Environment['inherit']
   /** What the numbers in its status records stand for. */
   steps(): readonly Step[] | Promise<readonly Step[]>
 }
@@ -93,7 +95,7 @@ export function spawnVial(
     run = limiter?.begin()
     child = start(vial, [command, ...args], {
       stdio: [...stdio, status, ...(run?.descriptors ?? [])] as StdioOptions,
-      env: options.env ?? process.env,
+      env: handedOn(options.env ?? process.env, vial.inherit),
       // The payload sees the words of pid 1: they need not tell where the caller's cache is.
       argv0: 'vial',
       // Ctrl-C at a terminal reaches the monitor through us, once.
@@ -184,6 +186,14 @@ export function spawnVial(
     },
     result,
   }
+}
+
+/** What the vial would not look at need not be copied: a run of a small program is a tenth of a millisecond shorter without. */
+function handedOn(env: NodeJS.ProcessEnv, inherit: Environment['inherit'] = true): NodeJS.ProcessEnv {
+  if (inherit === true || inherit.some((pattern) => pattern.includes('*'))) return env
+  const chosen: NodeJS.ProcessEnv = {}
+  for (const name of inherit) if (env[name] !== undefined) chosen[name] = env[name]
+  return chosen
 }
 
 /** Milliseconds. `performance` would have to be loaded first. */
