@@ -19,7 +19,7 @@ const packages = [
   'libstdc++6',
   'libatomic1',
   'busybox-static',
-  'python3-minimal',
+  'python3',
   'iproute2',
   'procps',
   'libcap2-bin',
