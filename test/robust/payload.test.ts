@@ -308,7 +308,10 @@ libc.execve(argv[0], argv, (char_p * 9)(*names, None))`
           const much = await one.run('head', ['-c', '9000000', '/dev/zero'], { maxBuffer: 9_000_000 })
           const tooMuch = await one.run('sh', ['-c', 'yes >&2'], { maxBuffer: 10_000 })
           const long = await one.run('true', ['x'.repeat(200_000)]).catch((error) => error.code)
-          const env = await one.run('true', [], { env: { BIG: 'x'.repeat(200_000) } }).catch((error) => error.code)
+          const env = { BIG: 'x'.repeat(200_000) }
+          const unchosen = await one.run('true', [], { env })
+          const chooses = sandbox({ preset: 'system', env: { inherit: ['BIG'] } })
+          const chosen = await chooses.run('true', [], { env }).catch((error) => error.code)
           return [
             unread.exitCode,
             echoed.stdout.length,
@@ -319,12 +322,13 @@ libc.execve(argv[0], argv, (char_p * 9)(*names, None))`
             tooMuch.truncated,
             tooMuch.signal,
             long,
-            env,
+            unchosen.exitCode,
+            chosen,
           ]
         },
         {},
       )
-      assert.deepEqual(seen, [0, 3_000_000, '0\n', 9_000_000, false, 10_000, true, 'SIGKILL', 'E2BIG', 'E2BIG'])
+      assert.deepEqual(seen, [0, 3_000_000, '0\n', 9_000_000, false, 10_000, true, 'SIGKILL', 'E2BIG', 0, 'E2BIG'])
     })
 
     test('leaves orphans, which pid 1 reaps', () => {
