@@ -58,7 +58,7 @@ export const commands: readonly Command[] = [
       ['vial run --rw . -- make', 'this folder, writable'],
       ['vial run --ro . --tmpfs /scratch:64M -- ./analyse', 'this folder, read-only'],
       ['vial run --fill python3 --ro . -- python3 x.py', 'of the host only what python3 needs'],
-      ['vial run --ro ./config:/etc/nginx/conf.d -- nginx -t', 'nginx takes ./config for its own'],
+      ['vial run --ro ./config:/etc/nginx/conf.d -- ls /etc/nginx/conf.d', 'your folder at another place'],
     ],
     statuses: [
       ['N', "the command's own status"],

@@ -79,7 +79,8 @@ export const policyOptions = [
   { name: 'gid', value: 'ID', number: true, about: 'the group id inside; default as for --uid' },
   {
     name: 'share-session',
-    about: "stay in the terminal's session: job control works, and the command may push input into the terminal",
+    about:
+      "stay in the terminal's session: job control works; the filter keeps the command from typing into the terminal",
   },
   {
     name: 'seccomp',

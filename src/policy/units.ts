@@ -11,12 +11,12 @@ export function parseSize(size: string | number): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined
 }
 
-const timeUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const timeUnits: Record<string, number> = { '': 1000, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
-/** Milliseconds of `2s`, `500ms`, `1.5` (seconds); undefined when it is no duration. */
+/** Milliseconds of `2s`, `500ms`, `1.5` (seconds, as a number or, from a command line, in text); undefined when it is no duration. */
 export function parseDuration(duration: string | number): number | undefined {
   if (typeof duration === 'number') return duration >= 0 && Number.isFinite(duration) ? duration * 1000 : undefined
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(duration)
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(duration)
   return match === null ? undefined : Number(match[1]) * timeUnits[match[2]!]!
 }
 

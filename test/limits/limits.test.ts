@@ -7,9 +7,17 @@ import type { LimitsPolicy } from '../../src/index.js'
 import { checkPolicy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
+import { parseDuration } from '../../src/policy/units.js'
 import { assertGone, uniqueSeconds } from '../support/processes.js'
 import { callers, ordinary, vial, workFolder } from '../support/user.js'
 import { compileBomb } from './bombs.js'
+
+test('a time without a unit is in seconds, as a number and in the text of a flag', () => {
+  assert.deepEqual(
+    [parseDuration('1'), parseDuration('1.5'), parseDuration(2), parseDuration('2s')],
+    [1000, 1500, 2000, 2000],
+  )
+})
 
 test('faults in limits are named with their paths', () => {
   const faults: [unknown, string][] = [
@@ -17,7 +25,7 @@ test('faults in limits are named with their paths', () => {
     [{ memory: 0 }, 'limits.memory: must not be 0'],
     [{ pids: 1.5 }, 'limits.pids: must be a whole number'],
     [{ cpu: 0 }, 'limits.cpu: must be at least 0.01 cores'],
-    [{ wallTime: '5' }, 'limits.wallTime: must be a time such as "2s" or "500ms", or a number of seconds'],
+    [{ wallTime: '5x' }, 'limits.wallTime: must be a time such as "2s" or "500ms", or a number of seconds'],
     [{ cpuTime: 0.0001 }, 'limits.cpuTime: must be at least a millisecond'],
     [{ cpuWeight: 0 }, 'limits.cpuWeight: must be from 1 to 10000'],
     [{ ioWeight: 10_001 }, 'limits.ioWeight: must be from 1 to 10000'],
