@@ -1,5 +1,4 @@
 /** Code for the steps that build the new root, each once. The many are rows: see entries.ts. */
-import { relative } from 'node:path'
 import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, TIOC } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
@@ -9,7 +8,7 @@ import type { LauncherContext } from './context.js'
 import { fill } from './files.js'
 import { newMount, onEmptyPath, restrict } from './mounts.js'
 import { attachRoot, hidesRoot, propagate } from './root.js'
-import { descriptorPath, openBeneath, openSource, sourceKind } from './sources.js'
+import { descriptorPath, openBeneath, openSource, pathFrom, sourceKind } from './sources.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Filesystem =
@@ -40,8 +39,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const tree = c.b.slot('tree')
     const { source, optional, recursive, within } = step
     const none = c.b.label()
-    const from =
-      typeof source === 'number' ? source : c.b.text(within === undefined ? source : relative(within, source))
+    const from = typeof source === 'number' ? source : c.b.text(pathFrom(within, source))
     const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | (recursive ? AT.RECURSIVE : 0)
     openSource(c, {
       from,
@@ -204,9 +202,10 @@ function overlayOptions(c: LauncherContext, step: StepOf<'overlay'>): { options:
   const fds = layers.map(({ path, within }, index) => {
     const fd = b.slot(`layer ${index}`)
     const flags = c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC
-    if (within === undefined) c.must('openat', AT.FDCWD, b.text(path), flags, 0)
+    const name = b.text(pathFrom(within, path))
+    if (within === undefined) c.must('openat', AT.FDCWD, name, flags, 0)
     else {
-      openBeneath(c, b.text(within), b.text(relative(within, path)))
+      openBeneath(c, b.text(within), name)
       c.orFail()
     }
     b.move(fd, c.result)

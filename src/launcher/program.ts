@@ -188,10 +188,10 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
 function cloneInit(c: LauncherContext, more = 0): void {
   const { b, plan } = c
   const cloned = b.label()
+  const later = netIsLate(plan) ? cloneFlag.net : 0
   for (const dropped of subsets(plan.cloneIfPossible)) {
     const made = plan.clone.filter((name) => !dropped.includes(name))
-    const now = made.filter((name) => name !== 'net' || !netIsLate(plan))
-    const flags = now.reduce((all, name) => all | cloneFlag[name], 0)
+    const flags = made.reduce((all, name) => all | cloneFlag[name], 0) & ~later
     if (plan.cloneIfPossible.includes('user')) b.move(b.slot('userMade'), made.includes('user') ? 1 : 0)
     cloneIntoGroup(c, flags | more)
     c.whenFailed(

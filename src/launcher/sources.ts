@@ -1,4 +1,5 @@
 /** Clones what the host shows, by path or by descriptor: open_tree(2). */
+import { relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
 import { AT, RESOLVE, STATX } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
@@ -30,6 +31,10 @@ export const sourceKind = (source: string | number): SourceKind => ({
   byFd: typeof source === 'number',
   special: typeof source === 'string' && descriptorName.test(source),
 })
+
+/** How a path of the host is said: from the folder that no link on the way may leave, if there is one. */
+export const pathFrom = (within: string | undefined, path: string) =>
+  within === undefined ? path : relative(within, path)
 
 /** Clones the mount of a source into `result`; jumps to `missing`, if that is allowed, where there is none. */
 export function openSource(

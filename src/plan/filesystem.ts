@@ -1,5 +1,4 @@
 /** The steps that build the new root, from the ordered list of a policy. */
-import { resolve } from 'node:path'
 import { parseLimits } from '../policy/limits.js'
 import { normal } from '../policy/path.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
@@ -7,7 +6,8 @@ import { modeOf, parseSize } from '../policy/units.js'
 import { hints } from './hints.js'
 import { dev, proc, sysfs } from './kernelFilesystems.js'
 import { type FilesystemContext, type Leaves, type Planner, relative } from './planner.js'
-import type { Hints, Layer, MountFlags, Owner, Place, Step } from './step.js'
+import { Sources } from './sources.js'
+import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
 import type { Complaints } from './style.js'
 import { Tree } from './tree.js'
 
@@ -18,8 +18,7 @@ export function filesystemSteps(policy: Policy, context: FilesystemContext): Ste
 class FilesystemPlanner implements Planner {
   readonly steps: Step[] = []
   #tree = new Tree()
-  /** Host folders that the payload may write. */
-  #writable: readonly string[] = []
+  readonly #sources: Sources
   #said: Complaints | undefined
   /** What `limits.disk` says of a tmpfs: bytes and inodes. */
   readonly #disk: { readonly size?: number; readonly inodes?: number }
@@ -30,14 +29,7 @@ class FilesystemPlanner implements Planner {
   ) {
     const entries = [...(policy.filesystem ?? [])]
     this.#disk = policy.limits === undefined ? {} : (parseLimits(policy.limits).disk ?? {})
-    if (context.style.guarded)
-      this.#writable = entries
-        .flatMap((entry) => {
-          if ('bind' in entry && entry.writable) return [this.#source(entry)]
-          return 'overlay' in entry && typeof entry.upper === 'object' ? [this.#host(entry.upper.upper)] : []
-        })
-        .filter((source): source is string => typeof source === 'string' && source.startsWith('/') && source !== '/')
-        .sort((a, b) => a.length - b.length)
+    this.#sources = new Sources(entries, context)
     this.steps.push({
       do: 'isolateMounts',
       propagation: context.style.propagation,
@@ -102,27 +94,19 @@ class FilesystemPlanner implements Planner {
   }
 
   #rootBind(entry: Extract<FilesystemEntry, { bind: string }>): void {
-    const source = this.#source(entry)
+    const source = this.#sources.of(entry)
     this.steps.push({
       do: 'rootBind',
       source,
-      ...(typeof source === 'string' ? this.#within(source) : {}),
+      ...this.#sources.within(source),
       recursive: entry.recursive ?? true,
       optional: entry.optional ?? false,
       flags: bindFlags(entry),
       ...this.complaint(),
       what: `use ${shownSource(source)} as the root`,
       why: entry.writable ? 'writable, as the policy says' : 'read-only',
-      hints: this.hints({ ...hints.source, EXDEV: hints.bind.EXDEV }),
+      hints: this.hints(hints.source),
     })
-  }
-
-  #source(entry: Extract<FilesystemEntry, { bind: string }>): string | number {
-    return entry.fd ?? this.#host(entry.from ?? entry.bind)
-  }
-
-  #host(path: string): string {
-    return this.context.base === undefined ? path : resolve(this.context.base, path)
   }
 
   #entry(entry: FilesystemEntry): void {
@@ -186,7 +170,7 @@ class FilesystemPlanner implements Planner {
   }
 
   bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
-    const source = this.#source(entry)
+    const source = this.#sources.of(entry)
     const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
     const optional = entry.optional ?? false
     this.make(entry.bind, optional ? 'maybe' : 'foreign', (place, above) => ({
@@ -197,23 +181,12 @@ class FilesystemPlanner implements Planner {
       optional,
       above,
       flags: bindFlags(entry),
-      ...(typeof source === 'string' ? this.#within(source) : {}),
+      ...this.#sources.within(source),
       what: `bind ${shown}`,
       why: entry.writable ? 'shown, and writable' : 'shown read-only',
       hints: this.hints(hints.bind),
       ...this.complaint(),
     }))
-  }
-
-  /** The outermost folder above a host path that this sandbox may write, and so an earlier run of it could put links in. */
-  #within(source: string): { within?: string } {
-    const within = this.#writable.find((folder) => source.startsWith(`${folder === '/' ? '' : folder}/`))
-    return within === undefined ? {} : { within }
-  }
-
-  #layer(from: string): Layer {
-    const path = this.#host(from)
-    return { path, ...this.#within(path) }
   }
 
   symlink(at: string, target: string): void {
@@ -278,12 +251,12 @@ class FilesystemPlanner implements Planner {
   #overlay(entry: Extract<FilesystemEntry, { overlay: string }>): void {
     const upper =
       typeof entry.upper === 'object'
-        ? { upper: this.#layer(entry.upper.upper), work: this.#layer(entry.upper.work) }
+        ? { upper: this.#sources.layer(entry.upper.upper), work: this.#sources.layer(entry.upper.work) }
         : entry.upper
     const make = (place: Place): Step => ({
       do: 'overlay',
       place,
-      lower: entry.lower.map((path) => this.#layer(path)),
+      lower: entry.lower.map((path) => this.#sources.layer(path)),
       upper,
       // A user namespace may not set trusted.* attributes: https://docs.kernel.org/filesystems/overlayfs.html
       userAttributes: !this.context.hostIds || this.context.style.userAttributes,

@@ -36,6 +36,7 @@ export const hints = {
   },
   mounts: { EPERM: outer },
   source: {
+    EXDEV: leadsOut,
     ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
     EACCES: 'the caller may not look into a folder on the way',
     EINVAL: 'something is mounted beneath it that may not be left out: use recursive: true',

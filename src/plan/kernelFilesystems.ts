@@ -16,11 +16,11 @@ const deviceLinks: readonly (readonly [string, string])[] = [
 
 export function proc(planner: Planner, entry: Extract<FilesystemEntry, { proc: string }>): void {
   const at = entry.proc
-  const { ownPid, pids, nests, style } = planner.context
+  const { pids, nests, style } = planner.context
   const { procReadonly, guarded } = style
   // Its modes let a user change other processes of his, as in oom_score_adj, which no namespace and no Landlock hinders.
-  const readonly = guarded && pids === 'shared' && !nests && entry.masked !== false
-  if (!ownPid) planner.bind({ bind: at, from: '/proc', writable: !readonly })
+  const readonly = guarded && (pids === 'host' || pids === 'joined') && !nests && entry.masked !== false
+  if (pids === 'host') planner.bind({ bind: at, from: '/proc', writable: !readonly })
   else {
     const options = (['subset', 'hidepid'] as const).flatMap((key) =>
       entry[key] === undefined ? [] : [[key, entry[key]] as const],

@@ -148,8 +148,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
         style: vialStyle,
         identity,
         hostIds: !ownIds,
-        ownPid: setting('pid') !== 'host',
-        pids: setting('pid') === 'new' ? (policy.init ?? 'reaper') : 'shared',
+        pids: isNew('pid') ? (policy.init ?? 'reaper') : setting('pid') === 'host' ? 'host' : 'joined',
         ownIpc: isNew('ipc'),
         ownNet: isNew('net'),
         nests: nests(policy),
@@ -158,7 +157,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
   if (isNew('net'))
     init.push({
       do: 'loopback',
-      enter: netIsLate(policy),
+      enter: netMayBeLate(policy),
       what: 'bring the loopback device up',
       why: 'programs expect 127.0.0.1',
     })
@@ -271,10 +270,10 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
 }
 
 /**
- * Whether the monitor makes the network namespace, which init enters after the mounts. But what /sys shows is the network of
- * whoever mounts it; and a monitor that the payload could find in /proc is closed to init too.
+ * Whether the monitor may make the network namespace, for init to enter after the mounts. But what /sys shows is the
+ * network of whoever mounts it; and a monitor that the payload could find in /proc is closed to init too.
  */
-function netIsLate({ namespaces = {}, filesystem = [] }: Policy): boolean {
+function netMayBeLate({ namespaces = {}, filesystem = [] }: Policy): boolean {
   const monitorIsOutside = (namespaces.pid ?? 'new') === 'new'
   return monitorIsOutside && !filesystem.some((entry) => 'sysfs' in entry)
 }

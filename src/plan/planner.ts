@@ -11,10 +11,8 @@ export interface FilesystemContext {
   readonly identity: Owner
   /** Ids are the host's: what we make must be given to the payload by hand. */
   readonly hostIds: boolean
-  /** Whether the payload is in another pid namespace than the caller. */
-  readonly ownPid: boolean
-  /** Whether its pid namespace has none but processes of the sandbox, and which of these is pid 1. */
-  readonly pids: 'shared' | 'reaper' | 'payload'
+  /** The payload's pid namespace: the host's, one that is there already, or its own, and who is pid 1 of that. */
+  readonly pids: 'host' | 'joined' | 'reaper' | 'payload'
   readonly ownIpc: boolean
   readonly ownNet: boolean
   /** Whether sandboxes are to be made inside: see nesting.ts. */

@@ -62,7 +62,8 @@ function requireWay(folder: string): void {
   const caller = process.geteuid!()
   for (let path = folder; path !== dirname(path); ) {
     path = dirname(path)
-    for (const status of [lstatSync(path, { throwIfNoEntry: false }), statSync(path, { throwIfNoEntry: false })]) {
+    const found = lstatSync(path, { throwIfNoEntry: false })
+    for (const status of found?.isSymbolicLink() ? [found, statSync(path, { throwIfNoEntry: false })] : [found]) {
       if (status === undefined) continue
       if (![0, caller, overflowId].includes(status.uid)) throw new Error(`${path} belongs to somebody else`)
       if (status.isDirectory() && (status.mode & 0o1002) === 0o002) throw new Error(`others can write to ${path}`)

@@ -4,6 +4,7 @@ import * as os from 'node:os'
 import * as path from 'node:path'
 import type { FillEntry } from '../../src/policy/fill/entry.js'
 import { findProgram } from '../../src/policy/fill/closure.js'
+import { ordinary } from '../support/user.js'
 
 /** Runs `body` with a fresh folder that others may enter, and removes the folder afterwards. */
 export function withFolder<T>(body: (folder: string) => T): T {
@@ -119,7 +120,7 @@ export function inside(entries: FillEntry[], command: string[], folder?: string)
     } else throw new Error(`unexpected ${JSON.stringify(entry)}`)
   }
   args.push('--proc', '/proc', '--dev', '/dev', '--chdir', '/', '--', ...command)
-  const id = process.getuid?.() === 0 ? { uid: 12345, gid: 12345 } : {}
+  const id = process.getuid?.() === 0 ? { uid: ordinary.uid, gid: ordinary.gid } : {}
   const { stdout, stderr, status } = spawnSync('bwrap', args, { ...id, cwd: '/', encoding: 'utf8' })
   return { stdout, stderr, status }
 }

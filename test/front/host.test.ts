@@ -182,6 +182,6 @@ test('who the caller is: two users and groups with one cache', {
   assert.equal(fromCache(root, args, { cache }).stdout, '0:0\n')
   // Another user does not use the folder.
   assert.equal(fromCache(ordinary, args, { cache }).status, notCached)
-  assert.equal(front(ordinary, args, { cache }).stdout, '12345:12345\n')
+  assert.equal(front(ordinary, args, { cache }).stdout, `${ordinary.uid}:${ordinary.gid}\n`)
   assert.equal(entries(cache).length, 2)
 })

@@ -297,13 +297,16 @@ describe('ids of the host', { skip: isRoot ? false : 'needs root' }, () => {
   test('subordinate ids, by newuidmap(1) of an ordinary user', async () => {
     // In a mount namespace of its own, where the accounts of the host are covered.
     const folder = workFolder(root, 'accounts')
-    writeFileSync(join(folder, 'passwd'), 'root:x:0:0::/root:/bin/sh\nmapped:x:12345:12345::/:/bin/sh\n')
+    writeFileSync(
+      join(folder, 'passwd'),
+      `root:x:0:0::/root:/bin/sh\nmapped:x:${ordinary.uid}:${ordinary.gid}::/:/bin/sh\n`,
+    )
     for (const name of ['subuid', 'subgid'])
       writeFileSync(join(folder, name), 'mapped:200000:1000\nmapped:300000:500\n')
     const covered = ['passwd', 'subuid', 'subgid']
       .map((name) => `mount --bind ${folder}/${name} /etc/${name}`)
       .join(' && ')
-    const drop = 'exec setpriv --reuid 12345 --regid 12345 --clear-groups "$@"'
+    const drop = `exec setpriv --reuid ${ordinary.uid} --regid ${ordinary.gid} --clear-groups "$@"`
     const wrapper = ['unshare', '-m', 'sh', '-c', `${covered} && ${drop}`, 'sh']
     const policy: Policy = {
       ...system,
@@ -321,18 +324,23 @@ describe('ids of the host', { skip: isRoot ? false : 'needs root' }, () => {
     assert.deepEqual(
       tidy(stdout),
       [
-        ...['10 12345 1', '0 200000 10', '11 200010 990', '1001 300000 500'],
-        ...['1200 12345 1', '0 200000 1000', '1000 300000 200', '1201 300200 300'],
+        ...[`10 ${ordinary.uid} 1`, '0 200000 10', '11 200010 990', '1001 300000 500'],
+        ...[`1200 ${ordinary.uid} 1`, '0 200000 1000', '1000 300000 200', '1201 300200 300'],
         ...['10', '1200', '1200', 'allow', '1 2', '1499'],
       ],
       stderr,
     )
   })
 
-  const ranged = existsSync('/etc/subuid') && /^(ordinary|12345):/m.test(readFileSync('/etc/subuid', 'utf8'))
+  const ranged =
+    existsSync('/etc/subuid') &&
+    new RegExp(`^(ordinary|${ordinary.uid}):`, 'm').test(readFileSync('/etc/subuid', 'utf8'))
   test('without a range there is a clear error', { skip: ranged && 'the user has one here' }, async () => {
     const [answer] = await shells(ordinary, [[{ ...system, identity: { ranges: 'subids' } }, ids]])
-    assert.match(answer!.error!, /^identity\.ranges: 12345 has no range in \/etc\/subuid; add one with: usermod /)
+    assert.match(
+      answer!.error!,
+      new RegExp(`^identity\\.ranges: ${ordinary.uid} has no range in /etc/subuid; add one with: usermod `),
+    )
   })
 
   test("ranges of one's own, by root, whatever /etc/subuid says", async () => {

@@ -11,7 +11,9 @@ export interface Caller {
   readonly uid: number
   readonly gid: number
 }
-export const ordinary: Caller = { name: 'ordinary user', uid: 12345, gid: 12345 }
+/** Another number where several suites run on one machine at once. */
+const ordinaryId = Number(process.env.VIAL_TEST_UID ?? 12345)
+export const ordinary: Caller = { name: 'ordinary user', uid: ordinaryId, gid: ordinaryId }
 export const root: Caller = { name: 'root', uid: 0, gid: 0 }
 /** Root is only covered when the tests run as root. */
 export const callers: readonly Caller[] =
