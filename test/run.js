@@ -7,7 +7,15 @@ const files = readdirSync('dist/test', { recursive: true })
   .filter((name) => name.endsWith('.test.js'))
   .map((name) => `dist/test/${name}`)
   .sort()
-const only = process.argv.slice(2)
-const chosen = only.length === 0 ? files : files.filter((name) => only.some((word) => name.includes(word)))
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', ...chosen], { stdio: 'inherit' })
-process.exitCode = status ?? 1
+const words = process.argv.slice(2)
+const unmatched = words.filter((word) => !files.some((name) => name.includes(word)))
+if (unmatched.length > 0) {
+  console.error(`no test file has "${unmatched.join('" or "')}" in its path, as sandbox/ or cli/start have`)
+  process.exitCode = 1
+} else {
+  const chosen = words.length === 0 ? files : files.filter((name) => words.some((word) => name.includes(word)))
+  const reporter = new URL('reporter.js', import.meta.url).href
+  const args = ['--test', '--test-concurrency=1', `--test-reporter=${reporter}`, '--test-reporter-destination=stdout']
+  const { status } = spawnSync(process.execPath, [...args, ...chosen], { stdio: 'inherit' })
+  process.exitCode = status ?? 1
+}

@@ -13,6 +13,7 @@ import type { Policy } from '../../src/index.js'
 import { type CapabilityName, capabilities } from '../../src/kernel/capabilities.js'
 import { evaluate } from '../support/evaluate.js'
 import { workFolder } from '../support/user.js'
+import { notInstalled, notRoot } from '../support/needs.js'
 import { makeScene, type Mode, modes, type Scene } from './scene.js'
 
 export interface Attack {
@@ -27,6 +28,8 @@ export interface Attack {
    * can be: no policy takes this wall away.
    */
   readonly weak: Partial<Policy> | ((scene: Scene) => Partial<Policy>) | 'outside' | { readonly never: string }
+  /** Only root can make the file that it needs. */
+  readonly byRoot?: true
   /** Another program of the scene's folder than the plain one: setuid and setgid root, or with a file capability. */
   readonly runs?: 'setuid' | 'capable'
   /** Entries that both policies have. */
@@ -58,6 +61,8 @@ const sources = fileURLToPath(new URL('../../../test/attacks/programs/', import.
  * have no compiler, and whose kernel has what this machine's may lack: there, nothing is left untried.
  */
 const compiledFolder = process.env.VIAL_ATTACK_PROGRAMS
+/** What keeps the attacks from running: they are compiled here, unless they are brought along. */
+export const noAttacks = compiledFolder === undefined ? notInstalled('gcc', 'python3') : notInstalled('python3')
 
 function compileAttacks(): string {
   const program = join(
@@ -131,6 +136,10 @@ const lacks = (name: CapabilityName) => ((effective >> BigInt(capabilities[name]
 
 /** One test for each attack, in every mode. */
 export async function attacks(title: string, list: readonly Attack[]): Promise<void> {
+  if (noAttacks !== false) {
+    describe(title, { skip: noAttacks }, () => {})
+    return
+  }
   for (const mode of modes) {
     const scene = await makeScene(mode, attackProgram())
     describe(`${title}, ${mode.name}`, () => {
@@ -155,7 +164,8 @@ export async function attacks(title: string, list: readonly Attack[]): Promise<v
       const answers = run(mode, trials)
       const weakAnswers = answers.then(() => run(mode, weakTrials))
       resolved.forEach(({ attack, words, program, weakened, possible, missing }, index) => {
-        test(attack.tries, async (t: TestContext) => {
+        const skip = attack.byRoot && notRoot
+        test(attack.tries, { skip }, async (t: TestContext) => {
           const answer = (await answers)[index]!
           assert.ok(attack.refused.includes(answer), `${words.join(' ')} was answered ${answer}`)
           if (!possible) return t.diagnostic(`${mode.name}: the kernel itself refuses it without any wall of ours`)

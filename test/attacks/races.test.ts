@@ -9,6 +9,7 @@ import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { workFolder } from '../support/user.js'
 import { modes } from './scene.js'
+import { notInstalled } from '../support/needs.js'
 
 /** Exchanges two names again and again, by renameat2(2) with RENAME_EXCHANGE; pauses, for each holds a lock of all. */
 const exchanger = `
@@ -22,7 +23,7 @@ while True:
 `
 
 for (const mode of modes) {
-  describe(`places inside a folder that others may write, ${mode.name}`, () => {
+  describe(`places inside a folder that others may write, ${mode.name}`, { skip: notInstalled('python3') }, () => {
     const { caller } = mode
     const owner = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
 
@@ -68,7 +69,7 @@ for (const mode of modes) {
       assert.deepEqual(readdirSync(outside), [])
     })
 
-    test('a folder that becomes such a link just then', async () => {
+    test('a folder that becomes such a link just then', { skip: notInstalled('python3') }, async () => {
       const { outside, shared } = fixture('race')
       mkdirSync(join(shared, 'inner'))
       chownSync(join(shared, 'inner'), caller.uid, caller.gid)

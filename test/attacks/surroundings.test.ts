@@ -9,7 +9,7 @@ import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
 import { runAs, vial, workFolder } from '../support/user.js'
-import { attackProgram } from './attack.js'
+import { attackProgram, noAttacks } from './attack.js'
 import { makeScene, modes } from './scene.js'
 
 for (const mode of modes) {
@@ -18,7 +18,7 @@ for (const mode of modes) {
   const owner = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
   const standalone = (policy: Policy) => evaluate(caller, ({ sandbox }, policy) => sandbox(policy).compile(), policy)
 
-  describe(`surroundings, ${mode.name}`, () => {
+  describe(`surroundings, ${mode.name}`, { skip: noAttacks }, () => {
     test('a descriptor of the caller reaches the payload only by the policy of the call', async () => {
       const policy: Policy = { ...system, filesystem: [{ bind: '/attack', from: attackProgram() }] }
       const vial = await standalone(policy)

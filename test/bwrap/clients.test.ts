@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { frontPath } from '../../src/cli/bwrap/frontFile.js'
 import { type Caller, callers, workFolder } from '../support/user.js'
 import { programs, type RunOptions, runProgram, words } from './tools.js'
+import { notInstalled } from '../support/needs.js'
 
 const main = resolve(dirname(fileURLToPath(import.meta.url)), '../../src/cli/bwrap/main.js')
 
@@ -32,7 +33,7 @@ for (const { caller, form } of cases)
     const bwrap = (args: readonly string[], options: RunOptions = {}) =>
       runProgram(caller, join(folderWithBwrap(caller, form), 'bwrap'), args, { env: environment(), ...options })
 
-    test("a judge's way of calling", async () => {
+    test("a judge's way of calling", { skip: notInstalled('python3') }, async () => {
       const options = [...programs, ...words('--proc /proc --dev /dev --tmpfs /tmp --ro-bind-data 4 /code')]
       const fds = {
         3: { text: options.join('\0') },

@@ -18,6 +18,7 @@ import { suite, test } from 'node:test'
 import { assertGone, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
 import { type Caller, callers, workFolder } from '../support/user.js'
 import { type Ending, ours, programs, type RunOptions, runProgram, vialOf, words } from './tools.js'
+import { notInstalled } from '../support/needs.js'
 
 const host = words('--ro-bind / /')
 const shell = (script: string) => ['sh', '-c', script]
@@ -187,7 +188,7 @@ for (const caller of callers)
       await assertGone(seconds)
     })
 
-    test('--lock-file holds a lock until the end', async () => {
+    test('--lock-file holds a lock until the end', { skip: notInstalled('python3') }, async () => {
       const file = join(fresh(caller, 'locks'), 'lock')
       writeFileSync(file, '')
       own(caller, file)
@@ -340,7 +341,7 @@ except OSError: print('locked')"`
       assert.equal(await says([...words('--dev-bind / /'), ...shell('cat /proc/$PPID/comm')]), 'bwrap\n')
     })
 
-    test('filters by --seccomp and --add-seccomp-fd', async () => {
+    test('filters by --seccomp and --add-seccomp-fd', { skip: notInstalled('python3') }, async () => {
       // seccomp(2): getppid gives EPERM; all else is allowed. Number of getppid: 110 on x86-64, 173 on arm64.
       const refuse = (error: number) => filter(process.arch === 'x64' ? 110 : 173, error)
       const script =

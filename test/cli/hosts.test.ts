@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { callers, ordinary, vial, workFolder } from '../support/user.js'
+import { notInstalled } from '../support/needs.js'
 
 const caller = callers[0] ?? ordinary
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
@@ -82,8 +83,8 @@ test('a limit of one kind of namespace is named', () => {
   assert.equal(found['net namespace']?.repair, 'sudo sysctl -w user.max_net_namespaces=15000')
 })
 
-describe('below a filter', { skip: process.arch !== 'x64' }, () => {
-  test('an old kernel, without mount_setattr', () => {
+describe('below a filter', { skip: process.arch !== 'x64' && 'the filter is written for x64' }, () => {
+  test('an old kernel, without mount_setattr', { skip: notInstalled('python3') }, () => {
     const { status, stderr } = under(filtered(442, 38), ['run', '--', 'true'])
     assert.match(stderr, /Function not implemented\nvial: this is Linux .*; vial needs 5\.12 or newer/)
     assert.equal(status, 125)
@@ -92,7 +93,7 @@ describe('below a filter', { skip: process.arch !== 'x64' }, () => {
     assert.match(failures(doctor.stdout)['mount API']?.repair ?? '', /Linux 5\.12 or newer/)
   })
 
-  test('a container that forbids unshare', () => {
+  test('a container that forbids unshare', { skip: notInstalled('python3') }, () => {
     const doctor = under(filtered(272, 1), ['doctor', '--json'])
     assert.equal(doctor.status, 1)
     assert.match(

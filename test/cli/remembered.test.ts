@@ -19,6 +19,7 @@ import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { callers, type Caller, vial, workFolder } from '../support/user.js'
+import { notRoot } from '../support/needs.js'
 
 let folders = 0
 const newFolder = (caller: Caller) => workFolder(caller, `remembered-${folders++}`)
@@ -178,7 +179,7 @@ for (const caller of callers) {
 }
 
 /** The host is changed in a mount namespace of its own. */
-test('a change of the host is another vial', { skip: process.getuid!() !== 0 }, () => {
+test('a change of the host is another vial', { skip: notRoot }, () => {
   const caller = callers.at(-1)!
   const cache = newFolder(caller)
   const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')

@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { checkPolicy, compile } from '../../src/index.js'
 import { callers, ordinary, workFolder } from '../support/user.js'
+import { namedButAbsent } from '../support/needs.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const caller = callers[0] ?? ordinary
@@ -47,6 +48,8 @@ function blocksOf(file: string): Block[] {
   }))
 }
 
+const absentIn = (text: string) => namedButAbsent(text, 'python3', 'gcc', 'git', 'nginx', 'bwrap')
+
 function runAsCaller(command: string, args: readonly string[], cwd: string) {
   return spawnSync(command, args, {
     encoding: 'utf8',
@@ -71,7 +74,7 @@ describe('commands of the documents', () => {
   blocks
     .filter(({ language, run }) => language === 'sh' && run)
     .forEach(({ name, text, output }, index) => {
-      test(name, () => {
+      test(name, { skip: absentIn(text) }, () => {
         const { stdout, stderr, status } = runAsCaller('bash', ['-euc', text], workFolder(caller, `snippet${index}`))
         assert.equal(status, 0, stderr)
         if (output !== undefined) assert.equal(stdout, output, stderr)
@@ -81,7 +84,7 @@ describe('commands of the documents', () => {
 
 describe('policies of the documents', () => {
   for (const { name, text } of blocks.filter(({ language }) => language === 'json')) {
-    test(name, () => {
+    test(name, { skip: absentIn(text) }, () => {
       const policy = checkPolicy(JSON.parse(text))
       // A vial by itself has no cgroup.
       const limits = policy.limits === undefined ? {} : { limits: { ...policy.limits, required: false } }
@@ -116,7 +119,7 @@ describe('TypeScript of the documents', () => {
 
   snippets.forEach(({ name, text, run, output }, index) => {
     if (!run) return
-    test(name, () => {
+    test(name, { skip: absentIn(text) }, () => {
       const path = join(folder, `${index}.mjs`)
       writeFileSync(path, ts.transpile(text, { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }))
       const { stdout, stderr, status } = runAsCaller(process.execPath, [path], workFolder(caller, 'typescript'))

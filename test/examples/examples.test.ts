@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Caller, callers, workFolder } from '../support/user.js'
+import { namedButAbsent } from '../support/needs.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const program = (name: string): readonly string[] =>
@@ -46,7 +47,8 @@ function run(caller: Caller, name: string, temporary: string) {
 for (const caller of callers) {
   describe(`examples by ${caller.name}`, () => {
     for (const [name, expected] of Object.entries(examples)) {
-      test(name, () => {
+      const text = readFileSync(join(top, 'examples', name), 'utf8')
+      test(name, { skip: namedButAbsent(text, 'python3', 'gcc', 'nginx') }, () => {
         // Others have to get to what an example leaves for them.
         const temporary = mkdtempSync(join(tmpdir(), 'vial-examples-'))
         try {

@@ -7,9 +7,10 @@ import { closure, findProgram } from '../../src/policy/fill/closure.js'
 import type { FillEntry } from '../../src/policy/fill/entry.js'
 import { systemEntries } from '../../src/policy/fill/system.js'
 import { View } from '../../src/policy/fill/view.js'
-import { inside, makeElf, withFolder, without } from './tools.js'
+import { notInstalled } from '../support/needs.js'
+import { inside, makeElf, withFolder } from './tools.js'
 
-let noBwrap: string | false = without('bwrap')
+let noBwrap: string | false = notInstalled('bwrap')
 before(() => {
   if (!noBwrap && inside(systemEntries(), ['true']).status !== 0)
     noBwrap = 'bwrap does not work for ordinary users here'
@@ -54,7 +55,7 @@ const PROGRAMS: Record<string, { program?: string; commands: string[][]; prints?
 
 for (const [name, { commands, prints = 'ok' }] of Object.entries(PROGRAMS)) {
   const program = commands[0]![0]!
-  test(`${name} works with its closure alone`, { skip: without('bwrap', program) }, (context) => {
+  test(`${name} works with its closure alone`, { skip: notInstalled('bwrap', program) }, (context) => {
     if (noBwrap) return context.skip(noBwrap)
     const entries = closure(program)
     assertOrdered(entries)
@@ -68,7 +69,7 @@ for (const [name, { commands, prints = 'ok' }] of Object.entries(PROGRAMS)) {
 }
 
 test('gcc compiles, links and runs a program with its closure alone', {
-  skip: without('bwrap', 'gcc', 'bash'),
+  skip: notInstalled('bwrap', 'gcc', 'bash'),
 }, (context) => {
   if (noBwrap) return context.skip(noBwrap)
   const view = [...closure('gcc'), ...closure('bash')]
@@ -83,7 +84,7 @@ test('gcc compiles, links and runs a program with its closure alone', {
   }
 })
 
-test('g++ compiles a program with its closure alone', { skip: without('bwrap', 'g++', 'bash') }, (context) => {
+test('g++ compiles a program with its closure alone', { skip: notInstalled('bwrap', 'g++', 'bash') }, (context) => {
   if (noBwrap) return context.skip(noBwrap)
   const entries = [...new Map([...closure('g++'), ...closure('bash')].map((one) => [place(one), one])).values()]
   const script = `echo '#include <iostream>
@@ -92,7 +93,7 @@ test('g++ compiles a program with its closure alone', { skip: without('bwrap', '
   assert.equal(stdout, 'ok\n', stderr)
 })
 
-test('documentation is not there', { skip: without('bwrap', 'python3') }, (context) => {
+test('documentation is not there', { skip: notInstalled('bwrap', 'python3') }, (context) => {
   if (noBwrap) return context.skip(noBwrap)
   const code =
     'import os; print([os.path.exists(f) for f in ("/usr/share/doc", "/usr/bin/ls", "/home", "/etc/passwd")])'
@@ -113,7 +114,7 @@ function script(file: string, text: string | Buffer): void {
   fs.writeFileSync(file, text, { mode: 0o755 })
 }
 
-test('scripts: their interpreter, also by way of env', { skip: without('bash') }, () =>
+test('scripts: their interpreter, also by way of env', { skip: notInstalled('bash') }, () =>
   withFolder((folder) => {
     script(path.join(folder, 'plain'), '#! /bin/bash -e\n')
     script(path.join(folder, 'env'), '#!/usr/bin/env -S -u HOME A=1 bash -e\n')
@@ -167,7 +168,7 @@ test('shims of version managers lead to the version that is chosen, or are passe
     assert.deepEqual(closure(shim), expected)
   }))
 
-test('a venv: its settings and packages, and the interpreter it leads to', { skip: without('python3') }, () =>
+test('a venv: its settings and packages, and the interpreter it leads to', { skip: notInstalled('python3') }, () =>
   withFolder((folder) => {
     const link = path.join(folder, 'bin/python')
     fs.mkdirSync(path.dirname(link))
@@ -230,7 +231,7 @@ test('the system: /usr whole, the root folders as the host has them, nothing of 
   }
 })
 
-test('the system: the programs of the host work', { skip: without('bwrap', 'perl') }, (context) => {
+test('the system: the programs of the host work', { skip: notInstalled('bwrap', 'perl') }, (context) => {
   if (noBwrap) return context.skip(noBwrap)
   for (const command of [
     ['/bin/sh', '-c', 'ls / >/dev/null && date'],
@@ -269,7 +270,7 @@ test('accounts: the files, root and nobody once', () => {
   }
 })
 
-test('accounts: the C library reads them', { skip: without('bwrap', 'id') }, (context) => {
+test('accounts: the C library reads them', { skip: notInstalled('bwrap', 'id') }, (context) => {
   if (noBwrap) return context.skip(noBwrap)
   withFolder((folder) => {
     const entries = [...systemEntries(), ...accountFiles({ uid: 12345, gid: 12345, user: 'ann', hostname: 'box' })]

@@ -3,7 +3,8 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { test } from 'node:test'
 import { readElf } from '../../src/policy/fill/elf.js'
-import { makeElf, output, withFolder, without } from './tools.js'
+import { notInstalled } from '../support/needs.js'
+import { makeElf, output, withFolder } from './tools.js'
 
 const SOME = [
   '/usr/bin/bash',
@@ -25,7 +26,7 @@ const SOME = [
 ]
 
 for (const file of SOME) {
-  const skip = fs.existsSync(file) ? without('readelf') : `no ${file} here`
+  const skip = fs.existsSync(file) ? notInstalled('readelf') : `no ${file} here`
   test(`reads ${file} as readelf does`, { skip }, () => {
     const elf = readElf(file)
     assert.ok(elf)

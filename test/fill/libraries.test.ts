@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import { findProgram } from '../../src/policy/fill/closure.js'
 import { LibraryResolver, parseCache, resolveLibraries } from '../../src/policy/fill/libraries.js'
 import { glob } from '../../src/policy/fill/view.js'
-import { makeElf, output, withFolder, without } from './tools.js'
+import { notInstalled } from '../support/needs.js'
+import { makeElf, output, withFolder } from './tools.js'
 
 /** Names and real paths by ldd(1), without the interpreter and the kernel's own. */
 function ldd(file: string): Map<string, string> {
@@ -26,7 +27,7 @@ const files = [
 ]
 
 for (const file of files) {
-  test(`resolves the libraries of ${file} as ldd does`, { skip: without('ldd') }, () => {
+  test(`resolves the libraries of ${file} as ldd does`, { skip: notInstalled('ldd') }, () => {
     const { libraries, missing } = resolveLibraries(file)
     const absent = [...output('ldd', [fs.realpathSync(file)]).matchAll(/^\s+(\S+) => not found/gm)].map((one) => one[1])
     assert.deepEqual(new Set(missing.map((one) => one.name)), new Set(absent))
@@ -117,7 +118,7 @@ test('a library that is loaded already answers to its soname', () =>
     assert.deepEqual(found(folder, 'run'), { found: ['libone.so'], missing: [] })
   }))
 
-test('the real loader agrees about $ORIGIN', { skip: without('gcc', 'ldd') }, () =>
+test('the real loader agrees about $ORIGIN', { skip: notInstalled('gcc', 'ldd') }, () =>
   withFolder((folder) => {
     fs.mkdirSync(path.join(folder, 'lib'))
     fs.writeFileSync(path.join(folder, 'a.c'), 'int a(void) { return 7; }\n')

@@ -3,7 +3,6 @@ import * as fs from 'node:fs'
 import * as os from 'node:os'
 import * as path from 'node:path'
 import type { FillEntry } from '../../src/policy/fill/entry.js'
-import { findProgram } from '../../src/policy/fill/closure.js'
 import { ordinary } from '../support/user.js'
 
 /** Runs `body` with a fresh folder that others may enter, and removes the folder afterwards. */
@@ -15,12 +14,6 @@ export function withFolder<T>(body: (folder: string) => T): T {
   } finally {
     fs.rmSync(folder, { recursive: true })
   }
-}
-
-/** The value for a test's `skip`: which of these programs the host lacks, or false. */
-export function without(...programs: string[]): string | false {
-  const absent = programs.filter((one) => findProgram(one) === undefined)
-  return absent.length > 0 && `no ${absent.join(', ')} here`
 }
 
 export function output(command: string, args: string[]): string {

@@ -8,6 +8,7 @@ import type { Policy } from '../../src/index.js'
 import { compileSeccomp } from '../../src/seccomp/compile.js'
 import { evaluate } from '../support/evaluate.js'
 import { callers } from '../support/user.js'
+import { notInstalled } from '../support/needs.js'
 
 const caller = callers[0]!
 const owner = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
@@ -19,7 +20,9 @@ const quota = () => {
   }
 }
 const skip =
-  caller.uid === 0 ? "root's quota is large" : quota() === 0 || quota() > 300 ? `a quota of ${quota()} keys` : false
+  caller.uid === 0
+    ? "root's quota is large"
+    : notInstalled('python3') || (quota() === 0 || quota() > 300 ? `a quota of ${quota()} keys` : false)
 
 const compile = (policy: Policy) => evaluate(caller, ({ sandbox }, policy) => sandbox(policy).compile(), policy)
 const program: Policy = { preset: 'system' }

@@ -9,6 +9,7 @@ import { landlockRules } from '../../src/plan/landlock.js'
 import { evaluate } from '../support/evaluate.js'
 import { runAs, workFolder } from '../support/user.js'
 import { attempts, modes, sharing } from './attempts.js'
+import { notInstalled } from '../support/needs.js'
 
 test('one rule for each writable mount, and none beneath another', () => {
   const rules = (policy: Policy) => landlockRules(compile(policy).plan.init)
@@ -38,7 +39,7 @@ for (const mode of modes) {
   const off: Policy = { ...policy, landlock: 'off' }
 
   describe(`Landlock, by ${mode.name}`, () => {
-    test('programs do not notice it', () => {
+    test('programs do not notice it', { skip: notInstalled('python3') }, () => {
       const folder = workFolder(caller, 'writable')
       const shown: Policy = {
         ...policy,
@@ -105,7 +106,9 @@ for (const mode of modes) {
       }
     })
 
-    test('a privileged payload cannot mount, whose user namespace would let it', () => {
+    test('a privileged payload cannot mount, whose user namespace would let it', {
+      skip: notInstalled('python3'),
+    }, () => {
       const lines = {
         mount: "inChild(lambda: (unshare(NEWUSER | NEWNS), call('mount', b'x', b'/tmp', b'tmpfs', 0, 0)))",
       }
@@ -113,7 +116,9 @@ for (const mode of modes) {
       assert.equal(attempts(caller, off, lines).mount, 'done')
     })
 
-    test('an abstract socket of the host is out of reach, its network or not', async () => {
+    test('an abstract socket of the host is out of reach, its network or not', {
+      skip: notInstalled('python3'),
+    }, async () => {
       const name = `vial-test-${process.pid}`
       const listener = spawn('python3', [
         '-c',
@@ -130,7 +135,7 @@ for (const mode of modes) {
       }
     })
 
-    test('a write is refused even where a mount would let it', () => {
+    test('a write is refused even where a mount would let it', { skip: notInstalled('python3') }, () => {
       // Nothing of ours makes such a place: a folder that is passed as a descriptor is what comes nearest.
       const lines = {
         file: "os.open('/etc/passwd', os.O_WRONLY)",
@@ -141,7 +146,9 @@ for (const mode of modes) {
         assert.ok(['EROFS', 'EACCES'].includes(String(answer)), String(answer))
     })
 
-    test('without a view of its own, signals and abstract sockets are still held in', () => {
+    test('without a view of its own, signals and abstract sockets are still held in', {
+      skip: notInstalled('python3'),
+    }, () => {
       const bare = sharing({ network: 'host', namespaces: policy.namespaces ?? {} }, { mount: 'host', pid: 'host' })
       const decoy = spawn('sleep', ['60'], process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {})
       try {

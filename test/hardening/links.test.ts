@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import { compile, type Policy } from '../../src/index.js'
 import { runAs, workFolder } from '../support/user.js'
 import { modes } from './attempts.js'
+import { notInstalled } from '../support/needs.js'
 
 for (const { name, caller, policy } of modes) {
   const folderOf = (what: string) => {
@@ -78,7 +79,7 @@ for (const { name, caller, policy } of modes) {
       assert.equal(said([{ ...layers('link'), upper: 'tmpfs' }]), 'secret')
     })
 
-    test('a racing writer cannot turn a place into another', async () => {
+    test('a racing writer cannot turn a place into another', { skip: notInstalled('python3') }, async () => {
       const folder = folderOf('raced')
       const outside = folderOf('outside')
       const target = join(outside, 'file')

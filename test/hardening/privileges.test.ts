@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import { checkPolicy, type Policy, PolicyError } from '../../src/index.js'
 import { runAs, vial, workFolder } from '../support/user.js'
 import { attempts, modes } from './attempts.js'
+import { notInstalled } from '../support/needs.js'
 
 const zero: Policy['identity'] = { uid: 0, gid: 0 }
 const status = `{line.split(':')[0]: line.split(':')[1].strip() for line in open('/proc/self/status')}`
@@ -15,7 +16,7 @@ for (const mode of modes) {
   const { caller, policy } = mode
   const rootMode = policy.namespaces?.user === 'host'
 
-  describe(`privileges, by ${mode.name}`, () => {
+  describe(`privileges, by ${mode.name}`, { skip: notInstalled('python3') }, () => {
     test('all five sets are empty, for uid 0 too and after an execve', () => {
       for (const identity of [policy.identity, zero]) {
         const one = { ...policy, ...(identity === undefined ? {} : { identity }) }

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
+import { noGroups, notInstalled } from '../support/needs.js'
 import { assertGone } from '../support/processes.js'
 import { callers } from '../support/user.js'
 import { bombPolicy, bombs, compileBomb } from './bombs.js'
@@ -13,7 +14,7 @@ import { bombPolicy, bombs, compileBomb } from './bombs.js'
 const runs = Number(process.env.VIAL_BOMB_RUNS ?? 3)
 
 for (const caller of callers) {
-  describe(`bombs of ${caller.name}`, () => {
+  describe(`bombs of ${caller.name}`, { skip: notInstalled('gcc') || noGroups('memory', 'pids', 'cpu') }, () => {
     const delegation = delegate(caller)
     const wrapper = delegation.wrapper === undefined ? {} : { wrapper: delegation.wrapper }
     const program = compileBomb(caller)

@@ -6,13 +6,14 @@ import { after, describe, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { evaluate, start } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
+import { noGroups } from '../support/needs.js'
 import { assertGone, eventually, killAll, uniqueSeconds } from '../support/processes.js'
 import { callers } from '../support/user.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 
 for (const caller of callers) {
-  describe(`groups whose maker was killed, by ${caller.name}`, () => {
+  describe(`groups whose maker was killed, by ${caller.name}`, { skip: noGroups('memory', 'pids') }, () => {
     const delegation = delegate(caller)
     const wrapper = delegation.wrapper === undefined ? {} : { wrapper: delegation.wrapper }
     after(() => delegation.remove())

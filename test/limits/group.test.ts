@@ -10,6 +10,7 @@ import type { LimitsPolicy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
 import { callers, root, workFolder } from '../support/user.js'
+import { notRoot } from '../support/needs.js'
 
 const MiB = 2 ** 20
 const limits: LimitsPolicy = { memory: '64M', pids: 7, cpu: 0.5, cpuWeight: 50, cpuset: '0' }
@@ -43,7 +44,7 @@ const script = `while IFS=: read -r _ names group; do
 done < /proc/self/cgroup; grep Cpus_allowed_list /proc/self/status`
 
 const way = askWay(['memory', 'pids', 'cpu', 'cpuWeight', 'cpuset'])
-const skip = 'missing' in way ? way.missing : process.getuid?.() === 0 ? false : 'needs root to delegate'
+const skip = 'missing' in way ? way.missing : notRoot
 
 for (const caller of callers) {
   describe(`the group of ${caller.name}`, { skip }, () => {

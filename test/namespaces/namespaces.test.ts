@@ -9,6 +9,7 @@ import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { childrenOf } from '../support/processes.js'
 import { type Caller, callers, ordinary, root, vial, workFolder } from '../support/user.js'
+import { notInstalled } from '../support/needs.js'
 
 const system: Policy = { preset: 'system' }
 const isRoot = process.getuid?.() === 0
@@ -170,7 +171,7 @@ for (const caller of callers) {
         assert.match(error!, /^cannot join the (ipc|uts) namespace .*: Invalid argument\n +\S/)
     })
 
-    test('both clocks have their offsets, also negative ones', async () => {
+    test('both clocks have their offsets, also negative ones', { skip: notInstalled('python3') }, async () => {
       const clocks = `import time
 print(int(time.clock_gettime(time.CLOCK_BOOTTIME)), int(time.clock_gettime(time.CLOCK_MONOTONIC)), int(float(open('/proc/uptime').read().split()[0])))`
       const offsets = [{ boottime: 5_000_000, monotonic: 3_000_000 }, { boottime: 7_000_000 }, { monotonic: -5 }, {}]
@@ -196,7 +197,7 @@ print(int(time.clock_gettime(time.CLOCK_BOOTTIME)), int(time.clock_gettime(time.
       assert.match(impossible!.error!, /^cannot make a time namespace: Numerical result out of range\n +\S/)
     })
 
-    test('host and domain name', async () => {
+    test('host and domain name', { skip: notInstalled('python3') }, async () => {
       const domain = 'print(open("/proc/sys/kernel/domainname").read().strip())'
       const [named, unnamed] = await shells(caller, [
         [

@@ -5,6 +5,7 @@ import { before, describe, test } from 'node:test'
 import type { Policy, RunResult } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { type Caller, callers, vial, workFolder } from '../support/user.js'
+import { notInstalled } from '../support/needs.js'
 
 interface Case {
   readonly name: string
@@ -142,7 +143,7 @@ for (const caller of callers) {
       })
     }
 
-    test("python3's closure shows nothing else of /usr", async () => {
+    test("python3's closure shows nothing else of /usr", { skip: notInstalled('python3') }, async () => {
       const list = `import os
 for folder in ['/', '/usr', '/usr/bin', '/usr/share', '/usr/lib', '/usr/local', '/usr/local/share', '/home']:
     if os.path.isdir(folder): print(folder, *sorted(os.listdir(folder)))`

@@ -8,6 +8,7 @@ import { describe, test } from 'node:test'
 import { compile, type Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { callers, vial, workFolder } from '../support/user.js'
+import { notInstalled } from '../support/needs.js'
 
 const policies: readonly Policy[] = [
   {},
@@ -38,7 +39,9 @@ describe('a vial as a file', () => {
     assert.equal(new Set(one).size, 2 * policies.length)
   })
 
-  test('has no segment that is both written and executed, and no executable stack', () => {
+  test('has no segment that is both written and executed, and no executable stack', {
+    skip: notInstalled('readelf'),
+  }, () => {
     const file = join(workFolder(caller, 'bytes'), 'vial')
     for (const policy of policies) {
       for (const architecture of ['x64', 'arm64'] as const) {

@@ -9,6 +9,7 @@ import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { childrenOf } from '../support/processes.js'
 import { type Caller, callers, ordinary, root, vial, workFolder } from '../support/user.js'
+import { notInstalled } from '../support/needs.js'
 
 const isRoot = process.getuid?.() === 0
 const system: Policy = { preset: 'system' }
@@ -165,7 +166,7 @@ for (const caller of callers) {
       assert.equal(standalone(vials.system!, ['true'], { env: { PATH: '/nowhere' } }).status, 0)
     })
 
-    test('has the argv[0], umask and variables that the policy names', () => {
+    test('has the argv[0], umask and variables that the policy names', { skip: notInstalled('python3') }, () => {
       const script =
         'import os, sys; print(open("/proc/self/cmdline").read().split("\\0")[0], oct(os.umask(0))); print(*sorted(f"{k}={v}" for k, v in os.environ.items() if k != "LC_CTYPE"), sep="\\n")'
       const seen = standalone(vials.named!, ['python3', '-c', script], {
@@ -192,7 +193,9 @@ for (const caller of callers) {
       )
     })
 
-    test('gets no variable twice from what the policy sets, and nothing odd by a pattern', () => {
+    test('gets no variable twice from what the policy sets, and nothing odd by a pattern', {
+      skip: notInstalled('python3'),
+    }, () => {
       // execve(2) by hand: names twice, no name, no "=".
       const call = `import os, ctypes, sys
 names = [b"A=1", b"A=2", b"B=1", b"B=2", b"NOEQUALS", b"=x", b"", b"LANG=C"]
@@ -214,7 +217,7 @@ libc.execve(argv[0], argv, (char_p * 9)(*names, None))`
       assert.deepEqual(all.slice(0, 6), ['A=set', 'B=1', 'B=2', 'NOEQUALS', '=x', ''])
     })
 
-    test('has the descriptors of stdio as 3, 4, … and no other', async () => {
+    test('has the descriptors of stdio as 3, 4, … and no other', { skip: notInstalled('python3') }, async () => {
       const seen = await evaluate(
         caller,
         async ({ sandbox }) => {
@@ -274,7 +277,9 @@ libc.execve(argv[0], argv, (char_p * 9)(*names, None))`
       ])
     })
 
-    test('of a vial that is started with closed descriptors, or with many, is not confused', () => {
+    test('of a vial that is started with closed descriptors, or with many, is not confused', {
+      skip: notInstalled('python3'),
+    }, () => {
       const list = `import os; os.write(int(os.environ["TO"]), str([os.readlink(f"/proc/self/fd/{n}").split(":")[0].replace("socket", "pipe") for n in sorted(map(int, os.listdir("/proc/self/fd")))[:-1]]).encode())`
       const run = (redirections: string, to: string) =>
         spawnSync('sh', ['-c', `"$0" env TO=${to} python3 -c '${list}' ${redirections}; echo " $?"`, vials.system!], {
@@ -331,7 +336,7 @@ libc.execve(argv[0], argv, (char_p * 9)(*names, None))`
       assert.deepEqual(seen, [0, 3_000_000, '0\n', 9_000_000, false, 10_000, true, 'SIGKILL', 'E2BIG', 0, 'E2BIG'])
     })
 
-    test('leaves orphans, which pid 1 reaps', () => {
+    test('leaves orphans, which pid 1 reaps', { skip: notInstalled('python3') }, () => {
       const forks = `import os, time
 for _ in range(100):
     pid = os.fork()

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { callers, runAs, vial, workFolder } from '../support/user.js'
+import { notInstalled } from '../support/needs.js'
 
 const system: Policy = { preset: 'system' }
 
@@ -159,7 +160,7 @@ for (const caller of callers) {
       assert.ok(variables.every((one) => !one.startsWith('SECRET')))
     })
 
-    test('the command line runs python3 with its standard library', () => {
+    test('the command line runs python3 with its standard library', { skip: notInstalled('python3') }, () => {
       const { stdout, stderr, status } = vial(caller, [
         'run',
         '--',
@@ -170,7 +171,7 @@ for (const caller of callers) {
       assert.deepEqual([stdout, status], ['hello from a vial\n', 0], stderr)
     })
 
-    test('the command line says which flag would show a file', () => {
+    test('the command line says which flag would show a file', { skip: notInstalled('python3') }, () => {
       const folder = workFolder(caller, 'project')
       writeFileSync(join(folder, 'code.py'), 'print(1)')
       const hidden = vial(caller, ['run', '--', 'python3', 'code.py'], { cwd: folder })

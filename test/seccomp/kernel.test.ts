@@ -11,6 +11,7 @@ import { errnoName } from '../../src/kernel/errno.js'
 import { syscallNumbers, x64OnlySyscalls } from '../../src/kernel/syscalls.js'
 import { hostArchitecture } from '../../src/run/compile.js'
 import { callers, runAs, vial, workFolder } from '../support/user.js'
+import { notInstalled } from '../support/needs.js'
 
 const architecture = hostArchitecture()
 const numbers: Readonly<Record<string, number>> = {
@@ -260,7 +261,7 @@ for (const caller of callers) {
       assert.notEqual(refused.exitCode, 3)
     })
 
-    test('strict computes, and does nothing else', () => {
+    test('strict computes, and does nothing else', { skip: notInstalled('python3') }, () => {
       const policy: Policy = { preset: 'system', seccomp: 'strict' }
       const input = workFolder(caller, 'strict')
       writeFileSync(join(input, 'in'), '1 2 3')

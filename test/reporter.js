@@ -1,0 +1,52 @@
+/**
+ * The runner's own report, with every skipped test and its reason before the closing figures. A skip that matches no line
+ * of the file named by VIAL_EXPECTED_SKIPS (regular expressions, compared with `reason: test`) fails the run: on a machine
+ * where everything is installed, a skipped test is a test that is missing.
+ */
+import { readFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
+import { spec, tap } from 'node:test/reporters'
+
+const { VIAL_EXPECTED_SKIPS } = process.env
+const expected =
+  VIAL_EXPECTED_SKIPS === undefined
+    ? [/^/]
+    : readFileSync(VIAL_EXPECTED_SKIPS, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith('#'))
+        .map((line) => new RegExp(line))
+
+export default async function* report(source) {
+  const inner = process.stdout.isTTY ? Readable.from(withSkips(source)).compose(new spec()) : tap(withSkips(source))
+  yield* inner
+}
+
+/** The same events, and a diagnostic for each reason before the first closing figure. */
+async function* withSkips(source) {
+  const byReason = new Map()
+  let said = false
+  for await (const event of source) {
+    const { type, data } = event
+    if (type === 'test:pass' && data.skip !== undefined && data.skip !== false) {
+      const reason = data.skip === true || data.skip === '' ? 'no reason is given' : String(data.skip)
+      byReason.set(reason, [...(byReason.get(reason) ?? []), data.name])
+    }
+    if (!said && type === 'test:diagnostic' && data.nesting === 0 && /^tests \d+$/.test(data.message)) {
+      said = true
+      for (const message of lines(byReason)) yield { type, data: { nesting: 0, message } }
+    }
+    yield event
+  }
+}
+
+function* lines(byReason) {
+  if (byReason.size > 0) yield 'skipped:'
+  for (const [reason, names] of byReason) yield `  ${reason}: ${[...new Set(names)].join('; ')}`
+  const unexpected = [...byReason].flatMap(([reason, names]) =>
+    names.map((name) => `${reason}: ${name}`).filter((line) => !expected.some((pattern) => pattern.test(line))),
+  )
+  if (unexpected.length === 0) return
+  process.exitCode = 1
+  yield `skipped, and not expected to be (${VIAL_EXPECTED_SKIPS}):`
+  for (const line of unexpected) yield `  ${line}`
+}

@@ -1,0 +1,39 @@
+/** Why a test cannot run on this machine, as the value of its `skip`: false where it can. */
+import { accessSync, constants } from 'node:fs'
+import { join } from 'node:path'
+import { askWay } from '../../src/cgroup/find.js'
+import type { Resource } from '../../src/cgroup/group.js'
+
+/** An ordinary user's PATH leaves out the directories where Debian puts nginx, setcap and ldconfig. */
+const directories = [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin']
+
+/** Whether a program can be run: by name, or by path. */
+export function installed(program: string): boolean {
+  const paths = program.includes('/') ? [program] : directories.map((directory) => join(directory, program))
+  return paths.some((path) => {
+    try {
+      accessSync(path, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Which of these programs are not installed. */
+export function notInstalled(...programs: readonly string[]): string | false {
+  const absent = programs.filter((program) => !installed(program))
+  return absent.length > 0 && `not installed: ${absent.join(', ')}`
+}
+
+/** Which of these are named in a text, as a document or an example names what it runs, and are not installed. */
+export const namedButAbsent = (text: string, ...programs: readonly string[]): string | false =>
+  notInstalled(...programs.filter((program) => new RegExp(`\\b${program}\\b`).test(text)))
+
+export const notRoot: string | false = process.getuid?.() !== 0 && 'needs root'
+
+/** What keeps the tests from groups of their own: root makes some for each of its callers, others need a delegated one. */
+export function noGroups(...resources: readonly Resource[]): string | false {
+  const way = askWay(resources)
+  return 'missing' in way && way.missing
+}
