@@ -1,6 +1,6 @@
 /** The conversation with systemd, played by a bus and a manager of the test's own; a booted one is the lab's. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url'
 import { hierarchies } from '../../src/cgroup/hierarchies.js'
 import { ourselves } from '../../src/cgroup/owner.js'
 import { requestScope } from '../../src/cgroup/systemd.js'
+import { notInstalled, notRoot } from '../support/needs.js'
 
-const hasBus = spawnSync('dbus-daemon', ['--version']).status === 0
 const base = hierarchies().find(({ version, own }) => version === 2 && own !== undefined)?.own
-const skip = !hasBus || base === undefined || process.getuid?.() !== 0 ? 'needs dbus-daemon, cgroup v2 and root' : false
+const skip = notInstalled('dbus-daemon', 'busctl') || notRoot || (base === undefined && 'cgroup v2 is not mounted')
 
 describe('a scope from systemd', { skip }, () => {
   let daemon: ChildProcess
