@@ -78,6 +78,36 @@ export function present<Fields extends object>(
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never
 }
 
+/**
+ * Calls `visit` for each group below this directory, the deepest first, and for itself last. A sandbox that has a way to
+ * make groups may make them so deep that no path reaches them: a descriptor then stands for the beginning of the path.
+ */
+export function eachGroup(folder: string, visit: (folder: string) => void): void {
+  const inner = groupsIn(folder)
+  const visitInner = (start: string) => {
+    for (const name of inner) eachGroup(join(start, name), visit)
+  }
+  // A name has at most 255 bytes, and a path PATH_MAX, which is 4096.
+  if (folder.length < 2048 || inner.length === 0) visitInner(folder)
+  else {
+    const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      visitInner(`/proc/self/fd/${fd}`)
+    } finally {
+      closeSync(fd)
+    }
+  }
+  visit(folder)
+}
+
+function groupsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+  } catch {
+    return []
+  }
+}
+
 /** Pids in the folders, as this process's pid namespace has them; 0 stands for one it cannot see. */
 export function pidsIn(folders: readonly string[]): number[] {
   const texts = folders.map((folder) => {
@@ -88,6 +118,16 @@ export function pidsIn(folders: readonly string[]): number[] {
     }
   })
   return [...new Set(texts.flatMap((text) => text.split('\n').filter(Boolean).map(Number)))]
+}
+
+/** The same, of all groups below them too. */
+export function pidsBelow(folders: readonly string[]): number[] {
+  const found = new Set<number>()
+  for (const folder of folders)
+    eachGroup(folder, (group) => {
+      for (const pid of pidsIn([group])) found.add(pid)
+    })
+  return [...found]
 }
 
 export function killPids(pids: readonly number[]): void {
@@ -113,28 +153,38 @@ export function makeFolders(folders: readonly string[], fill: () => void): void 
   }
 }
 
-/** rmdir(2); true when it is gone. Below a group there are others only if the sandbox had a way to make them. */
+/** rmdir(2) of a group and of all below it; true when it is gone, false while processes are in it. */
 export function removeFolder(folder: string): boolean {
+  if (isRemoved(folder)) return true
+  let gone = false
+  eachGroup(folder, (group) => {
+    gone = isRemoved(group)
+  })
+  return gone
+}
+
+function isRemoved(folder: string): boolean {
   try {
     rmdirSync(folder)
     return true
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return true
-    if (code !== 'EBUSY' && code !== 'ENOTEMPTY') throw error
-    let inner: string[] = []
-    try {
-      inner = readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
-    } catch {}
-    for (const name of inner) removeFolder(join(folder, name))
-    if (inner.length === 0) return false
-    try {
-      rmdirSync(folder)
-      return true
-    } catch {
-      return false
-    }
+    if (code === 'EBUSY' || code === 'ENOTEMPTY') return false
+    throw error
   }
+}
+
+/** Wakes all in a v1 group of the freezer and in those below it: there, SIGKILL does not reach what is frozen. */
+export function thaw(folder: string): void {
+  eachGroup(folder, (group) => tryWrite(group, 'freezer.state', 'THAWED'))
+}
+
+/** Writes what may be gone meanwhile, or what this kernel lacks. */
+export function tryWrite(folder: string, file: string, value: string | number): void {
+  try {
+    writeValue(folder, file, value)
+  } catch {}
 }
 
 /**

@@ -40,11 +40,14 @@ const known = new Map<string, Way>()
 
 /**
  * A way to groups that can limit all of `resources`. Found once; the first time, what dead processes left behind there
- * is removed. `VIAL_CGROUP` (v2, systemd, v1) demands one way and no other.
+ * is removed. `VIAL_CGROUP` (v2, systemd, v1) demands one way and no other. `shielded`: the payload may mount, see {@link inside}.
  */
-export function findWay(resources: readonly Resource[], only = process.env.VIAL_CGROUP): Way | Missing {
-  const key = [only, ...[...resources].sort()].join(' ')
-  const found = known.get(key) ?? search(resources, only)
+export function findWay(
+  resources: readonly Resource[],
+  { shielded = false, only = process.env.VIAL_CGROUP }: { readonly shielded?: boolean; readonly only?: string } = {},
+): Way | Missing {
+  const key = [only, shielded, ...[...resources].sort()].join(' ')
+  const found = known.get(key) ?? search(resources, { shielded, only })
   if ('missing' in found) return found
   if (!known.has(key)) collectGarbage(found.bases)
   known.set(key, found)
@@ -53,18 +56,24 @@ export function findWay(resources: readonly Resource[], only = process.env.VIAL_
 
 /** The same, and nothing is changed but for the scope that systemd gives to this process. */
 export function askWay(resources: readonly Resource[]): Way | Missing {
-  return search(resources, process.env.VIAL_CGROUP, true)
+  return search(resources, { shielded: false, only: process.env.VIAL_CGROUP, asks: true })
 }
 
-/** @param asks only looks */
-function search(resources: readonly Resource[], only: string | undefined, asks = false): Way | Missing {
+interface Search {
+  readonly shielded: boolean
+  readonly only: string | undefined
+  /** It only looks. */
+  readonly asks?: boolean
+}
+
+function search(resources: readonly Resource[], { shielded, only, asks = false }: Search): Way | Missing {
   const all = hierarchies()
   const systemd = existsSync('/run/systemd/system')
   const ways = {
     v2: () => searchV2(all, resources, asks),
     systemd: () =>
       systemd ? searchSystemd(all, resources, asks) : nothing('systemd does not run here', 'boot with systemd'),
-    v1: () => searchV1(all, resources),
+    v1: () => searchV1(all, resources, shielded),
   }
   // On a host of systemd's, root may write everywhere, and should not: https://systemd.io/CGROUP_DELEGATION
   const order =
@@ -99,7 +108,13 @@ function mayWrite(path: string): boolean {
 
 // --- v1 -------------------------------------------------------------------------------------------------------------
 
-function searchV1(all: readonly Hierarchy[], resources: readonly Resource[]): Way | Missing {
+function searchV1(all: readonly Hierarchy[], resources: readonly Resource[], shielded: boolean): Way | Missing {
+  // In v1 this limit holds one group, and none below it: block/blk-throttle.c, throtl_pd_init().
+  if (shielded && resources.includes('io'))
+    return nothing(
+      'cgroup v1 cannot limit io of a payload that may mount, which can lift it again',
+      'boot with systemd.unified_cgroup_hierarchy=1, or use the seccomp profile "default"',
+    )
   const bases: Partial<Record<Controller, string>> = {}
   const closed: string[] = []
   for (const resource of resources) {
@@ -121,8 +136,14 @@ function searchV1(all: readonly Hierarchy[], resources: readonly Resource[]): Wa
     const base = all.find(({ version, controllers }) => version === 1 && controllers.includes(controller))?.own
     if (base !== undefined && mayWrite(base)) bases[controller] ??= base
   }
-  return v1Way(bases satisfies Bases)
+  return v1Way(bases satisfies Bases, shielded ? ownPlaces(all) : [])
 }
+
+/** Where the caller may make groups at all: in a mount of these hierarchies the payload sees the group that it is in. */
+const ownPlaces = (all: readonly Hierarchy[]) =>
+  all.flatMap(({ version, own }) =>
+    own !== undefined && mayWrite(own) && (version === 1 || mayWrite(join(own, 'cgroup.procs'))) ? [own] : [],
+  )
 
 /** For a shell of the user's, whose pid is $$. */
 function grantV1(folders: readonly string[]): string {

@@ -2,32 +2,50 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { killPids, pidsIn, removeFolder, writeValue } from './files.js'
+import { errno, errnoMessage } from '../kernel/errno.js'
+import { killPids, pidsBelow, removeFolder, thaw, tryWrite } from './files.js'
 import type { Group } from './group.js'
 import { hierarchies } from './hierarchies.js'
 import { isDead, ownerOf } from './owner.js'
 
 /**
  * Removes a group whose processes have been killed; those that are still dying are waited for.
- * @throws {Error} when somebody is in it after ten seconds.
+ * @throws {Error} when it is still there after some sixteen seconds: what stays, and why.
  */
-export async function removeGroup(group: Group): Promise<void> {
-  for (let wait = 1; !group.tryRemove(); wait *= 2) {
-    if (wait > 2 ** 13) throw new Error(`the cgroup ${group.folders.join(', ')} does not get empty`)
+export function removeGroup(group: Group): Promise<void> {
+  return killUntil(group, () => group.tryRemove())
+}
+
+/**
+ * Kills until no process is left.
+ * @throws {Error} when one is left after some sixteen seconds: which, and where.
+ */
+export function emptyGroup(group: Group): Promise<void> {
+  return killUntil(group, () => pidsBelow(group.folders).length === 0)
+}
+
+async function killUntil(group: Group, done: () => boolean): Promise<void> {
+  for (let wait = 1; !done(); wait *= 2) {
+    if (wait > 2 ** 13)
+      throw new Error(
+        group.folders.map((folder) => `${folder} stays: ${reasonFor(folder)}`).join('\n') +
+          '\n      "vial gc" removes it once this process has ended',
+      )
     group.kill()
     await sleep(wait)
   }
 }
 
-/**
- * Kills until nobody is left.
- * @throws {Error} when somebody is in it after ten seconds.
- */
-export async function emptyGroup(group: Group): Promise<void> {
-  for (let wait = 1; pidsIn(group.folders).length > 0; wait *= 2) {
-    if (wait > 2 ** 13) throw new Error(`the cgroup ${group.folders.join(', ')} does not get empty`)
-    group.kill()
-    await sleep(wait)
+/** Why a group cannot be removed. */
+function reasonFor(folder: string): string {
+  const pids = pidsBelow([folder])
+  if (pids.length > 0)
+    return `processes are in it that SIGKILL does not end: ${pids.map((pid) => pid || 'one of another pid namespace').join(', ')}`
+  try {
+    return removeFolder(folder) ? 'it was busy' : errnoMessage(errno.EBUSY)
+  } catch (error) {
+    const { path, errno: number = 0 } = error as NodeJS.ErrnoException
+    return `${path}: ${errnoMessage(-number)}`
   }
 }
 
@@ -40,22 +58,40 @@ export function allBases(): string[] {
   })
 }
 
+export interface Collected {
+  /** Directories of groups that are gone. */
+  readonly removed: readonly string[]
+  /** Those of dead makers that stay, and why. */
+  readonly kept: readonly { readonly folder: string; readonly why: string }[]
+}
+
 /**
- * Removes what dead owners left in these folders, processes included; gives the folders removed. A group that belongs
- * to somebody else, to a process that lives, or that has processes which were to outlive their maker stays.
+ * Removes what dead owners left in these directories, processes included. A group that belongs to another user or to a
+ * process that lives is passed over. One whose processes were to outlive their maker stays as long as they live.
  */
-export function collectGarbage(bases: readonly string[]): string[] {
+export function collectGarbage(bases: readonly string[]): Collected {
   const uid = process.geteuid!()
-  return [...new Set(bases)].flatMap((base) =>
-    names(base)
-      .filter((name) => {
-        const owner = ownerOf(name)
-        return owner !== undefined && isDead(owner) && isOurs(join(base, name), uid)
-      })
-      .map((name) => ({ folder: join(base, name), tied: ownerOf(name)!.tied }))
-      .filter(({ folder, tied }) => (tied ? killAndRemove(folder) : tryRemove(folder)))
-      .map(({ folder }) => folder),
+  const removed: string[] = []
+  const kept: { folder: string; why: string }[] = []
+  const dead = [...new Set(bases)].flatMap((base) =>
+    names(base).flatMap((name) => {
+      const owner = ownerOf(name)
+      const folder = join(base, name)
+      return owner !== undefined && isDead(owner) && isOurs(folder, uid) ? [{ folder, tied: owner.tied }] : []
+    }),
   )
+  // What is frozen in one hierarchy holds its group in all others.
+  for (const { folder, tied } of dead) if (tied) killAll(folder)
+  for (const { folder, tied } of dead) {
+    if (tied ? killAndRemove(folder) : tryRemove(folder)) removed.push(folder)
+    else if (tied) kept.push({ folder, why: reasonFor(folder) })
+    else
+      kept.push({
+        folder,
+        why: `processes run in it that were to outlive their maker: ${pidsBelow([folder]).join(', ')}`,
+      })
+  }
+  return { removed, kept }
 }
 
 const names = (folder: string): string[] => {
@@ -86,16 +122,14 @@ function tryRemove(folder: string): boolean {
 function killAndRemove(folder: string): boolean {
   for (let round = 0; round < 100; round++) {
     if (tryRemove(folder)) return true
-    tryWrite(folder, 'cgroup.kill', 1)
-    killPids(pidsIn([folder]))
-    tryWrite(folder, 'freezer.state', 'THAWED')
+    killAll(folder)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
   }
   return false
 }
 
-function tryWrite(folder: string, file: string, value: string | number): void {
-  try {
-    writeValue(folder, file, value)
-  } catch {}
+function killAll(folder: string): void {
+  tryWrite(folder, 'cgroup.kill', 1)
+  killPids(pidsBelow([folder]))
+  thaw(folder)
 }

@@ -85,12 +85,16 @@ export interface Watch {
 
 export interface Group {
   readonly version: 1 | 2
-  /** Where it lies: a folder, or one in each hierarchy. */
+  /** Where it lies: a directory, or one in each hierarchy. */
   readonly folders: readonly string[]
+  /** Whether SIGKILL may be late: v1, with a freezer that the payload may reach. */
+  readonly mayFreeze: boolean
   open(watch: Watch): GroupDescriptors
   measure(): GroupUsage
-  /** Sends SIGKILL to all processes in it, so that none can escape by forking. */
+  /** Sends SIGKILL to all processes in it and below it, so that none can escape by forking, or by being frozen. */
   kill(): void
+  /** Wakes what is frozen. */
+  thaw(): void
   /** Whether it is gone; false while processes that are dying are still in it. */
   tryRemove(): boolean
 }
@@ -105,8 +109,15 @@ export interface Way {
   /** The folders in which groups are made. */
   readonly bases: readonly string[]
   /** @throws {Error} when the kernel refuses; nothing is left behind then. */
-  create(name: string, limits: GroupLimits): Group
+  create(name: string, limits: GroupLimits, shielded?: boolean): Group
 }
+
+/**
+ * The group below a shielded group where its processes are. The files of a group belong to the caller's uid, which is
+ * the payload's too. A payload that may mount can make a cgroup namespace and mount the hierarchy, whose root is then
+ * the group that it is in: cgroup_namespaces(7). So the limits are one group above, which no such mount shows.
+ */
+export const inside = 'inside'
 
 /** Why no group can be had. */
 export interface Missing {

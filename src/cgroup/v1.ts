@@ -1,22 +1,35 @@
-/** Groups in v1 hierarchies, https://docs.kernel.org/admin-guide/cgroup-v1/: one folder in each that is needed. */
+/** Groups in v1 hierarchies, https://docs.kernel.org/admin-guide/cgroup-v1/: one directory in each that is needed. */
 import { constants, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import {
   bfqWeight,
   disks,
+  eachGroup,
   hasFile,
   killPids,
   makeFolders,
-  pidsIn,
+  pidsBelow,
   present,
   readNumber,
   readTable,
   readText,
   removeFolder,
+  thaw,
+  tryWrite,
   writeLimits,
   writeValue,
 } from './files.js'
-import type { Group, GroupDescriptors, GroupLimits, GroupUsage, IoLimits, Watch, Way, Writes } from './group.js'
+import {
+  type Group,
+  type GroupDescriptors,
+  type GroupLimits,
+  type GroupUsage,
+  inside,
+  type IoLimits,
+  type Watch,
+  type Way,
+  type Writes,
+} from './group.js'
 
 export type Controller = 'memory' | 'pids' | 'cpu' | 'cpuset' | 'cpuacct' | 'blkio' | 'hugetlb' | 'freezer'
 /** Where each controller's own group of this process lies; two controllers may share a hierarchy. */
@@ -24,30 +37,50 @@ export type Bases = Readonly<Partial<Record<Controller, string>>>
 
 const cpuPeriod = 100_000
 
-/** Groups below these folders. */
-export function v1Way(bases: Bases): Way {
+/** Groups below these directories; `others` are of hierarchies where nothing is limited or measured. */
+export function v1Way(bases: Bases, others: readonly string[] = []): Way {
+  const all = [...new Set([...Object.values(bases), ...others])]
   return {
     name: 'cgroup v1',
     version: 1,
-    bases: [...new Set(Object.values(bases))],
-    create(name, limits) {
-      const folders = Object.fromEntries(
-        Object.entries(bases).map(([controller, base]) => [controller, join(base, name)]),
+    bases: all,
+    create(name, limits, shielded = false) {
+      const at = (base: string) => join(base, name)
+      const folder: Bases = Object.fromEntries(
+        Object.entries(bases).map(([controller, base]) => [controller, at(base)]),
       )
-      return createV1(folders, limits)
+      return createV1(folder, all.map(at), limits, shielded)
     },
   }
 }
 
-function createV1(folder: Bases, limits: GroupLimits): Group {
-  const folders = [...new Set(Object.values(folder))]
-  makeFolders(folders, () => writeLimits((name) => folder[controllerOf[name]]!, writes, limits))
-  return new GroupV1(folder, folders)
+function createV1(folder: Bases, folders: readonly string[], limits: GroupLimits, shielded: boolean): Group {
+  const entered = shielded ? folders.map((one) => join(one, inside)) : folders
+  makeFolders(folders, () => {
+    writeLimits((name) => folder[controllerOf[name]]!, writes, limits)
+    if (!shielded) return
+    // Before Linux 5.11 a limit of memory held those below only on request, made before there are any.
+    if (folder.memory !== undefined && readNumber(folder.memory, 'memory.use_hierarchy') === 0)
+      writeValue(folder.memory, 'memory.use_hierarchy', 1)
+    makeFolders(entered, () => [...folders, ...entered].forEach(inheritCpus))
+  })
+  return new GroupV1(folder, folders, entered)
+}
+
+/** A new group of cpuset has no CPU and no memory, and nobody may enter it then. */
+function inheritCpus(folder: string): void {
+  for (const file of ['cpuset.cpus', 'cpuset.mems'])
+    if (readText(folder, file)?.trim() === '') writeValue(folder, file, readText(dirname(folder), file)!.trim())
 }
 
 /** Swap comes after memory: memsw, which is both together, may not be less. */
 export const writes: Writes = {
-  memory: (bytes) => [['memory.limit_in_bytes', bytes]],
+  memory: (bytes, folder) => [
+    ['memory.limit_in_bytes', bytes],
+    // The buffers of TCP and UDP sockets are not in it, and not counted at all before this is written: net/ipv4/tcp_memcontrol.c,
+    // mm/memcontrol-v1.c.
+    ...(hasFile(folder, tcpBuffers) ? [[tcpBuffers, bytes] as const] : []),
+  ],
   memoryHigh: () => {
     throw new Error('limits.memoryHigh: cgroup v1 cannot do it')
   },
@@ -84,6 +117,7 @@ export const writes: Writes = {
       [`hugetlb.${page}.rsvd.limit_in_bytes`, bytes] as const,
     ]),
 }
+const tcpBuffers = 'memory.kmem.tcp.limit_in_bytes'
 const memsw = 'memory.memsw.limit_in_bytes'
 
 const controllerOf: Readonly<Record<keyof GroupLimits, Controller>> = {
@@ -108,16 +142,24 @@ const ioFiles: Readonly<Record<keyof IoLimits, string>> = {
 
 class GroupV1 implements Group {
   readonly version = 1
+  readonly mayFreeze: boolean
 
   constructor(
     readonly folder: Bases,
     readonly folders: readonly string[],
-  ) {}
+    readonly entered: readonly string[],
+  ) {
+    this.mayFreeze = entered !== folders && folder.freezer !== undefined
+  }
 
-  /** `tasks`, not `cgroup.procs`: a thread that moves itself needs no lock on all forks of the machine. */
+  /**
+   * `tasks`, not `cgroup.procs`: a thread that moves itself needs no lock on all forks of the machine. A hierarchy of v2
+   * beside those of v1 has the other only.
+   */
   open({ cpuTime, memory }: Watch): GroupDescriptors {
+    const file = (folder: string) => join(folder, hasFile(folder, 'tasks') ? 'tasks' : 'cgroup.procs')
     return {
-      enter: this.folders.map((folder) => openSync(join(folder, 'tasks'), constants.O_WRONLY)),
+      enter: this.entered.map((folder) => openSync(file(folder), constants.O_WRONLY)),
       cpuTime: cpuTime ? openSync(join(this.folder.cpuacct!, 'cpuacct.usage'), constants.O_RDONLY) : undefined,
       memory: memory ? openSync(this.folder.memory!, constants.O_RDONLY | constants.O_DIRECTORY) : undefined,
     }
@@ -134,23 +176,26 @@ class GroupV1 implements Group {
     }
   }
 
-  /** Where there is a freezer nobody can fork meanwhile; elsewhere it is done again until nobody is left. */
+  /**
+   * Where there is a freezer nobody can fork meanwhile, and none dies before all are woken; elsewhere it is done again
+   * until nobody is left.
+   */
   kill(): void {
     const { freezer } = this.folder
-    const freeze = (state: string) => {
-      try {
-        if (freezer !== undefined) writeValue(freezer, 'freezer.state', state)
-      } catch {
-        // It is removed already; another hierarchy's folder may still have processes.
-      }
-    }
-    freeze('FROZEN')
+    if (freezer !== undefined) tryWrite(freezer, 'freezer.state', 'FROZEN')
+    const killed = new Set<number>()
     for (let round = 0; round < 100; round++) {
-      const pids = pidsIn(this.folders)
-      killPids(pids)
-      if (pids.length === 0) break
+      const pids = pidsBelow(this.folders)
+      const fresh = pids.filter((pid) => !killed.has(pid))
+      if (freezer === undefined ? pids.length === 0 : fresh.length === 0) break
+      killPids(fresh.length === 0 ? pids : fresh)
+      for (const pid of fresh) killed.add(pid)
     }
-    freeze('THAWED')
+    this.thaw()
+  }
+
+  thaw(): void {
+    if (this.folder.freezer !== undefined) thaw(this.folder.freezer)
   }
 
   tryRemove(): boolean {
@@ -165,12 +210,14 @@ function measureMemory(folder: string): GroupUsage {
   })
 }
 
-/** pids.peak: Linux 6.1 or newer. */
+/** pids.peak: Linux 6.1 or newer. A refused fork is counted in the group of the process, whichever group's limit it was. */
 function measurePids(folder: string): GroupUsage {
-  return present({
-    peakPids: readNumber(folder, 'pids.peak'),
-    pidsLimitHits: readTable(folder, 'pids.events').get('max'),
+  let refused: number | undefined
+  eachGroup(folder, (group) => {
+    const here = readTable(group, 'pids.events').get('max')
+    if (here !== undefined) refused = (refused ?? 0) + here
   })
+  return present({ peakPids: readNumber(folder, 'pids.peak'), pidsLimitHits: refused })
 }
 
 function measureCpu(folder: string): GroupUsage {
@@ -187,7 +234,10 @@ function measureCpu(folder: string): GroupUsage {
 
 /** `8:0 Read 4096` lines. */
 function measureIo(folder: string): GroupUsage {
-  const lines = (readText(folder, 'blkio.throttle.io_service_bytes') ?? '').split('\n').map((line) => line.split(' '))
+  const file = 'blkio.throttle.io_service_bytes'
+  const lines = (readText(folder, `${file}_recursive`) ?? readText(folder, file) ?? '')
+    .split('\n')
+    .map((line) => line.split(' '))
   const sum = (kind: string) =>
     lines.filter(([, word]) => word === kind).reduce((total, [, , bytes]) => total + Number(bytes), 0)
   return { readBytes: sum('Read'), writtenBytes: sum('Write') }

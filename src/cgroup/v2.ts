@@ -7,7 +7,7 @@ import {
   hasFile,
   killPids,
   makeFolders,
-  pidsIn,
+  pidsBelow,
   present,
   readNumber,
   readTable,
@@ -16,7 +16,16 @@ import {
   writeLimits,
   writeValue,
 } from './files.js'
-import type { Group, GroupDescriptors, GroupUsage, IoLimits, Watch, Way, Writes } from './group.js'
+import {
+  type Group,
+  type GroupDescriptors,
+  type GroupUsage,
+  inside,
+  type IoLimits,
+  type Watch,
+  type Way,
+  type Writes,
+} from './group.js'
 
 const cpuPeriod = 100_000
 
@@ -26,10 +35,12 @@ export function v2Way(base: string, name: 'cgroup v2' | 'systemd' = 'cgroup v2')
     name,
     version: 2,
     bases: [base],
-    create(group, limits) {
+    create(group, limits, shielded = false) {
       const folder = join(base, group)
-      makeFolders([folder], () => writeLimits(() => folder, writes, limits))
-      return new GroupV2(folder)
+      // No controller is on in the inner group: it has no file of a limit.
+      const entered = shielded ? join(folder, inside) : folder
+      makeFolders([...new Set([folder, entered])], () => writeLimits(() => folder, writes, limits))
+      return new GroupV2(folder, entered)
     },
   }
 }
@@ -76,14 +87,19 @@ const ioWords: Readonly<Record<keyof IoLimits, string>> = {
 export class GroupV2 implements Group {
   readonly version = 2
   readonly folders: readonly string[]
+  /** What is frozen dies of SIGKILL here. */
+  readonly mayFreeze = false
 
-  constructor(readonly folder: string) {
+  constructor(
+    readonly folder: string,
+    readonly entered = folder,
+  ) {
     this.folders = [folder]
   }
 
   open({ cpuTime }: Watch): GroupDescriptors {
     return {
-      enter: [openSync(this.folder, constants.O_RDONLY | constants.O_DIRECTORY)],
+      enter: [openSync(this.entered, constants.O_RDONLY | constants.O_DIRECTORY)],
       cpuTime: cpuTime ? openSync(join(this.folder, 'cpu.stat'), constants.O_RDONLY) : undefined,
       memory: undefined,
     }
@@ -121,12 +137,14 @@ export class GroupV2 implements Group {
       writeValue(this.folder, 'cgroup.kill', 1)
     } catch {
       for (let round = 0; round < 100; round++) {
-        const pids = pidsIn(this.folders)
+        const pids = pidsBelow(this.folders)
         if (pids.length === 0) break
         killPids(pids)
       }
     }
   }
+
+  thaw(): void {}
 
   tryRemove(): boolean {
     return removeFolder(this.folder)

@@ -8,3 +8,11 @@ import type { Policy } from '../policy/schema.js'
 export function nests(policy: Policy): boolean {
   return policy.seccomp === 'nested' || (policy.capabilities ?? []).includes('CAP_SYS_ADMIN')
 }
+
+/**
+ * Whether the payload may be able to mount, in a user namespace that it makes or in its own: anything but the profiles
+ * that are known to refuse it. Landlock would, too, where the kernel has it.
+ */
+export function mayMount(policy: Policy): boolean {
+  return !['default', 'strict'].includes(String(policy.seccomp ?? 'default')) || nests(policy)
+}

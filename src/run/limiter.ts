@@ -3,11 +3,12 @@ import { closeSync } from 'node:fs'
 import { cpus } from 'node:os'
 import type { Readable } from 'node:stream'
 import { findWay } from '../cgroup/find.js'
-import { cpuTimeUnit, type Group, type GroupLimits, type Watch, type Way } from '../cgroup/group.js'
+import { cpuTimeUnit, type Group, type GroupLimits, type GroupUsage, type Watch, type Way } from '../cgroup/group.js'
 import { emptyGroup, removeGroup } from '../cgroup/garbage.js'
 import { newGroupName } from '../cgroup/owner.js'
 import { errnoMessage } from '../kernel/errno.js'
 import type { GroupOption } from '../plan/limits.js'
+import { mayMount } from '../plan/nesting.js'
 import type { HeldLimit } from '../plan/security.js'
 import {
   type GroupLimitName,
@@ -36,6 +37,7 @@ export class Limiter {
   /** Whether the sandbox has a pid 1 of ours beside the payload, and whether its end is the end of all. */
   readonly #hasReaper: boolean
   readonly #tied: boolean
+  readonly #shielded: boolean
   #way: Way | undefined
   #held: readonly GroupLimitName[] = []
 
@@ -44,6 +46,7 @@ export class Limiter {
     this.#needed = neededResources(this.limits)
     this.#hasReaper = (policy.init ?? 'reaper') === 'reaper'
     this.#tied = policy.dieWithParent ?? true
+    this.#shielded = mayMount(policy)
   }
 
   get limitsOutput(): boolean {
@@ -53,7 +56,7 @@ export class Limiter {
   /** @throws {SandboxError} when a cgroup is needed and required, and there is none. */
   way(): Way | undefined {
     if (this.#way !== undefined || this.#needed.length === 0) return this.#way
-    const found = findWay(this.#needed)
+    const found = findWay(this.#needed, { shielded: this.#shielded })
     if (!('missing' in found)) {
       this.#held = this.#needed
       this.#way = found
@@ -69,7 +72,7 @@ export class Limiter {
   /** One way for as many of the limits as it can hold, those that matter most first. */
   #findWhatThereIs(): void {
     for (const name of this.#needed) {
-      const found = findWay([...this.#held, name])
+      const found = findWay([...this.#held, name], { shielded: this.#shielded })
       if ('missing' in found) continue
       this.#held = [...this.#held, name]
       this.#way = found
@@ -100,7 +103,7 @@ export class Limiter {
     const way = this.way()
     const watch = { cpuTime: this.#holds('cpuTime'), memory: this.#holds('memory') }
     try {
-      const group = way?.create(newGroupName(this.#tied), this.#groupLimits())
+      const group = way?.create(newGroupName(this.#tied), this.#groupLimits(), this.#shielded)
       return new LimitedRun(this.limits, group, watch, this.#hasReaper)
     } catch (error) {
       const { errno, code, path } = error as NodeJS.ErrnoException
@@ -160,6 +163,7 @@ export class LimitedRun {
   readonly descriptors: readonly number[]
   #meter: OutputMeter | undefined
   #open: boolean
+  readonly #thawing: NodeJS.Timeout | undefined
 
   constructor(
     readonly limits: Limits,
@@ -175,6 +179,8 @@ export class LimitedRun {
       throw error
     }
     this.#open = true
+    // What freezes itself would outlive every limit and the payload's own end: SIGKILL waits until it is woken.
+    if (group?.mayFreeze) this.#thawing = setInterval(() => group.thaw(), 1000).unref()
     live.add(this)
   }
 
@@ -206,23 +212,36 @@ export class LimitedRun {
 
   /** What the group measured, once all in it have ended; the group is gone then. `quiet`: pid 1 and all below it have. */
   async finish(quiet: boolean): Promise<Partial<Usage>> {
-    live.delete(this)
+    this.#leave()
     if (this.group === undefined) return {}
-    if (!quiet) await emptyGroup(this.group)
-    const usage = this.group.measure()
-    if (!this.group.tryRemove()) await removeGroup(this.group)
+    let usage: GroupUsage
+    try {
+      if (!quiet) await emptyGroup(this.group)
+      usage = this.group.measure()
+      if (!this.group.tryRemove()) await removeGroup(this.group)
+    } catch (error) {
+      throw new SandboxError(
+        `cannot remove the cgroup: ${(error as Error).message}`,
+        (error as NodeJS.ErrnoException).code,
+      )
+    }
     if (usage.peakPids === undefined || !this.hasReaper) return usage
     return { ...usage, peakPids: usage.peakPids - 1 }
   }
 
   /** At the end of this process, or when the vial was never started. */
   abandon(): void {
-    live.delete(this)
+    this.#leave()
     this.started()
     const { group } = this
     if (group === undefined || group.tryRemove()) return
     group.kill()
     for (let round = 0; round < 20 && !group.tryRemove(); round++)
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+  }
+
+  #leave(): void {
+    live.delete(this)
+    clearInterval(this.#thawing)
   }
 }

@@ -135,8 +135,11 @@ export function spawnVial(
       returnStatusFile(status, true)
       reject(startError(error))
     })
-    // Where pid 1 is the host's, the end of ours is not the end of all.
-    if (run !== undefined && !vial.ownPids) child.once('exit', () => run.kill())
+    // Where pid 1 is the host's, or the monitor was killed and did not wait, the end of ours is not the end of all.
+    if (run !== undefined)
+      child.once('exit', (_, signal) => {
+        if (!vial.ownPids || signal !== null) run.kill()
+      })
     child.once('close', (exitCode, signal) => {
       // After an error in the start there is also this event.
       if (child.pid === undefined) return
