@@ -7,6 +7,7 @@ import { SandboxError } from '../run/error.js'
 import type { Result, SandboxProcess, SpawnOptions } from '../run/spawn.js'
 import type { PolicyFlags } from './options.js'
 import type { ReportFlags } from './report.js'
+import type { Size } from '../policy/units.js'
 
 const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
 
@@ -63,7 +64,7 @@ export const policyOf = async (flags: RunFlags): Promise<Policy> =>
   (await import('./policy.js')).policyFromFlags(
     flags,
     undefined,
-    flags.output === undefined ? {} : { output: flags.output },
+    flags.output === undefined ? {} : { output: flags.output as Size },
   )
 
 const say = (text: string) => process.stderr.write(`vial: ${text.split('\n').map(printable).join('\n')}\n`)

@@ -12,6 +12,7 @@ import { limitOfFlag, limitsFromFlags } from './limits.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
 import { sidesOf } from './sources.js'
+import type { Size } from '../policy/units.js'
 
 /** An entry, and the flag that it comes from as it was typed. */
 interface Shown {
@@ -165,9 +166,10 @@ function bindOf(value: string, writable: boolean): FilesystemEntry {
   return { bind: inside, from, writable }
 }
 
+/** The size is checked with the whole policy. */
 function tmpfsOf(value: string): FilesystemEntry {
   const [place = '', size] = value.split(/:(.*)/s)
-  return size === undefined ? { tmpfs: place } : { tmpfs: place, size }
+  return size === undefined ? { tmpfs: place } : { tmpfs: place, size: size as Size }
 }
 
 /** The name of a profile, or what stands in a file of this path. */

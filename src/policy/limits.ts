@@ -1,13 +1,11 @@
 /** `limits`: how much of memory, time, processes and output a sandbox may take. docs/limits.md says who measures what. */
 import * as v from 'valibot'
 import type { RlimitName } from '../kernel/rlimits.js'
-import { parseDuration, parseSize } from './units.js'
+import { type Duration, isQuantity, parseDuration, parseSize, type Size } from './units.js'
 
 const sizeFault = 'must be a size such as "64M", or a number of bytes'
-const size = v.pipe(
-  v.union([v.string(), v.number()], sizeFault),
-  v.check((value) => parseSize(value) !== undefined, sizeFault),
-)
+
+const size = v.custom<Size>((value) => isQuantity(value) && parseSize(value) !== undefined, sizeFault)
 const positiveSize = v.pipe(
   size,
   v.check((value) => parseSize(value) !== 0, 'must not be 0'),
@@ -16,8 +14,7 @@ const timeFault = 'must be a time such as "2s" or "500ms", or a number of second
 /** Longer ones would not fit into the kernel's counters. */
 const longestMs = 1000 * 365 * 86_400_000
 const time = v.pipe(
-  v.union([v.string(), v.number()], timeFault),
-  v.check((value) => parseDuration(value) !== undefined, timeFault),
+  v.custom<Duration>((value) => isQuantity(value) && parseDuration(value) !== undefined, timeFault),
   v.check((value) => (parseDuration(value) ?? 1) >= 1, 'must be at least a millisecond'),
   v.check((value) => (parseDuration(value) ?? 1) <= longestMs, 'must be at most a thousand years'),
 )

@@ -8,7 +8,7 @@ import { type RlimitName, rlimits } from '../kernel/rlimits.js'
 import { seccompSchema } from '../seccomp/schema.js'
 import { didYouMean } from './closest.js'
 import { limitsSchema } from './limits.js'
-import { parseSize } from './units.js'
+import { isQuantity, parseSize, type Size } from './units.js'
 
 const longestPath = 4095
 
@@ -28,10 +28,11 @@ const inside = v.pipe(
 )
 /** A path of the host; relative ones are relative to the policy's folder. */
 const host = pathText
-const size = v.pipe(
-  v.union([v.string(), v.number()], 'must be a size such as "64M", or a number of bytes'),
+
+const size = v.custom<Size>(
   // tmpfs(5) takes 0 for no limit at all.
-  v.check((value) => (parseSize(value) ?? 0) > 0, 'must be a size such as "64M", or a number of bytes above 0'),
+  (value) => isQuantity(value) && (parseSize(value) ?? 0) > 0,
+  'must be a size such as "64M", or a number of bytes above 0',
 )
 const mode = v.pipe(
   v.union([v.number(), v.pipe(v.string(), v.regex(/^0?[0-7]{3,4}$/, 'must be an octal mode such as "0755"'))]),
@@ -168,20 +169,12 @@ const timeNamespace = v.union(
 )
 
 const range = v.strictObject({ inside: id, outside: id, count: v.pipe(v.number(), v.integer(), v.minValue(1)) })
-const rlimitValue = v.union(
-  [v.pipe(v.number(), v.integer(), v.minValue(0)), v.string()],
-  'must be a number, a size or "unlimited"',
+const rlimitFault = 'must be a number, a size such as "64M" or "unlimited"'
+const rlimitValue = v.custom<Size | 'unlimited'>(
+  (value) => value === 'unlimited' || (isQuantity(value) && parseSize(value) !== undefined),
+  rlimitFault,
 )
-const rlimit = v.pipe(
-  v.union([rlimitValue, v.strictObject({ soft: rlimitValue, hard: rlimitValue })]),
-  v.check(
-    (value) =>
-      (typeof value === 'object' ? [value.soft, value.hard] : [value]).every(
-        (one) => one === 'unlimited' || parseSize(one) !== undefined,
-      ),
-    'must be a number, a size such as "64M" or "unlimited"',
-  ),
-)
+const rlimit = v.union([rlimitValue, v.strictObject({ soft: rlimitValue, hard: rlimitValue })], rlimitFault)
 const hostName = v.pipe(
   text,
   v.regex(/^\S*$/, 'must have no blanks'),

@@ -1,5 +1,15 @@
 /** Sizes (`64M`), durations (`500ms`) and modes (`0755`) as people write them. Numbers are bytes and seconds. */
 
+// The digits as bigint: a number may have blanks around it, and `256 MB` would pass.
+type Digits = `${bigint}` | `${bigint}.${number}`
+type SizeUnit = 'K' | 'M' | 'G' | 'T' | 'k' | 'm' | 'g' | 't'
+
+/** Bytes as a number, or in text: `4096`, `64M`, `1.5G`, `64MiB`; units are powers of 1024. */
+export type Size = number | `${bigint}` | `${Digits}${SizeUnit}${'' | 'B' | 'iB'}`
+
+/** Seconds as a number, or a text with its unit: `500ms`, `2s`, `1.5m`, `1h`; without a unit seconds. */
+export type Duration = number | `${bigint}` | `${Digits}${'ms' | 's' | 'm' | 'h'}`
+
 const sizeUnits: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
 
 /** Bytes of `64M`, `1.5G`, `4096`; undefined when it is no size. Units are powers of 1024. */
@@ -24,3 +34,7 @@ export function parseDuration(duration: string | number): number | undefined {
 export function modeOf(mode: number | string | undefined, fallback: number): number {
   return mode === undefined ? fallback : typeof mode === 'number' ? mode : Number.parseInt(mode, 8)
 }
+
+/** Whether a value is a text or a number at all, as sizes and durations are. */
+export const isQuantity = (value: unknown): value is string | number =>
+  typeof value === 'string' || typeof value === 'number'

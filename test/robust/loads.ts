@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { compile, type Policy, PolicyError } from '../../src/index.js'
+import { compile, type Policy, PolicyError, type Size } from '../../src/index.js'
 import { type CapabilityName, capabilities } from '../../src/kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../../src/kernel/rlimits.js'
 import { ociProfile, typedProfile } from '../seccomp/arbitrary.js'
@@ -36,7 +36,7 @@ const place = fc
   .map((names) => `/${names.map((one) => one.replaceAll(/[\0/]|^\.+$/g, '_')).join('/')}`)
 const mode = fc.oneof(fc.nat(0o7777), fc.constantFrom('0755', '644'))
 const owner = some({ uid: id, gid: id })
-const size = fc.constantFrom('1K', '64M', 1, 4096, '2G')
+const size = fc.constantFrom<Size>('1K', '64M', 1, 4096, '2G')
 const content = fc.oneof(
   fc.string(),
   fc.uint8Array(),

@@ -6,6 +6,16 @@ export const good: Policy[] = [
   { preset: 'system', filesystem: [{ bind: '/a' }, { tmpfs: '/b', size: '64M' }, { proc: '/proc' }] },
   { fill: { program: ['python3', 'sh'] }, namespaces: { time: { boottime: 5 }, net: { pid: 1 }, uts: { path: 'x' } } },
   { rlimits: { nofile: 256, as: { soft: '1G', hard: 'unlimited' } }, capabilities: ['CAP_NET_RAW'], network: 'host' },
+  {
+    limits: {
+      memory: '256MiB',
+      swap: '1.05G',
+      wallTime: '500ms',
+      cpuTime: '1.5h',
+      output: '4096',
+      disk: { size: 2 ** 20 },
+    },
+  },
   { identity: { uid: 0, ranges: 'subids' }, env: { set: { A: '1' }, inherit: true }, session: 'host', init: 'payload' },
 ]
 
@@ -48,6 +58,16 @@ export const wrong: Policy[] = [
   { env: { set: { A: 1 } } },
   // @ts-expect-error all or a list, not none
   { env: { inherit: false } },
+  // @ts-expect-error a size has no blank
+  { filesystem: [{ tmpfs: '/a', size: '256 MB' }] },
+  // @ts-expect-error nor other units
+  { limits: { memory: '256 megabytes' } },
+  // @ts-expect-error a time's unit is s
+  { limits: { wallTime: '5sec' } },
+  // @ts-expect-error a time is no size
+  { limits: { cpuTime: '64M' } },
+  // @ts-expect-error no such word
+  { rlimits: { as: 'infinite' } },
   // @ts-expect-error fill names a program
   { fill: {} },
 ]
