@@ -70,6 +70,7 @@ export function limitSteps(policy: Policy, group: GroupOption | undefined, outpu
     monitor.push({
       do: 'watchMemory',
       fd: group.memoryFd,
+      near: nearLimit(limits.memory ?? 0),
       what: 'watch the memory',
       why: 'when it is short all are killed, as memory.oom.group has it in cgroup v2',
       hints: hints.group,
@@ -125,6 +126,14 @@ function refuse(limits: Limits, isHeld: (name: string) => boolean, outputIsWatch
     throw new Error(
       `limits.${output}: nobody counts the output of a vial by itself\n      use "vial run" or run(), or set limits.required to false: the output is then not limited`,
     )
+}
+
+/**
+ * What memory a group has held when it met its limit: what is refused at the end is at most eight pages
+ * (PAGE_ALLOC_COSTLY_ORDER in mm/memcontrol.c), of up to 64 KiB.
+ */
+function nearLimit(bytes: number): number {
+  return bytes - Math.min(Math.floor(bytes / 8), 2 ** 19)
 }
 
 /** nproc counts the user's processes in the sandbox's user namespace: the monitor and init are two of them. */

@@ -75,8 +75,8 @@ export type Action =
       readonly unit: number
       readonly cpus: number
     }
-  /** Kills all when the v1 group whose folder this is has too little memory. */
-  | { readonly do: 'watchMemory'; readonly fd: number }
+  /** Kills all when the v1 group whose directory this is has too little memory, and has once held `near` bytes: it is its own limit. */
+  | { readonly do: 'watchMemory'; readonly fd: number; readonly near: number }
   // init: its cgroup
   /** `namespace`: also a cgroup namespace, whose root is the group. */
   | { readonly do: 'enterGroup'; readonly group: GroupEntry; readonly namespace: boolean }

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -204,6 +206,41 @@ static int daemons(int count) {
   return 0;
 }
 
+/* Sends on one end until nothing more goes in; how many bytes went. */
+static unsigned long long fill(int fd) {
+  static char bytes[60000];
+  unsigned long long sent = 0;
+  for (int missed = 0; missed < 3;) {
+    const ssize_t written = send(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (written > 0) sent += written, missed = 0;
+    else usleep(1000), missed++;
+  }
+  return sent;
+}
+
+/* tcp LIMIT of memory: fills the buffers of TCP connections that nothing reads; 10 when the kernel refuses more. */
+static int tcp(unsigned long long limit) {
+  must_be(own_value("memory", "memory.limit_in_bytes", "memory.max"), limit);
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  if (bind(listener, (void *)&address, length) || listen(listener, 64) ||
+      getsockname(listener, (void *)&address, &length))
+    die(NOT_IN_FORCE);
+  unsigned long long sent = 0;
+  while (sent < 3 * limit) {
+    const int one = socket(AF_INET, SOCK_STREAM, 0);
+    if (one < 0 || connect(one, (void *)&address, length)) return 10;
+    const int other = accept(listener, 0, 0);
+    if (other < 0) return 10;
+    const unsigned long long now = fill(one) + fill(other);
+    // A connection holds megabytes; where the limit is reached, its first buffer only.
+    if (now < 512 * 1024) return 10;
+    sent += now;
+  }
+  return CEILING;
+}
+
 /* burn MILLISECONDS of this thread's own CPU time; take BYTES of memory. For comparison with what is measured. */
 static int burn(long milliseconds) {
   struct timespec now;
@@ -222,6 +259,7 @@ int main(int argc, char **argv) {
   if (!strcmp(name, "forks-for-ever")) return forks(value, 0, 1);
   if (!strcmp(name, "zombies")) return forks(value, 1, 0);
   if (!strcmp(name, "descriptors")) return descriptors(value);
+  if (!strcmp(name, "tcp")) return tcp(value);
   if (!strcmp(name, "output")) return output(value);
   if (!strcmp(name, "flood")) return flood(value);
   if (!strcmp(name, "inodes")) return inodes(value);

@@ -51,6 +51,11 @@ export const bombs: Readonly<Record<string, Bomb>> = {
     limits: { ...net, openFiles: 64 },
     verdict: { kind: 'exit', code: 4 },
   },
+  'a flood of TCP buffers': {
+    args: ['tcp', 32 * MiB],
+    limits: { ...net, memory: '32M' },
+    verdict: { kind: 'exit', code: 10 },
+  },
   'a flood of output': {
     args: ['output', MiB],
     limits: { ...net, output: '1M' },

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import type { LimitsPolicy } from '../../src/index.js'
+import { askWay } from '../../src/cgroup/find.js'
 import { checkPolicy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
@@ -42,6 +43,14 @@ test('faults in limits are named with their paths', () => {
     message: 'limits.fileSize: says the same as rlimits.fsize; leave one out',
   })
 })
+
+const memory = askWay(['memory'])
+const above =
+  'missing' in memory || process.getuid?.() !== 0
+    ? { skip: 'needs root and a controller of memory', file: '', none: '' }
+    : memory.version === 1
+      ? { skip: false, file: 'memory.limit_in_bytes', none: '-1' }
+      : { skip: false, file: 'memory.max', none: 'max' }
 
 for (const caller of callers) {
   describe(`limits by ${caller.name}`, { skip: noGroups('memory', 'pids', 'cpu') }, () => {
@@ -89,6 +98,28 @@ for (const caller of callers) {
       assert.equal(usage.verdict.kind, 'ok')
       // 2 ms in every 100 ms: 50 times as long. Half of it, for what is left of a period counts for the next one, too.
       assert.ok(usage.throttledMs! > 0 && usage.durationMs > 25 * usage.cpuMs!, JSON.stringify(usage))
+    })
+
+    test('no memory in a group above is no limit of the sandbox', { skip: above.skip }, async () => {
+      const parent = delegation.folders.find((folder) => existsSync(join(folder, above.file)))!
+      writeFileSync(join(parent, above.file), String(400 * 2 ** 20))
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const { spawn } = await import('node:child_process')
+          const child = sandbox({ preset: 'system', limits: { memory: '256M', pids: 10, wallTime: 60 } }).spawn('cat')
+          child.stdin!.write('up\n')
+          await new Promise((resolve) => child.stdout!.once('data', resolve))
+          // The kernel kills the largest, which is outside of the sandbox.
+          const hog = spawn('tail', ['/dev/zero'])
+          const signal = await new Promise((resolve) => hog.once('exit', (_, signal) => resolve(signal)))
+          child.stdin!.end()
+          return [signal, (await child.result).verdict.kind]
+        },
+        {},
+        wrapper,
+      ).finally(() => writeFileSync(join(parent, above.file), above.none))
+      assert.deepEqual(seen, ['SIGKILL', 'ok'])
     })
 
     test('where pid 1 is the host’s, the cgroup is how all are killed', async () => {
