@@ -121,7 +121,7 @@ export async function bench(): Promise<void> {
   }
 
   const started = performance.now()
-  assembleFilter(filterOfProfile(profiles.default, architecture, []))
+  assembleFilter(filterOfProfile(profiles.default, architecture, [], []))
   say('compile the default profile, once more in this process', performance.now() - started, 'ms')
   const many = performance.now()
   for (let index = 0; index < 1000; index++) compileSeccomp('default', { architecture, kernel })

@@ -234,11 +234,14 @@ export const F = {
   GETOWN: 9,
   SETSIG: 10,
   GETSIG: 11,
+  SETLEASE: 1024,
+  NOTIFY: 1026,
   DUPFD_CLOEXEC: 1030,
   SETPIPE_SZ: 1031,
   GETPIPE_SZ: 1032,
   ADD_SEALS: 1033,
   GET_SEALS: 1034,
+  SET_FILE_RW_HINT: 1038,
   OFD_GETLK: 36,
   OFD_SETLK: 37,
   OFD_SETLKW: 38,
@@ -318,6 +321,7 @@ export const IFF = { UP: 0x1, BROADCAST: 0x2, LOOPBACK: 0x8, POINTOPOINT: 0x10, 
 
 /** ioctls of sockets, `linux/sockios.h`; netdevice(7). */
 export const SIOC = {
+  ADDRT: 0x890b,
   GIFFLAGS: 0x8913,
   SIFFLAGS: 0x8914,
   GIFADDR: 0x8915,
@@ -325,6 +329,7 @@ export const SIOC = {
   SIFNETMASK: 0x891c,
   SIFMTU: 0x8922,
   GIFINDEX: 0x8933,
+  GSKNS: 0x894c,
 } as const
 
 /** `linux/socket.h`; socket(2). */
@@ -343,7 +348,23 @@ export const SOCK = {
 /** `linux/socket.h`; socket(7), unix(7). */
 export const SOL = { SOCKET: 1 } as const
 export const SCM = { RIGHTS: 1, CREDENTIALS: 2 } as const
-export const MSG = { PEEK: 0x2, DONTWAIT: 0x40, NOSIGNAL: 0x4000, CMSG_CLOEXEC: 0x40000000 } as const
+export const MSG = { OOB: 0x1, PEEK: 0x2, DONTWAIT: 0x40, NOSIGNAL: 0x4000, CMSG_CLOEXEC: 0x40000000 } as const
+
+/** `linux/in.h`, `linux/in6.h`; ip(7). MPTCP came with Linux 5.6. */
+export const IPPROTO = { IP: 0, ICMP: 1, TCP: 6, UDP: 17, IPV6: 41, ICMPV6: 58, MPTCP: 262 } as const
+
+/** Options of setsockopt(2) by level: `linux/in.h`, `linux/in6.h`, `linux/tcp.h`, `linux/udp.h`. MCAST is for both ip(7) and ipv6(7). */
+export const IP = { ADD_MEMBERSHIP: 35, ADD_SOURCE_MEMBERSHIP: 39 } as const
+export const IPV6 = { ADD_MEMBERSHIP: 20, JOIN_ANYCAST: 27 } as const
+export const MCAST = { JOIN_GROUP: 42, JOIN_SOURCE_GROUP: 46 } as const
+export const TCP = { ULP: 31 } as const
+export const UDP = { ENCAP: 100 } as const
+
+/** Whose priority, `linux/resource.h`; setpriority(2). */
+export const PRIO = { PROCESS: 0, PGRP: 1, USER: 2 } as const
+
+/** Whose I/O priority, `linux/ioprio.h`; ioprio_set(2). */
+export const IOPRIO_WHO = { PROCESS: 1, PGRP: 2, USER: 3 } as const
 
 /** `asm-generic/poll.h`; poll(2). */
 export const POLL = {
@@ -392,11 +413,15 @@ export const TIOC = {
   LINUX: 0x541c,
   CONS: 0x541d,
   NOTTY: 0x5422,
+  SETD: 0x5423,
   GSID: 0x5429,
   GPTN: 0x80045430,
   SPTLCK: 0x40045431,
   GPTPEER: 0x5441,
 } as const
+
+/** Flow control of a terminal, `asm-generic/ioctls.h`; TCXONC(2const). */
+export const TC = { XONC: 0x540a } as const
 
 /** ioctls of any file, `asm-generic/ioctls.h`; ioctl(2). */
 export const FIO = { NBIO: 0x5421, NREAD: 0x541b, NCLEX: 0x5450, CLEX: 0x5451, ASYNC: 0x5452 } as const

@@ -5,6 +5,7 @@ import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
+import { unpackFilter } from './filter.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Descriptors =
@@ -81,7 +82,7 @@ export const descriptorCode: { [Kind in Descriptors]: (c: LauncherContext, step:
   },
 
   filter(c, step) {
-    const program = filterProgram(c, c.b.bytes(step.program, 8), step.program.length / structs.sock_filter.size)
+    const program = filterProgram(c, unpackFilter(c.b, step.program), step.program.length / structs.sock_filter.size)
     c.must('seccomp', SECCOMP.SET_MODE_FILTER, step.flags, program)
   },
 }

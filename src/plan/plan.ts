@@ -9,6 +9,7 @@ import { identityOf } from '../policy/identity.js'
 import type { Policy } from '../policy/schema.js'
 import { compileSeccomp } from '../seccomp/compile.js'
 import { FilterTooLong } from '../seccomp/graph.js'
+import { type Situation, situations } from '../seccomp/schema.js'
 import { filesystemSteps } from './filesystem.js'
 import { vialStyle } from './style.js'
 import { beforeCapabilities, beforeMounts, beforeUserns, defaultRlimits, standardStreams } from './hardening.js'
@@ -282,12 +283,23 @@ function netMayBeLate({ namespaces = {}, filesystem = [] }: Policy): boolean {
  * Made once, and then remembered.
  * @throws {PolicyError} when the profile is too long for the kernel.
  */
-function compileFilter({ seccomp = 'default', capabilities = [] }: Policy, architecture: Architecture) {
+function compileFilter(policy: Policy, architecture: Architecture) {
+  const { seccomp = 'default', capabilities = [] } = policy
   try {
-    return compileSeccomp(seccomp, { architecture, capabilities, kernel: release() })
+    return compileSeccomp(seccomp, { architecture, capabilities, situations: situationsOf(policy), kernel: release() })
   } catch (error) {
     throw error instanceof FilterTooLong ? new PolicyError([`seccomp: ${error.message}`]) : error
   }
+}
+
+/** For rules of the filter that are only for some sandboxes. */
+function situationsOf({ namespaces = {}, network, session }: Policy): Situation[] {
+  const holds: Readonly<Record<Situation, boolean>> = {
+    noNetwork: network !== 'host' && (namespaces.net ?? 'new') === 'new',
+    sharedPids: (namespaces.pid ?? 'new') !== 'new',
+    sharedSession: session === 'host',
+  }
+  return situations.filter((one) => holds[one])
 }
 
 /** The very last thing: from here on only what the profile allows can be called, by vial too. */

@@ -5,7 +5,7 @@ import { filterOfOci, flagsOfOci } from './oci.js'
 import { defaultProfile } from './profiles/default.js'
 import { nestedProfile } from './profiles/nested.js'
 import { strictProfile } from './profiles/strict.js'
-import type { OciProfile, ProfileName, SeccompProfile } from './schema.js'
+import type { OciProfile, ProfileName, SeccompProfile, Situation } from './schema.js'
 import { type Filter, refusesAlways } from './filter.js'
 import { assembleFilter } from './tree.js'
 import { filterOfProfile } from './typed.js'
@@ -16,6 +16,8 @@ export interface SeccompOptions {
   readonly architecture: Architecture
   /** What the payload keeps; default: none. */
   readonly capabilities?: readonly CapabilityName[]
+  /** What the sandbox is, for rules that are only for such; default: nothing special. */
+  readonly situations?: readonly Situation[]
   /** The release of the kernel that the filter is for, which an OCI profile may ask about. */
   readonly kernel: string
 }
@@ -47,7 +49,9 @@ export function compileSeccomp(seccomp: Seccomp, options: SeccompOptions): Compi
   if (seccomp === 'none') return undefined
   const profile = typeof seccomp === 'string' ? profiles[seccomp] : seccomp
   const capabilities = options.capabilities ?? []
-  const key = [options.architecture, options.kernel, ...[...capabilities].sort()].join(' ')
+  const key = [options.architecture, options.kernel, ...[...capabilities, ...(options.situations ?? [])].sort()].join(
+    ' ',
+  )
   let known = compiled.get(profile)
   if (known === undefined) {
     known = new Map()
@@ -66,9 +70,9 @@ export function compileSeccomp(seccomp: Seccomp, options: SeccompOptions): Compi
 /** The rules of a profile, before they are code. */
 export function filterOf(
   profile: SeccompProfile | OciProfile,
-  { architecture, capabilities = [], kernel }: SeccompOptions,
+  { architecture, capabilities = [], situations = [], kernel }: SeccompOptions,
 ): Filter {
   return 'defaultAction' in profile
     ? filterOfOci(profile, { architecture, capabilities, kernel })
-    : filterOfProfile(profile, architecture, capabilities)
+    : filterOfProfile(profile, architecture, capabilities, situations)
 }

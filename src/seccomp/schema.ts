@@ -40,6 +40,10 @@ const known = (name: unknown) =>
   architectures.some((architecture) => abisOf[architecture].some((abi) => abiSyscalls(abi).has(name as string)))
 const systemCall = v.custom<AnySyscallName>(known, 'is no system call of Linux 6.18')
 
+/** Sandboxes that a rule may be for. `noNetwork`: in a network namespace of its own; the others share those of the caller. */
+export const situations = ['noNetwork', 'sharedPids', 'sharedSession'] as const
+export type Situation = (typeof situations)[number]
+
 const actionNames = ['allow', 'log', 'trap', 'kill', 'killThread'] as const
 const action = v.union(
   [
@@ -88,6 +92,8 @@ const rule = v.strictObject({
   when: v.optional(v.array(test)),
   /** The rule is there only if the policy keeps this capability. */
   capability: v.optional(capability),
+  /** The rule is there only in a sandbox of this kind. Default: in every one. */
+  where: v.optional(v.picklist(situations, `must be one of ${situations.join(', ')}`)),
   do: action,
 })
 

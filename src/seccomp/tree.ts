@@ -62,7 +62,7 @@ function numberRanges(graph: Graph, filter: Filter, audit: number): Range[] {
 }
 
 /** A number by itself among others that all have one fate costs one comparison; so do up to so many in a row. */
-const mostSingles = 2
+const mostSingles = 3
 
 /** Finds the range of the number that is loaded. */
 function searchTree(graph: Graph, ranges: readonly Range[]): Node {
@@ -97,26 +97,36 @@ function loaded({ arg, mask }: Test, part: keyof Word): { offset: number; now: H
   return { offset, now: mask[part] === 0xffffffff ? `${offset}` : `${offset}&${mask[part]}` }
 }
 
-/** The tests of a call's rules, in order. */
+/** What an argument is after a mask, where an earlier test has found it equal to a value. */
+type Found = ReadonlyMap<string, Word>
+const nothing: Found = new Map()
+const maskedArgument = ({ arg, mask }: Test) => `${arg}&${mask.high},${mask.low}`
+
+/** The tests of a call's rules, in order. What one has found equal is not asked for again by later ones. */
 function decision(graph: Graph, filter: AbiFilter, rules: readonly Rule[]): Node {
   const { wide } = abiFacts[filter.abi]
   const known = new Map<string, Node>()
   /** The node for value `v` of test `t` of rule `r`, and all that may follow. */
-  const from = (r: number, t: number, v: number, held: Held): Node => {
+  const from = (r: number, t: number, v: number, held: Held, found: Found): Node => {
     const rule = rules[r]
     if (rule === undefined) return graph.return(filter.otherwise)
     const test = rule.tests[t]
     if (test === undefined) return graph.return(rule.action)
-    const key = `${r} ${t} ${v} ${held}`
+    const argument = maskedArgument(test)
+    const key = `${r} ${t} ${v} ${held} ${JSON.stringify([...found])}`
     let node = known.get(key)
     if (node === undefined) {
-      const holds = (now: Held) => from(r, t + 1, 0, now)
-      const fails = (now: Held) => from(r + 1, 0, 0, now)
+      const holds = (now: Held, since = found) => from(r, t + 1, 0, now, since)
+      const fails = (now: Held, since = found) => from(r + 1, 0, 0, now, since)
       const [yes, no] = test.negate ? [fails, holds] : [holds, fails]
       const value = test.values[v]
+      const is = found.get(argument)
       if (value === undefined) node = no(held)
-      else if (test.op === 'in') node = equal(test, value, held, yes, (now) => from(r, t, v + 1, now))
-      else node = greater(test, value, held, yes, no)
+      else if (is !== undefined) node = (accepts(test, is, wide) ? yes : no)(held)
+      else if (test.op === 'in') {
+        const isIt = (now: Held) => yes(now, new Map([...found, [argument, value]]))
+        node = equal(test, value, held, isIt, (now) => from(r, t, v + 1, now, found))
+      } else node = greater(test, value, held, yes, no)
       known.set(key, node)
     }
     return node
@@ -161,9 +171,18 @@ function decision(graph: Graph, filter: AbiFilter, rules: readonly Rule[]): Node
     const parts = rules.flatMap(({ tests }) => tests.flatMap((test) => [loaded(test, 'high'), loaded(test, 'low')]))
     const helds = new Set(parts.map(({ now }) => now))
     for (let place = places.length - 1; place > 0; place -= stride)
-      for (const held of helds) from(...places[place]!, held)
+      for (const held of helds) from(...places[place]!, held, nothing)
   }
-  return from(0, 0, 0, '')
+  return from(0, 0, 0, '', nothing)
 }
 
 const stride = 100
+
+/** Whether a test's values, which count from the current one, have this one; before the test is turned around. */
+function accepts({ op, values }: Test, is: Word, wide: boolean): boolean {
+  const compared = (value: Word) => (wide && is.high !== value.high ? is.high - value.high : is.low - value.low)
+  return values.some((value) => {
+    const difference = compared(value)
+    return op === 'in' ? difference === 0 : op === 'gt' ? difference > 0 : difference >= 0
+  })
+}

@@ -5,27 +5,42 @@ import { type ErrnoName, errno } from '../kernel/errno.js'
 import { SECCOMP } from '../kernel/flags.js'
 import type { CapabilityName } from '../kernel/capabilities.js'
 import { type AbiFilter, everyBit, type Filter, type Rule, type Test, word } from './filter.js'
-import { type ArgumentTest, comparisonNames, type SeccompAction, type SeccompProfile } from './schema.js'
+import {
+  type ArgumentTest,
+  comparisonNames,
+  type SeccompAction,
+  type SeccompProfile,
+  type Situation,
+} from './schema.js'
 
 export function filterOfProfile(
   profile: SeccompProfile,
   architecture: Architecture,
   kept: readonly CapabilityName[],
+  situations: readonly Situation[],
 ): Filter {
   const [own, ...others] = abisOf[architecture] as readonly Abi[]
   const allowed = (profile.abis ?? []) as readonly Abi[]
   return {
-    abis: [own!, ...others.filter((abi) => allowed.includes(abi))].map((abi) => abiFilter(profile, abi, kept)),
+    abis: [own!, ...others.filter((abi) => allowed.includes(abi))].map((abi) =>
+      abiFilter(profile, abi, kept, situations),
+    ),
     foreign: SECCOMP.RET_KILL_PROCESS,
   }
 }
 
-function abiFilter(profile: SeccompProfile, abi: Abi, kept: readonly CapabilityName[]): AbiFilter {
+function abiFilter(
+  profile: SeccompProfile,
+  abi: Abi,
+  kept: readonly CapabilityName[],
+  situations: readonly Situation[],
+): AbiFilter {
   const numbers = abiSyscalls(abi)
   const otherwise = actionValue(profile.default)
   const rules = new Map<number, Rule[]>()
-  for (const { calls, when, capability, do: action } of profile.rules) {
+  for (const { calls, when, capability, where, do: action } of profile.rules) {
     if (capability !== undefined && !kept.includes(capability)) continue
+    if (where !== undefined && !situations.includes(where)) continue
     const rule = { tests: (when ?? []).map(testOf), action: actionValue(action) }
     for (const name of calls) {
       const number = numbers.get(name)

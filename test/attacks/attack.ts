@@ -32,6 +32,8 @@ export interface Attack {
   readonly byRoot?: true
   /** Another program of the scene's folder than the plain one: setuid and setgid root, or with a file capability. */
   readonly runs?: 'setuid' | 'capable'
+  /** What both policies have. */
+  readonly base?: Partial<Policy>
   /** Entries that both policies have. */
   readonly shows?: (scene: Scene) => NonNullable<Policy['filesystem']>
   /** Where the weakened policy helps; elsewhere the kernel itself stands in the way. Default: everywhere. */
@@ -147,7 +149,7 @@ export async function attacks(title: string, list: readonly Attack[]): Promise<v
         const words = typeof attack.words === 'function' ? attack.words(scene) : attack.words
         const shown =
           attack.runs === undefined ? [] : [{ bind: `/${attack.runs}`, from: join(scene.folder, attack.runs) }]
-        const base = scene.policy([...shown, ...(attack.shows?.(scene) ?? [])])
+        const base = scene.weaken(scene.policy([...shown, ...(attack.shows?.(scene) ?? [])]), attack.base ?? {})
         const command = attack.runs === undefined ? '/attack' : `/${attack.runs}`
         const program = attack.runs === undefined ? attackProgram() : join(scene.folder, attack.runs)
         const { weak } = attack

@@ -15,6 +15,22 @@ const hostProc: Partial<Policy> = {
 
 await attacks('reaching files', [
   {
+    tries: 'a lease on a file that it may only read, for which all others then wait',
+    words: ['lease', '/shown/secret'],
+    refused: ['EINVAL'],
+    shows: ({ folder }) => [{ bind: '/shown', from: folder }],
+    weak: open,
+    // Of others' files only with CAP_LEASE.
+    weakIn: ['ordinary user', 'root'],
+  },
+  {
+    tries: "signals about a folder's changes",
+    words: ['dnotify', '/shown'],
+    refused: ['EINVAL'],
+    shows: ({ folder }) => [{ bind: '/shown', from: folder }],
+    weak: open,
+  },
+  {
     tries: "a host file by its host's path",
     words: ({ secret }) => ['read', secret],
     refused: hidden,

@@ -17,6 +17,12 @@ await attacks('what the kernel shares', [
     refused: ['ENOSYS'],
     weak: open,
   })),
+  {
+    tries: 'asynchronous I/O, of which all have one number of events',
+    words: ['io-setup'],
+    refused: ['ENOSYS'],
+    weak: open,
+  },
   { tries: 'quotas', words: ['quota'], refused: ['EPERM'], weak: open },
   {
     tries: 'another kernel (kexec)',
@@ -122,6 +128,12 @@ await attacks('what the kernel shares', [
     refused: ['EPERM'],
     weak: open,
   },
+  ...['lock', 'stop'].map((word) => ({
+    tries: `to ${word} its terminal`,
+    words: [`${word}-terminal`],
+    refused: ['EPERM'],
+    weak: open,
+  })),
   {
     tries: 'to hang up its terminal',
     words: ['vhangup'],

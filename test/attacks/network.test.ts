@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { attacks, holding, open } from './attack.js'
+import type { Scene } from './scene.js'
 
 const hostNetwork = { ...open, network: 'host' } as const
 const hostDevice = readdirSync('/sys/class/net').find((name) => name !== 'lo') ?? 'lo'
@@ -98,7 +99,54 @@ await attacks('sockets', [
     // sockopt_capable() of net/core/sock.c asks in the first user namespace.
     weakIn: ['root mode'],
   },
-  { tries: 'to change a device', words: ['set-device'], refused: ['EPERM'], weak: holding('CAP_NET_ADMIN') },
+  { tries: 'to change a device', words: ['set-device'], refused: ['ENODEV'], weak: holding('CAP_NET_ADMIN') },
+  ...(
+    [
+      ['devices-of-given', 'what devices it has', ['ENODEV'], open, undefined],
+      ['set-device-of-given', 'to change its devices', ['ENODEV'], holding('CAP_NET_ADMIN'), ['root mode']],
+      ['namespace-of-given', 'to enter it', ['EPERM'], holding('CAP_NET_ADMIN'), ['root mode']],
+    ] as const
+  ).map(([word, tries, refused, weak, weakIn]) => ({
+    tries: `of the network of a socket that a service hands over: ${tries}`,
+    words: [word, '/shown/socket'],
+    refused,
+    shows: ({ folder }: Scene) => [{ bind: '/shown', from: join(folder, 'given'), writable: true }],
+    weak,
+    ...(weakIn === undefined ? {} : { weakIn }),
+  })),
+  ...(
+    [
+      ['MPTCP', 2, 1, 262],
+      ['UDP-Lite', 2, 2, 136],
+      ['UDP-Lite', 10, 2, 136],
+      ['SMC', 2, 1, 256],
+      ['SCTP', 2, 1, 132],
+    ] as const
+  ).map(([name, ...numbers]) => ({
+    tries: `a socket of the protocol ${name}, family ${numbers[0]}`,
+    words: ['family', ...numbers.map(String)],
+    refused: ['EPROTONOSUPPORT'],
+    weak: open,
+  })),
+  ...['tls', 'smc', 'espintcp'].map((name) => ({
+    tries: `the protocol ${name} on top of TCP`,
+    words: ['upper-protocol', name],
+    refused: ['ENOENT'],
+    weak: open,
+  })),
+  { tries: 'IPsec in datagrams', words: ['encapsulate'], refused: ['ENOPROTOOPT'], weak: open },
+  ...['4', '6'].map((version) => ({
+    tries: `what is sent to a group of IPv${version}`,
+    words: ['join-group', version],
+    refused: ['ENODEV'],
+    weak: open,
+  })),
+  ...['send', 'sendmsg', 'sendmmsg'].map((call) => ({
+    tries: `a byte out of band, by ${call}`,
+    words: ['out-of-band', call],
+    refused: ['EOPNOTSUPP'],
+    weak: open,
+  })),
   {
     tries: 'to say by a message that it is root',
     words: ['forge-credentials'],

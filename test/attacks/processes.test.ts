@@ -133,6 +133,15 @@ await attacks('other processes', [
       weak: { ...open, init: 'payload' } as const,
     },
   ]),
+  // As above, where they can be named: the filter is the only wall.
+  ...(['limit-of', 'niceness-of', 'io-priority-of', 'processors-of', 'scheduler-of'] as const).map((word) => ({
+    tries: `to change a process of the host that it sees: ${word}`,
+    words: ({ decoy }: Scene) => [word, String(decoy.pid)],
+    refused: ['EPERM'],
+    base: { namespaces: { pid: 'host' } } as const,
+    weak: visible,
+    weakIn: word === 'limit-of' ? (['ordinary user', 'root', 'root mode'] as const) : (['ordinary user'] as const),
+  })),
   {
     tries: 'the priority of all processes of its user, pid 1 among them',
     words: ['niceness-of-user'],

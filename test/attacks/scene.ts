@@ -58,10 +58,10 @@ listen(socket.AF_UNIX, b'\\0' + name.encode())
 def hand(service, descriptor):
     while True:
         socket.send_fds(service.accept()[0], [b'x'], [descriptor])
-for what in ['folder', 'file']:
+for what in ['folder', 'file', 'socket']:
     service = listen(socket.AF_UNIX, f'{given}/{what}')
     os.chmod(f'{given}/{what}', 0o666)
-    descriptor = os.open('.' if what == 'folder' else 'secret', os.O_RDONLY)
+    descriptor = socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach() if what == 'socket' else os.open('.' if what == 'folder' else 'secret', os.O_RDONLY)
     threading.Thread(target=hand, args=(service, descriptor), daemon=True).start()
 segment = subprocess.run(['ipcmk', '-M', '64', '-p', '0666'], capture_output=True, text=True, check=True).stdout.split()[-1]
 key = next(line.split()[0] for line in open('/proc/sysvipc/shm') if line.split()[1] == segment)

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { chmodSync, chownSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import type { Policy } from '../../src/index.js'
+import { type Policy, profiles } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
 import { runAs, vial, workFolder } from '../support/user.js'
@@ -164,6 +164,22 @@ os._exit(7)`
       // In root mode it is another user.
       const weak = await hit({ ...system, landlock: 'off', session: 'host' })
       assert.equal(weak, mode.policy.namespaces?.user === 'host' ? '' : 'hit\n')
+    })
+
+    test("the priority of one's own process group does not reach the caller's", async () => {
+      const became = async (policy: Policy) => {
+        const payload = 'import os; os.setpriority(os.PRIO_PGRP, 0, 13)'
+        const words = ['sh', '-c', `"$0" python3 -c '${payload}' 2>&-; nice`, await standalone(policy)]
+        return spawnSync('setsid', ['--wait', ...words], { ...owner, encoding: 'utf8' }).stdout.trim()
+      }
+      const before = spawnSync('nice', { encoding: 'utf8' }).stdout.trim()
+      const shared = { ...system, session: 'host' } as const
+      for (const policy of [system, { ...system, seccomp: 'none' as const }, shared])
+        assert.equal(await became(policy), before)
+      const rules = [{ calls: ['setpriority' as const], do: 'allow' as const }, ...profiles.default.rules]
+      const weak = await became({ ...shared, seccomp: { ...profiles.default, rules } })
+      // Of a caller with more capabilities than the payload, the kernel refuses it: cap_safe_nice() in security/commoncap.c.
+      assert.equal(weak, caller.uid === 0 ? before : '13')
     })
 
     test('where a report is to be written, the payload puts a link or a pipe in its place', () => {

@@ -11,6 +11,9 @@ const library = [
   'signal.h',
   'time.h',
   'net/if.h',
+  'netinet/in.h',
+  'netinet/tcp.h',
+  'netinet/udp.h',
   'sys/ioctl.h',
   'sys/mman.h',
   'sys/mount.h',
@@ -21,6 +24,7 @@ const library = [
   'linux/audit.h',
   'linux/bpf_common.h',
   'linux/close_range.h',
+  'linux/ioprio.h',
   'linux/keyctl.h',
   'linux/landlock.h',
   'linux/memfd.h',
@@ -29,6 +33,7 @@ const library = [
   'linux/sched.h',
   'linux/seccomp.h',
   'linux/securebits.h',
+  'linux/sockios.h',
 ]
 /** The kernel's own idea of these differs from the C library's. */
 const kernelOnly: Readonly<Record<string, string>> = { SA: 'asm/signal.h' }
@@ -38,7 +43,7 @@ const cameWith: Readonly<Record<string, string>> = { 'LANDLOCK.RULE_NET_PORT': '
 
 /** Groups whose prefix in C is not their name and `_`. */
 const prefixes: Readonly<Record<string, string>> = { S_IF: 'S_IF', S_IS: 'S_IS', SIGMASK: 'SIG_' }
-for (const group of ['WAIT', 'POLL', 'TIOC', 'FIO', 'SIOC']) Object.assign(prefixes, { [group]: group })
+for (const group of ['WAIT', 'POLL', 'TIOC', 'TC', 'FIO', 'SIOC']) Object.assign(prefixes, { [group]: group })
 const exceptions: Readonly<Record<string, string>> = {
   'MNT.NOFOLLOW': 'UMOUNT_NOFOLLOW',
   'MAP.PROT_NONE': 'PROT_NONE',
@@ -65,7 +70,7 @@ const mayBeUnknown = new Set([
 ])
 
 /** Names that are members of an enum and no macro, so that the preprocessor cannot tell whether they exist. */
-const enumerated = /^(P|CLD|SI|SCM|FSCONFIG)\.|^LANDLOCK\.RULE_PATH/
+const enumerated = /^(P|CLD|SI|SCM|FSCONFIG|PRIO|IOPRIO_WHO)\.|^LANDLOCK\.RULE_PATH/
 
 function inC(name: string): string {
   const [group = '', member = ''] = name.split('.')

@@ -67,6 +67,7 @@ export function naiveDecision(
   architecture: Architecture,
   capabilities: readonly string[],
   call: Call,
+  situations: readonly string[] = [],
 ): number {
   const own = abisOf[architecture][0]
   const abi = abiOf(call, [
@@ -78,6 +79,7 @@ export function naiveDecision(
   let namesIt = false
   for (const rule of profile.rules) {
     if (rule.capability !== undefined && !capabilities.includes(rule.capability)) continue
+    if (rule.where !== undefined && !situations.includes(rule.where)) continue
     if (!rule.calls.some((name) => names.includes(name))) continue
     namesIt = true
     if ((rule.when ?? []).every((test) => fits(test, call, abi))) return actionOf(rule.do)

@@ -4,31 +4,36 @@ import { abiFacts, abiSyscalls } from '../../src/kernel/abis.js'
 import { type Architecture, architectures } from '../../src/kernel/architecture.js'
 import type { CapabilityName } from '../../src/kernel/capabilities.js'
 import { compileSeccomp, profiles } from '../../src/seccomp/compile.js'
-import type { SeccompProfile } from '../../src/seccomp/schema.js'
+import { type SeccompProfile, type Situation, situations } from '../../src/seccomp/schema.js'
 import { archs, callsOf, corners, numbers, ownAudits, random } from './calls.js'
 import { type Call, decide, readProgram } from './interpreter.js'
 import { naiveDecision, returns } from './naive.js'
 
 const kernel = '6.18.0'
-const sets: readonly (readonly CapabilityName[])[] = [
-  [],
-  ['CAP_SYS_CHROOT', 'CAP_NET_RAW', 'CAP_MKNOD', 'CAP_SYS_ADMIN', 'CAP_SYS_TIME', 'CAP_SYS_NICE'],
+const sets: readonly (readonly [kept: string, readonly CapabilityName[], readonly Situation[]])[] = [
+  ['no capability', [], []],
+  [
+    'capabilities',
+    ['CAP_SYS_CHROOT', 'CAP_NET_RAW', 'CAP_MKNOD', 'CAP_SYS_ADMIN', 'CAP_SYS_TIME', 'CAP_SYS_NICE'],
+    ['noNetwork'],
+  ],
+  ['what is shared', [], situations],
 ]
-/** What the profiles test for: ioctls, flags of clone and open, families, modes, personalities. */
+/** What the profiles test for: ioctls, flags of clone and open, families, modes, personalities; and the options of sockets. */
 const values = corners(
   [
     0, 1, 2, 9, 10, 16, 17, 40, 0x5412, 0x541c, 0x5401, 0x7e020000, 0x10000, 0x20000, 0x10100, 0o100, 0o1000,
-    0o20000000,
+    0o20000000, 0x4b00, 0x4bff, 0x5600, 0x56ff, 0x890b, 0x8bff, 0x894c, 0x540c, 1024, 1026, 1038, 3, 6, 31, 35, 41, 42,
+    46, 58, 100, 136, 262,
   ].map(BigInt),
 )
 const modes = [0x1000n, 0x2000n, 0x6000n, 0x8000n, 0xc000n, 0x4000n, 0x1_2000n, 0x20008n, 8n]
 
 for (const name of Object.keys(profiles) as (keyof typeof profiles)[]) {
   for (const architecture of architectures) {
-    for (const capabilities of sets) {
-      const kept = capabilities.length === 0 ? 'no capability' : 'capabilities'
+    for (const [kept, capabilities, situations] of sets) {
       test(`${name} on ${architecture} with ${kept} decides as the profile says`, () => {
-        const { program } = compileSeccomp(name, { architecture, capabilities, kernel })!
+        const { program } = compileSeccomp(name, { architecture, capabilities, situations, kernel })!
         const code = readProgram(program)
         const next = random(1)
         let asked = 0
@@ -36,7 +41,7 @@ for (const name of Object.keys(profiles) as (keyof typeof profiles)[]) {
           const own = ownAudits(architecture).includes(arch)
           for (const number of numbers) {
             for (const call of callsOf(number, arch, [...values, ...modes], own ? 40 : 1, next)) {
-              const expected = naiveDecision(profiles[name], architecture, capabilities, call)
+              const expected = naiveDecision(profiles[name], architecture, capabilities, call, situations)
               if (decide(code, call) !== expected) assert.equal(decide(code, call), expected, JSON.stringify(call, big))
               asked++
             }
@@ -51,7 +56,7 @@ for (const name of Object.keys(profiles) as (keyof typeof profiles)[]) {
 test('the profiles are short', () => {
   for (const name of Object.keys(profiles) as (keyof typeof profiles)[])
     for (const architecture of architectures)
-      assert.ok(compileSeccomp(name, { architecture, kernel })!.program.length <= 1100, name)
+      assert.ok(compileSeccomp(name, { architecture, kernel, situations: ['noNetwork'] })!.program.length <= 1600, name)
 })
 
 test('a profile is compiled once for an architecture and capabilities', () => {
@@ -62,23 +67,28 @@ test('a profile is compiled once for an architecture and capabilities', () => {
     compileSeccomp('default', options),
     compileSeccomp('default', { ...options, capabilities: ['CAP_MKNOD'] }),
   )
+  assert.notEqual(
+    compileSeccomp('default', options),
+    compileSeccomp('default', { ...options, situations: ['noNetwork'] }),
+  )
   assert.equal(compileSeccomp('none', options), undefined)
 })
 
 const big = (_: string, value: unknown) => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value)
 
-const EPERM = returns.errno + 1
-const ENOSYS = returns.errno + 38
-const EAFNOSUPPORT = returns.errno + 97
+const [EPERM, ENOENT, ENODEV, EINVAL, ENOTTY, ENOSYS, ENOPROTOOPT, EPROTONOSUPPORT, EOPNOTSUPP, EAFNOSUPPORT] = [
+  1, 2, 19, 22, 25, 38, 92, 93, 95, 97,
+].map((number) => returns.errno + number)
 const { allow } = returns
 
 function answer(
   name: keyof typeof profiles,
   call: string,
   args: readonly (number | bigint)[] = [],
+  situations: readonly Situation[] = [],
   architecture: Architecture = 'x64',
 ) {
-  const code = readProgram(compileSeccomp(name, { architecture, kernel })!.program)
+  const code = readProgram(compileSeccomp(name, { architecture, situations, kernel })!.program)
   const asked: Call = {
     number: abiSyscalls(architecture).get(call)!,
     arch: abiFacts[architecture].audit,
@@ -91,8 +101,8 @@ test('default refuses what has no namespace of its own', () => {
   const refused =
     'acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init finit_module fsconfig fsmount fsopen fspick init_module ioperm iopl kcmp kexec_file_load kexec_load keyctl lookup_dcookie mbind mount mount_setattr move_mount name_to_handle_at nfsservctl open_by_handle_at open_tree perf_event_open pidfd_getfd pivot_root process_vm_readv process_vm_writev ptrace quotactl quotactl_fd reboot request_key setdomainname sethostname setns settimeofday swapoff swapon syslog umount2 unshare userfaultfd'
   for (const name of refused.split(' ')) assert.equal(answer('default', name), EPERM, name)
-  for (const name of ['clone3', 'io_uring_setup', 'io_uring_enter', 'io_uring_register'])
-    assert.equal(answer('default', name), ENOSYS, name)
+  const absent = 'clone3 io_uring_setup io_uring_enter io_uring_register io_setup io_submit io_getevents io_pgetevents'
+  for (const name of absent.split(' ')) assert.equal(answer('default', name), ENOSYS, name)
 })
 
 test('default looks at arguments as the kernel takes them', () => {
@@ -104,7 +114,7 @@ test('default looks at arguments as the kernel takes them', () => {
     assert.equal(answer('default', 'clone', [high | 0x10000000n]), EPERM, 'CLONE_NEWUSER')
   }
   assert.equal(answer('default', 'ioctl', [0, 0x5413]), allow)
-  for (const family of [1, 2, 10]) assert.equal(answer('default', 'socket', [family]), allow)
+  for (const family of [1, 2, 10]) assert.equal(answer('default', 'socket', [family, 1]), allow)
   for (const family of [0, 3, 16 + 32, 17, 21, 29, 30, 31, 38, 40, 44])
     assert.equal(answer('default', 'socket', [family]), EAFNOSUPPORT)
   assert.equal(answer('default', 'socket', [16, 3, 0]), allow, 'NETLINK_ROUTE')
@@ -116,6 +126,144 @@ test('default looks at arguments as the kernel takes them', () => {
   assert.equal(answer('default', 'mknodat', [0, 0, 0o10666]), allow, 'a pipe')
   assert.equal(answer('default', 'personality', [0x40000]), EPERM, 'ADDR_NO_RANDOMIZE')
   assert.equal(answer('default', 'personality', [0xffffffff]), allow)
+})
+
+test('default refuses leases, and what of fcntl it does not know', () => {
+  for (const profile of ['default', 'strict', 'nested'] as const) {
+    for (const high of [0n, 1n << 32n])
+      for (const command of [1024n, 1026n, 1039n, 1040n, 0xffffffffn])
+        assert.equal(answer(profile, 'fcntl', [0, high | command]), EINVAL, `${profile} ${command}`)
+    for (const command of [0, 1, 2, 3, 4, 5, 6, 7, 8, 36, 37, 38, 1025, 1030, 1031, 1033, 1038])
+      assert.equal(answer(profile, 'fcntl', [0, command]), allow, `${profile} ${command}`)
+  }
+})
+
+test('default knows TCP, UDP and ping, and no other protocol of the internet', () => {
+  const [stream, datagram, raw, cloexec] = [1, 2, 3, 0o2000000]
+  for (const family of [2, 10]) {
+    for (const [type, protocol] of [
+      [stream, 0],
+      [stream | cloexec, 6],
+      [datagram, 17],
+      [datagram, 1],
+      [datagram, 58],
+      [raw, 255],
+    ] as const)
+      assert.equal(answer('default', 'socket', [family, type, protocol]), allow, `${type} ${protocol}`)
+    for (const [type, protocol] of [
+      [stream, 262],
+      [stream | cloexec, 262],
+      [stream, 256],
+      [stream, 132],
+      [5, 132],
+      [datagram, 136],
+      [datagram, 115],
+      [6, 33],
+      [10, 0x300],
+      [0, 0],
+    ] as const)
+      for (const high of [0n, 1n << 32n])
+        assert.equal(
+          answer('default', 'socket', [family, high | BigInt(type), high | BigInt(protocol)]),
+          EPROTONOSUPPORT,
+          `${type} ${protocol}`,
+        )
+    assert.equal(answer('default', 'socketpair', [family, stream, 262]), EAFNOSUPPORT)
+  }
+  assert.equal(answer('default', 'socketpair', [1, 5, 0]), allow)
+})
+
+test('default refuses options that load another protocol, or join others', () => {
+  const options: readonly (readonly [number, number, number | undefined])[] = [
+    [6, 31, ENOENT],
+    [17, 100, ENOPROTOOPT],
+    ...[35, 39, 42, 46].map((name) => [0, name, ENODEV] as const),
+    ...[20, 27, 42, 46].map((name) => [41, name, ENODEV] as const),
+    // TCP_NODELAY, TCP_KEEPINTVL, SO_REUSEADDR, IP_TTL, IP_MULTICAST_IF, IPV6_V6ONLY, UDP_SEGMENT; and the same numbers elsewhere.
+    ...[
+      [6, 1],
+      [6, 5],
+      [1, 2],
+      [0, 2],
+      [0, 32],
+      [41, 26],
+      [17, 103],
+      [1, 31],
+      [1, 35],
+      [41, 35],
+      [0, 20],
+      [6, 42],
+    ].map(([level, name]) => [level!, name!, allow] as const),
+  ]
+  for (const high of [0n, 1n << 32n])
+    for (const [level, name, expected] of options)
+      assert.equal(
+        answer('default', 'setsockopt', [3, high | BigInt(level), high | BigInt(name)]),
+        expected,
+        `${level} ${name}`,
+      )
+})
+
+test('default sends nothing out of band', () => {
+  for (const [call, place] of [
+    ['sendto', 3],
+    ['sendmmsg', 3],
+    ['sendmsg', 2],
+  ] as const) {
+    const flags = (value: number | bigint) => Array.from({ length: 4 }, (_, index) => (index === place ? value : 1))
+    for (const value of [1, 0x4001, 0x100000001n, 0xffffffff])
+      assert.equal(answer('default', call, flags(value)), EOPNOTSUPP, `${call} ${value}`)
+    for (const value of [0, 0x4000, 0x40, 0x100000000n])
+      assert.equal(answer('default', call, flags(value)), allow, call)
+  }
+})
+
+test('default refuses what leaves a terminal unusable, and the requests of a console', () => {
+  for (const request of [0x540a, 0x540c, 0x541d, 0x894c]) assert.equal(answer('default', 'ioctl', [0, request]), EPERM)
+  for (const request of [0x4b00, 0x4b49, 0x4bff, 0x5600, 0x5606, 0x56ff])
+    assert.equal(answer('default', 'ioctl', [0, request]), ENOTTY)
+  for (const request of [0x5401, 0x5402, 0x540b, 0x540d, 0x5413, 0x5414, 0x4aff, 0x4c00, 0x55ff, 0x5700])
+    assert.equal(answer('default', 'ioctl', [0, request]), allow, String(request))
+})
+
+test('where no network is granted, default refuses the requests of network devices', () => {
+  // SIOCADDRT, SIOCGIFNAME, SIOCGIFCONF, SIOCSIFFLAGS, SIOCGIFHWADDR, SIOCETHTOOL, SIOCDEVPRIVATE, SIOCSIWESSID, the last private one.
+  const requests = [0x890b, 0x8910, 0x8912, 0x8914, 0x8927, 0x8946, 0x89f0, 0x8b1a, 0x8bff]
+  for (const request of requests) {
+    for (const high of [0n, 1n << 32n])
+      assert.equal(answer('default', 'ioctl', [0, high | BigInt(request)], ['noNetwork']), ENODEV, request.toString(16))
+    assert.equal(answer('default', 'ioctl', [0, request]), allow)
+    assert.equal(answer('nested', 'ioctl', [0, request], ['noNetwork']), allow)
+  }
+  for (const request of [0x8902, 0x8905, 0x8906, 0x8c00, 0x541b])
+    assert.equal(answer('default', 'ioctl', [0, request], ['noNetwork']), allow)
+})
+
+test('default changes no process of others, where these can be named', () => {
+  const others = ['prlimit64', 'sched_setaffinity', 'sched_setattr', 'sched_setparam', 'sched_setscheduler']
+  for (const name of others) {
+    const args = (pid: number | bigint) => [pid, 7, 1n << 40n]
+    assert.equal(answer('default', name, args(77)), allow, name)
+    assert.equal(answer('default', name, args(1)), EPERM, name)
+    for (const pid of [77, 1, 0x10000004d])
+      assert.equal(answer('default', name, args(pid), ['sharedPids']), EPERM, name)
+    for (const pid of [0, 1n << 32n]) assert.equal(answer('default', name, args(pid), ['sharedPids']), allow, name)
+  }
+  // To look at a limit.
+  assert.equal(answer('default', 'prlimit64', [77, 7, 0, 1n << 40n], ['sharedPids']), allow)
+  for (const [name, process, group, user] of [
+    ['setpriority', 0, 1, 2],
+    ['ioprio_set', 1, 2, 3],
+  ] as const) {
+    assert.equal(answer('default', name, [user, 0]), EPERM)
+    for (const which of [process, group]) {
+      assert.equal(answer('default', name, [which, 77]), allow, name)
+      assert.equal(answer('default', name, [which, 77], ['sharedPids']), EPERM, name)
+      assert.equal(answer('default', name, [which, 0], ['sharedPids']), allow, name)
+    }
+    assert.equal(answer('default', name, [process, 0], ['sharedSession']), allow, name)
+    assert.equal(answer('default', name, [group, 0], ['sharedSession']), EPERM, name)
+  }
 })
 
 test('strict opens to read, starts threads and no process', () => {

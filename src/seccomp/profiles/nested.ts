@@ -1,6 +1,7 @@
 /** The profile `nested`: `default`, and what a sandbox inside the sandbox is built with: namespaces and mounts. */
 import type { SeccompProfile } from '../schema.js'
 import { defaultProfile } from './default.js'
+import { deviceRules } from './ioctls.js'
 
 export const nestedProfile: SeccompProfile = {
   ...defaultProfile,
@@ -13,6 +14,8 @@ export const nestedProfile: SeccompProfile = {
       ],
       do: 'allow',
     },
+    // Whoever makes a network brings its devices up.
+    ...deviceRules,
     ...defaultProfile.rules,
   ],
 }

@@ -5,6 +5,7 @@
  */
 import { CLONE } from '../../kernel/flags.js'
 import type { SeccompProfile } from '../schema.js'
+import { fcntlRules } from './files.js'
 
 const newNamespace =
   CLONE.NEWNS | CLONE.NEWCGROUP | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWUSER | CLONE.NEWPID | CLONE.NEWNET
@@ -20,7 +21,7 @@ export const strictProfile: SeccompProfile = {
       // biome-ignore format: lists to be read, by topic
       calls: [
         'read', 'readv', 'pread64', 'preadv', 'preadv2', 'write', 'writev', 'pwrite64', 'pwritev', 'pwritev2', 'lseek', 'close',
-        'close_range', 'dup', 'dup2', 'dup3', 'fcntl', 'poll', 'ppoll', 'select', 'pselect6',
+        'close_range', 'dup', 'dup2', 'dup3', 'poll', 'ppoll', 'select', 'pselect6',
         'stat', 'lstat', 'fstat', 'newfstatat', 'statx', 'access', 'faccessat', 'faccessat2', 'readlink', 'readlinkat', 'getdents',
         'getdents64', 'getcwd', 'fadvise64',
         'brk', 'mmap', 'mprotect', 'mremap', 'munmap', 'madvise', 'map_shadow_stack', 'mseal', 'membarrier',
@@ -33,6 +34,7 @@ export const strictProfile: SeccompProfile = {
       do: 'allow',
     },
     { calls: ['clone3', 'openat2'], do: { errno: 'ENOSYS' } },
+    ...fcntlRules,
     { calls: ['open'], when: [{ arg: 1, mask: writing, eq: 0 }], do: 'allow' },
     { calls: ['openat'], when: [{ arg: 2, mask: writing, eq: 0 }], do: 'allow' },
     // A new thread; a new process has not this flag.

@@ -234,7 +234,23 @@ static int leave_by_descriptor(char **w) {
   return open_only(w[1], O_RDONLY);
 }
 
+/* F_SETLEASE(2const): whoever opens the file outside, to write it or to execute it, waits until it is given up. */
+static int take_lease(char **w) {
+  int file = open(w[0], O_RDONLY);
+  if (file < 0) return -1;
+  return fcntl(file, F_SETLEASE, F_RDLCK);
+}
+
+/* fcntl(2), F_NOTIFY: what inotify does, by signals. */
+static int watch_by_signal(char **w) {
+  int folder = open(w[0], O_RDONLY | O_DIRECTORY);
+  if (folder < 0) return -1;
+  return fcntl(folder, F_NOTIFY, DN_CREATE);
+}
+
 const struct attack filesystem[] = {
+    {"lease", take_lease},
+    {"dnotify", watch_by_signal},
     {"open", open_path},
     {"read", read_path},
     {"write", write_path},

@@ -153,6 +153,26 @@ static int set_discipline(char **w) {
   return ioctl(terminal, TIOCSETD, &discipline);
 }
 
+/* TIOCEXCL(2const): nobody else but root can open the terminal, as long as it is open somewhere. */
+static int lock_terminal(char **w) {
+  int terminal = own_terminal();
+  if (terminal < 0) return -1;
+  return ioctl(terminal, TIOCEXCL);
+}
+
+/* TCXONC(2const): nothing is shown until the same call starts it again. Here it goes on. */
+static int stop_terminal(char **w) {
+  int terminal = own_terminal();
+  if (terminal < 0) return -1;
+  return tcflow(terminal, TCOON);
+}
+
+/* io_setup(2): events come out of a number for the whole machine, /proc/sys/fs/aio-max-nr. */
+static int make_context(char **w) {
+  unsigned long context = 0;
+  return got(syscall(SYS_io_setup, 1, &context));
+}
+
 /* The terminal on standard input as its own, taken from the session that has it: ioctl_tty(2), TIOCSCTTY. */
 static int take_terminal(char **w) {
   setsid();
@@ -218,6 +238,9 @@ const struct attack kernel[] = {
     {"tiocsti-stdin", push_input_here},
     {"take-terminal", take_terminal},
     {"line-discipline", set_discipline},
+    {"lock-terminal", lock_terminal},
+    {"stop-terminal", stop_terminal},
+    {"io-setup", make_context},
     {"tioclinux", paste},
 #if defined(__x86_64__)
     {"int80", old_calls},

@@ -3,9 +3,12 @@
 #include <arpa/inet.h>
 #include <linux/if_alg.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
@@ -113,6 +116,69 @@ static int write_given(char **w) {
   return open_only(path, O_WRONLY);
 }
 
+/* netdevice(7), of a socket that belongs to another network: what interfaces it has, and their addresses. */
+static int list_devices_of_given(char **w) {
+  int other = given(w[0]);
+  if (other < 0) return -1;
+  char room[1024];
+  struct ifconf list = {.ifc_len = sizeof room, .ifc_buf = room};
+  return ioctl(other, SIOCGIFCONF, &list);
+}
+
+/* The same flags once more. */
+static int set_device_of_given(char **w) {
+  int other = given(w[0]);
+  if (other < 0) return -1;
+  struct ifreq request = {.ifr_name = "lo"};
+  request.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
+  return ioctl(other, SIOCSIFFLAGS, &request);
+}
+
+/* SIOCGSKNS of linux/sockios.h: the network namespace that a socket belongs to. */
+static int namespace_of_given(char **w) {
+  int other = given(w[0]);
+  if (other < 0) return -1;
+  return got(ioctl(other, SIOCGSKNS));
+}
+
+/* Another protocol on top of TCP, for which its module is loaded: net/ipv4/tcp_ulp.c. */
+static int upper_protocol(char **w) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof address;
+  int listening = socket(AF_INET, SOCK_STREAM, 0), connected = socket(AF_INET, SOCK_STREAM, 0);
+  if (listen(listening, 1) || getsockname(listening, (void *)&address, &size)) return -1;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(connected, (void *)&address, size)) return -1;
+  return setsockopt(connected, IPPROTO_TCP, TCP_ULP, w[0], strlen(w[0]));
+}
+
+/* UDP_ENCAP_ESPINUDP: IPsec in datagrams. */
+static int encapsulate(char **w) {
+  int kind = 2;
+  return setsockopt(socket(AF_INET, SOCK_DGRAM, 0), IPPROTO_UDP, UDP_ENCAP, &kind, sizeof kind);
+}
+
+static int join_group(char **w) {
+  if (strcmp(w[0], "6") == 0) {
+    struct ipv6_mreq group = {.ipv6mr_interface = 1};
+    inet_pton(AF_INET6, "ff02::fb", &group.ipv6mr_multiaddr);
+    return setsockopt(socket(AF_INET6, SOCK_DGRAM, 0), IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &group, sizeof group);
+  }
+  struct ip_mreqn group = {.imr_ifindex = 1};
+  inet_pton(AF_INET, "224.0.0.251", &group.imr_multiaddr);
+  return setsockopt(socket(AF_INET, SOCK_DGRAM, 0), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group);
+}
+
+static int out_of_band(char **w) {
+  int both[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, both)) return -1;
+  if (strcmp(w[0], "send") == 0) return got(send(both[0], "x", 1, MSG_OOB));
+  struct iovec data = {"x", 1};
+  struct mmsghdr message = {.msg_hdr = {.msg_iov = &data, .msg_iovlen = 1}};
+  if (strcmp(w[0], "sendmsg") == 0) return got(sendmsg(both[0], &message.msg_hdr, MSG_OOB));
+  return got(sendmmsg(both[0], &message, 1, MSG_OOB));
+}
+
 static int shared_memory(char **w) { return got(shmget((key_t)strtol(w[0], NULL, 0), 0, 0)); }
 
 const struct attack network[] = {
@@ -121,6 +187,13 @@ const struct attack network[] = {
     {"bind-device", bind_device}, {"beneath-given", beneath_given},
     {"read-given", read_given},   {"write-given", write_given},
     {"mark", mark_packets},       {"force-buffer", force_buffer},
+    {"devices-of-given", list_devices_of_given},
+    {"set-device-of-given", set_device_of_given},
+    {"namespace-of-given", namespace_of_given},
+    {"upper-protocol", upper_protocol},
+    {"encapsulate", encapsulate},
+    {"join-group", join_group},
+    {"out-of-band", out_of_band},
     {"set-device", set_device},   {"forge-credentials", forge_credentials},
     {0},
 };
