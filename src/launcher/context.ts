@@ -57,6 +57,11 @@ export class LauncherContext {
     this.b.move(this.step, number)
   }
 
+  /** The same for a step that cannot fail: it needs no sentence. */
+  note(step: Step): void {
+    this.b.mark(this.steps.push(step) - 1)
+  }
+
   /**
    * A step as a row of a table instead: `kind` names the code of `body`, which finds the words in their slots. What fails
    * in several ways, each with a sentence of its own, is no row: its code tells them apart.

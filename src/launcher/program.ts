@@ -67,7 +67,7 @@ const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>)
   rlimit(c, step) {
     const limit = c.b.bytes(pack(structs.rlimit64, { rlim_cur: step.soft, rlim_max: step.hard }), 8)
     const call = ['prlimit64', 0, rlimits[step.name], limit, 0] as const
-    if (step.ifAllowed) c.mustUnless('EPERM', ...call)
+    if (step.ifAllowed) c.attempt(...call)
     else c.must(...call)
   },
 
@@ -93,7 +93,8 @@ function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
   for (const step of steps) {
     const row = rows[step.do]
     if (row === undefined) {
-      c.begin(step)
+      if ('ifAllowed' in step && step.ifAllowed) c.note(step)
+      else c.begin(step)
       code[step.do]!(c, step)
     } else row(c, step)
   }

@@ -1,15 +1,21 @@
 /** Small steps that every sandbox of ours has, each against one thing that namespaces leave open. */
 import type { CapabilityName } from '../kernel/capabilities.js'
 import { SECBIT } from '../kernel/flags.js'
+import type { RlimitName } from '../kernel/rlimits.js'
 import type { Policy } from '../policy/schema.js'
 import type { Step } from './step.js'
 
-/**
- * A crash writes no file, for no dump is so small, and calls no handler of the host's: that one byte means to the kernel,
- * while 0 means nothing for a /proc/sys/kernel/core_pattern that pipes (coredump_pipe() in fs/coredump.c). The filter keeps
- * the payload from setting it to 0.
- */
-export const defaultRlimits: NonNullable<Policy['rlimits']> = { core: 1 }
+/** Limits of each process where the policy names none. A caller whose own is lower keeps that. */
+export const defaultRlimits = {
+  /**
+   * No dump is so small, and that one byte also means to the kernel that no handler is called, while 0 means nothing for
+   * a /proc/sys/kernel/core_pattern that pipes (coredump_pipe() in fs/coredump.c). The filter keeps the payload from
+   * setting it to 0.
+   */
+  core: { value: 1, why: 'a crash leaves no file, and calls no handler of the host' },
+  /** Each queued signal and each timer of the user's counts here and in the user namespaces above: getrlimit(2), kernel/ucount.c. */
+  sigpending: { value: 1024, why: "queued signals do not use up the caller's, whose timers could then not be made" },
+} as const satisfies { readonly [Name in RlimitName]?: { readonly value: number; readonly why: string } }
 
 export function standardStreams(): Step[] {
   return [

@@ -2,6 +2,7 @@
 import { release } from 'node:os'
 import { resolve } from 'node:path'
 import type { Architecture } from '../kernel/architecture.js'
+import type { RlimitName } from '../kernel/rlimits.js'
 import { structs } from '../kernel/structs.js'
 import { PolicyError } from '../policy/fault.js'
 import { modeOf, parseSize } from '../policy/units.js'
@@ -228,21 +229,21 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       why: 'the policy names it',
     })
   const limited = limits.payload.map(({ name }) => name as string)
-  for (const [name, value] of Object.entries({ ...defaultRlimits, ...policy.rlimits })) {
+  const rlimit = (name: string, soft: number | string, hard: number | string) => ({
+    do: 'rlimit' as const,
+    name: name as RlimitName,
+    soft: rlimitValue(soft),
+    hard: rlimitValue(hard),
+    what: `limit ${name} to ${soft}`,
+  })
+  for (const [name, { value, why }] of Object.entries(defaultRlimits))
+    if (!limited.includes(name) && policy.rlimits?.[name as RlimitName] === undefined)
+      payload.push({ ...rlimit(name, value, value), why, ifAllowed: true })
+  for (const [name, value] of Object.entries(policy.rlimits ?? {})) {
     if (limited.includes(name)) continue
-    const [soft, hard] = typeof value === 'object' ? [value.soft, value.hard] : [value, value]
-    const isDefault = policy.rlimits?.[name as keyof typeof policy.rlimits] === undefined
-    payload.push({
-      do: 'rlimit',
-      name: name as keyof NonNullable<Policy['rlimits']>,
-      soft: rlimitValue(soft),
-      hard: rlimitValue(hard),
-      what: `limit ${name} to ${soft}`,
-      why: isDefault ? 'a crash leaves no file, and calls no handler of the host' : 'the policy names it',
-      ...(isDefault
-        ? { ifAllowed: true }
-        : { hints: { EPERM: "a hard limit cannot be raised: the caller's own is lower" } }),
-    })
+    const { soft, hard } = typeof value === 'object' ? value : { soft: value, hard: value }
+    const hints = { EPERM: "a hard limit cannot be raised: the caller's own is lower" }
+    payload.push({ ...rlimit(name, soft, hard), why: 'the policy names it', hints })
   }
   payload.push(...limits.payload, ...filterSteps(policy, architecture))
   payload.push({ do: 'execute', what: 'run', why: 'this is what the sandbox is for', hints: hints.execute })

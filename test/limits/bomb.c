@@ -241,6 +241,17 @@ static int tcp(unsigned long long limit) {
   return CEILING;
 }
 
+/* signals CEILING: queues signals of its own that are blocked, as many as go; prints how many. */
+static int signals(long ceiling) {
+  sigset_t every;
+  sigfillset(&every);
+  sigprocmask(SIG_BLOCK, &every, 0);
+  long queued = 0;
+  while (queued < ceiling && sigqueue(getpid(), SIGRTMIN, (union sigval){0}) == 0) queued++;
+  printf("%ld\n", queued);
+  return 0;
+}
+
 /* burn MILLISECONDS of this thread's own CPU time; take BYTES of memory. For comparison with what is measured. */
 static int burn(long milliseconds) {
   struct timespec now;
@@ -259,6 +270,7 @@ int main(int argc, char **argv) {
   if (!strcmp(name, "forks-for-ever")) return forks(value, 0, 1);
   if (!strcmp(name, "zombies")) return forks(value, 1, 0);
   if (!strcmp(name, "descriptors")) return descriptors(value);
+  if (!strcmp(name, "signals")) return signals(value);
   if (!strcmp(name, "tcp")) return tcp(value);
   if (!strcmp(name, "output")) return output(value);
   if (!strcmp(name, "flood")) return flood(value);

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import type { LimitsPolicy } from '../../src/index.js'
+import type { LimitsPolicy, Policy } from '../../src/index.js'
 import { askWay } from '../../src/cgroup/find.js'
 import { checkPolicy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
@@ -120,6 +120,31 @@ for (const caller of callers) {
         wrapper,
       ).finally(() => writeFileSync(join(parent, above.file), above.none))
       assert.deepEqual(seen, ['SIGKILL', 'ok'])
+    })
+
+    test('queued signals are few unless the policy says otherwise, and never more than the caller may', {
+      skip: notInstalled('gcc'),
+    }, async () => {
+      const seen = (rlimits: Policy['rlimits'], words: readonly string[] = []) =>
+        evaluate(
+          caller,
+          async ({ sandbox }, { program, rlimits }) => {
+            const filesystem = [{ bind: '/bomb', from: program }]
+            const { stdout } = await sandbox({ preset: 'system', filesystem, rlimits }).run('/bomb', [
+              'signals',
+              '3000',
+            ])
+            return Number(stdout)
+          },
+          { program, rlimits },
+          wrapper.wrapper === undefined ? {} : { wrapper: [...words, ...wrapper.wrapper] },
+        )
+      assert.equal(await seen({}), 1024)
+      assert.equal(await seen({ sigpending: 2000 }), 2000)
+      if (wrapper.wrapper === undefined) return
+      // The caller's own count towards the caller's limit.
+      const lower = await seen({}, ['prlimit', '--sigpending=500', '--'])
+      assert.ok(lower > 400 && lower <= 500, String(lower))
     })
 
     test('where pid 1 is the host’s, the cgroup is how all are killed', async () => {
