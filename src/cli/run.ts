@@ -18,20 +18,18 @@ export async function run(command: string, args: readonly string[], flags: RunFl
 
 /** Without the schema and the compiler, if the vial of the last time is there. */
 function startRemembered({ command, args, flags, options }: Run, { key, sharesSession }: Request): Started | undefined {
-  const path = findVial(key)
-  if (path === undefined) return undefined
+  let found = findVial(key)
+  if (found === undefined) return undefined
   requireSources(flags)
-  const removed = new Error('somebody emptied the cache since')
-  let isThere = true
+  const removed = new Error('the cache was emptied since')
   const vial: Startable = {
     ownPids: true,
     limiter: undefined,
-    path() {
-      if (isThere) return path
-      throw removed
-    },
-    forget() {
-      isThere = false
+    open() {
+      const vial = found ?? findVial(key)
+      found = undefined
+      if (vial === undefined) throw removed
+      return vial
     },
     async steps() {
       const policy = await policyOf(flags)

@@ -1,7 +1,7 @@
 /** `vial run` when its vial is not there yet. Apart from run.ts, for all the compiler comes with it. */
 import { rememberVial } from '../run/remember.js'
 import { Sandbox } from '../run/sandbox.js'
-import { storeVial } from '../run/store.js'
+import { openStored } from '../run/store.js'
 import { attend, policyOf, type Run, type Started } from './attend.js'
 import { type Request, requestOf } from './request.js'
 import { requireSources } from './sources.js'
@@ -19,7 +19,7 @@ async function startCompiled({ command, args, flags, options }: Run, request: Re
   const store = (bytes: Uint8Array) =>
     // Files and host may have changed since they were looked at: then the vial is not that of the key.
     (request !== undefined && requestOf(flags)?.key === request.key ? rememberVial(request.key, bytes) : undefined) ??
-    storeVial(bytes)
+    openStored(bytes)
   const child = new Sandbox(policy, process.cwd(), store).spawn(command, args, {
     ...options,
     ...(counted ? { stdio: ['inherit', 'pipe', 'pipe'] } : {}),

@@ -1,9 +1,9 @@
 /**
  * Code that finds a vial in the cache and executes it, if nobody but the caller (and root) can have put it there.
  *
- * Every folder on the way must belong to root or the caller, and others may write to it only if it is sticky; likewise a
- * symlink on the way. So, looked at from the root on, no name can be changed by others between the look and the use. The last
- * folder, the file and the file's content are looked at through the descriptors that are then used.
+ * The path is resolved once. From the directory that it led to, all those above are looked at by its own "..", whatever links
+ * led there: each must belong to root or the caller, and others may write to it only if it is sticky. The directory, the
+ * file and the file's content are looked at through the descriptors that are then used.
  */
 import { errno } from '../kernel/errno.js'
 import { AT, S_IF, S_IS, STATX } from '../kernel/flags.js'
@@ -34,7 +34,6 @@ function lookUpOnce(c: FrontContext): void {
     Slot,
   ]
   const path = cachePath(c, missing)
-  walk(c, path, missing)
   const { CLOEXEC, DIRECTORY, NOFOLLOW, NONBLOCK, PATH, RDONLY } = c.open
   b.move(folder, c.attempt('openat', AT.FDCWD, path, PATH | DIRECTORY | NOFOLLOW | CLOEXEC, 0))
   c.onFailure(missing)
@@ -42,6 +41,7 @@ function lookUpOnce(c: FrontContext): void {
   b.branch(status.uid, 'ne', c.ids.euid, missing)
   b.compute(status.mode, status.mode, 'and', othersWrite)
   b.branch(status.mode, 'ne', 0, missing)
+  lookAbove(c, folder, missing)
 
   b.move(file, c.attempt('openat', folder, c.key.name, RDONLY | NOFOLLOW | NONBLOCK | CLOEXEC, 0))
   c.onFailure(missing)
@@ -126,45 +126,42 @@ function copyPath(c: FrontContext, cursor: Slot, value: Slot, start: Operand, to
   })
 }
 
-/** Looks at every folder and symlink of the path, from its beginning on. */
-function walk(c: FrontContext, path: Operand, missing: Label): void {
+/** No cache lies deeper than this. */
+const mostLevels = 64
+
+/** Looks at every directory above an open one. The root is the one that is above itself. */
+function lookAbove(c: FrontContext, folder: Slot, missing: Label): void {
   const { b } = c
-  const [at, byte, kind] = [b.temporary(), b.temporary(), b.temporary()]
-  const status = statusOf(c)
-  const see = (name: Operand, flags: number) => {
-    c.attempt('statx', AT.FDCWD, name, flags, STATX.BASIC_STATS, status.buffer)
+  const { stx_ino, stx_dev_major } = structs.statx.fields
+  const [name, first, inode, device, before, beforeDevice] = Array.from({ length: 6 }, () => b.temporary()) as [
+    Slot,
+    Slot,
+    Slot,
+    Slot,
+    Slot,
+    Slot,
+  ]
+  const { buffer } = statusOf(c)
+  const read = () => {
+    b.load(inode, 64, buffer, stx_ino.offset)
+    b.load(device, 64, buffer, stx_dev_major.offset)
+  }
+  read()
+  const names = Array.from({ length: mostLevels }, () => '..').join('/')
+  // Each name is the end of the next: "..", "../..", …
+  b.move(first, b.text(names))
+  b.compute(name, first, 'add', names.length - 2)
+  b.loop(({ leave }) => {
+    b.branch(name, 'lt', first, missing)
+    b.move(before, inode)
+    b.move(beforeDevice, device)
+    c.attempt('statx', folder, name, 0, STATX.BASIC_STATS, buffer)
     c.onFailure(missing)
     readStatus(c, missing)
-  }
-  b.move(at, path)
-  b.load(byte, 8, at)
-  b.when(
-    byte,
-    'eq',
-    slash,
-    () => see(b.text('/'), 0),
-    () => see(b.text('.'), 0),
-  )
-  requireFolder(c, missing)
-  b.loop(({ leave, again }) => {
-    b.load(byte, 8, at)
-    b.when(byte, 'eq', slash, () => {
-      b.compute(at, at, 'add', 1)
-      again()
-    })
-    b.when(byte, 'eq', 0, leave)
-    b.loop(({ leave }) => {
-      b.load(byte, 8, at)
-      b.when(byte, 'eq', 0, leave)
-      b.when(byte, 'eq', slash, leave)
-      b.compute(at, at, 'add', 1)
-    })
-    b.store(8, at, 0, 0)
-    see(path, AT.SYMLINK_NOFOLLOW)
-    b.compute(kind, status.mode, 'and', S_IF.MT)
-    b.when(kind, 'eq', S_IF.LNK, () => see(path, 0))
     requireFolder(c, missing)
-    b.store(8, at, 0, byte)
+    read()
+    b.compute(name, name, 'sub', 3)
+    b.when(inode, 'eq', before, () => b.when(device, 'eq', beforeDevice, leave))
   })
 }
 

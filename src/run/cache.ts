@@ -1,7 +1,8 @@
-/** The cache: a folder that only the caller can write. */
-import { existsSync, lstatSync, mkdirSync, readdirSync, statSync, unlinkSync } from 'node:fs'
+/** The cache: a directory that only the caller can write. */
+import { readdirSync, unlinkSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
+import { isOwnDirectory, trustedDirectory } from './trust.js'
 
 /** `$VIAL_CACHE`, else `$XDG_CACHE_HOME/vial`, else `~/.cache/vial`. */
 export function cacheFolder(): string {
@@ -15,69 +16,37 @@ function home(): string {
     return homedir()
   } catch {
     throw new Error(
-      'there is no folder for the cache, for the caller has no home\n      set VIAL_CACHE to a folder of yours',
+      'there is no directory for the cache, for the caller has no home\n      set VIAL_CACHE to a directory of yours',
     )
   }
 }
 
 /**
  * Does something in the cache, which is made if it is not there.
- * @throws {Error} when the folder cannot be used; the message says how to choose another.
+ * @param action gets the cache's real path
+ * @throws {Error} when the directory cannot be used; the message says how to choose another.
  */
 export function inCache<Value>(what: string, action: (folder: string) => Value, folder = cacheFolder()): Value {
   try {
-    makeFolder(folder)
-    if (!swept.has(folder)) sweep(folder)
-    swept.add(folder)
-    return action(folder)
+    return action(usable(folder))
   } catch (error) {
     throw new Error(
-      `${what} cannot be stored in ${folder}: ${(error as Error).message}\n      set VIAL_CACHE to a folder of yours that has room and is not mounted noexec`,
+      `${what} cannot be stored in ${folder}: ${(error as Error).message}\n      set VIAL_CACHE to a directory of yours that has room and is not mounted noexec`,
       { cause: error },
     )
   }
 }
 
-const swept = new Set<string>()
+/** Real paths, of the directories that were walked to: nobody else can make them lead elsewhere. */
+const known = new Map<string, string>()
 
-/** One by one: where mkdir(2) answers ENOENT beneath a folder that is there, as in /proc, `recursive` tries for ever. */
-export function makeFolders(folder: string): void {
-  if (existsSync(folder)) return
-  if (dirname(folder) !== folder) makeFolders(dirname(folder))
-  try {
-    mkdirSync(folder, { mode: 0o700 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-}
-
-/** user_namespaces(7): whoever has no id inside is seen as this one, and in a container that may be root. */
-const overflowId = 65534
-
-/**
- * Whoever owns a folder on the way can put another in the place of ours, between a look at a vial and its start. Those of a
- * group are let through: a user's own group is usual, and cannot be told from others.
- */
-function requireWay(folder: string): void {
-  const caller = process.geteuid!()
-  for (let path = folder; path !== dirname(path); ) {
-    path = dirname(path)
-    const found = lstatSync(path, { throwIfNoEntry: false })
-    for (const status of found?.isSymbolicLink() ? [found, statSync(path, { throwIfNoEntry: false })] : [found]) {
-      if (status === undefined) continue
-      if (![0, caller, overflowId].includes(status.uid)) throw new Error(`${path} belongs to somebody else`)
-      if (status.isDirectory() && (status.mode & 0o1002) === 0o002) throw new Error(`others can write to ${path}`)
-    }
-  }
-}
-
-function makeFolder(folder: string): void {
-  if (!swept.has(folder)) requireWay(folder)
-  makeFolders(folder)
-  const status = lstatSync(folder)
-  if (!status.isDirectory()) throw new Error('it is not a folder')
-  if (status.uid !== process.geteuid!()) throw new Error('it belongs to somebody else')
-  if ((status.mode & 0o022) !== 0) throw new Error('others can write to it')
+function usable(folder: string): string {
+  const before = known.get(folder)
+  if (before !== undefined && isOwnDirectory(before)) return before
+  const real = trustedDirectory(folder)
+  if (before === undefined) sweep(real)
+  known.set(folder, real)
+  return real
 }
 
 /** Nobody else's name for a file that is to be renamed to `path`. No secret: the folder is the caller's. */

@@ -10,13 +10,13 @@ import {
   readSync,
   fstatSync,
   renameSync,
-  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { entryFolder, entryMode, key } from '../front/format.js'
-import { cacheFolder, makeFolders, temporaryName } from './cache.js'
+import { cacheFolder, temporaryName } from './cache.js'
+import { ownDirectory, trustedDirectory } from './trust.js'
 
 /** The cache is never larger: beyond either, the oldest are removed. */
 const most = { files: 512, bytes: 64 * 2 ** 20 }
@@ -42,19 +42,18 @@ export interface FrontVial {
   readonly key?: FrontKey
 }
 
-/** Where the front looks, if it looks anywhere: without a HOME it does not ask who the caller is. */
-export function frontFolder(): string | undefined {
+/** Stores a vial of the front, if it looks anywhere: without a HOME it does not ask who the caller is. @throws {Error} */
+export function storeFrontVial(name: string, vial: Uint8Array): void {
   const { VIAL_CACHE, XDG_CACHE_HOME, HOME } = process.env
-  return VIAL_CACHE || XDG_CACHE_HOME?.startsWith('/') || HOME ? join(cacheFolder(), entryFolder) : undefined
+  if (VIAL_CACHE || XDG_CACHE_HOME?.startsWith('/') || HOME) storeKeyed(entryFolder, name, vial)
 }
 
 /**
- * Stores a vial for the next time.
- * @throws {Error} when the folder cannot be used, or others could write there.
+ * Stores a vial for the next time, in a directory of the cache, and says where.
+ * @throws {Error} when the directory cannot be used, or others could write there.
  */
-export function storeFrontVial(folder: string, name: string, vial: Uint8Array): void {
-  makeFolders(folder)
-  requireTrusted(folder)
+export function storeKeyed(directory: string, name: string, vial: Uint8Array): string {
+  const folder = ownDirectory(join(trustedDirectory(cacheFolder()), directory))
   const temporary = temporaryName(join(folder, name))
   try {
     const fd = openSync(temporary, 'wx', entryMode)
@@ -70,24 +69,7 @@ export function storeFrontVial(folder: string, name: string, vial: Uint8Array): 
     throw error
   }
   trim(folder, name)
-}
-
-/** As the front does it: see front/lookup.ts. @throws {Error} */
-export function requireTrusted(folder: string): void {
-  const caller = process.geteuid!()
-  const ours = (path: string, { uid }: { uid: number }) => {
-    if (uid !== 0 && uid !== caller) throw new Error(`${path} belongs to somebody else`)
-  }
-  for (let path = folder; ; path = dirname(path)) {
-    ours(path, lstatSync(path))
-    const status = statSync(path)
-    ours(path, status)
-    if ((status.mode & 0o022) !== 0 && (path === folder || (status.mode & 0o1000) === 0))
-      throw new Error(`others can write to ${path}`)
-    if (path === folder && (status.uid !== caller || lstatSync(path).isSymbolicLink()))
-      throw new Error(`${path} is not the caller's folder`)
-    if (path === dirname(path)) return
-  }
+  return join(folder, name)
 }
 
 /** Removes the oldest beyond the limits, but not the newest, and what writers that were killed left behind. */

@@ -6,7 +6,8 @@ import { pack, structs } from '../kernel/structs.js'
 import { assemble } from '../machine/assemble.js'
 import { Builder } from '../machine/builder.js'
 import type { Policy } from '../policy/schema.js'
-import { storeVial } from './store.js'
+import { withName } from './executable.js'
+import { openStored } from './store.js'
 import { hostArchitecture } from './compile.js'
 import { sandbox } from './sandbox.js'
 import { SandboxError } from './error.js'
@@ -43,8 +44,8 @@ export function ask(code: (call: Call, b: Builder) => void): number {
   b.store(64, answer, 0, result)
   b.syscall(result, 'write', 1, answer, 8)
   b.syscall(result, 'exit_group', 0)
-  const vial = storeVial(assemble(b.finish(), hostArchitecture()))
-  const { stdout } = spawnSync(vial, { stdio: ['ignore', 'pipe', 'ignore'] })
+  const vial = openStored(assemble(b.finish(), hostArchitecture()))
+  const { stdout } = withName(vial, 3, (name) => spawnSync(name, { stdio: ['ignore', 'pipe', 'ignore'] }))
   // A process that was killed answers nothing: a filter around this one does so.
   return stdout.length === 8 ? Number(stdout.readBigInt64LE()) : -1
 }

@@ -1,42 +1,39 @@
 /**
  * Vials that are found again by what they were compiled from: `run/HASH` in the cache. The key lies at the end of the file, and
- * its length behind it; the hash only has to spread, for the whole key is compared. The folder and its files are
+ * its length behind it; the hash only has to spread, for the whole key is compared. The directory and its files are
  * trusted on the same terms as the front's: docs/front.md.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { entryMode } from '../front/format.js'
 import { cacheFolder } from './cache.js'
-import { requireTrusted, storeFrontVial } from './frontCache.js'
+import type { OpenVial } from './executable.js'
+import { storeKeyed } from './frontCache.js'
+import { isOwnDirectory, trustedDirectory } from './trust.js'
 
 export const rememberedFolder = 'run'
 
-/** The path of the vial that was stored for this key, if it may be executed. */
-export function findVial(key: string): string | undefined {
+/** The vial that was stored for this key, open, if it may be executed. */
+export function findVial(key: string): OpenVial | undefined {
   try {
-    const folder = join(cacheFolder(), rememberedFolder)
+    const folder = join(trustedDirectory(cacheFolder(), 'refuse'), rememberedFolder)
+    if (!isOwnDirectory(folder)) return undefined
     const path = join(folder, nameOf(key))
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-    try {
-      requireTrusted(folder)
-      return isFor(fd, key) ? path : undefined
-    } finally {
-      closeSync(fd)
-    }
-  } catch {
-    return undefined
-  }
+    if (isFor(fd, key)) return { fd, path }
+    closeSync(fd)
+  } catch {}
+  return undefined
 }
 
-/** Where the vial is now; nowhere, if it cannot be stored there or others could change it. */
-export function rememberVial(key: string, bytes: Uint8Array): string | undefined {
+/** The vial, open, where it is stored now; undefined if it cannot be stored there or others could change it. */
+export function rememberVial(key: string, bytes: Uint8Array): OpenVial | undefined {
   try {
-    const folder = join(cacheFolder(), rememberedFolder)
-    storeFrontVial(folder, nameOf(key), Buffer.concat([bytes, trailer(key)]))
-    return join(folder, nameOf(key))
+    storeKeyed(rememberedFolder, nameOf(key), Buffer.concat([bytes, trailer(key)]))
   } catch {
     return undefined
   }
+  return findVial(key)
 }
 
 function isFor(fd: number, key: string): boolean {

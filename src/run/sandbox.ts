@@ -1,9 +1,11 @@
 /** The library's face: `sandbox(policy)`, then `run`, `spawn`, `compile`, `explain`. */
+import { closeSync } from 'node:fs'
 import { finished } from 'node:stream/promises'
 import { entryFds } from '../plan/plan.js'
 import type { Environment, Step } from '../plan/step.js'
 import { checkPolicy } from '../policy/check.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
+import { identityOf, type OpenVial, reopen } from './executable.js'
 import { type Compiled, type CompileOptions, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
 import { Limiter } from './limiter.js'
@@ -15,7 +17,7 @@ import {
   spawnVial,
   standardStdio,
 } from './spawn.js'
-import { storeVial } from './store.js'
+import { openStored } from './store.js'
 import type { Verdict } from './verdict.js'
 
 export interface RunOptions extends Omit<SpawnOptions, 'stdio'> {
@@ -34,22 +36,28 @@ export interface RunResult extends Result {
 
 /** Compiled, and stored when it is first asked for. */
 class Vial implements Startable {
-  #path: string | undefined
+  /** The file that was looked at whole: later, only whether it is still that one. */
+  #known: ReturnType<typeof identityOf> | undefined
 
   constructor(
     readonly compiled: Compiled,
     readonly ownPids: boolean,
     readonly limiter: Limiter | undefined,
-    readonly store: (bytes: Uint8Array) => string,
+    readonly store: (bytes: Uint8Array) => OpenVial,
   ) {}
 
-  path(): string {
-    this.#path ??= this.store(this.compiled.bytes)
-    return this.#path
+  open(): OpenVial {
+    const known = this.#known && reopen(this.#known)
+    if (known !== undefined) return known
+    const stored = this.store(this.compiled.bytes)
+    this.#known = identityOf(stored)
+    return stored
   }
 
-  forget(): void {
-    this.#path = undefined
+  path(): string {
+    const { fd, path } = this.open()
+    closeSync(fd)
+    return path
   }
 
   get inherit(): Environment['inherit'] {
@@ -64,7 +72,7 @@ class Vial implements Startable {
 export class Sandbox {
   readonly #policy: Policy
   readonly #base: string
-  readonly #store: (bytes: Uint8Array) => string
+  readonly #store: (bytes: Uint8Array) => OpenVial
   #limits: Limiter | undefined
   /** By the descriptor of the status records. */
   readonly #vials = new Map<number | undefined, Vial>()
@@ -73,8 +81,8 @@ export class Sandbox {
   constructor(
     policy: Policy,
     base: string,
-    /** Writes the vials of its runs, and says where; default: by their content. */
-    store: (bytes: Uint8Array) => string = storeVial,
+    /** Writes the vials of its runs, and opens them; default: by their content. */
+    store: (bytes: Uint8Array) => OpenVial = openStored,
   ) {
     this.#store = store
     this.#policy = policy

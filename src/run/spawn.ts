@@ -13,6 +13,7 @@ import { signalName } from '../kernel/signals.js'
 import type { Environment, Step } from '../plan/step.js'
 import type { LimitName } from '../policy/limits.js'
 import { SandboxError } from './error.js'
+import { type OpenVial, withName } from './executable.js'
 import type { Enforcement, LimitedRun, Limiter } from './limiter.js'
 import { type Failure, failureText, type Outcome, readOutcome, type Usage } from './status.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
@@ -64,10 +65,8 @@ const noUsage: Usage = { userMs: 0, systemMs: 0, maxRss: 0, minorFaults: 0, majo
 
 /** A compiled sandbox, as far as its start and its end need it. */
 export interface Startable {
-  /** The executable; it writes its status records to the descriptor behind those of `stdio`. */
-  path(): string
-  /** The file of that path is gone: the next one is written again. */
-  forget(): void
+  /** The executable, written again where it is gone; it writes its status records to the descriptor behind those of `stdio`. */
+  open(): OpenVial
   /** Whether the end of its pid 1 is the end of all. */
   readonly ownPids: boolean
   readonly limiter: Limiter | undefined
@@ -211,14 +210,14 @@ export function standardStdio({ stdio = [] }: SpawnOptions): NonNullable<SpawnOp
 }
 
 function start(vial: Startable, args: readonly string[], options: SpawnOptionsOfNode): ChildProcess {
+  const descriptors = options.stdio!.length
   for (let attempt = 1; ; attempt++) {
-    const path = vial.path()
+    const file = vial.open()
     try {
-      const child = spawnProcess(path, args, options)
-      if (child.pid !== undefined || attempt === mostAttempts || existsSync(path)) return child
-      // Somebody emptied the cache since: the file is stored again.
+      const child = withName(file, descriptors, (name) => spawnProcess(name, args, options))
+      if (child.pid !== undefined || attempt === mostAttempts || existsSync(file.path)) return child
+      // Without /proc: the cache was emptied since, and the file is stored again.
       child.once('error', () => {})
-      vial.forget()
     } catch (error) {
       // Another thread forked while the file was open for writing, and its child has not yet executed: execve(2).
       if ((error as NodeJS.ErrnoException).code !== 'ETXTBSY' || attempt === mostAttempts) throw error
@@ -258,7 +257,7 @@ function startError(error: unknown): unknown {
 }
 
 const startHints: Record<string, string> = {
-  EACCES: 'the cache may be mounted noexec: set VIAL_CACHE to a folder of yours that is not',
+  EACCES: 'the cache may be mounted noexec: set VIAL_CACHE to a directory of yours that is not',
   E2BIG: 'the arguments and the environment are too long together: see execve(2)',
   EMFILE: 'this process has too many files open: see ulimit -n',
   EAGAIN: 'this user has too many processes: see ulimit -u',

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
+  constants,
   fstatSync,
-  lstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -12,43 +12,57 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { entryMode } from '../front/format.js'
 import { cacheFolder, inCache, temporaryName } from './cache.js'
+import type { OpenVial } from './executable.js'
 
 /**
- * The path of an executable file with these bytes, written if it is not there. A file counts only if it is the
- * caller's, of mode 0500, and its content has the hash in its name.
+ * An executable file with these bytes, written if it is not there, and open. A file counts only if it is the caller's, of mode
+ * 0500, and its content has the hash in its name: all read through the descriptor that is then executed.
  * @throws {Error} as {@link inCache} does.
  */
-export function storeVial(bytes: Uint8Array, folder = cacheFolder()): string {
+export function openStored(bytes: Uint8Array, folder = cacheFolder()): OpenVial {
   const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 40)
-  const path = join(folder, hash)
   return inCache(
     'the vial',
-    () => {
-      if (!isGood(path, hash)) write(path, bytes)
-      return path
+    (real) => {
+      const path = join(real, hash)
+      const found = openGood(path, hash)
+      if (found !== undefined) return { fd: found, path }
+      write(path, bytes)
+      const fd = openGood(path, hash)
+      if (fd === undefined) throw new Error(`${path} was exchanged while it was written`)
+      return { fd, path }
     },
     folder,
   )
 }
 
-/** Whether the file may be executed: read through one descriptor, so that what is checked is one file. */
-function isGood(path: string, hash: string): boolean {
+/** The path of {@link openStored}'s file, for others to execute. */
+export function storeVial(bytes: Uint8Array, folder = cacheFolder()): string {
+  const { fd, path } = openStored(bytes, folder)
+  closeSync(fd)
+  return path
+}
+
+/** A descriptor of the file, if it may be executed. */
+function openGood(path: string, hash: string): number | undefined {
   let fd: number
   try {
-    if (lstatSync(path).isSymbolicLink()) return false
-    fd = openSync(path, 'r')
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch {
-    return false
+    return undefined
   }
   try {
-    const status = fstatSync(fd)
-    if (!status.isFile() || status.uid !== process.geteuid!() || (status.mode & 0o7777) !== 0o500) return false
-    return createHash('sha256').update(readFileSync(fd)).digest('hex').startsWith(hash)
-  } finally {
-    closeSync(fd)
-  }
+    const { uid, mode } = fstatSync(fd)
+    if (uid === process.geteuid!() && mode === (constants.S_IFREG | entryMode) && hasHash(fd, hash)) return fd
+  } catch {}
+  closeSync(fd)
+  return undefined
 }
+
+const hasHash = (fd: number, hash: string) =>
+  createHash('sha256').update(readFileSync(fd)).digest('hex').startsWith(hash)
 
 /** Written under another name and renamed, so that nobody ever sees half a vial. */
 function write(path: string, bytes: Uint8Array): void {

@@ -18,6 +18,7 @@ import {
 import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { saying } from '../support/saying.js'
 import { callers, type Caller, vial, workFolder } from '../support/user.js'
 import { notRoot } from '../support/needs.js'
 
@@ -48,9 +49,9 @@ for (const caller of callers) {
   function mark(path: string): void {
     const bytes = readFileSync(path)
     const key = bytes.readUIntLE(bytes.length - 8, 6) + 8
-    const script = Buffer.from('#!/bin/sh\necho remembered\nexit 0\n')
+    const vial = saying('remembered\n')
     rmSync(path)
-    writeFileSync(path, Buffer.concat([script, bytes.subarray(bytes.length - key)]), { mode: 0o500 })
+    writeFileSync(path, Buffer.concat([vial, bytes.subarray(bytes.length - key)]), { mode: 0o500 })
     chmodSync(path, 0o500)
     if (process.getuid!() === 0) spawnSync('chown', [`${caller.uid}:${caller.gid}`, path])
   }

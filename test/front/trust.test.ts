@@ -8,6 +8,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -175,7 +176,7 @@ for (const caller of callers) {
 
 const needsRoot = { skip: !isRoot && 'needs root' }
 
-test('what others own is not used: a folder, a file, a symlink, a folder above', needsRoot, () => {
+test('what others own is not used: a directory, a file, a symlink, a directory above', needsRoot, () => {
   const stranger = 54321
   const changes: Record<string, (cache: string, file: string) => void> = {
     folder: (cache) => chownSync(join(cache, 'bwrap'), stranger, stranger),
@@ -191,11 +192,13 @@ test('what others own is not used: a folder, a file, a symlink, a folder above',
     chmodSync(join(cache, 'bwrap'), 0o755)
     notUsed(ordinary, cache, what)
   }
+  // A stranger's link can only lead to another directory that stands all the looks: nothing is stored through it.
   const { cache } = filled(ordinary)
-  const link = join(newFolder(ordinary), 'link')
-  symlinkSync(cache, link)
+  const [link, empty] = [join(newFolder(ordinary), 'link'), newFolder(ordinary)]
+  symlinkSync(empty, link)
   assert.equal(runAs(root, 'chown', ['-h', `${stranger}`, link]).status, 0)
   notUsed(ordinary, link, "a stranger's symlink")
+  assert.deepEqual(readdirSync(empty), [])
   // Root does not use an ordinary user's cache, and the other way round.
   notUsed(root, cache, "a user's cache")
 })

@@ -1,6 +1,6 @@
 /** The cache: full, not ours, tampered with, on a noexec mount, and used by many at once. */
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
@@ -21,25 +21,21 @@ for (const caller of callers) {
     const own = (path: string) => isRoot && chownSync(path, caller.uid, caller.gid)
     const other = caller.uid === 0 ? ordinary : root
 
-    test('a folder that is not safe is refused, and the error says what to do', async () => {
+    test('a directory that is not safe is refused, and the error says what to do', async () => {
       const base = workFolder(caller, 'unsafe')
       const folders: Record<string, RegExp> = {
-        writable: /others can write to it/,
-        'writable/below': /others can write to .*writable/,
-        link: /it is not a folder/,
-        dangling: /./,
-        file: /EEXIST|ENOTDIR|not a folder/,
-        'file/below': /ENOTDIR/,
-        ...(isRoot ? { foreign: /it belongs to somebody else/ } : {}),
+        writable: /others can write to .*writable: chmod o-w/,
+        'writable/below': /others can write to .*writable: chmod o-w/,
+        file: /is not a directory/,
+        'file/below': /is not a directory/,
+        ...(isRoot ? { foreign: /foreign belongs to another user/ } : {}),
         // An ordinary user trusts root, and cannot write there.
-        ...(caller.uid === 0 ? { 'foreign/below': /foreign belongs to somebody else/ } : {}),
+        ...(caller.uid === 0 ? { 'foreign/below': /foreign belongs to another user/ } : {}),
         ...(caller.uid === 0 ? {} : { readonly: /EACCES/ }),
       }
-      for (const name of ['writable', 'real', 'foreign', 'readonly']) mkdirSync(join(base, name), { mode: 0o700 })
-      symlinkSync('real', join(base, 'link'))
-      symlinkSync('absent', join(base, 'dangling'))
+      for (const name of ['writable', 'foreign', 'readonly']) mkdirSync(join(base, name), { mode: 0o700 })
       writeFileSync(join(base, 'file'), '')
-      for (const name of ['writable', 'real', 'readonly', 'file']) own(join(base, name))
+      for (const name of ['writable', 'readonly', 'file']) own(join(base, name))
       chmodSync(join(base, 'writable'), 0o777)
       chmodSync(join(base, 'readonly'), 0o500)
       if (isRoot) chownSync(join(base, 'foreign'), other.uid, other.gid)
@@ -67,7 +63,6 @@ for (const caller of callers) {
           assert.match(message, reason, name)
         }
       })
-      assert.deepEqual(readdirSync(join(base, 'real')), [])
     })
 
     test('a vial that was tampered with is never executed', async () => {

@@ -5,7 +5,7 @@
  */
 import { closeSync, ftruncateSync, writeSync } from 'node:fs'
 import { none } from '../../front/format.js'
-import { frontFolder, readKey, readWhole, storeFrontVial } from '../../run/frontCache.js'
+import { readKey, readWhole, storeFrontVial } from '../../run/frontCache.js'
 import { compileParsed } from './compile.js'
 import { inheritedFds, readInherited } from './descriptors.js'
 import { parse } from './parse.js'
@@ -56,8 +56,7 @@ function writeAll(fd: number, bytes: Uint8Array): void {
 
 /** Where it cannot be stored, or others could change it, it is compiled again next time. */
 function store(name: string, vial: Uint8Array): void {
-  const folder = frontFolder()
   try {
-    if (folder !== undefined) storeFrontVial(folder, name, vial)
+    storeFrontVial(name, vial)
   } catch {}
 }

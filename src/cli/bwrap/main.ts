@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /** `vial-bwrap`, also `vial bwrap …`: takes the arguments of bwrap(1), compiles them, and runs the vial in its place. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { storeVial } from '../../run/store.js'
+import { type OpenVial, withName } from '../../run/executable.js'
+import { openStored } from '../../run/store.js'
 import { compileParsed } from './compile.js'
 import { inheritedFds, readInherited } from './descriptors.js'
 import { usage } from './options.js'
@@ -31,8 +32,8 @@ export async function main(args: readonly string[]): Promise<void> {
     prefix = first.request.levelPrefix ? '<3>' : ''
     const { bytes, options, warnings } = compileParsed(first, { uid: process.getuid!(), gid: process.getgid!() })
     for (const warning of warnings) process.stderr.write(`${prefix === '' ? '' : '<4>'}bwrap: ${warning}\n`)
-    const { path, remove } = store(bytes)
-    run(path, args.slice(options), fds, first.request.dieWithParent, remove)
+    const { vial, remove } = store(bytes)
+    run(vial, args.slice(options), fds, first.request.dieWithParent, remove)
   } catch (error) {
     const message = error instanceof BwrapError ? error.message : (error as Error).message
     process.stderr.write(`${prefix}bwrap: ${message}\n`)
@@ -47,10 +48,10 @@ export function show(kind: 'help' | 'version' | 'usage'): void {
   process.exitCode = kind === 'usage' ? 1 : 0
 }
 
-/** In the cache; or where that cannot be, as for root with another's HOME, in a folder that is gone once it runs. */
-function store(bytes: Uint8Array): { path: string; remove: () => void } {
+/** In the cache; or where that cannot be, as for root with another's HOME, in a directory that is gone once it runs. */
+function store(bytes: Uint8Array): { vial: OpenVial; remove: () => void } {
   try {
-    return { path: storeVial(bytes), remove: () => {} }
+    return { vial: openStored(bytes), remove: () => {} }
   } catch (error) {
     let folder: string
     try {
@@ -58,15 +59,13 @@ function store(bytes: Uint8Array): { path: string; remove: () => void } {
     } catch {
       throw error
     }
-    const path = join(folder, 'vial')
-    writeFileSync(path, bytes, { flag: 'wx', mode: 0o500 })
-    return { path, remove: () => rmSync(folder, { recursive: true, force: true }) }
+    return { vial: openStored(bytes, folder), remove: () => rmSync(folder, { recursive: true, force: true }) }
   }
 }
 
 /** Node cannot replace itself by another program: it stands by, hands on signals, and ends as the vial does. */
 function run(
-  vial: string,
+  vial: OpenVial,
   command: readonly string[],
   fds: ReadonlySet<number>,
   tied: boolean,
@@ -74,7 +73,9 @@ function run(
 ): void {
   const highest = Math.max(2, ...fds)
   const stdio = Array.from({ length: highest + 1 }, (_, fd) => (fds.has(fd) ? fd : 'ignore'))
-  const child = spawn(vial, command, { stdio: stdio as ('ignore' | number)[], argv0: 'bwrap' })
+  const child = withName(vial, stdio.length, (name) =>
+    spawn(name, command, { stdio: stdio as ('ignore' | number)[], argv0: 'bwrap' }),
+  )
   for (const signal of passedOn) process.on(signal, () => child.kill(signal))
   if (tied) endWithParent(child)
   child.on('spawn', remove)

@@ -1,0 +1,136 @@
+/**
+ * The one walk over the path of a cache. What a path leads to is found out first, component by component as
+ * path_resolution(7) does, and each directory on the real way is looked at, with those that hold a link on the way. When each of
+ * them can be changed by the caller and root only, the real path that comes out means the same directory from then on.
+ */
+import { lstatSync, mkdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** As path_resolution(7) has it: more links than this in one path are a loop. */
+const mostLinks = 40
+
+/**
+ * The real path of the caller's own directory that `path` leads to.
+ * @param missing `make`: what is not there is made, with mode 0700; `refuse`: an error
+ * @throws {Error} when another user could make the path lead elsewhere, or write in the directory; the message says what to do
+ */
+export function trustedDirectory(path: string, missing: 'make' | 'refuse' = 'make'): string {
+  const left = path.split('/').reverse()
+  let real = '/'
+  requireDirectory(real, lstatSync(real))
+  for (let links = 0; left.length > 0; ) {
+    const name = left.pop()!
+    if (name === '' || name === '.') continue
+    if (name === '..') {
+      real = dirname(real)
+      continue
+    }
+    const next = real === '/' ? `/${name}` : `${real}/${name}`
+    if (missing === 'make') makeDirectory(next)
+    const status = lstatSync(next)
+    if (!status.isSymbolicLink()) {
+      requireDirectory(next, status)
+      real = next
+      continue
+    }
+    requireOwner(next, status)
+    if (++links > mostLinks) throw new Error(`${path} is a loop of symbolic links`)
+    const target = readlinkSync(next)
+    if (target.startsWith('/')) real = '/'
+    left.push(...target.split('/').reverse())
+  }
+  requireOwn(real, lstatSync(real))
+  return real
+}
+
+/**
+ * Makes a directory in one that is trusted, unless it is there.
+ * @throws {Error} when what is there is a link, or is not only the caller's
+ */
+export function ownDirectory(path: string): string {
+  makeDirectory(path)
+  requireOwn(path, lstatSync(path))
+  return path
+}
+
+/** Whether it is still there, and the caller's alone. */
+export function isOwnDirectory(path: string): boolean {
+  try {
+    requireOwn(path, lstatSync(path))
+    return true
+  } catch {
+    return false
+  }
+}
+
+function makeDirectory(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+function requireOwn(path: string, status: Stats): void {
+  if (!status.isDirectory()) throw new Error(`${path} is not a directory`)
+  if (status.uid !== process.geteuid!()) throw new Error(`${path} belongs to another user, uid ${status.uid}`)
+  if ((status.mode & 0o022) !== 0) throw new Error(`others can write to ${path}: chmod go-w ${path}`)
+}
+
+/** In a sticky directory, others cannot rename or remove what is not theirs: inode(7). */
+function requireDirectory(path: string, status: Stats): void {
+  requireOwner(path, status)
+  if (!status.isDirectory()) throw new Error(`${path} is not a directory`)
+  if ((status.mode & 0o1000) !== 0) return
+  if ((status.mode & 0o002) !== 0) throw new Error(`others can write to ${path}: chmod o-w ${path}`)
+  if ((status.mode & 0o020) !== 0 && !isPrivateGroup(status.gid))
+    throw new Error(`the group ${status.gid}, which is not the caller's alone, can write to ${path}: chmod g-w ${path}`)
+}
+
+function requireOwner(path: string, { uid }: Stats): void {
+  if (uid === 0 || uid === process.geteuid!() || isUnmapped(uid)) return
+  throw new Error(`${path} belongs to another user, uid ${uid}, who could exchange it`)
+}
+
+/**
+ * Whether this id stands for all those that the caller's user namespace does not map: user_namespaces(7), "Unmapped user and
+ * group IDs". Such a directory was put there by the outside of that namespace, which chose all that is seen here: `/` itself
+ * belongs to this id in a namespace of one user. Where the id is mapped, as in the first namespace, it is a user like others.
+ */
+function isUnmapped(uid: number): boolean {
+  try {
+    if (uid !== Number(readFileSync('/proc/sys/kernel/overflowuid', 'utf8'))) return false
+    return readFileSync('/proc/self/uid_map', 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/).map(Number))
+      .every(([inside = 0, , count = 0]) => uid < inside || uid >= inside + count)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Whether a group is the caller's alone: the primary group of this account and of no other, of the same name, without other
+ * members: passwd(5), group(5). Accounts that these files do not hold cannot be counted, and so are not trusted.
+ */
+function isPrivateGroup(gid: number): boolean {
+  try {
+    const rows = (path: string) =>
+      readFileSync(path, 'utf8')
+        .split('\n')
+        .map((line) => line.split(':'))
+    const users = rows('/etc/passwd').filter(([, , , group]) => group === String(gid))
+    const groups = rows('/etc/group').filter(([, , group]) => group === String(gid))
+    const [name, , uid] = users[0] ?? []
+    return (
+      users.length === 1 &&
+      Number(uid) === process.geteuid!() &&
+      groups.length > 0 &&
+      groups.every(([group, , , members = '']) => group === name && (members === '' || members === name))
+    )
+  } catch {
+    return false
+  }
+}

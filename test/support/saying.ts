@@ -1,0 +1,13 @@
+/** A vial that is none: a static executable that says which one it is. */
+import { assemble } from '../../src/machine/assemble.js'
+import { Builder } from '../../src/machine/builder.js'
+import { hostArchitecture } from '../../src/run/host.js'
+
+/** Prints the text and ends with 0. */
+export function saying(text: string): Uint8Array {
+  const b = new Builder()
+  b.entry(b.slot('stack'))
+  b.syscall(b.slot('result'), 'write', 1, b.text(text), Buffer.byteLength(text))
+  b.syscall(b.slot('result'), 'exit_group', 0)
+  return assemble(b.finish(), hostArchitecture())
+}
