@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path'
 import { entryFolder, entryMode, key } from '../front/format.js'
 import { cacheFolder, temporaryName } from './cache.js'
-import { ownDirectory, trustedDirectory } from './trust.js'
+import { ownDirectory, trustedDirectory, type Walk } from './trust.js'
 
 /** The cache is never larger: beyond either, the oldest are removed. */
 const most = { files: 512, bytes: 64 * 2 ** 20 }
@@ -45,15 +45,15 @@ export interface FrontVial {
 /** Stores a vial of the front, if it looks anywhere: without a HOME it does not ask who the caller is. @throws {Error} */
 export function storeFrontVial(name: string, vial: Uint8Array): void {
   const { VIAL_CACHE, XDG_CACHE_HOME, HOME } = process.env
-  if (VIAL_CACHE || XDG_CACHE_HOME?.startsWith('/') || HOME) storeKeyed(entryFolder, name, vial)
+  if (VIAL_CACHE || XDG_CACHE_HOME?.startsWith('/') || HOME) storeKeyed(entryFolder, name, vial, { trusts: 'front' })
 }
 
 /**
  * Stores a vial for the next time, in a directory of the cache, and says where.
  * @throws {Error} when the directory cannot be used, or others could write there.
  */
-export function storeKeyed(directory: string, name: string, vial: Uint8Array): string {
-  const folder = ownDirectory(join(trustedDirectory(cacheFolder()), directory))
+export function storeKeyed(directory: string, name: string, vial: Uint8Array, walk: Walk = {}): string {
+  const folder = ownDirectory(join(trustedDirectory(cacheFolder(), walk), directory))
   const temporary = temporaryName(join(folder, name))
   try {
     const fd = openSync(temporary, 'wx', entryMode)

@@ -16,7 +16,7 @@ export const rememberedFolder = 'run'
 /** The vial that was stored for this key, open, if it may be executed. */
 export function findVial(key: string): OpenVial | undefined {
   try {
-    const folder = join(trustedDirectory(cacheFolder(), 'refuse'), rememberedFolder)
+    const folder = join(trustedDirectory(cacheFolder(), { missing: 'refuse' }), rememberedFolder)
     if (!isOwnDirectory(folder)) return undefined
     const path = join(folder, nameOf(key))
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)

@@ -9,15 +9,22 @@ import { dirname } from 'node:path'
 /** As path_resolution(7) has it: more links than this in one path are a loop. */
 const mostLinks = 40
 
+export interface Walk {
+  /** `make` (default): what is not there is made, with mode 0700; `refuse`: an error. */
+  readonly missing?: 'make' | 'refuse'
+  /** Default: root and the caller, and what is as good as these. `front`: only what front/lookup.ts trusts, which is these two. */
+  readonly trusts?: 'front'
+}
+
 /**
  * The real path of the caller's own directory that `path` leads to.
- * @param missing `make`: what is not there is made, with mode 0700; `refuse`: an error
  * @throws {Error} when another user could make the path lead elsewhere, or write in the directory; the message says what to do
  */
-export function trustedDirectory(path: string, missing: 'make' | 'refuse' = 'make'): string {
+export function trustedDirectory(path: string, { missing = 'make', trusts }: Walk = {}): string {
+  const strict = trusts === 'front'
   const left = path.split('/').reverse()
   let real = '/'
-  requireDirectory(real, lstatSync(real))
+  requireDirectory(real, lstatSync(real), strict)
   for (let links = 0; left.length > 0; ) {
     const name = left.pop()!
     if (name === '' || name === '.') continue
@@ -29,11 +36,11 @@ export function trustedDirectory(path: string, missing: 'make' | 'refuse' = 'mak
     if (missing === 'make') makeDirectory(next)
     const status = lstatSync(next)
     if (!status.isSymbolicLink()) {
-      requireDirectory(next, status)
+      requireDirectory(next, status, strict)
       real = next
       continue
     }
-    requireOwner(next, status)
+    requireOwner(next, status, strict)
     if (++links > mostLinks) throw new Error(`${path} is a loop of symbolic links`)
     const target = readlinkSync(next)
     if (target.startsWith('/')) real = '/'
@@ -79,17 +86,17 @@ function requireOwn(path: string, status: Stats): void {
 }
 
 /** In a sticky directory, others cannot rename or remove what is not theirs: inode(7). */
-function requireDirectory(path: string, status: Stats): void {
-  requireOwner(path, status)
+function requireDirectory(path: string, status: Stats, strict: boolean): void {
+  requireOwner(path, status, strict)
   if (!status.isDirectory()) throw new Error(`${path} is not a directory`)
   if ((status.mode & 0o1000) !== 0) return
   if ((status.mode & 0o002) !== 0) throw new Error(`others can write to ${path}: chmod o-w ${path}`)
-  if ((status.mode & 0o020) !== 0 && !isPrivateGroup(status.gid))
+  if ((status.mode & 0o020) !== 0 && (strict || !isPrivateGroup(status.gid)))
     throw new Error(`the group ${status.gid}, which is not the caller's alone, can write to ${path}: chmod g-w ${path}`)
 }
 
-function requireOwner(path: string, { uid }: Stats): void {
-  if (uid === 0 || uid === process.geteuid!() || isUnmapped(uid)) return
+function requireOwner(path: string, { uid }: Stats, strict: boolean): void {
+  if (uid === 0 || uid === process.geteuid!() || (!strict && isUnmapped(uid))) return
   throw new Error(`${path} belongs to another user, uid ${uid}, who could exchange it`)
 }
 
