@@ -193,6 +193,7 @@ function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolea
         pids: unshare.pid ? (request.asPid1 ? 'payload' : 'reaper') : request.pidns === undefined ? 'host' : 'joined',
         ownIpc: unshare.ipc,
         ownNet: unshare.net,
+        ownSession: request.newSession,
         nests: true,
       },
     ),

@@ -16,10 +16,12 @@ const deviceLinks: readonly (readonly [string, string])[] = [
 
 export function proc(planner: Planner, entry: Extract<FilesystemEntry, { proc: string }>): void {
   const at = entry.proc
-  const { pids, nests, style } = planner.context
+  const { pids, nests, style, ownSession } = planner.context
   const { procReadonly, guarded } = style
-  // Its modes let a user change other processes of his, as in oom_score_adj, which no namespace and no Landlock hinders.
-  const readonly = guarded && (pids === 'host' || pids === 'joined') && !nests && entry.masked !== false
+  // Its modes let a user change other processes of the same user, as in oom_score_adj, and the share of all in a session, in
+  // autogroup (sched(7)), which no namespace and no Landlock hinders.
+  const shared = pids === 'host' || pids === 'joined' || !ownSession
+  const readonly = guarded && shared && !nests && entry.masked !== false
   if (pids === 'host') planner.bind({ bind: at, from: '/proc', writable: !readonly })
   else {
     const options = (['subset', 'hidepid'] as const).flatMap((key) =>

@@ -153,6 +153,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
         pids: isNew('pid') ? (policy.init ?? 'reaper') : setting('pid') === 'host' ? 'host' : 'joined',
         ownIpc: isNew('ipc'),
         ownNet: isNew('net'),
+        ownSession: policy.session !== 'host',
         nests: nests(policy),
       }),
     )

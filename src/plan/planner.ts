@@ -15,6 +15,8 @@ export interface FilesystemContext {
   readonly pids: 'host' | 'joined' | 'reaper' | 'payload'
   readonly ownIpc: boolean
   readonly ownNet: boolean
+  /** Whether the payload is the first of a session. */
+  readonly ownSession: boolean
   /** Whether sandboxes are to be made inside: see nesting.ts. */
   readonly nests: boolean
 }

@@ -2,7 +2,11 @@
  * What stands between the payload and the host, read off a plan: each line is there because a step is. What a plan does
  * not do is said as plainly, in `open`.
  */
-import type { Plan, Step } from './step.js'
+import type { CapabilityName } from '../kernel/capabilities.js'
+import { CLONE, F, IP, IPPROTO, PRIO, SIOC, TIOC } from '../kernel/flags.js'
+import { rlimits } from '../kernel/rlimits.js'
+import { place, View } from './securityView.js'
+import type { Plan } from './step.js'
 
 export interface SecurityRow {
   readonly attack: string
@@ -23,53 +27,17 @@ export interface HeldLimit {
   readonly by: string
 }
 
-type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Say = (condition: unknown, stands: string, open?: string) => void
-
-/** A plan, and the questions that the rows ask of it. */
-class View {
-  readonly steps: readonly Step[]
-  constructor(readonly plan: Plan) {
-    this.steps = [...plan.monitor, ...plan.init, ...plan.payload]
-  }
-  all<Kind extends Step['do']>(kind: Kind): StepOf<Kind>[] {
-    return this.steps.filter((step): step is StepOf<Kind> => step.do === kind)
-  }
-  first<Kind extends Step['do']>(kind: Kind): StepOf<Kind> | undefined {
-    return this.all(kind)[0]
-  }
-  makes(namespace: Plan['clone'][number]): boolean {
-    return this.plan.clone.includes(namespace)
-  }
-  /** Descriptors of the sandbox itself, which the payload does not get. */
-  get own(): readonly (number | undefined)[] {
-    const watched = [...this.all('cpuTime'), ...this.all('watchMemory')].map(({ fd }) => fd)
-    return [this.plan.statusFd, ...watched, ...(this.first('enterGroup')?.group.fds ?? [])]
-  }
-  /** Why a namespace is not the sandbox's own. */
-  notOwn(namespace: Plan['clone'][number]): string {
-    const joined = this.all('join').find((step) => step.namespace === namespace)
-    return joined === undefined ? "the host's" : `that of ${joined.from}`
-  }
-  /** A system call filter, of whatever kind: `what` says which. */
-  get filter(): Step | undefined {
-    return this.steps.find(({ do: kind }) => ['filter', 'seccomp'].includes(kind))
-  }
-  get kept(): readonly string[] | undefined {
-    const keep = this.first('capabilities')?.keep
-    return keep === undefined || 'without' in keep ? undefined : keep
-  }
-  get rootMode(): boolean {
-    return this.first('newUser') === undefined && this.all('join').every(({ namespace }) => namespace !== 'user')
-  }
-  get landlock(): string {
-    return this.first('landlock')?.required ? 'Landlock' : 'Landlock, where the kernel has it'
-  }
-}
 
 const list = (places: readonly string[]) => places.join(', ')
 const either = (words: readonly string[]) => words.join(', ').replace(/, ([^,]*)$/, ' or $1')
-const place = (path: string) => (path === '.' ? '/' : `/${path}`)
+
+/** What root mode's capabilities make of a file in a place that is shown to be written; capabilities(7). */
+const asRootOutside: readonly { readonly needs: readonly CapabilityName[]; readonly makes: string }[] = [
+  { needs: ['CAP_SETUID'], makes: 'a file of root that is setuid' },
+  { needs: ['CAP_CHOWN', 'CAP_FOWNER'], makes: 'a file of root that is setuid' },
+  { needs: ['CAP_SETFCAP'], makes: 'a file with capabilities' },
+]
 
 /** What a sandbox without this limit may take from all others. */
 const starving = [
@@ -86,7 +54,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       const root = view.first('rootTmpfs') ?? view.first('rootBind')
       say(view.makes('mount') && root, `its own root: ${root?.what}`, `the file tree is ${view.notOwn('mount')}`)
       say(view.first('pivot'), "the host's root is detached")
-      const binds = [...view.all('bind'), ...view.all('rootBind')].filter(({ flags }) => flags.nodev)
+      const binds = view.shown
       const readonly = binds.filter(({ flags }) => flags.readonly).length
       say(readonly > 0, `${readonly} places of the host are shown read-only, nosuid and nodev`)
       for (const { flags, what } of binds)
@@ -102,6 +70,24 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       )
       if (files !== undefined && !view.first('landlock')!.required)
         say(false, '', 'on a kernel before 5.19 or without Landlock, the mounts are the only wall')
+      if (binds.length === 0) return
+      say(
+        !view.lets('fcntl', 0, F.SETLEASE),
+        'no lease: no program outside waits for what is shown (F_SETLEASE)',
+        'a lease on a file of its own uid that is shown, also read-only, makes programs outside wait (F_SETLEASE)',
+      )
+      if (view.lets('flock'))
+        say(
+          false,
+          '',
+          'advisory locks on what is shown, also read-only: a program outside that asks for the same lock waits',
+        )
+      if (view.lets('inotify_add_watch'))
+        say(
+          false,
+          '',
+          'inotify tells which files of what is shown any process opens, and so which programs are run by others',
+        )
     },
   ],
   [
@@ -132,6 +118,14 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
         'its own pid namespace: no other process can be named',
         `processes are seen in ${view.notOwn('pid')} pid namespace`,
       )
+      for (const { what } of view.hostProc)
+        say(false, '', `command lines of all processes, and whatever else /proc shows to everybody: ${what}`)
+      if (!view.makes('pid'))
+        say(
+          !view.lets('prlimit64', 2, rlimits.cpu, 1n << 40n) && !view.lets('setpriority', PRIO.PROCESS, 2),
+          'the filter lets it change the limits, priority and processors of itself alone',
+          "limits, priority and processors of processes of the same user can be changed, vial's own among them",
+        )
       say(view.first('landlock'), `${view.landlock} (ABI 6): no signal leaves`)
       if (!view.makes('pid') && view.first('landlock') === undefined)
         say(false, '', "processes of the same user can be signalled, vial's own among them")
@@ -163,6 +157,18 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
         `its own network namespace: ${view.first('loopback') === undefined ? 'no device is up' : 'only a loopback'}`,
         `${view.notOwn('net')} network, with all that listens on its loopback`,
       )
+      if (view.makes('net'))
+        say(
+          !view.lets('ioctl', 0, SIOC.GIFFLAGS),
+          "a socket of another network that is handed over cannot be asked for that network's devices (ioctl)",
+          'a socket of another network that is handed over shows its devices and addresses, and changes them with CAP_NET_ADMIN over it',
+        )
+      else
+        say(
+          !view.lets('setsockopt', 0, IPPROTO.IP, IP.ADD_MEMBERSHIP),
+          'no multicast group can be joined',
+          'multicast groups can be joined: it hears what others announce (mDNS)',
+        )
     },
   ],
   [
@@ -181,6 +187,12 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
           : `${view.landlock} (ABI 6): no abstract unix socket outside`,
         "the host's abstract unix sockets",
       )
+      if (view.elsewhere.length > 0)
+        say(
+          false,
+          '',
+          `services whose sockets lie there can be used, read-only or not: ${list(view.elsewhere.map((step) => view.at(step)))}`,
+        )
       const keyring = view.first('newKeyring')
       say(keyring, "a session keyring without the caller's keys", "the caller's session keyring")
       say(keyring?.optional, 'no key can be used: the filter refuses keyctl(2) and its kin')
@@ -223,9 +235,27 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       say(
         view.first('limitUserns') ?? view.all('innerUser').find(({ last }) => last),
         'no further user namespace can be made',
-        view.filter === undefined
+        view.lets('unshare', CLONE.NEWUSER) || view.lets('clone', CLONE.NEWUSER)
           ? 'user namespaces can be made inside, and with them privilege over new namespaces (disableUserns)'
           : undefined,
+      )
+      const core = view.all('rlimit').find(({ name }) => name === 'core')
+      const keepsCore = !view.lets('setrlimit', rlimits.core) && !view.lets('prlimit64', 0, rlimits.core, 1n << 40n)
+      say(
+        core?.soft === 1n && core.hard === 1n && keepsCore,
+        'a crash runs no handler that kernel.core_pattern pipes to',
+        "a crash may run the host's handler (kernel.core_pattern), with the payload's memory for input",
+      )
+      if (core?.ifAllowed)
+        say(
+          false,
+          '',
+          "where the caller's own hard limit of core is 0, the handler is run all the same: 1 would be a higher one",
+        )
+      say(
+        false,
+        '',
+        'a handler that listens on a socket (kernel.core_pattern begins with @, Linux 6.16) is asked, whatever the limit',
       )
       say(false, '', "the kernel itself is shared: its own faults, and a processor's side channels, are not walled off")
     },
@@ -263,19 +293,45 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       if (!identity?.dropGroups)
         say(false, '', `supplementary groups of a caller other than root stay, and open what is shown to them`)
       if (!view.rootMode) say(false, '', "outside, it is the caller: what is shown, it may do as the caller's uid")
-      if (view.all('bind').some(({ flags }) => !flags.readonly && flags.nodev))
-        say(false, '', 'outside, a file that it made setuid where it may write gives its uid to whoever runs it')
+      const writable = view.shown.filter(({ flags }) => !flags.readonly).map((step) => view.at(step))
+      if (writable.length === 0) return
+      say(false, '', 'outside, a file that it made setuid where it may write gives its uid to whoever runs it')
+      if (!view.rootMode || kept === undefined) return
+      for (const { needs, makes } of asRootOutside)
+        if (needs.every((name) => kept.includes(name)))
+          say(
+            false,
+            '',
+            `with ${needs.join(' and ')} it makes ${makes} in ${list(writable)}: whoever can run or open it outside is root`,
+          )
     },
   ],
   [
     'terminal',
     (view, say) => {
       const stands = view.first('session') !== undefined
+      say(stands, "a session of its own: it cannot type into the caller's terminal (TIOCSTI)")
+      if (!stands) {
+        say(false, '', "the caller's session: it takes the terminal's foreground, and signals of its keys reach both")
+        say(
+          !view.lets('ioctl', 0, TIOC.STI) && !view.lets('ioctl', 0, TIOC.LINUX),
+          'the filter keeps it from typing into the terminal (TIOCSTI)',
+          'it may type into the terminal (TIOCSTI)',
+        )
+        say(
+          !view.lets('setpriority', PRIO.PGRP, 0),
+          "the filter keeps it from changing the priority of the caller's process group",
+          "it may change the priority of the caller's process group, the shell among it",
+        )
+        if (view.all('mount').some(({ type, flags }) => type === 'proc' && !flags.readonly))
+          say(false, '', "it may change the share of the caller's session (/proc/self/autogroup)")
+      }
       say(
-        stands,
-        "a session of its own: it cannot type into the caller's terminal (TIOCSTI)",
-        view.filter === undefined ? "the caller's session: it may type into the terminal (TIOCSTI)" : undefined,
+        !view.lets('ioctl', 0, TIOC.EXCL),
+        'a terminal that it is given can be used when it has ended (TIOCEXCL, TCXONC)',
+        'a terminal that it is given may be left so that nobody can open it or nothing is shown (TIOCEXCL, TCXONC)',
       )
+      say(false, '', 'of a terminal that it is given it reads what is typed, and changes modes and size')
       say(false, '', 'what it writes to a terminal, the terminal obeys (escape sequences): use a pipe')
     },
   ],
@@ -286,6 +342,16 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
         say(by !== 'none', `${name} ${value}, held by ${by}`, `nothing here holds it to ${name}`)
       for (const { what } of view.all('rlimit')) say(true, `${what}, for each process`)
       const isHeld = (name: string) => limits.some((limit) => limit.name === name && limit.by !== 'none')
+      say(
+        !view.lets('io_setup'),
+        'no AIO: its events are one number for the whole machine (fs.aio-max-nr)',
+        'it may use up the AIO events of the whole machine (fs.aio-max-nr)',
+      )
+      say(
+        false,
+        '',
+        "no limit here holds what the kernel counts for a user as a whole, the caller's programs included: inotify, queued signals, pipe buffers, descriptors in flight; nor pseudo-terminals, counted for the machine",
+      )
       const endlessly = starving.filter(([name]) => !isHeld(name)).map(([, what]) => what)
       if (endlessly.length > 0) say(false, '', `no limit on ${either(endlessly)}: it may starve the host`)
       const endless = view
@@ -310,8 +376,13 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       say(view.first('refuseFolders'), 'no standard stream is a folder')
       say(
         view.first('landlock')?.files,
-        `${view.landlock}: what is open cannot be opened again for more`,
+        `${view.landlock}: a file that is open cannot be opened again for more; a pipe or memfd can`,
         'what is open for reading may be opened again for writing, as file modes allow',
+      )
+      say(
+        false,
+        '',
+        "the standard streams are the caller's open files: it moves their places, and empties those that are open to write (lseek, ftruncate)",
       )
       const names = environment.inherit === true ? undefined : environment.inherit
       say(

@@ -5,6 +5,7 @@ import type { Policy } from '../policy/schema.js'
 import { inCache } from './cache.js'
 import { callerName } from './caller.js'
 import { cgroupFinding } from './cgroupFinding.js'
+import { crashFinding } from './crashFinding.js'
 import type { Finding } from './finding.js'
 import { askLandlock, askMountApi, askSeccomp, inWords, whyNot } from './probe.js'
 
@@ -55,6 +56,7 @@ export async function findings(): Promise<readonly Finding[]> {
     landlockFinding(),
     await subidFinding(),
     cgroupFinding(),
+    crashFinding(),
     binfmtFinding(),
   ]
   return [await wholeFinding(), cache, ...found.map(asAbove)]

@@ -1,15 +1,32 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { compile, type Policy, security, type SecurityRow } from '../../src/index.js'
+import { compile, type Policy, profiles, security, type SecurityRow } from '../../src/index.js'
 import type { Plan, Step } from '../../src/plan/step.js'
-import { callers, vial, workFolder } from '../support/user.js'
+import { hostArchitecture } from '../../src/run/compile.js'
+import { compileSeccomp } from '../../src/seccomp/compile.js'
+import type { SeccompProfile } from '../../src/seccomp/schema.js'
+import { callers, runAs, vial, workFolder } from '../support/user.js'
 
 const planOf = (policy: Policy) => compile(policy).plan
 const lines = (rows: readonly SecurityRow[], part: 'stands' | 'open') =>
   rows.flatMap((row) => row[part].map((line) => `${row.attack}: ${line}`))
 const system: Policy = { preset: 'system' }
+
+/** The default filter, which lets these through as well. */
+const letting = (...calls: SeccompProfile['rules'][number]['calls']): SeccompProfile => ({
+  ...profiles.default,
+  rules: [{ calls, do: 'allow' }, ...profiles.default.rules],
+})
+const rootMode = (...capabilities: NonNullable<Policy['capabilities']>): Policy => ({
+  ...system,
+  namespaces: { user: 'host' },
+  identity: { uid: 1000, gid: 1000 },
+  capabilities,
+  filesystem: [{ bind: '/w', from: '/srv', writable: true }],
+})
 
 /** What a change of the policy opens, and the wall that goes with it. */
 const weaker: readonly (readonly [Policy, open: RegExp, gone: RegExp])[] = [
@@ -49,6 +66,43 @@ const weaker: readonly (readonly [Policy, open: RegExp, gone: RegExp])[] = [
     /nothing/,
   ],
   [{ ...system, filesystem: [{ proc: '/proc', masked: false }] }, /\/proc is not covered/, /covered in \/proc/],
+  [{ ...system, filesystem: [{ bind: '/host', from: '/' }] }, /command lines of all .*: bind \/ on \/host/, /nothing/],
+  [
+    { ...system, filesystem: [{ bind: '/p', from: '/proc' }] },
+    /command lines of all .*: bind \/proc on \/p/,
+    /nothing/,
+  ],
+  [{ ...system, filesystem: [{ bind: '/host/run', from: '/run' }] }, /services .*: \/host\/run$/m, /nothing/],
+  [rootMode('CAP_SETUID'), /with CAP_SETUID it makes a file of root that is setuid in \/w/, /nothing/],
+  [rootMode('CAP_CHOWN', 'CAP_FOWNER'), /with CAP_CHOWN and CAP_FOWNER it makes .* in \/w/, /nothing/],
+  [rootMode('CAP_SETFCAP'), /with CAP_SETFCAP it makes a file with capabilities in \/w/, /nothing/],
+  [{ ...system, seccomp: letting('fcntl') }, /files: a lease .* makes programs outside wait/, /files: no lease/],
+  [{ ...system, seccomp: letting('io_setup') }, /may use up the AIO events/, /resources: no AIO/],
+  [{ ...system, seccomp: letting('setrlimit') }, /a crash may run the host's handler/, /a crash runs no handler/],
+  [{ ...system, rlimits: { core: 0 } }, /a crash may run the host's handler/, /a crash runs no handler/],
+  [{ ...system, seccomp: 'nested' }, /user namespaces can be made inside/, /nothing/],
+  [{ ...system, seccomp: letting('ioctl') }, /left so that nobody can open it/, /can be used when it has ended/],
+  [{ ...system, seccomp: letting('ioctl') }, /shows its devices and addresses/, /cannot be asked for that network's/],
+  [
+    { ...system, session: 'host' },
+    /caller's session: it takes the terminal's foreground/,
+    /terminal: a session of its own/,
+  ],
+  [
+    { ...system, session: 'host', seccomp: letting('setpriority') },
+    /change the priority of the caller's process group/,
+    /terminal: a session of its own/,
+  ],
+  [
+    { ...system, namespaces: { pid: 'host' }, seccomp: letting('prlimit64') },
+    /limits, priority and processors of processes of the same user/,
+    /processes: its own pid/,
+  ],
+  [
+    { ...system, network: 'host', seccomp: letting('setsockopt') },
+    /multicast groups can be joined/,
+    /network: its own/,
+  ],
 ]
 
 test('each weakening of a policy is said, and its wall no longer', () => {
@@ -60,6 +114,61 @@ test('each weakening of a policy is said, and its wall no longer', () => {
     if (gone.source === 'nothing') continue
     assert.doesNotMatch(lines(rows, 'stands').join('\n'), gone)
     assert.match(lines(usual, 'stands').join('\n'), gone.source.includes('no node') ? /no node/ : gone)
+  }
+})
+
+test('where a namespace is shared, the filter is the wall, and said', () => {
+  const stands = (policy: Policy) => lines(security(planOf({ ...system, ...policy })), 'stands').join('\n')
+  assert.match(stands({ namespaces: { pid: 'host' } }), /limits, priority and processors of itself alone/)
+  assert.match(stands({ network: 'host' }), /no multicast group/)
+  const shared = stands({ session: 'host' })
+  assert.match(shared, /the filter keeps it from typing/)
+  assert.match(shared, /the filter keeps it from changing the priority of the caller's process group/)
+})
+
+test('/proc of a shared session is read-only: autogroup is the share of all of it', () => {
+  const proc = (policy: Policy) =>
+    planOf({ ...system, ...policy }).init.find((step) => step.do === 'mount' && step.type === 'proc')
+  assert.equal((proc({}) as Step & { do: 'mount' }).flags.readonly, false)
+  assert.equal((proc({ session: 'host' }) as Step & { do: 'mount' }).flags.readonly, true)
+  assert.doesNotMatch(lines(security(planOf({ ...system, session: 'host' })), 'open').join('\n'), /autogroup/)
+  const uncovered: Policy = { ...system, session: 'host', filesystem: [{ proc: '/proc', masked: false }] }
+  assert.match(lines(security(planOf(uncovered)), 'open').join('\n'), /autogroup/)
+})
+
+// As the sentences have it; the accomplice is whoever runs the file.
+test('capabilities of root mode, with a place to write, make a file of root outside', {
+  skip: process.getuid?.() === 0 ? false : 'needs root',
+}, () => {
+  const root = callers.find(({ uid }) => uid === 0)!
+  const made = (code: string, ...capabilities: NonNullable<Policy['capabilities']>) => {
+    const folder = workFolder(root, `accomplice/${capabilities.join('-') || 'none'}`)
+    chmodSync(folder, 0o777)
+    const policy: Policy = { ...rootMode(...capabilities), filesystem: [{ bind: '/w', from: folder, writable: true }] }
+    const { error, stderr } = runAs(root, policy, 'python3', ['-c', `import os\nopen('/w/x', 'w').close()\n${code}`])
+    const file = statSync(join(folder, 'x'))
+    const capability = spawnSync('getcap', [join(folder, 'x')], { encoding: 'utf8' }).stdout
+    return {
+      uid: file.uid,
+      setuid: (file.mode & 0o4000) !== 0,
+      capability: /cap_\w+/.exec(capability)?.[0],
+      error,
+      stderr,
+    }
+  }
+  const setuid = "os.setuid(0); os.unlink('/w/x'); open('/w/x', 'w').close(); os.chmod('/w/x', 0o4755)"
+  const owner = "os.chown('/w/x', 0, 0); os.chmod('/w/x', 0o4755)"
+  // VFS_CAP_REVISION_2 with CAP_SETUID, effective: linux/capability.h.
+  const capability =
+    "os.setxattr('/w/x', 'security.capability', bytes.fromhex('0100000280000000000000000000000000000000'))"
+  const isRoots = ({ uid, setuid }: ReturnType<typeof made>) => uid === 0 && setuid
+  for (const found of [made(setuid, 'CAP_SETUID'), made(owner, 'CAP_CHOWN', 'CAP_FOWNER')])
+    assert.ok(isRoots(found), found.error ?? found.stderr)
+  const capable = made(capability, 'CAP_SETFCAP')
+  assert.equal(capable.capability, 'cap_setuid', capable.error ?? capable.stderr)
+  for (const code of [setuid, owner, capability]) {
+    const found = made(code)
+    assert.ok(!isRoots(found) && found.capability === undefined)
   }
 })
 
@@ -101,7 +210,8 @@ test('what stands goes when its step goes', () => {
 
 test('a filter and limits that are there are said', () => {
   const plan = planOf(system)
-  const filter = { do: 'filter', what: 'filter system calls by the profile x', why: '' } as unknown as Step
+  const { program } = compileSeccomp('strict', { architecture: hostArchitecture(), kernel: '6.18.0' })!
+  const filter: Step = { do: 'filter', program, flags: 0, what: 'filter system calls by the profile x', why: '' }
   const by = 'cgroup v2'
   const limits = ['memory', 'pids', 'cpuTime', 'wallTime', 'io'].map((name) => ({ name, value: '64', by }))
   const rows = security({ ...plan, payload: [filter, ...plan.payload] }, { limits })

@@ -1,0 +1,79 @@
+/** A plan, and the questions that security.ts asks of it. */
+import { join } from 'node:path'
+import type { AnySyscallName } from '../kernel/abis.js'
+import type { CapabilityName } from '../kernel/capabilities.js'
+import { letsThrough } from '../seccomp/run.js'
+import type { Plan, Step } from './step.js'
+
+/** A place of a plan as a path inside. */
+export const place = (path: string) => (path === '.' ? '/' : `/${path}`)
+
+type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
+
+export class View {
+  readonly steps: readonly Step[]
+  constructor(readonly plan: Plan) {
+    this.steps = [...plan.monitor, ...plan.init, ...plan.payload]
+  }
+  all<Kind extends Step['do']>(kind: Kind): StepOf<Kind>[] {
+    return this.steps.filter((step): step is StepOf<Kind> => step.do === kind)
+  }
+  first<Kind extends Step['do']>(kind: Kind): StepOf<Kind> | undefined {
+    return this.all(kind)[0]
+  }
+  makes(namespace: Plan['clone'][number]): boolean {
+    return this.plan.clone.includes(namespace)
+  }
+  /** Descriptors of the sandbox itself, which the payload does not get. */
+  get own(): readonly (number | undefined)[] {
+    const watched = [...this.all('cpuTime'), ...this.all('watchMemory')].map(({ fd }) => fd)
+    return [this.plan.statusFd, ...watched, ...(this.first('enterGroup')?.group.fds ?? [])]
+  }
+  /** Why a namespace is not the sandbox's own. */
+  notOwn(namespace: Plan['clone'][number]): string {
+    const joined = this.all('join').find((step) => step.namespace === namespace)
+    return joined === undefined ? "the host's" : `that of ${joined.from}`
+  }
+  /** A system call filter, of whatever kind: `what` says which. */
+  get filter(): Step | undefined {
+    return this.steps.find(({ do: kind }) => ['filter', 'seccomp'].includes(kind))
+  }
+  /** Whether the filter lets a call through, by the machine's own numbers; of one that came by a descriptor nothing is known. */
+  lets(name: AnySyscallName, ...args: readonly (number | bigint)[]): boolean {
+    const filter = this.first('filter')
+    return filter === undefined || letsThrough(filter.program, name, args)
+  }
+  /** What is shown of the host: each bind but those of single device nodes. */
+  get shown(): readonly (StepOf<'bind'> | StepOf<'rootBind'>)[] {
+    return [...this.all('bind'), ...this.all('rootBind')].filter(({ flags }) => flags.nodev)
+  }
+  /** Where it is shown, inside. */
+  at(step: StepOf<'bind'> | StepOf<'rootBind'>): string {
+    return step.do === 'rootBind' ? '/' : place(step.place.path)
+  }
+  /** Binds with the host's own /proc, where no other proc is mounted over it. */
+  get hostProc(): readonly (StepOf<'bind'> | StepOf<'rootBind'>)[] {
+    const covered = this.all('mount').flatMap((step) => (step.type === 'proc' ? [place(step.place.path)] : []))
+    return this.shown.filter((step) => {
+      if (typeof step.source !== 'string') return false
+      if (step.source === '/') return step.recursive && !covered.includes(join(this.at(step), 'proc'))
+      return step.source === '/proc' || step.source.startsWith('/proc/')
+    })
+  }
+  /** Binds outside of where a system has its programs: services have their sockets there. */
+  get elsewhere(): readonly (StepOf<'bind'> | StepOf<'rootBind'>)[] {
+    return this.shown.filter(
+      ({ source }) => typeof source !== 'string' || !/^\/(usr|bin|sbin|lib\w*|etc|proc|sys)(\/|$)/.test(source),
+    )
+  }
+  get kept(): readonly CapabilityName[] | undefined {
+    const keep = this.first('capabilities')?.keep
+    return keep === undefined || 'without' in keep ? undefined : keep
+  }
+  get rootMode(): boolean {
+    return this.first('newUser') === undefined && this.all('join').every(({ namespace }) => namespace !== 'user')
+  }
+  get landlock(): string {
+    return this.first('landlock')?.required ? 'Landlock' : 'Landlock, where the kernel has it'
+  }
+}
