@@ -5,7 +5,7 @@ import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
-import { reached, record } from './record.js'
+import { endSignal, reached, record } from './record.js'
 import { closeAllBut } from './descriptors.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
@@ -24,6 +24,7 @@ const shortest = 1_000_000
 export const limitCode: { [Kind in Limit]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
   wallTime(c, step) {
     const { b } = c
+    prepareEnd(c)
     const timer = makeTimer(c, reached.wallTime)
     const left = b.temporary()
     b.move(left, step.limit)
@@ -32,6 +33,7 @@ export const limitCode: { [Kind in Limit]: (c: LauncherContext, step: StepOf<Kin
 
   cpuTime(c, step) {
     const { b } = c
+    prepareEnd(c)
     const timer = makeTimer(c, reached.cpuTime)
     b.move(b.slot('cpu.timer'), timer)
     const left = b.temporary()
@@ -66,6 +68,7 @@ export const limitCode: { [Kind in Limit]: (c: LauncherContext, step: StepOf<Kin
   /** The eventfd of memory.oom_control, https://docs.kernel.org/admin-guide/cgroup-v1/memory.html, section 10. */
   watchMemory(c, step) {
     const { b } = c
+    prepareEnd(c)
     const [event, signal, most] = [b.slot('memory.event'), b.slot('memory.signal'), b.slot('memory.most')]
     const [file, control, cursor] = [b.temporary(), b.temporary(), b.temporary()]
     const text = b.reserve(64)
@@ -161,7 +164,7 @@ export function cloneIntoGroup(c: LauncherContext, flags: number): void {
 
 /** The signal of a timer is dealt with here; any other is not. */
 export function takeTimer(c: LauncherContext, signal: Slot, info: Address, init: Slot, again: () => void): void {
-  if (!hasTimers(c.plan)) return
+  if (!hasTimers(c.plan) && !(watches(c.plan) && endsBySignal(c.plan))) return
   const { b } = c
   const origin = b.temporary()
   b.when(signal, 'eq', timerSignal, () => {
@@ -185,6 +188,7 @@ function expired(c: LauncherContext, info: Address, init: Slot): void {
   const { b } = c
   const which = b.temporary()
   b.load(which, 32, info, structs.siginfo.fields.si_value.offset)
+  if (endsBySignal(c.plan)) b.when(which, 'eq', lastResort, () => c.attempt('kill', init, signals.SIGKILL))
   for (const step of c.plan.monitor) {
     if (step.do === 'wallTime')
       b.when(which, 'eq', reached.wallTime, () => end(c, init, reached.wallTime, 0, 'the wall time limit is reached'))
@@ -208,7 +212,30 @@ function end(c: LauncherContext, init: Slot, limit: number, used: Operand, sente
   const text = `vial: ${sentence}\n`
   if (c.plan.statusFd !== undefined) c.report(record.limit, limit, used)
   else c.attempt('write', 2, c.b.text(text), text.length)
-  c.attempt('kill', init, signals.SIGKILL)
+  if (!endsBySignal(c.plan)) c.attempt('kill', init, signals.SIGKILL)
+  else {
+    c.attempt('kill', init, endSignal)
+    const left = c.b.temporary()
+    c.b.move(left, second)
+    setTimer(c, c.b.slot('end.timer'), left)
+  }
+}
+
+/** Whether pid 1 knows the signal at which it ends all, and there is a record to tell what they used. */
+export const endsBySignal = (plan: Plan) =>
+  plan.statusFd !== undefined && plan.newPid && plan.initIs === 'reaper' && !plan.manner.lingers
+
+/** The timer for a pid 1 that does not end all in time, such as one that still waits for a mount. */
+const lastResort = 0
+
+function prepareEnd(c: LauncherContext): void {
+  if (!endsBySignal(c.plan)) return
+  const { b } = c
+  // Once for all limits.
+  b.when(b.slot('end.timer.made'), 'eq', 0, () => {
+    b.move(b.slot('end.timer'), makeTimer(c, lastResort))
+    b.move(b.slot('end.timer.made'), 1)
+  })
 }
 
 function makeTimer(c: LauncherContext, value: number): Slot {

@@ -1,8 +1,15 @@
 /**
- * Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). A file there may
+ * Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). The third word of
+ * `payload` is 1 when the payload was killed with all others, that of `started` when pid 1 knows {@link endSignal}. A file there may
  * begin with a header, the pid of the process that starts the vial as u64.
  */
 export const record = { header: 8, size: 32 + 144, failed: 1, payload: 2, started: 3, ended: 4, limit: 5 } as const
+
+/**
+ * A signal from outside at which pid 1 kills all others, waits for them, so that their usage counts, and ends. Real-time
+ * signals queue; the payload's own of this number differs by its si_pid.
+ */
+export const endSignal = 63
 
 /** Which limit a record of kind `limit` is about. */
 export const reached = { wallTime: 1, cpuTime: 2, memory: 3 } as const

@@ -4,10 +4,10 @@ import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
 import { type LauncherContext, setupFailed } from './context.js'
-import { record } from './record.js'
+import { endSignal, record } from './record.js'
 import { writeExitCode } from './announce.js'
 import { closeAllBut, descriptorCode } from './descriptors.js'
-import { awaitSignalOrMemory, releaseUnwatched, takeTimer, watches } from './limits.js'
+import { awaitSignalOrMemory, endsBySignal, releaseUnwatched, takeTimer, watches } from './limits.js'
 import { dropEverything } from './privileges.js'
 
 const maskSize = 8
@@ -116,11 +116,11 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
   const { b, plan } = c
   const status = b.reserve(8)
   const code = b.temporary()
-  if (plan.statusFd !== undefined) c.report(record.started, init)
+  if (plan.statusFd !== undefined) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
   if (watches(plan)) releaseUnwatched(c)
   else releaseFds(c)
   b.loop(({ again }) => {
-    takeSignal(c, init, watches(plan))
+    takeSignal(c, init, watches(plan) ? 'watch' : 'takeSignal')
     const usage = plan.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
     c.attempt('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
@@ -135,15 +135,25 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
   const { b, plan } = c
   const status = b.reserve(8)
   const code = b.temporary()
+  const ending = endsBySignal(plan) ? b.slot('ending') : undefined
   releaseFds(c)
   b.loop(({ again }) => {
-    takeSignal(c, payload)
+    takeSignal(c, payload, ending === undefined ? 'takeSignal' : 'takeSignalOrEnd')
     b.loop(({ again: reapNext }) => {
       c.attempt('wait4', -1, status, WAIT.NOHANG, 0)
-      c.whenFailed(again)
+      c.whenFailed(() => {
+        if (ending !== undefined)
+          b.when(ending, 'ne', 0, () => {
+            c.report(record.payload, code, 1)
+            exitAs(c, code)
+          })
+        again()
+      })
       b.when(c.result, 'eq', 0, again)
       b.when(c.result, 'ne', payload, reapNext)
       b.load(code, 32, status)
+      // The others are waited for as well.
+      if (ending !== undefined) b.when(ending, 'ne', 0, reapNext)
       if (plan.statusFd !== undefined) c.report(record.payload, code)
       exitAs(c, code)
     })
@@ -164,26 +174,52 @@ const fromTerminal = [signals.SIGINT, signals.SIGQUIT, signals.SIGHUP]
  * Takes the next signal; returns when it is SIGCHLD and passes any other on to `to`. What the terminal sends reaches
  * a payload of the same session by itself, and of another by whoever started the vial: once, not twice.
  */
-function takeSignal(c: LauncherContext, to: Slot, watching = false): void {
+function takeSignal(c: LauncherContext, to: Slot, manner: Taking): void {
   const { b } = c
   const receiver = b.slot('signal.to')
   b.move(receiver, to)
-  b.call(b.routine(watching ? 'watch' : 'takeSignal', () => takeSignals(c, receiver, watching)))
+  b.call(b.routine(manner, () => takeSignals(c, receiver, manner)))
 }
 
-function takeSignals(c: LauncherContext, to: Slot, watching: boolean): void {
+/** The monitor that watches limits, and a pid 1 that ends by a signal, do more than to pass signals on. */
+type Taking = 'takeSignal' | 'watch' | 'takeSignalOrEnd'
+
+/** From outside the pid namespace, where no sender has a pid: kills all but pid 1, whom kill(-1) leaves out. */
+function takeEnd(c: LauncherContext, signal: Slot, info: Address, again: () => void): void {
+  const { b } = c
+  const [origin, sender] = [b.temporary(), b.temporary()]
+  const { si_code, si_pid } = structs.siginfo.fields
+  b.when(signal, 'eq', endSignal, () => {
+    b.load(origin, 32, info, si_code.offset)
+    b.load(sender, 32, info, si_pid.offset)
+    // SI_USER is 0, and so is the pid.
+    b.compute(sender, sender, 'or', origin)
+    b.when(sender, 'eq', 0, () => {
+      // Elsewhere it would reach all processes of the user.
+      c.attempt('getpid')
+      b.when(c.result, 'eq', 1, () => {
+        b.move(b.slot('ending'), 1)
+        c.attempt('kill', -1, signals.SIGKILL)
+        again()
+      })
+    })
+  })
+}
+
+function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
   const { b, plan } = c
   const everySignal = allSignals(c)
   const info = b.reserve(128, 16)
   const signal = b.temporary()
   const origin = b.temporary()
   b.loop(({ leave, again }) => {
-    if (watching) awaitSignalOrMemory(c, to)
+    if (manner === 'watch') awaitSignalOrMemory(c, to)
     c.attempt('rt_sigtimedwait', everySignal, info, 0, maskSize)
     c.whenFailed(again)
     b.move(signal, c.result)
     b.when(signal, 'eq', signals.SIGCHLD, leave)
-    if (watching) takeTimer(c, signal, info, to, again)
+    if (manner === 'watch') takeTimer(c, signal, info, to, again)
+    if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, again)
     if (plan.sharesSession || plan.statusFd !== undefined) {
       b.load(origin, 32, info, structs.siginfo.fields.si_code.offset)
       const fromKernel = 0x80

@@ -14,6 +14,7 @@ import type { Environment, Step } from '../plan/step.js'
 import type { LimitName } from '../policy/limits.js'
 import { SandboxError } from './error.js'
 import { type OpenVial, withName } from './executable.js'
+import { killSandbox } from './kill.js'
 import type { Enforcement, LimitedRun, Limiter } from './limiter.js'
 import { type Failure, failureText, type Outcome, readOutcome, type Usage } from './status.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
@@ -108,7 +109,7 @@ export function spawnVial(
   run?.started()
   let timedOut = false
   let endedBy: Evidence['endedBy']
-  const end = () => child.kill('SIGKILL')
+  const end = () => killSandbox(child, status)
   // A child that could not be started has no streams.
   const { stdout, stderr } = limiter?.limitsOutput && child.stdio !== undefined ? run!.watch(child, end) : child
   const timer =
@@ -183,8 +184,9 @@ export function spawnVial(
       ? child.stdio
       : [child.stdin, stdout, stderr, ...child.stdio.slice(3)]) as ChildProcess['stdio'],
     kill: (signal = 'SIGTERM') => {
-      if (signal === 'SIGKILL') endedBy ??= 'caller'
-      return child.kill(signal)
+      if (signal !== 'SIGKILL') return child.kill(signal)
+      endedBy ??= 'caller'
+      return end()
     },
     result,
   }

@@ -50,13 +50,21 @@ export function readOutcome(bytes: Buffer): Outcome {
     const kind = field(0)
     // The first failure is the cause of any other.
     if (kind === record.failed) outcome = { failure: { step: field(1), errno: field(2) }, ...outcome }
-    if (kind === record.payload) outcome = { ...outcome, payload: field(1), payloadEnded: true }
+    if (kind === record.payload) outcome = { ...outcome, payload: field(1), payloadEnded: field(2) === 0 }
     if (kind === record.limit) outcome = { reached: limitNames[field(1)]!, ...outcome }
     // How init ended is how the payload did, when it is the payload or was killed itself.
     if (kind === record.ended)
       outcome = { payload: field(1), ...outcome, usage: readUsage(bytes.subarray(at + 32, at + record.size)) }
   }
   return outcome
+}
+
+/** The pid outside of a pid 1 that ends all at a signal, as soon as the monitor has told it. */
+export function readInit(bytes: Buffer): number | undefined {
+  for (let at = 0; at + record.size <= bytes.length; at += record.size)
+    if (Number(bytes.readBigUInt64LE(at)) === record.started && bytes.readBigUInt64LE(at + 16) === 1n)
+      return Number(bytes.readBigUInt64LE(at + 8))
+  return undefined
 }
 
 function readUsage(bytes: Buffer): Usage {

@@ -1,17 +1,21 @@
 /**
  * Nameless files that a vial writes its records to: a file, not a pipe, costs the event loop nothing. Each begins with
- * the pid of this process, so that the vial sees whether its parent is still the one that started it.
+ * the pid of this process, so that the vial sees whether its parent is still the one that started it. The room for the
+ * records is taken when the file is made: a payload that fills the disk would else take away how it ended.
  */
-import { closeSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { record } from '../launcher/record.js'
 import { inCache, temporaryName } from './cache.js'
 
 const idle: number[] = []
 const mostIdle = 64
-/** Where the records of a file's present user begin: those of earlier ones stay before them, which saves cutting them. */
+/** Where the records of a file's present user begin: those of earlier ones stay before them. */
 const begins = new Map<number, number>()
-const mostKept = 2 ** 20
+/** Bytes of a file: after some hundred runs it is full, and another one takes its place. */
+const room = 2 ** 16
+/** Of one run, at most. */
+const mostRecords = 8
 
 /** @throws {Error} when the cache has no room. */
 export function borrowStatusFile(): number {
@@ -20,34 +24,41 @@ export function borrowStatusFile(): number {
 
 /** The records that were written since the file was borrowed. */
 export function readStatus(fd: number): Buffer {
-  const begin = begins.get(fd) ?? record.header
-  const buffer = Buffer.alloc(record.size * 8)
-  const size = readSync(fd, buffer, 0, buffer.length, begin)
-  begins.set(fd, begin + size)
+  const records = peekStatus(fd)
+  begins.set(fd, beginOf(fd) + records.length)
+  return records
+}
+
+/** The same, of a run that goes on. */
+export function peekStatus(fd: number): Buffer {
+  const buffer = Buffer.alloc(record.size * mostRecords)
+  readSync(fd, buffer, 0, buffer.length, beginOf(fd))
+  let size = 0
+  // Behind the last record there are zeros; no kind is 0.
+  while (size < buffer.length && buffer[size] !== 0) size += record.size
   return buffer.subarray(0, size)
 }
 
-/** `quiet`: nobody writes to it any more, so that another sandbox may use it. */
+const beginOf = (fd: number) => begins.get(fd) ?? record.header
+
+/** `quiet`: nothing writes to it any more, so that another sandbox may use it. */
 export function returnStatusFile(fd: number, quiet: boolean): void {
-  if (!quiet || idle.length >= mostIdle) {
-    begins.delete(fd)
-    closeSync(fd)
+  if (quiet && idle.length < mostIdle && beginOf(fd) + record.size * mostRecords <= room) {
+    idle.push(fd)
     return
   }
-  if ((begins.get(fd) ?? 0) > mostKept) {
-    ftruncateSync(fd, record.header)
-    begins.delete(fd)
-  }
-  idle.push(fd)
+  begins.delete(fd)
+  closeSync(fd)
 }
 
 function open(): number {
   return inCache('a status file', (folder) => {
     const path = temporaryName(join(folder, 'status'))
-    // Appended to: each user of the one file offset writes where the file ends.
-    const fd = openSync(path, 'ax+', 0o600)
+    // Monitor and init write where the one file offset is, which they share with us.
+    const fd = openSync(path, 'wx+', 0o600)
     try {
       unlinkSync(path)
+      writeSync(fd, Buffer.alloc(room), 0, room, 0)
       const header = Buffer.alloc(record.header)
       header.writeBigUInt64LE(BigInt(process.pid))
       writeSync(fd, header)
