@@ -19,7 +19,7 @@ export function compileVial(c: FrontContext): Slot {
   const [memory, child, count, least] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
   const [ignored, caller] = [b.bytes(sigaction(SIG.IGN), 8), b.reserve(structs.sigaction.size)]
   const status = b.reserve(8)
-  createMemory(c, memory)
+  createMemory(c, memory, 'vial', MFD.CLOEXEC)
   // Node.js takes 0, 1 and 2 for what they are, and --args descriptors are made again.
   b.compute(least, c.highestFd, 'add', 1)
   b.when(least, 'lt', 3, () => b.move(least, 3))
@@ -57,6 +57,7 @@ export function compileVial(c: FrontContext): Slot {
   // Help that an --args descriptor asked for: there is nothing to run.
   c.attempt('lseek', memory, 0, seekEnd)
   b.when(c.result, 'eq', 0, () => c.exit(0))
+  b.move(b.slot('compiled.size'), c.result)
   // A signal of this child that was blocked must not be found by the vial: ignoring it discards it, sigaction(2).
   c.attempt('rt_sigaction', signals.SIGCHLD, ignored, 0, 8)
   c.attempt('rt_sigaction', signals.SIGCHLD, caller, 0, 8)
@@ -72,12 +73,12 @@ export function complain(c: FrontContext): void {
   executeNode(c, nothing, nothing)
 }
 
-/** Kernels before 6.3 refuse the flag, and so do those that forbid memory to be executed: then the vial is only stored. */
-function createMemory(c: FrontContext, memory: Slot): void {
+/** Nothing there is executed, which the sysctl vm.memfd_noexec wants to be said; kernels before 6.3 refuse the flag. */
+function createMemory(c: FrontContext, memory: Slot, name: string, more = 0): void {
   const { b } = c
   const made = b.label()
-  for (const flags of [MFD.EXEC, 0]) {
-    b.move(memory, c.attempt('memfd_create', b.text('vial'), flags | MFD.CLOEXEC))
+  for (const flags of [MFD.NOEXEC_SEAL, 0]) {
+    b.move(memory, c.attempt('memfd_create', b.text(name), flags | more))
     c.unlessFailed(made)
   }
   c.die('Cannot make a file in memory')
@@ -185,8 +186,7 @@ function restoreArgs(c: FrontContext): void {
     b.when(at, 'ge', end, leave)
     b.load(fd, 64, at, key.piece.fd)
     b.load(length, 64, at, key.piece.length)
-    b.move(memory, c.attempt('memfd_create', b.text('args'), 0))
-    c.whenFailed(() => c.die('Cannot make a file in memory'))
+    createMemory(c, memory, 'args')
     b.compute(bytes, at, 'add', key.piece.size)
     writeAll(c, memory, bytes, length)
     c.attempt('lseek', memory, 0, 0)

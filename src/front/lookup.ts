@@ -5,12 +5,12 @@
  * led there: each must belong to root or the caller, and others may write to it only if it is sticky. The directory, the
  * file and the file's content are looked at through the descriptors that are then used.
  */
-import { errno } from '../kernel/errno.js'
 import { AT, S_IF, S_IS, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
 import type { FrontContext } from './context.js'
 import { entryFolder, entryMode } from './format.js'
+import { copyForExecution, execute } from './sealed.js'
 
 /** PATH_MAX, and room for what is put behind. */
 const longestPath = 4096
@@ -26,7 +26,8 @@ export function lookUp(c: FrontContext): void {
 function lookUpOnce(c: FrontContext): void {
   const { b } = c
   const missing = b.label()
-  const [folder, file, tail, size, offset] = Array.from({ length: 5 }, () => b.temporary()) as [
+  const [folder, file, copy, tail, size, offset] = Array.from({ length: 6 }, () => b.temporary()) as [
+    Slot,
     Slot,
     Slot,
     Slot,
@@ -54,34 +55,15 @@ function lookUpOnce(c: FrontContext): void {
   b.branch(size, 'lt', c.key.used, missing)
   b.compute(offset, size, 'sub', c.key.used)
 
+  // The key is compared in the very bytes that are then executed.
+  copyForExecution(c, { source: file, size, folder, to: copy }, missing)
   b.move(tail, b.reserve(usualKey, 16))
   b.when(c.key.used, 'gt', usualKey, () => c.allocate(tail, c.key.used))
-  c.attempt('pread64', file, tail, c.key.used, offset)
+  c.attempt('pread64', copy, tail, c.key.used, offset)
   b.branch(c.result, 'ne', c.key.used, missing)
   branchUnlessSame(c, tail, c.key.address, c.key.used, missing)
-  execute(c, file)
+  execute(c, copy)
   b.place(missing)
-}
-
-/** Replaces us by the vial; its words are our own name, COMMAND and what follows it. Comes back when it cannot be executed. */
-export function execute(c: FrontContext, file: Operand): void {
-  const { b } = c
-  const [argv, name, kept] = [b.temporary(), b.temporary(), b.temporary()]
-  b.compute(argv, c.command, 'sub', 8)
-  b.load(name, 64, c.stack, 8)
-  b.load(kept, 64, argv)
-  b.store(64, argv, 0, name)
-  c.attempt('execveat', file, b.text(''), argv, c.envp, AT.EMPTY_PATH)
-  // An emulator may not know it. The name of a descriptor in /proc is the very file.
-  b.when(c.result, 'eq', -errno.ENOSYS, () => {
-    const path = b.reserve(32)
-    const cursor = b.temporary()
-    b.move(cursor, path)
-    b.copyText(cursor, b.text('/proc/self/fd/'))
-    b.decimal(cursor, file)
-    c.attempt('execve', path, argv, c.envp)
-  })
-  b.store(64, argv, 0, kept)
 }
 
 /** The folder of the front's vials, as cacheFolder() of run/cache.ts chooses it. */

@@ -3,13 +3,15 @@
  * executable that finds the vial for exactly these options in the cache and becomes it. Only what has no vial yet waits for
  * Node.js.
  */
+import { copySealed } from '../assembly/sealed.js'
 import type { Architecture } from '../kernel/architecture.js'
 import type { Program } from '../machine/instruction.js'
 import { readCaller, walkOptions } from './arguments.js'
 import { compileVial, complain } from './compile.js'
 import { FrontContext, type FrontFacts } from './context.js'
 import { beginKey, endKey, nameKey } from './key.js'
-import { execute, lookUp } from './lookup.js'
+import { lookUp } from './lookup.js'
+import { execute } from './sealed.js'
 
 export type { FrontFacts } from './context.js'
 
@@ -24,7 +26,11 @@ export function front(facts: FrontFacts, architecture: Architecture): Program {
   endKey(c)
   nameKey(c)
   lookUp(c)
-  execute(c, compileVial(c))
+  const sealed = b.slot('sealed')
+  const notFromMemory = b.label()
+  copySealed(c, compileVial(c), b.slot('compiled.size'), sealed, notFromMemory)
+  execute(c, sealed)
+  b.place(notFromMemory)
   // Memory may not be executed, but what was stored may.
   lookUp(c)
   c.die('Cannot execute the compiled arguments, neither from memory nor from the cache')

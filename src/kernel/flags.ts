@@ -250,6 +250,8 @@ export const F = {
   SEAL_GROW: 0x4,
   SEAL_WRITE: 0x8,
   SEAL_FUTURE_WRITE: 0x10,
+  /** Linux 6.3. */
+  SEAL_EXEC: 0x20,
 } as const
 
 /** `asm-generic/fcntl.h`; fcntl(2). */

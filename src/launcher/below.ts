@@ -2,7 +2,7 @@
 import { errno } from '../kernel/errno.js'
 import { F, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
-import type { Address } from '../machine/instruction.js'
+import type { Slot } from '../machine/instruction.js'
 import type { Plan } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
@@ -16,11 +16,10 @@ export const belowJoined = (plan: Plan) =>
  * The child knows init by another number than the monitor. It makes init the owner of a descriptor that both have: the kernel
  * answers F_GETOWN with the number that whoever asks knows (f_getown() in fs/fcntl.c).
  */
-export function cloneBelow(c: LauncherContext, pipe: Address, cloneInit: () => void): void {
+export function cloneBelow(c: LauncherContext, shared: Slot, cloneInit: () => void): void {
   const { b } = c
-  const [child, shared] = [b.temporary(), b.temporary()]
+  const child = b.temporary()
   const status = b.reserve(8)
-  b.load(shared, 32, pipe)
   b.move(child, c.must('clone', signals.SIGCHLD, 0, 0, 0, 0))
   b.when(
     child,

@@ -11,9 +11,6 @@ import { Messages } from './messages.js'
 import { record } from './record.js'
 import { Rows, type Word } from './rows.js'
 
-/** On the pipe to the monitor, where no wait status is so large. */
-export const setupFailed = 0xffffffff
-
 /** Bytes of {@link LauncherContext.scratch}: a path and a sentence about it. */
 export const scratchSize = 16384
 
@@ -26,8 +23,11 @@ export class LauncherContext {
   readonly step = this.b.slot('step')
   readonly root = this.b.slot('root')
   readonly stack: Slot = this.b.slot('stack')
-  /** Where init writes how the payload ended, while it lingers; 0 in the monitor. */
-  readonly pipe = this.b.slot('pipe')
+  /**
+   * Where an init that lingers tells how the payload ended: an eventfd(2), which nothing in /proc can open again. Its low half is
+   * a wait status and one more, its high half says that the sandbox was not made.
+   */
+  readonly outcome = this.b.slot('outcome')
   readonly fail: Label = this.b.label()
   readonly steps: Step[] = []
   readonly #rows = new Rows(this.b, this.step)
@@ -187,7 +187,7 @@ export class LauncherContext {
       b.move(status, exit.cannotExecute)
       b.when(error, 'eq', errno.ENOENT, () => b.move(status, exit.notFound))
     })
-    if (lingers) this.tellMonitor(setupFailed)
+    if (lingers) this.tellMonitor(0, 1)
     if (this.plan.statusFd !== undefined) this.report(record.failed, this.step, error)
     else {
       const { prefix, hints } = this.plan.manner
@@ -198,13 +198,14 @@ export class LauncherContext {
     this.exit(status)
   }
 
-  /** Writes a wait status, or {@link setupFailed}, to the pipe that the monitor reads. */
-  tellMonitor(status: Operand): void {
+  /** Adds both halves of {@link outcome}: a wait status and one more, or 0, and whether the sandbox was not made. */
+  tellMonitor(ended: Operand, failed: 0 | 1): void {
     const { b } = this
-    const word = b.reserve(4)
-    b.when(this.pipe, 'ne', 0, () => {
-      b.store(32, word, 0, status)
-      this.attempt('write', this.pipe, word, 4)
+    const word = b.reserve(8, 8)
+    b.when(this.outcome, 'ne', 0, () => {
+      b.store(32, word, 0, ended)
+      b.store(32, word, 4, failed)
+      this.attempt('write', this.outcome, word, 8)
     })
   }
 

@@ -6,7 +6,7 @@ import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MapLine, NamespaceName, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { enterCallersFolder } from './environment.js'
-import { capabilitySets, dropGroupsIfAllowed } from './privileges.js'
+import { capabilitySets, dropGroupsIfAllowed, permittedBit } from './privileges.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Identity =
@@ -203,6 +203,12 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     for (const [index, half] of [0, 0, 0, 1, 1, 1].entries()) {
       b.compute(bit, kept, 'shr', 32 * half)
       b.store(32, sets, 4 * index, bit)
+    }
+    if (step.spare !== undefined) {
+      const { offset, word } = permittedBit(step.spare)
+      b.load(bit, 32, sets, offset)
+      b.compute(bit, bit, 'or', word)
+      b.store(32, sets, offset, bit)
     }
     c.must('prctl', PR.CAP_AMBIENT, PR.CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     c.must('capset', header, sets)

@@ -1,4 +1,5 @@
 /** What several steps do with privileges: capget(2) and capset(2), and setgroups(2). */
+import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
@@ -18,10 +19,21 @@ export function capabilitySets(c: LauncherContext): { header: Address; sets: Add
   return buffers
 }
 
-/** Gives up every capability; a caller's own filter may forbid it, and then there is nothing to be done. */
-export function dropEverything(c: LauncherContext): void {
-  // Nothing is ever written there.
-  c.attempt('capset', capabilitySets(c).header, c.b.reserve(24))
+/** Where capget(2) and capset(2) have the permitted bit of a capability. */
+export function permittedBit(name: CapabilityName): { offset: number; word: number } {
+  const number = capabilities[name]
+  return { offset: 12 * (number >> 5) + 4, word: (1 << (number & 31)) >>> 0 }
+}
+
+/** Gives up every capability but one, which stays permitted; a caller's own filter may forbid it, and then nothing can be done. */
+export function dropEverything(c: LauncherContext, spare?: CapabilityName): void {
+  // Nothing else is ever written there.
+  const sets = c.b.reserve(24)
+  if (spare !== undefined) {
+    const { offset, word } = permittedBit(spare)
+    c.b.store(32, sets, offset, word)
+  }
+  c.attempt('capset', capabilitySets(c).header, sets)
 }
 
 /** user_namespaces(7): where setgroups is denied, as in one that an ordinary user made, the groups are what they are. */

@@ -20,6 +20,7 @@ import { cloneFlag, identityCode } from './identity.js'
 import { landlockCode } from './landlock.js'
 import { cloneIntoGroup, limitCode } from './limits.js'
 import { makeNet, netIsLate, networkCode, prepareNet } from './network.js'
+import { becomeSealed } from './sealed.js'
 import {
   blockSignals,
   initLoop,
@@ -118,6 +119,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   const umask = b.slot('umask')
 
   b.entry(c.stack)
+  if (plan.sealed) becomeSealed(c)
   c.begin({ do: 'start', what: 'start', why: "a failure here is the monitor's own" })
   prepareArguments(c)
   if (plan.statusFd === undefined) openStandardDescriptors(c)
@@ -125,15 +127,15 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   blockSignals(c)
   emitSteps(c, plan.monitor)
 
-  const [result, released] = [b.reserve(8), b.reserve(8)]
-  if (manner.lingers) c.must('pipe2', result, c.open.CLOEXEC)
+  const released = b.reserve(8)
+  if (manner.lingers) b.move(c.outcome, c.must('eventfd2', 0, c.open.CLOEXEC | c.open.NONBLOCK))
   if (announcement !== undefined) c.must('pipe2', released, c.open.CLOEXEC)
   if (manner.tied) b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
   if (netIsLate(plan)) prepareNet(c)
   // Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking".
   if (!plan.newPid && !manner.lingers) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   c.begin(cloning(plan))
-  if (belowJoined(plan)) cloneBelow(c, result, () => cloneInit(c, CLONE.PARENT))
+  if (belowJoined(plan)) cloneBelow(c, c.outcome, () => cloneInit(c, CLONE.PARENT))
   else cloneInit(c)
   b.move(child, c.result)
   b.when(
@@ -142,7 +144,6 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
     0,
     () => {
       if (netIsLate(plan)) makeNet(c)
-      if (manner.lingers) keepEnd(c, result, 'read', c.pipe)
       if (announcement !== undefined) {
         keepEnd(c, released, 'write', release)
         announce(c, announcement, plan.clone, child)
@@ -154,7 +155,6 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
       else monitorLoop(c, child)
     },
     () => {
-      if (manner.lingers) keepEnd(c, result, 'write', c.pipe)
       if (announcement !== undefined) keepEnd(c, released, 'read', release)
       // A step may wait for long, such as the one that reads a file's content from a pipe.
       if (manner.tied) tieToMonitor(c, pidfd)
@@ -166,9 +166,9 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
         c.attempt('close', pidfd)
       }
       if (plan.initIs === 'reaper') {
-        // The payload is the same user: it may not read, trace or reopen what init holds. One that lingers holds
-        // nothing, and whoever was told its pid looks at its namespaces.
-        if (!manner.lingers) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+        // The payload is the same user: it may not read, trace or reopen what init holds. A program that was told its
+        // pid looks at its namespaces: there a capability that the payload lacks closes it, see bwrap.ts.
+        if (announcement === undefined) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
         if (!plan.newPid && !manner.lingers) c.must('prctl', PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         const payload = b.slot('payload')
         // As vfork(2): init waits until the payload has left our memory, which then need not be copied.

@@ -3,7 +3,7 @@ import { POLL, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
-import { type LauncherContext, setupFailed } from './context.js'
+import type { LauncherContext } from './context.js'
 import { endSignal, record } from './record.js'
 import { writeExitCode } from './announce.js'
 import { closeAllBut, descriptorCode } from './descriptors.js'
@@ -34,29 +34,40 @@ export function unblockSignals(c: LauncherContext): void {
   if (c.plan.manner.forwardsSignals) c.must('rt_sigprocmask', SIGMASK.SETMASK, masks(c).callers, 0, maskSize)
 }
 
-/** Reads how the payload ended; with the end of the pipe, there is only init to wait for. */
+/** Waits until init tells how the payload ended, or has ended itself. */
 export function lingeringMonitor(c: LauncherContext, init: Slot): void {
   const { b, plan } = c
   const status = b.reserve(8)
   const code = b.temporary()
   const failed = b.temporary()
   const jsonFd = plan.announcement?.statusFd
-  closeAllBut(c, [c.pipe, ...(jsonFd === undefined ? [] : [jsonFd])])
+  const [pidfd, gone, told] = [b.temporary(), b.temporary(), b.temporary()]
+  const value = b.reserve(8, 8)
+  const polls = b.reserve(2 * structs.pollfd.size)
+  b.move(pidfd, c.must('pidfd_open', init, 0))
+  closeAllBut(c, [c.outcome, pidfd, ...(jsonFd === undefined ? [] : [jsonFd])])
   // A monitor needs no privilege from here on.
   dropEverything(c)
   b.move(failed, 0)
+  for (const [index, fd] of [c.outcome, pidfd].entries()) {
+    b.store(32, polls, index * structs.pollfd.size, fd)
+    b.store(32, polls, index * structs.pollfd.size + 4, POLL.IN)
+  }
   const ended = b.label()
-  b.loop(({ leave, again }) => {
-    c.attempt('read', c.pipe, status, 4)
-    b.when(c.result, 'ne', 4, leave)
-    b.load(code, 32, status)
-    b.branch(code, 'ne', setupFailed, ended)
-    b.move(failed, 1)
-    again()
-  })
   b.loop(({ leave }) => {
-    c.attempt('wait4', init, status, WAIT.ALL, 0)
-    b.when(c.result, 'eq', init, leave)
+    c.attempt('ppoll', polls, 2, 0, 0, 0)
+    // Asked in this order: what init told before its end is read after it.
+    b.move(gone, c.attempt('wait4', init, status, WAIT.ALL | WAIT.NOHANG, 0))
+    c.attempt('read', c.outcome, value, 8)
+    b.when(c.result, 'eq', 8, () => {
+      b.load(told, 32, value, 4)
+      b.compute(failed, failed, 'or', told)
+      b.load(code, 32, value)
+      b.compute(code, code, 'sub', 1)
+      b.load(told, 32, value)
+      b.branch(told, 'ne', 0, ended)
+    })
+    b.when(gone, 'eq', init, leave)
   })
   b.load(code, 32, status)
   b.place(ended)
@@ -71,8 +82,9 @@ export function lingeringInit(c: LauncherContext, payload: Slot): void {
   const status = b.reserve(8)
   const code = b.temporary()
   const child = b.temporary()
-  closeAllBut(c, [c.pipe, ...plan.holdFds, ...c.heldSlots])
-  dropEverything(c)
+  closeAllBut(c, [c.outcome, ...plan.holdFds, ...c.heldSlots])
+  const dropping = plan.init.find((step) => step.do === 'capabilities')
+  dropEverything(c, dropping?.spare)
   const seccomp = plan.payload.find((step) => step.do === 'seccomp')
   if (seccomp !== undefined) descriptorCode.seccomp(c, seccomp)
   b.move(code, 0x100)
@@ -81,7 +93,8 @@ export function lingeringInit(c: LauncherContext, payload: Slot): void {
     c.whenFailed(leave)
     b.when(child, 'ne', payload, again)
     b.load(code, 32, status)
-    c.tellMonitor(code)
+    b.compute(child, code, 'add', 1)
+    c.tellMonitor(child, 0)
   })
   exitAs(c, code)
 }

@@ -43,10 +43,12 @@ export function bwrapPlan(request: BwrapRequest, caller: Ids): Plan {
     ],
     clone,
     cloneIfPossible,
-    init: initSteps(request, caller, ids, user !== 'no'),
+    init: initSteps(request, caller, ids, user !== 'no', announced && reaper && user !== 'try'),
     payload: payloadSteps(request),
     environment: environmentOf(request),
     argv0: request.argv0,
+    // The front executes sealed memory at once; whatever else executes this has it made so.
+    sealed: true,
     initIs: reaper ? 'reaper' : 'payload',
     newPid: unshare.pid,
     sharesSession: !request.newSession,
@@ -136,7 +138,7 @@ function joins(request: BwrapRequest): Step[] {
   return steps
 }
 
-function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolean): Step[] {
+function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolean, initIsSeen: boolean): Step[] {
   const { unshare } = request
   const steps: Step[] = []
   const says = (fds: readonly (number | undefined)[]) => fds.filter((fd) => fd !== undefined)
@@ -240,12 +242,14 @@ function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolea
   const bounding = ownUser || request.userns !== undefined
   // Root that says nothing keeps its sets as they are.
   const boundingOnly = caller.uid === 0 && request.capabilities.length === 0
+  const kept = keptCapabilities(request, caller)
   if (bounding || !boundingOnly)
     steps.push({
       do: 'capabilities',
-      keep: keptCapabilities(request, caller),
+      keep: kept,
       bounding,
       boundingOnly,
+      ...(initIsSeen && bounding ? { spare: spareCapability(kept) } : {}),
       what: 'drop capabilities',
       why: 'only what is asked for stays',
       complaint: 'capset failed',
@@ -326,6 +330,18 @@ function environmentOf(request: BwrapRequest): Environment {
     pwd,
   }
 }
+
+/** One that the payload lacks, and with which nothing can be done: effective it never is. None where the payload lacks none. */
+function spareCapability(kept: ReturnType<typeof keptCapabilities>): CapabilityName | undefined {
+  const all = Object.keys(capabilities) as CapabilityName[]
+  const lacking =
+    'without' in kept
+      ? kept.without.filter((name) => !kept.with.includes(name))
+      : all.filter((name) => !kept.includes(name))
+  return harmless.find((name) => lacking.includes(name)) ?? lacking[0]
+}
+
+const harmless: readonly CapabilityName[] = ['CAP_BLOCK_SUSPEND', 'CAP_WAKE_ALARM', 'CAP_AUDIT_READ', 'CAP_LEASE']
 
 /** Root starts with all that it has, anyone else with nothing. */
 function keptCapabilities(request: BwrapRequest, caller: Ids): Extract<Step, { do: 'capabilities' }>['keep'] {

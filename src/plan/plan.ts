@@ -262,6 +262,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
     payload,
     environment: { set, inherit, unset: [], pwd: false },
     argv0: policy.argv0,
+    sealed: mayBeSeen(policy),
     initIs: policy.init ?? 'reaper',
     newPid: isNew('pid'),
     sharesSession: session === 'host',
@@ -270,6 +271,22 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
     announcement: undefined,
     holdFds: [],
   }
+}
+
+/**
+ * Whether the payload might look at a process that executes the vial. In a pid namespace of its own there is only init, which is
+ * not dumpable and whose memory belongs to the user namespace of the host; but a payload with capabilities, without a filter,
+ * or one that makes sandboxes itself can do more than that was thought out for.
+ */
+function mayBeSeen(policy: Policy): boolean {
+  const { namespaces = {}, capabilities = [], seccomp } = policy
+  return (
+    (namespaces.pid ?? 'new') !== 'new' ||
+    (namespaces.user ?? 'new') !== 'new' ||
+    capabilities.length > 0 ||
+    seccomp === 'none' ||
+    nests(policy)
+  )
 }
 
 /**

@@ -204,6 +204,11 @@ export type Action =
       readonly bounding: boolean
       /** Only the bounding set is touched. */
       readonly boundingOnly?: boolean
+      /**
+       * Stays permitted to init, and to the payload until it executes: a process of fewer capabilities in the same user
+       * namespace may not look at it, cap_ptrace_access_check() of security/commoncap.c.
+       */
+      readonly spare?: CapabilityName | undefined
     }
   | { readonly do: 'noNewPrivs' }
   /**
@@ -334,6 +339,11 @@ export interface Plan {
   readonly payload: readonly Step[]
   readonly environment: Environment
   readonly argv0: string | undefined
+  /**
+   * Whether monitor and init execute memory that cannot be changed, see assembly/sealed.ts: the payload may be able to look at
+   * one of them, or at a vial that it executes itself.
+   */
+  readonly sealed: boolean
   /** Whether init stays as a reaper, or becomes the payload. */
   readonly initIs: 'reaper' | 'payload'
   readonly newPid: boolean

@@ -2,12 +2,10 @@ import assert from 'node:assert/strict'
 import {
   chmodSync,
   chownSync,
-  closeSync,
   copyFileSync,
   existsSync,
   linkSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -80,20 +78,6 @@ for (const caller of callers) {
       change(file)
       notUsed(caller, cache, what)
     })
-
-  test(`${caller.name}: a file that somebody holds open for writing is not executed`, () => {
-    const { cache, file } = filled(caller)
-    chmodSync(file, 0o700)
-    const fd = openSync(file, 'r+')
-    chmodSync(file, 0o500)
-    try {
-      // execve(2): ETXTBSY.
-      assert.equal(fromCache(caller, args, { cache }).status, notCached)
-      assert.equal(front(caller, args, { cache }).stdout, 'ok\n')
-    } finally {
-      closeSync(fd)
-    }
-  })
 
   test(`${caller.name}: a vial under another's name is not executed`, () => {
     const { cache, file } = filled(caller)

@@ -1,0 +1,97 @@
+/**
+ * An executable that none of its processes can change: a copy in memory whose seals the kernel keeps, memfd_create(2).
+ *
+ * A process can be looked at as /proc/PID/exe by others of its user. Were that the file in the caller's cache, a payload with
+ * the same ids could change its mode, write to it, and so choose what the caller runs next.
+ */
+import { errno } from '../kernel/errno.js'
+import { AT, F, MFD, type openFlags } from '../kernel/flags.js'
+import type { SyscallName } from '../kernel/syscalls.js'
+import type { Builder } from '../machine/builder.js'
+import { firstError, type Label, type Operand, type Slot } from '../machine/instruction.js'
+
+/** What a program offers to the code here. */
+export interface Assembler {
+  readonly b: Builder
+  readonly open: ReturnType<typeof openFlags>
+  readonly result: Slot
+  attempt(name: SyscallName, ...args: Operand[]): Slot
+}
+
+const unchangeable = F.SEAL_WRITE | F.SEAL_GROW | F.SEAL_SHRINK | F.SEAL_SEAL
+
+/**
+ * The two ways to have one. Linux 6.3 brought MFD_EXEC, without which the sysctl vm.memfd_noexec makes a file that cannot be
+ * executed, and F_SEAL_EXEC, which keeps its mode; a kernel knows both or neither.
+ */
+const ways = [
+  { flags: MFD.EXEC, seals: unchangeable | F.SEAL_EXEC },
+  { flags: 0, seals: unchangeable },
+] as const
+
+/** Copies `size` bytes of `source` into sealed memory, and leaves its descriptor in `to`; else jumps with the error in `result`. */
+export function copySealed(c: Assembler, source: Operand, size: Operand, to: Slot, failed: Label): void {
+  const { b } = c
+  const sealed = b.label()
+  for (const [index, { flags, seals }] of ways.entries()) {
+    const older = b.label()
+    c.attempt('memfd_create', b.text('vial'), flags | MFD.CLOEXEC | MFD.ALLOW_SEALING)
+    if (index + 1 < ways.length) b.branch(c.result, 'eq', -errno.EINVAL, older)
+    b.branch(c.result, 'ge', firstError, failed)
+    b.move(to, c.result)
+    copyBytes(c, source, size, to, failed)
+    c.attempt('fcntl', to, F.ADD_SEALS, seals)
+    b.branch(c.result, 'ge', firstError, failed)
+    b.jump(sealed)
+    b.place(older)
+  }
+  b.place(sealed)
+}
+
+/** sendfile(2), from the beginning. A source that ends too early is EIO. */
+export function copyBytes(c: Assembler, source: Operand, size: Operand, to: Operand, failed: Label): void {
+  const { b } = c
+  const [offset, at] = [b.reserve(8), b.temporary()]
+  const left = b.temporary()
+  b.store(64, offset, 0, 0)
+  b.loop(({ leave }) => {
+    b.load(at, 64, offset)
+    b.compute(left, size, 'sub', at)
+    b.when(left, 'eq', 0, leave)
+    c.attempt('sendfile', to, source, offset, left)
+    b.branch(c.result, 'ge', firstError, failed)
+    b.when(c.result, 'eq', 0, () => {
+      b.move(c.result, -errno.EIO)
+      b.jump(failed)
+    })
+  })
+}
+
+/** Replaces this process by the file of a descriptor; comes back with the error in `result`. */
+export function executeDescriptor(c: Assembler, file: Operand, argv: Operand, envp: Operand): void {
+  const { b } = c
+  c.attempt('execveat', file, b.text(''), argv, envp, AT.EMPTY_PATH)
+  // An emulator may not know it. The name of a descriptor in /proc is the very file.
+  b.when(c.result, 'eq', -errno.ENOSYS, () => {
+    const path = b.reserve(32)
+    const cursor = b.temporary()
+    b.move(cursor, path)
+    b.copyText(cursor, b.text('/proc/self/fd/'))
+    b.decimal(cursor, file)
+    c.attempt('execve', path, argv, envp)
+  })
+}
+
+/** Jumps to `fine` when nothing can be gained by changing what this process executes: sealed memory, or a file without a name. */
+export function whenUnchangeable(c: Assembler, file: Operand, links: Slot, fine: Label): void {
+  const { b } = c
+  const held = b.temporary()
+  // EINVAL, which has these bits too, is from a file of another kind.
+  b.move(held, c.attempt('fcntl', file, F.GET_SEALS, 0))
+  const other = b.label()
+  b.branch(held, 'ge', firstError, other)
+  b.compute(held, held, 'and', F.SEAL_WRITE)
+  b.branch(held, 'ne', 0, fine)
+  b.place(other)
+  b.branch(links, 'eq', 0, fine)
+}
