@@ -34,9 +34,9 @@ function startRemembered({ command, args, flags, options }: Run, { key, sharesSe
     async steps() {
       const policy = await policyOf(flags)
       const { compile } = await import('../run/compile.js')
-      const { descriptors } = await import('../run/sandbox.js')
+      const { optionsFor } = await import('../run/sandbox.js')
       // Steps of another vial would tell something else.
-      return requestOf(flags)?.key === key ? compile(policy, descriptors(3)).steps : []
+      return requestOf(flags)?.key === key ? compile(policy, optionsFor(['inherit', 'inherit', 'inherit'])).steps : []
     },
   }
   try {

@@ -8,7 +8,6 @@ import type { Program, Slot } from '../machine/instruction.js'
 import { hints } from '../plan/hints.js'
 import type { Hints, Plan, Step } from '../plan/step.js'
 import { LauncherContext } from './context.js'
-import { record } from './record.js'
 import { announce } from './announce.js'
 import { belowJoined, cloneBelow } from './below.js'
 import { descriptorCode, keepEnd, openStandardDescriptors } from './descriptors.js'
@@ -20,6 +19,7 @@ import { cloneFlag, identityCode } from './identity.js'
 import { landlockCode } from './landlock.js'
 import { cloneIntoGroup, limitCode } from './limits.js'
 import { makeNet, netIsLate, networkCode, prepareNet } from './network.js'
+import { awaitAcknowledgement, callersPid, closeCallersEnds, pipeCode } from './pipes.js'
 import { becomeSealed } from './sealed.js'
 import {
   blockSignals,
@@ -35,19 +35,9 @@ type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Process = 'dieWithParent' | 'processName' | 'session' | 'umask' | 'rlimit' | 'execute'
 
 const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
-  /**
-   * PR_SET_PDEATHSIG(2const); a parent that died before the call is noticed by its changed pid. Who the parent was when
-   * it started us stands in the status file; without one, a death before the first line here is not seen.
-   */
+  /** PR_SET_PDEATHSIG(2const); a parent that died before the call is noticed by its changed pid. */
   dieWithParent(c) {
-    const { statusFd } = c.plan
-    const parent = c.b.temporary()
-    c.b.move(parent, c.attempt('getppid'))
-    if (statusFd !== undefined) {
-      const header = c.b.reserve(record.header, 8)
-      c.attempt('pread64', statusFd, header, record.header, 0)
-      c.b.when(c.result, 'eq', record.header, () => c.b.load(parent, 64, header))
-    }
+    const parent = callersPid(c)
     c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
     c.attempt('getppid')
     c.b.when(c.result, 'ne', parent, () => c.exit(125))
@@ -87,6 +77,7 @@ const code = {
   ...landlockCode,
   ...limitCode,
   ...networkCode,
+  ...pipeCode,
   ...processCode,
 } as StepCode
 
@@ -132,6 +123,8 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   if (announcement !== undefined) c.must('pipe2', released, c.open.CLOEXEC)
   if (manner.tied) b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
   if (netIsLate(plan)) prepareNet(c)
+  // Nobody finds our descriptors in /proc afterwards. One that is not tied to the caller would wait at its end for a caller that is gone.
+  if (!plan.newPid || !diesWithParent(plan)) awaitAcknowledgement(c)
   // Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking".
   if (!plan.newPid && !manner.lingers) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   c.begin(cloning(plan))
@@ -155,6 +148,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
       else monitorLoop(c, child)
     },
     () => {
+      closeCallersEnds(c)
       if (announcement !== undefined) keepEnd(c, released, 'read', release)
       // A step may wait for long, such as the one that reads a file's content from a pipe.
       if (manner.tied) tieToMonitor(c, pidfd)
@@ -184,6 +178,8 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   c.emitFailure()
   return { program: b.finish(), steps: c.steps }
 }
+
+const diesWithParent = (plan: Plan) => plan.monitor.some((step) => step.do === 'dieWithParent')
 
 /** Clones init into its namespaces, without those that may be left out where they cannot be had. */
 function cloneInit(c: LauncherContext, more = 0): void {

@@ -1,9 +1,24 @@
+/** What a vial of the library and this process tell each other. */
+
 /**
  * Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). The third word of
- * `payload` is 1 when the payload was killed with all others, that of `started` when pid 1 knows {@link endSignal}. A file there may
- * begin with a header, the pid of the process that starts the vial as u64.
+ * `payload` is 1 when the payload was killed with all others, that of `started` when pid 1 knows {@link endSignal}. `piped` has behind
+ * its kind the two descriptors of each pipe as pipe2(2) gives them, in the order of the plan. A file there may begin with a
+ * header, the pid of the process that starts the vial as u64.
  */
-export const record = { header: 8, size: 32 + 144, failed: 1, payload: 2, started: 3, ended: 4, limit: 5 } as const
+export const record = {
+  header: 8,
+  size: 32 + 144,
+  failed: 1,
+  payload: 2,
+  started: 3,
+  ended: 4,
+  limit: 5,
+  piped: 6,
+} as const
+
+/** As many as one record has room for. */
+export const mostPipes = (record.size - 8) / 8
 
 /**
  * A signal from outside at which pid 1 kills all others, waits for them, so that their usage counts, and ends. Real-time
@@ -13,3 +28,6 @@ export const endSignal = 63
 
 /** Which limit a record of kind `limit` is about. */
 export const reached = { wallTime: 1, cpuTime: 2, memory: 3 } as const
+
+/** The real-time signal by which the caller tells the monitor that it has its ends of all pipes. */
+export const pipesTaken = 62

@@ -2,12 +2,13 @@
 import { POLL, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
-import type { Address, Slot } from '../machine/instruction.js'
+import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
 import { endSignal, record } from './record.js'
 import { writeExitCode } from './announce.js'
 import { closeAllBut, descriptorCode } from './descriptors.js'
 import { awaitSignalOrMemory, endsBySignal, releaseUnwatched, takeTimer, watches } from './limits.js'
+import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipes.js'
 import { dropEverything } from './privileges.js'
 
 const maskSize = 8
@@ -131,7 +132,7 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
   const code = b.temporary()
   if (plan.statusFd !== undefined) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
   if (watches(plan)) releaseUnwatched(c)
-  else releaseFds(c)
+  else releaseFds(c, callersEnds(c))
   b.loop(({ again }) => {
     takeSignal(c, init, watches(plan) ? 'watch' : 'takeSignal')
     const usage = plan.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
@@ -139,6 +140,7 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
     b.when(c.result, 'ne', init, again)
     b.load(code, 32, status)
     if (plan.statusFd !== undefined) c.report(record.ended, code)
+    awaitAcknowledgement(c)
     exitAs(c, code)
   })
 }
@@ -174,8 +176,13 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
 }
 
 /** Neither monitor nor init may keep a pipe of the payload's open; from here on neither has anything to say there. */
-function releaseFds(c: LauncherContext): void {
+function releaseFds(c: LauncherContext, kept: readonly Operand[] = []): void {
   const { plan } = c
+  if (kept.length > 0) {
+    c.attempt('close_range', 0, 2, 0)
+    closeAllBut(c, [plan.statusFd!, ...kept])
+    return
+  }
   c.attempt('close_range', 0, (plan.statusFd ?? 0x100000000) - 1, 0)
   if (plan.statusFd !== undefined) c.attempt('close_range', plan.statusFd + 1, 0xffffffff, 0)
 }
@@ -231,6 +238,7 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
     c.whenFailed(again)
     b.move(signal, c.result)
     b.when(signal, 'eq', signals.SIGCHLD, leave)
+    takeAcknowledgement(c, signal, again)
     if (manner === 'watch') takeTimer(c, signal, info, to, again)
     if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, again)
     if (plan.sharesSession || plan.statusFd !== undefined) {

@@ -18,7 +18,7 @@ import { hints } from './hints.js'
 import { landlockStep } from './landlock.js'
 import { type GroupOption, limitSteps } from './limits.js'
 import { nests } from './nesting.js'
-import type { IdMap, Manner, MapLine, NamespaceName, Plan, Step } from './step.js'
+import type { IdMap, Manner, MapLine, NamespaceName, PayloadPipe, Plan, Step } from './step.js'
 
 export interface PlanOptions {
   /** Folder that relative host paths start from; default: the current one. */
@@ -27,6 +27,8 @@ export interface PlanOptions {
   readonly statusFd?: number
   /** Descriptors above 2 that the payload keeps. */
   readonly passFds?: readonly number[]
+  /** Pipes that the monitor makes, which the caller then takes; only with `statusFd`. */
+  readonly pipes?: readonly PayloadPipe[]
   /** The cgroup that the payload gets; without one, limits that need it are an error unless the policy does without. */
   readonly group?: GroupOption
   /** Whether somebody counts the output; default false. */
@@ -75,6 +77,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       what: 'close inherited file descriptors',
       why: 'an open descriptor is a way out',
     },
+    ...pipeSteps(options.pipes ?? [], !ownIds),
     ...standardStreams(),
   ]
   const joined = namespaceOrder.flatMap((name) => {
@@ -271,6 +274,21 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
     announcement: undefined,
     holdFds: [],
   }
+}
+
+function pipeSteps(pipes: readonly PayloadPipe[], foreign: boolean): Step[] {
+  if (pipes.length === 0) return []
+  const numbers = pipes.map(({ fd }) => fd).join(', ')
+  return [
+    {
+      do: 'pipes',
+      pipes,
+      foreign,
+      what: `make pipes to the caller for ${numbers}`,
+      why: "Node's own are sockets of the host's network namespace, whose ioctls reach the host's interfaces",
+      hints: { ENFILE: 'this host has too many files open: see sysctl fs.file-max' },
+    },
+  ]
 }
 
 /**

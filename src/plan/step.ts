@@ -51,6 +51,8 @@ export type Action =
   | { readonly do: 'start' }
   | { readonly do: 'clone' }
   | { readonly do: 'closeFds'; readonly keep: readonly number[] }
+  /** Makes pipes to whoever started the vial. `foreign`: the payload may be another user than that. */
+  | { readonly do: 'pipes'; readonly pipes: readonly PayloadPipe[]; readonly foreign: boolean }
   | { readonly do: 'dieWithParent' }
   /** What ps(1) and pkill(1) know monitor and init by. */
   | { readonly do: 'processName'; readonly name: string }
@@ -253,6 +255,12 @@ export type Action =
   /** A filter (an array of struct sock_filter), in force from here on; flags of seccomp(2). */
   | { readonly do: 'filter'; readonly program: Uint8Array; readonly flags: number }
   | { readonly do: 'execute' }
+
+/** A descriptor of the payload that is one end of a pipe. */
+export interface PayloadPipe {
+  readonly fd: number
+  readonly payload: 'reads' | 'writes'
+}
 
 export interface LandlockFiles {
   readonly rules: readonly LandlockRule[]

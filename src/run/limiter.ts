@@ -1,7 +1,6 @@
 /** The limits of a sandbox's runs: their cgroup, their output, and what these tell at the end. */
 import { closeSync } from 'node:fs'
 import { cpus } from 'node:os'
-import type { Readable } from 'node:stream'
 import { findWay } from '../cgroup/find.js'
 import { cpuTimeUnit, type Group, type GroupLimits, type GroupUsage, type Watch, type Way } from '../cgroup/group.js'
 import { emptyGroup, removeGroup } from '../cgroup/garbage.js'
@@ -25,6 +24,7 @@ import type { Policy } from '../policy/schema.js'
 import { SandboxError } from './error.js'
 import { OutputMeter } from './output.js'
 import type { Usage } from './status.js'
+import type { Receiver } from './streams.js'
 
 /** Who holds the sandbox to a limit. `none`: nobody, which only `required: false` allows. */
 export type Enforcement = Way['name'] | 'rlimit of each process' | 'timer' | 'reader' | 'tmpfs' | 'none'
@@ -190,15 +190,12 @@ export class LimitedRun {
     this.#open = false
   }
 
-  /** The streams that the caller reads; `kill` ends the sandbox. */
-  watch(
-    streams: { readonly stdout: Readable | null; readonly stderr: Readable | null },
-    kill: () => void,
-  ): { stdout: Readable | null; stderr: Readable | null } {
-    const meter = new OutputMeter(this.limits, kill)
-    this.#meter = meter
-    const gate = (name: 'stdout' | 'stderr') => (streams[name] === null ? null : meter.gate(name, streams[name]))
-    return { stdout: gate('stdout'), stderr: gate('stderr') }
+  /** Counts what goes to the receiver of a descriptor, if a limit is about it; `kill` ends the sandbox. */
+  meter(fd: number, receiver: Receiver, kill: () => void): Receiver {
+    const stream = fd === 1 ? 'stdout' : fd === 2 ? 'stderr' : undefined
+    if (stream === undefined || outputLimits.every((name) => this.limits[name] === undefined)) return receiver
+    this.#meter ??= new OutputMeter(this.limits, kill)
+    return this.#meter.metered(stream, receiver)
   }
 
   get outputExceeded(): OutputMeter['exceeded'] {

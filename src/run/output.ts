@@ -1,6 +1,6 @@
 /** Limits of output: counts what the payload writes, passes on exactly the limit, and tells when there was more. */
-import { pipeline, type Readable, Transform } from 'node:stream'
 import type { Limits } from '../policy/limits.js'
+import type { Receiver } from './streams.js'
 import type { OutputStream } from './verdict.js'
 
 export class OutputMeter {
@@ -34,12 +34,14 @@ export class OutputMeter {
     this.#tooMuch()
   }
 
-  /** A stream with what is admitted of another. */
-  gate(stream: 'stdout' | 'stderr', source: Readable): Readable {
-    const gate = new Transform({
-      transform: (chunk: Buffer, _encoding, done) => done(null, this.admit(stream, chunk)),
-    })
-    pipeline(source, gate, () => {})
-    return gate
+  /** A receiver that hands on to another what is admitted. */
+  metered(stream: 'stdout' | 'stderr', to: Receiver): Receiver {
+    return {
+      take: (bytes) => {
+        const admitted = this.admit(stream, bytes)
+        return admitted.length === 0 || to.take(admitted)
+      },
+      end: () => to.end(),
+    }
   }
 }

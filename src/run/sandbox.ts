@@ -1,6 +1,7 @@
 /** The library's face: `sandbox(policy)`, then `run`, `spawn`, `compile`, `explain`. */
+import { constants } from 'node:buffer'
 import { closeSync } from 'node:fs'
-import { finished } from 'node:stream/promises'
+import { mostPipes } from '../launcher/record.js'
 import { entryFds } from '../plan/plan.js'
 import type { Environment, Step } from '../plan/step.js'
 import { checkPolicy } from '../policy/check.js'
@@ -10,29 +11,40 @@ import { type Compiled, type CompileOptions, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
 import { Limiter } from './limiter.js'
 import {
+  type Connect,
   type Result,
   type SandboxProcess,
   type SpawnOptions,
   type Startable,
   spawnVial,
-  standardStdio,
+  startVial,
 } from './spawn.js'
+import { completeStdio, pipesOf, type Stdio } from './stdio.js'
 import { openStored } from './store.js'
+import { Collector, feed, PipeReader } from './streams.js'
 import type { Verdict } from './verdict.js'
 
 export interface RunOptions extends Omit<SpawnOptions, 'stdio'> {
   /** Standard input; default: empty. */
   readonly input?: string | Uint8Array
-  /** Bytes kept of standard output and of standard error each; more ends the sandbox. Default 64 MiB, or what `limits` allows. */
+  /**
+   * Bytes kept of standard output and of standard error each; more ends the sandbox. Default 64 MiB, or what `limits`
+   * allows. No text is longer than 512 MiB: more takes `encoding: 'buffer'`.
+   */
   readonly maxBuffer?: number
+  /** What `stdout` and `stderr` are: text, or the bytes as they were written. Default `'utf8'`. */
+  readonly encoding?: 'utf8' | 'buffer'
 }
 
-export interface RunResult extends Result {
-  readonly stdout: string
-  readonly stderr: string
+export interface RunResult<Output extends string | Buffer = string> extends Result {
+  readonly stdout: Output
+  readonly stderr: Output
   /** Whether it was ended because it wrote more than `maxBuffer`, which is what `stdout` or `stderr` then holds. */
   readonly truncated: boolean
 }
+
+/** Milliseconds after which a run's output is read as it comes. Most end earlier, and are read once. */
+const unread = 3
 
 /** Compiled, and stored when it is first asked for. */
 class Vial implements Startable {
@@ -74,8 +86,8 @@ export class Sandbox {
   readonly #base: string
   readonly #store: (bytes: Uint8Array) => OpenVial
   #limits: Limiter | undefined
-  /** By the descriptor of the status records. */
-  readonly #vials = new Map<number | undefined, Vial>()
+  /** By their stdio, for which each is compiled. */
+  readonly #vials = new Map<string, Vial>()
 
   /** @throws {PolicyError} at the first use, when the policy has faults. */
   constructor(
@@ -102,76 +114,107 @@ export class Sandbox {
   /** What the vial will do, step by step. */
   explain(): Explanation {
     // With limits: as a run has it, in a cgroup that is made for it.
-    return explainPlan(this.#vial(this.#limiter === undefined ? undefined : 3).compiled)
+    return explainPlan(this.#vial(this.#limiter === undefined ? undefined : ['inherit', 'inherit', 'inherit']).compiled)
   }
 
   /** Runs a command to its end and collects its output. */
-  async run(command: string, args: readonly string[] = [], options: RunOptions = {}): Promise<RunResult> {
-    const { output = 0, stdout: out = 0, stderr: err = 0 } = this.#limiter?.limits ?? {}
-    const { input, maxBuffer = Math.max(64 * 2 ** 20, output, out, err), ...rest } = options
-    const child = this.spawn(command, args, {
-      ...rest,
-      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-    })
-    if (input !== undefined) {
-      // A payload that does not read its input is no fault.
-      child.stdin?.on('error', () => {})
-      child.stdin?.end(input)
-    }
+  run(
+    command: string,
+    args: readonly string[],
+    options: RunOptions & { readonly encoding: 'buffer' },
+  ): Promise<RunResult<Buffer>>
+  run(
+    command: string,
+    args?: readonly string[],
+    options?: RunOptions & { readonly encoding?: 'utf8' },
+  ): Promise<RunResult>
+  run(command: string, args?: readonly string[], options?: RunOptions): Promise<RunResult<string | Buffer>>
+  async run(
+    command: string,
+    args: readonly string[] = [],
+    options: RunOptions = {},
+  ): Promise<RunResult<string | Buffer>> {
+    const { output = 0, stdout = 0, stderr = 0 } = this.#limiter?.limits ?? {}
+    const { input, encoding = 'utf8', maxBuffer = Math.max(64 * 2 ** 20, output, stdout, stderr), ...rest } = options
+    const most = Math.min(maxBuffer, encoding === 'buffer' ? constants.MAX_LENGTH : constants.MAX_STRING_LENGTH)
+    const stdio: Stdio = [input === undefined ? 'ignore' : 'input', 'output', 'output']
     let truncated = false
     const tooMuch = () => {
       truncated = true
       child.kill('SIGKILL')
     }
-    const stdout = collect(child.stdout, maxBuffer, tooMuch)
-    const stderr = collect(child.stderr, maxBuffer, tooMuch)
+    const kept = [1, 2].map(() => new Collector(most, tooMuch))
+    const connect: Connect = (ends, meter) => {
+      const stdin = ends.get(0)
+      const fed = stdin === undefined ? undefined : feed(stdin, input!)
+      const outputs = [...ends].filter(([fd]) => fd !== 0)
+      const readers = outputs.map(([fd, end]) => new PipeReader(end, meter(fd, kept[fd - 1]!)))
+      const timer = setTimeout(() => {
+        for (const reader of readers) reader.start()
+      }, unread)
+      return {
+        ended: () => Promise.all(readers.map((reader) => reader.ended())),
+        finish() {
+          clearTimeout(timer)
+          for (const reader of readers) reader.finish()
+          fed?.destroy()
+        },
+      }
+    }
+    const child = this.#start(stdio, rest, (vial) => startVial(vial, command, args, stdio, rest, connect))
     const result = await child.result
-    if (this.#limiter?.limitsOutput) await Promise.all([child.stdout, child.stderr].map(ended))
     const verdict: Verdict =
       truncated && result.verdict.kind === 'killed' ? { kind: 'killed', by: 'maxBuffer' } : result.verdict
-    return { ...result, verdict, stdout: stdout(), stderr: stderr(), truncated }
+    const [out, err] = kept.map(({ bytes }) => (encoding === 'buffer' ? bytes : bytes.toString()))
+    return { ...result, verdict, stdout: out!, stderr: err!, truncated }
   }
 
-  /** Starts a command; the streams are those of child_process. */
+  /** Starts a command, and gives its streams. */
   spawn(command: string, args: readonly string[] = [], options: SpawnOptions = {}): SandboxProcess {
-    options.signal?.throwIfAborted()
-    const { timeout } = options
+    const stdio = completeStdio(options.stdio, entryFds(this.#policy))
+    return this.#start(stdio, options, (vial) => spawnVial(vial, command, args, { ...options, stdio }))
+  }
+
+  #start<Started>(stdio: Stdio, { signal, timeout }: SpawnOptions, start: (vial: Startable) => Started): Started {
+    signal?.throwIfAborted()
     if (timeout !== undefined && !(timeout >= 0))
       throw new RangeError(`timeout: ${timeout} is no number of milliseconds`)
-    const stdio = standardStdio(options)
-    if (this.#limiter?.limitsOutput && [stdio[1], stdio[2]].some((one) => one !== 'pipe' && one !== 'ignore'))
+    if (this.#limiter?.limitsOutput && [stdio[1], stdio[2]].some((one) => one !== 'output' && one !== 'ignore'))
       throw new RangeError('stdio: limits of output need "pipe" or "ignore" there')
-    return spawnVial(this.#vial(stdio.length), command, args, options)
+    if (pipesOf(stdio).length > mostPipes) throw new RangeError(`stdio: more than ${mostPipes} pipes`)
+    return start(this.#vial(stdio))
   }
 
-  #vial(statusFd: number | undefined): Vial {
-    let vial = this.#vials.get(statusFd)
+  #vial(stdio: Stdio | undefined): Vial {
+    const key = String(stdio?.map((entry) => (entry === 'input' || entry === 'output' ? entry : '')))
+    let vial = this.#vials.get(key)
     if (vial === undefined) {
       const limiter = this.#limiter
-      const group = statusFd === undefined ? undefined : limiter?.option(statusFd + 1)
+      const group = stdio === undefined ? undefined : limiter?.option(stdio.length + 1)
       const compiled = compile(this.#policy, {
         base: this.#base,
-        ...descriptors(statusFd),
+        ...optionsFor(stdio),
         ...(group === undefined ? {} : { group }),
       })
-      const unknown = statusFd === undefined ? undefined : entryFds(this.#policy).find((fd) => fd >= statusFd)
+      const unknown = stdio === undefined ? undefined : entryFds(this.#policy).find((fd) => fd >= stdio.length)
       if (unknown !== undefined)
-        throw new RangeError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${statusFd! - 1}`)
+        throw new RangeError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${stdio!.length - 1}`)
       vial = new Vial(compiled, (this.#policy.namespaces?.pid ?? 'new') === 'new', limiter, this.#store)
-      this.#vials.set(statusFd, vial)
+      this.#vials.set(key, vial)
     }
     return vial
   }
 }
 
 /** A vial of the library writes its status records behind the last descriptor that it hands on. */
-export function descriptors(
-  statusFd: number | undefined,
-): Pick<CompileOptions, 'statusFd' | 'passFds' | 'outputIsWatched'> {
-  if (statusFd === undefined) return {}
+export function optionsFor(
+  stdio: Stdio | undefined,
+): Pick<CompileOptions, 'statusFd' | 'passFds' | 'pipes' | 'outputIsWatched'> {
+  if (stdio === undefined) return {}
   return {
-    statusFd,
-    passFds: Array.from({ length: statusFd - 3 }, (_, index) => index + 3),
+    statusFd: stdio.length,
+    passFds: Array.from({ length: stdio.length - 3 }, (_, index) => index + 3),
+    pipes: pipesOf(stdio),
     outputIsWatched: true,
   }
 }
@@ -179,20 +222,4 @@ export function descriptors(
 /** A sandbox of this policy. Relative host paths start from `base`, by default the current folder. */
 export function sandbox(policy: StrictPolicy, base = process.cwd()): Sandbox {
   return new Sandbox(policy, base)
-}
-
-async function ended(stream: NodeJS.ReadableStream | null): Promise<void> {
-  // One that was destroyed has ended as well.
-  if (stream !== null) await finished(stream, { writable: false }).catch(() => {})
-}
-
-function collect(stream: NodeJS.ReadableStream | null | undefined, most: number, tooMuch: () => void): () => string {
-  const chunks: Buffer[] = []
-  let room = most
-  stream?.on('data', (chunk: Buffer) => {
-    chunks.push(chunk.subarray(0, room))
-    if (chunk.length > room) tooMuch()
-    room = Math.max(0, room - chunk.length)
-  })
-  return () => Buffer.concat(chunks).toString()
 }

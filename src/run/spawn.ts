@@ -1,12 +1,7 @@
 /** Starts a vial, and says how it ended. How it was compiled is not known here: only a failure asks for its steps. */
-import {
-  type ChildProcess,
-  spawn as spawnProcess,
-  type SpawnOptions as SpawnOptionsOfNode,
-  type StdioOptions,
-} from 'node:child_process'
+import { type ChildProcess, spawn as spawnProcess, type SpawnOptions as SpawnOptionsOfNode } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { getSystemErrorName } from 'node:util'
 import { errnoMessage } from '../kernel/errno.js'
 import { signalName } from '../kernel/signals.js'
@@ -17,7 +12,10 @@ import { type OpenVial, withName } from './executable.js'
 import { killSandbox } from './kill.js'
 import type { Enforcement, LimitedRun, Limiter } from './limiter.js'
 import { type Failure, failureText, type Outcome, readOutcome, type Usage } from './status.js'
+import { takePipes } from './pipes.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
+import { completeStdio, pipesOf, type Stdio, type StdioEntry } from './stdio.js'
+import { OutputStream, pipeWriter, type Receiver } from './streams.js'
 import { type Evidence, type Verdict, verdictOf } from './verdict.js'
 
 export interface SpawnOptions {
@@ -27,8 +25,8 @@ export interface SpawnOptions {
   readonly timeout?: number
   /** The caller's environment that `env.inherit` chooses from; default `process.env`. */
   readonly env?: NodeJS.ProcessEnv
-  /** As child_process has it; default three pipes. Entries from the fourth on are the payload's descriptors 3, 4, …. */
-  readonly stdio?: readonly ('pipe' | 'ignore' | 'inherit' | number)[]
+  /** Default: three pipes. Entries from the fourth on are the payload's descriptors 3, 4, …. */
+  readonly stdio?: readonly StdioEntry[]
 }
 
 export interface Result {
@@ -50,17 +48,41 @@ export interface Result {
 export interface SandboxProcess {
   /** The monitor: killing it kills everything in the sandbox. */
   readonly pid: number
-  readonly stdin: ChildProcess['stdin']
+  readonly stdin: Writable | null
   /** With limits of output: at most what they admit. */
   readonly stdout: Readable | null
   readonly stderr: Readable | null
-  /** All pipes, by descriptor. */
-  readonly stdio: ChildProcess['stdio']
+  /** All pipes, by descriptor: an input of the payload is written here, an output is read; null where there is no pipe. */
+  readonly stdio: readonly [Writable | null, Readable | null, Readable | null, ...(Writable | Readable | null)[]]
   /** Sends a signal to the payload; `SIGKILL` ends the whole sandbox. */
   kill(signal?: NodeJS.Signals): boolean
-  /** Rejects with {@link SandboxError} when the sandbox could not be made. */
+  /**
+   * Resolves when the payload has ended and its output is read, as far as anybody reads it. Rejects with
+   * {@link SandboxError} when the sandbox could not be made.
+   */
   readonly result: Promise<Result>
 }
+
+/** A payload whose pipes somebody has. */
+export type ConnectedProcess = Pick<SandboxProcess, 'pid' | 'kill' | 'result'>
+
+/** What holds the pipes of a payload. */
+export interface Connection {
+  /** Resolves when nobody has the other ends of what the payload writes. */
+  ended(): Promise<unknown>
+  /** Reads what was written until now, and closes our ends. */
+  finish(): void
+}
+
+/**
+ * Takes the pipes of a payload.
+ * @param ends our ends by the payload's descriptors, which do not block; none when it could not be started
+ * @param meter counts what goes to a receiver, where a limit is about it
+ */
+export type Connect = (
+  ends: ReadonlyMap<number, number>,
+  meter: (fd: number, receiver: Receiver) => Receiver,
+) => Connection
 
 const noUsage: Usage = { userMs: 0, systemMs: 0, maxRss: 0, minorFaults: 0, majorFaults: 0 }
 
@@ -77,16 +99,52 @@ export interface Startable {
   steps(): readonly Step[] | Promise<readonly Step[]>
 }
 
-/** As {@link Sandbox.spawn}, of a vial that is there. */
+/** As {@link Sandbox.spawn}, of a vial that is there and was compiled for this `stdio`. */
 export function spawnVial(
   vial: Startable,
   command: string,
   args: readonly string[],
   options: SpawnOptions,
 ): SandboxProcess {
+  const stdio = completeStdio(options.stdio)
+  const inputs = new Map<number, Writable>()
+  const outputs = new Map<number, OutputStream>()
+  const { pid, kill, result } = startVial(vial, command, args, stdio, options, (ends, meter) => {
+    for (const { fd, payload } of pipesOf(stdio)) {
+      if (payload === 'reads') inputs.set(fd, pipeWriter(ends.get(fd)))
+      else outputs.set(fd, new OutputStream(ends.get(fd), (receiver) => meter(fd, receiver)))
+    }
+    return {
+      ended: () => Promise.all([...outputs.values()].map((output) => output.ended())),
+      finish() {
+        for (const output of outputs.values()) output.finish()
+        for (const input of inputs.values()) input.destroy()
+      },
+    }
+  })
+  const all = stdio.map((_, fd) => inputs.get(fd) ?? outputs.get(fd) ?? null) as unknown as SandboxProcess['stdio']
+  const [stdin, stdout, stderr] = all
+  const heard = result.then(async (ended) => {
+    await Promise.all([...outputs.values()].map((output) => output.heard()))
+    return ended
+  })
+  // Whoever only uses the streams need not look at the result.
+  heard.catch(() => {})
+  return { pid, stdin, stdout, stderr, stdio: all, kill, result: heard }
+}
+
+/** The same, with pipes that `connect` takes. */
+export function startVial(
+  vial: Startable,
+  command: string,
+  args: readonly string[],
+  stdio: Stdio,
+  options: Omit<SpawnOptions, 'stdio'>,
+  connect: Connect,
+): ConnectedProcess {
   const { timeout } = options
   const { limiter } = vial
-  const stdio = standardStdio(options)
+  const pipes = pipesOf(stdio)
   const status = borrowStatusFile()
   const started = now()
   let run: LimitedRun | undefined
@@ -94,7 +152,12 @@ export function spawnVial(
   try {
     run = limiter?.begin()
     child = start(vial, [command, ...args], {
-      stdio: [...stdio, status, ...(run?.descriptors ?? [])] as StdioOptions,
+      // In the place of a pipe there is something open, until the monitor puts its own there.
+      stdio: [
+        ...stdio.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),
+        status,
+        ...(run?.descriptors ?? []),
+      ],
       env: handedOn(options.env ?? process.env, vial.inherit),
       // The payload sees the words of pid 1: they need not tell where the caller's cache is.
       argv0: 'vial',
@@ -107,11 +170,22 @@ export function spawnVial(
     throw startError(error)
   }
   run?.started()
+  const end = () => killSandbox(child, status)
+  let untaken: unknown
+  let taken: readonly number[] = []
+  if (child.pid !== undefined && pipes.length > 0) {
+    try {
+      taken = takePipes(child.pid, pipes, status)
+    } catch (error) {
+      untaken = error
+      end()
+    }
+  }
+  const connection = connect(new Map(taken.map((end, index) => [pipes[index]!.fd, end])), (fd, receiver) =>
+    run === undefined ? receiver : run.meter(fd, receiver, end),
+  )
   let timedOut = false
   let endedBy: Evidence['endedBy']
-  const end = () => killSandbox(child, status)
-  // A child that could not be started has no streams.
-  const { stdout, stderr } = limiter?.limitsOutput && child.stdio !== undefined ? run!.watch(child, end) : child
   const timer =
     // Beyond this a timer would fire at once.
     timeout === undefined || timeout >= 2 ** 31
@@ -135,21 +209,26 @@ export function spawnVial(
       returnStatusFile(status, true)
       reject(startError(error))
     })
-    // Where pid 1 is the host's, or the monitor was killed and did not wait, the end of ours is not the end of all.
-    if (run !== undefined)
-      child.once('exit', (_, signal) => {
-        if (!vial.ownPids || signal !== null) run.kill()
-      })
-    child.once('close', (exitCode, signal) => {
+    // Not 'close': somebody may have an end of a pipe for long, such as a process in the background where pid 1 is the host's.
+    child.once('exit', async (exitCode, signal) => {
       // After an error in the start there is also this event.
       if (child.pid === undefined) return
       settle()
+      // Where pid 1 is the host's, or the monitor was killed and did not wait, the end of ours is not the end of all.
+      if (!vial.ownPids || signal !== null) run?.kill()
+      // A monitor that was killed did not wait: the others die just now, and with the last of them its pipes end.
+      if (signal !== null && vial.ownPids) await within(dying, connection.ended())
+      connection.finish()
       const durationMs = now() - started
       const outcome = readOutcome(readStatus(status))
       const conclude = (measured: Partial<Usage>) => {
         returnStatusFile(status, outcome.usage !== undefined)
         if (outcome.failure !== undefined) {
           failureOf(vial, outcome.failure, command).then(reject, reject)
+          return
+        }
+        if (untaken !== undefined) {
+          reject(untaken)
           return
         }
         if (options.signal?.aborted) {
@@ -177,12 +256,6 @@ export function spawnVial(
   result.catch(() => {})
   return {
     pid: child.pid ?? -1,
-    stdin: child.stdin,
-    stdout,
-    stderr,
-    stdio: (stdout === child.stdout
-      ? child.stdio
-      : [child.stdin, stdout, stderr, ...child.stdio.slice(3)]) as ChildProcess['stdio'],
     kill: (signal = 'SIGTERM') => {
       if (signal !== 'SIGKILL') return child.kill(signal)
       endedBy ??= 'caller'
@@ -204,11 +277,6 @@ function handedOn(env: NodeJS.ProcessEnv, inherit: Environment['inherit'] = true
 function now(): number {
   const [seconds, nanoseconds] = process.hrtime()
   return seconds * 1e3 + nanoseconds / 1e6
-}
-
-/** What the first descriptors of the payload are. */
-export function standardStdio({ stdio = [] }: SpawnOptions): NonNullable<SpawnOptions['stdio']> {
-  return [...stdio, ...(['pipe', 'pipe', 'pipe'] as const).slice(stdio.length)]
 }
 
 function start(vial: Startable, args: readonly string[], options: SpawnOptionsOfNode): ChildProcess {
@@ -266,3 +334,12 @@ const startHints: Record<string, string> = {
 }
 
 const mostAttempts = 100
+
+/** Milliseconds after which a killed sandbox is not waited for: somebody outside may have its pipes. */
+const dying = 100
+
+async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([promise, new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)))])
+  clearTimeout(timer)
+}

@@ -238,7 +238,7 @@ libc.execve(argv[0], argv, (char_p * 9)(*names, None))`
             'python3',
             ['-c', `${list}\nimport sys\nos.write(3, b"three"); os.write(5, os.read(4, 99).upper() + os.read(6, 99))`],
             {
-              stdio: ['ignore', 'pipe', 'inherit', 'pipe', 'pipe', 'pipe', given],
+              stdio: ['ignore', 'pipe', 'inherit', 'pipe', 'input', 'output', given],
             },
           )
           closeSync(given)
