@@ -6,7 +6,7 @@ import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MapLine, NamespaceName, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { enterCallersFolder } from './environment.js'
-import { capabilitySets, dropGroupsIfAllowed, permittedBit } from './privileges.js'
+import { capabilitySets, dropGroupsIfAllowed, spareSlot } from './privileges.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Identity =
@@ -200,15 +200,19 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
         b.when(keep, 'eq', 0, () => c.mustUnless('EINVAL', 'prctl', PR.CAPBSET_DROP, which, 0, 0, 0))
       })
     if (step.boundingOnly) return
+    const spare = spareSlot(c)
+    if (step.spare !== undefined) {
+      readSet(c, 'permitted', spare)
+      b.compute(spare, spare, 'and', maskOf([step.spare]))
+    }
     for (const [index, half] of [0, 0, 0, 1, 1, 1].entries()) {
       b.compute(bit, kept, 'shr', 32 * half)
+      if (step.spare !== undefined && index % 3 === 1) {
+        const also = b.slot('caps.also')
+        b.compute(also, spare, 'shr', 32 * half)
+        b.compute(bit, bit, 'or', also)
+      }
       b.store(32, sets, 4 * index, bit)
-    }
-    if (step.spare !== undefined) {
-      const { offset, word } = permittedBit(step.spare)
-      b.load(bit, 32, sets, offset)
-      b.compute(bit, bit, 'or', word)
-      b.store(32, sets, offset, bit)
     }
     c.must('prctl', PR.CAP_AMBIENT, PR.CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     c.must('capset', header, sets)

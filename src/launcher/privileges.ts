@@ -1,7 +1,6 @@
 /** What several steps do with privileges: capget(2) and capset(2), and setgroups(2). */
-import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { pack, structs } from '../kernel/structs.js'
-import type { Address } from '../machine/instruction.js'
+import type { Address, Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
 
 /** _LINUX_CAPABILITY_VERSION_3: each set has two words. */
@@ -19,19 +18,19 @@ export function capabilitySets(c: LauncherContext): { header: Address; sets: Add
   return buffers
 }
 
-/** Where capget(2) and capset(2) have the permitted bit of a capability. */
-export function permittedBit(name: CapabilityName): { offset: number; word: number } {
-  const number = capabilities[name]
-  return { offset: 12 * (number >> 5) + 4, word: (1 << (number & 31)) >>> 0 }
-}
+/** The capability that init keeps because the payload lacks it, as a mask; 0 where it could not be kept. */
+export const spareSlot = (c: LauncherContext): Slot => c.b.slot('caps.spare')
 
-/** Gives up every capability but one, which stays permitted; a caller's own filter may forbid it, and then nothing can be done. */
-export function dropEverything(c: LauncherContext, spare?: CapabilityName): void {
+/** Gives up every capability, or all but the spare one, which is never effective; a caller's own filter may forbid it. */
+export function dropEverything(c: LauncherContext, keepsSpare = false): void {
+  const { b } = c
   // Nothing else is ever written there.
-  const sets = c.b.reserve(24)
-  if (spare !== undefined) {
-    const { offset, word } = permittedBit(spare)
-    c.b.store(32, sets, offset, word)
+  const sets = b.reserve(24)
+  if (keepsSpare) {
+    const half = b.temporary()
+    b.store(32, sets, 4, spareSlot(c))
+    b.compute(half, spareSlot(c), 'shr', 32)
+    b.store(32, sets, 16, half)
   }
   c.attempt('capset', capabilitySets(c).header, sets)
 }

@@ -84,8 +84,10 @@ export function lingeringInit(c: LauncherContext, payload: Slot): void {
   const code = b.temporary()
   const child = b.temporary()
   closeAllBut(c, [c.outcome, ...plan.holdFds, ...c.heldSlots])
-  const dropping = plan.init.find((step) => step.do === 'capabilities')
-  dropEverything(c, dropping?.spare)
+  dropEverything(
+    c,
+    plan.init.some((step) => step.do === 'capabilities' && step.spare !== undefined),
+  )
   const seccomp = plan.payload.find((step) => step.do === 'seccomp')
   if (seccomp !== undefined) descriptorCode.seccomp(c, seccomp)
   b.move(code, 0x100)

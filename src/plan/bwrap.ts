@@ -43,7 +43,7 @@ export function bwrapPlan(request: BwrapRequest, caller: Ids): Plan {
     ],
     clone,
     cloneIfPossible,
-    init: initSteps(request, caller, ids, user !== 'no', announced && reaper && user !== 'try'),
+    init: initSteps(request, caller, ids, user !== 'no', announced && reaper),
     payload: payloadSteps(request),
     environment: environmentOf(request),
     argv0: request.argv0,

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -50,6 +51,34 @@ static int mapped_files(char **w) {
   for (struct dirent *entry; errno = 0, (entry = readdir(folder)) != NULL;)
     if (entry->d_name[0] != '.') return 0;
   if (errno == 0) errno = ENODATA;
+  return -1;
+}
+
+/* The mode of the file that a process executes; it stays as it is. */
+static int executable_of(char **w) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%s/exe", w[0]);
+  int file = open(path, O_PATH);
+  struct stat status;
+  if (file < 0 || fstat(file, &status)) return -1;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+  return chmod(path, status.st_mode & 07777);
+}
+
+/* Any of the files that a process has open, again and for writing. */
+static int reopen_of(char **w) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%s/fd", w[0]);
+  DIR *folder = opendir(path);
+  if (folder == NULL) return -1;
+  int why = ENODATA;
+  for (struct dirent *entry; errno = 0, (entry = readdir(folder)) != NULL;) {
+    if (entry->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "/proc/%s/fd/%s", w[0], entry->d_name);
+    if (open(path, O_WRONLY | O_NONBLOCK) >= 0) return 0;
+    why = errno;
+  }
+  errno = why;
   return -1;
 }
 
@@ -175,6 +204,7 @@ static int real_time(char **w) {
 const struct attack processes[] = {
     {"signal", signal_pid},          {"trace", trace},
     {"traceme", be_traced},
+    {"executable-of", executable_of}, {"reopen-of", reopen_of},
     {"read-memory", read_memory},    {"steal-descriptor", steal_descriptor},
     {"join", join_namespace},        {"join-by-pidfd", join_by_pidfd},
     {"priority", raise_priority},    {"limit", raise_limit},
