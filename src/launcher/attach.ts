@@ -1,60 +1,21 @@
-/** Puts a mount at its place in the new root, which is found or made first. Every path starts from the root's descriptor. */
-import { basename, dirname } from 'node:path'
+/** Puts a mount at its place in the new root, which is found or made first. */
 import { errno } from '../kernel/errno.js'
-import { MOVE_MOUNT, RESOLVE, S_IF } from '../kernel/flags.js'
-import { pack, structs } from '../kernel/structs.js'
+import { MOVE_MOUNT, S_IF } from '../kernel/flags.js'
 import type { Routine } from '../machine/builder.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Place, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { fileKind } from './files.js'
 import { onEmptyPath } from './mounts.js'
-import type { Word } from './rows.js'
-
-/** Opens a path inside the new root without ever leaving it, whatever symlinks lie there: openat2(2). */
-export function resolve(c: LauncherContext, path: Operand): Slot {
-  tryResolve(c, path)
-  c.orFail()
-  return c.result
-}
-
-export function tryResolve(c: LauncherContext, path: Operand): void {
-  const { b } = c
-  const wanted = b.slot('resolve.path')
-  const resolver = b.routine('resolve', () => {
-    const how = b.bytes(
-      pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS }),
-      8,
-    )
-    // openat2(2): EAGAIN when somebody renamed something meanwhile, somewhere, so that ".." could not be trusted.
-    const tries = b.slot('resolve.tries')
-    b.move(tries, 1000)
-    b.loop(({ leave }) => {
-      c.attempt('openat2', c.root, wanted, how, structs.open_how.size)
-      b.when(c.result, 'ne', -errno.EAGAIN, leave)
-      b.compute(tries, tries, 'sub', 1)
-      b.when(tries, 'eq', 0, leave)
-    })
-  })
-  b.move(wanted, path)
-  b.call(resolver)
-}
+import { locate, placeWords, release, tryFind } from './places.js'
 
 /**
- * Puts the mount in `tree` at a place, which is made first if it is not there: a folder for a folder, an empty file
- * for anything else.
+ * Puts the mount in `tree` at a place, which is made first if it is not there: a directory for a directory, an empty
+ * file for anything else.
  */
 export function attach(c: LauncherContext, step: Step & { readonly place: Place }, kind: 'directory' | 'same'): void {
   c.setWords(placeWords(c, step.place))
   attachHere(c, step, kind)
-}
-
-/** Where a place is: what {@link attachHere} and {@link locate} need. */
-export function placeWords(c: LauncherContext, place: Place): Word[] {
-  const { b } = c
-  const path: Word = [b.slot('place.path'), place.path]
-  if (place.owned) return [path]
-  return [path, [b.slot('place.parent'), dirname(place.path)], [b.slot('place.name'), basename(place.path)]]
 }
 
 export function attachHere(
@@ -76,18 +37,6 @@ export function attachHere(
   b.call(owned ? attachOwned(c) : attachResolved(c))
 }
 
-/** Where to create a place: a folder's descriptor and a name relative to it. */
-export function locate(c: LauncherContext, owned: boolean): [Slot, Slot] {
-  const { b } = c
-  if (owned) return [c.root, b.slot('place.path')]
-  b.move(b.slot('parent'), resolve(c, b.slot('place.parent')))
-  return [b.slot('parent'), b.slot('place.name')]
-}
-
-export function release(c: LauncherContext, owned: boolean): void {
-  if (!owned) c.attempt('close', c.b.slot('parent'))
-}
-
 function attachOwned(c: LauncherContext): Routine {
   return c.b.routine('attachOwned', () => {
     const tree = c.b.slot('tree')
@@ -104,18 +53,18 @@ function attachResolved(c: LauncherContext): Routine {
     const { b } = c
     const tree = b.slot('tree')
     const target = b.slot('target')
-    const [parent, name] = locate(c, false)
-    tryResolve(c, b.slot('place.path'))
+    tryFind(c, false)
     c.whenError('ENOENT', () => {
+      const [parent, name] = locate(c, false)
       makeMountPoint(c, tree, parent, name)
-      tryResolve(c, b.slot('place.path'))
+      release(c, false)
+      tryFind(c, false)
     })
     c.orFail()
     b.move(target, c.result)
     c.attempt('move_mount', tree, b.text(''), target, b.text(''), onEmptyPath | MOVE_MOUNT.T_EMPTY_PATH)
     whenUnmounted(c, tree)
     c.attempt('close', target)
-    c.attempt('close', parent)
     c.attempt('close', tree)
   })
 }

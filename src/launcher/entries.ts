@@ -5,9 +5,10 @@ import { AT, OPEN_TREE } from '../kernel/flags.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
-import { attachHere, locate, placeWords, release, resolve } from './attach.js'
-import { copyFrom, writeAll } from './files.js'
+import { attachHere } from './attach.js'
+import { copyFrom, openRegular, writeAll } from './files.js'
 import { attributesOf, newMountRoutine, newMountWords, propagationOf, setAttributes } from './mounts.js'
+import { isForeign, locate, placeWords, release, tryFind } from './places.js'
 import { attachRoot } from './root.js'
 import { openSource, sourceKind } from './sources.js'
 import type { Word } from './rows.js'
@@ -20,32 +21,42 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
   directory(c, step) {
     const { b } = c
     const { implicit, owner, place } = step
+    const { owned } = place
     const mode = b.slot('directory.mode')
     // mkdirat(2) drops the setuid and setgid bits.
     const special = (step.mode & 0o6000) !== 0
     const words: Word[] = [...placeWords(c, place), [mode, step.mode], ...ownerWords(c, step)]
-    const kind = named('directory', { implicit, special, owner: owner !== undefined, owned: place.owned })
+    const kind = named('directory', { implicit, special, owner: owner !== undefined, owned })
     c.row(step, kind, words, () => {
-      const [at, name] = locate(c, place.owned)
-      const made = b.label()
+      if (implicit) return makeImplicit(c, owned, mode)
+      const [there, done] = [b.label(), b.label()]
+      // What is there may be found through a link, but nothing is made through one.
+      if (!owned) {
+        tryFind(c, false)
+        b.branch(c.result, 'ne', -errno.ENOENT, there)
+      }
+      const [at, name] = locate(c, owned)
       c.attempt('mkdirat', at, name, mode)
-      c.whenError('EEXIST', () => {
-        // A folder that is there stays as it is; anything else is in the way.
-        if (!implicit) requireFolder(c)
-        b.jump(made)
-      })
+      if (owned)
+        c.whenError('EEXIST', () => {
+          tryFind(c, true)
+          b.jump(there)
+        })
       c.orFail()
-      if (special) {
-        // By descriptor: chmod by name would follow a link that was put there meanwhile.
+      if (special || owner !== undefined) {
+        // By descriptor: a name could be that of something else meanwhile.
         const flags = c.open.RDONLY | c.open.DIRECTORY | c.open.NOFOLLOW | c.open.CLOEXEC
         b.move(b.slot('folder'), c.must('openat', at, name, flags, 0))
-        c.must('fchmod', b.slot('folder'), mode)
+        if (special) c.must('fchmod', b.slot('folder'), mode)
+        if (owner !== undefined) c.must('fchown', b.slot('folder'), b.slot('owner.uid'), b.slot('owner.gid'))
         c.attempt('close', b.slot('folder'))
       }
-      if (owner !== undefined)
-        c.must('fchownat', at, name, b.slot('owner.uid'), b.slot('owner.gid'), AT.SYMLINK_NOFOLLOW)
-      b.place(made)
-      release(c, place.owned)
+      release(c, owned)
+      b.jump(done)
+      b.place(there)
+      c.orFail()
+      requireFolder(c)
+      b.place(done)
     })
   },
 
@@ -76,18 +87,23 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
       [from, byFd ? content : b.bytes(content)],
       [length, byFd ? 0 : content.length],
     ]
-    const kind = named('file', { byFd, keepsMode: step.keepsMode, owner: owner !== undefined, owned: place.owned })
+    const { owned } = place
+    const [foreign, owns] = [isForeign(place), owner !== undefined]
+    const kind = named('file', { byFd, keepsMode: step.keepsMode, owner: owns, owned, foreign })
     c.row(step, kind, words, () => {
-      const [at, name] = locate(c, place.owned)
-      const flags = c.open.WRONLY | c.open.CREAT | c.open.TRUNC | c.open.CLOEXEC | c.open.NOFOLLOW
-      b.move(file, c.must('openat', at, name, flags, mode))
+      const [at, name] = locate(c, owned)
+      const flags = c.open.WRONLY | c.open.CREAT | c.open.CLOEXEC | c.open.NOFOLLOW
+      c.attempt('openat', at, name, flags | (owned ? c.open.TRUNC : c.open.EXCL), mode)
+      if (!owned) c.whenError('EEXIST', () => openRegular(c, at, name, foreign))
+      c.orFail()
+      b.move(file, c.result)
       c.complain(step, 1)
       if (byFd) copyFrom(c, from, file)
       else writeAll(c, file, from, length)
       if (!step.keepsMode) c.must('fchmod', file, mode)
-      if (owner !== undefined) c.must('fchown', file, b.slot('owner.uid'), b.slot('owner.gid'))
+      if (owns) c.must('fchown', file, b.slot('owner.uid'), b.slot('owner.gid'))
       c.attempt('close', file)
-      release(c, place.owned)
+      release(c, owned)
     })
   },
 
@@ -124,7 +140,10 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
       })
       b.move(tree, c.result)
       if (above.length > 0) {
-        for (const one of above) makeFolder(c, { ...step, ...one })
+        for (const one of above) {
+          c.setWords(placeWords(c, one.place))
+          makeImplicit(c, one.place.owned, one.mode)
+        }
         c.setWords(placeWords(c, place))
       }
       c.complain(step, 1)
@@ -146,12 +165,23 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
   },
 }
 
-/** A folder on the way to a place, in the midst of another step. */
-function makeFolder(c: LauncherContext, { place, mode }: StepOf<'directory'>): void {
-  c.setWords(placeWords(c, place))
-  const [at, name] = locate(c, place.owned)
+/** A directory on the way to a place: what is there already may be found through a link, but nothing is made through one. */
+function makeImplicit(c: LauncherContext, owned: boolean, mode: Operand): void {
+  const { b } = c
+  const [there, done] = [b.label(), b.label()]
+  if (!owned) {
+    tryFind(c, false)
+    b.branch(c.result, 'ne', -errno.ENOENT, there)
+  }
+  const [at, name] = locate(c, owned)
   c.mustUnless('EEXIST', 'mkdirat', at, name, mode)
-  release(c, place.owned)
+  release(c, owned)
+  if (owned) return
+  b.jump(done)
+  b.place(there)
+  c.orFail()
+  c.attempt('close', c.result)
+  b.place(done)
 }
 
 /** `bind, optional, owned`: each variant of a kind has code of its own. */
@@ -169,13 +199,13 @@ function ownerWords({ b }: LauncherContext, { owner }: StepOf<'directory' | 'fil
   ]
 }
 
-/** What is there must be a folder, or lead to one. */
+/** What was found, in `result`, must be a directory. */
 function requireFolder(c: LauncherContext): void {
   const { b } = c
-  const [found, folder] = [b.slot('found'), b.slot('folder')]
-  b.move(found, resolve(c, b.slot('place.path')))
-  b.move(folder, c.must('openat', found, b.text('.'), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
-  c.attempt('close', folder)
+  const found = b.slot('found')
+  b.move(found, c.result)
+  c.must('openat', found, b.text('.'), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
+  c.attempt('close', c.result)
   c.attempt('close', found)
 }
 

@@ -1,8 +1,10 @@
 /** Open files: what they are, and what is written into them. */
+import { errno } from '../kernel/errno.js'
 import { AT, S_IF, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import { type LauncherContext, scratchSize } from './context.js'
+import { descriptorPath } from './sources.js'
 
 /** What an open file is, of S_IF; the result is that of statx(2). */
 export function fileKind(c: LauncherContext, file: Operand): Slot {
@@ -12,12 +14,54 @@ export function fileKind(c: LauncherContext, file: Operand): Slot {
   b.call(
     b.routine('fileKind', () => {
       const status = statusBuffer(c)
-      c.attempt('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.TYPE, status)
+      c.attempt('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.TYPE | STATX.NLINK, status)
       b.load(kind, 32, status, structs.statx.fields.stx_mode.offset)
       b.compute(kind, kind, 'and', S_IF.MT)
     }),
   )
   return kind
+}
+
+/**
+ * Fails unless the file that a descriptor names has this name only: another name of it may lie where no payload could have
+ * changed it. Directories have none.
+ */
+export function refuseShared(c: LauncherContext, file: Operand): void {
+  const { b } = c
+  const { stx_nlink } = structs.statx.fields
+  const kind = fileKind(c, file)
+  c.orFail()
+  b.when(kind, 'ne', S_IF.DIR, () => {
+    b.load(b.slot('kind.names'), 32, statusBuffer(c), stx_nlink.offset)
+    b.when(b.slot('kind.names'), 'gt', 1, () => {
+      b.move(c.result, -errno.EMLINK)
+      b.jump(c.fail)
+    })
+  })
+}
+
+/**
+ * Opens the regular file that is at a name, to be written over, into `result`. Nothing else is ever opened: a FIFO waits for
+ * a reader for ever, and a device may act on being opened. `alone`: the file has no other name: see {@link refuseShared}.
+ */
+export function openRegular(c: LauncherContext, at: Operand, name: Operand, alone: boolean): void {
+  const { b } = c
+  const [file, opened] = [b.slot('regular'), b.temporary()]
+  b.move(file, c.must('openat', at, name, c.open.PATH | c.open.NOFOLLOW | c.open.CLOEXEC, 0))
+  const kind = fileKind(c, file)
+  c.orFail()
+  const known = b.label()
+  // To open a directory or a link fails with an error that says so.
+  for (const harmless of [S_IF.REG, S_IF.DIR, S_IF.LNK]) b.branch(kind, 'eq', harmless, known)
+  b.move(c.result, -errno.EEXIST)
+  b.jump(c.fail)
+  b.place(known)
+  if (alone) refuseShared(c, file)
+  // The descriptor's name in /proc leads to the very file. It may be leased: fcntl(2), "Leases".
+  const flags = c.open.WRONLY | c.open.TRUNC | c.open.NONBLOCK | c.open.CLOEXEC
+  b.move(opened, c.must('openat', AT.FDCWD, descriptorPath(c, file), flags, 0))
+  c.attempt('close', file)
+  b.move(c.result, opened)
 }
 
 const statusBuffers = new WeakMap<LauncherContext, Address>()

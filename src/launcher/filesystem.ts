@@ -3,11 +3,12 @@ import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, TIOC } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
 import type { MountOptions, Step } from '../plan/step.js'
-import { attach, resolve, tryResolve } from './attach.js'
+import { attach } from './attach.js'
 import type { LauncherContext } from './context.js'
-import { fill } from './files.js'
+import { fill, refuseShared } from './files.js'
 import { newMount, onEmptyPath, restrict } from './mounts.js'
 import { attachRoot, hidesRoot, propagate } from './root.js'
+import { find, isForeign, placeWords, tryFind } from './places.js'
 import { descriptorPath, openBeneath, openSource, pathFrom, sourceKind } from './sources.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
@@ -75,7 +76,9 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
   chmod(c, step) {
     const { b } = c
     const target = b.slot('target')
-    b.move(target, resolve(c, b.text(step.place.path)))
+    // A mode is never set through a link that may be planted, wherever it lies.
+    b.move(target, find(c, step.place.owned ? step.place : { ...step.place, planted: true }))
+    if (isForeign(step.place)) refuseShared(c, target)
     // fchmod(2) refuses an O_PATH descriptor, and its name in /proc leads to the very file.
     c.must('fchmodat', AT.FDCWD, descriptorPath(c, target), step.mode)
     c.attempt('close', target)
@@ -130,7 +133,8 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     }
     const done = b.label()
     if (step.only === 'writable') {
-      tryResolve(c, b.text(step.place.path))
+      c.setWords(placeWords(c, step.place))
+      tryFind(c, step.place.owned)
       c.whenError('ENOENT', () => b.jump(done))
       c.orFail()
       b.move(target, c.result)
@@ -140,7 +144,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
         c.attempt('close', target)
         b.jump(done)
       })
-    } else b.move(target, resolve(c, b.text(step.place.path)))
+    } else b.move(target, find(c, step.place))
     if (step.only === 'mount') {
       c.complain(step, 1)
       restrict(c, target, step.flags, step.recursive)

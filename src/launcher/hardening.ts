@@ -1,14 +1,15 @@
 /** Code for the steps that take away what namespaces and mounts leave: keys, groups, secure bits, files of the kernel. */
 import { errno } from '../kernel/errno.js'
-import { AT, KEYCTL, MOVE_MOUNT, OPEN_TREE, PR, RESOLVE, S_IF, STATX } from '../kernel/flags.js'
-import { pack, structs } from '../kernel/structs.js'
+import { AT, KEYCTL, MOVE_MOUNT, OPEN_TREE, PR, S_IF, STATX } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
 import type { Routine } from '../machine/builder.js'
 import type { Label, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
-import { resolve } from './attach.js'
 import { fileKind, statusBuffer } from './files.js'
 import { newMount, restrict } from './mounts.js'
+import { find } from './places.js'
+import { howOf, openPath } from './resolve.js'
 import { dropGroupsIfAllowed } from './privileges.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
@@ -73,7 +74,7 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
     const { b } = c
     const top = b.slot('guard.top')
     const done = b.label()
-    b.move(top, resolve(c, b.text(step.place.path)))
+    b.move(top, find(c, step.place))
     // Each name behind what is to be done with it.
     const cover = (...parts: readonly string[]) => {
       if (parts.length === 0) return
@@ -145,17 +146,13 @@ function guardParts(c: LauncherContext, top: Slot): Routine {
     const [next, file, tree, byte] = ['guard.parts', 'guard.file', 'guard.cover', 'guard.byte'].map((name) =>
       b.slot(name),
     ) as [Slot, Slot, Slot, Slot]
-    const how = b.bytes(
-      pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS }),
-      8,
-    )
     const kind = b.temporary()
     b.loop(({ leave }) => {
       const [skip, cover] = [b.label(), b.label()]
       b.load(kind, 8, next)
       b.when(kind, 'eq', 0, leave)
       b.compute(next, next, 'add', 1)
-      c.attempt('openat2', top, next, how, structs.open_how.size)
+      openPath(c, top, next, howOf(c, 'refused'))
       c.whenError('ENOENT', () => b.jump(skip))
       c.orFail()
       b.move(file, c.result)

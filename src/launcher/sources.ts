@@ -1,10 +1,11 @@
 /** Clones what the host shows, by path or by descriptor: open_tree(2). */
 import { relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
-import { AT, RESOLVE, STATX } from '../kernel/flags.js'
-import { pack, structs } from '../kernel/structs.js'
+import { AT, STATX } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
 import type { Address, Label, Operand } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
+import { howOf, openPath } from './resolve.js'
 
 /** `/proc/self/fd/N` of a descriptor that is known at run time only. */
 export function descriptorPath(c: LauncherContext, fd: Operand): Address {
@@ -116,16 +117,13 @@ function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: O
 /** Opens a path, for its name only, beneath a folder that no link on the way may leave, into `result`. */
 export function openBeneath(c: LauncherContext, folder: Operand, path: Operand): void {
   const { b } = c
-  const how = b.bytes(
-    pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS }),
-    8,
-  )
   const [outer, found] = [b.temporary(), b.temporary()]
   const end = b.label()
   c.attempt('openat', AT.FDCWD, folder, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
   c.whenFailed(() => b.jump(end))
   b.move(outer, c.result)
-  b.move(found, c.attempt('openat2', outer, path, how, structs.open_how.size))
+  openPath(c, outer, path, howOf(c, 'beneath'))
+  b.move(found, c.result)
   c.attempt('close', outer)
   b.move(c.result, found)
   b.place(end)

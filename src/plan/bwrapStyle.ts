@@ -12,6 +12,7 @@ export const bwrapStyle: Style = {
   devSize: [],
   procReadonly: ['sys', 'sysrq-trigger', 'irq', 'bus'],
   guarded: false,
+  followsLinks: true,
   closesParents: true,
   propagation: 'slave',
   keepsMode: true,

@@ -5,7 +5,7 @@ import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { modeOf, parseSize } from '../policy/units.js'
 import { hints } from './hints.js'
 import { dev, proc, sysfs } from './kernelFilesystems.js'
-import { type FilesystemContext, type Leaves, type Planner, relative } from './planner.js'
+import { type FilesystemContext, type Leaves, type Made, type Planner, relative } from './planner.js'
 import { Sources } from './sources.js'
 import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
 import type { Complaints } from './style.js'
@@ -66,7 +66,7 @@ class FilesystemPlanner implements Planner {
   }
 
   #cover(cover: RootCover, writable = true): void {
-    this.#tree = new Tree('tmpfs' in cover ? 'ours' : 'foreign')
+    this.#tree = 'tmpfs' in cover ? new Tree() : new Tree('foreign', written(cover))
     if ('tmpfs' in cover) this.#rootTmpfs(cover, writable)
     else if ('overlay' in cover) this.#overlay(cover)
     else this.#rootBind(cover)
@@ -150,13 +150,12 @@ class FilesystemPlanner implements Planner {
       hints: this.hints(hints.place),
       ...this.complaint(),
     })
-    this.make(entry.directory, 'ours', make, mode)
+    this.make(entry.directory, 'ours', make, { mode })
   }
 
   #readonly(entry: Extract<FilesystemEntry, { readonly: string }>): void {
-    const path = relative(entry.readonly)
-    const place = path === '' ? { path: '.', owned: true } : this.place(path)
-    this.steps.push({
+    const place = this.place(entry.readonly)
+    const step: Step = {
       do: 'readonly',
       place,
       recursive: entry.recursive ?? true,
@@ -166,14 +165,15 @@ class FilesystemPlanner implements Planner {
       why: 'the policy names it',
       hints: this.hints(hints.present),
       ...this.complaint(),
-    })
+    }
+    this.steps.push(warned(step))
   }
 
   bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
     const source = this.#sources.of(entry)
     const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
     const optional = entry.optional ?? false
-    this.make(entry.bind, optional ? 'maybe' : 'foreign', (place, above) => ({
+    const make = (place: Place, above: (Step & { do: 'directory' })[]): Step => ({
       do: 'bind',
       place,
       source,
@@ -186,11 +186,12 @@ class FilesystemPlanner implements Planner {
       why: entry.writable ? 'shown, and writable' : 'shown read-only',
       hints: this.hints(hints.bind),
       ...this.complaint(),
-    }))
+    })
+    this.make(entry.bind, optional ? 'maybe' : 'foreign', make, { written: written(entry) })
   }
 
   symlink(at: string, target: string): void {
-    this.make(at, 'link', (place) => ({
+    const make = (place: Place): Step => ({
       do: 'symlink',
       place,
       target,
@@ -198,7 +199,8 @@ class FilesystemPlanner implements Planner {
       why: 'the policy names it',
       hints: this.hints(hints.place),
       ...this.complaint(),
-    }))
+    })
+    this.make(at, 'link', make, { target })
   }
 
   #file(entry: Extract<FilesystemEntry, { file: string }>): void {
@@ -233,19 +235,20 @@ class FilesystemPlanner implements Planner {
         ...common,
       }
     }
-    this.make(entry.file, entry.mount === undefined ? 'file' : 'foreign', make, mode)
+    this.make(entry.file, entry.mount === undefined ? 'file' : 'foreign', make, { mode })
   }
 
   #chmod(entry: Extract<FilesystemEntry, { chmod: string }>): void {
-    this.steps.push({
+    const step: Step = {
       do: 'chmod',
-      place: this.place(relative(entry.chmod) || '.'),
+      place: this.place(entry.chmod),
       mode: modeOf(entry.mode, 0),
       what: `set the mode of ${entry.chmod}`,
       why: 'the policy names it',
       hints: this.hints(hints.present),
       ...this.complaint(),
-    })
+    }
+    this.steps.push(warned(step))
   }
 
   #overlay(entry: Extract<FilesystemEntry, { overlay: string }>): void {
@@ -273,7 +276,7 @@ class FilesystemPlanner implements Planner {
       ...this.complaint(),
     })
     if (normal(entry.overlay) === '/') this.steps.push(make({ path: '.', owned: true }))
-    else this.make(entry.overlay, 'foreign', make)
+    else this.make(entry.overlay, 'foreign', make, { written: written(entry) })
   }
 
   mount(
@@ -296,7 +299,7 @@ class FilesystemPlanner implements Planner {
       hints: this.hints(type === 'proc' || type === 'sysfs' ? hints.proc : hints.place),
       ...this.complaint(),
     })
-    this.make(at, leaves, step, mode)
+    this.make(at, leaves, step, { mode })
   }
 
   room(size: string | number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
@@ -317,16 +320,16 @@ class FilesystemPlanner implements Planner {
     at: string,
     leaves: Leaves,
     step: (place: Place, above: (Step & { do: 'directory' })[]) => Step,
-    mode?: number,
+    made: Made = {},
   ): void {
-    const path = relative(at)
+    const path = this.#real(relative(at), leaves !== 'link' && leaves !== 'file')
     // What has no mode of its own counts as closed to all others.
-    const open = this.context.style.closesParents ? (mode ?? 0) : 0o777
+    const open = this.context.style.closesParents ? (made.mode ?? 0) : 0o777
     const closed = ((open & 0o070) === 0 ? 0o050 : 0) | ((open & 0o007) === 0 ? 0o005 : 0)
     const missing = this.#tree.missing(path)
     const folders = missing.map((above) => ({
       do: 'directory' as const,
-      place: this.place(above),
+      place: this.#place(above),
       mode: 0o755 & ~closed,
       implicit: true,
       owner: undefined,
@@ -337,18 +340,29 @@ class FilesystemPlanner implements Planner {
     }))
     if (leaves === 'maybe') {
       // Where the source is missing, nothing is made: what lies above stays unknown.
-      this.steps.push(step(this.place(path), folders))
-      this.#tree.put(path, 'maybe')
+      this.steps.push(warned(step(this.#place(path), folders)))
+      this.#tree.put(path, 'maybe', made)
       return
     }
     for (const above of missing) this.#tree.pass(above)
-    this.steps.push(...folders, step(this.place(path), []))
-    this.#tree.put(path, leaves === 'ours' && !this.#tree.owns(path) ? 'foreign' : leaves)
+    this.steps.push(...[...folders, step(this.#place(path), [])].map(warned))
+    this.#tree.put(path, leaves === 'ours' && !this.#tree.owns(path) ? 'foreign' : leaves, made)
   }
 
-  place(path: string): Place {
-    // What is put on a link goes where it leads.
-    return { path, owned: this.#tree.owns(path) && this.#tree.get(path) !== 'link' }
+  place(at: string): Place {
+    const path = this.#real(relative(at), true)
+    return path === '' ? { path: '.', owned: true } : this.#place(path)
+  }
+
+  #place(path: string): Place {
+    if (this.#tree.owns(path) && this.#tree.get(path) !== 'link') return { path, owned: true }
+    // In bwrap's manner, what is put on a link goes where it leads.
+    if (this.context.style.followsLinks) return { path, owned: false, planted: false }
+    return { path, owned: false, ...this.#tree.around(path) }
+  }
+
+  #real(path: string, last: boolean): string {
+    return this.context.style.followsLinks ? path : this.#tree.real(path, last)
   }
 
   #owner(owner: { uid?: number | undefined; gid?: number | undefined } | undefined): Owner | undefined {
@@ -379,6 +393,16 @@ function bindFlags(entry: Extract<FilesystemEntry, { bind: string }>): MountFlag
 }
 
 const noHints: Hints = {}
+
+/** The same step, with what to do about links in its way where they are refused. */
+function warned(step: Step): Step {
+  const refuses = 'place' in step && !step.place.owned && step.place.mount !== undefined
+  return refuses && step.hints !== noHints ? { ...step, hints: { ...step.hints, ...hints.foreign } } : step
+}
+
+/** Whether a payload writes it on the host, and so may leave something there for the next run. */
+const written = (entry: RootCover): boolean =>
+  ('bind' in entry && (entry.writable ?? false)) || ('overlay' in entry && typeof entry.upper === 'object')
 
 const shownSource = (source: string | number) => (typeof source === 'number' ? `descriptor ${source}` : source)
 

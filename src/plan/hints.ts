@@ -60,6 +60,12 @@ export const hints = {
     EINVAL: 'it is no mount: leave mount out',
     ELOOP: loop,
   },
+  /** At a place in a mount that others may have written. */
+  foreign: {
+    ELOOP:
+      'a symbolic link lies at the place or on the way to it, where an earlier run could have put it: name the place that it leads to',
+    EMLINK: 'the file has another name (a hard link), perhaps where no payload may write: remove it first',
+  },
   proc: { EPERM: outer },
   overlay: {
     EXDEV: leadsOut,

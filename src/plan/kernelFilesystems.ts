@@ -39,7 +39,7 @@ export function proc(planner: Planner, entry: Extract<FilesystemEntry, { proc: s
   for (const name of procReadonly) {
     planner.steps.push({
       do: 'readonly',
-      place: { path: `${relative(at)}/${name}`, owned: false },
+      place: { path: `${relative(at)}/${name}`, owned: false, planted: false },
       recursive: true,
       only: 'writable',
       flags: { readonly: true },
@@ -60,7 +60,7 @@ export function sysfs(planner: Planner, at: string): void {
 
 function guard(planner: Planner, at: string, what: Guard): void {
   const { nests, hostIds } = planner.context
-  planner.steps.push({ ...guardStep(at, planner.place(relative(at)), what, { nests, hostIds }) })
+  planner.steps.push({ ...guardStep(at, planner.place(at), what, { nests, hostIds }) })
 }
 
 export function dev(planner: Planner, at: string): void {

@@ -24,13 +24,22 @@ export interface FilesystemContext {
 /** What comes to be at a place: something of ours, of others, a link, a file, or perhaps nothing. */
 export type Leaves = 'ours' | 'foreign' | 'link' | 'file' | 'maybe'
 
+/** What else is to be known of what comes to be. */
+export interface Made {
+  readonly mode?: number | undefined
+  /** It is of the host, and a payload may write it. */
+  readonly written?: boolean
+  /** Where a link leads. */
+  readonly target?: string
+}
+
 type Directory = Step & { do: 'directory' }
 
 export interface Planner {
   readonly context: FilesystemContext
   readonly steps: Step[]
   /** Makes the folders above `at`, then the step, then remembers what is there now. */
-  make(at: string, leaves: Leaves, step: (place: Place, above: Directory[]) => Step, mode?: number): void
+  make(at: string, leaves: Leaves, step: (place: Place, above: Directory[]) => Step, made?: Made): void
   mount(
     type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts',
     at: string,
@@ -43,7 +52,8 @@ export interface Planner {
   bind(entry: Extract<FilesystemEntry, { bind: string }>): void
   directory(entry: Extract<FilesystemEntry, { directory: string }>): void
   symlink(at: string, target: string): void
-  place(path: string): Place
+  /** Where what is there already is found, links of the plan's own followed; `.` is the root. */
+  place(at: string): Place
   /** Options of a tmpfs with these limits of its own, or else with those of the policy. */
   room(size: string | number | undefined, inodes: number | undefined): MountOptions
   ownerOptions(owner: undefined): MountOptions

@@ -9,15 +9,21 @@ import type { RlimitName } from '../kernel/rlimits.js'
 
 export type NamespaceName = 'user' | 'mount' | 'pid' | 'net' | 'ipc' | 'uts' | 'cgroup' | 'time'
 
-/**
- * A place in the new root. `path` is relative to it. `owned`: every folder on the way was made by this plan, on our own
- * tmpfs, so the kernel may walk it as it is; otherwise somebody else may have put symlinks there, and it is resolved by
- * openat2(2) with RESOLVE_IN_ROOT.
- */
-export interface Place {
-  readonly path: string
-  readonly owned: boolean
-}
+/** A place in the new root; `path` is relative to it. */
+export type Place =
+  /** Every directory on the way was made by this plan, on our own tmpfs: the kernel may walk it as it is. */
+  | { readonly path: string; readonly owned: true }
+  | {
+      readonly path: string
+      readonly owned: false
+      /**
+       * The mount, as a path in the new root, below which nothing is made through a symbolic link. Without one, links are
+       * followed as bwrap(1) does, but never out of the new root.
+       */
+      readonly mount?: string
+      /** A payload may write below the mount: what is there is not found through a link either. */
+      readonly planted: boolean
+    }
 
 /** A folder of the host. */
 export interface Layer {

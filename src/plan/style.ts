@@ -17,6 +17,8 @@ export interface Style {
   readonly procReadonly: readonly string[]
   /** Whether a payload that is root outside is kept from the kernel's files, as guards.ts has it. */
   readonly guarded: boolean
+  /** Whether a link that others may have made is followed, inside the new root, where something is put on it. */
+  readonly followsLinks: boolean
   /** Whether what lies above a place that is closed to others is closed to them too. */
   readonly closesParents: boolean
   readonly propagation: 'private' | 'slave'
@@ -50,6 +52,7 @@ export const vialStyle: Style = {
   devSize: [['size', '65536']],
   procReadonly: [],
   guarded: true,
+  followsLinks: false,
   closesParents: false,
   propagation: 'private',
   keepsMode: false,

@@ -1,0 +1,88 @@
+/**
+ * Places in the new root: how each is opened, and where it is made. A place that this plan owns is walked by the kernel as
+ * it is. Any other may be full of links that an earlier payload planted: see {@link Place}.
+ */
+import { basename, dirname, relative } from 'node:path'
+import type { Address, Operand, Slot } from '../machine/instruction.js'
+import type { Place } from '../plan/step.js'
+import type { LauncherContext } from './context.js'
+import { howOf, openPath } from './resolve.js'
+import type { Word } from './rows.js'
+
+/** What {@link find} and {@link locate} need of a place. */
+export function placeWords(c: LauncherContext, place: Place): Word[] {
+  const { b } = c
+  const word = (name: string, value: number | Address | string): Word => [b.slot(`place.${name}`), value]
+  if (place.owned) return [word('path', place.path)]
+  const { mount, path, planted } = place
+  const below = mount === undefined ? path : relative(mount, path) || '.'
+  const inside = howOf(c, 'inside')
+  const making = mount === undefined ? inside : howOf(c, 'refused')
+  const base = mount === undefined || mount === '' ? '.' : mount
+  return [
+    ...(planted
+      ? [word('from', base), word('path', below), word('how', making)]
+      : [word('from', '.'), word('path', path), word('how', inside)]),
+    word('mount', base),
+    word('parent', dirname(below)),
+    word('making', making),
+    word('name', basename(below)),
+  ]
+}
+
+/** Whether what is there may be of others, and links to it are not followed. */
+export const isForeign = (place: Place): boolean => !place.owned && place.mount !== undefined
+
+/** Opens what is at the place, for its name only, into `result`, which may be an error. */
+export function tryFind(c: LauncherContext, owned: boolean): void {
+  const { b } = c
+  const path = b.slot('place.path')
+  if (owned) c.attempt('openat', c.root, path, c.open.PATH | c.open.CLOEXEC, 0)
+  else openIn(c, b.slot('place.from'), path, b.slot('place.how'))
+}
+
+/** The same of a place that must be there. */
+export function find(c: LauncherContext, place: Place): Slot {
+  c.setWords(placeWords(c, place))
+  tryFind(c, place.owned)
+  c.orFail()
+  return c.result
+}
+
+/** Where to make a place: a directory's descriptor, and a name in it that no call may follow if it is a link. */
+export function locate(c: LauncherContext, owned: boolean): [Slot, Slot] {
+  const { b } = c
+  if (owned) return [c.root, b.slot('place.path')]
+  const parent = b.slot('parent')
+  openIn(c, b.slot('place.mount'), b.slot('place.parent'), b.slot('place.making'))
+  c.orFail()
+  b.move(parent, c.result)
+  return [parent, b.slot('place.name')]
+}
+
+/** Closes what {@link locate} opened. */
+export function release(c: LauncherContext, owned: boolean): void {
+  if (!owned) c.attempt('close', c.b.slot('parent'))
+}
+
+/** Opens a path from a place in the new root that is itself a path, into `result`. */
+function openIn(c: LauncherContext, from: Operand, path: Operand, how: Operand): void {
+  const { b } = c
+  const slots = ['from', 'path', 'how', 'base', 'found'].map((name) => b.slot(`openIn.${name}`))
+  const [start, wanted, way, base, found] = slots as [Slot, Slot, Slot, Slot, Slot]
+  const opener = b.routine('openIn', () => {
+    const end = b.label()
+    openPath(c, c.root, start, howOf(c, 'inside'))
+    c.whenFailed(() => b.jump(end))
+    b.move(base, c.result)
+    openPath(c, base, wanted, way)
+    b.move(found, c.result)
+    c.attempt('close', base)
+    b.move(c.result, found)
+    b.place(end)
+  })
+  b.move(start, from)
+  b.move(wanted, path)
+  b.move(way, how)
+  b.call(opener)
+}

@@ -1,0 +1,54 @@
+/** Opens paths that others may have written on: openat2(2), in one place. */
+import { errno } from '../kernel/errno.js'
+import { RESOLVE } from '../kernel/flags.js'
+import { pack, structs } from '../kernel/structs.js'
+import type { Address, Operand } from '../machine/instruction.js'
+import type { LauncherContext } from './context.js'
+
+/** What becomes of a symbolic link on the way. Magic links of proc(5) are never followed. */
+export type Links =
+  /** It is followed, and the directory where the path starts counts as "/". */
+  | 'inside'
+  /** It is followed as long as it stays beneath the directory where the path starts; else EXDEV. */
+  | 'beneath'
+  /** ELOOP, also where the path ends in one; and ".." leads no higher than where the path starts. */
+  | 'refused'
+
+const resolveFlags: Record<Links, number> = {
+  inside: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS,
+  beneath: RESOLVE.BENEATH | RESOLVE.NO_MAGICLINKS,
+  refused: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS,
+}
+
+const known = new WeakMap<LauncherContext, Map<Links, Address>>()
+/** The struct open_how that treats links so: it opens for the name only (O_PATH). */
+export function howOf(c: LauncherContext, links: Links): Address {
+  const hows = known.get(c) ?? new Map<Links, Address>()
+  known.set(c, hows)
+  const how =
+    hows.get(links) ??
+    c.b.bytes(pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: resolveFlags[links] }), 8)
+  hows.set(links, how)
+  return how
+}
+
+/** Opens `path` from the directory `at`, for its name only, into `result`, which may be an error. `how`: of {@link howOf}. */
+export function openPath(c: LauncherContext, at: Operand, path: Operand, how: Operand): void {
+  const { b } = c
+  const [from, wanted, way] = [b.slot('resolve.from'), b.slot('resolve.path'), b.slot('resolve.how')]
+  const opener = b.routine('openPath', () => {
+    // openat2(2): EAGAIN when anything was renamed meanwhile, anywhere, so that ".." could not be trusted.
+    const tries = b.slot('resolve.tries')
+    b.move(tries, 1000)
+    b.loop(({ leave }) => {
+      c.attempt('openat2', from, wanted, way, structs.open_how.size)
+      b.when(c.result, 'ne', -errno.EAGAIN, leave)
+      b.compute(tries, tries, 'sub', 1)
+      b.when(tries, 'eq', 0, leave)
+    })
+  })
+  b.move(from, at)
+  b.move(wanted, path)
+  b.move(way, how)
+  b.call(opener)
+}
