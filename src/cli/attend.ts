@@ -1,6 +1,6 @@
 /** What `vial run` does once a sandbox was started: signals, output, and what is told at the end. */
 import { constants, release } from 'node:os'
-import type { Readable, Writable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { printable } from '../kernel/printable.js'
 import type { Policy } from '../policy/schema.js'
 import { SandboxError } from '../run/error.js'
@@ -8,6 +8,7 @@ import type { Result, SandboxProcess, SpawnOptions } from '../run/spawn.js'
 import type { PolicyFlags } from './options.js'
 import type { ReportFlags } from './report.js'
 import type { Size } from '../policy/units.js'
+import { write } from './write.js'
 
 const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
 
@@ -38,7 +39,7 @@ export async function attend(
     // In the terminal's own session these reach the payload by themselves.
     const alone = sharesSession ? ['SIGINT', 'SIGQUIT'] : []
     for (const signal of passedOn) process.on(signal, () => alone.includes(signal) || child.kill(signal))
-    const passed = [passOn(child.stdout, process.stdout), passOn(child.stderr, process.stderr)]
+    const passed = [passOn(child.stdout, 1), passOn(child.stderr, 2)]
     const result = await child.result
     await Promise.all(passed)
     const { exitCode, timedOut, verdict } = result
@@ -67,13 +68,10 @@ export const policyOf = async (flags: RunFlags): Promise<Policy> =>
     flags.output === undefined ? {} : { output: flags.output as Size },
   )
 
-const say = (text: string) => process.stderr.write(`vial: ${text.split('\n').map(printable).join('\n')}\n`)
+const say = (text: string) => write(2, `vial: ${text.split('\n').map(printable).join('\n')}\n`)
 
-/** Ends when all is written, or when nobody reads it any more: then the payload's pipe is closed, too. */
-async function passOn(from: Readable | null, to: Writable): Promise<void> {
-  if (from === null) return
-  const { pipeline } = await import('node:stream/promises')
-  await pipeline(from, to, { end: false }).catch(() => {})
+async function passOn(from: Readable | null, fd: 1 | 2): Promise<void> {
+  if (from !== null) await (await import('./passOn.js')).passOn(from, fd)
 }
 
 async function report(ended: Result | SandboxError, flags: ReportFlags): Promise<void> {

@@ -4,11 +4,11 @@ import { cacheFolder } from '../run/cache.js'
 import { type CacheEntry, cacheEntries, clearCache } from '../run/cacheEntries.js'
 import { buildOf } from './bwrap/frontFile.js'
 import { UsageError } from './parse.js'
-import { print, printJson } from './print.js'
+import { write, printJson } from './write.js'
 
 export function cache(what: string, { json }: { readonly json?: true }): void {
   if (what === 'list') listCache(json)
-  else if (what === 'clear') print(`${cacheFolder()}: removed ${summary(clearCache())}\n`)
+  else if (what === 'clear') write(1, `${cacheFolder()}: removed ${summary(clearCache())}\n`)
   else throw new UsageError(`cache: must be followed by list or clear, not by ${what}`)
 }
 
@@ -23,7 +23,7 @@ function listCache(json?: true): void {
     const time = entry.time.toISOString().slice(0, 16).replace('T', ' ')
     return `${entry.kind.padEnd(7)}  ${kilobytes(entry.size).padStart(9)}  ${time}  ${describe(entry, current)}\n`
   })
-  print(`${cacheFolder()}: ${summary(entries)}\n${lines.join('')}`)
+  write(1, `${cacheFolder()}: ${summary(entries)}\n${lines.join('')}`)
 }
 
 function describe({ kind, key, path }: CacheEntry, current: string): string {

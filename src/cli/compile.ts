@@ -4,6 +4,7 @@ import { architectures } from '../kernel/architecture.js'
 import { compile } from '../run/compile.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
+import { write } from './write.js'
 
 export function compileTo(
   policy: string | undefined,
@@ -23,7 +24,8 @@ export function compileTo(
     rmSync(temporary, { force: true })
     throw error
   }
-  process.stderr.write(
+  write(
+    2,
     `${flags.output}: ${bytes.length} bytes; run it with: ${flags.output.includes('/') ? '' : './'}${flags.output} COMMAND [ARGUMENT…]\n`,
   )
 }

@@ -3,14 +3,14 @@ import { release } from 'node:os'
 import { callerName } from '../run/caller.js'
 import type { Finding } from '../run/finding.js'
 import { findings } from '../run/findings.js'
-import { print, printJson } from './print.js'
+import { write, printJson } from './write.js'
 
 export async function doctor(flags: { readonly json?: true }): Promise<void> {
   const found = await findings()
   const works = found[0]!.works
   const about = { kernel: release(), architecture: process.arch, node: process.versions.node, caller: callerName() }
   if (flags.json) printJson({ ...about, works, findings: found })
-  else print(table(about, found))
+  else write(1, table(about, found))
   if (!works) process.exitCode = 1
 }
 

@@ -3,12 +3,12 @@ import type { Explanation } from '../run/explain.js'
 import { sandbox } from '../run/sandbox.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
-import { print, printJson } from './print.js'
+import { write, printJson } from './write.js'
 
 export function explain(policy: string | undefined, flags: PolicyFlags & { readonly json?: true }): void {
   const explanation = sandbox(policyFromFlags(flags, policy)).explain()
   if (flags.json) printJson(explanation)
-  else print(describe(explanation))
+  else write(1, describe(explanation))
 }
 
 const processes = {

@@ -3,7 +3,7 @@ import { completePolicy } from '../policy/complete.js'
 import { didYouMean } from '../policy/closest.js'
 import { type FilesystemEntry, type Policy, presetNames } from '../policy/schema.js'
 import { UsageError } from './parse.js'
-import { print, printJson } from './print.js'
+import { write, printJson } from './write.js'
 
 const about: Record<(typeof presetNames)[number], string> = {
   system: "what this host's programs expect: the default of vial run",
@@ -18,7 +18,7 @@ export function presets(name: string | undefined, flags: { readonly json?: true 
     (one) => [one, completePolicy({ preset: one })] as const,
   )
   if (flags.json) printJson(Object.fromEntries(shown))
-  else print(shown.map(([one, policy]) => `${one}: ${about[one]}\n${describe(policy)}`).join('\n'))
+  else write(1, shown.map(([one, policy]) => `${one}: ${about[one]}\n${describe(policy)}`).join('\n'))
 }
 
 /** The entries of a policy by what they are, a line each kind. */

@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, writeFileSync } from 'node:fs'
 import type { SandboxError } from '../run/error.js'
 import type { Result } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
+import { write } from './write.js'
 
 export interface ReportFlags {
   readonly report?: string
@@ -15,18 +16,18 @@ type Report = Result | { readonly verdict: Verdict }
 /** Both go to standard error, a file named by `--report` aside: standard output is the command's. */
 export function tell(ended: Result | SandboxError, flags: ReportFlags): void {
   const report: Report = ended instanceof Error ? { verdict: { kind: 'sandbox-error', message: ended.message } } : ended
-  if (flags.verdict) process.stderr.write(`vial: ${sentence(report.verdict)}\n`)
+  if (flags.verdict) write(2, `vial: ${sentence(report.verdict)}\n`)
   if (flags.report === undefined) return
-  if (flags.report === 'table') process.stderr.write(table(report))
-  else if (flags.report === 'json') process.stderr.write(`${JSON.stringify(report)}\n`)
-  else write(flags.report, `${JSON.stringify(report, null, 2)}\n`)
+  if (flags.report === 'table') write(2, table(report))
+  else if (flags.report === 'json') write(2, `${JSON.stringify(report)}\n`)
+  else writeReport(flags.report, `${JSON.stringify(report, null, 2)}\n`)
 }
 
 /**
  * The command has run, and may have put a link to another file of the caller's at the place, or a pipe that nobody reads. Names in
  * /dev and /proc are links by nature.
  */
-function write(path: string, text: string): void {
+function writeReport(path: string, text: string): void {
   const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
   const follow = /^\/(dev|proc)\//.test(path) ? 0 : O_NOFOLLOW
   try {

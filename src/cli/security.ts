@@ -5,7 +5,7 @@ import { compile } from '../run/compile.js'
 import { Limiter } from '../run/limiter.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
-import { print, printJson } from './print.js'
+import { write, printJson } from './write.js'
 
 export function explainSecurity(policy: string | undefined, flags: PolicyFlags & { readonly json?: true }): void {
   const complete = policyFromFlags(flags, policy)
@@ -24,5 +24,5 @@ export function explainSecurity(policy: string | undefined, flags: PolicyFlags &
     ...open.map((line) => `  -  ${line}`),
   ])
   lines.push('', '+ stands between the payload and the host; - nothing does. See SECURITY.md.')
-  print(`${lines.map(printable).join('\n')}\n`)
+  write(1, `${lines.map(printable).join('\n')}\n`)
 }

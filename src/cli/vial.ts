@@ -5,6 +5,7 @@ import { didYouMean } from '../policy/closest.js'
 import { commands } from './commands.js'
 import { parse, UsageError } from './parse.js'
 import { packageFile } from './place.js'
+import { write } from './write.js'
 
 /** As docker run(1) has it: what goes wrong before there is a sandbox. */
 const failed = 125
@@ -57,9 +58,8 @@ function noCommand(name: string, args: readonly string[]): string {
 
 const version = () => (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version
 
-async function show(text: string, stream = 1): Promise<void> {
-  if (stream === 2) process.stderr.write(text)
-  else (await import('./print.js')).print(text)
+async function show(text: string, stream: 1 | 2 = 1): Promise<void> {
+  write(stream, text)
 }
 
 /** The whole command; a fault becomes a line on standard error and the exit status. */
@@ -68,7 +68,7 @@ export async function main(args: readonly string[]): Promise<void> {
     await command(args)
   } catch (error) {
     const lines = (error as Error).message.split('\n').map(printable)
-    process.stderr.write(`vial: ${lines.join('\n')}\n`)
+    write(2, `vial: ${lines.join('\n')}\n`)
     process.exitCode = failed
   }
 }

@@ -14,7 +14,7 @@ import type { Enforcement, LimitedRun, Limiter } from './limiter.js'
 import { type Failure, failureText, type Outcome, readOutcome, type Usage } from './status.js'
 import { takePipes } from './pipes.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
-import { completeStdio, pipesOf, type Stdio, type StdioEntry } from './stdio.js'
+import { completeStdio, pipesOf, type Stdio, type StdioEntry, withOwnFiles } from './stdio.js'
 import { OutputStream, pipeWriter, type Receiver } from './streams.js'
 import { type Evidence, type Verdict, verdictOf } from './verdict.js'
 
@@ -151,19 +151,21 @@ export function startVial(
   let child: ChildProcess
   try {
     run = limiter?.begin()
-    child = start(vial, [command, ...args], {
-      // In the place of a pipe there is something open, until the monitor puts its own there.
-      stdio: [
-        ...stdio.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),
-        status,
-        ...(run?.descriptors ?? []),
-      ],
-      env: handedOn(options.env ?? process.env, vial.inherit),
-      // The payload sees the words of pid 1: they need not tell where the caller's cache is.
-      argv0: 'vial',
-      // Ctrl-C at a terminal reaches the monitor through us, once.
-      detached: false,
-    })
+    child = withOwnFiles(stdio, (files) =>
+      start(vial, [command, ...args], {
+        // In the place of a pipe there is something open, until the monitor puts its own there.
+        stdio: [
+          ...files.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),
+          status,
+          ...(run?.descriptors ?? []),
+        ],
+        env: handedOn(options.env ?? process.env, vial.inherit),
+        // The payload sees the words of pid 1: they need not tell where the caller's cache is.
+        argv0: 'vial',
+        // Ctrl-C at a terminal reaches the monitor through us, once.
+        detached: false,
+      }),
+    )
   } catch (error) {
     run?.abandon()
     returnStatusFile(status, true)

@@ -1,4 +1,5 @@
 /** What the descriptors of a payload are: which of them are pipes to this process, and in which direction. */
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import type { PayloadPipe } from '../plan/step.js'
 
 /**
@@ -24,3 +25,41 @@ export function pipesOf(stdio: Stdio): PayloadPipe[] {
     entry === 'input' || entry === 'output' ? [{ fd, payload: payload[entry] }] : [],
   )
 }
+
+/**
+ * Calls `action` with the entries as the payload gets them. Where it is to have a pipe that is a standard stream of this
+ * process, it gets an open file of its own: as soon as this program, or any other that has the same open file, uses
+ * Node's streams, O_NONBLOCK is set on it, open(2), and a payload that expects none loses what it writes.
+ */
+export function withOwnFiles<Value>(stdio: Stdio, action: (stdio: Stdio) => Value): Value {
+  const opened: number[] = []
+  const own = stdio.map((entry, fd) => {
+    const from = entry === 'inherit' ? fd : entry
+    // In a child libuv clears O_NONBLOCK of these three only.
+    if (typeof from !== 'number' || from > 2 || fd > 2) return entry
+    const file = openAgain(from)
+    if (file === undefined) return entry
+    opened.push(file)
+    return file
+  })
+  try {
+    return action(own)
+  } finally {
+    for (const file of opened) closeSync(file)
+  }
+}
+
+/** The same pipe as another open file; undefined: it is no pipe, or another user's, as under sudo(8). */
+function openAgain(fd: number): number | undefined {
+  try {
+    if (!fstatSync(fd).isFIFO()) return undefined
+    const flags = Number.parseInt(/^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))![1]!, 8)
+    // Without O_NONBLOCK a named pipe would wait for its other end.
+    return openSync(`/proc/self/fd/${fd}`, (flags & accessMode) | constants.O_NONBLOCK)
+  } catch {
+    return undefined
+  }
+}
+
+/** O_ACCMODE, open(2). */
+const accessMode = 3

@@ -10,12 +10,13 @@ import { compileParsed } from './compile.js'
 import { inheritedFds, readInherited } from './descriptors.js'
 import { parse } from './parse.js'
 import { BwrapError } from './state.js'
+import { write } from '../write.js'
 
 export async function main([memory = none, name = none, ...args]: readonly string[]): Promise<void> {
   try {
     await compile(memory, name, args)
   } catch (error) {
-    process.stderr.write(`${args.includes('--level-prefix') ? '<3>' : ''}bwrap: ${(error as Error).message}\n`)
+    write(2, `${args.includes('--level-prefix') ? '<3>' : ''}bwrap: ${(error as Error).message}\n`)
     process.exitCode = 1
   }
 }
@@ -39,7 +40,7 @@ async function compile(memory: string, name: string, args: readonly string[]): P
     throw new Error('the front and the compiler do not agree about these arguments; use "vial bwrap"')
   const vial = Buffer.concat([bytes, key.bytes])
   writeAll(Number(memory), vial)
-  for (const warning of warnings) process.stderr.write(`${parsed.request.levelPrefix ? '<4>' : ''}bwrap: ${warning}\n`)
+  for (const warning of warnings) write(2, `${parsed.request.levelPrefix ? '<4>' : ''}bwrap: ${warning}\n`)
   // A vial from the cache would not warn.
   if (warnings.length === 0) store(name, vial)
 }

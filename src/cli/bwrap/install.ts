@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { removeCodeCaches, writeCodeCaches } from '../warm.js'
 import { frontPath, writeFront, writeScript } from './frontFile.js'
+import { write } from '../write.js'
 
 const { npm_command, npm_config_user_agent, npm_lifecycle_event } = process.env
 /** What is packed is for every machine. */
@@ -24,12 +25,12 @@ try {
   if (packing || !existsSync(frontPath)) prepareScript()
   if (!packing && linked) writeFront()
 } catch (error) {
-  process.stderr.write(`vial: vial-bwrap stays a script: ${(error as Error).message}\n`)
+  write(2, `vial: vial-bwrap stays a script: ${(error as Error).message}\n`)
 }
 
 try {
   if (packing) removeCodeCaches()
   else writeCodeCaches()
 } catch (error) {
-  process.stderr.write(`vial: it starts more slowly than it could: ${(error as Error).message}\n`)
+  write(2, `vial: it starts more slowly than it could: ${(error as Error).message}\n`)
 }

@@ -12,6 +12,7 @@ import { inheritedFds, readInherited } from './descriptors.js'
 import { usage } from './options.js'
 import { parse } from './parse.js'
 import { BwrapError } from './state.js'
+import { write } from '../write.js'
 
 /** The version of bubblewrap whose command line this is, as programs that look for a feature expect to read it. */
 const version = 'bubblewrap 0.11.1'
@@ -31,20 +32,20 @@ export async function main(args: readonly string[]): Promise<void> {
     if (first.kind !== 'run') return show(first.kind)
     prefix = first.request.levelPrefix ? '<3>' : ''
     const { bytes, options, warnings } = compileParsed(first, { uid: process.getuid!(), gid: process.getgid!() })
-    for (const warning of warnings) process.stderr.write(`${prefix === '' ? '' : '<4>'}bwrap: ${warning}\n`)
+    for (const warning of warnings) write(2, `${prefix === '' ? '' : '<4>'}bwrap: ${warning}\n`)
     const { vial, remove } = store(bytes)
     run(vial, args.slice(options), fds, first.request.dieWithParent, remove)
   } catch (error) {
     const message = error instanceof BwrapError ? error.message : (error as Error).message
-    process.stderr.write(`${prefix}bwrap: ${message}\n`)
+    write(2, `${prefix}bwrap: ${message}\n`)
     process.exitCode = 1
   }
 }
 
 /** What is printed instead of a run. */
 export function show(kind: 'help' | 'version' | 'usage'): void {
-  if (kind === 'version') process.stdout.write(`${version}\n`)
-  else (kind === 'help' ? process.stdout : process.stderr).write(usage())
+  if (kind === 'version') write(1, `${version}\n`)
+  else write(kind === 'help' ? 1 : 2, usage())
   process.exitCode = kind === 'usage' ? 1 : 0
 }
 
@@ -81,7 +82,7 @@ function run(
   child.on('spawn', remove)
   child.on('error', (error) => {
     remove()
-    process.stderr.write(`bwrap: ${error.message}\n`)
+    write(2, `bwrap: ${error.message}\n`)
     process.exitCode = 1
   })
   child.on('exit', (code, signal) => {

@@ -4,6 +4,7 @@ import type { BwrapRequest } from '../../plan/bwrapRequest.js'
 import { normal } from '../../policy/path.js'
 import type { FilesystemEntry, Policy } from '../../policy/schema.js'
 import { parse } from './parse.js'
+import { write } from '../write.js'
 
 /** Prints the policy as JSON on standard output, and the notes on standard error. */
 export function printPolicy(args: readonly string[]): void {
@@ -11,8 +12,8 @@ export function printPolicy(args: readonly string[]): void {
   const parsed = parse([...args, 'true'])
   if (parsed.kind !== 'run') throw new Error('--to-policy takes the options of a sandbox')
   const { policy, notes } = policyOf(parsed.request)
-  process.stdout.write(`${JSON.stringify(policy, null, 2)}\n`)
-  for (const note of notes) process.stderr.write(`note: ${note}\n`)
+  write(1, `${JSON.stringify(policy, null, 2)}\n`)
+  for (const note of notes) write(2, `note: ${note}\n`)
 }
 
 export interface ClosestPolicy {
