@@ -9,7 +9,7 @@ import { type Address, firstError, type Label, type Operand, type Slot } from '.
 import type { Plan, Step } from '../plan/step.js'
 import { Messages } from './messages.js'
 import { record } from './record.js'
-import { Rows, type Word } from './rows.js'
+import { type Row, Rows, type Word } from './rows.js'
 
 /** Bytes of {@link LauncherContext.scratch}: a path and a sentence about it. */
 export const scratchSize = 16384
@@ -75,6 +75,22 @@ export class LauncherContext {
     this.begin(step)
     this.setWords(words)
     body()
+  }
+
+  /**
+   * A step as several rows, which fail in the same words. The code of the first may leave out all the others by
+   * {@link passRows}; its words are those that its sentence may quote.
+   */
+  rows(step: Step, first: Row, others: readonly Row[]): void {
+    const { mark, number } = this.#number(step, first.words)
+    const add = ({ kind, words, body }: Row) => this.#rows.add(mark, number, kind, words, body)
+    add({ ...first, words: [...first.words, this.#rows.passed] })
+    this.#rows.passable(() => others.forEach(add))
+  }
+
+  /** In the code of the first of {@link rows}. */
+  passRows(): void {
+    this.#rows.pass()
   }
 
   /** What a row would load. */

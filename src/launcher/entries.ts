@@ -11,7 +11,7 @@ import { attributesOf, newMountRoutine, newMountWords, propagationOf, setAttribu
 import { isForeign, locate, placeWords, release, tryFind } from './places.js'
 import { attachRoot } from './root.js'
 import { openSource, sourceKind } from './sources.js'
-import type { Word } from './rows.js'
+import type { Row, Word } from './rows.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Entry = 'directory' | 'symlink' | 'file' | 'bind' | 'mount'
@@ -123,33 +123,44 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
       ...(inside === undefined ? [] : [[folder, within!] as const]),
       [recursive, step.recursive ? AT.RECURSIVE : 0],
       [attributes, attributesOf(step.flags)],
-      ...placeWords(c, place),
     ]
-    const variants = { ...kind, within: inside !== undefined, optional, owned: place.owned }
-    // The folders above a source that may be missing are made once it was found: they belong to this row alone.
-    const apart = above.length === 0 ? '' : ` ${place.path}`
-    c.row(step, named(`bind${apart}`, variants), words, () => {
-      const done = b.label()
+    const open = (missing: () => void) => {
       b.compute(flags, recursive, 'or', OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC)
       openSource(c, {
         from,
         flags,
         ...kind,
         within: inside === undefined ? undefined : folder,
-        missing: optional ? done : undefined,
+        missing: optional ? missing : undefined,
       })
       b.move(tree, c.result)
-      if (above.length > 0) {
-        for (const one of above) {
-          c.setWords(placeWords(c, one.place))
-          makeImplicit(c, one.place.owned, one.mode)
-        }
-        c.setWords(placeWords(c, place))
-      }
+    }
+    const put = () => {
       c.complain(step, 1)
       b.compute(flags, recursive, 'or', AT.EMPTY_PATH)
       setAttributes(c, tree, flags, attributes, propagationOf(c))
       attachHere(c, step, 'same')
+    }
+    const { owned } = place
+    const variants = { ...kind, within: inside !== undefined, optional }
+    // The directories above a source that may be missing are made once it was found.
+    if (above.length > 0 && typeof step.complaint !== 'object') {
+      c.rows(step, { kind: named('source', variants), words, body: () => open(() => c.passRows()) }, [
+        ...above.map((one) => implicitRow(c, one)),
+        { kind: named('put', { owned }), words: placeWords(c, place), body: put },
+      ])
+      return
+    }
+    c.row(step, named('bind', { ...variants, owned }), [...words, ...placeWords(c, place)], () => {
+      const done = b.label()
+      open(() => b.jump(done))
+      for (const one of above) {
+        const { words, body } = implicitRow(c, one)
+        c.setWords(words)
+        body()
+      }
+      if (above.length > 0) c.setWords(placeWords(c, place))
+      put()
       b.place(done)
     })
   },
@@ -163,6 +174,15 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
       else attachHere(c, step, 'directory')
     })
   },
+}
+
+/** A directory on the way to a place, in the midst of another step. */
+function implicitRow(c: LauncherContext, step: StepOf<'bind'>['above'][number]): Row {
+  const { mode, place } = step
+  const { owned } = place
+  const slot = c.b.slot('directory.mode')
+  const words: Word[] = [...placeWords(c, place), [slot, mode]]
+  return { kind: named('directory, implicit', { owned }), words, body: () => makeImplicit(c, owned, slot) }
 }
 
 /** A directory on the way to a place: what is there already may be found through a link, but nothing is made through one. */
@@ -212,7 +232,12 @@ function requireFolder(c: LauncherContext): void {
 /** After EEXIST: a link to the same target is as good as a new one. */
 function requireLink(c: LauncherContext, step: StepOf<'symlink'>, target: Slot, at: Slot, name: Operand): void {
   const { b } = c
-  const [wanted, found, from, to] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
+  const [wanted, found, from, to] = ['wanted', 'found', 'from', 'to'].map((name) => b.slot(`link.${name}`)) as [
+    Slot,
+    Slot,
+    Slot,
+    Slot,
+  ]
   const other = b.label()
   const same = b.label()
   c.complain(step, 1)

@@ -47,7 +47,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       flags,
       ...sourceKind(source),
       within: within === undefined ? undefined : c.b.text(within),
-      missing: optional ? none : undefined,
+      missing: optional ? () => c.b.jump(none) : undefined,
     })
     c.b.move(tree, c.result)
     c.complain(step, 1)
@@ -111,14 +111,19 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     const tree = b.slot('tree')
     const flags =
       (step.flags.nosuid ? MS.NOSUID : 0) | (step.flags.nodev ? MS.NODEV : 0) | (step.flags.readonly ? MS.RDONLY : 0)
-    const { options, close } = overlayOptions(c, step)
+    const layers = openLayers(c, step)
     c.complain(step, 1)
-    inScratch(c, step.room, () => {
+    inScratch(c, step.room, (scratch) => {
       for (const name of ['m', 'upper', 'work']) c.must('mkdirat', AT.FDCWD, b.text(name), 0o755)
-      c.must('mount', b.text('overlay'), b.text('m'), b.text('overlay'), flags, options)
-      b.move(tree, c.must('open_tree', AT.FDCWD, b.text('m'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
+      // Where each descriptor has its number for a name: mount(2) takes one page of options, which is not enough for paths.
+      c.must('chdir', b.text('/proc/self/fd'))
+      const target = descriptorName(c, scratch, '/m')
+      const options = overlayOptions(c, step, layers, scratch)
+      c.must('mount', b.text('overlay'), target, b.text('overlay'), flags, options)
+      b.move(tree, c.must('open_tree', scratch, b.text('m'), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC))
+      c.must('fchdir', scratch)
     })
-    close()
+    for (const layer of layers) c.attempt('close', layer)
     if (step.place.path === '.') attachRoot(c, tree)
     else attach(c, step, 'directory')
   },
@@ -180,7 +185,7 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
  * Runs `body` with an empty tmpfs as the working folder. It is gone afterwards, but for the mounts that were cloned
  * from it: "." names it even when others lie over it. `room`: options of the tmpfs.
  */
-function inScratch(c: LauncherContext, room: MountOptions | undefined, body: () => void): void {
+function inScratch(c: LauncherContext, room: MountOptions | undefined, body: (scratch: Slot) => void): void {
   const { b } = c
   const here = b.slot('scratch.cwd')
   const scratch = b.slot('scratch')
@@ -188,22 +193,18 @@ function inScratch(c: LauncherContext, room: MountOptions | undefined, body: () 
   b.move(scratch, newMount(c, 'tmpfs', [['mode', '0755'], ...(room ?? [])], { nosuid: true, nodev: true }))
   c.must('move_mount', scratch, b.text(''), AT.FDCWD, b.text('/'), onEmptyPath)
   c.must('fchdir', scratch)
-  body()
+  body(scratch)
   c.must('umount2', b.text('.'), MNT.DETACH)
   c.must('fchdir', here)
   c.attempt('close', scratch)
   c.attempt('close', here)
 }
 
-/**
- * The options of an overlay, whose layers are named by descriptors: so they may be relative, and hold any character.
- * `close` gives the descriptors up.
- */
-function overlayOptions(c: LauncherContext, step: StepOf<'overlay'>): { options: Address; close: () => void } {
+/** Descriptors of an overlay's layers: so their paths may be relative, and hold any character. Those of an upper one come last. */
+function openLayers(c: LauncherContext, { lower, upper }: StepOf<'overlay'>): readonly Slot[] {
   const { b } = c
-  const { lower, upper } = step
   const layers = [...lower, ...(typeof upper === 'object' ? [upper.upper, upper.work] : [])]
-  const fds = layers.map(({ path, within }, index) => {
+  return layers.map(({ path, within }, index) => {
     const fd = b.slot(`layer ${index}`)
     const flags = c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC
     const name = b.text(pathFrom(within, path))
@@ -215,26 +216,40 @@ function overlayOptions(c: LauncherContext, step: StepOf<'overlay'>): { options:
     b.move(fd, c.result)
     return fd
   })
-  const options = b.reserve(64 + 32 * layers.length)
+}
+
+/** The options of an overlay, which name its layers as /proc/self/fd does. */
+function overlayOptions(
+  c: LauncherContext,
+  { lower, upper, userAttributes }: StepOf<'overlay'>,
+  layers: readonly Slot[],
+  scratch: Slot,
+): Address {
+  const { b } = c
+  // A descriptor has at most ten digits.
+  const options = b.reserve(64 + 11 * (layers.length + 2))
   const cursor = b.cursor
   b.move(cursor, options)
-  const say = (text: string, fd?: Slot) => {
-    b.copyText(cursor, b.text(fd === undefined ? text : `${text}/proc/self/fd/`))
-    if (fd !== undefined) b.decimal(cursor, fd)
+  const say = (...parts: readonly (string | Slot)[]) => {
+    for (const part of parts)
+      if (typeof part === 'string') b.copyText(cursor, b.text(part))
+      else b.decimal(cursor, part)
   }
   lower.forEach((_, index) => {
-    say(index === 0 ? 'lowerdir=' : ':', fds[index]!)
+    say(index === 0 ? 'lowerdir=' : ':', layers[index]!)
   })
-  if (upper === 'tmpfs') say(',upperdir=upper,workdir=work')
-  else if (upper !== undefined) {
-    say(',upperdir=', fds[lower.length]!)
-    say(',workdir=', fds[lower.length + 1]!)
-  }
-  if (step.userAttributes) say(',userxattr')
-  return {
-    options,
-    close: () => {
-      for (const fd of fds) c.attempt('close', fd)
-    },
-  }
+  if (upper === 'tmpfs') say(',upperdir=', scratch, '/upper,workdir=', scratch, '/work')
+  else if (upper !== undefined) say(',upperdir=', layers[lower.length]!, ',workdir=', layers[lower.length + 1]!)
+  if (userAttributes) say(',userxattr')
+  return options
+}
+
+/** The name in /proc/self/fd of what lies below a descriptor. */
+function descriptorName(c: LauncherContext, fd: Slot, below: string): Address {
+  const { b } = c
+  const name = b.reserve(24)
+  b.move(b.cursor, name)
+  b.decimal(b.cursor, fd)
+  b.copyText(b.cursor, b.text(below))
+  return name
 }

@@ -9,6 +9,16 @@ import type { Address, Slot } from '../machine/instruction.js'
 /** A 32-bit word of a row, and the slot that it is loaded into. A string is stored as a text. */
 export type Word = readonly [Slot, number | Address | string]
 
+/** A row of a table: `kind` names the code of `body`, which finds the words in their slots. */
+export interface Row {
+  readonly kind: string
+  readonly words: readonly Word[]
+  readonly body: () => void
+}
+
+/** Bits of a row's first word that hold its kind; the others hold the step. */
+const kindBits = 8
+
 interface Kind {
   readonly number: number
   readonly columns: readonly Slot[]
@@ -36,9 +46,30 @@ export class Rows {
       known = { number: this.#kinds.size + 1, columns, routine: this.b.routine(kind, body) }
       this.#kinds.set(kind, known)
     }
+    if (known.number >= 2 ** kindBits || step >= 2 ** (32 - kindBits))
+      throw new Error(`a row cannot hold kind ${known.number} of step ${step}`)
     this.b.mark(mark, known.routine)
-    this.#pending.push(known.number | (step << 8))
+    this.#pending.push(known.number | (step << kindBits))
     for (const [, word] of row) this.#pending.push(typeof word === 'string' ? this.b.text(word) : word)
+  }
+
+  /** A last word for a row that may leave out rows behind it: see {@link passable}. */
+  get passed(): Word {
+    return [this.b.slot('rows.passed'), 0]
+  }
+
+  /** The row before, whose words end in {@link passed}, may leave out the rows that `add` adds. */
+  passable(add: () => void): void {
+    const begin = this.#pending.length
+    add()
+    this.#pending[begin - 1] = 4 * (this.#pending.length - begin)
+  }
+
+  /** In the code of a row that ends in {@link passed}: the rows behind it are left out. */
+  pass(): void {
+    const next = this.b.slot('rows.next')
+    this.b.compute(next, next, 'add', this.passed[0])
+    this.b.return()
   }
 
   /** Emits the code that does the rows added so far. */
@@ -57,8 +88,8 @@ export class Rows {
     b.loop(({ leave, again }) => {
       b.load(kind, 32, next)
       b.when(kind, 'eq', 0, leave)
-      b.compute(this.step, kind, 'shr', 8)
-      b.compute(kind, kind, 'and', 0xff)
+      b.compute(this.step, kind, 'shr', kindBits)
+      b.compute(kind, kind, 'and', 2 ** kindBits - 1)
       for (const { number, columns, routine } of this.#kinds.values()) {
         b.when(kind, 'eq', number, () => {
           columns.forEach((slot, index) => {

@@ -3,7 +3,7 @@ import { relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
 import { AT, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import type { Address, Label, Operand } from '../machine/instruction.js'
+import type { Address, Operand } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
 import { howOf, openPath } from './resolve.js'
 
@@ -37,7 +37,7 @@ export const sourceKind = (source: string | number): SourceKind => ({
 export const pathFrom = (within: string | undefined, path: string) =>
   within === undefined ? path : relative(within, path)
 
-/** Clones the mount of a source into `result`; jumps to `missing`, if that is allowed, where there is none. */
+/** Clones the mount of a source into `result`; where there is none, and that is allowed, does `missing` and goes no further. */
 export function openSource(
   c: LauncherContext,
   source: SourceKind & {
@@ -45,7 +45,7 @@ export function openSource(
     readonly flags: Operand
     /** A folder that no link on the way may leave; `from` is then relative to it. */
     readonly within?: Operand | undefined
-    readonly missing?: Label | undefined
+    readonly missing?: (() => void) | undefined
   },
 ): void {
   const { b } = c
@@ -58,7 +58,7 @@ export function openSource(
   }
   if (within === undefined) c.attempt('open_tree', AT.FDCWD, from, flags)
   else openWithin(c, within, from, flags)
-  if (missing !== undefined) c.whenError('ENOENT', () => b.jump(missing))
+  if (missing !== undefined) c.whenError('ENOENT', missing)
   if (source.special)
     c.whenError('EINVAL', () => {
       const found = b.slot('found')

@@ -121,7 +121,11 @@ export const mountKinds = {
   /** Layers, the first of `lower` on top. `upper: 'tmpfs'` keeps changes in memory; without an upper it is read-only. */
   overlay: v.strictObject({
     overlay: inside,
-    lower: v.pipe(v.array(host), v.minLength(1, 'needs at least one layer')),
+    lower: v.pipe(
+      v.array(host),
+      v.minLength(1, 'needs at least one layer'),
+      v.maxLength(500, 'has more layers than the kernel stacks: at most 500'),
+    ),
     upper: v.optional(
       v.union([v.literal('tmpfs'), v.strictObject({ upper: host, work: host })], 'must be "tmpfs" or { upper, work }'),
     ),

@@ -57,8 +57,10 @@ function syscallsByStep(instructions: readonly Instruction[]): Map<number, Sysca
   let current: SyscallName[] = []
   for (const one of instructions) {
     if (one.op === 'mark') {
-      current = []
-      found.set(one.step, one.routine === undefined ? current : routine(places.get(one.routine.id)!))
+      // A step may be several rows.
+      current = found.get(one.step) ?? []
+      found.set(one.step, current)
+      if (one.routine !== undefined) current.push(...routine(places.get(one.routine.id)!))
     }
     if (one.op === 'return') break
     if (one.op === 'syscall') current.push(one.name)
