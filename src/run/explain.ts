@@ -58,9 +58,10 @@ function syscallsByStep(instructions: readonly Instruction[]): Map<number, Sysca
   for (const one of instructions) {
     if (one.op === 'mark') {
       // A step may be several rows.
-      current = found.get(one.step) ?? []
-      found.set(one.step, current)
-      if (one.routine !== undefined) current.push(...routine(places.get(one.routine.id)!))
+      const all = found.get(one.step) ?? []
+      found.set(one.step, all)
+      if (one.routine !== undefined) all.push(...routine(places.get(one.routine.id)!))
+      current = one.routine === undefined ? all : []
     }
     if (one.op === 'return') break
     if (one.op === 'syscall') current.push(one.name)
