@@ -47,7 +47,7 @@ export function helpOf(command: Command): string {
 const spelling = ({ name, short, value }: Option) =>
   `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`
 
-const marks = ({ many, required }: Option) => (many ? ' (repeatable)' : required ? ' (required)' : '')
+const marks = ({ many, list, required }: Option) => (many || list ? ' (repeatable)' : required ? ' (required)' : '')
 
 /** Two columns; the second begins at the same place in all rows, and is wrapped. */
 function rows(pairs: readonly (readonly [string, string])[]): string[] {

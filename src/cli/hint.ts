@@ -16,28 +16,42 @@ export function hints(policy: Policy, command: string, args: readonly string[], 
   return [...new Set(found)]
 }
 
+/** What an entry shows: a host path, what a link leads to, or neither. */
+interface Seen {
+  readonly place: string
+  readonly from?: string
+  readonly to?: string
+  readonly writable: boolean
+}
+
 class View {
-  readonly #entries: readonly { readonly place: string; readonly from?: string; readonly writable: boolean }[]
+  readonly #entries: readonly Seen[]
   /** Whether a relative path means the same file inside. */
   readonly #here: boolean
 
   constructor(policy: Policy) {
     const complete = completePolicy(policy)
     this.#entries = (complete.filesystem ?? [])
-      .map((entry) => {
+      .map((entry): Seen => {
         const place = placeOf(entry)
         if ('bind' in entry)
           return { place, from: resolve(entry.from ?? entry.bind), writable: entry.writable === true }
+        if ('symlink' in entry) return { place, to: resolve(dirname(place), entry.to), writable: true }
         // Not the host's, but what a command line means by these names is there.
-        return 'proc' in entry || 'dev' in entry ? { place, from: place, writable: true } : { place, writable: true }
+        return 'proc' in entry || 'dev' in entry || 'file' in entry
+          ? { place, from: place, writable: true }
+          : { place, writable: true }
       })
       .reverse()
     this.#here = complete.cwd === process.cwd()
   }
 
-  /** The bind that shows a host path at the same place inside, if no other entry lies over it. */
-  bindOf(path: string) {
+  /** The bind that shows a host path at the same place inside, if no other entry lies over it; links inside are followed. */
+  bindOf(path: string, links = 0): Seen | undefined {
     const over = this.#entries.find(({ place }) => path === place || path.startsWith(place === '/' ? '/' : `${place}/`))
+    if (over?.to !== undefined)
+      // As path_resolution(7) has it: more links than this are a loop.
+      return links === 40 ? undefined : this.bindOf(over.to + path.slice(over.place.length), links + 1)
     return over?.from === over?.place ? over : undefined
   }
 

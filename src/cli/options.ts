@@ -10,6 +10,8 @@ export interface Option {
   readonly number?: true
   /** May be given more than once. */
   readonly many?: true
+  /** May be given more than once, and its place among the others of this name counts: all are one list. */
+  readonly list?: string
   readonly required?: true
   /** For help: a sentence without its full stop. */
   readonly about: string
@@ -25,7 +27,14 @@ type ValueOf<One extends Option> = One extends { many: true }
 
 /** What the flags of a table come to, by their names. */
 export type FlagsOf<Options extends readonly Option[]> = {
-  readonly [One in Options[number] as One extends { required: true } ? never : One['name']]?: ValueOf<One>
+  readonly [One in Options[number] as One extends { required: true } | { list: string }
+    ? never
+    : One['name']]?: ValueOf<One>
+} & {
+  readonly [One in Options[number] as One extends { list: infer List extends string } ? List : never]?: readonly {
+    readonly name: Extract<Options[number], { list: string }>['name']
+    readonly value: string
+  }[]
 } & { readonly [One in Options[number] as One extends { required: true } ? One['name'] : never]: ValueOf<One> }
 
 /** What `limits` of a policy says. */
@@ -55,9 +64,9 @@ export const policyOptions = [
     many: true,
     about: 'show only what this program needs of the host, instead of a preset',
   },
-  { name: 'ro', value: 'PATH[:INSIDE]', many: true, about: 'show a file or folder of the host, read-only' },
-  { name: 'rw', value: 'PATH[:INSIDE]', many: true, about: 'show a file or folder of the host, writable' },
-  { name: 'tmpfs', value: 'INSIDE[:SIZE]', many: true, about: 'an empty folder in memory, such as /scratch:64M' },
+  { name: 'ro', value: 'PATH[:INSIDE]', list: 'shown', about: 'show a file or folder of the host, read-only' },
+  { name: 'rw', value: 'PATH[:INSIDE]', list: 'shown', about: 'show a file or folder of the host, writable' },
+  { name: 'tmpfs', value: 'INSIDE[:SIZE]', list: 'shown', about: 'an empty folder in memory, such as /scratch:64M' },
   {
     name: 'env',
     value: 'NAME[=VALUE]',

@@ -3,12 +3,15 @@ import { didYouMean } from '../policy/closest.js'
 import type { Option } from './options.js'
 
 export interface Parsed {
-  readonly flags: Readonly<Record<string, string | number | true | readonly string[]>>
+  readonly flags: Readonly<Record<string, Flag>>
   readonly words: readonly string[]
   readonly help: boolean
 }
 
 // Not the parseArgs of node:util: it goes on behind the command's name, takes `-abc` apart, and loading it takes a hundredth of Node's start.
+
+/** What one flag, or one list of flags, comes to. */
+type Flag = string | number | true | readonly string[] | readonly { readonly name: string; readonly value: string }[]
 
 /** A command line that cannot be understood. */
 export class UsageError extends Error {}
@@ -18,7 +21,7 @@ export class UsageError extends Error {}
  * @throws {UsageError}
  */
 export function parse(args: readonly string[], options: readonly Option[], stops: boolean): Parsed {
-  const flags: Record<string, string | number | true | string[]> = {}
+  const flags: Record<string, Flag> = {}
   const words: string[] = []
   for (let at = 0; at < args.length; at++) {
     const word = args[at]!
@@ -46,6 +49,11 @@ export function parse(args: readonly string[], options: readonly Option[], stops
     if (value === undefined || (inline === undefined && value === '--'))
       throw new UsageError(`${shown} needs a value: ${shown} ${option.value}`)
     if (value === '') throw new UsageError(`${shown} has an empty value: ${shown} ${option.value}`)
+    if (option.list !== undefined) {
+      const others = flags[option.list] as readonly { name: string; value: string }[] | undefined
+      flags[option.list] = [...(others ?? []), { name: option.name, value }]
+      continue
+    }
     const known = flags[option.name]
     if (option.many) flags[option.name] = [...((known as string[] | undefined) ?? []), value]
     else if (known !== undefined) throw new UsageError(`${shown} is given twice`)

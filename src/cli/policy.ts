@@ -31,11 +31,10 @@ export function policyFromFlags(flags: PolicyFlags, named?: string, limits: Limi
     throw new UsageError(`two policies are given: ${named} and --policy ${flags.policy}`)
   const from = named ?? flags.policy
   const file: Policy = from === undefined ? {} : readPolicy(from)
-  const shown: Shown[] = [
-    ...(flags.ro ?? []).map((value) => ({ flag: `--ro ${value}`, entry: bindOf(value, false) })),
-    ...(flags.rw ?? []).map((value) => ({ flag: `--rw ${value}`, entry: bindOf(value, true) })),
-    ...(flags.tmpfs ?? []).map((value) => ({ flag: `--tmpfs ${value}`, entry: tmpfsOf(value) })),
-  ]
+  // In the order given: each lies over those before it.
+  const shown = (flags.shown ?? []).map(({ name, value }): Shown => {
+    return { flag: `--${name} ${value}`, entry: entryOf[name](value) }
+  })
   refuseContradictions(flags, file, shown)
   const cwd = flags.cwd ?? file.cwd ?? (isShown(process.cwd(), shown) ? process.cwd() : undefined)
   const variables = (flags.env ?? []).map((flag) => flag.split(/=(.*)/s) as [string, string?])
@@ -97,9 +96,11 @@ function refuseContradictions(flags: PolicyFlags, file: Policy, shown: readonly 
 
 /** `filesystem[2].tmpfs: …` → `--tmpfs scratch: …`. */
 function nameFlag(fault: string, flags: PolicyFlags, shown: readonly Shown[], before: number): string {
-  const index = /^filesystem\[(\d+)\](?:\.\w+)?: /.exec(fault)
-  const flag = index === null ? undefined : shown[Number(index[1]) - before]?.flag
-  if (flag !== undefined) return `${flag}: ${fault.slice(index![0].length)}`
+  const named = fault.replace(
+    /filesystem\[(\d+)\](?:\.\w+)?/g,
+    (path, index) => shown[Number(index) - before]?.flag ?? path,
+  )
+  if (named !== fault) return named
   for (const [key, name] of flagOfKey) {
     const value = flags[name]
     if (
@@ -170,6 +171,12 @@ function bindOf(value: string, writable: boolean): FilesystemEntry {
 function tmpfsOf(value: string): FilesystemEntry {
   const [place = '', size] = value.split(/:(.*)/s)
   return size === undefined ? { tmpfs: place } : { tmpfs: place, size: size as Size }
+}
+
+const entryOf: Record<NonNullable<PolicyFlags['shown']>[number]['name'], (value: string) => FilesystemEntry> = {
+  ro: (value) => bindOf(value, false),
+  rw: (value) => bindOf(value, true),
+  tmpfs: tmpfsOf,
 }
 
 /** The name of a profile, or what stands in a file of this path. */

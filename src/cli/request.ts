@@ -17,21 +17,7 @@ declare const bundledBuild: string
 
 /** Flags and keys of a policy that say everything themselves. Any other is compiled each time: what `fill` shows, for example. */
 const plainFlags: readonly string[] = [
-  ...[
-    'policy',
-    'preset',
-    'ro',
-    'rw',
-    'tmpfs',
-    'env',
-    'network',
-    'hostname',
-    'cwd',
-    'uid',
-    'gid',
-    'share-session',
-    'root',
-  ],
+  ...['policy', 'preset', 'shown', 'env', 'network', 'hostname', 'cwd', 'uid', 'gid', 'share-session', 'root'],
 ]
 /** These are not about the sandbox. */
 const runFlags: readonly string[] = ['timeout', 'verdict', 'report']

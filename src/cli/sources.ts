@@ -14,18 +14,17 @@ export function sidesOf(value: string): { from: string; inside: string } {
 
 /** @throws {UsageError} when a folder that --ro or --rw names is not there: sooner, and clearer, than the sandbox would. */
 export function requireSources(flags: PolicyFlags): void {
-  for (const name of ['ro', 'rw'] as const) {
-    for (const value of flags[name] ?? []) {
-      const { from } = sidesOf(value)
-      if (existsSync(from)) continue
-      const folder = dirname(from)
-      let near = ''
-      try {
-        near = didYouMean(basename(from), readdirSync(folder))
-      } catch {
-        near = ` (${folder} is not there either, or is closed to this user)`
-      }
-      throw new UsageError(`--${name} ${value}: cannot bind ${from}: No such file or directory${near}`)
+  for (const { name, value } of flags.shown ?? []) {
+    if (name === 'tmpfs') continue
+    const { from } = sidesOf(value)
+    if (existsSync(from)) continue
+    const folder = dirname(from)
+    let near = ''
+    try {
+      near = didYouMean(basename(from), readdirSync(folder))
+    } catch {
+      near = ` (${folder} is not there either, or is closed to this user)`
     }
+    throw new UsageError(`--${name} ${value}: cannot bind ${from}: No such file or directory${near}`)
   }
 }

@@ -12,16 +12,17 @@ import { compile, hostArchitecture } from '../../src/run/compile.js'
 import { ordinary, root, workFolder } from '../support/user.js'
 
 const system = [{ bind: '/usr' }, { symlink: '/lib', to: 'usr/lib' }, { symlink: '/lib64', to: 'usr/lib64' }]
-const filler = Array.from({ length: 20 }, (_, index) => [
-  { bind: `/some/place-${index}`, from: '/etc' },
-  { symlink: `/link-${index}`, to: `some/place-${index}` },
-  { directory: `/folder-${index}/below`, mode: 0o700 },
-  { tmpfs: `/memory-${index}` },
-  { file: `/file-${index}`, content: 'x' },
-]).flat()
+const fillers = (name: string): NonNullable<Policy['filesystem']> =>
+  Array.from({ length: 20 }, (_, index) => [
+    { bind: `/some/place${name}-${index}`, from: '/etc' },
+    { symlink: `/link${name}-${index}`, to: `some/place-${index}` },
+    { directory: `/folder${name}-${index}/below`, mode: 0o700 },
+    { tmpfs: `/memory${name}-${index}` },
+    { file: `/file${name}-${index}`, content: 'x' },
+  ]).flat()
 
 const compiled = (filesystem: NonNullable<Policy['filesystem']>) =>
-  compile({ filesystem: [...system, ...filler, ...filesystem, ...filler] })
+  compile({ filesystem: [...system, ...fillers(''), ...filesystem, ...fillers('-later')] })
 
 function execute(bytes: Uint8Array) {
   const caller = process.getuid?.() === 0 ? ordinary : root

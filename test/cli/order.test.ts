@@ -1,0 +1,72 @@
+/** The order of --ro, --rw and --tmpfs is the order in which they lie over one another. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { checkPolicy } from '../../src/index.js'
+import { callers, vial, workFolder } from '../support/user.js'
+
+for (const caller of callers) {
+  describe(`the order of flags, by ${caller.name}`, () => {
+    const cwd = workFolder(caller, 'order')
+    workFolder(caller, 'order/.git')
+    const run = (...words: string[]) => vial(caller, ['run', ...words], { cwd })
+
+    test('a read-only part of a writable directory is read-only', () => {
+      // Twice: the second time the vial of the first is found again.
+      for (const turn of [1, 2]) {
+        const { status, stderr } = run('--rw', '.', '--ro', './.git', '--', 'touch', '.git/x')
+        assert.equal(status, 1, `turn ${turn}`)
+        assert.match(stderr, /Read-only file system/)
+      }
+      assert.ok(!existsSync(join(cwd, '.git/x')))
+      assert.equal(run('--rw', '.', '--ro', './.git', '--', 'touch', 'y').status, 0)
+    })
+
+    test('and is refused in the order that would hide it', () => {
+      const { status, stderr } = run('--ro', './.git', '--rw', '.', '--', 'touch', '.git/x')
+      assert.equal(status, 125)
+      assert.equal(stderr, `vial: --ro ./.git: is hidden whole by --rw . (${cwd}), which comes later\n`)
+      assert.ok(!existsSync(join(cwd, '.git/x')))
+    })
+
+    test('a file in a directory in memory', () => {
+      const { stdout, stderr } = run('--tmpfs', '/data', '--ro', '/etc/services:/data/f', '--', 'ls', '/data')
+      assert.equal(stdout, 'f\n', stderr)
+      const hidden = run('--ro', '/etc/services:/data/f', '--tmpfs', '/data', '--', 'ls', '/data')
+      assert.match(hidden.stderr, /^vial: --ro \/etc\/services:\/data\/f: is hidden whole by --tmpfs \/data \(\/data\)/)
+    })
+
+    test('those of a policy file come before them', () => {
+      const policy = join(workFolder(caller, 'policies'), 'policy.json')
+      mkdirSync(join(cwd, 'part'), { recursive: true })
+      writeFileSync(policy, JSON.stringify({ preset: 'system', filesystem: [{ bind: join(cwd, 'part') }] }))
+      const { stderr } = run('--policy', policy, '--rw', '.', '--', 'true')
+      assert.equal(stderr, `vial: filesystem[0].bind: is hidden whole by --rw . (${cwd}), which comes later\n`)
+    })
+  })
+}
+
+test('in a policy, what a later entry hides whole is a fault that names both', () => {
+  const faults = (filesystem: unknown) => {
+    try {
+      checkPolicy({ filesystem })
+      return []
+    } catch (error) {
+      return (error as { faults: string[] }).faults
+    }
+  }
+  const hidden = 'filesystem[0].bind: is hidden whole by filesystem[1].tmpfs (/a), which comes later'
+  assert.deepEqual(faults([{ bind: '/a/b' }, { tmpfs: '/a' }]), [hidden])
+  assert.deepEqual(faults([{ readonly: '/a' }, { bind: '/a', writable: true }]), [
+    'filesystem[0].readonly: is hidden whole by filesystem[1].bind (/a), which comes later',
+  ])
+  for (const fine of [
+    [{ tmpfs: '/a' }, { bind: '/a/b' }],
+    [{ directory: '/a' }, { tmpfs: '/a' }],
+    [{ bind: '/a/b' }, { bind: '/a', optional: true }],
+    [{ bind: '/ab' }, { tmpfs: '/a' }],
+    [{ bind: '/' }, { tmpfs: '/tmp' }],
+  ])
+    assert.deepEqual(faults(fine), [])
+})
