@@ -108,6 +108,13 @@ function copyPath(c: FrontContext, cursor: Slot, value: Slot, start: Operand, to
   })
 }
 
+/** An open directory that nobody but root and the caller can have filled, wherever it lies. */
+export function requireTrusted(c: FrontContext, folder: Slot, untrusted: Label): void {
+  look(c, folder, untrusted)
+  requireFolder(c, untrusted)
+  lookAbove(c, folder, untrusted)
+}
+
 /** No cache lies deeper than this. */
 const mostLevels = 64
 

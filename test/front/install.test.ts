@@ -117,3 +117,32 @@ for (const caller of callers)
     assert.deepEqual([status, stderr], [9, 'this one'])
     assert.equal(front(caller, [...everything, '/bin/echo', 'ok'], { cache: newFolder(caller) }).stdout, 'ok\n')
   })
+
+for (const caller of callers)
+  test(`${caller.name}: a front takes no compiler that a payload may have put beside it`, () => {
+    const home = newFolder(caller)
+    const plant = (folder: string) => {
+      const script = join(folder, 'src/cli/bwrap/startFront.cjs')
+      mkdirSync(join(script, '..'), { recursive: true })
+      writeFileSync(script, 'process.stderr.write("planted"); process.exitCode = 9')
+    }
+    const run = (path: string) => {
+      const { stdout, stderr } = runAs(caller, path, [...everything, '/bin/echo', 'ok'], { cache: newFolder(caller) })
+      return stdout + stderr
+    }
+    const copy = (folder: string) => {
+      mkdirSync(folder, { recursive: true })
+      cpSync(frontPath, join(folder, 'vial-bwrap'))
+      return join(folder, 'vial-bwrap')
+    }
+    // A copy in ~/bin, and ~/src.
+    const alone = copy(join(home, 'bin'))
+    plant(home)
+    assert.equal(run(alone), 'ok\n')
+    // Named as in the package, where others may write.
+    const named = copy(join(home, 'open/dist/bin'))
+    plant(join(home, 'open/dist'))
+    assert.equal(run(named), 'planted')
+    chmodSync(join(home, 'open'), 0o777)
+    assert.equal(run(named), 'ok\n')
+  })
