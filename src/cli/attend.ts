@@ -6,7 +6,8 @@ import type { Policy } from '../policy/schema.js'
 import { SandboxError } from '../run/error.js'
 import type { Result, SandboxProcess, SpawnOptions } from '../run/spawn.js'
 import type { PolicyFlags } from './options.js'
-import type { ReportFlags } from './report.js'
+import type { ReportFile, ReportFlags } from './report.js'
+import type { Texts } from './texts.js'
 import type { Size } from '../policy/units.js'
 import { write } from './write.js'
 
@@ -20,20 +21,24 @@ export interface Run {
   readonly args: readonly string[]
   readonly flags: RunFlags
   readonly options: SpawnOptions
+  readonly texts: Texts
+  /** Of --report, opened before the payload could put something else in its place. */
+  readonly reportFile: ReportFile | undefined
 }
 
 export interface Started {
   readonly child: SandboxProcess
+  /** The complete policy, of what was read before the start. */
+  policy(): Policy | Promise<Policy>
   readonly sharesSession: boolean
 }
 
 /** Returns false when `start` did not start it. */
-export async function attend(
-  { command, args, flags }: Run,
-  start: () => Started | undefined | Promise<Started>,
-): Promise<boolean> {
+export async function attend(run: Run, start: () => Started | undefined | Promise<Started>): Promise<boolean> {
+  const { flags } = run
+  let started: Started | undefined
   try {
-    const started = await start()
+    started = await start()
     if (started === undefined) return false
     const { child, sharesSession } = started
     // In the terminal's own session these reach the payload by themselves.
@@ -47,25 +52,26 @@ export async function attend(
     // What is beyond a limit may have been written just before the end.
     const signal = verdict.kind === 'output-limit' || verdict.kind === 'time-limit' ? 'SIGKILL' : result.signal
     process.exitCode = signal === null ? (exitCode ?? 125) : 128 + constants.signals[signal]
-    await report(result, flags)
-    if (exitCode !== null && exitCode !== 0) await explainFailure(flags, command, args, true)
+    await report(result, run)
+    if (exitCode !== null && exitCode !== 0) await explainFailure(run, started, true)
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error
     const cannotRun = error.message.startsWith('cannot run ')
     say(error.message)
     process.exitCode = cannotRun ? (error.code === 'ENOENT' ? 127 : 126) : 125
-    await report(error, flags)
-    if (cannotRun) await explainFailure(flags, command, args, false)
+    await report(error, run)
+    if (cannotRun) await explainFailure(run, started, false)
     else explainHost(error)
   }
   return true
 }
 
-export const policyOf = async (flags: RunFlags): Promise<Policy> =>
+export const policyOf = async ({ flags, texts }: Run): Promise<Policy> =>
   (await import('./policy.js')).policyFromFlags(
     flags,
     undefined,
     flags.output === undefined ? {} : { output: flags.output as Size },
+    texts,
   )
 
 const say = (text: string) => write(2, `vial: ${text.split('\n').map(printable).join('\n')}\n`)
@@ -74,12 +80,16 @@ async function passOn(from: Readable | null, fd: 1 | 2): Promise<void> {
   if (from !== null) await (await import('./passOn.js')).passOn(from, fd)
 }
 
-async function report(ended: Result | SandboxError, flags: ReportFlags): Promise<void> {
-  if (flags.verdict || flags.report !== undefined) (await import('./report.js')).tell(ended, flags)
+async function report(ended: Result | SandboxError, { flags, reportFile }: Run): Promise<void> {
+  if (flags.verdict || flags.report !== undefined) (await import('./report.js')).tell(ended, flags, reportFile)
 }
 
-async function explainFailure(flags: RunFlags, command: string, args: readonly string[], started: boolean) {
-  for (const hint of (await import('./hint.js')).hints(await policyOf(flags), command, args, started)) say(hint)
+/** Advice. Whatever the payload did to the files that it looks at, the status stays the command's. */
+async function explainFailure({ command, args }: Run, started: Started | undefined, ran: boolean): Promise<void> {
+  if (started === undefined) return
+  try {
+    for (const hint of (await import('./hint.js')).hints(await started.policy(), command, args, ran)) say(hint)
+  } catch {}
 }
 
 /** The sandbox could not be made: perhaps this host makes none. */

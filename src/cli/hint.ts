@@ -1,12 +1,13 @@
 /** After a command that failed: which flag would show what its command line names and the sandbox does not see. */
 import { existsSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
-import { completePolicy, placeOf } from '../policy/complete.js'
+import { placeOf } from '../policy/complete.js'
 import { findProgram } from '../policy/fill/closure.js'
 import type { Policy } from '../policy/schema.js'
 
 /**
- * One sentence for each thing that may have been the cause.
+ * One sentence for each thing that may have been the cause. The payload may have changed what is looked at here: nothing is opened.
+ * @param policy a complete one
  * @param started whether the command ran, and failed by itself
  */
 export function hints(policy: Policy, command: string, args: readonly string[], started: boolean): string[] {
@@ -30,8 +31,7 @@ class View {
   readonly #here: boolean
 
   constructor(policy: Policy) {
-    const complete = completePolicy(policy)
-    this.#entries = (complete.filesystem ?? [])
+    this.#entries = (policy.filesystem ?? [])
       .map((entry): Seen => {
         const place = placeOf(entry)
         if ('bind' in entry)
@@ -43,7 +43,7 @@ class View {
           : { place, writable: true }
       })
       .reverse()
-    this.#here = complete.cwd === process.cwd()
+    this.#here = policy.cwd === process.cwd()
   }
 
   /** The bind that shows a host path at the same place inside, if no other entry lies over it; links inside are followed. */

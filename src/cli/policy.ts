@@ -1,5 +1,4 @@
 /** Flags and a policy file → a policy. */
-import { readFileSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 import { normal } from '../policy/path.js'
 import type { LimitsPolicy } from '../policy/limits.js'
@@ -12,6 +11,7 @@ import { limitOfFlag, limitsFromFlags } from './limits.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
 import { sidesOf } from './sources.js'
+import { Texts } from './texts.js'
 import type { Size } from '../policy/units.js'
 
 /** An entry, and the flag that it comes from as it was typed. */
@@ -23,14 +23,20 @@ interface Shown {
 /**
  * The policy that a policy file and flags describe, checked; host paths in it are absolute.
  * @param limits of flags that only one command has
+ * @param texts what was read of the files before
  * @throws {UsageError} when flags contradict each other
  * @throws {PolicyError} whose faults name the flag or the file
  */
-export function policyFromFlags(flags: PolicyFlags, named?: string, limits: LimitsPolicy = {}): Policy {
+export function policyFromFlags(
+  flags: PolicyFlags,
+  named?: string,
+  limits: LimitsPolicy = {},
+  texts = new Texts(),
+): Policy {
   if (named !== undefined && flags.policy !== undefined)
     throw new UsageError(`two policies are given: ${named} and --policy ${flags.policy}`)
   const from = named ?? flags.policy
-  const file: Policy = from === undefined ? {} : readPolicy(from)
+  const file: Policy = from === undefined ? {} : readPolicy(from, texts)
   // In the order given: each lies over those before it.
   const shown = (flags.shown ?? []).map(({ name, value }): Shown => {
     return { flag: `--${name} ${value}`, entry: entryOf[name](value) }
@@ -49,7 +55,7 @@ export function policyFromFlags(flags: PolicyFlags, named?: string, limits: Limi
     ...(flags.hostname === undefined ? {} : { hostname: flags.hostname }),
     ...(cwd === undefined ? {} : { cwd }),
     ...(flags['share-session'] ? { session: 'host' } : {}),
-    ...(flags.seccomp === undefined ? {} : { seccomp: seccompOf(flags.seccomp) }),
+    ...(flags.seccomp === undefined ? {} : { seccomp: seccompOf(flags.seccomp, texts) }),
     ...limitsFromFlags(flags, { ...file.limits, ...limits }),
     ...(flags.root ? { namespaces: { ...file.namespaces, user: 'host' } } : {}),
     identity: {
@@ -125,10 +131,10 @@ const flagOfKey: readonly (readonly [string, keyof PolicyFlags])[] = [
 ]
 
 /** Reads and checks a policy file; its relative host paths start from its folder. */
-function readPolicy(path: string): Policy {
+function readPolicy(path: string, texts: Texts): Policy {
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    text = texts.read(path)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new Error(
@@ -180,10 +186,10 @@ const entryOf: Record<NonNullable<PolicyFlags['shown']>[number]['name'], (value:
 }
 
 /** The name of a profile, or what stands in a file of this path. */
-function seccompOf(flag: string): unknown {
+function seccompOf(flag: string, texts: Texts): unknown {
   if ((profileNames as readonly string[]).includes(flag)) return flag
   try {
-    return JSON.parse(readFileSync(flag, 'utf8'))
+    return JSON.parse(texts.read(flag))
   } catch (error) {
     throw new UsageError(
       `--seccomp: must be one of ${profileNames.join(', ')}, or a profile in a file: ${(error as Error).message}`,

@@ -1,5 +1,5 @@
 /** What `vial run` tells about a run: `--report` and `--verdict`. */
-import { closeSync, constants, openSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, writeFileSync } from 'node:fs'
 import type { SandboxError } from '../run/error.js'
 import type { Result } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
@@ -13,36 +13,58 @@ export interface ReportFlags {
 /** How a command ended; without a sandbox there is only a verdict. */
 type Report = Result | { readonly verdict: Verdict }
 
-/** Both go to standard error, a file named by `--report` aside: standard output is the command's. */
-export function tell(ended: Result | SandboxError, flags: ReportFlags): void {
-  const report: Report = ended instanceof Error ? { verdict: { kind: 'sandbox-error', message: ended.message } } : ended
-  if (flags.verdict) write(2, `vial: ${sentence(report.verdict)}\n`)
-  if (flags.report === undefined) return
-  if (flags.report === 'table') write(2, table(report))
-  else if (flags.report === 'json') write(2, `${JSON.stringify(report)}\n`)
-  else writeReport(flags.report, `${JSON.stringify(report, null, 2)}\n`)
+/** Where `--report FILE` goes. */
+export interface ReportFile {
+  readonly path: string
+  readonly fd: number
 }
 
 /**
- * The command has run, and may have put a link to another file of the caller's at the place, or a pipe that nobody reads. Names in
- * /dev and /proc are links by nature.
+ * Opens the file before anything runs: later, the payload may have put a link to another file of the caller's at the place, or on
+ * the way to it. Names in /dev and /proc are links by nature.
+ * @throws {Error} when it cannot be written
  */
-function writeReport(path: string, text: string): void {
-  const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
+export function openReport(path: string): ReportFile | undefined {
+  if (path === 'table' || path === 'json') return undefined
+  const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants
   const follow = /^\/(dev|proc)\//.test(path) ? 0 : O_NOFOLLOW
   try {
-    const fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | follow, 0o666)
-    try {
-      writeFileSync(fd, text)
-    } finally {
-      closeSync(fd)
-    }
+    return { path, fd: openSync(path, O_WRONLY | O_CREAT | O_NONBLOCK | follow, 0o666) }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const left =
       code === 'ELOOP' ? 'it is a symbolic link' : code === 'ENXIO' ? 'it is a pipe that nobody reads' : undefined
-    const hint = '\n      the sandbox may have left it: look at it, or name a file where the sandbox does not write'
-    throw new Error(`--report ${path}: ${left === undefined ? message : `${left}${hint}`}`)
+    throw new Error(`--report ${path}: ${left === undefined ? message : `${left}${elsewhere}`}`)
+  }
+}
+
+const elsewhere = '\n      a sandbox may have left it: look at it, or name a file where the sandbox does not write'
+
+/** Both go to standard error, a file named by `--report` aside: standard output is the command's. */
+export function tell(ended: Result | SandboxError, flags: ReportFlags, file: ReportFile | undefined): void {
+  const report: Report = ended instanceof Error ? { verdict: { kind: 'sandbox-error', message: ended.message } } : ended
+  if (flags.verdict) write(2, `vial: ${sentence(report.verdict)}\n`)
+  if (flags.report === undefined) return
+  if (file !== undefined) writeReport(file, `${JSON.stringify(report, null, 2)}\n`)
+  else if (flags.report === 'table') write(2, table(report))
+  else write(2, `${JSON.stringify(report)}\n`)
+}
+
+/** @throws {Error} when another file is at the place by now: who reads there would take it for ours */
+function writeReport({ path, fd }: ReportFile, text: string): void {
+  const opened = fstatSync(fd)
+  if (opened.isFile()) {
+    const there = lstatSync(path, { throwIfNoEntry: false })
+    if (!/^\/(dev|proc)\//.test(path) && (there?.ino !== opened.ino || there.dev !== opened.dev))
+      throw new Error(`--report ${path}: it is not the file that was there before the run${elsewhere}`)
+    ftruncateSync(fd)
+  }
+  try {
+    writeFileSync(fd, text)
+  } catch (error) {
+    throw new Error(`--report ${path}: ${(error as Error).message}`)
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -1,10 +1,10 @@
 /** What `vial run` compiles from, as one text: the same text, the same vial. So a vial is found before the compiler is loaded. */
-import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { systemEntries } from '../policy/fill/system.js'
 import type { Policy } from '../policy/schema.js'
 import type { PolicyFlags } from './options.js'
+import type { Texts } from './texts.js'
 
 export interface Request {
   readonly key: string
@@ -39,12 +39,12 @@ const plainKeys: readonly string[] = [
 ]
 
 /** Undefined: it cannot be told beforehand, or there is something to complain about. */
-export function requestOf(flags: PolicyFlags): Request | undefined {
+export function requestOf(flags: PolicyFlags, texts: Texts): Request | undefined {
   if (typeof bundledBuild === 'undefined') return undefined
   const shown = Object.entries(flags).filter(([name]) => !runFlags.includes(name))
   if (shown.some(([name]) => !plainFlags.includes(name))) return undefined
   try {
-    const text = flags.policy === undefined ? undefined : readFileSync(flags.policy!, 'utf8')
+    const text = flags.policy === undefined ? undefined : texts.read(flags.policy)
     const policy = (text === undefined ? {} : JSON.parse(text)) as Policy
     if (Object.keys(policy).some((name) => !plainKeys.includes(name))) return undefined
     // These are looked up in /etc/subuid.

@@ -1,4 +1,5 @@
 /** `vial run` when its vial is not there yet. Apart from run.ts, for all the compiler comes with it. */
+import { completePolicy } from '../policy/complete.js'
 import { rememberVial } from '../run/remember.js'
 import { Sandbox } from '../run/sandbox.js'
 import { openStored } from '../run/store.js'
@@ -11,18 +12,21 @@ export async function runCompiled(run: Run, request: Request | undefined): Promi
   await attend(run, () => startCompiled(run, request))
 }
 
-async function startCompiled({ command, args, flags, options }: Run, request: Request | undefined): Promise<Started> {
-  const policy = await policyOf(flags)
+async function startCompiled(run: Run, request: Request | undefined): Promise<Started> {
+  const { command, args, flags, options, texts } = run
+  // Complete: afterwards, what fill looks at may have been changed by the payload.
+  const policy = completePolicy(await policyOf(run))
   requireSources(flags)
   const { output, stdout, stderr } = policy.limits ?? {}
   const counted = [output, stdout, stderr].some((limit) => limit !== undefined)
   const store = (bytes: Uint8Array) =>
-    // Files and host may have changed since they were looked at: then the vial is not that of the key.
-    (request !== undefined && requestOf(flags)?.key === request.key ? rememberVial(request.key, bytes) : undefined) ??
-    openStored(bytes)
+    // The host may have changed since it was looked at: then the vial is not that of the key.
+    (request !== undefined && requestOf(flags, texts)?.key === request.key
+      ? rememberVial(request.key, bytes)
+      : undefined) ?? openStored(bytes)
   const child = new Sandbox(policy, process.cwd(), store).spawn(command, args, {
     ...options,
     ...(counted ? { stdio: ['inherit', 'pipe', 'pipe'] } : {}),
   })
-  return { child, sharesSession: policy.session === 'host' }
+  return { child, sharesSession: policy.session === 'host', policy: () => policy }
 }

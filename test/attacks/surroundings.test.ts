@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { type Policy, profiles } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
@@ -189,7 +189,7 @@ os._exit(7)`
       const outside = join(workFolder(caller, `kept ${mode.name}`), 'file')
       writeFileSync(outside, 'kept')
       if (process.getuid?.() === 0) chownSync(outside, caller.uid, caller.gid)
-      const run = (does: string) =>
+      const run = (does: string, report = 'report') =>
         vial(
           caller,
           [
@@ -199,7 +199,7 @@ os._exit(7)`
             '--rw',
             '.',
             '--report',
-            'report',
+            report,
             '--',
             'sh',
             '-c',
@@ -207,11 +207,26 @@ os._exit(7)`
           ],
           { cwd: folder },
         )
-      for (const does of [`ln -s "${outside}" report`, 'mkfifo report']) {
-        assert.match(run(does).stderr, /^vial: --report report: .*\n +the sandbox may have left it/m, does)
+      const instead = [`ln -s "${outside}" report`, 'mkfifo report', 'echo forged > report', ':'].map(
+        (one) => `rm report; ${one}`,
+      )
+      for (const does of instead) {
+        assert.match(run(does).stderr, /^vial: --report report: .*\n +a sandbox may have left it/m, does)
+        rmSync(join(folder, 'report'), { force: true })
+      }
+      // What an earlier one left.
+      for (const before of [`ln -s "${outside}" report`, 'mkfifo report']) {
+        spawnSync('sh', ['-c', before], { ...owner, cwd: folder })
+        assert.match(run(':').stderr, /^vial: --report report: .*\n +a sandbox may have left it/m, before)
         rmSync(join(folder, 'report'))
       }
       assert.equal(readFileSync(outside, 'utf8'), 'kept')
+      // A link on the way to it.
+      mkdirSync(join(folder, 'below'))
+      if (process.getuid?.() === 0) chownSync(join(folder, 'below'), caller.uid, caller.gid)
+      const way = run(`mv below old; ln -s "${dirname(outside)}" below`, 'below/report')
+      assert.match(way.stderr, /^vial: --report below\/report: .*\n +a sandbox may have left it/m)
+      assert.deepEqual(readdirSync(dirname(outside)), ['file'])
       assert.equal(run(':').status, 0)
       assert.match(readFileSync(join(folder, 'report'), 'utf8'), /"verdict"/)
     })

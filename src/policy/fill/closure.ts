@@ -4,6 +4,7 @@ import { readElf } from './elf.js'
 import type { FillEntry } from './entry.js'
 import { LANGUAGES, type Language } from './languages.js'
 import { LibraryResolver, muslPathFile } from './libraries.js'
+import { openRegular, readRegular } from './regular.js'
 import { glob, hops, View } from './view.js'
 
 export const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin'
@@ -80,12 +81,7 @@ function shimKind(root: string): 'versions' | 'installs' | undefined {
 }
 
 function shimTarget(root: string, name: string): string | undefined {
-  let chosen: string[] = []
-  try {
-    chosen = fs.readFileSync(path.join(root, 'version'), 'utf8').split(/\s+/)
-  } catch {
-    return undefined
-  }
+  const chosen = (readRegular(path.join(root, 'version')) ?? '').split(/\s+/)
   const files = chosen.flatMap((one) => (one === '' ? [] : [path.join(root, 'versions', one, 'bin', name)]))
   return files.find(executable)
 }
@@ -281,17 +277,13 @@ function linkerScript(file: string): string[] {
 }
 
 function readHead(file: string, length: number): string {
-  let fd: number
-  try {
-    fd = fs.openSync(file, 'r')
-  } catch {
-    return ''
-  }
+  const opened = openRegular(file)
+  if (opened === undefined) return ''
   try {
     const bytes = Buffer.alloc(length)
-    return bytes.toString('latin1', 0, fs.readSync(fd, bytes, 0, length, 0))
+    return bytes.toString('latin1', 0, fs.readSync(opened.fd, bytes, 0, length, 0))
   } finally {
-    fs.closeSync(fd)
+    fs.closeSync(opened.fd)
   }
 }
 

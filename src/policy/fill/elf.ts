@@ -1,4 +1,5 @@
 import * as fs from 'node:fs'
+import { openRegular } from './regular.js'
 
 /** What the dynamic loader reads of an ELF file. */
 export interface Elf {
@@ -63,20 +64,12 @@ const LAYOUT = {
  * @throws Error when it is ELF but damaged; the message names the file and the damage
  */
 export function readElf(file: string): Elf | undefined {
-  let fd: number
-  let size: number
+  const opened = openRegular(file)
+  if (opened === undefined) return undefined
   try {
-    const stat = fs.statSync(file)
-    if (!stat.isFile()) return undefined
-    size = stat.size
-    fd = fs.openSync(file, 'r')
-  } catch {
-    return undefined
-  }
-  try {
-    return parse(file, fd, size)
+    return parse(file, opened.fd, opened.size)
   } finally {
-    fs.closeSync(fd)
+    fs.closeSync(opened.fd)
   }
 }
 
