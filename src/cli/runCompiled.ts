@@ -1,5 +1,5 @@
 /** `vial run` when its vial is not there yet. Apart from run.ts, for all the compiler comes with it. */
-import { completePolicy } from '../policy/complete.js'
+import type { Compiled } from '../run/compile.js'
 import { rememberVial } from '../run/remember.js'
 import { Sandbox } from '../run/sandbox.js'
 import { openStored } from '../run/store.js'
@@ -14,19 +14,22 @@ export async function runCompiled(run: Run, request: Request | undefined): Promi
 
 async function startCompiled(run: Run, request: Request | undefined): Promise<Started> {
   const { command, args, flags, options, texts } = run
-  // Complete: afterwards, what fill looks at may have been changed by the payload.
-  const policy = completePolicy(await policyOf(run))
+  const policy = await policyOf(run)
   requireSources(flags)
   const { output, stdout, stderr } = policy.limits ?? {}
   const counted = [output, stdout, stderr].some((limit) => limit !== undefined)
-  const store = (bytes: Uint8Array) =>
+  // Afterwards, what fill looks at may have been changed by the payload.
+  let complete = policy
+  const store = (compiled: Compiled) => {
+    const { bytes } = compiled
+    complete = compiled.policy
     // The host may have changed since it was looked at: then the vial is not that of the key.
-    (request !== undefined && requestOf(flags, texts)?.key === request.key
-      ? rememberVial(request.key, bytes)
-      : undefined) ?? openStored(bytes)
+    const isSame = request !== undefined && requestOf(flags, texts)?.key === request.key
+    return (isSame ? rememberVial(request.key, bytes) : undefined) ?? openStored(bytes)
+  }
   const child = new Sandbox(policy, process.cwd(), store).spawn(command, args, {
     ...options,
     ...(counted ? { stdio: ['inherit', 'pipe', 'pipe'] } : {}),
   })
-  return { child, sharesSession: policy.session === 'host', policy: () => policy }
+  return { child, sharesSession: policy.session === 'host', policy: () => complete }
 }

@@ -9,7 +9,7 @@ import type { Plan, Step } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
 import { checkPolicy } from '../policy/check.js'
 import { PolicyError } from '../policy/fault.js'
-import type { StrictPolicy } from '../policy/schema.js'
+import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { callerName } from './caller.js'
 
 export { hostArchitecture }
@@ -23,6 +23,8 @@ export interface Compiled {
   /** The executable. */
   readonly bytes: Uint8Array
   readonly plan: Plan
+  /** With what `preset` and `fill` stand for. */
+  readonly policy: Policy
   /** The steps by the numbers that status records use. */
   readonly steps: readonly Step[]
 }
@@ -37,7 +39,7 @@ export function compile(policy: StrictPolicy, options: CompileOptions = {}): Com
   const architecture = options.architecture ?? hostArchitecture()
   const plan = makePlan(complete, architecture, { ...subids, ...options })
   const { program, steps } = launch(plan, architecture)
-  return { bytes: assemble(program, architecture), plan, steps }
+  return { bytes: assemble(program, architecture), plan, policy: complete, steps }
 }
 
 /** The caller's lines of subuid(5) and subgid(5). */

@@ -55,13 +55,13 @@ class Vial implements Startable {
     readonly compiled: Compiled,
     readonly ownPids: boolean,
     readonly limiter: Limiter | undefined,
-    readonly store: (bytes: Uint8Array) => OpenVial,
+    readonly store: (compiled: Compiled) => OpenVial,
   ) {}
 
   open(): OpenVial {
     const known = this.#known && reopen(this.#known)
     if (known !== undefined) return known
-    const stored = this.store(this.compiled.bytes)
+    const stored = this.store(this.compiled)
     this.#known = identityOf(stored)
     return stored
   }
@@ -84,7 +84,7 @@ class Vial implements Startable {
 export class Sandbox {
   readonly #policy: Policy
   readonly #base: string
-  readonly #store: (bytes: Uint8Array) => OpenVial
+  readonly #store: (compiled: Compiled) => OpenVial
   #limits: Limiter | undefined
   /** By their stdio, for which each is compiled. */
   readonly #vials = new Map<string, Vial>()
@@ -94,7 +94,7 @@ export class Sandbox {
     policy: Policy,
     base: string,
     /** Writes the vials of its runs, and opens them; default: by their content. */
-    store: (bytes: Uint8Array) => OpenVial = openStored,
+    store: (compiled: Compiled) => OpenVial = ({ bytes }) => openStored(bytes),
   ) {
     this.#store = store
     this.#policy = policy
