@@ -33,6 +33,7 @@ export const spelledErrors: readonly ErrnoName[] = [
   'ETXTBSY',
   'ENOSPC',
   'EROFS',
+  'EMLINK',
   'ERANGE',
   'ENAMETOOLONG',
   'ENOSYS',
