@@ -1,9 +1,10 @@
 /** What no single key of a policy shows: keys that contradict, or need, one another. */
 import { allowsTyping } from '../seccomp/evaluate.js'
+import { hiddenEntries, kindOf } from './hidden.js'
 import { identityOf } from './identity.js'
 import { limitFaults } from './limits.js'
 import { normal } from './path.js'
-import { type FilesystemEntry, type MountKind, mountKindNames, type Policy } from './schema.js'
+import { type FilesystemEntry, mountKindNames, type Policy } from './schema.js'
 import { parseSize } from './units.js'
 
 /** Faults between keys, which no single key shows. */
@@ -35,7 +36,7 @@ export function contradictions(policy: Policy): string[] {
     faults.push(
       'seccomp: must refuse the ioctls TIOCSTI and TIOCLINUX where session is "host": the payload could type into the terminal',
     )
-  faults.push(...rangeFaults(policy), ...rlimitFaults(policy), ...hiddenEntries(entries))
+  faults.push(...rangeFaults(policy), ...rlimitFaults(policy), ...hiddenFaults(entries))
   entries.forEach((entry, index) => {
     if ('proc' in entry && namespaces.pid === 'host' && (entry.subset ?? entry.hidepid) !== undefined)
       faults.push(`filesystem[${index}].proc: subset and hidepid need a pid namespace of its own`)
@@ -54,29 +55,14 @@ export function contradictions(policy: Policy): string[] {
   return faults
 }
 
-/** Kinds that are mounted over their place: nothing that was there before is seen any more. */
-const covering: readonly MountKind[] = ['bind', 'tmpfs', 'proc', 'sysfs', 'dev', 'mqueue', 'overlay']
-
-/**
- * Entries that a later one hides whole: whoever wrote them meant something else, such as a read-only part of a writable
- * directory. A directory may be named before what is mounted there, and an optional bind may not be there.
- */
-function hiddenEntries(entries: readonly FilesystemEntry[]): string[] {
-  const placed = entries.map((entry, index) => {
-    const kind = mountKindNames.find((name) => Object.hasOwn(entry, name))!
-    return {
-      entry,
-      kind,
-      place: normal((entry as Record<MountKind, string>)[kind]),
-      path: `filesystem[${index}].${kind}`,
-    }
-  })
-  return placed.flatMap(({ kind, place, path }, index) => {
-    const over = placed.slice(index + 1).find((later) => {
-      if (!covering.includes(later.kind) || ('bind' in later.entry && later.entry.optional)) return false
-      return later.place === place ? kind !== 'directory' : place.startsWith(`${later.place}/`)
-    })
-    return over === undefined ? [] : [`${path}: is hidden whole by ${over.path} (${over.place}), which comes later`]
+/** Whoever wrote them meant something else, such as a read-only part of a writable directory. */
+function hiddenFaults(entries: readonly FilesystemEntry[]): string[] {
+  const named = (index: number) => `filesystem[${index}].${kindOf(entries[index]!).kind}`
+  return hiddenEntries(entries).flatMap(({ index, by }) => {
+    const { place } = kindOf(entries[by]!)
+    // That one has a fault of its own.
+    if (place === '/') return []
+    return [`${named(index)}: is hidden whole by ${named(by)} (${place}), which comes later`]
   })
 }
 

@@ -46,6 +46,30 @@ suite('--to-policy', () => {
     }
   })
 
+  test('the order is kept, and what is hidden whole is left out and named', () => {
+    const { policy, notes } = closest(
+      words('--ro-bind /u /a --tmpfs /a/b --ro-bind /u /c/d --dir /c --bind /v /c --ro-bind /w /c/d'),
+    )
+    assert.deepEqual(
+      policy.filesystem?.map((entry) => Object.values(entry)[0]),
+      ['/a', '/a/b', '/c', '/c', '/c/d'],
+    )
+    assert.ok(notes.includes('bind /c/d is hidden whole by bind /c, which comes later, and is left out'))
+    assert.equal(notes.filter((note) => note.includes('hidden')).length, 1)
+    checkPolicy(policy)
+    const root = closest(words('--tmpfs /tmp --ro-bind / / --tmpfs /tmp'))
+    assert.deepEqual(root.policy.filesystem?.length, 2)
+    checkPolicy(root.policy)
+  })
+
+  test('--disable-userns is disableUserns, and leaves out the capability that would undo it', () => {
+    const { policy, notes } = closest(words('--unshare-user --disable-userns --cap-add ALL'))
+    assert.equal(policy.disableUserns, true)
+    assert.ok(!policy.capabilities?.includes('CAP_SYS_RESOURCE') && policy.capabilities?.includes('CAP_KILL'))
+    assert.ok(notes.some((note) => note.startsWith('CAP_SYS_RESOURCE is left out')))
+    checkPolicy(policy)
+  })
+
   test('notes name what is lost', () => {
     const { notes } = closest(words('--lock-file /a --sync-fd 3 --seccomp 4 --unsetenv A'))
     for (const option of ['--lock-file', '--sync-fd', '--seccomp', '--unsetenv'])

@@ -64,7 +64,7 @@ test('in a policy, what a later entry hides whole is a fault that names both', (
   for (const fine of [
     [{ tmpfs: '/a' }, { bind: '/a/b' }],
     [{ directory: '/a' }, { tmpfs: '/a' }],
-    [{ bind: '/a/b' }, { bind: '/a', optional: true }],
+    [{ bind: '/a' }, { bind: '/a', from: '/b', optional: true }],
     [{ bind: '/ab' }, { tmpfs: '/a' }],
     [{ bind: '/' }, { tmpfs: '/tmp' }],
   ])

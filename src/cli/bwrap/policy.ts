@@ -1,6 +1,7 @@
 /** `vial bwrap --to-policy …`: the policy that comes closest to a command line, and what has no equivalent in one. */
 import { capabilities } from '../../kernel/capabilities.js'
 import type { BwrapRequest } from '../../plan/bwrapRequest.js'
+import { hiddenEntries, kindOf } from '../../policy/hidden.js'
 import { normal } from '../../policy/path.js'
 import type { FilesystemEntry, Policy } from '../../policy/schema.js'
 import { parse } from './parse.js'
@@ -52,6 +53,11 @@ export function policyOf(request: BwrapRequest): ClosestPolicy {
     session: request.newSession ? 'new' : 'host',
     dieWithParent: request.dieWithParent,
     ...(request.asPid1 ? { init: 'payload' } : {}),
+    ...(request.disableUserns ? { disableUserns: true } : {}),
+  }
+  if (request.disableUserns && policy.capabilities?.includes('CAP_SYS_RESOURCE')) {
+    policy.capabilities = policy.capabilities.filter((name) => name !== 'CAP_SYS_RESOURCE')
+    notes.push('CAP_SYS_RESOURCE is left out: with it the limit that --disable-userns sets could be raised again')
   }
   if (request.uid === undefined)
     notes.push("bwrap keeps the caller's uid; a policy's payload is 1000:1000 unless identity says otherwise")
@@ -79,11 +85,6 @@ function without(request: BwrapRequest): (readonly [string, boolean, string])[] 
     ['--userns', request.userns !== undefined, 'use namespaces.user: { path: "/proc/PID/ns/user" }'],
     ['--userns2', request.userns2 !== undefined, 'a policy has one user namespace'],
     ['--pidns', request.pidns !== undefined, 'use namespaces.pid: { path: "/proc/PID/ns/pid" }'],
-    [
-      '--disable-userns',
-      request.disableUserns,
-      'a filter that refuses clone and unshare with CLONE_NEWUSER does the same',
-    ],
     ['--assert-userns-disabled', request.assertUsernsDisabled, 'ask "vial doctor"'],
     ['--lock-file', request.lockFiles.length > 0, 'hold the lock in the program that starts the sandbox'],
     ['--sync-fd', request.syncFd !== undefined, inherited],
@@ -102,11 +103,19 @@ function entries(list: readonly FilesystemEntry[], notes: string[]): FilesystemE
     const [kind, place] = Object.entries(entry)[0] as [string, string]
     return { ...entry, [kind]: normal(place) } as FilesystemEntry
   })
-  const placeOf = (entry: FilesystemEntry) => Object.values(entry)[0] as string
-  const covers = (entry: FilesystemEntry) => placeOf(entry) === '/' && !('readonly' in entry)
+  const placeOf = (entry: FilesystemEntry) => kindOf(entry).place
+  const said = (index: number) => `${kindOf(made[index]!).kind} ${placeOf(made[index]!)}`
+  const hidden = new Set<number>()
+  const leaveOut = (index: number, by: number) => {
+    if (hidden.has(index)) return
+    hidden.add(index)
+    notes.push(`${said(index)} is hidden whole by ${said(by)}, which comes later, and is left out`)
+  }
+  const covers = (entry: FilesystemEntry) => placeOf(entry) === '/' && !('readonly' in entry || 'chmod' in entry)
   const last = made.findLastIndex(covers)
-  if (last > 0) notes.push('what comes before a mount on "/" is hidden by it, and is left out')
-  const kept = made.slice(Math.max(last, 0))
+  for (let before = 0; before < last; before++) leaveOut(before, last)
+  for (const { index, by } of hiddenEntries(made)) leaveOut(index, by)
+  const kept = made.filter((_, index) => !hidden.has(index))
   if (kept.some((entry) => covers(entry) && 'tmpfs' in entry))
     notes.push('--tmpfs /: the root of a policy is a tmpfs already (root.size)')
   if (kept.some((entry) => 'readonly' in entry && placeOf(entry) === '/'))
