@@ -5,15 +5,14 @@
  * Node.js gets of the environment only what says where the cache is: NODE_OPTIONS, LD_PRELOAD and the like are meant for the
  * payload. It gets the caller's descriptors, and what was read of --args again, under the same numbers.
  */
-import { basename, dirname } from 'node:path'
 import { errno } from '../kernel/errno.js'
-import { AT, F, MFD, PR, SIG, WAIT } from '../kernel/flags.js'
+import { F, MFD, PR, SIG, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { FrontContext } from './context.js'
 import { key, none } from './format.js'
-import { requireTrusted } from './lookup.js'
+import { findScript } from './script.js'
 
 /** Has the vial compiled; leaves its descriptor in the slot, and COMMAND's place as Node.js found it. */
 export function compileVial(c: FrontContext): Slot {
@@ -138,54 +137,8 @@ function executeNode(c: FrontContext, fd: Operand, name: Operand): void {
   b.call(routine)
 }
 
-/** The directories of the package's own command: `bin` of package.json. */
-const packaged = '/dist/bin'
-
 const fdWord = (c: FrontContext) => c.b.slot('node.fd')
 const nameWord = (c: FrontContext) => c.b.slot('node.name')
-
-/**
- * Where it was when the front was written; or in the front's own package, if that was moved. Whether the front lies in a package is
- * known by the names of its path: a copy of it in ~/bin takes nothing from ~/src, where a payload may write.
- */
-function findScript(c: FrontContext): Slot {
-  const { b, facts } = c
-  const longest = 4096
-  const [script, at, byte] = [b.temporary(), b.temporary(), b.temporary()]
-  const own = b.reserve(longest + facts.script.beside.length + 8)
-  const found = b.label()
-  b.move(script, b.text(facts.script.path))
-  c.attempt('readlinkat', AT.FDCWD, b.text('/proc/self/exe'), own, longest)
-  c.onFailure(found)
-  b.compute(at, own, 'add', c.result)
-  b.loop(({ leave }) => {
-    b.branch(at, 'eq', own, found)
-    b.compute(at, at, 'sub', 1)
-    b.load(byte, 8, at)
-    b.when(byte, 'eq', 0x2f, leave)
-  })
-  const names = b.temporary()
-  b.compute(names, at, 'sub', Buffer.byteLength(packaged))
-  b.branch(names, 'lt', own, found)
-  for (const [index, wanted] of [...Buffer.from(packaged)].entries()) {
-    b.load(byte, 8, names, index)
-    b.branch(byte, 'ne', wanted, found)
-  }
-  const directory = b.temporary()
-  const { CLOEXEC, DIRECTORY, PATH } = c.open
-  b.copyText(at, b.text(`/${dirname(facts.script.beside)}`))
-  b.store(8, at, 0, 0)
-  b.move(directory, c.attempt('openat', AT.FDCWD, own, PATH | DIRECTORY | CLOEXEC, 0))
-  c.onFailure(found)
-  requireTrusted(c, directory, found)
-  b.copyText(at, b.text(`/${basename(facts.script.beside)}`))
-  b.store(8, at, 0, 0)
-  c.attempt('faccessat', AT.FDCWD, own, 0, 0)
-  c.onFailure(found)
-  b.move(script, own)
-  b.place(found)
-  return script
-}
 
 /** What was read of each --args descriptor is there again, in a file in memory. */
 function restoreArgs(c: FrontContext): void {

@@ -13,8 +13,16 @@ export interface FrontFacts {
   readonly options: Readonly<Record<string, number>>
   /** The Node.js that compiles; when it is gone, the one that env(1) finds. */
   readonly node: string
-  /** The script that compiles, from the front's own folder; when it is not there, by its full path. */
-  readonly script: { readonly beside: string; readonly path: string }
+  /**
+   * The script that compiles: its directory and its name; how the path of the package's own front ends, and how the
+   * directory is reached from that front's.
+   */
+  readonly script: {
+    readonly folder: string
+    readonly name: string
+    readonly front: string
+    readonly beside: string
+  }
 }
 
 /** Unsigned results above this are -errno. */
@@ -37,6 +45,8 @@ export class FrontContext {
     gid: this.b.slot('gid'),
     egid: this.b.slot('egid'),
   }
+  /** Who owns the front, and so may also own the compiler; root, as long as it was not asked for. */
+  readonly installer: Slot = this.b.slot('installer')
   /** The variables that say where the cache is and where programs are; 0, or the whole `NAME=value`. */
   readonly variables = {
     VIAL_CACHE: this.b.slot('VIAL_CACHE'),

@@ -1,21 +1,20 @@
 /**
  * Code that finds a vial in the cache and executes it, if nobody but the caller (and root) can have put it there.
  *
- * The path is resolved once. From the directory that it led to, all those above are looked at by its own "..", whatever links
- * led there: each must belong to root or the caller, and others may write to it only if it is sticky. The directory, the
- * file and the file's content are looked at through the descriptors that are then used.
+ * The path is resolved once. The directory that it led to, the file and the file's content are looked at through the
+ * descriptors that are then used; what lies above, as in trust.ts.
  */
-import { AT, S_IF, S_IS, STATX } from '../kernel/flags.js'
+import { AT, S_IF } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
 import type { FrontContext } from './context.js'
 import { entryFolder, entryMode } from './format.js'
 import { copyForExecution, execute } from './sealed.js'
+import { look, lookAbove, writers } from './trust.js'
 
 /** PATH_MAX, and room for what is put behind. */
 const longestPath = 4096
 const usualKey = 2 ** 15
-const othersWrite = 0o022
 const slash = 0x2f
 
 /** Executes the vial with this key, or comes back. */
@@ -40,7 +39,7 @@ function lookUpOnce(c: FrontContext): void {
   c.onFailure(missing)
   const status = look(c, folder, missing)
   b.branch(status.uid, 'ne', c.ids.euid, missing)
-  b.compute(status.mode, status.mode, 'and', othersWrite)
+  b.compute(status.mode, status.mode, 'and', writers.any)
   b.branch(status.mode, 'ne', 0, missing)
   lookAbove(c, folder, missing)
 
@@ -106,107 +105,6 @@ function copyPath(c: FrontContext, cursor: Slot, value: Slot, start: Operand, to
     b.compute(cursor, cursor, 'add', 1)
     b.compute(value, value, 'add', 1)
   })
-}
-
-/** An open directory that nobody but root and the caller can have filled, wherever it lies. */
-export function requireTrusted(c: FrontContext, folder: Slot, untrusted: Label): void {
-  look(c, folder, untrusted)
-  requireFolder(c, untrusted)
-  lookAbove(c, folder, untrusted)
-}
-
-/** No cache lies deeper than this. */
-const mostLevels = 64
-
-/** Looks at every directory above an open one. The root is the one that is above itself. */
-function lookAbove(c: FrontContext, folder: Slot, missing: Label): void {
-  const { b } = c
-  const { stx_ino, stx_dev_major } = structs.statx.fields
-  const [name, first, inode, device, before, beforeDevice] = Array.from({ length: 6 }, () => b.temporary()) as [
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-  ]
-  const { buffer } = statusOf(c)
-  const read = () => {
-    b.load(inode, 64, buffer, stx_ino.offset)
-    b.load(device, 64, buffer, stx_dev_major.offset)
-  }
-  read()
-  const names = Array.from({ length: mostLevels }, () => '..').join('/')
-  // Each name is the end of the next: "..", "../..", …
-  b.move(first, b.text(names))
-  b.compute(name, first, 'add', names.length - 2)
-  b.loop(({ leave }) => {
-    b.branch(name, 'lt', first, missing)
-    b.move(before, inode)
-    b.move(beforeDevice, device)
-    c.attempt('statx', folder, name, 0, STATX.BASIC_STATS, buffer)
-    c.onFailure(missing)
-    readStatus(c, missing)
-    requireFolder(c, missing)
-    read()
-    b.compute(name, name, 'sub', 3)
-    b.when(inode, 'eq', before, () => b.when(device, 'eq', beforeDevice, leave))
-  })
-}
-
-interface Status {
-  readonly buffer: Operand
-  readonly mode: Slot
-  readonly uid: Slot
-  readonly links: Slot
-}
-
-const buffers = new WeakMap<FrontContext, Operand>()
-
-function statusOf(c: FrontContext): Status {
-  const buffer = buffers.get(c) ?? c.b.reserve(structs.statx.size, 8)
-  buffers.set(c, buffer)
-  return { buffer, mode: c.b.slot('stat.mode'), uid: c.b.slot('stat.uid'), links: c.b.slot('stat.links') }
-}
-
-/** What a descriptor is. */
-function look(c: FrontContext, fd: Operand, missing: Label): Status {
-  const status = statusOf(c)
-  c.attempt('statx', fd, c.b.text(''), AT.EMPTY_PATH, STATX.BASIC_STATS, status.buffer)
-  c.onFailure(missing)
-  readStatus(c, missing)
-  return status
-}
-
-/** Takes the status apart; whatever does not belong to root or the caller is not used. */
-function readStatus(c: FrontContext, missing: Label): void {
-  const { b } = c
-  const { buffer, mode, uid, links } = statusOf(c)
-  const { stx_mode, stx_uid, stx_nlink } = structs.statx.fields
-  const trusted = b.label()
-  // A mode has 16 bits; what follows it is spare.
-  b.load(mode, 32, buffer, stx_mode.offset)
-  b.compute(mode, mode, 'and', 0xffff)
-  b.load(uid, 32, buffer, stx_uid.offset)
-  b.load(links, 32, buffer, stx_nlink.offset)
-  b.branch(uid, 'eq', 0, trusted)
-  b.branch(uid, 'ne', c.ids.euid, missing)
-  b.place(trusted)
-}
-
-/** A folder in which others cannot replace what is root's or the caller's. */
-function requireFolder(c: FrontContext, missing: Label): void {
-  const { b } = c
-  const { mode } = statusOf(c)
-  const bits = b.temporary()
-  const safe = b.label()
-  b.compute(bits, mode, 'and', S_IF.MT)
-  b.branch(bits, 'ne', S_IF.DIR, missing)
-  b.compute(bits, mode, 'and', othersWrite)
-  b.branch(bits, 'eq', 0, safe)
-  b.compute(bits, mode, 'and', S_IS.VTX)
-  b.branch(bits, 'eq', 0, missing)
-  b.place(safe)
 }
 
 /** Compares `length` bytes, a multiple of 8. */

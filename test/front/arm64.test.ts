@@ -17,7 +17,7 @@ for (const caller of callers)
     const write = (name: string, node?: string) => {
       const path = join(folder, name)
       // As if it lay beside its compiler: it is found by its full path, for /proc/self/exe is qemu's.
-      writeFileSync(path, compileFront(frontPath, node, 'arm64'), { mode: 0o755 })
+      writeFileSync(path, compileFront(node, 'arm64'), { mode: 0o755 })
       return path
     }
     const [cold, warm] = [write('cold'), write('warm', '/no/programs/node')]

@@ -8,16 +8,21 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  realpathSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { frontPath } from '../../src/cli/bwrap/frontFile.js'
-import { callers, vial } from '../support/user.js'
-import { entries, everything, front, newFolder, runAs } from './tools.js'
+import { front as programOf } from '../../src/front/program.js'
+import { assemble } from '../../src/machine/assemble.js'
+import { hostArchitecture } from '../../src/run/host.js'
+import { type Caller, callers, vial } from '../support/user.js'
+import { entries, everything, newFolder, runAs } from './tools.js'
 
 const checkout = fileURLToPath(new URL('../../..', import.meta.url))
 const isElf = (path: string) => readFileSync(path).subarray(0, 4).toString('latin1') === '\x7fELF'
@@ -67,6 +72,18 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
     assert.equal(entries(cache).length, elf ? 1 : 0)
     assert.equal(run('--bogus').stderr, 'bwrap: Unknown option --bogus\n')
     assert.equal(run(...everything, '/bin/sh', '-c', 'exit 3').status, 3)
+    if (elf) continue
+    const copied = join(project, 'bin/bwrap')
+    const planted = join(project, 'src/cli/bwrap/main.js')
+    for (const path of [copied, planted]) mkdirSync(dirname(path), { recursive: true })
+    cpSync(realpathSync(command), copied)
+    writeFileSync(planted, 'process.exit(9)')
+    for (const type of ['commonjs', 'module']) {
+      writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type }))
+      const { status, stderr } = spawnSync(copied, ['true'], { encoding: 'utf8' })
+      assert.equal(status, 1, stderr)
+      assert.match(stderr, /^bwrap: this command was copied out of its package: .*vial front -o FILE\n$/)
+    }
   }
 })
 
@@ -95,54 +112,92 @@ for (const caller of callers)
     assert.deepEqual(readdirSync(folder).sort(), ['bwrap', 'taken'])
   })
 
-for (const caller of callers)
-  test(`${caller.name}: a front that was moved with the package, or copied alone, finds its compiler`, () => {
-    const folder = newFolder(caller)
-    chmodSync(folder, 0o755)
-    // Beside it lies a compiler; the one that it was made with is another.
-    mkdirSync(join(folder, 'dist/bin'), { recursive: true })
-    cpSync(frontPath, join(folder, 'dist/bin/vial-bwrap'))
-    const script = join(folder, 'dist/src/cli/bwrap/startFront.cjs')
-    mkdirSync(join(script, '..'), { recursive: true })
-    const path = join(folder, 'dist/bin/vial-bwrap')
-    const run = () =>
-      spawnSync(path, ['true'], {
-        encoding: 'utf8',
-        env: {},
-        ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
-      })
-    assert.match(run().stderr, /^bwrap: /)
-    writeFileSync(script, 'process.stderr.write("this one"); process.exitCode = 9')
-    const { status, stderr } = run()
-    assert.deepEqual([status, stderr], [9, 'this one'])
-    assert.equal(front(caller, [...everything, '/bin/echo', 'ok'], { cache: newFolder(caller) }).stdout, 'ok\n')
+/** A package with a front and a compiler that only says where it is. */
+function plantedPackage(caller: Caller, bin = 'dist/bin', name = 'vial-bwrap') {
+  const folder = newFolder(caller)
+  chmodSync(folder, 0o755)
+  const path = join(folder, bin, name)
+  const script = join(folder, bin, '../src/cli/bwrap/startFront.cjs')
+  for (const one of [path, script]) mkdirSync(dirname(one), { recursive: true })
+  cpSync(frontPath, path)
+  writeFileSync(script, `process.stderr.write("planted: " + __dirname); process.exitCode = 9`)
+  const run = (...args: string[]) => runAs(caller, path, args, { cache: newFolder(caller) })
+  return { folder, path, script, run }
+}
+
+const works = [...everything, '/bin/echo', 'ok'] as const
+
+for (const caller of callers) {
+  test(`${caller.name}: a front that was moved with the package finds its compiler beside it, by its real path`, () => {
+    const { folder, path, run } = plantedPackage(caller)
+    const { status, stderr } = run('true')
+    assert.deepEqual([status, stderr], [9, `planted: ${join(folder, 'dist/src/cli/bwrap')}`])
+    // By a link to it as well.
+    symlinkSync(path, join(folder, 'link'))
+    assert.equal(runAs(caller, join(folder, 'link'), ['true']).status, 9)
   })
 
-for (const caller of callers)
-  test(`${caller.name}: a front takes no compiler that a payload may have put beside it`, () => {
-    const home = newFolder(caller)
-    const plant = (folder: string) => {
-      const script = join(folder, 'src/cli/bwrap/startFront.cjs')
-      mkdirSync(join(script, '..'), { recursive: true })
-      writeFileSync(script, 'process.stderr.write("planted"); process.exitCode = 9')
-    }
-    const run = (path: string) => {
-      const { stdout, stderr } = runAs(caller, path, [...everything, '/bin/echo', 'ok'], { cache: newFolder(caller) })
-      return stdout + stderr
-    }
-    const copy = (folder: string) => {
-      mkdirSync(folder, { recursive: true })
-      cpSync(frontPath, join(folder, 'vial-bwrap'))
-      return join(folder, 'vial-bwrap')
-    }
-    // A copy in ~/bin, and ~/src.
-    const alone = copy(join(home, 'bin'))
-    plant(home)
-    assert.equal(run(alone), 'ok\n')
-    // Named as in the package, where others may write.
-    const named = copy(join(home, 'open/dist/bin'))
-    plant(join(home, 'open/dist'))
-    assert.equal(run(named), 'planted')
-    chmodSync(join(home, 'open'), 0o777)
-    assert.equal(run(named), 'ok\n')
+  test(`${caller.name}: a front that was copied alone uses the compiler that it was written with`, () => {
+    const { path, script, run } = plantedPackage(caller)
+    rmSync(script)
+    assert.equal(run(...works).stdout, 'ok\n')
+    assert.match(runAs(caller, path, ['true']).stderr, /^bwrap: /)
   })
+
+  // What lies around a copy is no part of the package: a sandbox with ~/src writable could have put it there.
+  for (const [bin, name] of [
+    ['bin', 'bwrap'],
+    ['bin', 'vial-bwrap'],
+    ['dist/bin', 'bwrap'],
+    ['dist/bin', 'other-vial-bwrap'],
+    ['otherdist/bin', 'vial-bwrap'],
+  ] as const)
+    test(`${caller.name}: a front that was copied to ${bin}/${name} does not execute what lies beside it`, () => {
+      assert.equal(plantedPackage(caller, bin, name).run(...works).stdout, 'ok\n')
+    })
+
+  const changes: Record<string, (planted: ReturnType<typeof plantedPackage>) => void> = {
+    'the directory': ({ script }) => chmodSync(dirname(script), 0o777),
+    'a directory above': ({ folder }) => chmodSync(join(folder, 'dist'), 0o777),
+    'a directory above, as a group': ({ folder }) => chmodSync(join(folder, 'dist'), 0o775),
+    'the script': ({ script }) => chmodSync(script, 0o666),
+  }
+  for (const [what, change] of Object.entries(changes))
+    test(`${caller.name}: others can write to ${what}: the compiler beside the front is not used`, () => {
+      const planted = plantedPackage(caller)
+      change(planted)
+      assert.equal(planted.run(...works).stdout, 'ok\n')
+    })
+
+  test(`${caller.name}: where others can change the compiler that it was written with, the front says so`, () => {
+    const { folder, script } = plantedPackage(caller)
+    const facts = {
+      ...{ build: new Uint8Array(16), options: {}, node: process.execPath },
+      script: { folder: dirname(script), name: basename(script), front: 'dist/bin/none', beside: '../none' },
+    }
+    const path = join(folder, 'copy')
+    writeFileSync(path, assemble(programOf(facts, hostArchitecture()), hostArchitecture()), { mode: 0o755 })
+    const run = () => runAs(caller, path, ['true'])
+    assert.equal(run().status, 9)
+    // Its group may: the package is often installed so.
+    chmodSync(dirname(script), 0o775)
+    assert.equal(run().status, 9)
+    const says = `bwrap: Cannot use the compiler in ${dirname(script)}: it is gone, or others can change it. Install vial where only root, you or the owner of this command can write, and write this command again: vial front -o FILE\n`
+    chmodSync(dirname(script), 0o777)
+    assert.deepEqual([run().status, run().stderr], [1, says])
+    rmSync(dirname(script), { recursive: true })
+    assert.deepEqual([run().status, run().stderr], [1, says])
+  })
+}
+
+test("a stranger's directory on the way to the compiler", { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
+  const stranger = 54321
+  for (const caller of callers) {
+    const planted = plantedPackage(caller)
+    chownSync(join(planted.folder, 'dist/src'), stranger, stranger)
+    assert.equal(planted.run(...works).stdout, 'ok\n', 'not used')
+    // Whoever owns the front may also own the compiler.
+    chownSync(planted.path, stranger, stranger)
+    assert.equal(planted.run('true').status, 9)
+  }
+})

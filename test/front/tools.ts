@@ -45,7 +45,7 @@ export function cachedOnlyPath(): string {
   if (cachedOnly !== undefined) return cachedOnly
   const folder = newFolder(callers[0]!)
   cachedOnly = join(folder, 'front')
-  writeFileSync(cachedOnly, compileFront(cachedOnly, '/no/programs/node'))
+  writeFileSync(cachedOnly, compileFront('/no/programs/node'))
   for (const path of [cachedOnly, folder, dirname(folder), dirname(dirname(folder))]) chmodSync(path, 0o755)
   return cachedOnly
 }

@@ -1,10 +1,10 @@
 /** Writes the front: the fast `vial-bwrap`. */
 import { createHash } from 'node:crypto'
 import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { key } from '../../front/format.js'
 import type { Architecture } from '../../kernel/architecture.js'
-import { front } from '../../front/program.js'
+import { front as programOf } from '../../front/program.js'
 import { assemble } from '../../machine/assemble.js'
 import { temporaryName } from '../../run/cache.js'
 import { hostArchitecture } from '../../run/host.js'
@@ -12,9 +12,13 @@ import { optionWords } from './options.js'
 import { sources } from '../place.js'
 
 const script = join(sources, 'cli/bwrap/startFront.cjs')
+/** `dist`. */
+const built = dirname(sources)
 
 /** The package's own command, which npm links. */
-export const frontPath = join(sources, '../bin/vial-bwrap')
+export const frontPath = join(built, 'bin/vial-bwrap')
+/** How its path ends. */
+const front = relative(dirname(built), frontPath)
 
 /** Says which code compiles, and for which machine, for a home may be shared by several: a hash of all of it. */
 export function buildOf(folder = sources, architecture = hostArchitecture()): Uint8Array {
@@ -28,29 +32,38 @@ export function buildOf(folder = sources, architecture = hostArchitecture()): Ui
   return hash.digest().subarray(0, key.buildSize)
 }
 
-/** The front as an executable that lies at `path`; `node` is what compiles for it. */
-export function compileFront(
-  path: string,
-  node = process.execPath,
-  architecture: Architecture = hostArchitecture(),
-): Uint8Array {
+/** The front as an executable; `node` is what compiles for it. */
+export function compileFront(node = process.execPath, architecture: Architecture = hostArchitecture()): Uint8Array {
   const facts = {
     build: buildOf(sources, architecture),
     node,
     options: optionWords,
-    script: { beside: relative(dirname(path), script), path: script },
+    script: {
+      folder: dirname(script),
+      name: basename(script),
+      front,
+      beside: relative(dirname(frontPath), dirname(script)),
+    },
   }
-  return assemble(front(facts, architecture), architecture)
+  return assemble(programOf(facts, architecture), architecture)
 }
 
-/** The same command as a script: slower by Node.js's start, and the same on every machine. */
+/**
+ * The same command as a script: slower by Node.js's start, and the same on every machine. As the executable, it turns to nothing
+ * that lies beside a copy of it.
+ */
 const scriptForm = `#!/usr/bin/env node
-import('../src/cli/bwrap/main.js').then(({ main }) => main(process.argv.slice(2)))
+if (typeof __filename === 'string' && __filename.endsWith('/${front}'))
+  import('../src/cli/bwrap/main.js').then(({ main }) => main(process.argv.slice(2)))
+else {
+  process.stderr.write('bwrap: this command was copied out of its package: make a link to it, or write it with: vial front -o FILE\\n')
+  process.exitCode = 1
+}
 `
 
 /** Writes the executable, whole or not at all. */
 export function writeFront(path = frontPath): void {
-  replace(path, compileFront(path))
+  replace(path, compileFront())
 }
 
 export function writeScript(path = frontPath): void {
