@@ -61,6 +61,8 @@ export const structs = {
       flags: { offset: 16, size: 2 },
     },
   },
+  /** statfs(2), `sys/statfs.h`; the fields that are used. */
+  statfs: { size: 120, fields: { f_type: { offset: 0, size: 8 } } },
   /** statx(2), `linux/stat.h`. */
   statx: {
     size: 256,

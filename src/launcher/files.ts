@@ -4,7 +4,17 @@ import { AT, S_IF, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import { type LauncherContext, scratchSize } from './context.js'
-import { descriptorPath } from './sources.js'
+
+/** `/proc/self/fd/N` of a descriptor that is known at run time only. */
+export function descriptorPath(c: LauncherContext, fd: Operand): Address {
+  const { b } = c
+  const path = b.reserve(40)
+  const cursor = b.cursor
+  b.move(cursor, path)
+  b.copyText(cursor, b.text('/proc/self/fd/'))
+  b.decimal(cursor, fd)
+  return path
+}
 
 /** What an open file is, of S_IF; the result is that of statx(2). */
 export function fileKind(c: LauncherContext, file: Operand): Slot {

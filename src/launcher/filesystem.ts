@@ -5,11 +5,11 @@ import type { Address, Slot } from '../machine/instruction.js'
 import type { MountOptions, Step } from '../plan/step.js'
 import { attach } from './attach.js'
 import type { LauncherContext } from './context.js'
-import { fill, refuseShared } from './files.js'
+import { descriptorPath, fill, refuseShared } from './files.js'
 import { newMount, onEmptyPath, restrict } from './mounts.js'
 import { attachRoot, hidesRoot, propagate } from './root.js'
 import { find, isForeign, placeWords, tryFind } from './places.js'
-import { descriptorPath, openBeneath, openSource, pathFrom, sourceKind } from './sources.js'
+import { openBeneath, openSource, pathFrom, sourceKind } from './sources.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Filesystem =

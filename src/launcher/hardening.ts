@@ -74,15 +74,16 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
     const { b } = c
     const top = b.slot('guard.top')
     const done = b.label()
+    const { owned } = step.place
     b.move(top, find(c, step.place))
     // Each name behind what is to be done with it.
     const cover = (...parts: readonly string[]) => {
       if (parts.length === 0) return
       b.move(b.slot('guard.parts'), b.bytes(new TextEncoder().encode(`${parts.join('\0')}\0\0`)))
-      b.call(guardParts(c, top))
+      b.call(guardParts(c, top, owned))
     }
     cover(...step.worldReadable.map((name) => `${masked}${name}`))
-    for (const name of step.eachCpu) coverOfEachCpu(c, top, name)
+    for (const name of step.eachCpu) coverOfEachCpu(c, top, owned, name)
     if (step.when !== 'always') skipUnlessOwner(c, top, done)
     if (step.when === 'refuseOwner') {
       b.move(c.result, -errno.EPERM)
@@ -95,7 +96,7 @@ export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: St
 }
 
 /** Processors are numbered from 0; one that is offline has its folder still. */
-function coverOfEachCpu(c: LauncherContext, top: Slot, name: string): void {
+function coverOfEachCpu(c: LauncherContext, top: Slot, owned: boolean, name: string): void {
   const { b } = c
   const [cpu, cursor] = [b.slot('guard.cpu'), b.slot('guard.cursor')]
   // Zeros behind the name end the list of names.
@@ -112,7 +113,7 @@ function coverOfEachCpu(c: LauncherContext, top: Slot, name: string): void {
     b.copyText(cursor, b.text(`/${name}`))
     b.store(8, cursor, 1, 0)
     b.move(b.slot('guard.parts'), part)
-    b.call(guardParts(c, top))
+    b.call(guardParts(c, top, owned))
     b.compute(cpu, cpu, 'add', 1)
   })
 }
@@ -138,11 +139,12 @@ const onto = MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH
 
 /**
  * Covers each of `guard.parts`, as far as this kernel has it: what is masked with an empty folder or /dev/null. No link is
- * followed: should the mount's place be moved away meanwhile, nothing else can be brought in instead.
+ * followed: should the mount's place be moved away meanwhile, nothing else can be brought in instead. One that is `owned` cannot
+ * be moved, so that it is the kernel's own, where none of these paths has a link.
  */
-function guardParts(c: LauncherContext, top: Slot): Routine {
+function guardParts(c: LauncherContext, top: Slot, owned: boolean): Routine {
   const { b } = c
-  return b.routine('guard', () => {
+  return b.routine(owned ? 'guard, owned' : 'guard', () => {
     const [next, file, tree, byte] = ['guard.parts', 'guard.file', 'guard.cover', 'guard.byte'].map((name) =>
       b.slot(name),
     ) as [Slot, Slot, Slot, Slot]
@@ -152,7 +154,8 @@ function guardParts(c: LauncherContext, top: Slot): Routine {
       b.load(kind, 8, next)
       b.when(kind, 'eq', 0, leave)
       b.compute(next, next, 'add', 1)
-      openPath(c, top, next, howOf(c, 'refused'))
+      if (owned) c.attempt('openat', top, next, c.open.PATH | c.open.NOFOLLOW | c.open.CLOEXEC, 0)
+      else openPath(c, top, next, howOf(c, 'refused'))
       c.whenError('ENOENT', () => b.jump(skip))
       c.orFail()
       b.move(file, c.result)

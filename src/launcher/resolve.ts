@@ -1,9 +1,10 @@
-/** Opens paths that others may have written on: openat2(2), in one place. */
+/** Opens paths that others may have written on: openat2(2), in one place, or what does the same without it. */
 import { errno } from '../kernel/errno.js'
 import { RESOLVE } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
+import { walk } from './walk.js'
 
 /** What becomes of a symbolic link on the way. Magic links of proc(5) are never followed. */
 export type Links =
@@ -46,6 +47,12 @@ export function openPath(c: LauncherContext, at: Operand, path: Operand, how: Op
       b.compute(tries, tries, 'sub', 1)
       b.when(tries, 'eq', 0, leave)
     })
+    // Old filters answer EPERM to what they do not know.
+    const end = b.label()
+    c.whenError('EPERM', () => b.move(c.result, -errno.ENOSYS))
+    b.branch(c.result, 'ne', -errno.ENOSYS, end)
+    walk(c, from, wanted, way)
+    b.place(end)
   })
   b.move(from, at)
   b.move(wanted, path)

@@ -2,8 +2,8 @@
 import { AT, MNT, MS } from '../kernel/flags.js'
 import type { Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
+import { descriptorPath } from './files.js'
 import { onEmptyPath, setAttributes } from './mounts.js'
-import { descriptorPath } from './sources.js'
 
 const rooted = new WeakSet<LauncherContext>()
 

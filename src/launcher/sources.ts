@@ -3,20 +3,10 @@ import { relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
 import { AT, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import type { Address, Operand } from '../machine/instruction.js'
+import type { Operand } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
+import { descriptorPath } from './files.js'
 import { howOf, openPath } from './resolve.js'
-
-/** `/proc/self/fd/N` of a descriptor that is known at run time only. */
-export function descriptorPath(c: LauncherContext, fd: Operand): Address {
-  const { b } = c
-  const path = b.reserve(40)
-  const cursor = b.cursor
-  b.move(cursor, path)
-  b.copyText(cursor, b.text('/proc/self/fd/'))
-  b.decimal(cursor, fd)
-  return path
-}
 
 /** How a source is opened, as far as the code depends on it. */
 export interface SourceKind {

@@ -1,4 +1,4 @@
-/** Kernels without some system calls: a tiny executable loads a filter that answers ENOSYS to them, and becomes a command. */
+/** Hosts without some system calls: a tiny executable loads a filter that answers for the kernel, and becomes a command. */
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PR, SECCOMP } from '../../src/kernel/flags.js'
@@ -11,11 +11,11 @@ import { compileSeccomp } from '../../src/seccomp/compile.js'
 import { root, workFolder } from '../support/user.js'
 
 /**
- * An executable: `PATH-OF-IT COMMAND ARGUMENT…` runs COMMAND, a path, to which these calls do not exist. It sets
- * no_new_privs, as anybody has to who may load a filter.
+ * An executable: `PATH-OF-IT COMMAND ARGUMENT…` runs COMMAND, a path, to which these calls do not exist (`ENOSYS`), or are
+ * refused (`EPERM`). It sets no_new_privs, without which an ordinary user may load no filter.
  */
-export function without(calls: readonly SyscallName[]): string {
-  const rules = [{ calls: [...calls], do: { errno: 'ENOSYS' as const } }]
+export function without(calls: readonly SyscallName[], answer: 'ENOSYS' | 'EPERM' = 'ENOSYS'): string {
+  const rules = [{ calls: [...calls], do: { errno: answer } }]
   const filter = compileSeccomp(
     { default: 'allow', abis: ['x32', 'i386', 'arm32'], rules },
     {
@@ -46,7 +46,7 @@ export function without(calls: readonly SyscallName[]): string {
   })
   b.compute(result, 0, 'sub', result)
   b.syscall(result, 'exit_group', result)
-  const path = join(workFolder(root, 'without'), calls.join('-').slice(0, 100))
+  const path = join(workFolder(root, 'without'), `${calls.join('-').slice(0, 100)}-${answer}`)
   writeFileSync(path, assemble(b.finish(), hostArchitecture()))
   for (const one of [path, join(path, '..'), join(path, '../..')]) chmodSync(one, 0o755)
   return path

@@ -27,6 +27,7 @@ const library = [
   'linux/ioprio.h',
   'linux/keyctl.h',
   'linux/landlock.h',
+  'linux/magic.h',
   'linux/memfd.h',
   'linux/openat2.h',
   'linux/prctl.h',
@@ -45,6 +46,7 @@ const cameWith: Readonly<Record<string, string>> = { 'LANDLOCK.RULE_NET_PORT': '
 const prefixes: Readonly<Record<string, string>> = { S_IF: 'S_IF', S_IS: 'S_IS', SIGMASK: 'SIG_' }
 for (const group of ['WAIT', 'POLL', 'TIOC', 'TC', 'FIO', 'SIOC']) Object.assign(prefixes, { [group]: group })
 const exceptions: Readonly<Record<string, string>> = {
+  'SUPER_MAGIC.PROC': 'PROC_SUPER_MAGIC',
   'MNT.NOFOLLOW': 'UMOUNT_NOFOLLOW',
   'MAP.PROT_NONE': 'PROT_NONE',
   'MAP.PROT_READ': 'PROT_READ',

@@ -14,6 +14,7 @@ const library = [
   'sys/resource.h',
   'sys/socket.h',
   'sys/stat.h',
+  'sys/statfs.h',
   'sys/uio.h',
   'linux/capability.h',
   'linux/filter.h',

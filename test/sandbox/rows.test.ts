@@ -94,8 +94,10 @@ test('each row explains the system calls of its own kind', () => {
     'open_tree',
     'mount_setattr',
     'openat2',
-    'close',
-    ...place.slice(0, -1),
+    ...['openat', 'close', 'statx', 'fstatfs', 'readlinkat'],
+    'mkdirat',
+    'mknodat',
+    'move_mount',
   ])
   assert.deepEqual(calls('make the root read-only'), ['mount_setattr'])
 })
