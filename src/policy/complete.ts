@@ -19,7 +19,7 @@ export function completePolicy(policy: Policy): Policy {
   if (fill === undefined && preset !== 'system') return rest
   const programs = fill === undefined ? [] : typeof fill.program === 'string' ? [fill.program] : fill.program
   const shown = preset === 'system' ? systemEntries() : []
-  const closures = programs.flatMap((program) => closureOf(program, fill?.path))
+  const closures = programs.length === 0 ? [] : closureOf(programs, fill?.path)
   const identity = identityOf(policy)
   const user = policy.identity?.user ?? 'vial'
   const entries: FilesystemEntry[] = [
@@ -56,9 +56,9 @@ export function completePolicy(policy: Policy): Policy {
   }
 }
 
-function closureOf(program: string, path: string | undefined) {
+function closureOf(programs: readonly string[], path: string | undefined) {
   try {
-    return closure(program, path === undefined ? {} : { path })
+    return closure(programs, path === undefined ? {} : { path })
   } catch (error) {
     throw new PolicyError([(error as Error).message])
   }

@@ -34,14 +34,19 @@ const SHARED = ['/usr', '/lib', '/lib32', '/lib64', '/opt', '/nix/store', '/gnu/
  * their cache (ld.so(8)); and what its language keeps elsewhere ({@link LANGUAGES}). Needs /proc and /dev besides, and /tmp
  * if the program writes there.
  *
+ * Shows nothing that is closed to others: see {@link View}.
+ *
  * A shim of pyenv, rbenv or the like becomes a link to the program of the version that its `version` file names.
  *
  * @param options.path where to look for the program, in place of /usr/local/bin:/usr/bin:/bin
  * @throws Error when it is not found, is no program, or needs a library that ld.so(8) would not find
  */
-export function closure(program: string, options: { path?: string } = {}): FillEntry[] {
+export function closure(program: string | readonly string[], options: { path?: string } = {}): FillEntry[] {
   const builder = new Closure(options.path ?? DEFAULT_PATH)
-  builder.add(program)
+  const programs = typeof program === 'string' ? [program] : program
+  // What one of them leads to may be another's.
+  for (const one of programs) builder.name(one)
+  for (const one of programs) builder.add(one)
   return builder.view.entries()
 }
 
@@ -105,7 +110,14 @@ class Closure {
     this.#search = search
   }
 
+  name(name: string): void {
+    const found = locate(name, this.#search)
+    if (found !== undefined) this.view.name(found.target ?? found.file)
+  }
+
+  /** Adds a program that the caller named, or that lies where the caller says that programs are. */
   add(name: string): void {
+    this.name(name)
     const found = locate(name, this.#search)
     if (found === undefined) {
       throw new Error(
@@ -114,26 +126,28 @@ class Closure {
           : `fill.program: ${JSON.stringify(name)} was not found on PATH (${this.#search})`,
       )
     }
-    this.#addLocated(found)
+    this.#addLocated(found, true)
   }
 
-  #addLocated({ file, target }: Located): void {
+  #addLocated({ file, target }: Located, named: boolean): void {
     if (target !== undefined)
       this.view.link(path.join(fs.realpathSync(path.dirname(file)), path.basename(file)), target)
-    this.#addFile(target ?? file)
+    this.#addFile(target ?? file, named)
   }
 
-  #addFile(file: string): void {
+  /** @param named whether the caller named it, and not a file */
+  #addFile(file: string, named: boolean): void {
     if (this.#done.has(file)) return
     this.#done.add(file)
     const real = this.view.reach(file)
-    if (real === undefined) throw new Error(`fill.program: ${file} cannot be reached`)
+    if (real === undefined)
+      throw new Error(`fill.program: ${file} cannot be reached${this.#advice(file, 'fill.program')}`)
     const script = readShebang(real)
     if (script !== undefined) this.#addScript(real, script)
     else if (!this.#addObject(real)) throw new Error(`fill.program: ${file} is neither an ELF file nor a #! script`)
     for (const language of LANGUAGES) {
       const match = language.match.exec(real)
-      if (match) this.#addLanguage(language, match, hops(file), script === undefined ? real : undefined)
+      if (match) this.#addLanguage(language, match, hops(file), script === undefined ? real : undefined, named)
     }
   }
 
@@ -142,7 +156,7 @@ class Closure {
     if (found === undefined || !interpreter.startsWith('/')) {
       throw new Error(`fill.program: ${script} begins with #!${interpreter}, which is not an executable file`)
     }
-    this.#addLocated(found)
+    this.#addLocated(found, false)
     const name = path.basename(interpreter) === 'env' ? envProgram(argument) : undefined
     if (name !== undefined) this.add(name)
   }
@@ -161,19 +175,35 @@ class Closure {
     if (resolved.interpreter !== undefined) {
       if (!isLoader(resolved.interpreter) || this.view.reach(resolved.interpreter) === undefined) {
         throw new Error(
-          `fill.program: ${file} needs the ELF interpreter ${resolved.interpreter}, which does not exist or is no program`,
+          `fill.program: ${file} needs the ELF interpreter ${resolved.interpreter}, which does not exist or is no program${this.#advice(resolved.interpreter, 'filesystem')}`,
         )
       }
       this.view.reach(muslPathFile(resolved.interpreter) ?? '/etc/ld.so.cache')
     }
     for (const library of resolved.libraries) {
-      this.view.reach(library.path)
+      if (this.view.reach(library.path) === undefined && program === undefined)
+        throw new Error(`fill.program: ${file} needs ${library.path}${this.#advice(library.path, 'filesystem')}`)
       for (const variant of library.variants) this.view.reach(variant)
     }
     return true
   }
 
-  #addLanguage(language: Language, match: RegExpExecArray, links: string[], program: string | undefined): void {
+  /** What to do about a file that others cannot read. */
+  #advice(file: string, key: 'fill.program' | 'filesystem'): string {
+    const closed = this.view.closedAt(file)
+    if (closed === undefined) return ''
+    const name =
+      key === 'filesystem' ? 'show it by an entry of filesystem (--ro)' : 'name it in fill.program too (--fill)'
+    return `: ${closed} is closed to others, and so nothing there is shown unasked; ${name}, or: chmod o+rX ${closed}`
+  }
+
+  #addLanguage(
+    language: Language,
+    match: RegExpExecArray,
+    links: string[],
+    program: string | undefined,
+    named: boolean,
+  ): void {
     const homes = links.map((one) => path.dirname(path.dirname(one)))
     // The program may be a stranger's: a link in its folder that leads out of it would show what is not the program's.
     const own = [...SHARED, ...homes.flatMap((one) => realpath(one) ?? [])]
@@ -189,14 +219,19 @@ class Closure {
         const each = home.includes('{prefix}') ? homes.map((one) => home.replace('{prefix}', one)) : [home]
         return [...new Set(each)].flatMap(glob).filter((one) => mayShow(pattern, one))
       })
+    const show = (place: string) => this.view.reach(place, named ? homes.flatMap((one) => realpath(one) ?? []) : [])
     for (const place of places(language.trees)) {
-      const real = this.view.reach(place)
+      const real = show(place)
       if (real !== undefined) this.#addTree(real, real, program)
     }
-    for (const place of places(language.places)) this.#addPlace(place)
+    for (const place of places(language.places)) {
+      const real = show(place)
+      if (real === undefined || !/\.so$/.test(real)) continue
+      for (const named of linkerScript(real)) this.view.reach(named)
+    }
     for (const name of (language.programs ?? []).map(variables)) {
       const found = name.includes('*') ? undefined : locate(name, this.#search)
-      if (found) this.#addLocated(found)
+      if (found) this.add(name)
     }
     if (program !== undefined) this.#addObject(program, program, language.libraries)
   }
@@ -221,8 +256,8 @@ class Closure {
 
   #addLinkOfTree(file: string, root: string, program: string | undefined): void {
     const real = realpath(file)
-    if (real === undefined || real.startsWith(`${root}/`) || !isFile(real) || isPrivate(real)) return
-    this.view.reach(file)
+    if (real === undefined || real.startsWith(`${root}/`) || !isFile(real)) return
+    if (this.view.reach(file) === undefined) return
     if (loadable(real)) this.#addLoosely(real, program)
   }
 
@@ -232,12 +267,6 @@ class Closure {
     } catch {
       // Damaged or foreign files in a tree are not loaded by the program either.
     }
-  }
-
-  #addPlace(place: string): void {
-    const real = this.view.reach(place)
-    if (real === undefined || !/\.so$/.test(real)) return
-    for (const named of linkerScript(real)) this.view.reach(named)
   }
 }
 
@@ -295,11 +324,6 @@ function loadable(file: string): boolean {
   } catch {
     return false
   }
-}
-
-/** What only some may read, and is no program: a key, and not a module that a package manager links to. */
-function isPrivate(file: string): boolean {
-  return (fs.statSync(file).mode & 0o004) === 0 && !loadable(file)
 }
 
 /** An executable file, which execve(2) wants of an ELF interpreter. */

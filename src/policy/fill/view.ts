@@ -11,20 +11,36 @@ const KERNEL_TREES = ['/proc', '/sys', '/dev', '/run']
 /**
  * Host paths that are to be seen at the same place inside. A path is walked as path_resolution(7) walks it: each link on the
  * way becomes a link inside, and what stands at the end is bound at its real path.
+ *
+ * Most paths come from files that a stranger may have written, and the caller can read more than others. So what is shown must be
+ * readable by others, and each directory on its real path searchable by them; but for those in which a program lies that
+ * the caller named.
  */
 export class View {
   readonly #binds = new Map<string, 'directory' | 'file'>()
   readonly #links = new Map<string, string>()
   readonly #directories = new Set<string>()
+  readonly #named = new Set<string>()
+
+  /** Records that the caller named this program, and so, by each link that leads to it, the directories in which it lies. */
+  name(program: string): void {
+    for (const hop of hops(program)) {
+      const directory = walk(path.dirname(hop))?.real
+      if (directory !== undefined) this.#named.add(path.join(directory, path.basename(hop)))
+    }
+  }
 
   /**
    * Makes `file` visible, with each link that leads to it.
    *
-   * @returns the real path, or undefined when it does not exist, cannot be looked up or is a loop of links; then nothing changes
+   * @param own directories of a program that the caller named: what lies in one, and is reached without a link in it, may be closed
+   * @returns the real path, or undefined when it does not exist, cannot be looked up, is a loop of links, or is closed to others;
+   * then nothing changes
    */
-  reach(file: string): string | undefined {
+  reach(file: string, own: readonly string[] = []): string | undefined {
     const walked = walk(file)
-    if (walked === undefined) return undefined
+    if (walked === undefined || (this.#closedAt(walked) !== undefined && !own.some((one) => isPlainlyIn(walked, one))))
+      return undefined
     for (const [link, to] of walked.links) this.#links.set(link, to)
     for (const directory of walked.passed) this.#directories.add(directory)
     if (walked.real === '/') return '/'
@@ -32,6 +48,18 @@ export class View {
       this.#binds.set(walked.real, walked.directory ? 'directory' : 'file')
     }
     return walked.real
+  }
+
+  /** The real path that is closed to others, for which {@link reach} would not show this: the file or a directory above it. */
+  closedAt(file: string): string | undefined {
+    const walked = walk(file)
+    return walked === undefined ? undefined : this.#closedAt(walked)
+  }
+
+  #closedAt({ real, closed }: Walk): string | undefined {
+    if (this.#named.has(real)) return undefined
+    const named = [...this.#named]
+    return closed.find((one) => !named.some((program) => program.startsWith(one === '/' ? one : `${one}/`)))
   }
 
   /** Adds a link that the host does not have. */
@@ -63,6 +91,8 @@ export class View {
 
 interface Walk {
   real: string
+  /** What of the real path is closed to others: directories that they cannot search, or an end that they cannot read. */
+  closed: string[]
   directory: boolean
   links: [string, string][]
   /** Directories that a link leaves again by `..`: they have to exist inside. */
@@ -73,6 +103,7 @@ function walk(file: string): Walk | undefined {
   const left = file.split('/').reverse()
   const links: [string, string][] = []
   const passed: string[] = []
+  const modes = new Map<string, number>()
   let real = '/'
   let directory = true
   while (left.length > 0) {
@@ -88,6 +119,7 @@ function walk(file: string): Walk | undefined {
       const stat = fs.lstatSync(next)
       directory = stat.isDirectory()
       if (!stat.isSymbolicLink()) {
+        modes.set(next, stat.mode)
         real = next
         continue
       }
@@ -101,7 +133,18 @@ function walk(file: string): Walk | undefined {
       return undefined
     }
   }
-  return { real, directory, links, passed }
+  const end = directory ? 0o005 : 0o004
+  const closed = [...modes].flatMap(([one, mode]) => {
+    const needed = one === real ? end : real.startsWith(`${one}/`) ? 0o001 : 0
+    return (mode & needed) === needed ? [] : [one]
+  })
+  return { real, directory, links, passed, closed }
+}
+
+/** Whether no link in `own` was followed to what lies in it. */
+function isPlainlyIn({ real, links }: Walk, own: string): boolean {
+  if (real !== own && !real.startsWith(`${own}/`)) return false
+  return links.every(([link]) => !link.startsWith(`${own}/`))
 }
 
 function byComponent(a: string, b: string): number {
