@@ -189,7 +189,7 @@ function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolea
       { filesystem: [...request.filesystem], root: { writable: true } },
       {
         base: undefined,
-        style: bwrapStyle,
+        style: { ...bwrapStyle, followsLinks: !request.refuseLinks },
         identity: ids,
         hostIds: false,
         pids: unshare.pid ? (request.asPid1 ? 'payload' : 'reaper') : request.pidns === undefined ? 'host' : 'joined',

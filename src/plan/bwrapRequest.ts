@@ -20,6 +20,8 @@ export interface BwrapRequest {
   readonly userns: number | undefined
   readonly userns2: number | undefined
   readonly pidns: number | undefined
+  /** Links that others may have planted are refused, as a policy does. */
+  readonly refuseLinks: boolean
   readonly disableUserns: boolean
   readonly assertUsernsDisabled: boolean
   readonly uid: number | undefined

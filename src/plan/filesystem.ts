@@ -98,7 +98,7 @@ class FilesystemPlanner implements Planner {
     this.steps.push({
       do: 'rootBind',
       source,
-      ...this.#sources.within(source),
+      ...this.#sources.within(source, entry.beneath),
       recursive: entry.recursive ?? true,
       optional: entry.optional ?? false,
       flags: bindFlags(entry),
@@ -181,7 +181,7 @@ class FilesystemPlanner implements Planner {
       optional,
       above,
       flags: bindFlags(entry),
-      ...this.#sources.within(source),
+      ...this.#sources.within(source, entry.beneath),
       what: `bind ${shown}`,
       why: entry.writable ? 'shown, and writable' : 'shown read-only',
       hints: this.hints(hints.bind),

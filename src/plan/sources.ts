@@ -1,5 +1,6 @@
 /** What a policy names of the host: where it is, and what a link that an earlier run left there could lead to. */
 import { resolve } from 'node:path'
+import { PolicyError } from '../policy/fault.js'
 import type { FilesystemEntry } from '../policy/schema.js'
 import type { FilesystemContext } from './planner.js'
 import type { Layer } from './step.js'
@@ -12,15 +13,15 @@ export class Sources {
     entries: readonly FilesystemEntry[],
     private readonly context: FilesystemContext,
   ) {
-    this.#writable = context.style.guarded
-      ? entries
+    this.#writable = context.style.followsLinks
+      ? []
+      : entries
           .flatMap((entry) => {
             if ('bind' in entry && entry.writable) return [this.of(entry)]
             return 'overlay' in entry && typeof entry.upper === 'object' ? [this.#host(entry.upper.upper)] : []
           })
           .filter((source): source is string => typeof source === 'string' && source.startsWith('/') && source !== '/')
           .sort((a, b) => a.length - b.length)
-      : []
   }
 
   /** A path of the host, or a descriptor. */
@@ -33,10 +34,16 @@ export class Sources {
     return { path, ...this.within(path) }
   }
 
-  /** The outermost folder above it that this sandbox may write, and so an earlier run of it could put links in. */
-  within(source: string | number): { within?: string } {
+  /**
+   * The outermost directory above it that this sandbox may write, and so an earlier run of it could put links in; else the
+   * one that the policy names.
+   */
+  within(source: string | number, beneath?: string): { within?: string } {
     if (typeof source === 'number') return {}
-    const within = this.#writable.find((folder) => source.startsWith(`${folder}/`))
+    const named = beneath === undefined ? [] : [this.#host(beneath)]
+    const within = [...this.#writable, ...named].find((folder) => source.startsWith(`${folder}/`))
+    if (within === undefined && beneath !== undefined)
+      throw new PolicyError([`beneath: ${source} does not lie beneath ${named[0]}; name a directory above it`])
     return within === undefined ? {} : { within }
   }
 

@@ -38,6 +38,10 @@ export function contradictions(policy: Policy): string[] {
     )
   faults.push(...rangeFaults(policy), ...rlimitFaults(policy), ...hiddenFaults(entries))
   entries.forEach((entry, index) => {
+    if ('bind' in entry && entry.beneath !== undefined && entry.fd !== undefined)
+      faults.push(
+        `filesystem[${index}].bind: beneath is about links on the way of a path, and fd has none: leave one out`,
+      )
     if ('proc' in entry && namespaces.pid === 'host' && (entry.subset ?? entry.hidepid) !== undefined)
       faults.push(`filesystem[${index}].proc: subset and hidepid need a pid namespace of its own`)
     for (const kind of mountKindNames) {

@@ -61,6 +61,11 @@ export const mountKinds = {
     /** Instead of `from`: a file descriptor of the file or folder. */
     fd: v.optional(fd),
     writable: v.optional(flag),
+    /**
+     * A host directory above `from` that links on the way must not lead out of: one that other sandboxes may write, for theirs
+     * could have planted links. What this policy itself may write needs no naming. Default: links are followed.
+     */
+    beneath: v.optional(host),
     /** Also what is mounted beneath; default true. The kernel refuses `false` where that would reveal something. */
     recursive: v.optional(flag),
     /** Leave it out, without an error, when the source does not exist. */

@@ -74,6 +74,24 @@ for (const { name, caller, policy } of modes) {
         filesystem: [...root.filesystem!, { bind: '/key', from: folder, writable: true }],
       }
       assert.match(runAs(caller, bare, '/x').error ?? '', /cannot use .* as the root.*\n.*a link on the way leads out/)
+      // What another sandbox may write is known only if it is named.
+      const beneath: Policy = {
+        ...policy,
+        filesystem: [{ bind: '/sub', from: join(folder, 'absolute'), beneath: folder }],
+      }
+      assert.match(
+        runAs(caller, beneath, 'cat', ['/sub/key']).error ?? '',
+        /cannot bind .*\n.*a link on the way leads out/,
+      )
+      const apart: Policy = { ...policy, filesystem: [{ bind: '/sub', from: secret, beneath: folder }] }
+      assert.match(
+        runAs(caller, apart, 'true').error ?? '',
+        /beneath: .* does not lie beneath .*name a directory above/,
+      )
+      assert.throws(
+        () => compile({ filesystem: [{ bind: '/sub', fd: 5, beneath: folder }] }),
+        /beneath is about links on the way of a path/,
+      )
       // A link of the caller's own, where no payload writes, is followed.
       const plain: Policy = { ...policy, filesystem: [{ bind: '/sub', from: join(folder, 'absolute') }] }
       assert.equal(runAs(caller, plain, 'cat', ['/sub/key']).stdout, 'secret')

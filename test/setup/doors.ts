@@ -147,7 +147,7 @@ function bwrapOptions(one: Case, scene: Scene): string[] | undefined {
   return ['--unshare-pid', '--unshare-ipc', ...system, ...shown, ...options]
 }
 
-const dropIn = (name: string, caller: Caller): Door => ({
+const dropIn = (name: string, caller: Caller, ...own: string[]): Door => ({
   name,
   caller,
   payload: caller,
@@ -155,7 +155,7 @@ const dropIn = (name: string, caller: Caller): Door => ({
   command(one, scene) {
     const options = bwrapOptions(one, scene)
     if (options === undefined) return undefined
-    return executable(compileBwrap([...options, 'x'], caller).bytes, scene, payloadOf(one))
+    return executable(compileBwrap([...own, ...options, 'x'], caller).bytes, scene, payloadOf(one))
   },
 })
 
@@ -228,6 +228,7 @@ export const doors: readonly Door[] = [
   ...(asRoot ? [command('vial run --root', root, true)] : []),
   dropIn('vial-bwrap', user),
   ...(asRoot ? [dropIn('vial-bwrap, by root', root)] : []),
+  dropIn('vial-bwrap --refuse-links', asRoot ? root : self, '--refuse-links'),
   ...(installed('bwrap') ? [bubblewrap('bwrap', user)] : []),
   ...(asRoot && installed('bwrap') ? [bubblewrap('bwrap, by root', root)] : []),
   ...(['crun', 'runc'] as const).filter((name) => asRoot && installed(name)).map(runtime),
@@ -282,4 +283,4 @@ export function start(door: Door, one: Case, scene: Scene, [program, ...words]: 
 
 /** What vial-bwrap does as bwrap(1) does: it follows links inside the new root, and those of the caller's own paths. */
 export const follows = (door: Door, { kind }: Case): boolean =>
-  door.name.startsWith('vial-bwrap') && kind !== 'host' && kind !== 'file'
+  door.name.startsWith('vial-bwrap') && !door.name.includes('--refuse-links') && kind !== 'host' && kind !== 'file'

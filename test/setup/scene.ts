@@ -1,6 +1,7 @@
 /** A directory that an earlier payload could write, what lies beside it on the host, and how to tell that it was reached. */
 import { chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { S_IF } from '../../src/kernel/flags.js'
 
 /** What only the host has. */
 export const canary = 'the secret of the host'
@@ -47,13 +48,22 @@ export function makeScene(top: string, caller: Owner, payload: Owner, host = '')
 }
 
 /** All that a builder could change of a tree. */
-export function picture(top: string): string {
-  const lines = ['.', ...readdirSync(top, { recursive: true }).map(String)].sort().map((name) => {
-    const { mode, uid, gid, size, nlink } = lstatSync(join(top, name))
-    const isFile = (mode & 0o170000) === 0o100000
-    return [name, mode.toString(8), uid, gid, isFile ? `${size} ${nlink} ${readFileSync(join(top, name))}` : ''].join(
-      ' ',
-    )
-  })
-  return lines.join('\n')
+export function picture(path: string): string {
+  const { mode, uid, gid, size, nlink } = lstatSync(path)
+  const status = [path, mode.toString(8), uid, gid]
+  const kind = mode & S_IF.MT
+  if (kind === S_IF.REG) return [...status, size, nlink, readFileSync(path)].join(' ')
+  return [status.join(' '), ...(kind === S_IF.DIR ? names(path) : []).map((name) => picture(join(path, name)))].join(
+    '\n',
+  )
+}
+
+/** An overlay makes a directory that only root can look into. */
+function names(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return []
+    throw error
+  }
 }

@@ -59,6 +59,10 @@ export const options: Readonly<Record<string, Option>> = {
   '--unshare-cgroup-try': unshares('cgroup', 'try', 'A new cgroup namespace if it can be had'),
   '--userns': fd('userns', 'Join this user namespace (not with --unshare-user)'),
   '--userns2': fd('userns2', 'Join this user namespace when all is set up, with --userns'),
+  '--refuse-links': flag(
+    'refuseLinks',
+    'Not of bubblewrap: refuse links at places below a mount, and those in a source that lead out of what a --bind shows',
+  ),
   '--disable-userns': flag('disableUserns', 'Let nobody inside make user namespaces'),
   '--assert-userns-disabled': flag('assertUsernsDisabled', 'Fail if user namespaces could be made inside'),
   '--pidns': fd('pidns', 'Join this pid namespace, or make the new one below it'),

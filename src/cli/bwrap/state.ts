@@ -21,6 +21,7 @@ export class State {
   }
   readonly fds: Partial<Record<FdKey, number>> = {}
   readonly flags = {
+    refuseLinks: false,
     disableUserns: false,
     assertUsernsDisabled: false,
     newSession: false,
