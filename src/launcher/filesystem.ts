@@ -1,5 +1,5 @@
 /** Code for the steps that build the new root, each once. The many are rows: see entries.ts. */
-import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, TIOC } from '../kernel/flags.js'
+import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, STATX, TIOC } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
 import type { MountOptions, Step } from '../plan/step.js'
@@ -100,6 +100,21 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     // A terminal of another mount namespace has no name here.
     c.whenFailed(() => b.jump(none))
     b.move(tree, c.result)
+    // The name may be that of another's terminal here: a container has a /dev/pts of its own.
+    const [named, open] = [b.reserve(structs.statx.size, 8), b.reserve(structs.statx.size, 8)]
+    for (const [fd, status] of [
+      [tree, named],
+      [1, open],
+    ] as const)
+      c.must('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.BASIC_STATS, status)
+    const [left, right] = [b.temporary(), b.temporary()]
+    const { stx_ino, stx_dev_major, stx_rdev_major } = structs.statx.fields
+    // A minor number lies behind its major number.
+    for (const { offset } of [stx_ino, stx_dev_major, stx_rdev_major]) {
+      b.load(left, 64, named, offset)
+      b.load(right, 64, open, offset)
+      b.branch(left, 'ne', right, none)
+    }
     restrict(c, tree, step.flags, false)
     attach(c, step, 'same')
     b.place(none)
