@@ -11,12 +11,13 @@ export const literal = 31
 
 /** Each is two characters, or made of two that come before. `node dist/bench/fragments.js` finds and prints them. */
 const fragments: readonly string[] = [
-  'e |er|s |t |th|an|the |in|or|d |no|on|er |de|a |is |es|ou|ma|y |o |not |il|or |: |dev|, |al|ne|ac|it|lo|st',
-  'us|ro|on |and|it |es |ic|am|fil|k |nt|re|ol|nam|to |/dev|le|se|pro|/dev/|pac|li|ar|old|ed|id|fold|names',
-  'namespac|of|mou|out|l |ha|proc|lin|and |sy|ker|kerne|, or |bo|ed |file |me|of |no |may |loc|in |/proc|ad',
-  'devic|pt|cal|call|mak|ct|do|ay|g |nt |oo |a fold|p |make |user |an |this |sand|sandbo|sandbox|t the |ex|be ',
-  'si|link |new|device |andloc|ul|su|wh|the call|user namespac|user|kernel |has |may not |id |/proc/|does |ing ',
-  'bin|bind ',
+  'e |s |er|t |th|the |no|in|or|an|er |d |on|de|a |is |ou|es|ma|, ',
+  'y |not |il|: |it|or |o |dev|ne|al|lo|it |ac|on |st|ro|us|ic|am|le',
+  'fil|k |and|nt|es |re|ol|nam|ha|to |/dev|ed|li|/dev/|se|old|, or |pro|id|ar',
+  'fold|pac|of|mou|lin|ct|l |and |out|wh|names|namespac|do|of |no |ad|file |me|sy|ker',
+  'kerne|may |bo|proc|t the |ay|g |p |cal|call|loc|/proc|link |si|ov|nt |devic|pt|a fold|mak',
+  'an |this |has |in |ex|ing |pl|plac|on the |ere |the call|make |user |may not |sand|sandbo|sandbox|id |ay |does ',
+  'at |be |bin|bind |mount |device |new|andloc',
 ].flatMap((line) => line.split('|'))
 
 const tokens = new Map(fragments.map((fragment, index) => [fragment, firstToken + index]))

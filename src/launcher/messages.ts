@@ -13,8 +13,6 @@ import type { Word } from './rows.js'
 export const spelledErrors: readonly ErrnoName[] = [
   'EPERM',
   'ENOENT',
-  'ESRCH',
-  'EINTR',
   'EIO',
   'E2BIG',
   'ENOEXEC',
@@ -33,12 +31,9 @@ export const spelledErrors: readonly ErrnoName[] = [
   'ETXTBSY',
   'ENOSPC',
   'EROFS',
-  'EMLINK',
-  'ERANGE',
   'ENAMETOOLONG',
   'ENOSYS',
   'ELOOP',
-  'EOVERFLOW',
   'EOPNOTSUPP',
   'EDQUOT',
 ]
