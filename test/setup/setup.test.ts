@@ -22,7 +22,7 @@ const refusals: Record<Kind, RegExp> = {
   'other bind': /Too many levels of symbolic links\n.*name the place that it leads to/,
   protection: /Too many levels of symbolic links\n.*name the place that it leads to/,
   file: /File exists\n.*something else is at this place already/,
-  'other name': /Too many links\n.*the file has another name/,
+  'other name': /(Too many links|error 31)\n.*the file has another name/,
   source: /cross-device link\n.*a link on the way leads out of a folder/,
 }
 // Ours come last: their root mode is led by what is closed to an ordinary caller.
