@@ -12,13 +12,19 @@ export interface Command<Options extends readonly Option[] = readonly Option[]> 
    * flags too, is read by the command itself.
    */
   readonly words: number | 'command' | 'all'
+  /** Whether a command line may follow `--`, behind those words. */
+  readonly takesCommand?: true
   readonly options: Options
   /** Paragraphs, one a line. */
   readonly detail?: readonly string[]
   /** A command line and what it does. */
   readonly examples: readonly (readonly [line: string, about: string])[]
   readonly statuses: readonly (readonly [status: string, about: string])[]
-  readonly action: (flags: FlagsOf<Options>, words: readonly string[]) => void | Promise<void>
+  readonly action: (
+    flags: FlagsOf<Options>,
+    words: readonly string[],
+    behind: readonly string[],
+  ) => void | Promise<void>
 }
 
 /** Keeps the flags' types while the command is written down. */
@@ -93,23 +99,27 @@ export const commands: readonly Command[] = [
   command({
     name: 'explain',
     about: 'Print what a sandbox does, step by step, with its system calls',
-    takes: '[POLICY]',
+    takes: '[POLICY] [-- COMMAND [ARGUMENT…]]',
     words: 1,
+    takesCommand: true,
     options: [
       ...policyOptions,
       { name: 'security', about: 'instead: what stands between the command and the host, and where nothing does' },
       json,
     ],
-    detail: ['POLICY is a policy in JSON. The system calls are read from the program itself, not from a description.'],
+    detail: [
+      'POLICY is a policy in JSON. The system calls are read from the program itself, not from a description. Behind the steps: what the command sees, and what it shares with the host. Nothing is run.',
+    ],
     examples: [
       ['vial explain policy.json', ''],
+      ['vial explain --rw . -- make', 'what "vial run --rw . -- make" would do'],
       ['vial explain --security policy.json', 'what it keeps out, and what it does not'],
       ['vial explain --fill python3 --rw .', 'what "vial run" with these flags does'],
     ],
     statuses: [['0', ''], failure],
-    action: async (flags, [policy]) => {
+    action: async (flags, [policy], command) => {
       if (flags.security) (await import('./security.js')).explainSecurity(policy, flags)
-      else (await import('./explain.js')).explain(policy, flags)
+      else (await import('./explain.js')).explain(policy, flags, command)
     },
   }),
   command({

@@ -1,14 +1,20 @@
 /** `vial explain`. */
-import type { Explanation } from '../run/explain.js'
+import { printable } from '../kernel/printable.js'
+import type { Visible } from '../policy/visible.js'
+import type { ExplainedStep, Explanation } from '../run/explain.js'
 import { sandbox } from '../run/sandbox.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
 import { write, printJson } from './write.js'
 
-export function explain(policy: string | undefined, flags: PolicyFlags & { readonly json?: true }): void {
+export function explain(
+  policy: string | undefined,
+  flags: PolicyFlags & { readonly json?: true },
+  command: readonly string[],
+): void {
   const explanation = sandbox(policyFromFlags(flags, policy)).explain()
   if (flags.json) printJson(explanation)
-  else write(1, describe(explanation))
+  else write(1, describe(explanation, command))
 }
 
 const processes = {
@@ -17,29 +23,76 @@ const processes = {
   payload: 'The payload becomes the command.',
 } as const
 
-/** What to do on the left, the system calls beside it, the reason beneath. */
-function describe({ steps, environment }: Explanation): string {
-  const column = 56
-  const lines: string[] = []
-  let last = ''
-  steps.forEach((step, index) => {
-    if (step.process !== last) lines.push(...(last === '' ? [] : ['']), processes[step.process], '')
-    last = step.process
-    const what = `${String(index + 1).padStart(4)}. ${step.what === 'run' ? 'run the command' : step.what}`
-    const calls = wrap(step.syscalls, 48)
-    if (what.length + 2 > column) lines.push(what)
-    else lines.push(`${what.padEnd(column)}${calls.shift() ?? ''}`.trimEnd())
-    const why = `      ${step.why}`
-    if (why.length + 2 > column) lines.push(why)
-    else lines.push(`${why.padEnd(column)}${calls.shift() ?? ''}`.trimEnd())
-    for (const more of calls) lines.push(' '.repeat(column) + more)
-  })
+const column = 56
+const indent = ' '.repeat(6)
+
+function describe(explanation: Explanation, command: readonly string[]): string {
+  const { environment, view, shared, limits } = explanation
   const { set, inherit } = environment
-  lines.push('', 'The command gets these variables, and no other:', '')
-  for (const [name, value] of set) lines.push(`      ${name}=${value}`)
-  if (inherit === true) lines.push("      all of the caller's")
-  else for (const pattern of inherit) lines.push(`      ${pattern}, if the caller has it`)
-  return `${lines.join('\n')}\n`
+  const handedOn = inherit === true ? ["all of the caller's"] : inherit.map((name) => `${name}, if the caller has it`)
+  const paragraphs = [
+    ...describeSteps(explanation.steps, command),
+    ...(view === undefined ? [] : [['The command sees:'], treeOf(view)]),
+    ['The command shares with the host:'],
+    shared.map((line) => indent + line),
+    ['The command gets these variables, and no other:'],
+    [...set.map(([name, value]) => `${name}=${value}`), ...handedOn].map((line) => indent + line),
+    ...(limits === undefined ? [] : [`vial run would fail here: ${limits}`.split('\n')]),
+  ]
+  return `${paragraphs.map((lines) => lines.map(printable).join('\n')).join('\n\n')}\n`
+}
+
+/** What to do on the left, the system calls beside it, the reason beneath. Neighbours that differ only in what they name are told together. */
+function describeSteps(steps: readonly ExplainedStep[], command: readonly string[]): string[][] {
+  const paragraphs: string[][] = []
+  const run = command.length === 0 ? 'the command' : command.map(quoted).join(' ')
+  for (let at = 0; at < steps.length; ) {
+    const { process, why, syscalls } = steps[at]!
+    if (process !== steps[at - 1]?.process) paragraphs.push([processes[process]], [])
+    const left: string[] = []
+    do {
+      const { what } = steps[at]!
+      left.push(`${String(at + 1).padStart(4)}. ${what === 'run' ? `run ${run}` : what}`)
+      at++
+    } while (steps[at] !== undefined && isLike(steps[at]!, steps[at - 1]!))
+    paragraphs.at(-1)!.push(...besides([...left, indent + why], wrap(syscalls, 48)))
+  }
+  return paragraphs
+}
+
+const isLike = (one: ExplainedStep, other: ExplainedStep) =>
+  one.process === other.process && one.why === other.why && `${one.syscalls}` === `${other.syscalls}`
+
+/** Two columns; a line of the left one that is too long has nothing beside it. */
+function besides(left: readonly string[], right: string[]): string[] {
+  const lines = left.map((line) =>
+    line.length + 2 > column ? line : `${line.padEnd(column)}${right.shift() ?? ''}`.trimEnd(),
+  )
+  return [...lines, ...right.map((line) => ' '.repeat(column) + line)]
+}
+
+/** As a shell takes it. */
+const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
+
+/** Each place below the directory that it lies in. */
+function treeOf(view: readonly Visible[]): string[] {
+  const rows = new Map<string, Visible | undefined>()
+  for (const one of view) {
+    const names = one.place.split('/').slice(1)
+    names.forEach((_, index) => {
+      const above = `/${names.slice(0, index).join('/')}`
+      if (!rows.has(above)) rows.set(above, undefined)
+    })
+    rows.set(one.place, one)
+  }
+  const lines = [...rows].map(([place, one]) => {
+    const names = place === '/' ? [] : place.split('/').slice(1)
+    return [`${indent}${'  '.repeat(names.length)}${names.at(-1) ?? '/'}`, one] as const
+  })
+  const width = Math.max(...lines.map(([label]) => label.length)) + 2
+  return lines.map(([label, one]) =>
+    `${label.padEnd(width)}${(one?.access ?? '').padEnd(11)}${one?.shows ?? ''}`.trimEnd(),
+  )
 }
 
 function wrap(words: readonly string[], most: number): string[] {

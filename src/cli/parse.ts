@@ -5,6 +5,8 @@ import type { Option } from './options.js'
 export interface Parsed {
   readonly flags: Readonly<Record<string, Flag>>
   readonly words: readonly string[]
+  /** What follows `--`, unless the words themselves are a command. */
+  readonly behind: readonly string[]
   readonly help: boolean
 }
 
@@ -23,10 +25,12 @@ export class UsageError extends Error {}
 export function parse(args: readonly string[], options: readonly Option[], stops: boolean): Parsed {
   const flags: Record<string, Flag> = {}
   const words: string[] = []
+  const behind: string[] = []
   for (let at = 0; at < args.length; at++) {
     const word = args[at]!
     if (word === '--') {
-      words.push(...args.slice(at + 1))
+      if (stops) words.push(...args.slice(at + 1))
+      else behind.push(...args.slice(at + 1))
       break
     }
     if (!word.startsWith('-') || word === '-') {
@@ -35,7 +39,7 @@ export function parse(args: readonly string[], options: readonly Option[], stops
       words.push(...args.slice(at + 1))
       break
     }
-    if (word === '--help' || word === '-h') return { flags, words, help: true }
+    if (word === '--help' || word === '-h') return { flags, words, behind, help: true }
     const [spelled = '', inline] = word.split(/=(.*)/s)
     const option = options.find((one) => spelled === `--${one.name}` || spelled === `-${one.short}`)
     if (option === undefined) throw new UsageError(unknown(spelled, options))
@@ -61,7 +65,7 @@ export function parse(args: readonly string[], options: readonly Option[], stops
   }
   const absent = options.find((one) => one.required && flags[one.name] === undefined)
   if (absent !== undefined) throw new UsageError(`--${absent.name} ${absent.value} is missing`)
-  return { flags, words, help: false }
+  return { flags, words, behind, help: false }
 }
 
 function numberOf(shown: string, value: string): number {

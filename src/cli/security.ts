@@ -11,11 +11,11 @@ export function explainSecurity(policy: string | undefined, flags: PolicyFlags &
   const complete = policyFromFlags(flags, policy)
   // As a run has it, in a group that is made for it.
   const limiter = complete.limits === undefined ? undefined : new Limiter(complete)
-  const group = limiter?.option(3)
+  const { group, missing } = limiter?.explained(3) ?? {}
   const { plan } = compile(complete, { outputIsWatched: true, ...(group === undefined ? {} : { group }) })
   const rows = security(plan, limiter === undefined ? {} : { limits: limiter.held() })
   if (flags.json) {
-    printJson({ rows })
+    printJson({ rows, ...(missing === undefined ? {} : { limits: missing }) })
     return
   }
   const lines = rows.flatMap(({ attack, stands, open }) => [
@@ -23,6 +23,7 @@ export function explainSecurity(policy: string | undefined, flags: PolicyFlags &
     ...stands.map((line) => `  +  ${line}`),
     ...open.map((line) => `  -  ${line}`),
   ])
+  if (missing !== undefined) lines.push('', `vial run would fail here: ${missing.split('\n')[0]}`)
   lines.push('', '+ stands between the payload and the host; - nothing does. See SECURITY.md.')
   write(1, `${lines.map(printable).join('\n')}\n`)
 }

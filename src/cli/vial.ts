@@ -22,8 +22,10 @@ async function command([name, ...args]: readonly string[]): Promise<void> {
   }
   const command = commands.find((one) => one.name === name)
   if (command === undefined) throw new UsageError(noCommand(name, args))
-  if (command.words === 'all') return command.action({} as never, args)
-  const { flags, words, help } = inContext(name, () => parse(args, command.options, command.words === 'command'))
+  if (command.words === 'all') return command.action({} as never, args, [])
+  const parsed = inContext(name, () => parse(args, command.options, command.words === 'command'))
+  const { flags, help } = parsed
+  const words = command.takesCommand ? parsed.words : [...parsed.words, ...parsed.behind]
   if (help) return show((await import('./help.js')).helpOf(command))
   if (command.words === 'command' && words.length === 0)
     throw new UsageError(`no command to run was given: vial ${name} ${command.takes}${helpOn(name)}`)
@@ -31,7 +33,7 @@ async function command([name, ...args]: readonly string[]): Promise<void> {
     throw new UsageError(
       `"${words[command.words]}" is one word too many: vial ${name} [FLAG…] ${command.takes ?? ''}${helpOn(name)}`,
     )
-  await command.action(flags as never, words)
+  await command.action(flags as never, words, parsed.behind)
 }
 
 /** Adds where help is to be had. */

@@ -14,6 +14,11 @@ import { type Row, Rows, type Word } from './rows.js'
 /** Bytes of {@link LauncherContext.scratch}: a path and a sentence about it. */
 export const scratchSize = 16384
 
+export type Process = 'monitor' | 'init' | 'payload'
+
+/** Marks code that belongs to no step: it tells which one failed. */
+const noStep = -1
+
 export class LauncherContext {
   readonly b = new Builder()
   /** Room for one path or sentence, which nobody needs for long. */
@@ -30,6 +35,10 @@ export class LauncherContext {
   readonly outcome = this.b.slot('outcome')
   readonly fail: Label = this.b.label()
   readonly steps: Step[] = []
+  /** Who does each of them. */
+  readonly processes: Process[] = []
+  /** Whose code is written. */
+  process: Process = 'monitor'
   readonly #rows = new Rows(this.b, this.step)
   readonly #messages = new Messages(this.b)
   /** What `step` holds in the last step, which is the one that executes. */
@@ -57,9 +66,19 @@ export class LauncherContext {
     this.b.move(this.step, number)
   }
 
-  /** The same for a step that cannot fail: it needs no sentence. */
+  /** The same for a step that cannot fail, or fails in the words of the one before: it needs no sentence. */
   note(step: Step): void {
-    this.b.mark(this.steps.push(step) - 1)
+    this.b.mark(this.#add(step))
+  }
+
+  /** What vial does between the steps of a plan: it is explained as one of its own. */
+  aside(what: string, why: string): void {
+    this.note({ do: 'start', what, why })
+  }
+
+  #add(step: Step): number {
+    this.processes.push(this.process)
+    return this.steps.push(step) - 1
   }
 
   /**
@@ -118,7 +137,7 @@ export class LauncherContext {
    * message in a program that prints.
    */
   #number(step: Step, words: readonly Word[] = []): { mark: number; number: number } {
-    const mark = this.steps.push(step) - 1
+    const mark = this.#add(step)
     const number = this.plan.statusFd === undefined ? this.#messages.add(sentence(step), step.hints, words) : mark
     this.#last = number
     return { mark, number }
@@ -196,6 +215,7 @@ export class LauncherContext {
     const error = b.slot('error')
     const status = b.slot('status')
     const { exit, lingers } = this.plan.manner
+    b.mark(noStep)
     b.place(this.fail)
     b.compute(error, 0, 'sub', this.result)
     b.move(status, exit.sandbox)

@@ -7,7 +7,7 @@ import { pack, structs } from '../kernel/structs.js'
 import type { Program, Slot } from '../machine/instruction.js'
 import { hints } from '../plan/hints.js'
 import type { Hints, Plan, Step } from '../plan/step.js'
-import { LauncherContext } from './context.js'
+import { LauncherContext, type Process } from './context.js'
 import { announce } from './announce.js'
 import { belowJoined, cloneBelow } from './below.js'
 import { descriptorCode, keepEnd, openStandardDescriptors } from './descriptors.js'
@@ -32,9 +32,9 @@ import {
 } from './wait.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
-type Process = 'dieWithParent' | 'processName' | 'session' | 'umask' | 'rlimit' | 'execute'
+type ProcessStep = 'dieWithParent' | 'processName' | 'session' | 'umask' | 'rlimit' | 'execute'
 
-const processCode: { [Kind in Process]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+const processCode: { [Kind in ProcessStep]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
   /** PR_SET_PDEATHSIG(2const); a parent that died before the call is noticed by its changed pid. */
   dieWithParent(c) {
     const parent = callersPid(c)
@@ -97,6 +97,8 @@ function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
 export interface Launch {
   readonly program: Program
   readonly steps: readonly Step[]
+  /** Which process does each of these steps. */
+  readonly processes: readonly Process[]
 }
 
 /** The program of a plan. The same plan gives the same program. */
@@ -114,10 +116,12 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   c.begin({ do: 'start', what: 'start', why: "a failure here is the monitor's own" })
   prepareArguments(c)
   if (plan.statusFd === undefined) openStandardDescriptors(c)
+  c.aside('hold signals back', 'the monitor takes them when it waits, and none is lost')
   b.move(umask, c.attempt('umask', 0))
   blockSignals(c)
   emitSteps(c, plan.monitor)
 
+  c.aside('make ready to start init', 'each of the two notices when the other has ended')
   const released = b.reserve(8)
   if (manner.lingers) b.move(c.outcome, c.must('eventfd2', 0, c.open.CLOEXEC | c.open.NONBLOCK))
   if (announcement !== undefined) c.must('pipe2', released, c.open.CLOEXEC)
@@ -136,6 +140,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
     'ne',
     0,
     () => {
+      c.aside('wait for init', 'signals are handed on, and how it ended is told')
       if (netIsLate(plan)) makeNet(c)
       if (announcement !== undefined) {
         keepEnd(c, released, 'write', release)
@@ -148,6 +153,8 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
       else monitorLoop(c, child)
     },
     () => {
+      c.process = 'init'
+      c.aside('tie init to the monitor', 'neither outlives the other')
       closeCallersEnds(c)
       if (announcement !== undefined) keepEnd(c, released, 'read', release)
       // A step may wait for long, such as the one that reads a file's content from a pipe.
@@ -167,16 +174,23 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
         const payload = b.slot('payload')
         // As vfork(2): init waits until the payload has left our memory, which then need not be copied.
         b.move(payload, c.must('clone', CLONE.VM | CLONE.VFORK | signals.SIGCHLD, 0, 0, 0, 0))
-        b.when(payload, 'ne', 0, () => (manner.lingers ? lingeringInit(c, payload) : initLoop(c, payload)))
+        b.when(payload, 'ne', 0, () => {
+          c.aside('wait for the payload', 'signals are handed on, and what it leaves behind is reaped')
+          if (manner.lingers) lingeringInit(c, payload)
+          else initLoop(c, payload)
+        })
+        c.process = 'payload'
+        c.aside('let signals through', "the command has the caller's mask of signals, and of modes")
         if (!plan.newPid && manner.tied) c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
       }
       unblockSignals(c)
       c.attempt('umask', umask)
+      c.process = 'payload'
       emitSteps(c, plan.payload)
     },
   )
   c.emitFailure()
-  return { program: b.finish(), steps: c.steps }
+  return { program: b.finish(), steps: c.steps, processes: c.processes }
 }
 
 const diesWithParent = (plan: Plan) => plan.monitor.some((step) => step.do === 'dieWithParent')

@@ -3,6 +3,8 @@ import type { SyscallName } from '../kernel/syscalls.js'
 import { launch } from '../launcher/program.js'
 import type { Instruction } from '../machine/instruction.js'
 import type { Environment } from '../plan/step.js'
+import { sharedWithHost } from '../policy/shared.js'
+import { type Visible, visiblePlaces } from '../policy/visible.js'
 import type { Compiled } from './compile.js'
 import { hostArchitecture } from './compile.js'
 
@@ -16,24 +18,29 @@ export interface Explanation {
   readonly steps: readonly ExplainedStep[]
   /** Variables that are set, and patterns of those that the caller hands on; `true`: all. */
   readonly environment: Pick<Environment, 'set' | 'inherit'>
+  /** What the payload sees, by place; undefined where the policy makes no mount namespace. */
+  readonly view: readonly Visible[] | undefined
+  /** What it has in common with the host, a line for each. */
+  readonly shared: readonly string[]
+  /** Why a run would fail here: its limits need a cgroup, and there is none. The steps are those of a run in one. */
+  readonly limits?: string
 }
 
-export function explainPlan(compiled: Compiled): Explanation {
-  const { program, steps } = launch(compiled.plan, hostArchitecture())
+export function explainPlan({ plan, policy }: Compiled, base: string, limits?: string): Explanation {
+  const { program, steps, processes } = launch(plan, hostArchitecture())
   const calls = syscallsByStep(program.instructions)
-  const { plan } = compiled
-  const first = steps.indexOf(plan.init[0]!)
-  const processOf = (index: number) =>
-    plan.payload.includes(steps[index]!) ? 'payload' : index < first ? 'monitor' : 'init'
   const { set, inherit } = plan.environment
   return {
     environment: { set, inherit },
     steps: steps.map((step, index) => ({
-      process: processOf(index),
+      process: processes[index]!,
       what: step.what,
       why: step.why,
       syscalls: [...new Set(calls.get(index) ?? [])],
     })),
+    view: visiblePlaces(policy, base),
+    shared: sharedWithHost(policy),
+    ...(limits === undefined ? {} : { limits }),
   }
 }
 

@@ -40,6 +40,8 @@ export class Limiter {
   readonly #shielded: boolean
   #way: Way | undefined
   #held: readonly GroupLimitName[] = []
+  /** Whether it is only explained what a cgroup would do: there is none. */
+  #assumed = false
 
   constructor(readonly policy: Policy) {
     this.limits = parseLimits(policy.limits!)
@@ -89,13 +91,31 @@ export class Limiter {
   option(first: number): GroupOption | undefined {
     const way = this.way()
     if (way === undefined) return undefined
+    return this.#optionOf(way.version, way.version === 2 ? 1 : way.bases.length, first)
+  }
+
+  /**
+   * The same for a plan that is only read: where a run would fail for want of a cgroup, as one in a cgroup of version 2 would
+   * have it, and what the run would say.
+   */
+  explained(first: number): { readonly group?: GroupOption | undefined; readonly missing?: string } {
+    try {
+      return { group: this.option(first) }
+    } catch (error) {
+      if (!(error instanceof SandboxError)) throw error
+      this.#held = this.#needed
+      this.#assumed = true
+      return { group: this.#optionOf(2, 1, first), missing: error.message }
+    }
+  }
+
+  #optionOf(version: Way['version'], count: number, first: number): GroupOption {
     let next = first
-    const cpuTime = this.#holds('cpuTime') ? { fd: next++, unit: cpuTimeUnit[way.version] } : undefined
-    const memoryFd = this.#holds('memory') && way.version === 1 ? next++ : undefined
-    const count = way.version === 2 ? 1 : way.bases.length
+    const cpuTime = this.#holds('cpuTime') ? { fd: next++, unit: cpuTimeUnit[version] } : undefined
+    const memoryFd = this.#holds('memory') && version === 1 ? next++ : undefined
     const fds = Array.from({ length: count }, () => next++)
     const holds = this.#held
-    return { way: way.version === 2 ? 'clone' : 'move', fds, holds, cpuTime, memoryFd, cpus: cpus().length }
+    return { way: version === 2 ? 'clone' : 'move', fds, holds, cpuTime, memoryFd, cpus: cpus().length }
   }
 
   /** @throws {SandboxError} when there can be no group. */
@@ -128,7 +148,7 @@ export class Limiter {
 
   /** Who does what, by the names of the limits. */
   enforcement(): Partial<Record<LimitName, Enforcement>> {
-    const way = this.way()
+    const way = this.#assumed ? undefined : this.way()
     const names = Object.keys(this.limits).filter((name) => name !== 'required') as LimitName[]
     return Object.fromEntries(names.map((name) => [name, this.#enforcement(name, way)]))
   }
@@ -147,6 +167,7 @@ export class Limiter {
     if (name === 'disk') return 'tmpfs'
     if (Object.hasOwn(processLimits, name)) return 'rlimit of each process'
     if (outputLimits.some((one) => one === name)) return 'reader'
+    if (this.#assumed && this.#holds(name)) return 'cgroup v2'
     if (way !== undefined && this.#holds(name)) return way.name
     return Object.hasOwn(substitutes, name) ? 'rlimit of each process' : 'none'
   }

@@ -111,10 +111,14 @@ export class Sandbox {
     return this.#vial(undefined).path()
   }
 
-  /** What the vial will do, step by step. */
+  /** What the vial will do, step by step; nothing is run, and no cgroup is needed. */
   explain(): Explanation {
-    // With limits: as a run has it, in a cgroup that is made for it.
-    return explainPlan(this.#vial(this.#limiter === undefined ? undefined : ['inherit', 'inherit', 'inherit']).compiled)
+    if (this.#policy.limits === undefined) return explainPlan(this.#vial(undefined).compiled, this.#base)
+    // As a run has it, in a cgroup that is made for it.
+    const stdio: Stdio = ['inherit', 'inherit', 'inherit']
+    const { group, missing } = new Limiter(checkPolicy(this.#policy)).explained(stdio.length + 1)
+    const options = { base: this.#base, ...optionsFor(stdio), ...(group === undefined ? {} : { group }) }
+    return explainPlan(compile(this.#policy, options), this.#base, missing)
   }
 
   /** Runs a command to its end and collects its output. */
