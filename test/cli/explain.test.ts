@@ -49,6 +49,7 @@ describe('explain', () => {
         filesystem: [
           { bind: '/usr' },
           { symlink: '/bin', to: 'usr/bin' },
+          { bind: '/data-1', from: '/etc' },
           { bind: '/data', from: '.', writable: true },
           { tmpfs: '/data/x', size: '1M' },
           { file: '/etc/motd', content: '' },
