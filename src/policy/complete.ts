@@ -1,6 +1,7 @@
 /** Presets and fill: a policy that says "a system" or "what python3 needs" becomes one that lists every entry. */
 import { accountFiles } from './fill/accounts.js'
 import { closure } from './fill/closure.js'
+import { hostNames, nameFiles } from './fill/network.js'
 import { systemEntries } from './fill/system.js'
 import { identityOf } from './identity.js'
 import { normal } from './path.js'
@@ -22,6 +23,7 @@ export function completePolicy(policy: Policy): Policy {
   const closures = programs.length === 0 ? [] : closureOf(programs, fill?.path)
   const identity = identityOf(policy)
   const user = policy.identity?.user ?? 'vial'
+  const sharesNetwork = policy.network === 'host' || policy.namespaces?.net === 'host'
   const entries: FilesystemEntry[] = [
     ...(mergeEntries([...shown, ...closures]) as FilesystemEntry[]),
     ...(accountFiles({
@@ -32,7 +34,9 @@ export function completePolicy(policy: Policy): Policy {
       // A host without a name is localhost: hostname(5).
       hostname: policy.hostname === '' ? 'localhost' : (policy.hostname ?? 'vial'),
       shell: '/bin/sh',
+      hosts: sharesNetwork ? hostNames() : '',
     }) as FilesystemEntry[]),
+    ...(sharesNetwork ? (nameFiles() as FilesystemEntry[]) : []),
     { proc: '/proc' },
     { dev: '/dev' },
     { tmpfs: '/tmp', mode: 0o1777 },

@@ -13,6 +13,8 @@ export interface Account {
   hostname?: string
   /** "/bin/sh". */
   shell?: string
+  /** More lines of hosts(5); none. */
+  hosts?: string
 }
 
 const NOBODY = 65534
@@ -24,7 +26,7 @@ const NOBODY = 65534
  * @throws Error when a text would not stay within its field
  */
 export function accountFiles(account: Account): FillEntry[] {
-  const { uid, gid, hostname = 'localhost', shell = '/bin/sh' } = account
+  const { uid, gid, hostname = 'localhost', shell = '/bin/sh', hosts = '' } = account
   const user = account.user ?? (uid === 0 ? 'root' : 'user')
   const group = account.group ?? (gid === 0 ? 'root' : user)
   const home = account.home ?? (uid === 0 ? '/root' : '/')
@@ -48,7 +50,7 @@ export function accountFiles(account: Account): FillEntry[] {
   return [
     { file: '/etc/group', content: groups },
     { file: '/etc/hostname', content: `${hostname}\n` },
-    { file: '/etc/hosts', content: `127.0.0.1 ${names}\n::1 localhost ip6-localhost ip6-loopback\n` },
+    { file: '/etc/hosts', content: `127.0.0.1 ${names}\n::1 localhost ip6-localhost ip6-loopback\n${hosts}` },
     { file: '/etc/passwd', content: users },
   ]
 }
