@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { printable } from '../kernel/printable.js'
 import { didYouMean } from '../policy/closest.js'
+import { explainDirectory } from '../policy/path.js'
 import { commands } from './commands.js'
 import { parse, UsageError } from './parse.js'
 import { packageFile } from './place.js'
@@ -69,7 +70,9 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     await command(args)
   } catch (error) {
-    const lines = (error as Error).message.split('\n').map(printable)
+    const lines = explainDirectory(error as Error)
+      .message.split('\n')
+      .map(printable)
     write(2, `vial: ${lines.join('\n')}\n`)
     process.exitCode = failed
   }

@@ -84,7 +84,8 @@ class FilesystemPlanner implements Planner {
       ],
       what: 'make an empty root',
       why: 'nothing of the host is visible unless it is named',
-      hints: this.hints(hints.mounts),
+      // Without a user namespace of its own the root is given to ids that another one may not have.
+      hints: this.hints(this.context.hostIds ? { ...hints.mounts, ...hints.identity } : hints.mounts),
       ...this.complaint(),
     })
   }

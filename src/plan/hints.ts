@@ -12,13 +12,9 @@ const loop = 'a symbolic link on the way leads in a circle'
 export const hints = {
   userNamespace: {
     EPERM:
-      'user namespaces are not allowed here: sysctls kernel.unprivileged_userns_clone (1) and kernel.apparmor_restrict_unprivileged_userns (0), or an outer container; "vial doctor" tells which',
+      'not allowed here: by sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns, an outer container, or as root without CAP_SETFCAP: see "vial doctor"',
     ENOSPC: 'none is left of the sysctl user.max_user_namespaces',
     EINVAL: 'this kernel has no user namespaces (CONFIG_USER_NS)',
-  },
-  idMap: {
-    EPERM:
-      "the kernel let the user namespace be made but not used (AppArmor: sysctl kernel.apparmor_restrict_unprivileged_userns=0), or the ids are not the caller's",
   },
   helper: {
     ENOENT: 'ranges of ids need newuidmap and newgidmap: install the package uidmap (or shadow-utils)',

@@ -5,6 +5,7 @@ import type { Architecture } from '../kernel/architecture.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import { structs } from '../kernel/structs.js'
 import { PolicyError } from '../policy/fault.js'
+import { currentDirectory } from '../policy/path.js'
 import { modeOf, parseSize } from '../policy/units.js'
 import { identityOf } from '../policy/identity.js'
 import type { Policy } from '../policy/schema.js'
@@ -58,7 +59,7 @@ const vialManner: Manner = {
 
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
 export function makePlan(policy: Policy, architecture: Architecture, options: PlanOptions = {}): Plan {
-  const base = options.base ?? process.cwd()
+  const base = options.base ?? currentDirectory()
   const namespaces = { ...policy.namespaces }
   if (policy.network === 'host') namespaces.net = 'host'
   const setting = (name: NamespaceName) => namespaces[name] ?? 'new'
@@ -322,11 +323,22 @@ function netMayBeLate({ namespaces = {}, filesystem = [] }: Policy): boolean {
  */
 function compileFilter(policy: Policy, architecture: Architecture) {
   const { seccomp = 'default', capabilities = [] } = policy
+  let filter: ReturnType<typeof compileSeccomp>
   try {
-    return compileSeccomp(seccomp, { architecture, capabilities, situations: situationsOf(policy), kernel: release() })
+    filter = compileSeccomp(seccomp, {
+      architecture,
+      capabilities,
+      situations: situationsOf(policy),
+      kernel: release(),
+    })
   } catch (error) {
     throw error instanceof FilterTooLong ? new PolicyError([`seccomp: ${error.message}`]) : error
   }
+  if (filter?.refusesExecution)
+    throw new PolicyError([
+      `seccomp: refuses execve, as a call that no rule names or by a rule of its own: no command could be started on ${architecture}`,
+    ])
+  return filter
 }
 
 /** For rules of the filter that are only for some sandboxes. */

@@ -24,6 +24,7 @@ export function contradictions(policy: Policy): string[] {
   }
   if ((namespaces.uts ?? 'new') !== 'new' && (policy.hostname !== undefined || policy.domainname !== undefined))
     faults.push(`${policy.hostname === undefined ? 'domainname' : 'hostname'}: needs namespaces.uts to be "new"`)
+  faults.push(...joinFaults(namespaces))
   if (policy.init === 'payload' && (namespaces.pid ?? 'new') !== 'new')
     faults.push('init: "payload" needs namespaces.pid to be "new"')
   if (policy.identity?.ranges !== undefined && (namespaces.user ?? 'new') !== 'new')
@@ -67,6 +68,21 @@ function hiddenFaults(entries: readonly FilesystemEntry[]): string[] {
     // That one has a fault of its own.
     if (place === '/') return []
     return [`${named(index)}: is hidden whole by ${named(by)} (${place}), which comes later`]
+  })
+}
+
+/**
+ * setns(2) asks for capabilities in the user namespace that owns what is joined; in a new one the caller has none of any other.
+ */
+function joinFaults(namespaces: NonNullable<Policy['namespaces']>): string[] {
+  if ((namespaces.user ?? 'new') !== 'new') return []
+  return Object.entries(namespaces).flatMap(([name, setting]) => {
+    const joins = typeof setting === 'object' && ('pid' in setting || 'path' in setting)
+    if (name === 'user' || !joins) return []
+    const owner = 'pid' in setting ? `{ "pid": ${setting.pid} }` : 'the one that owns it'
+    return [
+      `namespaces.${name}: cannot be joined from a new user namespace: set namespaces.user to ${owner}, or, for a caller who is root there, to "host"`,
+    ]
   })
 }
 

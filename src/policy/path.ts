@@ -6,3 +6,28 @@ export function normal(path: string): string {
     .filter((name) => name !== '' && name !== '.')
     .join('/')}`
 }
+
+/**
+ * Where relative paths start.
+ * @throws {Error} where the kernel cannot tell it
+ */
+export function currentDirectory(): string {
+  try {
+    return process.cwd()
+  } catch (error) {
+    throw explainDirectory(error as Error)
+  }
+}
+
+/** The same error, but a sentence where the current directory could not be told: Node has none. */
+export function explainDirectory(error: Error): Error {
+  const { syscall, code = '' } = error as NodeJS.ErrnoException
+  if (syscall !== 'uv_cwd') return error
+  const causes: Readonly<Record<string, string>> = {
+    ENOENT: 'it has been removed',
+    EACCES: 'a directory above it is closed to this user',
+  }
+  // Node has room for PATH_MAX bytes: getcwd(3).
+  const cause = causes[code] ?? 'its path is longer than 4095 bytes'
+  return new Error(`cannot tell the current directory: ${cause}; cd to another one`, { cause: error })
+}

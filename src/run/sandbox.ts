@@ -5,6 +5,7 @@ import { mostPipes } from '../launcher/record.js'
 import { entryFds } from '../plan/plan.js'
 import type { Environment, Step } from '../plan/step.js'
 import { checkPolicy } from '../policy/check.js'
+import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { identityOf, type OpenVial, reopen } from './executable.js'
 import { type Compiled, type CompileOptions, compile } from './compile.js'
@@ -224,6 +225,6 @@ export function optionsFor(
 }
 
 /** A sandbox of this policy. Relative host paths start from `base`, by default the current folder. */
-export function sandbox(policy: StrictPolicy, base = process.cwd()): Sandbox {
+export function sandbox(policy: StrictPolicy, base = currentDirectory()): Sandbox {
   return new Sandbox(policy, base)
 }

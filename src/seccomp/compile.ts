@@ -6,7 +6,7 @@ import { defaultProfile } from './profiles/default.js'
 import { nestedProfile } from './profiles/nested.js'
 import { strictProfile } from './profiles/strict.js'
 import type { OciProfile, ProfileName, SeccompProfile, Situation } from './schema.js'
-import { type Filter, refusesAlways } from './filter.js'
+import { type Filter, refusesAlways, refusesIn } from './filter.js'
 import { assembleFilter } from './tree.js'
 import { filterOfProfile } from './typed.js'
 
@@ -29,6 +29,8 @@ export interface CompiledSeccomp {
   readonly flags: number
   /** Whether no key can be reached, by any ABI: add_key(2), keyctl(2), request_key(2). */
   readonly refusesKeys: boolean
+  /** Whether execve(2) always fails, and so no command can be started. */
+  readonly refusesExecution: boolean
 }
 
 export const profiles: Readonly<Record<Exclude<ProfileName, 'none'>, SeccompProfile>> = {
@@ -61,7 +63,12 @@ export function compileSeccomp(seccomp: Seccomp, options: SeccompOptions): Compi
   if (result === undefined) {
     const flags = 'defaultAction' in profile ? flagsOfOci(profile) : 0
     const filter = filterOf(profile, { ...options, capabilities })
-    result = { program: assembleFilter(filter), flags, refusesKeys: refusesAlways(filter, keyCalls) }
+    result = {
+      program: assembleFilter(filter),
+      flags,
+      refusesKeys: refusesAlways(filter, keyCalls),
+      refusesExecution: refusesIn(filter, options.architecture, 'execve'),
+    }
     known.set(key, result)
   }
   return result

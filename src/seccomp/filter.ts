@@ -61,15 +61,16 @@ export function word(value: number | string): Word | undefined {
   return { high: Number(number >> 32n), low: Number(number & 0xffffffffn) }
 }
 
+const refusing: readonly number[] = [
+  SECCOMP.RET_ERRNO,
+  SECCOMP.RET_TRAP,
+  SECCOMP.RET_KILL_PROCESS,
+  SECCOMP.RET_KILL_THREAD,
+]
+const refuses = (action: number) => refusing.includes((action & 0xffff0000) >>> 0)
+
 /** Whether each of these calls fails whatever its arguments are: by an errno, or by a signal. */
 export function refusesAlways(filter: Filter, calls: readonly string[]): boolean {
-  const refusing: readonly number[] = [
-    SECCOMP.RET_ERRNO,
-    SECCOMP.RET_TRAP,
-    SECCOMP.RET_KILL_PROCESS,
-    SECCOMP.RET_KILL_THREAD,
-  ]
-  const refuses = (action: number) => refusing.includes((action & 0xffff0000) >>> 0)
   return filter.abis.every(({ abi, rules, otherwise, newer }) =>
     calls.every((name) => {
       const number = abiSyscalls(abi).get(name)
@@ -77,4 +78,13 @@ export function refusesAlways(filter: Filter, calls: readonly string[]): boolean
       return [...found.map(({ action }) => action), otherwise, newer].every(refuses)
     }),
   )
+}
+
+/** Whether a program of this ABI can never make this call. */
+export function refusesIn(filter: Filter, abi: Abi, name: string): boolean {
+  const own = filter.abis.find((one) => one.abi === abi)
+  if (own === undefined) return true
+  const found = own.rules.get(abiSyscalls(abi).get(name)!) ?? []
+  const decided = found.some(({ tests }) => tests.length === 0)
+  return [...found.map(({ action }) => action), ...(decided ? [] : [own.otherwise])].every(refuses)
 }

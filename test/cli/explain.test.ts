@@ -103,7 +103,7 @@ describe('explain', () => {
       [{ namespaces: { cgroup: 'host' } }, /control group/],
       [{ namespaces: { time: 'host' } }, /uptime/],
       [{ namespaces: { mount: 'host' } }, /all files/],
-      [{ namespaces: { net: { pid: 1 } } }, /network.*\/proc\/1\/ns/],
+      [{ namespaces: { user: 'host', net: { pid: 1 } } }, /network.*\/proc\/1\/ns/],
       [{ session: 'host' }, /terminal/],
       [{ env: { inherit: true } }, /environment/],
       [{ filesystem: [{ bind: '/data', writable: true }] }, /\/data/],

@@ -20,7 +20,7 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { checkPolicy, compile } from '../../src/index.js'
 import { callers, ordinary, workFolder } from '../support/user.js'
-import { namedButAbsent } from '../support/needs.js'
+import { namedButAbsent, notInstalled } from '../support/needs.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const caller = callers[0] ?? ordinary
@@ -131,4 +131,19 @@ describe('TypeScript of the documents', () => {
 
 test('the documents are found', () => {
   for (const language of ['sh', 'ts', 'json']) assert.ok(blocks.some((one) => one.language === language))
+})
+
+test('how-it-works has a command that disassembles a vial', {
+  skip: notInstalled('objdump', 'readelf'),
+}, () => {
+  const block = blocks.find(({ name, text }) => name.includes('how-it-works') && text.includes('objdump'))!
+  const cwd = workFolder(caller, 'disassembled')
+  writeFileSync(join(cwd, 'my-vial'), compile({ filesystem: [{ bind: '/usr' }] }).bytes)
+  const machine = process.arch === 'arm64' ? 'aarch64' : 'i386:x86-64'
+  const { stdout, stderr } = spawnSync('sh', ['-c', block.text.replace('i386:x86-64', machine)], {
+    cwd,
+    encoding: 'utf8',
+  })
+  assert.equal(stderr, '')
+  assert.ok(stdout.split(/\b(?:syscall|svc)\b/).length > 20, stdout.slice(0, 1000))
 })

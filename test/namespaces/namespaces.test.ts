@@ -159,9 +159,9 @@ for (const caller of callers) {
 
     test('a namespace that cannot be joined is a clear error', async () => {
       const answers = await shells(caller, [
-        [{ ...system, namespaces: { net: { pid: 4_000_000 } } }, ':'],
-        [{ ...system, namespaces: { ipc: { path: '/etc/hostname' } } }, ':'],
-        [{ ...system, namespaces: { uts: { path: '/proc/self/ns/net' } } }, ':'],
+        [{ ...system, namespaces: { user: 'host', time: 'host', net: { pid: 4_000_000 } } }, ':'],
+        [{ ...system, namespaces: { user: 'host', time: 'host', ipc: { path: '/etc/hostname' } } }, ':'],
+        [{ ...system, namespaces: { user: 'host', time: 'host', uts: { path: '/proc/self/ns/net' } } }, ':'],
       ])
       assert.match(
         answers[0]!.error!,
