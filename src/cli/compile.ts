@@ -4,6 +4,7 @@ import { architectures } from '../kernel/architecture.js'
 import { compile } from '../run/compile.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
+import { trustedBy } from './trusted.js'
 import { write } from './write.js'
 
 export function compileTo(
@@ -14,7 +15,11 @@ export function compileTo(
   if (flags.arch !== undefined && architecture === undefined)
     throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
   const complete = policyFromFlags(flags, policy)
-  const { bytes } = compile(complete, architecture === undefined ? {} : { architecture })
+  const { bytes } = compile(complete, {
+    // The vial is what the next run executes.
+    trusted: [...trustedBy(flags, policy), flags.output],
+    ...(architecture === undefined ? {} : { architecture }),
+  })
   const temporary = `${flags.output}.${process.pid}.tmp`
   try {
     writeFileSync(temporary, bytes, { flag: 'wx', mode: 0o755 })

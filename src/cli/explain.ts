@@ -2,9 +2,10 @@
 import { printable } from '../kernel/printable.js'
 import type { Visible } from '../policy/visible.js'
 import type { ExplainedStep, Explanation } from '../run/explain.js'
-import { sandbox } from '../run/sandbox.js'
+import { Sandbox } from '../run/sandbox.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
+import { trustedBy } from './trusted.js'
 import { write, printJson } from './write.js'
 
 export function explain(
@@ -12,7 +13,8 @@ export function explain(
   flags: PolicyFlags & { readonly json?: true },
   command: readonly string[],
 ): void {
-  const explanation = sandbox(policyFromFlags(flags, policy)).explain()
+  const trusted = trustedBy(flags, policy)
+  const explanation = new Sandbox(policyFromFlags(flags, policy), process.cwd(), undefined, trusted).explain()
   if (flags.json) printJson(explanation)
   else write(1, describe(explanation, command))
 }

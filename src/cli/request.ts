@@ -4,8 +4,11 @@ import { dirname, resolve } from 'node:path'
 import { hostNames, nameFiles } from '../policy/fill/network.js'
 import { systemEntries } from '../policy/fill/system.js'
 import type { Policy } from '../policy/schema.js'
+import { keptOver, trustedPaths } from '../run/kept.js'
 import type { PolicyFlags } from './options.js'
+import { sidesOf } from './sources.js'
 import type { Texts } from './texts.js'
+import { trustedBy } from './trusted.js'
 
 export interface Request {
   readonly key: string
@@ -62,9 +65,20 @@ export function requestOf(flags: PolicyFlags, texts: Texts): Request | undefined
       text === undefined ? null : [text, dirname(resolve(flags.policy!))],
       preset === 'system' ? systemEntries() : null,
       flags.network === 'host' || policy.network === 'host' ? [nameFiles(), hostNames()] : null,
+      keptIn(flags, policy),
     ])
     return { key, sharesSession: flags['share-session'] === true || policy.session === 'host' }
   } catch {
     return undefined
   }
+}
+
+/** What of the host is laid over writable entries: other links, another place of vial, another vial. */
+function keptIn(flags: PolicyFlags, { filesystem = [] }: Policy): unknown {
+  const written = (flags.shown ?? []).filter(({ name }) => name === 'rw')
+  const entries = written.map(({ value }) => ({ bind: '/', from: sidesOf(value).from, writable: true }))
+  const base = flags.policy === undefined ? process.cwd() : dirname(resolve(flags.policy))
+  return [...keptOver({ filesystem: [...filesystem, ...entries] }, base, () => trustedPaths(trustedBy(flags)))].map(
+    ([, kept]) => kept,
+  )
 }

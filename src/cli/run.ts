@@ -5,6 +5,7 @@ import { attend, policyOf, type Run, type RunFlags, type Started } from './atten
 import { type Request, requestOf } from './request.js'
 import { requireSources } from './sources.js'
 import { Texts } from './texts.js'
+import { trustedBy } from './trusted.js'
 
 export async function run(command: string, args: readonly string[], flags: RunFlags): Promise<void> {
   const options: SpawnOptions = {
@@ -41,7 +42,7 @@ function startRemembered(run: Run, { key, sharesSession }: Request): Started | u
       const { optionsFor } = await import('../run/sandbox.js')
       // Steps of another vial would tell something else.
       return requestOf(flags, texts)?.key === key
-        ? compile(policy, optionsFor(['inherit', 'inherit', 'inherit'])).steps
+        ? compile(policy, { ...optionsFor(['inherit', 'inherit', 'inherit']), trusted: trustedBy(flags) }).steps
         : []
     },
   }

@@ -6,6 +6,7 @@ import { openStored } from '../run/store.js'
 import { attend, policyOf, type Run, type Started } from './attend.js'
 import { type Request, requestOf } from './request.js'
 import { requireSources } from './sources.js'
+import { trustedBy } from './trusted.js'
 
 // Errors are known by their class, and this is another bundle than run.ts, with another such class: it attends by itself.
 export async function runCompiled(run: Run, request: Request | undefined): Promise<void> {
@@ -27,7 +28,7 @@ async function startCompiled(run: Run, request: Request | undefined): Promise<St
     const isSame = request !== undefined && requestOf(flags, texts)?.key === request.key
     return (isSame ? rememberVial(request.key, bytes) : undefined) ?? openStored(bytes)
   }
-  const child = new Sandbox(policy, process.cwd(), store).spawn(command, args, {
+  const child = new Sandbox(policy, process.cwd(), store, trustedBy(flags)).spawn(command, args, {
     ...options,
     ...(counted ? { stdio: ['inherit', 'pipe', 'pipe'] } : {}),
   })

@@ -5,6 +5,7 @@ import { compile } from '../run/compile.js'
 import { Limiter } from '../run/limiter.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
+import { trustedBy } from './trusted.js'
 import { write, printJson } from './write.js'
 
 export function explainSecurity(policy: string | undefined, flags: PolicyFlags & { readonly json?: true }): void {
@@ -12,7 +13,11 @@ export function explainSecurity(policy: string | undefined, flags: PolicyFlags &
   // As a run has it, in a group that is made for it.
   const limiter = complete.limits === undefined ? undefined : new Limiter(complete)
   const { group, missing } = limiter?.explained(3) ?? {}
-  const { plan } = compile(complete, { outputIsWatched: true, ...(group === undefined ? {} : { group }) })
+  const { plan } = compile(complete, {
+    outputIsWatched: true,
+    trusted: trustedBy(flags, policy),
+    ...(group === undefined ? {} : { group }),
+  })
   const rows = security(plan, limiter === undefined ? {} : { limits: limiter.held() })
   if (flags.json) {
     printJson({ rows, ...(missing === undefined ? {} : { limits: missing }) })

@@ -152,19 +152,21 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       return
     }
     const done = b.label()
-    if (step.only === 'writable') {
+    if (step.only === 'writable' || step.only === 'present') {
       c.setWords(placeWords(c, step.place))
       tryFind(c, step.place.owned)
       c.whenError('ENOENT', () => b.jump(done))
       c.orFail()
       b.move(target, c.result)
+    } else b.move(target, find(c, step.place))
+    if (step.only === 'writable') {
       const mayWrite = 2
       c.attempt('faccessat', AT.FDCWD, descriptorPath(c, target), mayWrite)
       c.whenFailed(() => {
         c.attempt('close', target)
         b.jump(done)
       })
-    } else b.move(target, find(c, step.place))
+    }
     if (step.only === 'mount') {
       c.complain(step, 1)
       restrict(c, target, step.flags, step.recursive)

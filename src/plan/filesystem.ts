@@ -1,5 +1,6 @@
 /** The steps that build the new root, from the ordered list of a policy. */
 import { parseLimits } from '../policy/limits.js'
+import { kindOf } from '../policy/hidden.js'
 import { normal } from '../policy/path.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { modeOf, parseSize } from '../policy/units.js'
@@ -70,6 +71,28 @@ class FilesystemPlanner implements Planner {
     if ('tmpfs' in cover) this.#rootTmpfs(cover, writable)
     else if ('overlay' in cover) this.#overlay(cover)
     else this.#rootBind(cover)
+    this.#keep(cover)
+  }
+
+  /** Before later entries, which lie over it. */
+  #keep(entry: FilesystemEntry): void {
+    for (const { path, as } of this.context.kept?.get(entry) ?? []) {
+      const at = normal(`${kindOf(entry).place}/${path}`)
+      this.steps.push({
+        do: 'readonly',
+        place: this.place(at),
+        recursive: true,
+        only: 'present',
+        flags: as === 'readonly' ? { readonly: true } : {},
+        what: as === 'readonly' ? `keep ${at} read-only` : `keep ${at} at its place`,
+        why:
+          as === 'readonly'
+            ? 'it decides what the next run of vial executes'
+            : 'a mount point cannot be renamed; what lies in it must stay',
+        hints: this.hints(hints.present),
+        ...this.complaint(),
+      })
+    }
   }
 
   #rootTmpfs(entry: Omit<Extract<FilesystemEntry, { tmpfs: string }>, 'tmpfs'>, writable: boolean): void {
@@ -124,6 +147,7 @@ class FilesystemPlanner implements Planner {
     else if ('overlay' in entry) this.#overlay(entry)
     else if ('chmod' in entry) this.#chmod(entry)
     else this.#readonly(entry)
+    this.#keep(entry)
   }
 
   #tmpfs(entry: Extract<FilesystemEntry, { tmpfs: string }>): void {

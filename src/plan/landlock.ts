@@ -77,6 +77,8 @@ export function landlockRules(init: readonly Step[]): LandlockRule[] {
         break
       }
       case 'readonly':
+        // Mounted on itself, as writable as it was.
+        if (!step.flags.readonly) break
         if (step.recursive) clear(step.place.path)
         else found.delete(step.place.path)
         break

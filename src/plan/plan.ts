@@ -13,6 +13,7 @@ import { compileSeccomp } from '../seccomp/compile.js'
 import { FilterTooLong } from '../seccomp/graph.js'
 import { type Situation, situations } from '../seccomp/schema.js'
 import { filesystemSteps } from './filesystem.js'
+import type { FilesystemContext } from './planner.js'
 import { vialStyle } from './style.js'
 import { beforeCapabilities, beforeMounts, beforeUserns, defaultRlimits, standardStreams } from './hardening.js'
 import { hints } from './hints.js'
@@ -36,6 +37,8 @@ export interface PlanOptions {
   readonly outputIsWatched?: boolean
   /** The caller's subordinate ids, for `ranges: 'subids'`. */
   readonly subids?: { readonly uids: readonly SubidRange[]; readonly gids: readonly SubidRange[] }
+  /** What is laid over writable entries of the policy. Default: nothing. */
+  readonly kept?: FilesystemContext['kept']
 }
 export interface SubidRange {
   readonly start: number
@@ -152,6 +155,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       ...filesystemSteps(policy, {
         base,
         style: vialStyle,
+        kept: options.kept,
         identity,
         hostIds: !ownIds,
         pids: isNew('pid') ? (policy.init ?? 'reaper') : setting('pid') === 'host' ? 'host' : 'joined',

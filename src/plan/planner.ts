@@ -9,6 +9,10 @@ export interface FilesystemContext {
   readonly base: string | undefined
   readonly style: Style
   readonly identity: Owner
+  /** What is laid over writable entries: run/kept.ts. Default: nothing. */
+  readonly kept?:
+    | ReadonlyMap<FilesystemEntry, readonly { readonly path: string; readonly as: 'readonly' | 'placed' }[]>
+    | undefined
   /** Ids are the host's: what we make must be given to the payload by hand. */
   readonly hostIds: boolean
   /** The payload's pid namespace: the host's, one that is there already, or its own, and who is pid 1 of that. */

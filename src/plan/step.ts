@@ -170,8 +170,8 @@ export type Action =
       readonly do: 'readonly'
       readonly place: Place
       readonly recursive: boolean
-      /** `mount`: the place must be a mount already. `writable`: nothing is done where nothing is that we can write. */
-      readonly only: 'mount' | 'writable' | undefined
+      /** `mount`: the place must be a mount already. `writable`: nothing is done where nothing is that we can write; `present`: where nothing is. */
+      readonly only: 'mount' | 'writable' | 'present' | undefined
       readonly flags: MountFlags
     }
   | { readonly do: 'sealRoot' }

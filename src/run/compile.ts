@@ -11,10 +11,13 @@ import { checkPolicy } from '../policy/check.js'
 import { PolicyError } from '../policy/fault.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { callerName } from './caller.js'
+import { keptOver, trustedPaths } from './kept.js'
 
 export { hostArchitecture }
 
 export interface CompileOptions extends PlanOptions {
+  /** Paths that the next run trusts, besides vial, its cache and Node.js: a writable bind that covers one does not let it be written. */
+  readonly trusted?: readonly string[]
   /** Default: this machine's. */
   readonly architecture?: Architecture
 }
@@ -36,8 +39,9 @@ export interface Compiled {
 export function compile(policy: StrictPolicy, options: CompileOptions = {}): Compiled {
   const complete = completePolicy(checkPolicy(policy))
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
+  const kept = keptOver(complete, options.base ?? process.cwd(), () => trustedPaths(options.trusted))
   const architecture = options.architecture ?? hostArchitecture()
-  const plan = makePlan(complete, architecture, { ...subids, ...options })
+  const plan = makePlan(complete, architecture, { ...subids, kept, ...options })
   const { program, steps } = launch(plan, architecture)
   return { bytes: assemble(program, architecture), plan, policy: complete, steps }
 }

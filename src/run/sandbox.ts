@@ -86,6 +86,7 @@ export class Sandbox {
   readonly #policy: Policy
   readonly #base: string
   readonly #store: (compiled: Compiled) => OpenVial
+  readonly #trusted: readonly string[]
   #limits: Limiter | undefined
   /** By their stdio, for which each is compiled. */
   readonly #vials = new Map<string, Vial>()
@@ -96,7 +97,10 @@ export class Sandbox {
     base: string,
     /** Writes the vials of its runs, and opens them; default: by their content. */
     store: (compiled: Compiled) => OpenVial = ({ bytes }) => openStored(bytes),
+    /** See {@link CompileOptions.trusted}. */
+    trusted: readonly string[] = [],
   ) {
+    this.#trusted = trusted
     this.#store = store
     this.#policy = policy
     this.#base = base
@@ -198,6 +202,7 @@ export class Sandbox {
       const group = stdio === undefined ? undefined : limiter?.option(stdio.length + 1)
       const compiled = compile(this.#policy, {
         base: this.#base,
+        trusted: this.#trusted,
         ...optionsFor(stdio),
         ...(group === undefined ? {} : { group }),
       })
