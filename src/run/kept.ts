@@ -31,12 +31,11 @@ function packagePaths(): string[] {
   const root = file.slice(0, Math.max(0, file.lastIndexOf('/dist/')))
   if (packageName(root) !== 'vial') return [file]
   const above = dirname(root)
-  const isInstalled = basename(above) === 'node_modules'
-  const dependencies = [root, ...(isInstalled ? [dirname(above)] : [])].map((one) => join(one, 'node_modules/valibot'))
-  return [
-    ...(isInstalled ? [root] : [join(root, 'dist'), join(root, 'package.json')]),
-    ...dependencies.filter(existsSync),
-  ]
+  const beside = join(above, 'valibot')
+  if (basename(above) === 'node_modules') return [root, ...(existsSync(beside) ? [beside] : [])]
+  const own = join(root, 'node_modules/valibot')
+  // A checkout's node_modules may be a link.
+  return [join(root, 'dist'), join(root, 'package.json'), ...(existsSync(own) ? [realpathSync(own)] : [])]
 }
 
 function packageName(folder: string): unknown {
