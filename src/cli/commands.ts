@@ -170,7 +170,7 @@ export const commands: readonly Command[] = [
       ['N', "the command's own status"],
       ['1', "what bwrap's own faults end with"],
     ],
-    action: async (_, args) => (await import('./bwrap/main.js')).main(args),
+    action: async (_, args) => (await import('./bwrap/main.js')).main(args, 'vial bwrap'),
   }),
   command({
     name: 'cache',

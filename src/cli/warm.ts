@@ -36,7 +36,7 @@ export function writeCodeCaches(): void {
     // The first run compiles, the second finds its vial.
     warm('later', 'vial', ...run)
     warm('vial', 'vial', ...run)
-    warm('front', 'front', none, none, ...options.split(' '), 'true')
+    warm('front', 'front', none, none, 'bwrap', ...options.split(' '), 'true')
   } finally {
     rmSync(cache, { recursive: true, force: true })
   }

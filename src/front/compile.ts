@@ -98,7 +98,12 @@ function executeNode(c: FrontContext, fd: Operand, name: Operand): void {
       Slot,
       Slot,
     ]
-    const [env, words] = [b.bytes(encode('/usr/bin/env')), [b.text(facts.node), findScript(c), fdWord(c), nameWord(c)]]
+    const called = b.temporary()
+    b.load(called, 64, c.stack, 8)
+    // A caller may give no name at all: execve(2).
+    b.when(called, 'eq', 0, () => b.move(called, b.text('bwrap')))
+    const env = b.bytes(encode('/usr/bin/env'))
+    const words = [b.text(facts.node), findScript(c), fdWord(c), nameWord(c), called]
     b.compute(size, c.argc, 'shl', 3)
     b.compute(size, size, 'add', 8 * (words.length + 3))
     c.allocate(argv, size)

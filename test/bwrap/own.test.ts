@@ -110,6 +110,11 @@ for (const caller of callers)
         '--ro-overlay requires at least two --overlay-src',
       )
       await fails([...programs, ...words('--tmp-overlay /o true')], '--tmp-overlay requires at least one --overlay-src')
+      for (const end of ['true', '-- true'])
+        await fails(
+          [...programs, ...words(`--overlay-src / ${end}`)],
+          '--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay',
+        )
       await fails(
         [...programs, ...words('--overlay-src / --dir /o true')],
         '--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay',

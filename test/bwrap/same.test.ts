@@ -83,6 +83,14 @@ const cases: readonly Case[] = [
     [...programs, ...words('--dir /a/b --perms 0700 --dir /c/d --perms 1777 --dir /e --dir /a/b/f'), ...shell(tree)],
   ],
   [
+    '--dir with setuid, setgid and sticky bits',
+    [
+      ...programs,
+      ...words('--perms 4755 --dir /a --perms 2755 --dir /b --perms 7777 --dir /c'),
+      ...shell('stat -c "%a %n" /a /b /c'),
+    ],
+  ],
+  [
     '--dir over what is there',
     [...programs, ...words('--perms 0700 --dir /a --perms 0755 --dir /a --dir /bin'), ...shell(tree)],
   ],

@@ -98,6 +98,17 @@ for (const caller of callers) {
   )
 }
 
+for (const caller of callers) {
+  test(`${caller.name}: the usage has the name that the front is called by`, () => {
+    const link = join(newFolder(caller), 'a-name')
+    symlinkSync(frontPath, link)
+    for (const args of [['--help'], []]) {
+      const { stdout, stderr } = runAs(caller, link, args)
+      assert.equal((stdout + stderr).split('\n')[0], `usage: ${link} [OPTIONS...] [--] COMMAND [ARGS...]`)
+    }
+  })
+}
+
 /** The kernel gives a program that is executed with no argv an empty name (fs/exec.c), since Linux 5.18. */
 function emptyArguments(caller: Caller): void {
   const script =

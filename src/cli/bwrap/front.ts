@@ -1,6 +1,6 @@
 /**
- * Compiles for the front, which starts it: `startFront.cjs FD NAME ARGUMENT…`. FD is a file in memory that holds the key and
- * gets the vial, NAME what the vial is stored as; both are `-` when the front could not make out the arguments, and then
+ * Compiles for the front, which starts it: `startFront.cjs FD NAME CALLED ARGUMENT…`. FD is a file in memory that holds the
+ * key and gets the vial, NAME what the vial is stored as, CALLED the name that the front was called by; the first two are `-` when the front could not make out the arguments, and then
  * there is only something to say about them.
  */
 import { closeSync, ftruncateSync, writeSync } from 'node:fs'
@@ -12,16 +12,16 @@ import { parse } from './parse.js'
 import { BwrapError } from './state.js'
 import { write } from '../write.js'
 
-export async function main([memory = none, name = none, ...args]: readonly string[]): Promise<void> {
+export async function main([memory = none, name = none, called = 'bwrap', ...args]: readonly string[]): Promise<void> {
   try {
-    await compile(memory, name, args)
+    await compile(memory, name, called, args)
   } catch (error) {
     write(2, `${args.includes('--level-prefix') ? '<3>' : ''}bwrap: ${(error as Error).message}\n`)
     process.exitCode = 1
   }
 }
 
-async function compile(memory: string, name: string, args: readonly string[]): Promise<void> {
+async function compile(memory: string, name: string, called: string, args: readonly string[]): Promise<void> {
   const key = memory === none ? undefined : takeKey(Number(memory))
   if (key?.text === false) throw new BwrapError('arguments must be UTF-8')
   const read = readInherited(inheritedFds())
@@ -32,7 +32,8 @@ async function compile(memory: string, name: string, args: readonly string[]): P
   })
   if (parsed.kind !== 'run') {
     const { show } = await import('./main.js')
-    show(parsed.kind)
+    // With no argv at all the kernel gives an empty name (fs/exec.c).
+    show(parsed.kind, called === '' ? 'bwrap' : called)
     return
   }
   const { bytes, options, warnings } = compileParsed(parsed, { uid: process.getuid!(), gid: process.getgid!() })

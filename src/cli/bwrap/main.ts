@@ -19,7 +19,8 @@ const version = 'bubblewrap 0.11.1'
 
 const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
 
-export async function main(args: readonly string[]): Promise<void> {
+/** @param called what the usage says that this command is called */
+export async function main(args: readonly string[], called: string): Promise<void> {
   if (args[0] === '--to-policy') {
     const { printPolicy } = await import('./policy.js')
     return printPolicy(args.slice(1))
@@ -29,7 +30,7 @@ export async function main(args: readonly string[]): Promise<void> {
   let prefix = args.includes('--level-prefix') ? '<3>' : ''
   try {
     const first = parse(args, readFd)
-    if (first.kind !== 'run') return show(first.kind)
+    if (first.kind !== 'run') return show(first.kind, called)
     prefix = first.request.levelPrefix ? '<3>' : ''
     const { bytes, options, warnings } = compileParsed(first, { uid: process.getuid!(), gid: process.getgid!() })
     for (const warning of warnings) write(2, `${prefix === '' ? '' : '<4>'}bwrap: ${warning}\n`)
@@ -43,9 +44,9 @@ export async function main(args: readonly string[]): Promise<void> {
 }
 
 /** What is printed instead of a run. */
-export function show(kind: 'help' | 'version' | 'usage'): void {
+export function show(kind: 'help' | 'version' | 'usage', called: string): void {
   if (kind === 'version') write(1, `${version}\n`)
-  else write(kind === 'help' ? 1 : 2, usage())
+  else write(kind === 'help' ? 1 : 2, usage(called))
   process.exitCode = kind === 'usage' ? 1 : 0
 }
 
@@ -102,4 +103,4 @@ function endWithParent(child: ReturnType<typeof spawn>): void {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
-  void main(process.argv.slice(2))
+  void main(process.argv.slice(2), process.argv[1])

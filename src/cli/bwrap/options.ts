@@ -1,4 +1,5 @@
 /** The options of bwrap(1): a row for each, with its words, its help, and what it asks for. */
+import { printable } from '../../kernel/printable.js'
 import { posix } from 'node:path'
 import { type CapabilityName, capabilities } from '../../kernel/capabilities.js'
 import type { FilesystemEntry } from '../../policy/schema.js'
@@ -184,7 +185,8 @@ export const options: Readonly<Record<string, Option>> = {
     operands: 'DEST',
     help: 'Make a folder',
     apply: (state, [place]) => {
-      state.filesystem.push({ directory: inside(place!), mode: taken(state, 0o755) })
+      // mkdir(2) takes the nine permission bits and the sticky bit, and bwrap calls no chmod(2) behind it.
+      state.filesystem.push({ directory: inside(place!), mode: taken(state, 0o755) & 0o1777 })
     },
   },
   '--file': file(undefined, 0o666, 'Copy what FD gives to DEST'),
@@ -399,12 +401,12 @@ function inside(place: string): string {
 /** How many words follow an option. */
 export const arity = (option: Option) => (option.operands === '' ? 0 : option.operands.split(' ').length)
 
-/** The usage, from the table. */
-export function usage(): string {
+/** The usage, from the table; `called` is argv[0], as bwrap(1) has it. */
+export function usage(called: string): string {
   const lines = Object.entries(options).map(
     ([name, { operands, help }]) => `    ${`${name} ${operands}`.trimEnd().padEnd(32)} ${help}`,
   )
-  return `usage: bwrap [OPTIONS...] [--] COMMAND [ARGS...]\n\n${lines.join('\n')}\n`
+  return `usage: ${printable(called)} [OPTIONS...] [--] COMMAND [ARGS...]\n\n${lines.join('\n')}\n`
 }
 
 /** The options by name, for what lists them. */

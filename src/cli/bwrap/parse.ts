@@ -32,6 +32,7 @@ export function parse(args: readonly string[], readFd: ReadFd = (fd) => readFile
   let options: number
   try {
     options = walk(state, args, readFd)
+    requireOverlay(state)
   } catch (error) {
     if (!(error instanceof Stop)) throw error
     return { kind: error.kind, levelPrefix: state.flags.levelPrefix }
@@ -88,12 +89,16 @@ function walk(state: State, args: readonly string[], readFd: ReadFd): number {
     if (option.modifier) continue
     if (state.perms !== undefined) throw new BwrapError('--perms must be followed by an option that creates a file')
     if (state.size !== undefined) throw new BwrapError('--size must be followed by --tmpfs')
-    if (state.layers.length > 0)
-      throw new BwrapError(
-        '--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay',
-      )
+    requireOverlay(state)
   }
   return at
+}
+
+function requireOverlay({ layers }: State): void {
+  if (layers.length > 0)
+    throw new BwrapError(
+      '--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay',
+    )
 }
 
 function readArguments(state: State, value: string, readFd: ReadFd): void {
