@@ -17,6 +17,8 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
+  // src/run/kept.ts finds its file by __filename instead.
+  define: { 'import.meta.url': 'undefined' },
   logLevel: 'warning',
 })
 const seen = new Set()

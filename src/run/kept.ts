@@ -25,7 +25,7 @@ export function trustedPaths(named: readonly string[] = []): string[] {
   return [...packagePaths(), ...cachePaths(), process.execPath, ...named.map((path) => resolve(path))]
 }
 
-/** In a bundle of another program, vial is that file. In a checkout, which is somebody's working directory, only what is executed. */
+/** In a bundle of another program, vial is that file. In a checkout, where vial itself is worked on, only what is executed. */
 function packagePaths(): string[] {
   const file = import.meta.url === undefined ? __filename : fileURLToPath(import.meta.url)
   const root = file.slice(0, Math.max(0, file.lastIndexOf('/dist/')))
@@ -146,17 +146,23 @@ function wayTo(path: string): { real: string; links: string[] } {
       continue
     }
     const next = join(real, name)
-    let target: string | undefined
-    try {
-      target = readlinkSync(next)
-    } catch {}
-    if (target === undefined) {
+    if (!isLink(next)) {
       real = next
       continue
     }
+    const target = readlinkSync(next)
     links.push(next)
     if (target.startsWith('/')) real = '/'
     left.push(...target.split('/').reverse())
   }
   return { real, links }
+}
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
+  } catch {
+    // Below a file, or closed to the caller: nothing that could be followed.
+    return false
+  }
 }
