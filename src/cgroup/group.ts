@@ -46,14 +46,19 @@ export type Resource = Exclude<keyof GroupLimits, 'swap'> | 'cpuTime'
 
 /** What a group's files say. A field is absent where the kernel does not measure it. Times are milliseconds. */
 export interface GroupUsage {
+  /** Milliseconds of CPU of all processes together. */
   readonly cpuMs?: number
+  /** Milliseconds of it in user mode. */
   readonly cpuUserMs?: number
+  /** Milliseconds of it in the kernel. */
   readonly cpuSystemMs?: number
   /** Bytes, of all processes together, page cache and kernel memory included. */
   readonly peakMemory?: number
+  /** The most processes and threads at one time. */
   readonly peakPids?: number
   /** Processes that the kernel killed for want of memory; v2: and how often the group's own limit was why. */
   readonly oomKills?: number
+  /** v2: how often the group's own limit of memory was met. */
   readonly memoryLimitHits?: number
   /** v2: how often processes were slowed down for `memoryHigh`. */
   readonly memoryHighHits?: number
@@ -61,10 +66,27 @@ export interface GroupUsage {
   readonly pidsLimitHits?: number
   /** Time that runnable processes were held back by the limit of cores. */
   readonly throttledMs?: number
+  /** Bytes read from block devices. */
   readonly readBytes?: number
+  /** Bytes written to block devices. */
   readonly writtenBytes?: number
   /** Time in which some, or all, processes waited for a resource: PSI. */
-  readonly pressure?: Readonly<Partial<Record<'cpu' | 'memory' | 'io', { someMs: number; fullMs: number }>>>
+  readonly pressure?: {
+    /** Waiting for a processor. */
+    readonly cpu?: Pressure
+    /** Waiting for memory. */
+    readonly memory?: Pressure
+    /** Waiting for a disk. */
+    readonly io?: Pressure
+  }
+}
+
+/** Milliseconds, of Documentation/accounting/psi.rst. */
+export interface Pressure {
+  /** In which at least one process waited. */
+  readonly someMs: number
+  /** In which all waited. */
+  readonly fullMs: number
 }
 
 /** Descriptors for whoever is to enter, which the caller closes. */

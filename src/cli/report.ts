@@ -116,7 +116,7 @@ function table(report: Report): string {
       ['refused processes', show(usage.pidsLimitHits, String)],
       ['read', show(usage.readBytes, bytes)],
       ['written', show(usage.writtenBytes, bytes)],
-      ...Object.entries(enforcement).map(([name, by]): [string, string] => [`limits.${name}`, by]),
+      ...Object.entries<string>(enforcement).map(([name, by]): [string, string] => [`limits.${name}`, by]),
     )
   }
   const shown = rows.filter((row): row is [string, string] => row[1] !== undefined)

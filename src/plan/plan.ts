@@ -25,17 +25,32 @@ import type { IdMap, Manner, MapLine, NamespaceName, PayloadPipe, Plan, Step } f
 export interface PlanOptions {
   /** Folder that relative host paths start from; default: the current one. */
   readonly base?: string
-  /** Report to this file descriptor instead of standard error. */
+  /**
+   * Report to this file descriptor instead of standard error.
+   * @internal
+   */
   readonly statusFd?: number
   /** Descriptors above 2 that the payload keeps. */
   readonly passFds?: readonly number[]
-  /** Pipes that the monitor makes, which the caller then takes; only with `statusFd`. */
+  /**
+   * Pipes that the monitor makes, which the caller then takes; only with `statusFd`.
+   * @internal
+   */
   readonly pipes?: readonly PayloadPipe[]
-  /** The cgroup that the payload gets; without one, limits that need it are an error unless the policy does without. */
+  /**
+   * The cgroup that the payload gets; without one, limits that need it are an error unless the policy does without.
+   * @internal
+   */
   readonly group?: GroupOption
-  /** Whether somebody counts the output; default false. */
+  /**
+   * Whether somebody counts the output; default false.
+   * @internal
+   */
   readonly outputIsWatched?: boolean
-  /** The caller's subordinate ids, for `ranges: 'subids'`. */
+  /**
+   * The caller's subordinate ids, for `ranges: 'subids'`.
+   * @internal
+   */
   readonly subids?: { readonly uids: readonly SubidRange[]; readonly gids: readonly SubidRange[] }
   /** What is laid over writable entries of the policy. Default: nothing. */
   readonly kept?: FilesystemContext['kept']

@@ -8,7 +8,9 @@ import { rlimits } from '../kernel/rlimits.js'
 import { place, View } from './securityView.js'
 import type { Plan } from './step.js'
 
+/** One kind of attack, and what stands against it. */
 export interface SecurityRow {
+  /** What an attacker wants. */
   readonly attack: string
   /** Walls, one sentence each. */
   readonly stands: readonly string[]
@@ -18,10 +20,13 @@ export interface SecurityRow {
 
 /** What the plan does not show: who holds the sandbox to the limits of its policy. */
 export interface Beside {
+  /** Limits, and who holds the sandbox to each. */
   readonly limits?: readonly HeldLimit[]
 }
 export interface HeldLimit {
+  /** The limit's key. */
   readonly name: string
+  /** Its value, as text. */
   readonly value: string
   /** `none`: nobody. */
   readonly by: string

@@ -306,6 +306,7 @@ export type Hints = Partial<Record<ErrnoName | '', string>>
 
 /** Which of the caller's variables the payload gets. */
 export interface Environment {
+  /** Names and values. */
   readonly set: readonly (readonly [string, string])[]
   /** Patterns with `*`; `true`: all. */
   readonly inherit: readonly string[] | true

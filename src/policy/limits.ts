@@ -64,9 +64,11 @@ export const limitsSchema = v.strictObject({
   cpuTime: v.optional(time),
   /** Time on the clock, from the start of pid 1. */
   wallTime: v.optional(time),
-  /** Bytes written to standard output and standard error together, and to each alone. */
+  /** Bytes written to standard output and standard error together. */
   output: v.optional(size),
+  /** Bytes written to standard output alone. */
   stdout: v.optional(size),
+  /** Bytes written to standard error alone. */
   stderr: v.optional(size),
   /** Bytes of each file written; RLIMIT_FSIZE. */
   fileSize: v.optional(size),

@@ -55,11 +55,13 @@ const owner = v.optional(v.strictObject({ uid: v.optional(id), gid: v.optional(i
 export const mountKinds = {
   /** Shows a host file or folder. Read-only, nosuid, nodev, recursive unless said otherwise. */
   bind: v.strictObject({
+    /** The place inside. */
     bind: inside,
     /** The host's side; default: the same path. */
     from: v.optional(host),
     /** Instead of `from`: a file descriptor of the file or folder. */
     fd: v.optional(fd),
+    /** Let the payload write beneath it; default false. */
     writable: v.optional(flag),
     /**
      * A host directory above `from` that links on the way must not lead out of: one that other sandboxes may write, for theirs
@@ -79,15 +81,22 @@ export const mountKinds = {
   }),
   /** An empty filesystem in memory. `size` bytes (default: half the memory), `inodes` at the most. */
   tmpfs: v.strictObject({
+    /** The place inside. */
     tmpfs: inside,
+    /** At most so many bytes, such as `64M`; default: half of the machine's memory, tmpfs(5). */
     size: v.optional(size),
+    /** At most so many files and directories; default: tmpfs's own, half as many as there are pages of memory. */
     inodes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+    /** Octal, a number or text such as `"1777"`; default 0755. */
     mode: v.optional(mode),
+    /** Ids inside; default: the payload's. */
     owner,
+    /** Refuse to execute files in it; default false. */
     noexec: v.optional(flag),
   }),
   /** The process list of the sandbox's own pid namespace. */
   proc: v.strictObject({
+    /** The place inside, usually /proc. */
     proc: inside,
     /** `pid`: only processes, none of the kernel's own files. */
     subset: v.optional(v.literal('pid', 'must be "pid"')),
@@ -102,18 +111,40 @@ export const mountKinds = {
     masked: v.optional(flag),
   }),
   /** What the kernel shows of devices and itself, read-only; of the sandbox's own network where that is `none`. */
-  sysfs: v.strictObject({ sysfs: inside }),
+  sysfs: v.strictObject({
+    /** The place inside. */
+    sysfs: inside,
+  }),
   /** A minimal /dev: null, zero, full, random, urandom, tty, pts, shm, and the usual links. */
-  dev: v.strictObject({ dev: inside }),
+  dev: v.strictObject({
+    /** The place inside. */
+    dev: inside,
+  }),
   /** POSIX message queues of the sandbox's own ipc namespace, mq_overview(7). */
-  mqueue: v.strictObject({ mqueue: inside }),
+  mqueue: v.strictObject({
+    /** The place inside. */
+    mqueue: inside,
+  }),
   /** An empty folder. Default mode 0755. */
-  directory: v.strictObject({ directory: inside, mode: v.optional(mode), owner }),
-  symlink: v.strictObject({ symlink: inside, to: pathText }),
+  directory: v.strictObject({
+    /** The place inside. */
+    directory: inside /** Octal, a number or text such as `"0755"`. */,
+    mode: v.optional(mode),
+    /** Ids inside; default: the payload's. */
+    owner,
+  }),
+  symlink: v.strictObject({
+    /** The place inside. */
+    symlink: inside,
+    /** What the link says: a path as seen from inside. */
+    to: pathText,
+  }),
   /** A file with this content, or with what is read from file descriptor `fd` when the sandbox starts. Default mode 0644. */
   file: v.pipe(
     v.strictObject({
+      /** The place inside. */
       file: inside,
+      /** What is in it; or use `fd`. */
       content: v.optional(v.union([v.string(), v.instance(Uint8Array)], 'must be text or a Uint8Array')),
       fd: v.optional(fd),
       mode: v.optional(mode),
@@ -125,20 +156,35 @@ export const mountKinds = {
   ),
   /** Layers, the first of `lower` on top. `upper: 'tmpfs'` keeps changes in memory; without an upper it is read-only. */
   overlay: v.strictObject({
+    /** The place inside. */
     overlay: inside,
+    /** Directories of the host, read-only, the first on top. */
     lower: v.pipe(
       v.array(host),
       v.minLength(1, 'needs at least one layer'),
       v.maxLength(500, 'has more layers than the kernel stacks: at most 500'),
     ),
+    /** Where changes go: `"tmpfs"` keeps them in memory, `{ upper, work }` in directories of the host; default: it is read-only. */
     upper: v.optional(
       v.union([v.literal('tmpfs'), v.strictObject({ upper: host, work: host })], 'must be "tmpfs" or { upper, work }'),
     ),
   }),
   /** Makes what is at this place, and with `recursive` (default) all beneath it, read-only. `mount`: it must be a mount. */
-  readonly: v.strictObject({ readonly: inside, recursive: v.optional(flag), mount: v.optional(flag) }),
+  readonly: v.strictObject({
+    /** The place inside. */
+    readonly: inside,
+    /** Also what is mounted beneath; default true. */
+    recursive: v.optional(flag),
+    /** It must be a mount of its own; default false. */
+    mount: v.optional(flag),
+  }),
   /** Sets the mode of what is there. */
-  chmod: v.strictObject({ chmod: inside, mode }),
+  chmod: v.strictObject({
+    /** The place inside. */
+    chmod: inside,
+    /** Octal, a number or text such as `"0755"`. */
+    mode,
+  }),
 } as const
 
 export type MountKind = keyof typeof mountKinds
@@ -193,6 +239,53 @@ const hostName = v.pipe(
 const accountName = v.pipe(text, v.regex(/^[^:,\s]+$/, 'must be a name without blanks, colons and commas'))
 const environmentName = v.pipe(text, v.regex(/^[^=]+$/, 'must be a variable name'))
 
+/** A limit of each process, getrlimit(2): one value for both, or soft and hard. `unlimited` is RLIM_INFINITY. */
+export type Rlimit =
+  | Size
+  | 'unlimited'
+  | {
+      /** What the kernel holds the process to; it may raise it up to `hard`. */
+      soft: Size | 'unlimited'
+      /** Never raised again. */
+      hard: Size | 'unlimited'
+    }
+
+/** Limits of each process by the names of getrlimit(2), without RLIMIT_. */
+export interface Rlimits {
+  /** Bytes of address space. */
+  as?: Rlimit | undefined
+  /** Bytes of a core dump; default 1, with which no handler of the host is called. */
+  core?: Rlimit | undefined
+  /** Seconds of CPU; then SIGXCPU, and at the hard limit SIGKILL. */
+  cpu?: Rlimit | undefined
+  /** Bytes of data segment and private writable memory. */
+  data?: Rlimit | undefined
+  /** Bytes of a file; more is SIGXFSZ. */
+  fsize?: Rlimit | undefined
+  /** Not used since Linux 2.4.25. */
+  locks?: Rlimit | undefined
+  /** Bytes of locked memory. */
+  memlock?: Rlimit | undefined
+  /** Bytes of POSIX message queues of the user. */
+  msgqueue?: Rlimit | undefined
+  /** 20 less the lowest niceness. */
+  nice?: Rlimit | undefined
+  /** One more than the highest file descriptor. */
+  nofile?: Rlimit | undefined
+  /** Processes and threads of the user. */
+  nproc?: Rlimit | undefined
+  /** Not used since Linux 2.4.30. */
+  rss?: Rlimit | undefined
+  /** Real-time priority. */
+  rtprio?: Rlimit | undefined
+  /** Microseconds of CPU under a real-time policy without a pause. */
+  rttime?: Rlimit | undefined
+  /** Signals queued for the user; default 1024. */
+  sigpending?: Rlimit | undefined
+  /** Bytes of stack of the main thread. */
+  stack?: Rlimit | undefined
+}
+
 export const presetNames = ['system', 'empty'] as const
 
 export const policySchema = v.strictObject({
@@ -240,7 +333,9 @@ export const policySchema = v.strictObject({
       ),
     }),
   ),
+  /** Default `vial`. At most 64 bytes; needs a uts namespace of the sandbox's own. */
   hostname: v.optional(hostName),
+  /** The NIS domain name; default: none is set. At most 64 bytes. */
   domainname: v.optional(hostName),
   /** Empty by default, but for PATH. */
   env: v.optional(
@@ -256,12 +351,14 @@ export const policySchema = v.strictObject({
   cwd: v.optional(inside),
   /** What the payload sees as argv[0]. */
   argv0: v.optional(text),
+  /** The payload's umask(2), such as `0o077` or `"077"`; default: the caller's. */
   umask: v.optional(mode),
+  /** Limits of each process, getrlimit(2): a number is both soft and hard. Sizes are bytes, `cpu` seconds, `rttime` microseconds. Default: the caller's, but for `core`, `sigpending` and what `limits` sets. */
   rlimits: v.optional(
     v.record(
       v.picklist(Object.keys(rlimits) as RlimitName[], `is no resource: one of ${Object.keys(rlimits).join(', ')}`),
       rlimit,
-    ) as unknown as v.GenericSchema<Partial<Record<RlimitName, v.InferInput<typeof rlimit>>>>,
+    ) as unknown as v.GenericSchema<Rlimits>,
   ),
   /** What all of the sandbox may take together; needs a cgroup, where the kernel has no other way. */
   limits: v.optional(limitsSchema),
@@ -297,7 +394,10 @@ export const policySchema = v.strictObject({
 /** A policy, as a user writes it. */
 export type Policy = v.InferInput<typeof policySchema>
 /** The same with one kind in each entry: TypeScript would let a union's members lend each other their keys. */
-export type StrictPolicy = Omit<Policy, 'filesystem'> & { filesystem?: OfOneKind<FilesystemEntry>[] | undefined }
+export type StrictPolicy = Omit<Policy, 'filesystem'> & {
+  /** What the payload sees, in order: later entries lie over earlier ones. Default: nothing. */
+  filesystem?: OfOneKind<FilesystemEntry>[] | undefined
+}
 type OfOneKind<Entry, Key extends PropertyKey = Entry extends unknown ? keyof Entry : never> = Entry extends unknown
   ? Entry & { [Other in Exclude<Key, keyof Entry>]?: never }
   : never

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { isWithin, kindOf } from './hidden.js'
 import type { FilesystemEntry, Policy } from './schema.js'
 
+/** A place that the payload sees. */
 export interface Visible {
   /** Inside. */
   readonly place: string

@@ -15,6 +15,7 @@ import { keptOver, trustedPaths } from './kept.js'
 
 export { hostArchitecture }
 
+/** How a policy is compiled. */
 export interface CompileOptions extends PlanOptions {
   /** Paths that the next run trusts, besides vial, its cache and Node.js: a writable bind that covers one does not let it be written. */
   readonly trusted?: readonly string[]
@@ -22,13 +23,21 @@ export interface CompileOptions extends PlanOptions {
   readonly architecture?: Architecture
 }
 
+/** A compiled policy. */
 export interface Compiled {
   /** The executable. */
   readonly bytes: Uint8Array
+  /**
+   * What it was compiled from: not part of the stable interface.
+   * @internal
+   */
   readonly plan: Plan
   /** With what `preset` and `fill` stand for. */
   readonly policy: Policy
-  /** The steps by the numbers that status records use. */
+  /**
+   * The steps by the numbers that status records use: not part of the stable interface.
+   * @internal
+   */
   readonly steps: readonly Step[]
 }
 

@@ -8,13 +8,20 @@ import { type Visible, visiblePlaces } from '../policy/visible.js'
 import type { Compiled } from './compile.js'
 import { hostArchitecture } from './compile.js'
 
+/** One step of the plan, in words. */
 export interface ExplainedStep {
+  /** Which process does it. */
   readonly process: 'monitor' | 'init' | 'payload'
+  /** What it does, completing "will …". */
   readonly what: string
+  /** Why. */
   readonly why: string
+  /** The system calls that its code makes. */
   readonly syscalls: readonly SyscallName[]
 }
+/** What a sandbox does, in order. */
 export interface Explanation {
+  /** The steps of monitor, init and payload. */
   readonly steps: readonly ExplainedStep[]
   /** Variables that are set, and patterns of those that the caller hands on; `true`: all. */
   readonly environment: Pick<Environment, 'set' | 'inherit'>

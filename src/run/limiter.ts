@@ -15,6 +15,7 @@ import {
   hugePages,
   type LimitName,
   type Limits,
+  type LimitsPolicy,
   neededResources,
   parseLimits,
   processLimits,
@@ -28,6 +29,9 @@ import type { Receiver } from './streams.js'
 
 /** Who holds the sandbox to a limit. `none`: nobody, which only `required: false` allows. */
 export type Enforcement = Way['name'] | 'rlimit of each process' | 'timer' | 'reader' | 'tmpfs' | 'none'
+
+/** Who holds the sandbox to each limit that was given. */
+export type EnforcementOf = { readonly [Name in keyof Omit<LimitsPolicy, 'required'>]?: Enforcement }
 
 const outputLimits = ['output', 'stdout', 'stderr'] as const
 
@@ -147,7 +151,7 @@ export class Limiter {
   }
 
   /** Who does what, by the names of the limits. */
-  enforcement(): Partial<Record<LimitName, Enforcement>> {
+  enforcement(): EnforcementOf {
     const way = this.#assumed ? undefined : this.way()
     const names = Object.keys(this.limits).filter((name) => name !== 'required') as LimitName[]
     return Object.fromEntries(names.map((name) => [name, this.#enforcement(name, way)]))
@@ -156,7 +160,7 @@ export class Limiter {
   /** The same, with what the policy says. */
   held(): HeldLimit[] {
     const written = this.policy.limits as Readonly<Record<string, unknown>>
-    return Object.entries(this.enforcement()).map(([name, by]) => {
+    return Object.entries<Enforcement>(this.enforcement()).map(([name, by]) => {
       const value = written[name]
       return { name, value: typeof value === 'object' ? JSON.stringify(value) : String(value), by }
     })

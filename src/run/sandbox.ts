@@ -25,6 +25,7 @@ import { openStored } from './store.js'
 import { Collector, feed, PipeReader } from './streams.js'
 import type { Verdict } from './verdict.js'
 
+/** How one command is run to its end. */
 export interface RunOptions extends Omit<SpawnOptions, 'stdio'> {
   /** Standard input; default: empty. */
   readonly input?: string | Uint8Array
@@ -37,8 +38,11 @@ export interface RunOptions extends Omit<SpawnOptions, 'stdio'> {
   readonly encoding?: 'utf8' | 'buffer'
 }
 
+/** How a command ended, and what it wrote. */
 export interface RunResult<Output extends string | Buffer = string> extends Result {
+  /** Standard output: text, or bytes with `encoding: 'buffer'`; cut at `maxBuffer`. */
   readonly stdout: Output
+  /** Standard error, alike. */
   readonly stderr: Output
   /** Whether it was ended because it wrote more than `maxBuffer`, which is what `stdout` or `stderr` then holds. */
   readonly truncated: boolean
@@ -82,6 +86,7 @@ class Vial implements Startable {
   }
 }
 
+/** A policy that is compiled once and runs any number of commands, each in a sandbox of its own. */
 export class Sandbox {
   readonly #policy: Policy
   readonly #base: string

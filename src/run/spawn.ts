@@ -6,11 +6,10 @@ import { getSystemErrorName } from 'node:util'
 import { errnoMessage } from '../kernel/errno.js'
 import { signalName } from '../kernel/signals.js'
 import type { Environment, Step } from '../plan/step.js'
-import type { LimitName } from '../policy/limits.js'
 import { SandboxError } from './error.js'
 import { type OpenVial, withName } from './executable.js'
 import { killSandbox } from './kill.js'
-import type { Enforcement, LimitedRun, Limiter } from './limiter.js'
+import type { EnforcementOf, LimitedRun, Limiter } from './limiter.js'
 import { type Failure, failureText, type Outcome, readOutcome, type Usage } from './status.js'
 import { takePipes } from './pipes.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
@@ -18,6 +17,7 @@ import { completeStdio, pipesOf, type Stdio, type StdioEntry, withOwnFiles } fro
 import { OutputStream, pipeWriter, type Receiver } from './streams.js'
 import { type Evidence, type Verdict, verdictOf } from './verdict.js'
 
+/** How one command is started. */
 export interface SpawnOptions {
   /** Kills the whole sandbox when aborted. */
   readonly signal?: AbortSignal
@@ -29,6 +29,7 @@ export interface SpawnOptions {
   readonly stdio?: readonly StdioEntry[]
 }
 
+/** How a command ended. */
 export interface Result {
   /** Exit status of the payload; null when a signal ended it. */
   readonly exitCode: number | null
@@ -36,21 +37,25 @@ export interface Result {
   readonly signal: NodeJS.Signals | null
   /** How it ended, and which limit it met. */
   readonly verdict: Verdict
+  /** What it used, vial's own work included. */
   readonly usage: Usage
   /** Who held it to each of its limits. */
-  readonly enforcement: Partial<Record<LimitName, Enforcement>>
+  readonly enforcement: EnforcementOf
   /** Wall time from the spawn to the end, in milliseconds. */
   readonly durationMs: number
   /** Whether `timeout` ended it. */
   readonly timedOut: boolean
 }
 
+/** A command that runs in a sandbox. */
 export interface SandboxProcess {
   /** The monitor: killing it kills everything in the sandbox. */
   readonly pid: number
+  /** Standard input, a pipe; null when `stdio` says otherwise. */
   readonly stdin: Writable | null
   /** With limits of output: at most what they admit. */
   readonly stdout: Readable | null
+  /** Standard error, alike. */
   readonly stderr: Readable | null
   /** All pipes, by descriptor: an input of the payload is written here, an output is read; null where there is no pipe. */
   readonly stdio: readonly [Writable | null, Readable | null, Readable | null, ...(Writable | Readable | null)[]]

@@ -11,13 +11,15 @@ import type { Step } from '../plan/step.js'
  * included. The others are there with limits, as far as the cgroup measures them: docs/limits.md.
  */
 export interface Usage extends GroupUsage {
-  /** Milliseconds of CPU in user mode and in the kernel. */
+  /** Milliseconds of CPU in user mode. */
   readonly userMs: number
+  /** Milliseconds of CPU in the kernel. */
   readonly systemMs: number
   /** The largest resident set of one process, in bytes. */
   readonly maxRss: number
-  /** Page faults without and with I/O. */
+  /** Page faults without I/O. */
   readonly minorFaults: number
+  /** Page faults with I/O. */
   readonly majorFaults: number
 }
 

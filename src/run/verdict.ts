@@ -2,26 +2,76 @@
 import type { Limits } from '../policy/limits.js'
 import type { Usage } from './status.js'
 
-export type Verdict =
-  /** It exited with 0. */
-  | { readonly kind: 'ok' }
-  /** It exited with another status. */
-  | { readonly kind: 'exit'; readonly code: number }
-  /** A signal ended it, which neither a limit nor the caller had sent. */
-  | { readonly kind: 'signal'; readonly signal: NodeJS.Signals }
-  /** The kernel killed for want of memory. `limit` is bytes. */
-  | { readonly kind: 'memory-limit'; readonly limit: number }
-  /** `limit` is milliseconds. */
-  | { readonly kind: 'time-limit'; readonly clock: 'cpu' | 'wall'; readonly limit: number }
-  /** It wrote more than `limit` bytes to one stream, or to both together. */
-  | { readonly kind: 'output-limit'; readonly stream: OutputStream; readonly limit: number }
-  /** It did not exit with 0, and had been refused a process or thread. */
-  | { readonly kind: 'pids-limit'; readonly limit: number }
-  /** Somebody ended all of it from outside: the caller, or whoever killed the monitor or pid 1. */
-  | { readonly kind: 'killed'; readonly by: 'timeout' | 'maxBuffer' | 'caller' | undefined }
-  /** There was no sandbox, or no command to run in it. */
-  | { readonly kind: 'sandbox-error'; readonly message: string }
+/** How a run ended, by `kind`; docs/limits.md tells which evidence decides. */
+export type Verdict = Ok | Exit | Signal | MemoryLimit | TimeLimit | OutputLimit | PidsLimit | Killed | SandboxFault
 
+/** It exited with 0. */
+interface Ok {
+  /** What of all these it is. */
+  readonly kind: 'ok'
+}
+/** It exited with another status. */
+interface Exit {
+  /** What of all these it is. */
+  readonly kind: 'exit'
+  /** The exit status, 1 to 255. */
+  readonly code: number
+}
+/** A signal ended it, which neither a limit nor the caller had sent. */
+interface Signal {
+  /** What of all these it is. */
+  readonly kind: 'signal'
+  /** The signal. */
+  readonly signal: NodeJS.Signals
+}
+/** The kernel killed for want of memory. */
+interface MemoryLimit {
+  /** What of all these it is. */
+  readonly kind: 'memory-limit'
+  /** Bytes. */
+  readonly limit: number
+}
+/** It took too long. */
+interface TimeLimit {
+  /** What of all these it is. */
+  readonly kind: 'time-limit'
+  /** CPU time of all processes, or time on the clock. */
+  readonly clock: 'cpu' | 'wall'
+  /** Milliseconds. */
+  readonly limit: number
+}
+/** It wrote too much. */
+interface OutputLimit {
+  /** What of all these it is. */
+  readonly kind: 'output-limit'
+  /** To which stream, or to both together. */
+  readonly stream: OutputStream
+  /** Bytes. */
+  readonly limit: number
+}
+/** It did not exit with 0, and had been refused a process or thread. */
+interface PidsLimit {
+  /** What of all these it is. */
+  readonly kind: 'pids-limit'
+  /** Processes and threads. */
+  readonly limit: number
+}
+/** All of it was ended from outside: by the caller, or by what killed the monitor or pid 1. */
+interface Killed {
+  /** What of all these it is. */
+  readonly kind: 'killed'
+  /** Who ended it; undefined: not this process. */
+  readonly by: 'timeout' | 'maxBuffer' | 'caller' | undefined
+}
+/** There was no sandbox, or no command to run in it. */
+interface SandboxFault {
+  /** What of all these it is. */
+  readonly kind: 'sandbox-error'
+  /** As of the SandboxError. */
+  readonly message: string
+}
+
+/** A stream that is limited, or both together. */
 export type OutputStream = 'stdout' | 'stderr' | 'both'
 
 export interface Evidence {

@@ -43,6 +43,7 @@ export interface Scene {
 }
 
 const listener = `
+import { placeOf } from '../../src/policy/complete.js'
 import os, socket, subprocess, sys, threading
 path, name, given = sys.argv[1:]
 listening = []
@@ -115,7 +116,11 @@ export async function makeScene(mode: Mode, program: string): Promise<Scene> {
       ...base,
       ...weak,
       namespaces: { ...base.namespaces, ...weak.namespaces },
-      filesystem: [...base.filesystem!, ...(weak.filesystem ?? [])],
+      // What it shows takes the place of what was shown there.
+      filesystem: [
+        ...base.filesystem!.filter((one) => !weak.filesystem?.some((other) => placeOf(other) === placeOf(one))),
+        ...(weak.filesystem ?? []),
+      ],
     }),
     close() {
       const alive = [host, decoy].map((one) => one.exitCode === null && one.signalCode === null)
