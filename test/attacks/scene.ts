@@ -43,7 +43,6 @@ export interface Scene {
   close(): void
 }
 
-const listener = `
 import { placeOf } from '../../src/policy/complete.js'
 import os, socket, subprocess, sys, threading
 path, name, given = sys.argv[1:]
