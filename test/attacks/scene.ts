@@ -43,7 +43,7 @@ export interface Scene {
   close(): void
 }
 
-import { placeOf } from '../../src/policy/complete.js'
+const listener = `
 import os, socket, subprocess, sys, threading
 path, name, given = sys.argv[1:]
 listening = []
