@@ -30,6 +30,8 @@ export function inCache<Value>(what: string, action: (folder: string) => Value, 
   try {
     return action(usable(folder))
   } catch (error) {
+    // No fault of the cache's.
+    if ((error as NodeJS.ErrnoException).code === 'EMFILE') throw error
     throw new Error(
       `${what} cannot be stored in ${folder}: ${(error as Error).message}\n      set VIAL_CACHE to a directory of yours that has room and is not mounted noexec`,
       { cause: error },

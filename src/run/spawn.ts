@@ -325,7 +325,7 @@ function ending(
 /** What Node says about a vial that it could not start. */
 function startError(error: unknown): unknown {
   const { code, errno, syscall } = error as NodeJS.ErrnoException
-  if (errno === undefined || !syscall?.startsWith('spawn')) return error
+  if (errno === undefined || !(syscall?.startsWith('spawn') || code === 'EMFILE')) return error
   const hint = code === undefined ? undefined : startHints[code]
   return new SandboxError(
     `cannot start the vial: ${errnoMessage(-errno)}${hint === undefined ? '' : `\n      ${hint}`}`,

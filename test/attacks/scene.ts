@@ -118,7 +118,9 @@ export async function makeScene(mode: Mode, program: string): Promise<Scene> {
       namespaces: { ...base.namespaces, ...weak.namespaces },
       // What it shows takes the place of what was shown there.
       filesystem: [
-        ...base.filesystem!.filter((one) => !weak.filesystem?.some((other) => placeOf(other) === placeOf(one))),
+        ...base.filesystem!.filter(
+          (one) => !weak.filesystem?.some((over) => `${placeOf(one)}/`.startsWith(`${placeOf(over)}/`)),
+        ),
         ...(weak.filesystem ?? []),
       ],
     }),

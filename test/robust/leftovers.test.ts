@@ -79,7 +79,8 @@ for (const caller of callers) {
           const { closeSync, openSync, readdirSync } = await import('node:fs')
           const descriptors = () => readdirSync('/proc/self/fd').length
           const one = sandbox({ preset: 'system' })
-          await one.run('true')
+          // So long that its output is read as it comes: libuv keeps a descriptor from its first stream on.
+          await one.run('sleep', ['0.05'])
           const before = descriptors()
           const told: string[] = []
           const tell = (error: Error) => told.push(`${error.name}: ${error.message.split('\n')[0]}`)
