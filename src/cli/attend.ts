@@ -81,7 +81,9 @@ async function passOn(from: Readable | null, fd: 1 | 2): Promise<void> {
 }
 
 async function report(ended: Result | SandboxError, { flags, reportFile }: Run): Promise<void> {
-  if (flags.verdict || flags.report !== undefined) (await import('./report.js')).tell(ended, flags, reportFile)
+  const asked = flags.verdict || flags.report !== undefined
+  const limited = 'verdict' in ended && ended.verdict.kind.endsWith('-limit')
+  if (asked || limited) (await import('./report.js')).tell(ended, flags, reportFile)
 }
 
 /** Advice. Whatever the payload did to the files that it looks at, the status stays the command's. */

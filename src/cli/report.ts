@@ -40,9 +40,15 @@ export function openReport(path: string): ReportFile | undefined {
 
 const elsewhere = '\n      a sandbox may have left it: look at it, or name a file where the sandbox does not write'
 
-/** Both go to standard error, a file named by `--report` aside: standard output is the command's. */
+/**
+ * Both go to standard error, a file named by `--report` aside: standard output is the command's. Where neither says there which limit
+ * ended the command, a line does: its exit status alone would be that of any kill.
+ */
 export function tell(ended: Result | SandboxError, flags: ReportFlags, file: ReportFile | undefined): void {
   const report: Report = ended instanceof Error ? { verdict: { kind: 'sandbox-error', message: ended.message } } : ended
+  const said = flags.verdict || flags.report === 'table' || flags.report === 'json'
+  const limit = said ? undefined : limitMet(report.verdict)
+  if (limit !== undefined) write(2, `vial: ${limit}\n`)
   if (flags.verdict) write(2, `vial: ${sentence(report.verdict)}\n`)
   if (flags.report === undefined) return
   if (file !== undefined) writeReport(file, `${JSON.stringify(report, null, 2)}\n`)
@@ -91,6 +97,35 @@ export function sentence(verdict: Verdict): string {
       return `sandbox-error: ${verdict.message.split('\n')[0]}`
   }
 }
+
+/** Which limit ended the command, or stood in its way, for people. */
+function limitMet(verdict: Verdict): string | undefined {
+  switch (verdict.kind) {
+    case 'memory-limit':
+      return `ended by the limit: memory, ${size(verdict.limit)}`
+    case 'time-limit':
+      return `ended by the limit: ${verdict.clock === 'cpu' ? 'CPU time' : 'wall time'}, ${time(verdict.limit)}`
+    case 'output-limit':
+      return `ended by the limit: ${verdict.stream === 'both' ? 'output' : verdict.stream}, ${size(verdict.limit)}`
+    case 'pids-limit':
+      return `it failed, and the limit had refused a process: pids, ${verdict.limit}`
+    default:
+      return undefined
+  }
+}
+
+/** `64 MiB`, or to the byte. */
+function size(value: number): string {
+  const [unit, name] = (
+    [
+      [2 ** 30, 'GiB'],
+      [MiB, 'MiB'],
+      [1024, 'KiB'],
+    ] as const
+  ).find(([unit]) => value > 0 && value % unit === 0) ?? [1, 'bytes']
+  return `${value / unit} ${name}`
+}
+const time = (value: number) => (value >= 1000 ? `${value / 1000} s` : `${value} ms`)
 
 const MiB = 2 ** 20
 const milliseconds = (value: number) => `${value.toFixed(1)} ms`

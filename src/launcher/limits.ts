@@ -253,14 +253,20 @@ function makeTimer(c: LauncherContext, value: number): Slot {
 function setTimer(c: LauncherContext, timer: Slot, left: Slot): void {
   const { b } = c
   const { itimerspec } = structs
-  const seconds = b.temporary()
+  const [seconds, count, chunk] = [b.temporary(), b.temporary(), b.temporary()]
   const when = b.reserve(itimerspec.size)
-  // There is no division, and these are few.
+  // There is no instruction that divides: as by hand, from 2^33 seconds on, which is as much as 64 bits of nanoseconds hold.
   b.move(seconds, 0)
+  b.move(count, 2 ** 33)
+  b.move(chunk, BigInt(second) << 33n)
   b.loop(({ leave }) => {
-    b.when(left, 'lt', second, leave)
-    b.compute(left, left, 'sub', second)
-    b.compute(seconds, seconds, 'add', 1)
+    b.when(left, 'ge', chunk, () => {
+      b.compute(left, left, 'sub', chunk)
+      b.compute(seconds, seconds, 'add', count)
+    })
+    b.compute(chunk, chunk, 'shr', 1)
+    b.compute(count, count, 'shr', 1)
+    b.when(count, 'eq', 0, leave)
   })
   b.store(64, when, itimerspec.fields['it_value.tv_sec'].offset, seconds)
   b.store(64, when, itimerspec.fields['it_value.tv_nsec'].offset, left)

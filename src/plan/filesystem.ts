@@ -330,7 +330,8 @@ class FilesystemPlanner implements Planner {
   room(size: string | number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
     const disk = writable ? this.#disk : {}
     const bytes = size === undefined ? disk.size : parseSize(size)
-    const most = inodes ?? disk.inodes
+    // A tmpfs without a number admits as many as half of the machine's pages, whatever its size; none is counted in it.
+    const most = inodes ?? disk.inodes ?? (disk.size === undefined ? undefined : inodesFor(bytes!))
     return [
       ...(bytes === undefined ? [] : [['size', String(bytes)] as const]),
       ...(most === undefined ? [] : [['nr_inodes', String(most)] as const]),
@@ -436,3 +437,6 @@ function coversRoot(entry: FilesystemEntry): entry is RootCover {
   const place = 'bind' in entry ? entry.bind : 'tmpfs' in entry ? entry.tmpfs : 'overlay' in entry ? entry.overlay : ''
   return place !== '' && normal(place) === '/'
 }
+
+/** A file that is not empty takes a page of 4 KiB: as many again may be empty files, directories and links. */
+const inodesFor = (bytes: number) => Math.max(1024, Math.floor(bytes / 2048))

@@ -11,12 +11,12 @@ const positiveSize = v.pipe(
   v.check((value) => parseSize(value) !== 0, 'must not be 0'),
 )
 const timeFault = 'must be a time such as "2s" or "500ms", or a number of seconds'
-/** Longer ones would not fit into the kernel's counters. */
-const longestMs = 1000 * 365 * 86_400_000
+/** In 64 bits of nanoseconds fit 584 years. */
+const longestMs = 100 * 365 * 86_400_000
 const time = v.pipe(
   v.custom<Duration>((value) => isQuantity(value) && parseDuration(value) !== undefined, timeFault),
   v.check((value) => (parseDuration(value) ?? 1) >= 1, 'must be at least a millisecond'),
-  v.check((value) => (parseDuration(value) ?? 1) <= longestMs, 'must be at most a thousand years'),
+  v.check((value) => (parseDuration(value) ?? 1) <= longestMs, 'must be at most a hundred years'),
 )
 const count = v.pipe(v.number(), v.integer('must be a whole number'), v.minValue(1, 'must be at least 1'))
 const cores = v.pipe(

@@ -72,6 +72,11 @@ export const bombs: Readonly<Record<string, Bomb>> = {
     limits: { ...net, disk: { inodes: 100 } },
     verdict: { kind: 'exit', code: 7 },
   },
+  'a flood of files where only bytes are limited': {
+    args: ['inodes', 2048],
+    limits: { ...net, disk: '4M' },
+    verdict: { kind: 'exit', code: 7 },
+  },
   'a sparse file': {
     args: ['sparse', MiB],
     limits: { ...net, fileSize: '1M' },

@@ -28,6 +28,7 @@ test('faults in limits are named with their paths', () => {
     [{ pids: 1.5 }, 'limits.pids: must be a whole number'],
     [{ cpu: 0 }, 'limits.cpu: must be at least 0.01 cores'],
     [{ wallTime: '5x' }, 'limits.wallTime: must be a time such as "2s" or "500ms", or a number of seconds'],
+    [{ wallTime: 101 * 365 * 86_400 }, 'limits.wallTime: must be at most a hundred years'],
     [{ cpuTime: 0.0001 }, 'limits.cpuTime: must be at least a millisecond'],
     [{ cpuWeight: 0 }, 'limits.cpuWeight: must be from 1 to 10000'],
     [{ ioWeight: 10_001 }, 'limits.ioWeight: must be from 1 to 10000'],
@@ -199,6 +200,28 @@ for (const caller of callers) {
       assert.deepEqual(delegation.left(), [])
     })
 
+    test('a long time costs no more to set than a short one, and is not over at once', async () => {
+      const { ticks, kind } = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const { readFileSync } = await import('node:fs')
+          const wallTime = 100 * 365 * 86_400
+          const child = sandbox({ preset: 'system', limits: { wallTime, cpuTime: wallTime } }).spawn('cat')
+          child.stdin!.write('up\n')
+          await new Promise((resolve) => child.stdout!.once('data', resolve))
+          // proc_pid_stat(5): utime and stime of the monitor.
+          const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+          child.stdin!.end()
+          return { ticks: Number(fields[11]) + Number(fields[12]), kind: (await child.result).verdict.kind }
+        },
+        {},
+        wrapper,
+      )
+      assert.equal(kind, 'ok')
+      // Counting three billion seconds one by one took ten times as much.
+      assert.ok(ticks < 20, `${ticks} ticks`)
+    })
+
     test('a run that cannot start leaves no group', async () => {
       const told = await evaluate(
         caller,
@@ -232,6 +255,17 @@ for (const caller of callers) {
       const table = vial(caller, ['run', '--wall-time', '300ms', '--report', 'table', '--', 'sleep', '600'])
       assert.equal(table.status, 137)
       assert.match(table.stderr, /^verdict +time-limit: wall, 300 ms$/m)
+      // Unasked, and once.
+      const limited = (...words: string[]) => vial(caller, ['run', ...words]).stderr
+      assert.equal(
+        limited('--wall-time', '300ms', '--', 'sleep', '600'),
+        'vial: ended by the limit: wall time, 300 ms\n',
+      )
+      assert.equal(
+        limited('--output', '1K', '--report', file, '--', 'yes'),
+        'vial: ended by the limit: output, 1 KiB\n',
+      )
+      assert.equal(limited('--wall-time', '10s', '--', 'true'), '')
       const nothing = vial(caller, ['run', '--report', 'json', '--', 'no-such-program'])
       assert.equal(nothing.status, 127)
       assert.match(nothing.stderr, /"kind":"sandbox-error"/)
