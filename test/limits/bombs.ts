@@ -12,6 +12,8 @@ export interface Bomb {
   readonly args: readonly [string, string | number]
   readonly limits: NonNullable<Policy['limits']>
   readonly verdict: Verdict
+  /** On cgroup v2, where that is another. */
+  readonly verdictV2?: Verdict
   /** How much the output must be, exactly. */
   readonly bytes?: number
 }
@@ -54,7 +56,9 @@ export const bombs: Readonly<Record<string, Bomb>> = {
   'a flood of TCP buffers': {
     args: ['tcp', 32 * MiB],
     limits: { ...net, memory: '32M' },
+    // v1 counts the buffers of sockets by themselves, and then refuses them; v2 counts them as memory.
     verdict: { kind: 'exit', code: 10 },
+    verdictV2: { kind: 'memory-limit', limit: 32 * MiB },
   },
   'a flood of output': {
     args: ['output', MiB],
