@@ -87,7 +87,7 @@ class FilesystemPlanner implements Planner {
         what: as === 'readonly' ? `keep ${at} read-only` : `keep ${at} at its place`,
         why:
           as === 'readonly'
-            ? 'it decides what the next run of vial executes'
+            ? 'it decides what the next run of vial executes, or what this one may take'
             : 'a mount point cannot be renamed; what lies in it must stay',
         hints: this.hints(hints.present),
         ...this.complaint(),

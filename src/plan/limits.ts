@@ -12,6 +12,8 @@ import type { GroupEntry, Step } from './step.js'
 
 /** The descriptors of a cgroup that the vial gets from whoever starts it. */
 export interface GroupOption extends GroupEntry {
+  /** The directories that it is made in: what can write there can write its limits. */
+  readonly bases: readonly string[]
   /** The limits that it has. */
   readonly holds: readonly GroupLimitName[]
   /** A file that begins with the CPU time used, and the nanoseconds that 1 stands for there. */

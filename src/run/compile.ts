@@ -48,7 +48,9 @@ export interface Compiled {
 export function compile(policy: StrictPolicy, options: CompileOptions = {}): Compiled {
   const complete = completePolicy(checkPolicy(policy))
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
-  const kept = keptOver(complete, options.base ?? process.cwd(), () => trustedPaths(options.trusted))
+  const kept = keptOver(complete, options.base ?? process.cwd(), () =>
+    trustedPaths([...(options.trusted ?? []), ...(options.group?.bases ?? [])]),
+  )
   const architecture = options.architecture ?? hostArchitecture()
   const plan = makePlan(complete, architecture, { ...subids, kept, ...options })
   const { program, steps } = launch(plan, architecture)

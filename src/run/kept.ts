@@ -1,5 +1,5 @@
 /**
- * What the next run trusts, kept from this one. A writable bind that covers vial itself, its cache or the policy would let a payload
+ * What the next run trusts, and the groups of a run's limits, kept from this one. A writable bind that covers vial itself, its cache or the policy would let a payload
  * decide what the next run executes. So each of these is laid read-only over such a bind, and each directory between is
  * mounted on itself: rename(2) of a mount point is EBUSY, of a directory above one it is not.
  */

@@ -95,7 +95,7 @@ export class Limiter {
   option(first: number): GroupOption | undefined {
     const way = this.way()
     if (way === undefined) return undefined
-    return this.#optionOf(way.version, way.version === 2 ? 1 : way.bases.length, first)
+    return this.#optionOf(way.version, way.bases, first)
   }
 
   /**
@@ -109,17 +109,17 @@ export class Limiter {
       if (!(error instanceof SandboxError)) throw error
       this.#held = this.#needed
       this.#assumed = true
-      return { group: this.#optionOf(2, 1, first), missing: error.message }
+      return { group: this.#optionOf(2, [], first), missing: error.message }
     }
   }
 
-  #optionOf(version: Way['version'], count: number, first: number): GroupOption {
+  #optionOf(version: Way['version'], bases: readonly string[], first: number): GroupOption {
     let next = first
     const cpuTime = this.#holds('cpuTime') ? { fd: next++, unit: cpuTimeUnit[version] } : undefined
     const memoryFd = this.#holds('memory') && version === 1 ? next++ : undefined
-    const fds = Array.from({ length: count }, () => next++)
+    const fds = Array.from({ length: version === 2 ? 1 : bases.length }, () => next++)
     const holds = this.#held
-    return { way: version === 2 ? 'clone' : 'move', fds, holds, cpuTime, memoryFd, cpus: cpus().length }
+    return { way: version === 2 ? 'clone' : 'move', fds, bases, holds, cpuTime, memoryFd, cpus: cpus().length }
   }
 
   /** @throws {SandboxError} when there can be no group. */

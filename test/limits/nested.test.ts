@@ -70,6 +70,37 @@ for (const caller of callers) {
       assert.deepEqual(delegation.left(), [])
     })
 
+    test('files of its limits are not writable in a writable bind that covers them', async () => {
+      // Where swap is counted, its limit goes first: it may not be below that of memory.
+      const files = version === 1 ? ['memory.memsw.limit_in_bytes', 'memory.limit_in_bytes'] : ['memory.max']
+      const write = files
+        .map((file) => `find /sys/fs/cgroup -path '*/vial-test-${process.pid}-*/vial.*' -name ${file}`)
+        .map(
+          (find) =>
+            `${find} | while read -r file; do if echo 2000000000 > "$file"; then echo lifted; else echo refused; fi; done`,
+        )
+        .join('; ')
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }, { write }) => {
+          const limits = { memory: '64M', pids: 20 } as const
+          const run = async (landlock: 'on' | 'off') => {
+            const filesystem = [{ bind: '/sys', writable: true }]
+            const one = sandbox({ preset: 'system', limits, landlock, filesystem })
+            const { stdout, stderr } = await one.run('sh', ['-c', write])
+            return (
+              [...new Set(stdout.split('\n').filter(Boolean))].join() +
+              (/Read-only file system/.test(stderr) ? ', read-only' : stderr)
+            )
+          }
+          return [await run('on'), await run('off')]
+        },
+        { write },
+        wrapper,
+      )
+      assert.deepEqual(seen, ['refused, read-only', 'refused, read-only'])
+    })
+
     test('groups below its own are removed, however deep', async () => {
       const name = 'x'.repeat(200)
       const deep = `top=$(ls -d m 2>/dev/null || echo .); cd $top; i=0; while [ $i -lt 30 ]; do mkdir ${name} && cd -P ./${name} || exit 7; i=$((i+1)); done; echo deep`
