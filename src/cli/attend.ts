@@ -1,17 +1,17 @@
 /** What `vial run` does once a sandbox was started: signals, output, and what is told at the end. */
-import { constants, release } from 'node:os'
+import { release } from 'node:os'
 import type { Readable } from 'node:stream'
 import { printable } from '../kernel/printable.js'
+import { signalNumber } from '../kernel/signals.js'
 import type { Policy } from '../policy/schema.js'
 import { SandboxError } from '../run/error.js'
 import type { Result, SandboxProcess, SpawnOptions } from '../run/spawn.js'
 import type { PolicyFlags } from './options.js'
 import type { ReportFile, ReportFlags } from './report.js'
+import { handOn } from './signals.js'
 import type { Texts } from './texts.js'
 import type { Size } from '../policy/units.js'
 import { write } from './write.js'
-
-const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
 
 export type RunFlags = PolicyFlags & ReportFlags & { readonly timeout?: number; readonly output?: string }
 
@@ -41,19 +41,19 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     started = await start()
     if (started === undefined) return false
     const { child, sharesSession } = started
-    // In the terminal's own session these reach the payload by themselves.
-    const alone = sharesSession ? ['SIGINT', 'SIGQUIT'] : []
-    for (const signal of passedOn) process.on(signal, () => alone.includes(signal) || child.kill(signal))
+    const handing = handOn(child, sharesSession)
     const passed = [passOn(child.stdout, 1), passOn(child.stderr, 2)]
-    const result = await child.result
+    const result = await child.result.finally(() => handing.end())
     await Promise.all(passed)
     const { exitCode, timedOut, verdict } = result
     if (timedOut) say(`killed after ${flags.timeout} s`)
     // What is beyond a limit may have been written just before the end.
     const signal = verdict.kind === 'output-limit' || verdict.kind === 'time-limit' ? 'SIGKILL' : result.signal
-    process.exitCode = signal === null ? (exitCode ?? 125) : 128 + constants.signals[signal]
+    process.exitCode = signal === null ? (exitCode ?? 125) : 128 + signalNumber(signal)
     await report(result, run)
     if (exitCode !== null && exitCode !== 0) await explainFailure(run, started, true)
+    // A shell ends its loop only when the command died of ^C as well.
+    if (signal === 'SIGINT' && handing.had('SIGINT')) process.kill(process.pid, 'SIGINT')
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error
     const cannotRun = error.message.startsWith('cannot run ')

@@ -35,7 +35,23 @@ export const signals = {
 
 export type SignalName = keyof typeof signals
 
-/** The name of a signal number; undefined for a real-time signal. */
-export function signalName(number: number): SignalName | undefined {
-  return (Object.keys(signals) as SignalName[]).find((name) => signals[name] === number)
+/** A signal as bash(1) and kill(1) name it; the first two real-time signals are the C library's own and have no name. */
+export type AnySignalName = SignalName | 'SIGRTMIN' | `SIGRTMIN+${number}` | `SIG${32 | 33}`
+
+/** signal(7), "Real-time signals", as glibc counts them. */
+const firstRealTime = 34
+
+export function signalName(number: number): AnySignalName {
+  const known = (Object.keys(signals) as SignalName[]).find((name) => signals[name] === number)
+  if (known !== undefined) return known
+  if (number < firstRealTime) return `SIG${number as 32 | 33}`
+  return number === firstRealTime ? 'SIGRTMIN' : `SIGRTMIN+${number - firstRealTime}`
+}
+
+/** The inverse of {@link signalName}. */
+export function signalNumber(name: string): number {
+  const known = signals[name as SignalName]
+  if (known !== undefined) return known
+  const [, base, more = '0'] = /^SIG(RTMIN|\d+)(?:\+(\d+))?$/.exec(name) ?? []
+  return (base === 'RTMIN' ? firstRealTime : Number(base)) + Number(more)
 }

@@ -14,16 +14,19 @@ import { descriptorCode, keepEnd, openStandardDescriptors } from './descriptors.
 import { execute, prepareArguments } from './environment.js'
 import { entryRows } from './entries.js'
 import { filesystemCode } from './filesystem.js'
+import { rememberForeground } from './foreground.js'
 import { hardeningCode } from './hardening.js'
 import { cloneFlag, identityCode } from './identity.js'
 import { landlockCode } from './landlock.js'
 import { cloneIntoGroup, limitCode } from './limits.js'
 import { makeNet, netIsLate, networkCode, prepareNet } from './network.js'
-import { awaitAcknowledgement, callersPid, closeCallersEnds, pipeCode } from './pipes.js'
+import { dieWithParent } from './parent.js'
+import { awaitAcknowledgement, closeCallersEnds, pipeCode } from './pipes.js'
 import { becomeSealed } from './sealed.js'
 import {
   blockSignals,
   initLoop,
+  leaveGroup,
   lingeringInit,
   lingeringMonitor,
   monitorLoop,
@@ -35,12 +38,8 @@ type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type ProcessStep = 'dieWithParent' | 'processName' | 'session' | 'umask' | 'rlimit' | 'execute'
 
 const processCode: { [Kind in ProcessStep]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
-  /** PR_SET_PDEATHSIG(2const); a parent that died before the call is noticed by its changed pid. */
   dieWithParent(c) {
-    const parent = callersPid(c)
-    c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
-    c.attempt('getppid')
-    c.b.when(c.result, 'ne', parent, () => c.exit(125))
+    dieWithParent(c)
   },
 
   processName(c, step) {
@@ -118,6 +117,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   if (plan.statusFd === undefined) openStandardDescriptors(c)
   c.aside('hold signals back', 'the monitor takes them when it waits, and none is lost')
   b.move(umask, c.attempt('umask', 0))
+  if (plan.sharesSession && !manner.lingers) rememberForeground(c)
   blockSignals(c)
   emitSteps(c, plan.monitor)
 
@@ -156,6 +156,8 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
       c.process = 'init'
       c.aside('tie init to the monitor', 'neither outlives the other')
       closeCallersEnds(c)
+      // What a terminal sends to the job is for the monitor to hand on. Who leads a group makes no session: setsid(2).
+      if (leadsGroup(plan)) leaveGroup(c)
       if (announcement !== undefined) keepEnd(c, released, 'read', release)
       // A step may wait for long, such as the one that reads a file's content from a pipe.
       if (manner.tied) tieToMonitor(c, pidfd)
@@ -192,6 +194,9 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   c.emitFailure()
   return { program: b.finish(), steps: c.steps, processes: c.processes }
 }
+
+const leadsGroup = ({ manner, statusFd, sharesSession, initIs }: Plan) =>
+  manner.forwardsSignals && statusFd === undefined && !sharesSession && initIs === 'reaper'
 
 const diesWithParent = (plan: Plan) => plan.monitor.some((step) => step.do === 'dieWithParent')
 

@@ -31,3 +31,13 @@ export const reached = { wallTime: 1, cpuTime: 2, memory: 3 } as const
 
 /** The real-time signal by which the caller tells the monitor that it has its ends of all pipes. */
 export const pipesTaken = 62
+
+/**
+ * What the caller and the monitor tell downwards by real-time signals: to stop all of the sandbox (until SIGCONT), and that the
+ * terminal was closed, which is SIGHUP for the payload's whole process group.
+ */
+export const suspend = 60
+export const hangUp = 59
+
+/** What the kernel sends the monitor when the thread that started it ends, which may not be the end of the process. */
+export const parentEnded = 61

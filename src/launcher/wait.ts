@@ -1,10 +1,12 @@
 /** How monitor and init wait: what they do with signals, with orphans, and with the end of the payload. */
-import { POLL, SIGMASK, WAIT } from '../kernel/flags.js'
+import { POLL, SI, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
-import { endSignal, record } from './record.js'
+import { giveForegroundBack } from './foreground.js'
+import { callersSlot, takeParentsEnd, tiedToCaller } from './parent.js'
+import { endSignal, hangUp, record, suspend } from './record.js'
 import { writeExitCode } from './announce.js'
 import { closeAllBut, descriptorCode } from './descriptors.js'
 import { awaitSignalOrMemory, endsBySignal, releaseUnwatched, takeTimer, watches } from './limits.js'
@@ -27,12 +29,19 @@ const allSignals = (c: LauncherContext) => masks(c).every
  */
 export function blockSignals(c: LauncherContext): void {
   const { every, callers } = masks(c)
+  // What the terminal sends to the whole job reaches the caller, who hands it on: it must not arrive twice.
+  if (c.plan.statusFd !== undefined && !c.plan.sharesSession) leaveGroup(c)
   if (c.plan.manner.forwardsSignals) c.must('rt_sigprocmask', SIGMASK.SETMASK, every, callers, maskSize)
   c.must('rt_sigaction', signals.SIGCHLD, c.b.bytes(new Uint8Array(32), 8), 0, maskSize)
 }
 
 export function unblockSignals(c: LauncherContext): void {
   if (c.plan.manner.forwardsSignals) c.must('rt_sigprocmask', SIGMASK.SETMASK, masks(c).callers, 0, maskSize)
+}
+
+/** docs/how-it-works.md, "Signals", says who is in which process group. */
+export function leaveGroup(c: LauncherContext): void {
+  c.attempt('setpgid', 0, 0)
 }
 
 /** Waits until init tells how the payload ended, or has ended itself. */
@@ -135,6 +144,9 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
   if (plan.statusFd !== undefined) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
   if (watches(plan)) releaseUnwatched(c)
   else releaseFds(c, callersEnds(c))
+  // Init and payload were cloned into the job's group before.
+  if (plan.sharesSession && plan.statusFd !== undefined) leaveGroup(c)
+  relayTo(c, init, plan.initIs === 'payload' ? 'payload' : 'init')
   b.loop(({ again }) => {
     takeSignal(c, init, watches(plan) ? 'watch' : 'takeSignal')
     const usage = plan.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
@@ -142,6 +154,7 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
     b.when(c.result, 'ne', init, again)
     b.load(code, 32, status)
     if (plan.statusFd !== undefined) c.report(record.ended, code)
+    if (plan.sharesSession) giveForegroundBack(c)
     awaitAcknowledgement(c)
     exitAs(c, code)
   })
@@ -154,6 +167,10 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
   const code = b.temporary()
   const ending = endsBySignal(plan) ? b.slot('ending') : undefined
   releaseFds(c)
+  if (plan.sharesSession) leaveGroup(c)
+  relayTo(c, payload, 'payload')
+  // Nothing but the end of the monitor may look like that of a parent.
+  if (tiedToCaller(plan)) b.move(callersSlot(c), c.attempt('getppid'))
   b.loop(({ again }) => {
     takeSignal(c, payload, ending === undefined ? 'takeSignal' : 'takeSignalOrEnd')
     b.loop(({ again: reapNext }) => {
@@ -189,13 +206,7 @@ function releaseFds(c: LauncherContext, kept: readonly Operand[] = []): void {
   if (plan.statusFd !== undefined) c.attempt('close_range', plan.statusFd + 1, 0xffffffff, 0)
 }
 
-/** What a terminal sends to all of its foreground, and the command line passes on. */
-const fromTerminal = [signals.SIGINT, signals.SIGQUIT, signals.SIGHUP]
-
-/**
- * Takes the next signal; returns when it is SIGCHLD and passes any other on to `to`. What the terminal sends reaches
- * a payload of the same session by itself, and of another by whoever started the vial: once, not twice.
- */
+/** Takes the next signal; returns when it is SIGCHLD and passes any other on to `to`. */
 function takeSignal(c: LauncherContext, to: Slot, manner: Taking): void {
   const { b } = c
   const receiver = b.slot('signal.to')
@@ -228,30 +239,89 @@ function takeEnd(c: LauncherContext, signal: Slot, info: Address, again: () => v
   })
 }
 
+/** What differs between monitor and init, which share the code: who gets what is for all, and what they get. */
+const relay = (c: LauncherContext) => ({
+  everyone: c.b.slot('relay.everyone'),
+  stop: c.b.slot('relay.stop'),
+  hangUp: c.b.slot('relay.hangUp'),
+})
+
+function relayTo(c: LauncherContext, next: Slot, who: 'init' | 'payload'): void {
+  const { b, plan } = c
+  const { everyone, stop, hangUp: closed } = relay(c)
+  const last = who === 'payload'
+  // Only a pid 1 of ours may mean all that it can reach.
+  const all = last && plan.newPid && plan.initIs === 'reaper'
+  if (all) b.move(everyone, -1)
+  else if (last) b.compute(everyone, 0, 'sub', next)
+  else b.move(everyone, next)
+  b.move(stop, last ? signals.SIGSTOP : suspend)
+  if (plan.statusFd !== undefined) b.move(closed, last ? signals.SIGHUP : hangUp)
+}
+
 function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
   const { b, plan } = c
   const everySignal = allSignals(c)
   const info = b.reserve(128, 16)
   const signal = b.temporary()
-  const origin = b.temporary()
+  const target = b.temporary()
+  const { everyone, stop, hangUp: closed } = relay(c)
+  const inMonitorOnly = manner === 'watch'
   b.loop(({ leave, again }) => {
-    if (manner === 'watch') awaitSignalOrMemory(c, to)
+    if (inMonitorOnly) awaitSignalOrMemory(c, to)
     c.attempt('rt_sigtimedwait', everySignal, info, 0, maskSize)
     c.whenFailed(again)
     b.move(signal, c.result)
     b.when(signal, 'eq', signals.SIGCHLD, leave)
     takeAcknowledgement(c, signal, again)
-    if (manner === 'watch') takeTimer(c, signal, info, to, again)
+    if (inMonitorOnly) takeTimer(c, signal, info, to, again)
     if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, again)
-    if (plan.sharesSession || plan.statusFd !== undefined) {
-      b.load(origin, 32, info, structs.siginfo.fields.si_code.offset)
-      const fromKernel = 0x80
-      b.when(origin, 'eq', fromKernel, () => {
-        if (plan.sharesSession) again()
-        else for (const one of fromTerminal) b.when(signal, 'eq', one, again)
-      })
+    if (tiedToCaller(plan)) takeParentsEnd(c, signal, again)
+    if (plan.statusFd === undefined) takeStop(c, signal)
+    // What a terminal sends reaches a payload of the same session by itself.
+    if (plan.sharesSession) {
+      b.load(target, 32, info, structs.siginfo.fields.si_code.offset)
+      b.when(target, 'eq', SI.KERNEL, again)
     }
-    c.attempt('kill', to, signal)
+    b.compute(target, 0, 'sub', to)
+    const send = b.label()
+    // The keys of a terminal are for a whole process group, such as a shell and what it waits for.
+    b.branch(signal, 'eq', signals.SIGINT, send)
+    b.branch(signal, 'eq', signals.SIGQUIT, send)
+    if (plan.statusFd !== undefined)
+      b.when(signal, 'eq', hangUp, () => {
+        b.move(signal, closed)
+        b.jump(send)
+      })
+    b.move(target, everyone)
+    b.branch(signal, 'eq', signals.SIGCONT, send)
+    b.when(signal, 'eq', suspend, () => {
+      b.move(signal, stop)
+      b.jump(send)
+    })
+    b.move(target, to)
+    b.place(send)
+    c.attempt('kill', target, signal)
+    // It leads no group.
+    c.whenFailed(() => c.attempt('kill', to, signal))
+  })
+}
+
+/**
+ * SIGTSTP, which a vial by itself gets from the terminal: first all of the sandbox stops, then we, by the signal's own action. It
+ * has none in a process group that nobody would continue: setpgid(2), "orphaned". Either way it goes on with SIGCONT.
+ */
+function takeStop(c: LauncherContext, signal: Slot): void {
+  const { b } = c
+  const { everyone, stop } = relay(c)
+  const mask = b.bytes(new Uint8Array(new BigUint64Array([1n << BigInt(signals.SIGTSTP - 1)]).buffer), 8)
+  b.when(signal, 'eq', signals.SIGTSTP, () => {
+    c.attempt('kill', everyone, stop)
+    c.attempt('getpid')
+    c.attempt('kill', c.result, signal)
+    c.attempt('rt_sigprocmask', SIGMASK.UNBLOCK, mask, 0, maskSize)
+    c.attempt('rt_sigprocmask', SIGMASK.BLOCK, mask, 0, maskSize)
+    b.move(signal, signals.SIGCONT)
   })
 }
 

@@ -3,7 +3,7 @@
  * instructions by name; C4.1 has the same bits as tables.
  *
  * x19 holds the address of slot 0: a load or store reaches 4096 slots from it. x9, x10 and x11 are scratch; what x9 or x0
- * is known to hold is not loaded again. A routine that calls others keeps its return address on the stack.
+ * is known to hold is not loaded again, nor is a constant that an argument is known to hold. A routine that calls others keeps its return address on the stack.
  */
 import { syscallNumber } from '../kernel/syscalls.js'
 import {
@@ -123,6 +123,8 @@ class Arm64 {
   /** The slot whose value `#holder` is known to hold, by its index; else -1. */
   #held = -1
   #holder = x9 as number
+  /** Constants that arguments of system calls are known to hold: the kernel changes none but x0. */
+  readonly #constants = new Map<number, Value>()
 
   constructor(layout: Layout, callers: ReadonlyMap<number, boolean>) {
     this.code = new Code(layout.code)
@@ -157,7 +159,8 @@ class Arm64 {
       case 'syscall':
         for (let i = 0; i < one.args.length; i++) this.#load(x0 + i, this.#value(one.args[i]!))
         this.#load(x8, syscallNumber('arm64', one.name))
-        if (one.failing === undefined) this.#syscall(one.to)
+        if (one.unused) this.#emit(opcode.svc)
+        else if (one.failing === undefined) this.#syscall(one.to)
         else this.code.branch(this.checks.of(one.to, one.failing), bl)
         this.#hold(x0, one.to)
         break
@@ -169,7 +172,7 @@ class Arm64 {
         break
       case 'call':
         this.code.branch(one.target, bl)
-        this.#held = -1
+        this.#forget()
         break
       case 'return':
         if (this.#calls) this.#emit(opcode.popLink)
@@ -177,7 +180,7 @@ class Arm64 {
         break
       case 'label': {
         this.code.label(one.label)
-        this.#held = -1
+        this.#forget()
         const calls = this.#callers.get(one.label.id)
         if (calls !== undefined) this.#calls = calls
         if (calls) this.#emit(opcode.pushLink)
@@ -205,8 +208,15 @@ class Arm64 {
     this.#holder = register
   }
 
+  /** What comes next may be reached from elsewhere, or after code that is not looked at. */
+  #forget(): void {
+    this.#held = -1
+    this.#constants.clear()
+  }
+
   /** The register is written. */
   #written(register: number): void {
+    this.#constants.delete(register)
     if (this.#holder === register) this.#held = -1
   }
 
@@ -227,8 +237,10 @@ class Arm64 {
       this.#access('load', 64, register, slotPlace(value))
       if (register === x9) this.#hold(x9, value)
     } else {
+      if (this.#constants.get(register) === value) return
       this.#written(register)
       this.#constant(register, value)
+      if (register > x0 && register <= x8) this.#constants.set(register, value)
     }
   }
 

@@ -16,6 +16,7 @@ import {
   type Slot,
   type Width,
 } from './instruction.js'
+import { opposite, shorten } from './shorten.js'
 
 /** A subroutine: emitted once, after the main code. */
 export interface Routine {
@@ -312,13 +313,13 @@ export class Builder {
   // --- end ------------------------------------------------------------------------------------------------------
 
   /** The most used first: short displacements reach them. */
-  #orderSlots(): void {
+  #orderSlots(instructions: readonly Instruction[]): void {
     const slots = [...this.#slots.values()]
     const uses = slots.map(() => 0)
     const count = (operand: Operand) => {
       if (typeof operand === 'object' && operand.kind === 'slot') uses[operand.index]! += 1
     }
-    for (const instruction of this.#instructions) eachOperand(instruction, count)
+    for (const instruction of instructions) eachOperand(instruction, count)
     const order = slots.toSorted((a, b) => uses[b.index]! - uses[a.index]!)
     order.forEach((slot, index) => {
       slot.index = index
@@ -334,10 +335,11 @@ export class Builder {
       body()
       this.return()
     }
-    this.#orderSlots()
+    const instructions = shorten(this.#instructions)
+    this.#orderSlots(instructions)
     this.#placeTexts()
     return {
-      instructions: this.#instructions,
+      instructions,
       constants: new Uint8Array(this.#constants.subarray(0, this.#constantsUsed + 8)),
       pointers: this.#pointers,
       slots: this.#slots.size,
@@ -345,5 +347,3 @@ export class Builder {
     }
   }
 }
-
-const opposite: Record<Comparison, Comparison> = { eq: 'ne', ne: 'eq', lt: 'ge', ge: 'lt', gt: 'le', le: 'gt' }

@@ -72,7 +72,7 @@ export type Instruction =
     }
   /**
    * Up to six arguments; `to` gets the raw result (an error is -errno, modulo 2^64). With `failing`, an error jumps there:
-   * most system calls of a vial must succeed, and share the code that looks.
+   * most system calls of a vial must succeed, and share the code that looks. Where it is `unused`, `to` need not get it.
    */
   | {
       readonly op: 'syscall'
@@ -80,6 +80,7 @@ export type Instruction =
       readonly args: readonly Operand[]
       readonly to: Slot
       readonly failing?: Label
+      readonly unused?: true
     }
   | {
       readonly op: 'branch'

@@ -93,7 +93,8 @@ class X64 {
       case 'syscall':
         for (let i = 0; i < one.args.length; i++) this.#load(parameters[i]!, this.#value(one.args[i]!))
         this.#load(rax, syscallNumber('x64', one.name))
-        if (one.failing === undefined) this.#syscall(one.to)
+        if (one.unused) this.#opcode(0x0f05)
+        else if (one.failing === undefined) this.#syscall(one.to)
         else this.code.branch(this.checks.of(one.to, one.failing), call)
         this.#held = one.to.index
         break

@@ -15,7 +15,7 @@ import { takePipes } from './pipes.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
 import { completeStdio, pipesOf, type Stdio, type StdioEntry, withOwnFiles } from './stdio.js'
 import { OutputStream, pipeWriter, type Receiver } from './streams.js'
-import { type Evidence, type Verdict, verdictOf } from './verdict.js'
+import { type Evidence, type SignalName, type Verdict, verdictOf } from './verdict.js'
 
 /** How one command is started. */
 export interface SpawnOptions {
@@ -33,8 +33,8 @@ export interface SpawnOptions {
 export interface Result {
   /** Exit status of the payload; null when a signal ended it. */
   readonly exitCode: number | null
-  /** The signal that ended it, or null. */
-  readonly signal: NodeJS.Signals | null
+  /** The signal that ended it, or null. Real-time signals are `SIGRTMIN`, `SIGRTMIN+1`, …. */
+  readonly signal: SignalName | null
   /** How it ended, and which limit it met. */
   readonly verdict: Verdict
   /** What it used, vial's own work included. */
@@ -59,7 +59,7 @@ export interface SandboxProcess {
   readonly stderr: Readable | null
   /** All pipes, by descriptor: an input of the payload is written here, an output is read; null where there is no pipe. */
   readonly stdio: readonly [Writable | null, Readable | null, Readable | null, ...(Writable | Readable | null)[]]
-  /** Sends a signal to the payload; `SIGKILL` ends the whole sandbox. */
+  /** Sends a signal to the payload, `SIGINT` and `SIGQUIT` to its whole process group; `SIGKILL` ends the whole sandbox. */
   kill(signal?: NodeJS.Signals): boolean
   /**
    * Resolves when the payload has ended and its output is read, as far as anybody reads it. Rejects with
@@ -313,13 +313,13 @@ async function failureOf(vial: Startable, { step, errno }: Failure, command: str
 function ending(
   outcome: Outcome,
   exitCode: number | null,
-  signal: NodeJS.Signals | null,
+  signal: SignalName | null,
 ): Pick<Result, 'exitCode' | 'signal'> {
   if (outcome.payload === undefined) return { exitCode: signal === null ? exitCode : null, signal }
   const bySignal = outcome.payload & 0x7f
   return bySignal === 0
     ? { exitCode: (outcome.payload >> 8) & 0xff, signal: null }
-    : { exitCode: null, signal: signalName(bySignal) as NodeJS.Signals }
+    : { exitCode: null, signal: signalName(bySignal) }
 }
 
 /** What Node says about a vial that it could not start. */

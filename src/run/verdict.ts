@@ -1,6 +1,10 @@
 /** One word about how a run ended, from all the evidence: docs/limits.md. */
+import type { AnySignalName } from '../kernel/signals.js'
 import type { Limits } from '../policy/limits.js'
 import type { Usage } from './status.js'
+
+/** A signal, of Node's names or a real-time one's. */
+export type SignalName = NodeJS.Signals | AnySignalName
 
 /** How a run ended, by `kind`; docs/limits.md tells which evidence decides. */
 export type Verdict = Ok | Exit | Signal | MemoryLimit | TimeLimit | OutputLimit | PidsLimit | Killed | SandboxFault
@@ -22,7 +26,7 @@ interface Signal {
   /** What of all these it is. */
   readonly kind: 'signal'
   /** The signal. */
-  readonly signal: NodeJS.Signals
+  readonly signal: SignalName
 }
 /** The kernel killed for want of memory. */
 interface MemoryLimit {
@@ -76,7 +80,7 @@ export type OutputStream = 'stdout' | 'stderr' | 'both'
 
 export interface Evidence {
   readonly exitCode: number | null
-  readonly signal: NodeJS.Signals | null
+  readonly signal: SignalName | null
   /** Whether the payload ended by itself, before all the rest. */
   readonly payloadEnded: boolean
   readonly usage: Usage

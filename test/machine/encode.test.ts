@@ -323,7 +323,7 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
       x64: `xor edi,edi; push 0x3; pop rax; call 1f; xor edi,edi; push 0x3; pop rax; call 1f
         0: mov rax,QWORD PTR [rbx-0x80]; mov QWORD PTR [rbx-0x78],rax
         1: syscall; mov QWORD PTR [rbx-0x80],rax; cmp rax,0xfffffffffffff001; jae 2f; ret; 2: pop rcx; jmp 0b`,
-      arm64: `mov x0, #0; mov x8, #57; bl 1f; mov x0, #0; mov x8, #57; bl 1f
+      arm64: `mov x0, #0; mov x8, #57; bl 1f; mov x0, #0; bl 1f
         0: ldr x9, [x19]; str x9, [x19, #8]; 1: svc #0x0; str x0, [x19]; cmn x0, #0xfff; b.cs 0b; ret`,
     },
   ],

@@ -1,0 +1,43 @@
+/**
+ * The monitor ends with the process that started it. PR_SET_PDEATHSIG(2const) tells the end of the *thread* that did. So what is
+ * sent is a signal that the monitor takes, and it asks whether its parent is still the same.
+ */
+import { PR } from '../kernel/flags.js'
+import { signals } from '../kernel/signals.js'
+import type { Slot } from '../machine/instruction.js'
+import type { Plan } from '../plan/step.js'
+import type { LauncherContext } from './context.js'
+import { callersPid } from './pipes.js'
+import { parentEnded } from './record.js'
+
+/** A monitor that takes no signals, as that of bwrap(1), is killed. */
+export const tiedToCaller = ({ manner, monitor }: Plan) =>
+  manner.forwardsSignals && monitor.some((step) => step.do === 'dieWithParent')
+
+export const callersSlot = (c: LauncherContext): Slot => c.b.slot('caller')
+
+/** A parent that died before the call is noticed by its changed pid. */
+export function dieWithParent(c: LauncherContext): void {
+  const { b } = c
+  const parent = callersSlot(c)
+  b.move(parent, callersPid(c))
+  c.must('prctl', PR.SET_PDEATHSIG, tiedToCaller(c.plan) ? parentEnded : signals.SIGKILL, 0, 0, 0)
+  exitWithout(c)
+}
+
+/** Ends at a signal of the kernel's, unless it was but a thread that ended. */
+export function takeParentsEnd(c: LauncherContext, signal: Slot, again: () => void): void {
+  c.b.when(signal, 'eq', parentEnded, () => {
+    exitWithout(c)
+    again()
+  })
+}
+
+function exitWithout(c: LauncherContext): void {
+  const { b } = c
+  const look = b.routine('exitWithoutParent', () => {
+    c.attempt('getppid')
+    b.when(c.result, 'ne', callersSlot(c), () => c.exit(125))
+  })
+  b.call(look)
+}

@@ -1,0 +1,306 @@
+/** Signals, and the keys of a terminal: who gets what, and once, as the table in docs/how-it-works.md has it. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { after, describe, test } from 'node:test'
+import { notInstalled } from '../support/needs.js'
+import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
+import { keys, Terminal } from '../support/terminal.js'
+import { type Caller, callers, runAs, vial as runVial, workFolder } from '../support/user.js'
+
+const main = new URL('../../src/cli/main.cjs', import.meta.url).pathname
+const vial = `'${process.execPath}' '${main}'`
+const unusable = notInstalled('script', 'bash')
+
+/** Counts what it gets; ^\ ends it with the sum. In the background of sh(1), sleep(1) ignores ^C. */
+const counter = (word: string) =>
+  `n=0; trap 'n=$((n+1)); echo int $n' INT; trap 'echo term' TERM; trap 'echo sum $n; exit' QUIT; echo up; while :; do sleep ${word} & wait; done`
+
+const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
+
+const stateOf = (pid: number) => /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]!
+const states = (pids: readonly number[]) => pids.map(stateOf).join('')
+
+/** Everything below this process. */
+const below = (pid: number): number[] => childrenOf(pid).flatMap((child) => [child, ...below(child)])
+
+const identity = (caller: Caller) => (process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {})
+
+for (const caller of callers) {
+  const words: string[] = []
+  const newWord = () => words[words.push(uniqueSeconds()) - 1]!
+  const compiled = (...words: string[]) => {
+    const path = `${workFolder(caller, 'home')}/terminal.vial`
+    const { status, stderr } = runVial(caller, ['compile', ...words, '-o', path])
+    assert.equal(status, 0, stderr)
+    return path
+  }
+  // The monitor of a vial by itself is what a shell starts; the command has it as its child.
+  const doors = [
+    { name: 'the command', start: (...flags: string[]) => `${vial} run ${flags.join(' ')} --` },
+    { name: 'a compiled vial', start: (...flags: string[]) => quoted(compiled(...flags)) },
+  ] as const
+
+  describe(`the keys of a terminal, by ${caller.name}`, { skip: unusable }, () => {
+    after(() => words.forEach(killAll))
+
+    for (const { name, start } of doors) {
+      for (const [place, line] of [
+        ['alone', (command: string) => command],
+        ['in a pipe', (command: string) => `trap : INT QUIT; ${command} | { trap '' INT QUIT; cat; }`],
+        ['under timeout', (command: string) => `timeout --foreground 300 ${command}`],
+      ] as const)
+        test(`^C reaches the payload of ${name} once, ${place}`, async () => {
+          const terminal = new Terminal(caller, line(`${start()} sh -c ${quoted(counter(newWord()))}`))
+          await terminal.shows('up')
+          for (let n = 1; n <= 8; n++) {
+            terminal.type(keys.interrupt)
+            await terminal.shows(`int ${n}`)
+          }
+          terminal.type(keys.quit)
+          await terminal.shows('sum 8')
+          await terminal.ended
+        })
+
+      test(`^C reaches what a shell inside waits for, of ${name}`, async () => {
+        const word = newWord()
+        const terminal = new Terminal(
+          caller,
+          `${start()} sh -c ${quoted(`trap 'echo trapped' INT; echo up; sleep ${word}; echo after`)}`,
+        )
+        await terminal.shows('up')
+        await eventually(
+          () => processesWith(`sleep\0${word}`),
+          (pids) => pids.length > 0,
+        )
+        terminal.type(keys.interrupt)
+        await terminal.shows('after')
+        assert.match(terminal.screen, /trapped/)
+        await terminal.ended
+      })
+
+      test(`^C gives a new prompt in a shell inside, of ${name}`, async () => {
+        const word = newWord()
+        const terminal = new Terminal(caller, `${start()} bash --norc -i`)
+        terminal.type('echo u""p\n')
+        await terminal.shows('up')
+        terminal.type(`sleep ${word}\n`)
+        await eventually(
+          () => processesWith(`sleep\0${word}`),
+          (pids) => pids.length > 0,
+        )
+        terminal.type(keys.interrupt)
+        terminal.type('echo al""ive; exit\n')
+        await terminal.shows('alive')
+        await terminal.ended
+      })
+
+      test(`^Z stops all of ${name}, and fg continues it`, async () => {
+        const word = newWord()
+        const terminal = new Terminal(caller, 'bash --norc -i')
+        terminal.type(`${start()} sh -c ${quoted(counter(word))}\n`)
+        await terminal.shows('up\r\n')
+        const sleeper = () => processesWith(`sleep\0${word}`)
+        const [asleep] = await eventually(sleeper, (pids) => pids.length === 1)
+        for (const turn of [1, 2]) {
+          terminal.type(keys.suspend)
+          await eventually(
+            () => terminal.screen.split('Stopped').length - 1,
+            (count) => count === turn,
+          )
+          assert.equal(
+            await eventually(
+              () => stateOf(asleep!),
+              (state) => state === 'T',
+            ),
+            'T',
+          )
+          terminal.type('echo in""between; fg\n')
+          await terminal.shows('inbetween')
+          assert.equal(
+            await eventually(
+              () => stateOf(asleep!),
+              (state) => state === 'S',
+            ),
+            'S',
+          )
+          await eventually(
+            () => terminal.screen.lastIndexOf('sh -c') > terminal.screen.lastIndexOf('inbetween'),
+            (continued) => continued,
+          )
+        }
+        terminal.type(keys.interrupt)
+        await terminal.shows('int 1')
+        terminal.type(keys.quit)
+        await terminal.shows('sum 1')
+        terminal.type('exit\n')
+        await terminal.ended
+      })
+
+      test(`a terminal that is closed ends ${name}`, async () => {
+        // Such as make(1): it waits for what it started, which got the signal as well.
+        const word = newWord()
+        const trapped = name === 'the command' ? "trap 'exit 3' HUP; " : ''
+        const terminal = new Terminal(caller, `${start()} sh -c ${quoted(`${trapped}echo up; sleep ${word}; :`)}`)
+        await terminal.shows('up')
+        await terminal.close()
+        await assertGone(word)
+      })
+    }
+
+    test('a terminal that is closed leaves a vial under nohup(1) running', async () => {
+      const word = newWord()
+      const policy = `${workFolder(caller, 'home')}/outlives.json`
+      writeFileSync(policy, JSON.stringify({ preset: 'system', dieWithParent: false }), { mode: 0o644 })
+      const terminal = new Terminal(
+        caller,
+        `nohup ${quoted(compiled(policy))} sh -c 'sleep ${word}; :' </dev/null >nohup.log 2>&1`,
+      )
+      const [asleep] = await eventually(
+        () => processesWith(`sleep\0${word}`),
+        (pids) => pids.length === 1,
+      )
+      assert.ok(asleep !== undefined, terminal.screen)
+      await terminal.close()
+      // SIGTERM comes behind the SIGHUP that waits, and ends it as itself.
+      const monitor = Math.min(...processesWith(word))
+      assert.equal(
+        await eventually(
+          () => states([monitor, asleep!]),
+          (seen) => seen === 'SS',
+        ),
+        'SS',
+      )
+      process.kill(monitor, 'SIGTERM')
+      await assertGone(word)
+    })
+
+    test('^C ends a loop of a shell', async () => {
+      const word = newWord()
+      const terminal = new Terminal(
+        caller,
+        `bash -c ${quoted(`for n in 1 2 3; do ${vial} run -- sh -c 'echo up $0; exec sleep ${word}' $n; done`)}; echo over`,
+      )
+      await terminal.shows('up 1')
+      await eventually(
+        () => processesWith(`sleep\0${word}`),
+        (pids) => pids.length === 1,
+      )
+      terminal.type(keys.interrupt)
+      await terminal.ended
+      assert.doesNotMatch(terminal.screen, /up 2/)
+    })
+
+    for (const { name, start } of doors)
+      test(`the terminal of a shared session is given back, of ${name}`, async () => {
+        // bash -i takes the foreground for each command; a killed one gives nothing back.
+        const inside = 'bash --norc -ic "sleep 0; kill -9 \\$\\$"'
+        const terminal = new Terminal(
+          caller,
+          `sh -c ${quoted(`${start('--share-session')} ${inside}; echo over; read line && echo "read $line"`)}`,
+        )
+        await terminal.shows('over')
+        terminal.type('something\n')
+        await terminal.shows('read something')
+        await terminal.ended
+      })
+  })
+
+  describe(`signals without a terminal, by ${caller.name}`, () => {
+    for (const { name, start } of doors)
+      test(`that a whole group gets, as from timeout(1), reach the payload of ${name} once`, async () => {
+        const word = newWord()
+        const child = spawn('setsid', ['-w', 'sh', '-c', `exec ${start()} "$@"`, 'sh', 'sh', '-c', counter(word)], {
+          cwd: workFolder(caller, 'home'),
+          env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home') },
+          ...identity(caller),
+        })
+        const ended = once(child, 'exit')
+        let said = ''
+        child.stdout.on('data', (chunk) => {
+          said += chunk
+        })
+        const says = (text: string) =>
+          eventually(
+            () => said,
+            (all) => all.includes(text),
+          )
+        await says('up')
+        // setsid(1) forks only where it leads a group, as it does not here.
+        const { pid } = child
+        const receiver = pid!
+        // What waits is merged: so what comes twice comes by another way.
+        process.kill(receiver, 'SIGSTOP')
+        await eventually(
+          () => states([receiver]),
+          (state) => state === 'T',
+        )
+        process.kill(receiver, 'SIGINT')
+        process.kill(-receiver, 'SIGINT')
+        process.kill(receiver, 'SIGCONT')
+        await says('int 1')
+        process.kill(receiver, 'SIGTERM')
+        await says('term')
+        process.kill(receiver, 'SIGQUIT')
+        assert.match(await says('sum'), /sum 1/)
+        await ended
+      })
+
+    test('that have no name are told by number', () => {
+      const { status, stderr } = runVial(caller, ['run', '--verdict', '--', 'sh', '-c', 'kill -34 $$'])
+      assert.deepEqual([status, stderr], [128 + 34, 'vial: signal: SIGRTMIN\n'])
+      assert.equal(runAs(caller, { preset: 'system' }, 'sh', ['-c', 'kill -50 $$']).signal, 'SIGRTMIN+16')
+    })
+
+    test('a vial outlives the thread that started it, and ends with the process', {
+      skip: notInstalled('python3'),
+    }, async () => {
+      const word = newWord()
+      const script = `import subprocess, sys, threading
+def start():
+    global child
+    child = subprocess.Popen([sys.argv[1], 'sh', '-c', 'echo up; read line; echo "read $line"; sleep ${word}; :'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stdout.readline()
+thread = threading.Thread(target=start)
+thread.start()
+thread.join()
+for n in range(3):
+    other = threading.Thread(target=lambda: None)
+    other.start()
+    other.join()
+child.stdin.write(b'on\\n')
+child.stdin.flush()
+print(child.stdout.readline().decode().strip(), flush=True)
+child.wait()
+`
+      const parent = spawn('python3', ['-c', script, compiled()], {
+        cwd: workFolder(caller, 'home'),
+        ...identity(caller),
+      })
+      const [said] = await once(parent.stdout, 'data')
+      assert.equal(String(said), 'read on\n')
+      parent.kill('SIGKILL')
+      await assertGone(word)
+    })
+
+    test('a sandbox outlives the worker thread that started it', async () => {
+      const word = newWord()
+      const library = new URL('../../src/index.js', import.meta.url).href
+      const script = `import { Worker } from 'node:worker_threads'
+const code = "import(" + JSON.stringify(${JSON.stringify(library)}) + ").then(({ sandbox }) => { sandbox({ preset: 'system' }).spawn('sleep', ['${word}'], { stdio: ['ignore', 'ignore', 'ignore'] }) ; setTimeout(() => process.exit(), 300) })"
+const worker = new Worker(code, { eval: true })
+worker.on('exit', () => { console.log('ended'); setInterval(() => {}, 1000) })`
+      const node = spawn(process.execPath, ['--input-type=module', '-e', script], {
+        cwd: workFolder(caller, 'home'),
+        env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home') },
+        ...identity(caller),
+      })
+      await once(node.stdout, 'data')
+      const left = below(node.pid!)
+      assert.ok(left.length >= 3, `${left}`)
+      node.kill('SIGKILL')
+      await assertGone(word)
+    })
+  })
+}
