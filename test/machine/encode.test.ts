@@ -335,7 +335,7 @@ const cases: readonly (readonly [Instruction[], Record<Architecture, string>])[]
         mov rdi,QWORD PTR [rbx-0x80]; push 0x1; pop rax; syscall; mov QWORD PTR [rbx-0x80],rax
         0: cmp QWORD PTR [rbx-0x78],0x0; je 0b`,
       arm64: `mov x8, #64; svc #0x0; str x0, [x19]; str x0, [x19, #8]; cbz x0, 0f
-        ldr x0, [x19]; mov x8, #64; svc #0x0; str x0, [x19]; 0: ldr x9, [x19, #8]; cbz x9, 0b`,
+        ldr x0, [x19]; svc #0x0; str x0, [x19]; 0: ldr x9, [x19, #8]; cbz x9, 0b`,
     },
   ],
   [
