@@ -142,7 +142,11 @@ for (const caller of callers) {
         const word = newWord()
         const trapped = name === 'the command' ? "trap 'exit 3' HUP; " : ''
         const terminal = new Terminal(caller, `${start()} sh -c ${quoted(`${trapped}echo up; sleep ${word}; :`)}`)
-        await terminal.shows('up')
+        // What is not there yet cannot get it.
+        await eventually(
+          () => processesWith(`sleep\0${word}`),
+          (pids) => pids.length > 0,
+        )
         await terminal.close()
         await assertGone(word)
       })
