@@ -1,5 +1,5 @@
 /** How monitor and init wait: what they do with signals, with orphans, and with the end of the payload. */
-import { POLL, SI, SIGMASK, WAIT } from '../kernel/flags.js'
+import { POLL, PR, SI, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
@@ -56,7 +56,9 @@ export function lingeringMonitor(c: LauncherContext, init: Slot): void {
   const polls = b.reserve(2 * structs.pollfd.size)
   b.move(pidfd, c.must('pidfd_open', init, 0))
   closeAllBut(c, [c.outcome, pidfd, ...(jsonFd === undefined ? [] : [jsonFd])])
-  // A monitor needs no privilege from here on.
+  // A monitor needs no privilege from here on. Without any it would be open to a payload of its pid and user namespace, whose
+  // way out it would be: the host's mounts are behind it. Init, which writes its id maps, has a memory of its own already.
+  c.attempt('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   dropEverything(c)
   b.move(failed, 0)
   for (const [index, fd] of [c.outcome, pidfd].entries()) {

@@ -34,6 +34,7 @@ export function bwrapPlan(request: BwrapRequest, caller: Ids): Plan {
     ...(unshare.cgroup === 'try' ? (['cgroup'] as const) : []),
   ]
   const announced = request.infoFd !== undefined || request.jsonStatusFd !== undefined
+  const dropping = droppingSteps(request, caller, user !== 'no', announced && reaper)
   return {
     monitor: [
       processName,
@@ -43,8 +44,8 @@ export function bwrapPlan(request: BwrapRequest, caller: Ids): Plan {
     ],
     clone,
     cloneIfPossible,
-    init: initSteps(request, caller, ids, user !== 'no', announced && reaper),
-    payload: payloadSteps(request),
+    init: initSteps(request, caller, ids, user !== 'no', dropping),
+    payload: [...dropping.payload, ...payloadSteps(request)],
     environment: environmentOf(request),
     argv0: request.argv0,
     // The front executes sealed memory at once; whatever else executes this has it made so.
@@ -138,7 +139,7 @@ function joins(request: BwrapRequest): Step[] {
   return steps
 }
 
-function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolean, initIsSeen: boolean): Step[] {
+function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolean, dropping: Dropping): Step[] {
   const { unshare } = request
   const steps: Step[] = []
   const says = (fds: readonly (number | undefined)[]) => fds.filter((fd) => fd !== undefined)
@@ -239,21 +240,7 @@ function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolea
     why: 'no setuid program or file capability gives anything back',
     complaint: 'prctl(PR_SET_NO_NEW_PRIVS) failed',
   })
-  const bounding = ownUser || request.userns !== undefined
-  // Root that says nothing keeps its sets as they are.
-  const boundingOnly = caller.uid === 0 && request.capabilities.length === 0
-  const kept = keptCapabilities(request, caller)
-  if (bounding || !boundingOnly)
-    steps.push({
-      do: 'capabilities',
-      keep: kept,
-      bounding,
-      boundingOnly,
-      ...(initIsSeen && bounding ? { spare: spareCapability(kept) } : {}),
-      what: 'drop capabilities',
-      why: 'only what is asked for stays',
-      complaint: 'capset failed',
-    })
+  steps.push(...dropping.init)
   if (request.blockFd !== undefined)
     steps.push({ do: 'block', fd: request.blockFd, what: 'wait for a descriptor', why: '--block-fd' })
   if (request.seccompFds.length > 0)
@@ -329,6 +316,31 @@ function environmentOf(request: BwrapRequest): Environment {
     unset: [...unset],
     pwd,
   }
+}
+
+interface Dropping {
+  readonly init: readonly Step[]
+  readonly payload: readonly Step[]
+}
+
+function droppingSteps(request: BwrapRequest, caller: Ids, ownUser: boolean, initIsSeen: boolean): Dropping {
+  const bounding = ownUser || request.userns !== undefined
+  // Root that says nothing keeps its sets as they are.
+  const boundingOnly = caller.uid === 0 && request.capabilities.length === 0
+  if (boundingOnly && !bounding) return { init: [], payload: [] }
+  const keep = keptCapabilities(request, caller)
+  const drop: Step = {
+    do: 'capabilities',
+    keep,
+    bounding,
+    boundingOnly,
+    what: 'drop capabilities',
+    why: 'only what is asked for stays',
+    complaint: 'capset failed',
+  }
+  if (!initIsSeen || boundingOnly) return { init: [drop], payload: [] }
+  // Where the bounding set stays as it is, root would keep the spare one when it executes: capabilities(7).
+  return { init: [{ ...drop, spare: spareCapability(keep) }], payload: bounding ? [] : [drop] }
 }
 
 /** One that the payload lacks, and with which nothing can be done: effective it never is. None where the payload lacks none. */

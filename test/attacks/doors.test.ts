@@ -53,6 +53,17 @@ for (const caller of callers) {
       }
     }
 
+    // Without a pid namespace the monitor is the payload's parent, and it is still outside.
+    test('the monitor is closed to a payload that sees it', () => {
+      const start = new Map(doorsOf(caller)).get('vial-bwrap')!(caller, [])
+      const options = [...start.args.filter((word) => word !== '--unshare-all'), '--cap-drop', 'ALL']
+      for (const words of attacks) {
+        const attack = words.map((word) => (word === 'PID' ? '$PPID' : word)).join(' ')
+        const { answer } = enter(caller, { ...start, args: [...options, 'sh', '-c', `/attack ${attack}; exit`] })
+        assert.match(answer, refused, attack)
+      }
+    })
+
     test('what pid 1 executes cannot be changed, where a payload with all capabilities sees it', () => {
       const look = ['sh', '-c', 'readlink /proc/1/exe; chmod 0 /proc/1/exe']
       for (const door of ['vial-bwrap', 'vial bwrap']) {

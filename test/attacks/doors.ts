@@ -126,6 +126,11 @@ const everyDoor: Readonly<Record<string, Door>> = {
   ),
   'vial bwrap': bwrap([process.execPath, command, 'bwrap'], ['--unshare-all']),
   'vial-bwrap without a user namespace': bwrap([frontPath], ['--unshare-pid', '--cap-drop', 'ALL']),
+  'vial-bwrap without one, whose pid others are told': bwrap(
+    [frontPath],
+    ['--unshare-pid', '--cap-drop', 'ALL', '--json-status-fd', '3'],
+    { told: true },
+  ),
 }
 
 /** Those that only root can take. */
