@@ -1,5 +1,4 @@
 /** What `vial run` does once a sandbox was started: signals, output, and what is told at the end. */
-import { release } from 'node:os'
 import type { Readable } from 'node:stream'
 import { printable } from '../kernel/printable.js'
 import { signalNumber } from '../kernel/signals.js'
@@ -61,7 +60,6 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     process.exitCode = cannotRun ? (error.code === 'ENOENT' ? 127 : 126) : 125
     await report(error, run)
     if (cannotRun) await explainFailure(run, started, false)
-    else explainHost(error)
   }
   return true
 }
@@ -92,10 +90,4 @@ async function explainFailure({ command, args }: Run, started: Started | undefin
   try {
     for (const hint of (await import('./hint.js')).hints(await started.policy(), command, args, ran)) say(hint)
   } catch {}
-}
-
-/** The sandbox could not be made: perhaps this host makes none. */
-function explainHost(error: SandboxError): void {
-  if (error.code !== 'ENOSYS') return
-  say(`this is Linux ${release()}; vial needs 5.12 or newer, and a container around it that does not forbid the call`)
 }

@@ -59,8 +59,8 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     const uid = b.slot('caller.uid')
     const gid = b.slot('caller.gid')
     // Asked before: afterwards both read as the overflow id.
-    b.move(uid, c.attempt('geteuid'))
-    b.move(gid, c.attempt('getegid'))
+    b.move(uid, c.must('geteuid'))
+    b.move(gid, c.must('getegid'))
     if (step.map.byHelper) {
       runHelpers(c, step)
       return
@@ -101,8 +101,8 @@ export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: Step
     const { b } = c
     const uid = b.slot('inner.uid')
     const gid = b.slot('inner.gid')
-    b.move(uid, c.attempt('geteuid'))
-    b.move(gid, c.attempt('getegid'))
+    b.move(uid, c.must('geteuid'))
+    b.move(gid, c.must('getegid'))
     if (step.last) {
       c.must('write', b.slot('userLimit'), b.text('1'), 1)
       c.attempt('close', b.slot('userLimit'))

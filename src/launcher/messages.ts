@@ -150,8 +150,14 @@ export class Messages {
     this.#say(': ')
     b.move(b.slot('nth'), error)
     errorWords ??= packErrors()
-    b.when(error, 'ge', errorWords.count, () => b.move(b.slot('nth'), 0))
-    this.#find(errorWords.list)
+    const { dense, far, list } = errorWords
+    b.when(error, 'ge', dense, () => {
+      b.move(b.slot('nth'), 0)
+      far.forEach((number, index) => {
+        b.when(error, 'eq', number, () => b.move(b.slot('nth'), dense + index))
+      })
+    })
+    this.#find(list)
     b.load(byte, 8, from)
     b.when(
       byte,
@@ -279,14 +285,25 @@ export class Messages {
   }
 }
 
-let errorWords: { readonly count: number; readonly list: Uint8Array } | undefined
+interface ErrorWords {
+  /** The words of each error from 0 to this, none where it has none, and then those of `far`. */
+  readonly list: Uint8Array
+  readonly dense: number
+  /** Numbers so high that a look costs less than a place for each one below. */
+  readonly far: readonly number[]
+}
+let errorWords: ErrorWords | undefined
 
-/** The words of each error, from 0 on; none where it has none. */
-function packErrors() {
-  const count = 1 + Math.max(...spelledErrors.map((name) => errno[name]))
-  const words: Uint8Array[] = Array.from({ length: count }, () => Uint8Array.of(0))
-  for (const name of spelledErrors) words[errno[name]] = pack(errnoMessage(errno[name]))
-  return { count, list: Buffer.concat(words) }
+function packErrors(): ErrorWords {
+  const numbers = spelledErrors.map((name) => errno[name])
+  const far = numbers.filter((number) => number > errno.ELOOP)
+  const dense = 1 + Math.max(...numbers.filter((number) => number <= errno.ELOOP))
+  const words: Uint8Array[] = Array.from({ length: dense + far.length }, () => Uint8Array.of(0))
+  for (const name of spelledErrors) {
+    const number = errno[name]
+    words[number < dense ? number : dense + far.indexOf(number)] = pack(errnoMessage(number))
+  }
+  return { list: Buffer.concat(words), dense, far }
 }
 
 /** The first `word` among the parts becomes `character`. */

@@ -36,7 +36,7 @@ export function takeParentsEnd(c: LauncherContext, signal: Slot, again: () => vo
 function exitWithout(c: LauncherContext): void {
   const { b } = c
   const look = b.routine('exitWithoutParent', () => {
-    c.attempt('getppid')
+    c.must('getppid')
     b.when(c.result, 'ne', callersSlot(c), () => c.exit(125))
   })
   b.call(look)

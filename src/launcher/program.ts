@@ -57,7 +57,7 @@ const processCode: { [Kind in ProcessStep]: (c: LauncherContext, step: StepOf<Ki
   rlimit(c, step) {
     const limit = c.b.bytes(pack(structs.rlimit64, { rlim_cur: step.soft, rlim_max: step.hard }), 8)
     const call = ['prlimit64', 0, rlimits[step.name], limit, 0] as const
-    if (step.ifAllowed) c.attempt(...call)
+    if (step.ifAllowed) c.mustUnless('EPERM', ...call)
     else c.must(...call)
   },
 
@@ -84,7 +84,8 @@ function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
   for (const step of steps) {
     const row = rows[step.do]
     if (row === undefined) {
-      if ('ifAllowed' in step && step.ifAllowed) c.note(step)
+      // Where sentences take room, one that hardly ever fails has none.
+      if ('ifAllowed' in step && step.ifAllowed && c.plan.statusFd === undefined) c.note(step)
       else c.begin(step)
       code[step.do]!(c, step)
     } else row(c, step)

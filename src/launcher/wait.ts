@@ -152,7 +152,7 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
   b.loop(({ again }) => {
     takeSignal(c, init, watches(plan) ? 'watch' : 'takeSignal')
     const usage = plan.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
-    c.attempt('wait4', init, status, WAIT.NOHANG, usage)
+    c.must('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
     b.load(code, 32, status)
     if (plan.statusFd !== undefined) c.report(record.ended, code)
@@ -177,7 +177,7 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
     takeSignal(c, payload, ending === undefined ? 'takeSignal' : 'takeSignalOrEnd')
     b.loop(({ again: reapNext }) => {
       c.attempt('wait4', -1, status, WAIT.NOHANG, 0)
-      c.whenFailed(() => {
+      c.whenError('ECHILD', () => {
         if (ending !== undefined)
           b.when(ending, 'ne', 0, () => {
             c.report(record.payload, code, 1)
@@ -185,6 +185,7 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
           })
         again()
       })
+      c.orFail()
       b.when(c.result, 'eq', 0, again)
       b.when(c.result, 'ne', payload, reapNext)
       b.load(code, 32, status)
@@ -272,7 +273,8 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
   b.loop(({ leave, again }) => {
     if (inMonitorOnly) awaitSignalOrMemory(c, to)
     c.attempt('rt_sigtimedwait', everySignal, info, 0, maskSize)
-    c.whenFailed(again)
+    c.whenError('EINTR', again)
+    c.orFail()
     b.move(signal, c.result)
     b.when(signal, 'eq', signals.SIGCHLD, leave)
     takeAcknowledgement(c, signal, again)

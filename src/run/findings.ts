@@ -1,9 +1,11 @@
 /** What this host allows, what does not work without it, and the command that repairs it. Nothing is changed. */
 import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { errno } from '../kernel/errno.js'
 import type { Policy } from '../policy/schema.js'
 import { inCache } from './cache.js'
 import { callerName } from './caller.js'
+import { calls, refusedCalls, whoRefuses } from './calls.js'
 import { cgroupFinding } from './cgroupFinding.js'
 import { crashFinding } from './crashFinding.js'
 import type { Finding } from './finding.js'
@@ -59,7 +61,7 @@ export async function findings(): Promise<readonly Finding[]> {
     crashFinding(),
     binfmtFinding(),
   ]
-  return [await wholeFinding(), cache, ...found.map(asAbove)]
+  return [await wholeFinding(), cache, ...callFindings(), ...found.map(asAbove)]
 }
 
 /** One cause is told, and repaired, once. */
@@ -174,6 +176,20 @@ async function policyFinding(
 
 function answer(name: string, result: number, repair: string, without: string): Finding {
   return result >= 0 ? { name, works: true } : { name, works: false, detail: inWords(result), without, repair }
+}
+
+/** Each call that is refused is a finding of its own. */
+function callFindings(): Finding[] {
+  const refused = refusedCalls()
+  if (refused.length === 0)
+    return [{ name: 'system calls', works: true, detail: `all ${Object.keys(calls).length} of a vial are answered` }]
+  return refused.map((one) => ({
+    name: `system call ${one.call}`,
+    works: false,
+    detail: one.answer === 'SIGSYS' ? 'SIGSYS: a filter kills who makes it' : inWords(-errno[one.answer]),
+    without: one.without,
+    repair: `it is refused by ${whoRefuses(one)}: allow it there`,
+  }))
 }
 
 function terminalFinding(): Finding {

@@ -1,7 +1,7 @@
 /** What this kernel allows the caller: asked with sandboxes that run nothing, and with tiny executables. */
 import { spawnSync } from 'node:child_process'
 import { AT, BPF, CLONE, FSOPEN, LANDLOCK, MS, OPEN_TREE, PR, SECCOMP } from '../kernel/flags.js'
-import { errnoMessage, errnoName } from '../kernel/errno.js'
+import { errno, errnoMessage, errnoName } from '../kernel/errno.js'
 import { pack, structs } from '../kernel/structs.js'
 import { assemble } from '../machine/assemble.js'
 import { Builder } from '../machine/builder.js'
@@ -45,7 +45,8 @@ export function ask(code: (call: Call, b: Builder) => void): number {
   b.syscall(result, 'write', 1, answer, 8)
   b.syscall(result, 'exit_group', 0)
   const vial = openStored(assemble(b.finish(), hostArchitecture()))
-  const { stdout } = withName(vial, 3, (name) => spawnSync(name, { stdio: ['ignore', 'pipe', 'ignore'] }))
+  const { error, stdout } = withName(vial, 3, (name) => spawnSync(name, { stdio: ['ignore', 'pipe', 'ignore'] }))
+  if (error !== undefined) return (error as NodeJS.ErrnoException).errno ?? -errno.EPERM
   // A process that was killed answers nothing: a filter around this one does so.
   return stdout.length === 8 ? Number(stdout.readBigInt64LE()) : -1
 }

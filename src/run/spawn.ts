@@ -305,9 +305,14 @@ function start(vial: Startable, args: readonly string[], options: SpawnOptionsOf
 
 async function failureOf(vial: Startable, { step, errno }: Failure, command: string): Promise<SandboxError> {
   const failed = (await vial.steps())[step]
+  const name = getSystemErrorName(-errno)
+  // Loaded now: no other run waits for it.
+  const refused = failed?.do === 'execute' ? undefined : (await import('./calls.js')).refusal(name)
   const text =
-    failed === undefined ? `cannot make the sandbox: ${errnoMessage(errno)}` : failureText(failed, errno, command)
-  return new SandboxError(text, getSystemErrorName(-errno))
+    failed === undefined
+      ? `cannot make the sandbox: ${errnoMessage(errno)}`
+      : failureText(failed, errno, command, refused)
+  return new SandboxError(text, name)
 }
 
 function ending(
@@ -338,6 +343,8 @@ const startHints: Record<string, string> = {
   E2BIG: 'the arguments and the environment are too long together: see execve(2)',
   EMFILE: 'this process has too many files open: see ulimit -n',
   EAGAIN: 'this user has too many processes: see ulimit -u',
+  ENOSYS: 'refused here: clone (ENOSYS); by the filter of a container runtime or of systemd',
+  EPERM: 'refused here: clone or execve (EPERM); by the filter of a container runtime or of systemd',
 }
 
 const mostAttempts = 100

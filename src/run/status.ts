@@ -83,10 +83,10 @@ function readUsage(bytes: Buffer): Usage {
   }
 }
 
-/** The sentence about a failed step. */
-export function failureText(step: Step, errno: number, command: string): string {
+/** The sentence about a failed step; `refused`: a cause outside of the step, which is told in its hint's place. */
+export function failureText(step: Step, errno: number, command: string, refused?: string): string {
   const name = errnoName(errno)
-  const hint = step.hints?.[name ?? ''] ?? step.hints?.['']
+  const hint = refused ?? step.hints?.[name ?? ''] ?? step.hints?.['']
   const what = step.do === 'execute' ? `${step.what} ${command}` : step.what
   return `cannot ${printable(what)}: ${errnoMessage(errno)}${hint === undefined ? '' : `\n      ${hint}`}`
 }

@@ -1,6 +1,7 @@
 /** Hosts without some system calls: a tiny executable loads a filter that answers for the kernel, and becomes a command. */
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ErrnoName } from '../../src/kernel/errno.js'
 import { PR, SECCOMP } from '../../src/kernel/flags.js'
 import { structs } from '../../src/kernel/structs.js'
 import type { SyscallName } from '../../src/kernel/syscalls.js'
@@ -14,7 +15,7 @@ import { root, workFolder } from '../support/user.js'
  * An executable: `PATH-OF-IT COMMAND ARGUMENT…` runs COMMAND, a path, to which these calls do not exist (`ENOSYS`), or are
  * refused (`EPERM`). It sets no_new_privs, without which an ordinary user may load no filter.
  */
-export function without(calls: readonly SyscallName[], answer: 'ENOSYS' | 'EPERM' = 'ENOSYS'): string {
+export function without(calls: readonly SyscallName[], answer: ErrnoName = 'ENOSYS'): string {
   const rules = [{ calls: [...calls], do: { errno: answer } }]
   const filter = compileSeccomp(
     { default: 'allow', abis: ['x32', 'i386', 'arm32'], rules },
