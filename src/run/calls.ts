@@ -55,6 +55,7 @@ export const calls = {
   clone3: { args: [0, 0], without: anotherWay },
   close_range: { args: [2, 1, 0], without: every },
   setsid: { args: [], without: every },
+  setpgid: { args: [0, none], without: anotherWay },
   // namespaces
   unshare: { args: [0], without: every },
   setns: { args: [none, CLONE.NEWUSER], without: every },

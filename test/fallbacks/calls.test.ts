@@ -26,6 +26,7 @@ const answers: readonly Answer[] = ['ENOSYS', 'EPERM']
 /** What becomes of `vial run -- echo made`: with any other call it is not made, and the error names the call. */
 const made: Partial<Record<NeededCall, readonly Answer[]>> = {
   ppoll: answers,
+  setpgid: answers,
   kill: answers,
   pidfd_send_signal: answers,
   timer_create: answers,
