@@ -45,6 +45,11 @@ export class FrontContext {
     gid: this.b.slot('gid'),
     egid: this.b.slot('egid'),
   }
+  /**
+   * The owner of "/": the host's root, also where a user namespace does not map it, which then is seen as the overflow id; 0 until
+   * it was asked for.
+   */
+  readonly hostRoot: Slot = this.b.slot('hostRoot')
   /** Who owns the front, and so may also own the compiler; root, as long as it was not asked for. */
   readonly installer: Slot = this.b.slot('installer')
   /** The variables that say where the cache is and where programs are; 0, or the whole `NAME=value`. */

@@ -43,15 +43,20 @@ export function findScript(c: FrontContext): Slot {
   return script
 }
 
-/** The owner of the front can change what the caller executes as it is. */
+/** The owner of the front can change what the caller executes as it is, and the owner of the root directory everything. */
 function readInstaller(c: FrontContext): void {
   const { b } = c
   const status = b.reserve(structs.statx.size, 8)
-  c.attempt('statx', AT.FDCWD, b.text('/proc/self/exe'), 0, STATX.BASIC_STATS, status)
-  c.whenFailed(
-    () => {},
-    () => b.load(c.installer, 32, status, structs.statx.fields.stx_uid.offset),
-  )
+  for (const [path, owner] of [
+    ['/proc/self/exe', c.installer],
+    ['/', c.hostRoot],
+  ] as const) {
+    c.attempt('statx', AT.FDCWD, b.text(path), 0, STATX.BASIC_STATS, status)
+    c.whenFailed(
+      () => {},
+      () => b.load(owner, 32, status, structs.statx.fields.stx_uid.offset),
+    )
+  }
 }
 
 /** The directory of the script, if we are the package's own front. */

@@ -93,6 +93,7 @@ function readStatus(c: FrontContext, missing: Label): void {
   b.load(links, 32, buffer, stx_nlink.offset)
   b.branch(uid, 'eq', 0, trusted)
   b.branch(uid, 'eq', c.installer, trusted)
+  b.branch(uid, 'eq', c.hostRoot, trusted)
   b.branch(uid, 'ne', c.ids.euid, missing)
   b.place(trusted)
 }
