@@ -10,7 +10,7 @@ import { jsonFault } from './json.js'
 import { limitOfFlag, limitsFromFlags } from './limits.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
-import { sidesOf } from './sources.js'
+import { refuseOtherNames, sidesOf } from './sources.js'
 import { Texts } from './texts.js'
 import type { Size } from '../policy/units.js'
 
@@ -75,7 +75,10 @@ export function policyFromFlags(
             ],
     },
   }
-  return check(policy, (fault) => nameFlag(fault, flags, shown, file.filesystem?.length ?? 0))
+  // What it says of an order is clearer than a place that is writable.
+  const checked = check(policy, (fault) => nameFlag(fault, flags, shown, file.filesystem?.length ?? 0))
+  refuseOtherNames(flags)
+  return checked
 }
 
 function check(policy: unknown, name: (fault: string) => string): Policy {

@@ -1,5 +1,5 @@
 /** Entries of `filesystem` take effect in their order: which of them a later one hides whole. */
-import { normal } from './path.js'
+import { isWithin, normal } from './path.js'
 import { type FilesystemEntry, type MountKind, mountKindNames } from './schema.js'
 
 export interface Hidden {
@@ -20,10 +20,6 @@ export function kindOf(entry: FilesystemEntry): { readonly kind: MountKind; read
   const kind = mountKindNames.find((name) => Object.hasOwn(entry, name))!
   return { kind, place: normal(String((entry as Partial<Record<MountKind, string>>)[kind])) }
 }
-
-/** Whether a place is another or lies in it. */
-export const isWithin = (place: string, above: string) =>
-  place === above || place.startsWith(above === '/' ? '/' : `${above}/`)
 
 /** Those that have no effect, each once. */
 export function hiddenEntries(entries: readonly FilesystemEntry[]): Hidden[] {

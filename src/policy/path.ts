@@ -7,6 +7,10 @@ export function normal(path: string): string {
     .join('/')}`
 }
 
+/** Whether a place is another or lies in it. */
+export const isWithin = (place: string, above: string) =>
+  place === above || place.startsWith(above === '/' ? '/' : `${above}/`)
+
 /**
  * Where relative paths start.
  * @throws {Error} where the kernel cannot tell it

@@ -1,6 +1,7 @@
 /** What a policy lets its payload see, place by place: for people, who look for what they forgot. */
 import { resolve } from 'node:path'
-import { isWithin, kindOf } from './hidden.js'
+import { kindOf } from './hidden.js'
+import { isWithin } from './path.js'
 import type { FilesystemEntry, Policy } from './schema.js'
 
 /** A place that the payload sees. */

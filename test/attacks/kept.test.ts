@@ -167,6 +167,18 @@ process.exitCode = exitCode`
     assert.equal(run('./tool', ['echo', 'ran']).stdout, 'ran\n')
   })
 
+  test(`${caller.name}: a compiled vial keeps the cache also where there was none`, () => {
+    const { run, vial, folder } = project()
+    const cache = join(folder, 'hidden/cache')
+    assert.equal(vial('compile', 'policy.json', '--rw', '.', '-o', 'tool').status, 0)
+    const plant = `mkdir -p ${cache}/run && touch ${cache}/run/planted`
+    assert.match(run('./tool', ['sh', '-c', plant]).stderr, /Read-only/)
+    // The weakened one: without a cache there is nothing to keep.
+    renameSync(join(folder, 'hidden'), join(folder, 'away'))
+    assert.equal(run('./tool', ['sh', '-c', plant]).status, 0)
+    assert.ok(existsSync(join(cache, 'run/planted')))
+  })
+
   test(`${caller.name}: what is asked for by its own name is writable, and what lies beside stays`, () => {
     const { vial, folder } = project()
     const write = (...flags: string[]) =>

@@ -1,6 +1,6 @@
 /** The order of --ro, --rw and --tmpfs is the order in which they lie over one another. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { checkPolicy } from '../../src/index.js'
@@ -28,6 +28,34 @@ for (const caller of callers) {
       assert.equal(status, 125)
       assert.equal(stderr, `vial: --ro ./.git: is hidden whole by --rw . (${cwd}), which comes later\n`)
       assert.ok(!existsSync(join(cwd, '.git/x')))
+    })
+
+    test('a read-only part by another name than that of the writable directory is refused, since it would stay writable', () => {
+      const link = join(workFolder(caller, 'order-names'), 'link')
+      symlinkSync(cwd, link)
+      const refused = (seen: string, ...flags: string[]) => {
+        const { status, stderr } = run(...flags, '--', 'touch', `${seen}/.git/by-another-name`)
+        assert.ok(!existsSync(join(cwd, '.git/by-another-name')), flags.join(' '))
+        assert.equal(status, 125)
+        assert.ok(stderr.includes(`leaves it writable at ${seen}/.git: write --ro ${cwd}/.git`), stderr)
+      }
+      refused(cwd, '--rw', '.', '--ro', `${link}/.git`)
+      refused(cwd, '--ro', `${link}/.git`, '--rw', '.')
+      refused(link, '--rw', link, '--ro', '.git')
+      refused('/w', '--rw', '.:/w', '--ro', '.git')
+      // What the message says to write.
+      const same = run('--rw', '.:/w', '--ro', `${cwd}/.git:/w/.git`, '--', 'touch', '/w/.git/x')
+      assert.match(same.stderr, /Read-only file system/)
+      const meant = run('--rw', '.', '--ro', './.git:/other', '--', 'touch', '.git/allowed')
+      assert.equal(meant.status, 0, meant.stderr)
+      // A link that is made later is seen also when the vial is found again.
+      const later = join(link, '../later')
+      mkdirSync(join(later, '.git'), { recursive: true })
+      const flags = ['--rw', '.', '--ro', `${later}/.git`]
+      assert.equal(run(...flags, '--', 'true').status, 0)
+      rmSync(later, { recursive: true })
+      symlinkSync(cwd, later)
+      refused(cwd, ...flags)
     })
 
     test('a file in a directory in memory', () => {
