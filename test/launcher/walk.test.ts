@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { type Architecture, architectures } from '../../src/kernel/architecture.js'
 import { errno, errnoName } from '../../src/kernel/errno.js'
 import { AT, STATX } from '../../src/kernel/flags.js'
 import { structs } from '../../src/kernel/structs.js'
@@ -15,6 +16,7 @@ import { assemble } from '../../src/machine/assemble.js'
 import { Builder } from '../../src/machine/builder.js'
 import type { Program, Slot } from '../../src/machine/instruction.js'
 import { compile, hostArchitecture } from '../../src/run/compile.js'
+import { runner } from '../machine/tools.js'
 import { ordinary, root, workFolder } from '../support/user.js'
 
 const ways: readonly Links[] = ['inside', 'beneath', 'refused']
@@ -28,8 +30,13 @@ interface Question {
  * An executable that answers each question twice, from its working directory: by openat2(2), unless that is left out, and by
  * the walk. An answer is three 64-bit numbers: the result, and the inode and device that it names.
  */
-function asker(name: string, questions: readonly Question[], kernelToo: boolean): string {
-  const c = new LauncherContext(compile({}).plan, hostArchitecture())
+function asker(
+  name: string,
+  questions: readonly Question[],
+  kernelToo: boolean,
+  architecture: Architecture = hostArchitecture(),
+): string {
+  const c = new LauncherContext(compile({}, { architecture }).plan, architecture)
   const { b } = c
   const [here, path, how, next] = ['here', 'path', 'how', 'next'].map((one) => b.slot(one)) as [Slot, Slot, Slot, Slot]
   const answer = b.reserve(24)
@@ -80,12 +87,12 @@ function asker(name: string, questions: readonly Question[], kernelToo: boolean)
   b.when(c.result, 'ne', 4, () => c.exit(99))
   c.exit(0)
   c.emitFailure()
-  return executable(name, b.finish())
+  return executable(name, b.finish(), architecture)
 }
 
-function executable(name: string, program: Program): string {
+function executable(name: string, program: Program, architecture = hostArchitecture()): string {
   const file = join(workFolder(root, 'walk'), name)
-  writeFileSync(file, assemble(program, hostArchitecture()))
+  writeFileSync(file, assemble(program, architecture))
   chmodSync(file, 0o755)
   return file
 }
@@ -104,11 +111,23 @@ function ask(name: string, cwd: string, questions: readonly Question[]) {
   const { status, stdout, stderr } = spawnSync(asker(name, questions, true), { cwd, maxBuffer: 2 ** 28, ...asOrdinary })
   assert.deepEqual([status, stderr.toString()], [0, ''])
   assert.equal(stdout.length, 48 * questions.length)
-  return questions.map((question, index) => ({
+  const answers = questions.map((question, index) => ({
     ...question,
     kernel: said(stdout, 48 * index),
     walk: said(stdout, 48 * index + 24),
   }))
+  // The same code for the other machine, whose emulator may have no openat2.
+  const [other] = architectures.filter((one) => one !== hostArchitecture())
+  const [emulator] = runner(other!) ?? []
+  if (emulator !== undefined) {
+    const there = asker(`${name}-${other}`, questions, false, other)
+    const { stdout } = spawnSync(emulator, [there], { cwd, maxBuffer: 2 ** 28, ...asOrdinary })
+    assert.deepEqual(
+      questions.map((_, index) => said(stdout, 24 * index)),
+      answers.map(({ walk }) => walk),
+    )
+  }
+  return answers
 }
 
 /** An executable that moves a directory there and back until it is killed. */
