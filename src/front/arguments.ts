@@ -130,7 +130,7 @@ const chunk = 2 ** 14
 /** Reads a descriptor to its end into the key, and closes it, as bwrap does. */
 function readArgs(c: FrontContext, word: Slot): void {
   const { b } = c
-  const [fd, byte, piece, to, length] = Array.from({ length: 5 }, () => b.temporary()) as [Slot, Slot, Slot, Slot, Slot]
+  const [fd, byte, piece, to, length] = b.temporaries(5)
   // As strtol(3): blanks, which are a tab to a carriage return and the space, and a sign.
   b.loop(({ leave, again }) => {
     b.load(byte, 8, word)

@@ -90,14 +90,7 @@ function executeNode(c: FrontContext, fd: Operand, name: Operand): void {
   const { b, facts } = c
   const routine = b.routine('executeNode', () => {
     restoreArgs(c)
-    const [size, argv, at, left, from, word] = Array.from({ length: 6 }, () => b.temporary()) as [
-      Slot,
-      Slot,
-      Slot,
-      Slot,
-      Slot,
-      Slot,
-    ]
+    const [size, argv, at, left, from, word] = b.temporaries(6)
     const called = b.temporary()
     b.load(called, 64, c.stack, 8)
     // A caller may give no name at all: execve(2).
@@ -148,14 +141,7 @@ const nameWord = (c: FrontContext) => c.b.slot('node.name')
 /** What was read of each --args descriptor is there again, in a file in memory. */
 function restoreArgs(c: FrontContext): void {
   const { b } = c
-  const [at, end, fd, memory, length, bytes] = Array.from({ length: 6 }, () => b.temporary()) as [
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-  ]
+  const [at, end, fd, memory, length, bytes] = b.temporaries(6)
   b.move(end, c.key.used)
   b.load(at, 64, c.key.address, key.header.words)
   b.when(at, 'ne', 0, () => b.move(end, at))

@@ -25,14 +25,7 @@ export function lookUp(c: FrontContext): void {
 function lookUpOnce(c: FrontContext): void {
   const { b } = c
   const missing = b.label()
-  const [folder, file, copy, tail, size, offset] = Array.from({ length: 6 }, () => b.temporary()) as [
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-  ]
+  const [folder, file, copy, tail, size, offset] = b.temporaries(6)
   const path = cachePath(c, missing)
   const { CLOEXEC, DIRECTORY, NOFOLLOW, NONBLOCK, PATH, RDONLY } = c.open
   b.move(folder, c.attempt('openat', AT.FDCWD, path, PATH | DIRECTORY | NOFOLLOW | CLOEXEC, 0))
@@ -110,13 +103,7 @@ function copyPath(c: FrontContext, cursor: Slot, value: Slot, start: Operand, to
 /** Compares `length` bytes, a multiple of 8. */
 function branchUnlessSame(c: FrontContext, left: Operand, right: Operand, length: Operand, different: Label): void {
   const { b } = c
-  const [one, other, here, there, end] = Array.from({ length: 5 }, () => b.temporary()) as [
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-  ]
+  const [one, other, here, there, end] = b.temporaries(5)
   b.move(one, left)
   b.move(other, right)
   b.compute(end, one, 'add', length)

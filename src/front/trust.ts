@@ -24,14 +24,7 @@ export function requireTrusted(c: FrontContext, folder: Slot, missing: Label, re
 export function lookAbove(c: FrontContext, folder: Slot, missing: Label, refused: Operand = writers.any): void {
   const { b } = c
   const { stx_ino, stx_dev_major } = structs.statx.fields
-  const [name, first, inode, device, before, beforeDevice] = Array.from({ length: 6 }, () => b.temporary()) as [
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-  ]
+  const [name, first, inode, device, before, beforeDevice] = b.temporaries(6)
   const { buffer } = statusOf(c)
   const read = () => {
     b.load(inode, 64, buffer, stx_ino.offset)

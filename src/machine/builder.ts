@@ -32,6 +32,10 @@ export interface LoopControl {
 const smallMemory = 2048
 const largestSmall = 256
 
+type Slots<Count extends number, Some extends Slot[] = []> = Some['length'] extends Count
+  ? Some
+  : Slots<Count, [...Some, Slot]>
+
 export class Builder {
   readonly #instructions: Instruction[] = []
   readonly #routines = new Map<string, { routine: Routine; body: () => void }>()
@@ -63,6 +67,11 @@ export class Builder {
   /** A slot of its own, for one value inside one routine. */
   temporary(): Slot {
     return this.slot(`#${this.#temporaries++}`)
+  }
+
+  /** So many of them. */
+  temporaries<Count extends number>(count: Count): Slots<Count> {
+    return Array.from({ length: count }, () => this.temporary()) as Slots<Count>
   }
 
   /** Constant bytes. */
