@@ -1,7 +1,7 @@
 /** What `vial run` compiles from, as one text: the same text, the same vial. So a vial is found before the compiler is loaded. */
 import { release } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import { hostNames, nameFiles } from '../policy/fill/network.js'
+import { hostNames, nameFiles, sharesNetwork } from '../policy/fill/network.js'
 import { systemEntries } from '../policy/fill/system.js'
 import type { Policy } from '../policy/schema.js'
 import { keptOver, trustedPaths } from '../run/kept.js'
@@ -64,7 +64,9 @@ export function requestOf(flags: PolicyFlags, texts: Texts): Request | undefined
       shown,
       text === undefined ? null : [text, dirname(resolve(flags.policy!))],
       preset === 'system' ? systemEntries() : null,
-      flags.network === 'host' || policy.network === 'host' ? [nameFiles(), hostNames()] : null,
+      sharesNetwork({ ...policy, ...(flags.network === 'host' ? { network: flags.network } : {}) })
+        ? [nameFiles(), hostNames()]
+        : null,
       keptIn(flags, policy),
     ])
     return { key, sharesSession: flags['share-session'] === true || policy.session === 'host' }

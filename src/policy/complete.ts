@@ -1,7 +1,7 @@
 /** Presets and fill: a policy that says "a system" or "what python3 needs" becomes one that lists every entry. */
 import { accountFiles } from './fill/accounts.js'
 import { closure } from './fill/closure.js'
-import { hostNames, nameFiles } from './fill/network.js'
+import { hostNames, nameFiles, sharesNetwork } from './fill/network.js'
 import { systemEntries } from './fill/system.js'
 import { identityOf } from './identity.js'
 import { normal } from './path.js'
@@ -23,7 +23,6 @@ export function completePolicy(policy: Policy): Policy {
   const closures = programs.length === 0 ? [] : closureOf(programs, fill?.path)
   const identity = identityOf(policy)
   const user = policy.identity?.user ?? 'vial'
-  const sharesNetwork = policy.network === 'host' || policy.namespaces?.net === 'host'
   const entries: FilesystemEntry[] = [
     ...(mergeEntries([...shown, ...closures]) as FilesystemEntry[]),
     ...(accountFiles({
@@ -34,9 +33,9 @@ export function completePolicy(policy: Policy): Policy {
       // A host without a name is localhost: hostname(5).
       hostname: policy.hostname === '' ? 'localhost' : (policy.hostname ?? 'vial'),
       shell: '/bin/sh',
-      hosts: sharesNetwork ? hostNames() : '',
+      hosts: sharesNetwork(policy) ? hostNames() : '',
     }) as FilesystemEntry[]),
-    ...(sharesNetwork ? (nameFiles() as FilesystemEntry[]) : []),
+    ...(sharesNetwork(policy) ? (nameFiles() as FilesystemEntry[]) : []),
     { proc: '/proc' },
     { dev: '/dev' },
     { tmpfs: '/tmp', mode: 0o1777 },

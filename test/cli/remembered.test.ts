@@ -209,6 +209,25 @@ test('a change of the host is another vial', { skip: notRoot }, () => {
   assert.equal(run('echo two > /etc/services', 'cat /etc/services'), 'two\n')
 })
 
+test("so are other names of hosts, where the network is the host's by whichever key", { skip: notRoot }, () => {
+  const caller = callers.at(-1)!
+  const [cache, folder] = [newFolder(caller), newFolder(caller)]
+  const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
+  for (const [name, policy] of Object.entries({ one: { network: 'host' }, other: { namespaces: { net: 'host' } } })) {
+    const file = join(folder, `${name}.json`)
+    writeFileSync(file, JSON.stringify({ preset: 'system', ...policy }))
+    const run = (host: string) => {
+      const script = `mount -t tmpfs none /mnt; cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc; echo 192.0.2.1 ${host} > /etc/hosts; exec "$0" "$@"`
+      const words = [process.execPath, main, 'run', '--policy', file, '--', 'tail', '-n', '1', '/etc/hosts']
+      return spawnSync('unshare', ['-m', 'sh', '-c', script, ...words], {
+        encoding: 'utf8',
+        env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home'), VIAL_CACHE: cache },
+      }).stdout
+    }
+    for (const host of ['before', 'after']) assert.equal(run(host), `192.0.2.1 ${host}\n`, name)
+  }
+})
+
 test('another build is another vial', () => {
   const caller = callers.at(-1)!
   const [cache, folder] = [newFolder(caller), newFolder(caller)]

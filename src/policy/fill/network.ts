@@ -1,6 +1,11 @@
 /** What programs read to find hosts by name, where the sandbox shares the host's network. */
 import { readFileSync, realpathSync } from 'node:fs'
+import type { Policy } from '../schema.js'
 import type { FillEntry } from './entry.js'
+
+/** Whether a policy gives the host's network, by either key. */
+export const sharesNetwork = ({ network, namespaces }: Pick<Policy, 'network' | 'namespaces'>): boolean =>
+  network === 'host' || namespaces?.net === 'host'
 
 /**
  * The files of resolver(3) as they are on the host. /etc/resolv.conf is often a link, into /run (systemd-resolved, NetworkManager)
