@@ -1,7 +1,7 @@
 /** Cases in which /work/x is exchanged for a link while the sandbox is built: renameat2(2), RENAME_EXCHANGE. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Case } from './cases.js'
 import { type Door, type Outcome, start } from './doors.js'
@@ -29,8 +29,12 @@ export async function race(
       let last: Outcome | undefined
       for (let at = 0; at < starts && last?.reached === undefined; at++) {
         last = start(door, one, scene, command)
+        // It stands still meanwhile: what is being removed would be exchanged, too.
+        racer.kill('SIGSTOP')
+        while (!/\) T /.test(readFileSync(`/proc/${racer.pid}/stat`, 'utf8'))) {}
         for (const name of ['x', 'y']) rmSync(join(scene.work, name, 'new'), { recursive: true, force: true })
         rmSync(join(scene.outside, 'new'), { recursive: true, force: true })
+        racer.kill('SIGCONT')
       }
       return last
     })
