@@ -27,12 +27,7 @@ export function openStored(bytes: Uint8Array, folder = cacheFolder()): OpenVial 
     'the vial',
     (real) => {
       const path = join(real, hash)
-      const found = openGood(path, hash)
-      if (found !== undefined) return { fd: found, path }
-      write(path, bytes)
-      const fd = openGood(path, hash)
-      if (fd === undefined) throw new Error(`${path} was exchanged while it was written`)
-      return { fd, path }
+      return { fd: openGood(path, hash) ?? write(path, bytes), path }
     },
     folder,
   )
@@ -64,8 +59,11 @@ function openGood(path: string, hash: string): number | undefined {
 const hasHash = (fd: number, hash: string) =>
   createHash('sha256').update(readFileSync(fd)).digest('hex').startsWith(hash)
 
-/** Written under another name and renamed, so that nobody ever sees half a vial. */
-function write(path: string, bytes: Uint8Array): void {
+/**
+ * Written under another name and renamed, so that nobody ever sees half a vial. Gives a descriptor of the very file, whatever
+ * others do with its name meanwhile: `vial cache clear`, or another process that stores the same.
+ */
+function write(path: string, bytes: Uint8Array): number {
   const temporary = temporaryName(path)
   try {
     const fd = openSync(temporary, 'wx', 0o500)
@@ -75,7 +73,14 @@ function write(path: string, bytes: Uint8Array): void {
       closeSync(fd)
     }
     chmodSync(temporary, 0o500)
-    renameSync(temporary, path)
+    const stored = openSync(temporary, 'r')
+    try {
+      renameSync(temporary, path)
+    } catch (error) {
+      closeSync(stored)
+      throw error
+    }
+    return stored
   } catch (error) {
     try {
       unlinkSync(temporary)
