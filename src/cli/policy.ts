@@ -1,5 +1,7 @@
 /** Flags and a policy file → a policy. */
-import { dirname, relative, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
+import { isWithin } from '../policy/hidden.js'
+import { ownOverRoot } from '../policy/overRoot.js'
 import { normal } from '../policy/path.js'
 import type { LimitsPolicy } from '../policy/limits.js'
 import { checkPolicy } from '../policy/check.js'
@@ -204,7 +206,6 @@ function seccompOf(flag: string, texts: Texts): unknown {
 function isShown(path: string, shown: readonly Shown[]): boolean {
   return shown.some(({ entry }) => {
     if (!('bind' in entry) || entry.from !== normal(entry.bind)) return false
-    const way = relative(entry.bind, path)
-    return way === '' || !way.startsWith('..')
+    return entry.from === '/' ? !ownOverRoot.some((own) => isWithin(path, own)) : isWithin(path, entry.from)
   })
 }

@@ -2,6 +2,7 @@
 import { release } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { hostNames, nameFiles, sharesNetwork } from '../policy/fill/network.js'
+import { heldBy } from '../policy/fill/root.js'
 import { systemEntries } from '../policy/fill/system.js'
 import type { Policy } from '../policy/schema.js'
 import { keptOver, trustedPaths } from '../run/kept.js'
@@ -67,12 +68,27 @@ export function requestOf(flags: PolicyFlags, texts: Texts): Request | undefined
       sharesNetwork({ ...policy, ...(flags.network === 'host' ? { network: flags.network } : {}) })
         ? [nameFiles(), hostNames()]
         : null,
+      heldBy(rootsIn(flags, policy)),
       keptIn(flags, policy),
     ])
     return { key, sharesSession: flags['share-session'] === true || policy.session === 'host' }
   } catch {
     return undefined
   }
+}
+
+/** Host directories that are shown as the root itself. */
+function rootsIn(flags: PolicyFlags, { filesystem = [] }: Policy): string[] {
+  const sides = (flags.shown ?? []).map(({ value }) => sidesOf(value)).filter(({ inside }) => resolve(inside) === '/')
+  const base = flags.policy === undefined ? process.cwd() : dirname(resolve(flags.policy))
+  const layers = filesystem.flatMap((one) =>
+    'bind' in one && resolve(one.bind) === '/'
+      ? [one.from ?? one.bind]
+      : 'overlay' in one && resolve(one.overlay) === '/'
+        ? one.lower
+        : [],
+  )
+  return [...sides.map(({ from }) => from), ...layers.map((layer) => resolve(base, layer))]
 }
 
 /** What of the host is laid over writable entries: other links, another place of vial, another vial. */

@@ -2,6 +2,7 @@
 import { accountFiles } from './fill/accounts.js'
 import { closure } from './fill/closure.js'
 import { hostNames, nameFiles, sharesNetwork } from './fill/network.js'
+import { homeOverRoot, overRoot, showsRoot } from './overRoot.js'
 import { systemEntries } from './fill/system.js'
 import { identityOf } from './identity.js'
 import { normal } from './path.js'
@@ -12,17 +13,20 @@ const home = '/home/vial'
 
 /**
  * The same policy without `preset` and `fill`: what they stand for comes before the policy's own entries, which lie
- * over it. HOME, cwd and a few variables get the values that programs expect.
+ * over it; where the first of these is the root itself, of the preset comes what belongs over a root. HOME, cwd and a few
+ * variables get the values that programs expect.
+ * @param base where a relative host path starts
  * @throws {PolicyError} when a program to fill with is not on this host.
  */
-export function completePolicy(policy: Policy): Policy {
+export function completePolicy(policy: Policy, base = '.'): Policy {
   const { preset, fill, ...rest } = policy
   if (fill === undefined && preset !== 'system') return rest
   const programs = fill === undefined ? [] : typeof fill.program === 'string' ? [fill.program] : fill.program
+  if (showsRoot(policy)) return { ...rest, filesystem: overRoot(policy, base), ...surroundings(policy, homeOverRoot) }
   const shown = preset === 'system' ? systemEntries() : []
   const closures = programs.length === 0 ? [] : closureOf(programs, fill?.path)
   const identity = identityOf(policy)
-  const user = policy.identity?.user ?? 'vial'
+  const user = userOf(policy)
   const entries: FilesystemEntry[] = [
     ...(mergeEntries([...shown, ...closures]) as FilesystemEntry[]),
     ...(accountFiles({
@@ -48,16 +52,20 @@ export function completePolicy(policy: Policy): Policy {
   return {
     ...rest,
     filesystem: [...entries.filter((entry) => !taken.has(placeOf(entry))), ...(policy.filesystem ?? [])],
-    cwd: policy.cwd ?? home,
-    env: {
-      ...policy.env,
-      set: {
-        ...withoutInherited({ HOME: home, USER: user, LOGNAME: user, LANG: 'C.UTF-8' }, policy),
-        ...policy.env?.set,
-      },
-    },
+    ...surroundings(policy, home),
   }
 }
+
+function surroundings(policy: Policy, home: string): Pick<Policy, 'cwd' | 'env'> {
+  const user = userOf(policy)
+  const variables = { HOME: home, USER: user, LOGNAME: user, LANG: 'C.UTF-8' }
+  return {
+    cwd: policy.cwd ?? home,
+    env: { ...policy.env, set: { ...withoutInherited(variables, policy), ...policy.env?.set } },
+  }
+}
+
+const userOf = (policy: Policy) => policy.identity?.user ?? 'vial'
 
 function closureOf(programs: readonly string[], path: string | undefined) {
   try {

@@ -50,10 +50,12 @@ export function contradictions(policy: Policy): string[] {
       if (typeof place !== 'string' || !Object.hasOwn(entry, kind)) continue
       if (normal(place) !== '/') continue
       if (kind === 'bind' || kind === 'overlay') {
-        if (index > 0 || policy.preset !== undefined || policy.fill !== undefined)
+        if (policy.fill !== undefined)
           faults.push(
-            `filesystem[${index}].${kind}: "/" must be the first entry of all, and goes with no preset or fill`,
+            `filesystem[${index}].${kind}: "/" shows everything, and fill only what a program needs: leave one of them out`,
           )
+        else if (index > 0)
+          faults.push(`filesystem[${index}].${kind}: "/" hides all entries before it: it must be the first of all`)
       } else if (kind !== 'readonly') faults.push(`filesystem[${index}].${kind}: "/" is the root itself: see root`)
     }
   })

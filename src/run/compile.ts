@@ -46,7 +46,7 @@ export interface Compiled {
  * @throws {PolicyError} when the policy has faults.
  */
 export function compile(policy: StrictPolicy, options: CompileOptions = {}): Compiled {
-  const complete = completePolicy(checkPolicy(policy))
+  const complete = completePolicy(checkPolicy(policy), options.base)
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
   const kept = keptOver(complete, options.base ?? process.cwd(), () =>
     trustedPaths([...(options.trusted ?? []), ...(options.group?.bases ?? [])]),

@@ -53,7 +53,11 @@ const hidden: readonly (readonly [string, Entries, RegExp])[] = [
     /\[0\]\.readonly/,
   ],
   ['one in a directory that is perhaps shown', [{ bind: '/p/a' }, { bind: '/p', optional: true }], /\[0\]\.bind/],
-  ['everything by a root', [{ tmpfs: '/tmp' }, { bind: '/' }], /^filesystem\[1\]\.bind: "\/" must be the first/],
+  [
+    'everything by a root',
+    [{ tmpfs: '/tmp' }, { bind: '/' }],
+    /^filesystem\[1\]\.bind: "\/" hides all entries before it/,
+  ],
 ]
 
 const kept: readonly (readonly [string, Entries])[] = [
