@@ -1,8 +1,7 @@
 /** Flags and a policy file → a policy. */
 import { dirname, resolve } from 'node:path'
-import { isWithin } from '../policy/hidden.js'
 import { ownOverRoot } from '../policy/overRoot.js'
-import { normal } from '../policy/path.js'
+import { isWithin, normal } from '../policy/path.js'
 import type { LimitsPolicy } from '../policy/limits.js'
 import { checkPolicy } from '../policy/check.js'
 import { PolicyError } from '../policy/fault.js'

@@ -1,10 +1,11 @@
 /** A preset where the policy shows a whole root, such as the host's own "/": what is laid over that root. */
+import { isWithin } from './path.js'
 import { resolve } from 'node:path'
 import type { FillEntry } from './fill/entry.js'
 import { nameFiles, sharesNetwork } from './fill/network.js'
 import { heldBy } from './fill/root.js'
 import { systemEntries } from './fill/system.js'
-import { isWithin, kindOf } from './hidden.js'
+import { kindOf } from './hidden.js'
 import type { FilesystemEntry, Policy } from './schema.js'
 
 /** Directories of the host's services, processes and other users, in whose place the sandbox has its own. */
