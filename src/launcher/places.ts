@@ -9,6 +9,9 @@ import type { LauncherContext } from './context.js'
 import { howOf, openPath } from './resolve.js'
 import type { Word } from './rows.js'
 
+/** In place of the path of a directory: the new root itself, whose descriptor is at hand. */
+const theRoot = 0
+
 /** What {@link find} and {@link locate} need of a place. */
 export function placeWords(c: LauncherContext, place: Place): Word[] {
   const { b } = c
@@ -18,11 +21,11 @@ export function placeWords(c: LauncherContext, place: Place): Word[] {
   const below = mount === undefined ? path : relative(mount, path) || '.'
   const inside = howOf(c, 'inside')
   const making = mount === undefined ? inside : howOf(c, 'refused')
-  const base = mount === undefined || mount === '' ? '.' : mount
+  const base = mount === undefined || mount === '' || mount === '.' ? theRoot : mount
   return [
     ...(planted
       ? [word('from', base), word('path', below), word('how', making)]
-      : [word('from', '.'), word('path', path), word('how', inside)]),
+      : [word('from', theRoot), word('path', path), word('how', inside)]),
     word('mount', base),
     word('parent', dirname(below)),
     word('making', making),
@@ -65,13 +68,17 @@ export function release(c: LauncherContext, owned: boolean): void {
   if (!owned) c.attempt('close', c.b.slot('parent'))
 }
 
-/** Opens a path from a place in the new root that is itself a path, into `result`. */
+/** Opens a path from a place in the new root, which is itself a path or {@link theRoot}, into `result`. */
 function openIn(c: LauncherContext, from: Operand, path: Operand, how: Operand): void {
   const { b } = c
   const slots = ['from', 'path', 'how', 'base', 'found'].map((name) => b.slot(`openIn.${name}`))
   const [start, wanted, way, base, found] = slots as [Slot, Slot, Slot, Slot, Slot]
   const opener = b.routine('openIn', () => {
     const end = b.label()
+    b.when(start, 'eq', theRoot, () => {
+      openPath(c, c.root, wanted, way)
+      b.jump(end)
+    })
     openPath(c, c.root, start, howOf(c, 'inside'))
     c.whenFailed(() => b.jump(end))
     b.move(base, c.result)
