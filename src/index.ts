@@ -15,5 +15,5 @@ export { type RunOptions, type RunResult, Sandbox, sandbox } from './run/sandbox
 export type { Result, SandboxProcess, SpawnOptions } from './run/spawn.js'
 export type { Usage } from './run/status.js'
 export type { OutputStream, SignalName, Verdict } from './run/verdict.js'
-export type { LimitsPolicy } from './policy/limits.js'
+export type { LimitsPolicy } from './policy/limitsSchema.js'
 export type { Duration, Size } from './policy/units.js'

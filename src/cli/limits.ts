@@ -1,5 +1,5 @@
 /** Flags of limits → `limits` of a policy. */
-import type { LimitsPolicy } from '../policy/limits.js'
+import type { LimitsPolicy } from '../policy/limitsSchema.js'
 import type { LimitFlags } from './options.js'
 
 /** Which limit a flag is. */

@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import { ownOverRoot } from '../policy/overRoot.js'
 import { isWithin, normal } from '../policy/path.js'
-import type { LimitsPolicy } from '../policy/limits.js'
+import type { LimitsPolicy } from '../policy/limitsSchema.js'
 import { checkPolicy } from '../policy/check.js'
 import { PolicyError } from '../policy/fault.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'

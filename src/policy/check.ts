@@ -3,7 +3,8 @@ import * as v from 'valibot'
 import { didYouMean } from './closest.js'
 import { contradictions } from './contradictions.js'
 import { PolicyError } from './fault.js'
-import { mountKindNames, mountKinds, type Policy, policySchema } from './schema.js'
+import { mountKindNames } from './kinds.js'
+import { mountKinds, type Policy, policySchema } from './schema.js'
 
 function pathOf(issue: v.BaseIssue<unknown>): string {
   let path = ''

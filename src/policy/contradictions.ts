@@ -2,9 +2,10 @@
 import { allowsTyping } from '../seccomp/evaluate.js'
 import { hiddenEntries, kindOf } from './hidden.js'
 import { identityOf } from './identity.js'
+import { mountKindNames } from './kinds.js'
 import { limitFaults } from './limits.js'
 import { normal } from './path.js'
-import { type FilesystemEntry, mountKindNames, type Policy } from './schema.js'
+import type { FilesystemEntry, Policy } from './schema.js'
 import { parseSize } from './units.js'
 
 /** Faults between keys, which no single key shows. */

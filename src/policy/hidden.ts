@@ -1,6 +1,7 @@
 /** Entries of `filesystem` take effect in their order: which of them a later one hides whole. */
+import { type MountKind, mountKindNames } from './kinds.js'
 import { isWithin, normal } from './path.js'
-import { type FilesystemEntry, type MountKind, mountKindNames } from './schema.js'
+import type { FilesystemEntry } from './schema.js'
 
 export interface Hidden {
   readonly index: number

@@ -7,7 +7,8 @@ import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../kernel/rlimits.js'
 import { seccompSchema } from '../seccomp/schema.js'
 import { didYouMean } from './closest.js'
-import { limitsSchema } from './limits.js'
+import { type MountKind, mountKindNames } from './kinds.js'
+import { limitsSchema } from './limitsSchema.js'
 import { isQuantity, parseSize, type Size } from './units.js'
 
 const longestPath = 4095
@@ -185,10 +186,7 @@ export const mountKinds = {
     /** Octal, a number or text such as `"0755"`. */
     mode,
   }),
-} as const
-
-export type MountKind = keyof typeof mountKinds
-export const mountKindNames = Object.keys(mountKinds) as MountKind[]
+} as const satisfies Readonly<Record<MountKind, unknown>>
 
 type EntrySchema = (typeof mountKinds)[MountKind]
 /** One entry of `filesystem`. */

@@ -2,25 +2,24 @@
 import { closeSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { findWay } from '../cgroup/find.js'
-import { cpuTimeUnit, type Group, type GroupLimits, type GroupUsage, type Watch, type Way } from '../cgroup/group.js'
 import { emptyGroup, removeGroup } from '../cgroup/garbage.js'
+import { cpuTimeUnit, type Group, type GroupLimits, type GroupUsage, type Watch, type Way } from '../cgroup/group.js'
 import { newGroupName } from '../cgroup/owner.js'
 import { errnoMessage } from '../kernel/errno.js'
+import { type HugePage, hugePages } from '../kernel/hugePages.js'
 import type { GroupOption } from '../plan/limits.js'
 import { mayMount } from '../plan/nesting.js'
 import type { HeldLimit } from '../plan/security.js'
 import {
   type GroupLimitName,
-  type HugePage,
-  hugePages,
   type LimitName,
   type Limits,
-  type LimitsPolicy,
   neededResources,
   parseLimits,
   processLimits,
   substitutes,
 } from '../policy/limits.js'
+import type { LimitsPolicy } from '../policy/limitsSchema.js'
 import type { Policy } from '../policy/schema.js'
 import { SandboxError } from './error.js'
 import { OutputMeter } from './output.js'

@@ -54,6 +54,13 @@ test('the bundles are those of these modules, and their code caches are of them'
   )
 })
 
+// A schema is what takes longest to load, and these two check none: the policy is the caller's list of options, or is stored.
+test('what is loaded at once has no schema in it', () => {
+  for (const name of ['front', 'vial'])
+    assert.doesNotMatch(readFileSync(join(top, `dist/src/cli/bundle/${name}.cjs`), 'latin1'), /strict_object/, name)
+  assert.match(readFileSync(join(top, 'dist/src/cli/bundle/later.cjs'), 'latin1'), /strict_object/)
+})
+
 test('V8 takes the code caches', () => {
   const require = createRequire(import.meta.url)
   const { compileBundle } = require('../../src/cli/start.cjs') as typeof import('../../src/cli/start.cjs')
