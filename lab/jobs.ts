@@ -24,7 +24,7 @@ export const jobs: readonly Job[] = [
   {
     id: 'limits',
     boot: 'plain',
-    tests: ['test/limits/limits', 'test/limits/bombs', 'test/limits/gc'],
+    tests: ['limits', 'bombs', 'gc', 'nested', 'usage'].map((name) => `test/limits/${name}`),
     env: { VIAL_BOMB_RUNS: '1', VIAL_CONCURRENT_RUNS: '32' },
     minutes: 20,
   },
