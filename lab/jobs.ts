@@ -11,6 +11,8 @@ export interface Job {
   /** `user service`: in a service of an ordinary user's own systemd. Default: root, who becomes others by himself. */
   readonly by?: 'user service'
   readonly env?: Readonly<Record<string, string>>
+  /** How /sys/fs/cgroup is mounted meanwhile, where no systemd minds. Default: `nsdelegate`, as systemd does. */
+  readonly cgroup?: string
   readonly minutes: number
   /** Also in the short form. */
   readonly short?: true
@@ -26,8 +28,10 @@ export const jobs: readonly Job[] = [
     boot: 'plain',
     tests: ['limits', 'bombs', 'gc', 'nested', 'usage'].map((name) => `test/limits/${name}`),
     env: { VIAL_BOMB_RUNS: '1', VIAL_CONCURRENT_RUNS: '32' },
-    minutes: 20,
+    minutes: 30,
   },
+  // The kernel then lets whoever owns a group of a cgroup namespace write its limits: cgroups(7).
+  { id: 'not-delegated', boot: 'plain', cgroup: 'rw', tests: ['test/limits/nested'], minutes: 15 },
   { id: 'settings', boot: 'plain', tests: ['lab/tests/settings'], minutes: 6 },
   { id: 'overlay', boot: 'plain', tests: ['lab/tests/overlay'], minutes: 4 },
   { id: 'fallbacks', boot: 'plain', tests: ['test/fallbacks/fallbacks'], minutes: 15 },
@@ -41,10 +45,24 @@ export const jobs: readonly Job[] = [
     minutes: 40,
   },
   {
+    id: 'doors',
+    boot: 'plain',
+    tests: ['doors', 'executed', 'sealed', 'kept'].map((name) => `test/attacks/${name}`),
+    minutes: 40,
+  },
+  { id: 'setup', boot: 'plain', tests: ['test/setup/setup'], minutes: 40 },
+  {
     id: 'suite',
     boot: 'plain',
-    tests: ['test/sandbox/run', 'test/sandbox/policy', 'test/namespaces/namespaces', 'test/hardening/landlock'],
-    minutes: 30,
+    tests: [
+      'test/sandbox/run',
+      'test/sandbox/policy',
+      'test/namespaces/namespaces',
+      'test/hardening/landlock',
+      'test/library/streams',
+      'test/cli/terminal',
+    ],
+    minutes: 40,
   },
   { id: 'scope', boot: 'systemd', tests: ['lab/tests/scope'], minutes: 6 },
   { id: 'user-scope', boot: 'systemd', tests: ['lab/tests/scope'], by: 'user service', minutes: 6 },
@@ -68,6 +86,7 @@ export const features: readonly Feature[] = [
   { title: '`io.max`, `memory.high` and pressure on a disk', job: 'io' },
   { title: 'limits, verdicts, bombs, gc: root', job: 'limits', names: byRoot },
   { title: 'limits, verdicts, bombs, gc: delegated to an ordinary user', job: 'limits', names: byUser },
+  { title: 'limits of a payload that may mount, where cgroup v2 is mounted without nsdelegate', job: 'not-delegated' },
   { title: "a scope from systemd's system manager: root", job: 'scope' },
   { title: "a scope from systemd's user manager: ordinary user", job: 'user-scope' },
   { title: '`user.max_user_namespaces=0`: error, doctor', job: 'settings', names: /max_user_namespaces/ },
@@ -77,5 +96,7 @@ export const features: readonly Feature[] = [
   { title: 'kernels without a newer system call (ENOSYS)', job: 'fallbacks' },
   { title: 'attacks that only a guest may let succeed', job: 'guest-attacks' },
   { title: 'attacks (`test/attacks`)', job: 'attacks' },
-  { title: 'sandboxes, namespaces, Landlock', job: 'suite' },
+  { title: 'attacks on pid 1, the cache and the policy, through every door', job: 'doors' },
+  { title: 'hostile set-ups (`test/setup`)', job: 'setup' },
+  { title: 'sandboxes, namespaces, Landlock, streams, terminals', job: 'suite' },
 ]

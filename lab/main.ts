@@ -16,7 +16,7 @@ import { type Kernel, kernels } from './kernels.js'
 import { Progress } from './progress.js'
 import { runGuest } from './qemu.js'
 import { isEnd, type Line, parseLine } from './report.js'
-import { failures, isGood, merge, type Outcome, readResults, resultsOf, writeResults } from './results.js'
+import { failures, isGood, known, merge, type Outcome, readResults, resultsOf, writeResults } from './results.js'
 import { columns, inOrder, tableRows } from './table.js'
 import { userland } from './userland.js'
 
@@ -62,7 +62,7 @@ const rowsOf = (chosen: readonly Job[]) => features.filter(({ job }) => chosen.s
 
 /** What one guest told, beside what others have: the whole lab takes hours, and may be ended at any time. */
 function keep(outcome: Outcome, chosen: readonly Job[]): void {
-  writeResults(merge(readResults(), resultsOf([outcome], rowsOf(chosen))))
+  writeResults(known(merge(readResults(), resultsOf([outcome], rowsOf(chosen))), features))
   writePage()
 }
 

@@ -66,6 +66,18 @@ export function merge(before: Results, now: Results): Results {
   return merged
 }
 
+/** Without the cells of features that the lab has no more. */
+export const known = (results: Results, features: readonly Feature[]): Results =>
+  Object.fromEntries(
+    Object.entries(results).map(([kernel, { facts, cells }]) => [
+      kernel,
+      {
+        facts,
+        cells: Object.fromEntries(features.flatMap(({ title }) => (cells[title] ? [[title, cells[title]]] : []))),
+      },
+    ]),
+  )
+
 export const resultsFile = fileURLToPath(new URL('../../lab/results.json', import.meta.url))
 
 export const readResults = (file = resultsFile): Results =>

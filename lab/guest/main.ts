@@ -58,7 +58,17 @@ function start({ by, env = {} }: Job, args: readonly string[]): ChildProcess {
   })
 }
 
+/** With no `nsdelegate` among the options it is switched off: cgroup_apply_root_flags() in the kernel's cgroup.c. */
+function mountGroups({ boot, cgroup = 'nsdelegate' }: Job): void {
+  if (boot !== 'plain') return
+  spawnSync('mount', ['-t', 'cgroup2', '-o', `remount,${cgroup}`, 'cgroup2', '/sys/fs/cgroup'])
+  const [, options] = /^\S+ \/sys\/fs\/cgroup cgroup2 (\S+)/m.exec(readFileSync('/proc/mounts', 'utf8'))!
+  if (options!.includes('nsdelegate') !== cgroup.includes('nsdelegate'))
+    throw new Error(`cgroup2 is mounted with ${options}`)
+}
+
 async function run(job: Job): Promise<void> {
+  mountGroups(job)
   const from = performance.now()
   let late = false
   let said = ''

@@ -8,7 +8,7 @@ import { document } from '../../lab/document.js'
 import { type Feature, features, jobs } from '../../lab/jobs.js'
 import { kernels } from '../../lab/kernels.js'
 import { type Line, parseLine } from '../../lab/report.js'
-import { isGood, merge, readResults, resultsOf } from '../../lab/results.js'
+import { isGood, known, merge, readResults, resultsOf } from '../../lab/results.js'
 import { cellText, columns, inOrder, markdown, notesOf, tableRows } from '../../lab/table.js'
 
 const asked: readonly Feature[] = [
@@ -77,6 +77,7 @@ describe('results of the lab', () => {
     assert.deepEqual(Object.keys(merged.K!.cells), ['one, by root', 'one, by others', 'two'])
     const newer = merge(results, { K: { ...now.K!, facts: { kernel: '6.1' } } })
     assert.deepEqual(Object.keys(newer.K!.cells), ['two'])
+    assert.deepEqual(Object.keys(known(merged, asked.slice(1)).K!.cells), ['one, by others', 'two'])
   })
 
   test('failures and skips beside tests that ran are told with their kernels', () => {

@@ -18,7 +18,7 @@ const way = askWay(['memory', 'pids'])
 const skip = 'missing' in way ? way.missing : process.getuid?.() === 0 ? false : 'needs root to delegate'
 const version = 'missing' in way ? 1 : way.version
 const hasFreezer = hierarchies().some(({ controllers, own }) => controllers.includes('freezer') && own !== undefined)
-const needsFreezer = skip || (hasFreezer ? false : 'needs the freezer of cgroup v1')
+const needsFreezer = skip || (version === 2 || hasFreezer ? false : 'needs the freezer of cgroup v1')
 
 /** What the payload does where it has mounted its groups, in namespaces of its own. */
 const mounted = (then: string) => `mkdir -p /tmp/c && unshare -UrmC --map-root-user sh -c '
@@ -110,11 +110,16 @@ for (const caller of callers) {
     })
 
     describe('one that freezes itself', { skip: needsFreezer }, () => {
+      // Of v2, a signal that kills reaches what is frozen; of v1, it waits.
+      const [mount, tasks, state, freeze] =
+        version === 1
+          ? ['cgroup -o freezer', 'tasks', 'freezer.state', 'FROZEN']
+          : ['cgroup2', 'cgroup.procs', 'cgroup.freeze', '1']
       const frozen = (word: string, then: string) => `mkdir -p /tmp/f && unshare -UrmC --map-root-user sh -c '
-        mount -t cgroup -o freezer none /tmp/f && mkdir /tmp/f/sub /tmp/f/sub/sub || exit 9
-        sh -c "echo 0 > /tmp/f/sub/sub/tasks; echo in; exec sleep ${word}" &
-        while ! grep -q . /tmp/f/sub/sub/tasks; do :; done
-        echo FROZEN > /tmp/f/sub/freezer.state; echo frozen; ${then}'`
+        mount -t ${mount} none /tmp/f && mkdir /tmp/f/sub /tmp/f/sub/sub || exit 9
+        sh -c "echo 0 > /tmp/f/sub/sub/${tasks} || exit; echo in; exec sleep ${word}" &
+        while ! grep -q . /tmp/f/sub/sub/${tasks} && kill -0 $!; do :; done
+        echo ${freeze} > /tmp/f/sub/${state} && echo frozen; ${then}'`
 
       for (const [what, then, options, verdict] of [
         ['ends by its wall time', 'sleep 600', { wallTime: '500ms' }, 'time-limit'],
