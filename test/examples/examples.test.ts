@@ -1,7 +1,7 @@
 /** Each example, as its reader runs it: its own status says whether it shows what it should; here is what it prints. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
@@ -69,7 +69,15 @@ for (const caller of callers) {
 
 test('the list of examples has each of them', () => {
   const listed = readFileSync(join(top, 'examples/README.md'), 'utf8')
-  const files = readdirSync(join(top, 'examples')).filter((name) => /\.(?:ts|sh)$/.test(name))
+  const entries = readdirSync(join(top, 'examples'), { withFileTypes: true })
+  const files = entries.filter(({ name }) => /\.(?:ts|sh)$/.test(name)).map(({ name }) => name)
   assert.deepEqual(files.sort(), Object.keys(examples).sort())
-  for (const name of files) assert.ok(listed.includes(`](${name})`), name)
+  // A directory with code in it has a test file of its own.
+  const directories = entries
+    .filter(
+      (one) => one.isDirectory() && readdirSync(join(top, 'examples', one.name)).some((name) => name.endsWith('.ts')),
+    )
+    .map(({ name }) => name)
+  for (const name of directories) assert.ok(existsSync(join(top, `test/examples/${name}.test.ts`)), name)
+  for (const name of [...files, ...directories]) assert.ok(listed.includes(`](${name})`), name)
 })
