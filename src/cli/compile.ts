@@ -1,10 +1,7 @@
 /** `vial compile`. */
 import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { architectures } from '../kernel/architecture.js'
-import { cacheFolder } from '../run/cache.js'
 import { compile } from '../run/compile.js'
-import { writableSource } from '../run/kept.js'
-import { trustedDirectory } from '../run/trust.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
 import { trustedBy } from './trusted.js'
@@ -18,7 +15,6 @@ export function compileTo(
   if (flags.arch !== undefined && architecture === undefined)
     throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
   const complete = policyFromFlags(flags, policy)
-  if (complete.filesystem?.some((entry) => writableSource(entry, process.cwd()) !== undefined)) makeCache()
   const { bytes } = compile(complete, {
     // The vial is what the next run executes.
     trusted: [...trustedBy(flags, policy), flags.output],
@@ -37,13 +33,4 @@ export function compileTo(
     2,
     `${flags.output}: ${bytes.length} bytes; run it with: ${flags.output.includes('/') ? '' : './'}${flags.output} COMMAND [ARGUMENT…]\n`,
   )
-}
-
-/** What is not there cannot be kept: a payload that may write above the cache's place could make it, with vials for the next run. */
-function makeCache(): void {
-  try {
-    trustedDirectory(cacheFolder())
-  } catch {
-    // Nothing is executed from a cache that cannot be trusted.
-  }
 }

@@ -20,15 +20,15 @@ type Entry = 'directory' | 'symlink' | 'file' | 'bind' | 'mount'
 export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
   directory(c, step) {
     const { b } = c
-    const { implicit, owner, place } = step
+    const { implicit, ifAllowed = false, owner, place } = step
     const { owned } = place
     const mode = b.slot('directory.mode')
     // mkdirat(2) drops the setuid and setgid bits.
     const special = (step.mode & 0o6000) !== 0
     const words: Word[] = [...placeWords(c, place), [mode, step.mode], ...ownerWords(c, step)]
-    const kind = named('directory', { implicit, special, owner: owner !== undefined, owned })
+    const kind = named('directory', { implicit, ifAllowed, special, owner: owner !== undefined, owned })
     c.row(step, kind, words, () => {
-      if (implicit) return makeImplicit(c, owned, mode)
+      if (implicit) return makeImplicit(c, owned, mode, ifAllowed)
       const [there, done] = [b.label(), b.label()]
       // What is there may be found through a link, but nothing is made through one.
       if (!owned) {
@@ -185,16 +185,24 @@ function implicitRow(c: LauncherContext, step: StepOf<'bind'>['above'][number]):
   return { kind: named('directory, implicit', { owned }), words, body: () => makeImplicit(c, owned, slot) }
 }
 
-/** A directory on the way to a place: what is there already may be found through a link, but nothing is made through one. */
-function makeImplicit(c: LauncherContext, owned: boolean, mode: Operand): void {
+/**
+ * A directory on the way to a place: what is there already may be found through a link, but nothing is made through one.
+ * `ifAllowed`: where the caller may not make it, nothing is made.
+ */
+function makeImplicit(c: LauncherContext, owned: boolean, mode: Operand, ifAllowed = false): void {
   const { b } = c
   const [there, done] = [b.label(), b.label()]
   if (!owned) {
     tryFind(c, false)
     b.branch(c.result, 'ne', -errno.ENOENT, there)
   }
-  const [at, name] = locate(c, owned)
-  c.mustUnless('EEXIST', 'mkdirat', at, name, mode)
+  const [at, name] = locate(c, owned, ifAllowed ? () => b.jump(done) : undefined)
+  c.attempt('mkdirat', at, name, mode)
+  const made = b.label()
+  for (const tolerated of ['EEXIST', ...(ifAllowed ? notAllowed : [])] as const)
+    b.branch(c.result, 'eq', -errno[tolerated], made)
+  c.orFail()
+  b.place(made)
   release(c, owned)
   if (owned) return
   b.jump(done)
@@ -203,6 +211,9 @@ function makeImplicit(c: LauncherContext, owned: boolean, mode: Operand): void {
   c.attempt('close', c.result)
   b.place(done)
 }
+
+/** What we may not make, the payload, who may no more, makes neither. */
+const notAllowed = ['EACCES', 'EPERM', 'EROFS'] as const
 
 /** `bind, optional, owned`: each variant of a kind has code of its own. */
 function named(kind: string, variants: Readonly<Record<string, boolean>>): string {

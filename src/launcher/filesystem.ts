@@ -8,7 +8,7 @@ import type { LauncherContext } from './context.js'
 import { descriptorPath, fill, refuseShared } from './files.js'
 import { newMount, onEmptyPath, restrict } from './mounts.js'
 import { attachRoot, hidesRoot, propagate } from './root.js'
-import { find, isForeign, placeWords, tryFind } from './places.js'
+import { find, isForeign, locate, placeWords, release, tryFind } from './places.js'
 import { openBeneath, openSource, pathFrom, sourceKind } from './sources.js'
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
@@ -152,7 +152,15 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
       return
     }
     const done = b.label()
-    if (step.only === 'writable' || step.only === 'present') {
+    if (step.only === 'link') {
+      c.setWords(placeWords(c, step.place))
+      const [at, name] = locate(c, step.place.owned, () => b.jump(done))
+      b.move(target, c.attempt('openat', at, name, c.open.PATH | c.open.NOFOLLOW | c.open.CLOEXEC, 0))
+      release(c, step.place.owned)
+      b.move(c.result, target)
+      c.whenError('ENOENT', () => b.jump(done))
+      c.orFail()
+    } else if (step.only === 'writable' || step.only === 'present') {
       c.setWords(placeWords(c, step.place))
       tryFind(c, step.place.owned)
       c.whenError('ENOENT', () => b.jump(done))

@@ -52,12 +52,16 @@ export function find(c: LauncherContext, place: Place): Slot {
   return c.result
 }
 
-/** Where to make a place: a directory's descriptor, and a name in it that no call may follow if it is a link. */
-export function locate(c: LauncherContext, owned: boolean): [Slot, Slot] {
+/**
+ * Where to make a place: a directory's descriptor, and a name in it that no call may follow if it is a link.
+ * @param missing what to do where there is no such directory; default: that is an error
+ */
+export function locate(c: LauncherContext, owned: boolean, missing?: () => void): [Slot, Slot] {
   const { b } = c
   if (owned) return [c.root, b.slot('place.path')]
   const parent = b.slot('parent')
   openIn(c, b.slot('place.mount'), b.slot('place.parent'), b.slot('place.making'))
+  if (missing !== undefined) c.whenError('ENOENT', missing)
   c.orFail()
   b.move(parent, c.result)
   return [parent, b.slot('place.name')]

@@ -8,7 +8,7 @@ import { hints } from './hints.js'
 import { dev, proc, sysfs } from './kernelFilesystems.js'
 import { type FilesystemContext, type Leaves, type Made, type Planner, relative } from './planner.js'
 import { Sources } from './sources.js'
-import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
+import type { Hints, KeptAs, MountFlags, Owner, Place, Step } from './step.js'
 import type { Complaints } from './style.js'
 import { Tree } from './tree.js'
 
@@ -76,19 +76,30 @@ class FilesystemPlanner implements Planner {
 
   /** Before later entries, which lie over it. */
   #keep(entry: FilesystemEntry): void {
-    for (const { path, as } of this.context.kept?.get(entry) ?? []) {
+    for (const { path, as, made } of this.context.kept?.get(entry) ?? []) {
       const at = normal(`${kindOf(entry).place}/${path}`)
+      const place = this.place(at)
+      if (made)
+        this.steps.push({
+          do: 'directory',
+          place,
+          mode: 0o700,
+          implicit: true,
+          ifAllowed: true,
+          owner: undefined,
+          what: `make ${at} where it is missing`,
+          why: 'what is not there cannot be kept from the command',
+          hints: this.hints(hints.present),
+          ...this.complaint(),
+        })
       this.steps.push({
         do: 'readonly',
-        place: this.place(at),
+        place,
         recursive: true,
-        only: 'present',
-        flags: as === 'readonly' ? { readonly: true } : {},
+        only: as === 'link' ? 'link' : 'present',
+        flags: as === 'placed' ? {} : { readonly: true },
         what: as === 'readonly' ? `keep ${at} read-only` : `keep ${at} at its place`,
-        why:
-          as === 'readonly'
-            ? 'it decides what the next run of vial executes, or what this one may take'
-            : 'a mount point cannot be renamed; what lies in it must stay',
+        why: whyKept[as],
         hints: this.hints(hints.present),
         ...this.complaint(),
       })
@@ -419,6 +430,12 @@ function bindFlags(entry: Extract<FilesystemEntry, { bind: string }>): MountFlag
 }
 
 const noHints: Hints = {}
+
+const whyKept: Readonly<Record<KeptAs, string>> = {
+  readonly: 'it decides what the next run of vial executes, or what this one may take',
+  placed: 'a mount point cannot be renamed; what lies in it must stay',
+  link: 'the next run of vial follows this link; a mount point cannot be exchanged',
+}
 
 /** The same step, with what to do about links in its way where they are refused. */
 function warned(step: Step): Step {

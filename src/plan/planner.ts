@@ -1,7 +1,7 @@
 /** What the steps of the new root are made with: filesystem.ts makes one, kernelFilesystems.ts uses it. */
 import { normal } from '../policy/path.js'
 import type { FilesystemEntry } from '../policy/schema.js'
-import type { Hints, MountFlags, MountOptions, Owner, Place, Step } from './step.js'
+import type { Hints, KeptAs, MountFlags, MountOptions, Owner, Place, Step } from './step.js'
 import type { Style } from './style.js'
 
 export interface FilesystemContext {
@@ -11,7 +11,7 @@ export interface FilesystemContext {
   readonly identity: Owner
   /** What is laid over writable entries: run/kept.ts. Default: nothing. */
   readonly kept?:
-    | ReadonlyMap<FilesystemEntry, readonly { readonly path: string; readonly as: 'readonly' | 'placed' }[]>
+    | ReadonlyMap<FilesystemEntry, readonly { readonly path: string; readonly as: KeptAs; readonly made?: true }[]>
     | undefined
   /** Ids are the host's: what we make must be given to the payload by hand. */
   readonly hostIds: boolean

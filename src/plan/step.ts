@@ -108,6 +108,8 @@ export type Action =
       readonly place: Place
       readonly mode: number
       readonly implicit: boolean
+      /** Of one that is implicit: it is left out where the caller may not make it. */
+      readonly ifAllowed?: boolean
       readonly owner: Owner | undefined
     }
   | { readonly do: 'symlink'; readonly place: Place; readonly target: string }
@@ -170,8 +172,11 @@ export type Action =
       readonly do: 'readonly'
       readonly place: Place
       readonly recursive: boolean
-      /** `mount`: the place must be a mount already. `writable`: nothing is done where nothing is that we can write; `present`: where nothing is. */
-      readonly only: 'mount' | 'writable' | 'present' | undefined
+      /**
+       * `mount`: the place must be a mount already. `writable`: nothing is done where nothing is that we can write; `present`: where
+       * nothing is; `link` as well, and a symbolic link that is there is mounted on itself.
+       */
+      readonly only: 'mount' | 'writable' | 'present' | 'link' | undefined
       readonly flags: MountFlags
     }
   | { readonly do: 'sealRoot' }
@@ -279,6 +284,12 @@ export interface LandlockRule {
   readonly path: string
   readonly grants: readonly Grant[]
 }
+/**
+ * How the next run's trusted paths are kept. `readonly`: as they are. `placed`: one lies in it; it stays writable, and where it is.
+ * `link`: a symbolic link on the way to one stays where it is.
+ */
+export type KeptAs = 'readonly' | 'placed' | 'link'
+
 /** A cgroup, by descriptors: in v1 the `tasks` file of each hierarchy, in v2 one, the folder. */
 export interface GroupEntry {
   readonly way: 'move' | 'clone'

@@ -1,41 +1,97 @@
 /**
  * What the next run trusts, and the groups of a run's limits, kept from this one. A writable bind that covers vial itself, its cache or the policy would let a payload
- * decide what the next run executes. So each of these is laid read-only over such a bind, and each directory between is
- * mounted on itself: rename(2) of a mount point is EBUSY, of a directory above one it is not.
+ * decide what the next run executes. So each of these is laid read-only over such a bind; each directory between is mounted
+ * on itself, and so is each symbolic link on the way: rename(2) of a mount point is EBUSY, of a directory above one it is not.
  */
-import { accessSync, constants, existsSync, lstatSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
+import { accessSync, constants, lstatSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { PolicyError } from '../policy/fault.js'
+import type { KeptAs } from '../plan/step.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { cacheFolder } from './cache.js'
 
 /** What is laid over a writable entry, by its path below that entry's source. */
 export interface Kept {
   readonly path: string
-  /** `readonly`: trusted. `placed`: a trusted one lies in it; it stays writable, and where it is. */
-  readonly as: 'readonly' | 'placed'
+  readonly as: KeptAs
+  /** A directory that is made, for the caller only, where it is missing: what is not there cannot be kept. */
+  readonly made?: true
+}
+
+/** What every run trusts. */
+interface Trusted {
+  readonly path: string
+  /** As of {@link Kept}. */
+  readonly made?: true
 }
 
 /** CommonJS has this in place of `import.meta.url`: dist/cjs, and programs that were bundled so. */
 declare const __filename: string
 
 /** What every run trusts, and besides what a command line names. */
-export function trustedPaths(named: readonly string[] = []): string[] {
-  return [...packagePaths(), ...cachePaths(), process.execPath, ...named.map((path) => resolve(path))]
+export function trustedPaths(named: readonly string[] = []): Trusted[] {
+  const paths = [...packagePaths(), process.execPath, ...named.map((path) => resolve(path))]
+  return [...paths.map((path) => ({ path })), ...cachePaths().map((path) => ({ path, made: true as const }))]
 }
 
 /** In a bundle of another program, vial is that file. In a checkout, where vial itself is worked on, only what is executed. */
 function packagePaths(): string[] {
   const file = import.meta.url === undefined ? __filename : fileURLToPath(import.meta.url)
   const root = file.slice(0, Math.max(0, file.lastIndexOf('/dist/')))
-  if (packageName(root) !== 'vial') return [file]
-  const above = dirname(root)
-  const beside = join(above, 'valibot')
-  if (basename(above) === 'node_modules') return [root, ...(existsSync(beside) ? [beside] : [])]
-  const own = join(root, 'node_modules/valibot')
-  // A checkout's node_modules may be a link.
-  return [join(root, 'dist'), join(root, 'package.json'), ...(existsSync(own) ? [realpathSync(own)] : [])]
+  if (packageName(root) !== 'vial') return [file, ...namesOfPackage()]
+  const installed = basename(dirname(root)) === 'node_modules'
+  const own = installed ? [root] : [join(root, 'dist'), join(root, 'package.json')]
+  return [...own, ...dependencyPaths(root), ...namesOfPackage()]
+}
+
+/**
+ * Where Node finds the package's dependency: in the `node_modules` of the nearest directory above, whatever links lie there.
+ * A nearer `node_modules` that lacks it is kept whole, for what the payload put there would be found first.
+ * https://nodejs.org/api/modules.html#loading-from-node_modules-folders
+ */
+function dependencyPaths(root: string): string[] {
+  const nearer: string[] = []
+  for (const directory of [root, ...directoriesAbove(root)]) {
+    if (basename(directory) === 'node_modules') continue
+    const modules = join(directory, 'node_modules')
+    const found = join(modules, 'valibot')
+    if (isThere(found)) return [...nearer, found]
+    if (isThere(modules)) nearer.push(modules)
+  }
+  return []
+}
+
+/**
+ * The names by which a program beside the caller's, or `npx`, finds vial: links, of npm, pnpm, `npm link` and workspaces, or
+ * scripts.
+ */
+function namesOfPackage(): string[] {
+  const starts = [currentDirectory(), ...(process.argv[1] === undefined ? [] : [dirname(resolve(process.argv[1]))])]
+  const directories = new Set(starts.flatMap((start) => [start, ...directoriesAbove(start)]))
+  return [...directories].flatMap((directory) =>
+    ['vial', '.bin/vial', '.bin/vial-bwrap'].map((name) => join(directory, 'node_modules', name)).filter(isThere),
+  )
+}
+
+/** One that was removed has no directories above that could be known. */
+function currentDirectory(): string {
+  try {
+    return process.cwd()
+  } catch {
+    return '/'
+  }
+}
+
+const directoriesAbove = (path: string): string[] =>
+  path === '/' ? [] : [dirname(path), ...directoriesAbove(dirname(path))]
+
+/** A link is there, wherever it leads. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return false
+  }
 }
 
 function packageName(folder: string): unknown {
@@ -64,12 +120,11 @@ export function writableSource(entry: FilesystemEntry, base: string): string | u
 /**
  * What is laid over each writable entry.
  * @param trusted absolute paths, of which some may not be there
- * @throws {PolicyError} when one of them is reached by a link that cannot be kept
  */
 export function keptOver(
   { filesystem = [] }: Pick<Policy, 'filesystem'>,
   base: string,
-  trusted: () => readonly string[],
+  trusted: () => readonly Trusted[],
 ): Map<FilesystemEntry, readonly Kept[]> {
   const found = new Map<FilesystemEntry, readonly Kept[]>()
   for (const entry of filesystem) {
@@ -81,8 +136,8 @@ export function keptOver(
   return found
 }
 
-/** Whoever binds a trusted path itself, or what lies in it, asks for that to be writable. */
-export function keptBelow(source: string, trusted: readonly string[]): Kept[] {
+/** A bind of a trusted path itself, or of what lies in it, asks for that to be writable. */
+export function keptBelow(source: string, trusted: readonly Trusted[]): Kept[] {
   let top: string
   try {
     top = realpathSync(source)
@@ -91,30 +146,27 @@ export function keptBelow(source: string, trusted: readonly string[]): Kept[] {
     return []
   }
   const below = (path: string) => path !== top && path.startsWith(top === '/' ? top : `${top}/`)
-  const readonly = new Set<string>()
-  const ways = trusted.map((path) => ({ path, ...wayTo(path) }))
+  const all = new Map<string, KeptAs>()
+  const made = new Set<string>()
+  const ways = trusted.map((one) => ({ ...one, ...wayTo(one.path) }))
   // What lies in another trusted path goes with that one, also where that one may be written.
   const isPart = (path: string) => ways.some(({ real }) => path.startsWith(`${real}/`))
-  for (const { path, real, links } of ways) {
-    if (below(real) && !isPart(real)) readonly.add(real)
-    for (const link of links) {
-      const folder = dirname(link)
-      if (!below(link) || !mayChange(folder)) continue
-      // Nothing can be mounted on a link: the directory that holds it is kept whole.
-      if (folder === top)
-        throw new PolicyError([
-          `filesystem: ${path} is reached by the symbolic link ${link}, which the sandbox could exchange for the next run, since it may write in ${top}; use the real path, ${real}`,
-        ])
-      readonly.add(folder)
-    }
+  for (const { real, links, made: isMade } of ways) {
+    for (const link of links) if (below(link) && mayChange(dirname(link))) all.set(link, 'link')
+    if (!below(real) || isPart(real)) continue
+    all.set(real, 'readonly')
+    if (isMade) for (const path of [real, ...ancestorsBelow(real, below)]) made.add(path)
   }
-  const kept = [...readonly].filter((path) => !ancestorsBelow(path, below).some((above) => readonly.has(above)))
-  const placed = new Set(kept.flatMap((path) => ancestorsBelow(path, below)))
-  const relative = (path: string) => path.slice(top === '/' ? 1 : top.length + 1)
-  return [
-    ...kept.map((path): Kept => ({ path: relative(path), as: 'readonly' })),
-    ...[...placed].map((path): Kept => ({ path: relative(path), as: 'placed' })),
-  ].sort((a, b) => (a.path < b.path ? -1 : 1))
+  const isCovered = (path: string) => ancestorsBelow(path, below).some((above) => all.get(above) === 'readonly')
+  const kept = [...all.keys()].filter((path) => !isCovered(path))
+  for (const above of kept.flatMap((path) => ancestorsBelow(path, below))) if (!all.has(above)) all.set(above, 'placed')
+  return [...all]
+    .filter(([path]) => !isCovered(path))
+    .map(([path, as]): Kept => {
+      const name = path.slice(top === '/' ? 1 : top.length + 1)
+      return { path: name, as, ...(made.has(path) ? { made: true } : {}) }
+    })
+    .sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
 function ancestorsBelow(path: string, below: (path: string) => boolean): string[] {

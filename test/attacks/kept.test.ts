@@ -1,8 +1,20 @@
 /** A payload that may write the directory in which vial, its cache or its policy lie decides nothing about the next run. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Policy } from '../../src/index.js'
@@ -67,18 +79,21 @@ for (const caller of callers) {
     symlinkSync('../vial/dist/src/cli/main.cjs', join(folder, 'node_modules/.bin/vial'))
     writeFileSync(join(folder, 'policy.json'), JSON.stringify(system))
     if (process.getuid?.() === 0) spawnSync('chown', ['-R', `${caller.uid}:${caller.gid}`, folder])
-    const run = (command: string, args: readonly string[], cwd = folder) =>
+    const run = (command: string, args: readonly string[], cwd = folder, more: NodeJS.ProcessEnv = {}) =>
       spawnSync(command, args, {
         cwd,
         encoding: 'utf8',
-        env: { PATH: process.env.PATH, HOME: folder, VIAL_CACHE: join(folder, 'hidden/cache') },
+        env: { PATH: process.env.PATH, HOME: folder, VIAL_CACHE: join(folder, 'hidden/cache'), ...more },
         ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
       })
-    const vial = (...args: string[]) => run(join(folder, 'node_modules/.bin/vial'), args)
-    return { folder, run, vial, installed }
+    const command = join(folder, 'node_modules/.bin/vial')
+    const vial = (...args: string[]) => run(command, args)
+    return { folder, run, vial, command }
   }
   const main = 'node_modules/vial/dist/src/cli/main.cjs'
   const all = Object.keys(attempts) as Attempt[]
+  /** Nothing but the link itself, and the way to it, is kept; what it leads to has a path of its own. */
+  const asLink: Attempt[] = ['remove', 'rename it away', 'rename another over it', 'rename its directory']
   /** In a directory that is kept only as far as its place goes, files beside a trusted one may be made. */
   const asFile = all.filter((one) => one !== 'make another beside it' && one !== 'rename its directory')
 
@@ -103,9 +118,10 @@ for (const caller of callers) {
             '--',
             'python3',
             '-c',
-            script([main, 'node_modules/.bin/vial', 'node_modules/valibot/package.json'], folder, all),
+            script([main, 'node_modules/valibot/package.json'], folder, all),
           ),
         )
+        refused(vial('run', ...flags, '--', 'python3', '-c', script(['node_modules/.bin/vial'], folder, asLink)))
         if (flags.includes('policy.json'))
           refused(vial('run', ...flags, '--', 'python3', '-c', script(['policy.json'], folder, asFile)))
         assert.match(
@@ -167,16 +183,43 @@ process.exitCode = exitCode`
     assert.equal(run('./tool', ['echo', 'ran']).stdout, 'ran\n')
   })
 
-  test(`${caller.name}: a compiled vial keeps the cache also where there was none`, () => {
-    const { run, vial, folder } = project()
+  test(`${caller.name}: a compiled vial keeps the cache also where there is none`, () => {
+    const { run, vial, folder, command } = project()
     const cache = join(folder, 'hidden/cache')
+    const plant = `umask 0; mkdir -p ${cache}/run && touch ${cache}/run/planted`
     assert.equal(vial('compile', 'policy.json', '--rw', '.', '-o', 'tool').status, 0)
-    const plant = `mkdir -p ${cache}/run && touch ${cache}/run/planted`
-    assert.match(run('./tool', ['sh', '-c', plant]).stderr, /Read-only/)
-    // The weakened one: without a cache there is nothing to keep.
+    const { uid } = statSync(folder)
+    for (const gone of ['hidden/cache', 'hidden']) {
+      if (existsSync(join(folder, gone)))
+        renameSync(join(folder, gone), join(folder, `../gone-${uid}-${basename(gone)}`))
+      assert.match(run('./tool', ['sh', '-c', plant]).stderr, /Read-only/)
+      assert.match(run('./tool', ['mv', 'hidden', 'away'], folder).stderr, /busy/)
+      for (const made of ['hidden', 'hidden/cache']) {
+        const { mode, uid: owner } = statSync(join(folder, made))
+        assert.deepEqual([mode & 0o777, owner], [0o700, caller.uid], made)
+      }
+      assert.deepEqual(readdirSync(cache), [])
+    }
+    assert.equal(vial('run', '--', 'echo', 'next').stdout, 'next\n')
+    // The weakened one: the cache that was compiled for is another.
     renameSync(join(folder, 'hidden'), join(folder, 'away'))
+    const elsewhere = { VIAL_CACHE: join(folder, '../elsewhere') }
+    assert.equal(run(command, ['compile', 'policy.json', '--rw', '.', '-o', 'tool'], folder, elsewhere).status, 0)
     assert.equal(run('./tool', ['sh', '-c', plant]).status, 0)
     assert.ok(existsSync(join(cache, 'run/planted')))
+  })
+
+  test(`${caller.name}: a cache that the caller may not make is left out, for the payload may not either`, () => {
+    const { run, folder, command } = project()
+    const closed = join(folder, '../closed')
+    mkdirSync(join(closed, 'open'), { recursive: true })
+    const at = { VIAL_CACHE: join(closed, 'not/made') }
+    assert.equal(run(command, ['compile', 'policy.json', '--rw', closed, '-o', 'tool'], folder, at).status, 0)
+    if (process.getuid?.() === 0) spawnSync('chown', ['-R', 'nobody', closed])
+    chmodSync(closed, 0o555)
+    const { status, stdout } = run('./tool', ['ls', '-A', closed])
+    chmodSync(closed, 0o755)
+    assert.deepEqual([status, stdout], [0, 'open\n'])
   })
 
   test(`${caller.name}: what is asked for by its own name is writable, and what lies beside stays`, () => {
@@ -193,21 +236,126 @@ process.exitCode = exitCode`
     assert.ok(existsSync(join(folder, 'node_modules')))
   })
 
-  test(`${caller.name}: a link that cannot be kept is an error, which says what to name instead`, () => {
-    const { vial, folder } = project()
+  test(`${caller.name}: a link on the way to what is trusted cannot be exchanged, in the very directory of the bind too`, () => {
+    const { vial, run, folder } = project()
     renameSync(join(folder, 'policy.json'), join(folder, '../real.json'))
     symlinkSync('../real.json', join(folder, 'policy.json'))
-    const { status, stderr } = vial('run', '--policy', 'policy.json', '--rw', '.', '--', 'true')
-    assert.equal(status, 125)
-    assert.match(stderr, /policy\.json is reached by the symbolic link .*use the real path, .*real\.json/)
-    assert.equal(vial('run', '--policy', '../real.json', '--rw', '.', '--', 'true').status, 0)
+    const inside = ['--', 'python3', '-c', script(['policy.json'], folder, asLink)]
+    for (const _ of ['cold', 'from the cache']) refused(vial('run', '--policy', 'policy.json', '--rw', '.', ...inside))
+    // A link to a link, and a directory's link in the middle of the path.
+    mkdirSync(join(folder, 'deep'))
+    renameSync(join(folder, 'policy.json'), join(folder, 'deep/second'))
+    symlinkSync('../../real.json', join(folder, 'deep/real'))
+    symlinkSync('deep', join(folder, 'way'))
+    symlinkSync('way/real', join(folder, 'policy.json'))
+    if (process.getuid?.() === 0) spawnSync('chown', ['-hR', `${caller.uid}:${caller.gid}`, folder])
+    const links = script(['policy.json', 'way', 'deep/real'], folder, asLink)
+    refused(vial('run', '--policy', 'policy.json', '--rw', '.', '--', 'python3', '-c', links))
+    // What was a link when it was compiled, and has become a file since, is as trusted.
+    assert.equal(vial('compile', 'policy.json', '--rw', '.', '-o', 'tool').status, 0)
+    unlinkSync(join(folder, 'policy.json'))
+    assert.equal(run('./tool', ['true']).status, 0)
+    writeFileSync(join(folder, 'policy.json'), '{}')
+    chmodSync(join(folder, 'policy.json'), 0o666)
+    assert.match(run('./tool', ['sh', '-c', 'echo x >> policy.json'], folder).stderr, /Read-only/)
+    // The weakened one: the link is nothing that this run names.
+    assert.equal(
+      vial('run', '--rw', '.', '--', 'python3', '-c', script(['way'], folder, ['remove'])).stdout,
+      "[['way', 'remove']]\n",
+    )
   })
+
+  /** How other package managers lay vial out, with what the next run goes by there. */
+  const layouts: Record<string, (folder: string) => { links: string[]; kept: string[] }> = {
+    'npm link, and a checkout with its modules behind a link': (folder) => {
+      const checkout = join(folder, 'checkout')
+      renameSync(join(folder, 'node_modules/vial'), checkout)
+      mkdirSync(join(folder, 'modules'))
+      renameSync(join(folder, 'node_modules/valibot'), join(folder, 'modules/valibot'))
+      symlinkSync('../modules', join(checkout, 'node_modules'))
+      symlinkSync('../checkout', join(folder, 'node_modules/vial'))
+      return {
+        links: ['node_modules/vial', 'checkout/node_modules'],
+        kept: ['checkout/dist/src/index.js', 'checkout/package.json', 'modules/valibot/package.json'],
+      }
+    },
+    "pnpm's store": (folder) => {
+      const store = join(folder, 'node_modules/.pnpm')
+      for (const [name, at] of [
+        ['vial', 'vial@1/node_modules/vial'],
+        ['valibot', 'valibot@1/node_modules/valibot'],
+      ] as const) {
+        mkdirSync(join(store, at, '..'), { recursive: true })
+        renameSync(join(folder, 'node_modules', name), join(store, at))
+      }
+      symlinkSync('../../valibot@1/node_modules/valibot', join(store, 'vial@1/node_modules/valibot'))
+      symlinkSync('.pnpm/vial@1/node_modules/vial', join(folder, 'node_modules/vial'))
+      unlinkSync(join(folder, 'node_modules/.bin/vial'))
+      writeFileSync(join(folder, 'node_modules/.bin/vial'), '#!/bin/sh\nexec node ../vial/dist/src/cli/main.cjs "$@"\n')
+      return {
+        links: ['node_modules/vial', 'node_modules/.pnpm/vial@1/node_modules/valibot'],
+        kept: [
+          ...['vial@1/node_modules/vial/dist/src/index.js', 'valibot@1/node_modules/valibot/package.json'].map(
+            (name) => `node_modules/.pnpm/${name}`,
+          ),
+          'node_modules/.bin/vial',
+        ],
+      }
+    },
+    'a workspace whose dependency is hoisted': (folder) => {
+      const app = join(folder, 'packages/app/node_modules')
+      mkdirSync(app, { recursive: true })
+      renameSync(join(folder, 'node_modules/vial'), join(app, 'vial'))
+      symlinkSync('../packages/app/node_modules/vial', join(folder, 'node_modules/vial'))
+      return {
+        links: ['node_modules/vial'],
+        // What is nearer would be found first.
+        kept: ['node_modules/valibot/package.json', 'packages/app/node_modules/valibot'],
+      }
+    },
+  }
+  for (const [name, lay] of Object.entries(layouts))
+    test(`${caller.name}: the library in another layout: ${name}`, () => {
+      const { run, folder } = project()
+      const { links, kept } = lay(folder)
+      if (process.getuid?.() === 0) spawnSync('chown', ['-hR', `${caller.uid}:${caller.gid}`, folder])
+      const payload = [
+        script(links, folder, asLink),
+        script(
+          kept.filter((path) => existsSync(join(folder, path))),
+          folder,
+          ['write in place', 'remove', 'rename it away', 'rename another over it', 'rename its directory'],
+        ),
+        // What is missing cannot be made.
+        `import os\nfor p in ${JSON.stringify(kept)}:\n    try: os.makedirs('${folder}/' + p); print('made', p)\n    except OSError as error: pass`,
+      ]
+      const policy: Policy = { ...system, filesystem: [{ bind: folder, writable: true }] }
+      writeFileSync(
+        join(folder, 'program.mjs'),
+        `
+import { sandbox } from 'vial'
+for (const payload of ${JSON.stringify(payload)}) {
+  const { stdout, stderr, exitCode } = await sandbox(${JSON.stringify(policy)}).run('python3', ['-c', payload])
+  console.log(stdout + stderr + exitCode)
+}`,
+      )
+      const { stdout, stderr } = run(process.execPath, ['program.mjs'])
+      assert.equal(stdout, '[]\n0\n[]\n0\n0\n', stderr)
+    })
 
   test(`${caller.name}: a vial that was remembered before something was trusted is not used afterwards`, () => {
     const { run, folder } = project()
     const [first, second] = [join(folder, 'one'), join(folder, 'two')]
     const call = (bin: string) =>
-      run(bin, ['run', '--rw', '.', '--', 'python3', '-c', script([bin.slice(folder.length + 1)], folder, all)])
+      run(bin, [
+        'run',
+        '--rw',
+        '.',
+        '--',
+        'python3',
+        '-c',
+        script([`${bin.slice(folder.length + 1)}/vial`], folder, asLink),
+      ])
     for (const bin of [first, second]) {
       mkdirSync(bin)
       symlinkSync('../node_modules/vial/dist/src/cli/main.cjs', join(bin, 'vial'))
@@ -219,13 +367,13 @@ process.exitCode = exitCode`
   test(`${caller.name}: explain tells what is kept, and why`, () => {
     const { vial, folder } = project()
     const { stdout } = vial('explain', '--policy', 'policy.json', '--rw', '.')
-    for (const path of ['node_modules/vial', 'node_modules/.bin', 'policy.json', 'hidden/cache'])
+    for (const path of ['node_modules/vial', 'policy.json', 'hidden/cache'])
       assert.match(
         stdout,
         new RegExp(`keep ${join(folder, path)} read-only[\\s\\S]*?it decides what the next run`),
         path,
       )
-    for (const path of ['node_modules', 'hidden'])
+    for (const path of ['node_modules', 'node_modules/.bin', 'node_modules/.bin/vial', 'hidden'])
       assert.match(stdout, new RegExp(`keep ${join(folder, path)} at its place`), path)
     assert.doesNotMatch(vial('explain', '--ro', '.').stdout, /keep/)
   })
