@@ -347,15 +347,7 @@ for (const payload of ${JSON.stringify(payload)}) {
     const { run, folder } = project()
     const [first, second] = [join(folder, 'one'), join(folder, 'two')]
     const call = (bin: string) =>
-      run(bin, [
-        'run',
-        '--rw',
-        '.',
-        '--',
-        'python3',
-        '-c',
-        script([`${bin.slice(folder.length + 1)}/vial`], folder, asLink),
-      ])
+      run(bin, ['run', '--rw', '.', '--', 'python3', '-c', script([bin.slice(folder.length + 1)], folder, asLink)])
     for (const bin of [first, second]) {
       mkdirSync(bin)
       symlinkSync('../node_modules/vial/dist/src/cli/main.cjs', join(bin, 'vial'))
