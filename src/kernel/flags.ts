@@ -352,6 +352,7 @@ export const SOCK = {
 
 /** `linux/socket.h`; socket(7), unix(7). */
 export const SOL = { SOCKET: 1 } as const
+export const SO = { TYPE: 3, ERROR: 4 } as const
 export const SCM = { RIGHTS: 1, CREDENTIALS: 2 } as const
 export const MSG = { OOB: 0x1, PEEK: 0x2, DONTWAIT: 0x40, NOSIGNAL: 0x4000, CMSG_CLOEXEC: 0x40000000 } as const
 

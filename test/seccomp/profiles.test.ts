@@ -278,6 +278,43 @@ test('strict opens to read, starts threads and no process', () => {
   assert.equal(answer('strict', 'prlimit64', [0, 7, 1n << 40n]), EPERM)
 })
 
+test('strict lets threads wait and be woken, and reaches nobody by it', () => {
+  const [unix, inet, stream, datagram, cloexec] = [1, 2, 1, 2, 0o2000000]
+  for (const name of ['epoll_create1', 'epoll_ctl', 'epoll_pwait', 'epoll_wait', 'eventfd2', 'pipe2', 'rt_sigsuspend'])
+    assert.equal(answer('strict', name), allow, name)
+  for (const high of [0n, 1n << 32n]) {
+    const pair = (family: number, type: number) =>
+      answer('strict', 'socketpair', [high | BigInt(family), high | BigInt(type)])
+    assert.deepEqual([pair(unix, stream), pair(unix, stream | cloexec)], [allow, allow])
+    assert.deepEqual([pair(unix, datagram), pair(unix, 5), pair(inet, stream)], [EPERM, EPERM, EPERM])
+    // SCHED_OTHER, which it has; SCHED_FIFO, SCHED_IDLE.
+    assert.deepEqual(
+      [0n, 1n, 5n].map((policy) => answer('strict', 'sched_setscheduler', [1, high | policy])),
+      [returns.errno, EPERM, EPERM],
+    )
+    // CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, CLOCK_BOOTTIME_ALARM, a clock of a process.
+    assert.deepEqual(
+      [1n, 2n, 3n, 9n, 0xfffffffan].map((clock) => answer('strict', 'timer_create', [high | clock])),
+      [allow, EPERM, EPERM, EPERM, EPERM],
+    )
+  }
+  for (const name of ['recvfrom', 'sendto']) {
+    const [nowait, quiet, outOfBand, errors] = [0x40, 0x4000, 1, 0x2000]
+    const ask = (flags: number, address: bigint) => answer('strict', name, [0, 1, 2, flags, address])
+    assert.deepEqual([ask(0, 0n), ask(nowait | quiet, 0n)], [allow, allow])
+    for (const address of [1n, 1n << 32n]) assert.equal(ask(0, address), EPERM)
+    for (const flags of [outOfBand, errors, nowait | outOfBand]) assert.equal(ask(flags, 0n), EPERM)
+  }
+  // SO_TYPE, SO_ERROR; SO_PEERCRED, SO_REUSEADDR; and TCP_CORK, which has the number of SO_TYPE.
+  assert.deepEqual(
+    [3, 4, 17, 2].map((option) => answer('strict', 'getsockopt', [0, 1, option])),
+    [allow, allow, EPERM, EPERM],
+  )
+  assert.equal(answer('strict', 'getsockopt', [0, 6, 3]), EPERM)
+  const others = 'sendmsg sendmmsg recvmsg recvmmsg connect bind listen accept4 splice sendfile setsockopt socket'
+  for (const name of others.split(' ')) assert.equal(answer('strict', name), EPERM, name)
+})
+
 test('calls newer than the tables do not exist, and other ABIs kill', () => {
   const code = readProgram(compileSeccomp('default', { architecture: 'x64', kernel })!.program)
   const args = Array(6).fill(0n)

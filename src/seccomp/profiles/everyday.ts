@@ -54,8 +54,9 @@ const time: Calls = [
   'timerfd_settime',
 ]
 
+/** To wait, for events of others and of its own threads. */
 // biome-ignore format: a list to be read
-const waiting: Calls = [
+export const waiting: Calls = [
   'epoll_create', 'epoll_create1', 'epoll_ctl', 'epoll_pwait', 'epoll_pwait2', 'epoll_wait', 'eventfd', 'eventfd2', 'poll',
   'ppoll', 'pselect6', 'select',
 ]
