@@ -9,10 +9,10 @@ import type { PolicyFlags } from './options.js'
 import type { ReportFile, ReportFlags } from './report.js'
 import { handOn } from './signals.js'
 import type { Texts } from './texts.js'
-import type { Size } from '../policy/units.js'
+import { parseDuration, type Size } from '../policy/units.js'
 import { write } from './write.js'
 
-export type RunFlags = PolicyFlags & ReportFlags & { readonly timeout?: number; readonly output?: string }
+export type RunFlags = PolicyFlags & ReportFlags & { readonly timeout?: string; readonly output?: string }
 
 /** A command that is to be run. */
 export interface Run {
@@ -45,7 +45,7 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     const result = await child.result.finally(() => handing.end())
     await Promise.all(passed)
     const { exitCode, timedOut, verdict } = result
-    if (timedOut) say(`killed after ${flags.timeout} s`)
+    if (timedOut) say(`killed after ${parseDuration(flags.timeout!)! / 1000} s`)
     // What is beyond a limit may have been written just before the end.
     const signal = verdict.kind === 'output-limit' || verdict.kind === 'time-limit' ? 'SIGKILL' : result.signal
     process.exitCode = signal === null ? (exitCode ?? 125) : 128 + signalNumber(signal)

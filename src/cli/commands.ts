@@ -41,10 +41,16 @@ export const commands: readonly Command[] = [
     words: 'command',
     options: [
       ...policyOptions,
-      { name: 'timeout', value: 'SECONDS', number: true, about: 'kill everything in the sandbox after so long' },
+      {
+        name: 'timeout',
+        value: 'TIME',
+        kind: 'time',
+        about: 'kill everything in the sandbox after so long, such as 5s',
+      },
       {
         name: 'output',
         value: 'SIZE',
+        kind: 'size',
         about: 'kill everything when it writes more than so much to standard output and error',
       },
       { name: 'verdict', about: 'tell in a line on standard error how it ended, and which limit it met' },

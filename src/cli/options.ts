@@ -1,4 +1,5 @@
 /** What a flag is, and those flags that make a policy. */
+import type { ValueKind } from './values.js'
 
 export interface Option {
   /** Without the two dashes. */
@@ -7,7 +8,10 @@ export interface Option {
   readonly short?: string
   /** What its value stands for, in help; without one it is a switch. */
   readonly value?: string
-  readonly number?: true
+  /** How its value is written: see values.ts; default: any text. */
+  readonly kind?: ValueKind
+  /** Whoever writes fewer bytes than this, without a unit, meant another unit. */
+  readonly least?: number
   /** May be given more than once. */
   readonly many?: true
   /** May be given more than once, and its place among the others of this name counts: all are one list. */
@@ -19,7 +23,7 @@ export interface Option {
 
 type ValueOf<One extends Option> = One extends { many: true }
   ? readonly string[]
-  : One extends { number: true }
+  : One extends { kind: 'count' | 'cores' | 'id' }
     ? number
     : One extends { value: string }
       ? string
@@ -37,15 +41,30 @@ export type FlagsOf<Options extends readonly Option[]> = {
   }[]
 } & { readonly [One in Options[number] as One extends { required: true } ? One['name'] : never]: ValueOf<One> }
 
+/** Of a tmpfs, which has no room for a byte in less: tmpfs(5). The smallest of all machines. */
+const page = 4096
+
 /** What `limits` of a policy says. */
 const limitOptions = [
-  { name: 'memory', value: 'SIZE', about: 'at most so much memory, all processes together, such as 256M' },
-  { name: 'pids', value: 'COUNT', number: true, about: 'at most so many processes and threads' },
-  { name: 'cpus', value: 'CORES', number: true, about: 'at most so many cores, such as 0.5: more is slowed down' },
-  { name: 'cpu-time', value: 'TIME', about: 'kill everything after so much CPU time, such as 2s' },
-  { name: 'wall-time', value: 'TIME', about: 'kill everything after so long, such as 5s' },
-  { name: 'disk', value: 'SIZE', about: 'at most so much in each folder in memory that has no size of its own' },
-  { name: 'file-size', value: 'SIZE', about: 'no file larger than this' },
+  {
+    name: 'memory',
+    value: 'SIZE',
+    kind: 'size',
+    least: 2 ** 20,
+    about: 'at most so much memory, all processes together, such as 256M',
+  },
+  { name: 'pids', value: 'COUNT', kind: 'count', about: 'at most so many processes and threads' },
+  { name: 'cpus', value: 'CORES', kind: 'cores', about: 'at most so many cores, such as 0.5: more is slowed down' },
+  { name: 'cpu-time', value: 'TIME', kind: 'time', about: 'kill everything after so much CPU time, such as 2s' },
+  { name: 'wall-time', value: 'TIME', kind: 'time', about: 'kill everything after so long, such as 5s' },
+  {
+    name: 'disk',
+    value: 'SIZE',
+    kind: 'size',
+    least: page,
+    about: 'at most so much in each folder in memory that has no size of its own',
+  },
+  { name: 'file-size', value: 'SIZE', kind: 'size', about: 'no file larger than this' },
   { name: 'limits-optional', about: 'where there is no cgroup: rlimits instead, as far as they come close' },
 ] as const satisfies readonly Option[]
 export type LimitFlags = FlagsOf<typeof limitOptions>
@@ -66,7 +85,13 @@ export const policyOptions = [
   },
   { name: 'ro', value: 'PATH[:INSIDE]', list: 'shown', about: 'show a file or folder of the host, read-only' },
   { name: 'rw', value: 'PATH[:INSIDE]', list: 'shown', about: 'show a file or folder of the host, writable' },
-  { name: 'tmpfs', value: 'INSIDE[:SIZE]', list: 'shown', about: 'an empty folder in memory, such as /scratch:64M' },
+  {
+    name: 'tmpfs',
+    value: 'INSIDE[:SIZE]',
+    list: 'shown',
+    least: page,
+    about: 'an empty folder in memory, such as /scratch:64M',
+  },
   {
     name: 'env',
     value: 'NAME[=VALUE]',
@@ -84,8 +109,8 @@ export const policyOptions = [
     value: 'INSIDE',
     about: 'the working folder inside; default: the current folder if --ro or --rw shows it, else HOME',
   },
-  { name: 'uid', value: 'ID', number: true, about: 'the user id inside; default 1000, with --root 65534 (nobody)' },
-  { name: 'gid', value: 'ID', number: true, about: 'the group id inside; default as for --uid' },
+  { name: 'uid', value: 'ID', kind: 'id', about: 'the user id inside; default 1000, with --root 65534 (nobody)' },
+  { name: 'gid', value: 'ID', kind: 'id', about: 'the group id inside; default as for --uid' },
   {
     name: 'share-session',
     about:

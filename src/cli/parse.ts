@@ -1,6 +1,6 @@
 /** Words of a command line → flags and the rest, or one clear sentence. */
-import { didYouMean } from '../policy/closest.js'
 import type { Option } from './options.js'
+import { smallSize, readValue } from './values.js'
 
 export interface Parsed {
   readonly flags: Readonly<Record<string, Flag>>
@@ -8,6 +8,8 @@ export interface Parsed {
   /** What follows `--`, unless the words themselves are a command. */
   readonly behind: readonly string[]
   readonly help: boolean
+  /** What is taken as it is written, but was surely not meant so. */
+  readonly warnings: readonly string[]
 }
 
 // Not the parseArgs of node:util: it goes on behind the command's name, takes `-abc` apart, and loading it takes a hundredth of Node's start.
@@ -18,6 +20,16 @@ type Flag = string | number | true | readonly string[] | readonly { readonly nam
 /** A command line that cannot be understood. */
 export class UsageError extends Error {}
 
+/** A flag that this command lacks. */
+export class UnknownFlag extends UsageError {
+  constructor(
+    /** As it was typed, without its value. */
+    readonly flag: string,
+  ) {
+    super(`there is no flag ${flag}`)
+  }
+}
+
 /**
  * @param stops the first word that is no flag ends the flags: all from there on are somebody else's
  * @throws {UsageError}
@@ -26,6 +38,7 @@ export function parse(args: readonly string[], options: readonly Option[], stops
   const flags: Record<string, Flag> = {}
   const words: string[] = []
   const behind: string[] = []
+  const warnings: string[] = []
   for (let at = 0; at < args.length; at++) {
     const word = args[at]!
     if (word === '--') {
@@ -39,10 +52,10 @@ export function parse(args: readonly string[], options: readonly Option[], stops
       words.push(...args.slice(at + 1))
       break
     }
-    if (word === '--help' || word === '-h') return { flags, words, behind, help: true }
+    if (word === '--help' || word === '-h') return { flags, words, behind, help: true, warnings }
     const [spelled = '', inline] = word.split(/=(.*)/s)
     const option = options.find((one) => spelled === `--${one.name}` || spelled === `-${one.short}`)
-    if (option === undefined) throw new UsageError(unknown(spelled, options))
+    if (option === undefined) throw new UnknownFlag(spelled)
     const shown = `--${option.name}`
     if (option.value === undefined) {
       if (inline !== undefined) throw new UsageError(`${shown} takes no value`)
@@ -53,6 +66,9 @@ export function parse(args: readonly string[], options: readonly Option[], stops
     if (value === undefined || (inline === undefined && value === '--'))
       throw new UsageError(`${shown} needs a value: ${shown} ${option.value}`)
     if (value === '') throw new UsageError(`${shown} has an empty value: ${shown} ${option.value}`)
+    const small =
+      option.least === undefined ? undefined : smallSize(value.slice(value.lastIndexOf(':') + 1), option.least)
+    if (small !== undefined) warnings.push(`${shown} ${value}: ${small}`)
     if (option.list !== undefined) {
       const others = flags[option.list] as readonly { name: string; value: string }[] | undefined
       flags[option.list] = [...(others ?? []), { name: option.name, value }]
@@ -61,20 +77,16 @@ export function parse(args: readonly string[], options: readonly Option[], stops
     const known = flags[option.name]
     if (option.many) flags[option.name] = [...((known as string[] | undefined) ?? []), value]
     else if (known !== undefined) throw new UsageError(`${shown} is given twice`)
-    else flags[option.name] = option.number ? numberOf(shown, value) : value
+    else flags[option.name] = read(option, value)
   }
   const absent = options.find((one) => one.required && flags[one.name] === undefined)
   if (absent !== undefined) throw new UsageError(`--${absent.name} ${absent.value} is missing`)
-  return { flags, words, behind, help: false }
+  return { flags, words, behind, help: false, warnings }
 }
 
-function numberOf(shown: string, value: string): number {
-  const number = Number(value)
-  if (value.trim() === '' || !Number.isFinite(number)) throw new UsageError(`${shown}: ${value} is no number`)
-  return number
-}
-
-function unknown(spelled: string, options: readonly Option[]): string {
-  const names = options.flatMap((one) => [`--${one.name}`, ...(one.short === undefined ? [] : [`-${one.short}`])])
-  return `there is no flag ${spelled}${didYouMean(spelled, [...names, '--help'])}`
+function read({ name, kind }: Option, text: string): string | number {
+  if (kind === undefined) return text
+  const value = readValue(kind, text)
+  if (typeof value === 'object') throw new UsageError(`--${name} ${text}: ${value.fault}`)
+  return value
 }

@@ -1,4 +1,5 @@
 /** `vial run`. */
+import { parseDuration } from '../policy/units.js'
 import { findVial } from '../run/remember.js'
 import { type SpawnOptions, type Startable, spawnVial } from '../run/spawn.js'
 import { attend, policyOf, type Run, type RunFlags, type Started } from './attend.js'
@@ -10,7 +11,7 @@ import { trustedBy } from './trusted.js'
 export async function run(command: string, args: readonly string[], flags: RunFlags): Promise<void> {
   const options: SpawnOptions = {
     stdio: ['inherit', 'inherit', 'inherit'],
-    ...(flags.timeout === undefined ? {} : { timeout: flags.timeout * 1000 }),
+    ...(flags.timeout === undefined ? {} : { timeout: parseDuration(flags.timeout)! }),
   }
   const texts = new Texts()
   const request = requestOf(flags, texts)

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { printable } from '../kernel/printable.js'
 import { didYouMean } from '../policy/closest.js'
 import { explainDirectory } from '../policy/path.js'
-import { commands } from './commands.js'
-import { parse, UsageError } from './parse.js'
+import { type Command, commands } from './commands.js'
+import { parse, UnknownFlag, UsageError } from './parse.js'
 import { packageFile } from './place.js'
 import { write } from './write.js'
 
@@ -24,10 +24,11 @@ async function command([name, ...args]: readonly string[]): Promise<void> {
   const command = commands.find((one) => one.name === name)
   if (command === undefined) throw new UsageError(noCommand(name, args))
   if (command.words === 'all') return command.action({} as never, args, [])
-  const parsed = inContext(name, () => parse(args, command.options, command.words === 'command'))
+  const parsed = await inContext(command, () => parse(args, command.options, command.words === 'command'))
   const { flags, help } = parsed
   const words = command.takesCommand ? parsed.words : [...parsed.words, ...parsed.behind]
   if (help) return show((await import('./help.js')).helpOf(command))
+  for (const warning of parsed.warnings) write(2, `vial: ${printable(warning)}\n`)
   if (command.words === 'command' && words.length === 0)
     throw new UsageError(`no command to run was given: vial ${name} ${command.takes}${helpOn(name)}`)
   if (command.words !== 'command' && words.length > command.words)
@@ -37,12 +38,13 @@ async function command([name, ...args]: readonly string[]): Promise<void> {
   await command.action(flags as never, words, parsed.behind)
 }
 
-/** Adds where help is to be had. */
-function inContext<Value>(name: string, action: () => Value): Value {
+/** Adds where help can be found, and what an unknown flag is called here. */
+async function inContext<Value>(command: Command, action: () => Value): Promise<Value> {
   try {
     return action()
   } catch (error) {
-    if (error instanceof UsageError) error.message += helpOn(name)
+    if (error instanceof UnknownFlag) error.message += (await import('./unknown.js')).adviceOn(error.flag, command)
+    if (error instanceof UsageError) error.message += helpOn(command.name)
     throw error
   }
 }

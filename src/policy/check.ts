@@ -34,13 +34,14 @@ function entriesOf(schema: unknown): Record<string, unknown> | undefined {
   return entries ?? (wrapped === undefined ? undefined : entriesOf(wrapped))
 }
 
+/** What is said where the schema has no words of its own. */
+const wrongKind = ({ expected, received }: v.BaseIssue<unknown>) =>
+  `must be ${expected ?? 'something else'}, not ${received}`
+
 function faultOf(issue: v.BaseIssue<unknown>): string {
   if (isUnknownKey(issue)) {
     const key = String(issue.path?.at(-1)?.key)
     return `${pathOf(issue)}: is no known key${didYouMean(key, keysBeside(issue))}`
-  }
-  if (issue.kind === 'schema' && issue.message.startsWith('Invalid')) {
-    return `${pathOf(issue)}: must be ${issue.expected ?? 'something else'}, not ${issue.received}`
   }
   return `${pathOf(issue)}: ${issue.message}`
 }
@@ -54,7 +55,7 @@ export function checkPolicy(input: unknown): Policy {
   const faults: string[] = []
   let rest = input
   for (;;) {
-    const { issues = [], typed, output } = v.safeParse(policySchema, rest)
+    const { issues = [], typed, output } = v.safeParse(policySchema, rest, { message: wrongKind })
     faults.push(...issues.map(faultOf))
     // The validator stops at the first unknown key of an object; the others are found without it.
     const unknown = issues.filter(isUnknownKey)

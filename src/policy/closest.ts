@@ -1,10 +1,13 @@
 /** "Did you mean …?" */
 
-/** The word of `known` that differs least from `word`, if few letters differ. */
+/** The one word of `known` that begins with `word`, or that which differs least from it, if few letters differ. */
 export function closest(word: string, known: readonly string[]): string | undefined {
-  const most = Math.max(1, Math.floor(Math.min(word.length, 9) / 3))
+  const typed = word.toLowerCase()
+  const begun = typed.length < 3 ? [] : known.filter((one) => one.toLowerCase().startsWith(typed))
+  if (begun.length === 1) return begun[0]
+  const most = Math.max(1, Math.floor(Math.min(typed.length, 9) / 3))
   const near = known
-    .map((one) => ({ one, distance: distance(word.toLowerCase(), one.toLowerCase()) }))
+    .map((one) => ({ one, distance: distance(typed, one.toLowerCase()) }))
     .filter(({ distance }) => distance <= most)
   return near.sort((a, b) => a.distance - b.distance)[0]?.one
 }

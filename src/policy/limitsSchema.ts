@@ -1,22 +1,19 @@
 /** What `limits` of a policy may say. Apart from its numbers, for those who only read a checked policy need no schema. */
 import * as v from 'valibot'
 import { type HugePage, hugePages } from '../kernel/hugePages.js'
-import { type Duration, isQuantity, parseDuration, parseSize, type Size } from './units.js'
+import { type Duration, type Size, sizeFault, timeFault } from './units.js'
 
-const sizeFault = 'must be a size such as "64M", or a number of bytes'
-
-const size = v.custom<Size>((value) => isQuantity(value) && parseSize(value) !== undefined, sizeFault)
-const positiveSize = v.pipe(
-  size,
-  v.check((value) => parseSize(value) !== 0, 'must not be 0'),
+const size = v.custom<Size>(
+  (value) => sizeFault(value) === undefined,
+  ({ input }) => sizeFault(input)!,
 )
-const timeFault = 'must be a time such as "2s" or "500ms", or a number of seconds'
-/** In 64 bits of nanoseconds fit 584 years. */
-const longestMs = 100 * 365 * 86_400_000
-const time = v.pipe(
-  v.custom<Duration>((value) => isQuantity(value) && parseDuration(value) !== undefined, timeFault),
-  v.check((value) => (parseDuration(value) ?? 1) >= 1, 'must be at least a millisecond'),
-  v.check((value) => (parseDuration(value) ?? 1) <= longestMs, 'must be at most a hundred years'),
+const positiveSize = v.custom<Size>(
+  (value) => sizeFault(value, 1) === undefined,
+  ({ input }) => sizeFault(input, 1)!,
+)
+const time = v.custom<Duration>(
+  (value) => timeFault(value) === undefined,
+  ({ input }) => timeFault(input)!,
 )
 const count = v.pipe(v.number(), v.integer('must be a whole number'), v.minValue(1, 'must be at least 1'))
 const cores = v.pipe(

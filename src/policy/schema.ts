@@ -9,7 +9,7 @@ import { seccompSchema } from '../seccomp/schema.js'
 import { didYouMean } from './closest.js'
 import { type MountKind, mountKindNames } from './kinds.js'
 import { limitsSchema } from './limitsSchema.js'
-import { isQuantity, parseSize, type Size } from './units.js'
+import { type Size, sizeFault } from './units.js'
 
 const longestPath = 4095
 
@@ -32,8 +32,8 @@ const host = pathText
 
 const size = v.custom<Size>(
   // tmpfs(5) takes 0 for no limit at all.
-  (value) => isQuantity(value) && (parseSize(value) ?? 0) > 0,
-  'must be a size such as "64M", or a number of bytes above 0',
+  (value) => sizeFault(value, 1) === undefined,
+  ({ input }) => sizeFault(input, 1)!,
 )
 const mode = v.pipe(
   v.union([v.number(), v.pipe(v.string(), v.regex(/^0?[0-7]{3,4}$/, 'must be an octal mode such as "0755"'))]),
@@ -224,7 +224,7 @@ const timeNamespace = v.union(
 const range = v.strictObject({ inside: id, outside: id, count: v.pipe(v.number(), v.integer(), v.minValue(1)) })
 const rlimitFault = 'must be a number, a size such as "64M" or "unlimited"'
 const rlimitValue = v.custom<Size | 'unlimited'>(
-  (value) => value === 'unlimited' || (isQuantity(value) && parseSize(value) !== undefined),
+  (value) => value === 'unlimited' || sizeFault(value) === undefined,
   rlimitFault,
 )
 const rlimit = v.union([rlimitValue, v.strictObject({ soft: rlimitValue, hard: rlimitValue })], rlimitFault)

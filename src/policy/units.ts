@@ -30,11 +30,28 @@ export function parseDuration(duration: string | number): number | undefined {
   return match === null ? undefined : Number(match[1]) * timeUnits[match[2]!]!
 }
 
+/** In 64 bits of nanoseconds fit 584 years. */
+const longestMs = 100 * 365 * 86_400_000
+
+/** What is wrong with a size, of a policy or a command line; nothing is wrong: undefined. */
+export function sizeFault(value: unknown, least: 0 | 1 = 0): string | undefined {
+  const bytes = isQuantity(value) ? parseSize(value) : undefined
+  if (bytes === undefined) return 'must be a size such as "64M", or a number of bytes'
+  return bytes < least ? 'must not be 0' : undefined
+}
+
+/** The same of a time. */
+export function timeFault(value: unknown): string | undefined {
+  const milliseconds = isQuantity(value) ? parseDuration(value) : undefined
+  if (milliseconds === undefined) return 'must be a time such as "2s" or "500ms", or a number of seconds'
+  if (milliseconds < 1) return 'must be at least a millisecond'
+  return milliseconds > longestMs ? 'must be at most a hundred years' : undefined
+}
+
 /** `0755`, `'0755'` → 493; undefined → `fallback`. */
 export function modeOf(mode: number | string | undefined, fallback: number): number {
   return mode === undefined ? fallback : typeof mode === 'number' ? mode : Number.parseInt(mode, 8)
 }
 
 /** Whether a value is a text or a number at all, as sizes and durations are. */
-export const isQuantity = (value: unknown): value is string | number =>
-  typeof value === 'string' || typeof value === 'number'
+const isQuantity = (value: unknown): value is string | number => typeof value === 'string' || typeof value === 'number'

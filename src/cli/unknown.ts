@@ -1,0 +1,113 @@
+/** Flags that a command lacks: what they are called here. Docker's and bubblewrap's are what fingers know. */
+import { closest } from '../policy/closest.js'
+import { type Command, commands } from './commands.js'
+
+const none = 'leave it out'
+const inPolicy = (key: string) => `"${key}" of a policy (--policy FILE) says it`
+
+/** Of docker run(1) and podman-run(1); letters may be written together, as in `-it`. */
+export const containers: Readonly<Record<string, string>> = {
+  '-i': `standard input is the caller's: ${none}`,
+  '-t': `the command has the caller's terminal: ${none}; for a shell with job control --share-session`,
+  '-d': `a run lasts as long as vial: ${none}, and end the line with &`,
+  '-p': 'nothing reaches the loopback inside: --network host has the ports of the host',
+  '-P': 'nothing reaches the loopback inside: --network host has the ports of the host',
+  '-v': 'write --rw PATH[:INSIDE], or --ro PATH[:INSIDE] for read-only',
+  '-e': 'write --env NAME=VALUE, or --env NAME for the value that the caller has',
+  '-w': 'write --cwd INSIDE',
+  '-u': 'write --uid ID and --gid ID',
+  '-m': 'write --memory SIZE',
+  '-c': `${inPolicy('limits.cpuWeight')}; a command for a shell comes behind --`,
+  '--rm': `a run leaves nothing behind: ${none}`,
+  '--name': `sandboxes have no names: ${none}`,
+  '--net': 'write --network none, the default, or --network host',
+  '--entrypoint': 'the command is what comes behind --',
+  '--env-file': 'write --env NAME=VALUE for each variable',
+  '--mount': 'write --rw PATH[:INSIDE], --ro PATH[:INSIDE] or --tmpfs INSIDE[:SIZE]',
+  '--read-only': `only what --rw and --tmpfs show can be written: ${none}`,
+  '--privileged':
+    'a sandbox without walls is none: show what is needed with --rw; "vial explain --security" tells what is closed',
+  '--cap-add': inPolicy('capabilities'),
+  '--cap-drop': `no capability is held: ${none}`,
+  '--security-opt': 'a filter of system calls is given with --seccomp NAME|FILE; no_new_privs is always set',
+  '--pids-limit': 'write --pids COUNT',
+  '--memory-swap': inPolicy('limits.swap'),
+  '--cpuset-cpus': inPolicy('limits.cpuset'),
+  '--cpu-shares': inPolicy('limits.cpuWeight'),
+  '--ulimit': inPolicy('rlimits'),
+  '--shm-size': 'write --tmpfs /dev/shm:SIZE',
+  '--init': `pid 1 of a sandbox reaps: ${none}`,
+  '--pid': `${inPolicy('namespaces.pid')}; --pids COUNT is how many there may be`,
+  '--ipc': inPolicy('namespaces.ipc'),
+  '--uts': inPolicy('namespaces.uts'),
+  '--userns': inPolicy('namespaces.user'),
+  '--cgroupns': inPolicy('namespaces.cgroup'),
+  '--device': 'an entry { "bind": "/dev/…", "devices": true } of a policy (--policy FILE) says it',
+  '--add-host': 'an entry { "file": "/etc/hosts", "content": "…" } of a policy (--policy FILE) says it',
+}
+const longer: Readonly<Record<string, string>> = {
+  '--interactive': '-i',
+  '--tty': '-t',
+  '--detach': '-d',
+  '--publish': '-p',
+  '--publish-all': '-P',
+  '--expose': '-p',
+  '--volume': '-v',
+  '--workdir': '-w',
+  '--user': '-u',
+}
+
+/** Of bwrap(1). */
+export const bubblewrap: Readonly<Record<string, string>> = {
+  '--ro-bind': 'write --ro SRC:DEST',
+  '--ro-bind-try': 'write --ro SRC:DEST, if SRC is there',
+  '--bind': 'write --rw SRC:DEST',
+  '--bind-try': 'write --rw SRC:DEST, if SRC is there',
+  '--dev-bind': 'an entry { "bind": "DEST", "from": "SRC", "devices": true } of a policy (--policy FILE) says it',
+  '--dev': 'the preset system and --fill make a /dev',
+  '--proc': 'the preset system and --fill make a /proc',
+  '--dir': 'write --tmpfs INSIDE',
+  '--symlink': 'an entry { "symlink": "DEST", "to": "SRC" } of a policy (--policy FILE) says it',
+  '--file': 'an entry { "file": "DEST", "content": "…" } of a policy (--policy FILE) says it',
+  '--chdir': 'write --cwd INSIDE',
+  '--setenv': 'write --env NAME=VALUE',
+  '--unsetenv': `of the caller's variables only TERM is handed on: ${none}`,
+  '--clearenv': `of the caller's variables only TERM is handed on: ${none}`,
+  '--share-net': 'write --network host',
+  '--die-with-parent': `it is always so: ${none}`,
+  '--new-session': `it is so without --share-session: ${none}`,
+  '--as-pid-1': inPolicy('init'),
+  '--disable-userns': inPolicy('disableUserns'),
+  '--perms': '"mode" of an entry of a policy (--policy FILE) says it',
+  '--size': 'write --tmpfs INSIDE:SIZE',
+}
+const unshare = /^--unshare-(all|user|ipc|pid|net|uts|cgroup)(-try)?$/
+const alsoBwrap = '\n      "vial bwrap" takes bubblewrap\'s options as they are'
+
+/** What goes behind `there is no flag …`. */
+export function adviceOn(flag: string, command: Command): string {
+  const known = foreign(flag)
+  const makesPolicy = command.options.some(({ name }) => name === 'rw')
+  if (known !== undefined && makesPolicy) return `:${known.startsWith('\n') ? '' : ' '}${known}`
+  const spellings = command.options.flatMap(({ name, short }) => [name, ...(short === undefined ? [] : [short])])
+  const typed = flag.replace(/^-+/, '')
+  const near = typed.length < 2 ? undefined : closest(typed, [...spellings, 'help'])
+  if (near !== undefined) return ` (did you mean ${near.length === 1 ? '-' : '--'}${near}?)`
+  const others = commands.filter(({ options }) => options.some(({ name, short }) => name === typed || short === typed))
+  return others.length === 0 ? '' : `: it is one of ${others.map(({ name }) => `"vial ${name}"`).join(', ')}`
+}
+
+function foreign(flag: string): string | undefined {
+  const own = containers[longer[flag] ?? flag]
+  if (own !== undefined) return own
+  if (unshare.test(flag)) return ownNamespace + alsoBwrap
+  const bwrap = bubblewrap[flag]
+  if (bwrap !== undefined) return bwrap + alsoBwrap
+  // Letters together: each is told.
+  if (!/^-[A-Za-z]{2,4}$/.test(flag)) return undefined
+  const letters = [...new Set(flag.slice(1))].map((letter) => ({ letter, words: containers[`-${letter}`] }))
+  if (letters.some(({ words }) => words === undefined)) return undefined
+  return letters.map(({ letter, words }) => `\n      -${letter}: ${words}`).join('')
+}
+
+const ownNamespace = `each sandbox has namespaces of its own: ${none}`
