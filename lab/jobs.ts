@@ -26,10 +26,11 @@ export const jobs: readonly Job[] = [
   {
     id: 'limits',
     boot: 'plain',
-    tests: ['limits', 'bombs', 'gc', 'nested', 'usage'].map((name) => `test/limits/${name}`),
+    tests: ['limits', 'bombs', 'gc', 'usage'].map((name) => `test/limits/${name}`),
     env: { VIAL_BOMB_RUNS: '1', VIAL_CONCURRENT_RUNS: '32' },
     minutes: 30,
   },
+  { id: 'nested', boot: 'plain', tests: ['test/limits/nested'], minutes: 15 },
   // The kernel then lets whoever owns a group of a cgroup namespace write its limits: cgroups(7).
   { id: 'not-delegated', boot: 'plain', cgroup: 'rw', tests: ['test/limits/nested'], minutes: 15 },
   { id: 'settings', boot: 'plain', tests: ['lab/tests/settings'], minutes: 6 },
@@ -86,6 +87,7 @@ export const features: readonly Feature[] = [
   { title: '`io.max`, `memory.high` and pressure on a disk', job: 'io' },
   { title: 'limits, verdicts, bombs, gc: root', job: 'limits', names: byRoot },
   { title: 'limits, verdicts, bombs, gc: delegated to an ordinary user', job: 'limits', names: byUser },
+  { title: 'limits of a payload that may mount', job: 'nested' },
   { title: 'limits of a payload that may mount, where cgroup v2 is mounted without nsdelegate', job: 'not-delegated' },
   { title: "a scope from systemd's system manager: root", job: 'scope' },
   { title: "a scope from systemd's user manager: ordinary user", job: 'user-scope' },
