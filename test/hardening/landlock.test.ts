@@ -9,7 +9,7 @@ import { landlockRules } from '../../src/plan/landlock.js'
 import { evaluate } from '../support/evaluate.js'
 import { runAs, workFolder } from '../support/user.js'
 import { attempts, modes, sharing } from './attempts.js'
-import { notInstalled } from '../support/needs.js'
+import { noScopes, notInstalled } from '../support/needs.js'
 
 test('one rule for each writable mount, and none beneath another', () => {
   const rules = (policy: Policy) => landlockRules(compile(policy).plan.init)
@@ -116,7 +116,7 @@ for (const mode of modes) {
     })
 
     test('an abstract socket of the host is out of reach, its network or not', {
-      skip: notInstalled('python3'),
+      skip: notInstalled('python3') || noScopes(),
     }, async () => {
       const name = `vial-test-${process.pid}`
       const listener = spawn('python3', [
@@ -146,7 +146,7 @@ for (const mode of modes) {
     })
 
     test('without a view of its own, signals and abstract sockets are still held in', {
-      skip: notInstalled('python3'),
+      skip: notInstalled('python3') || noScopes(),
     }, () => {
       const bare = sharing({ network: 'host', namespaces: policy.namespaces ?? {} }, { mount: 'host', pid: 'host' })
       const decoy = spawn('sleep', ['60'], process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {})

@@ -38,7 +38,7 @@ for (const caller of callers) {
     const wrapper = delegation.wrapper === undefined ? {} : { wrapper: delegation.wrapper }
     after(() => delegation.remove())
 
-    const run = (script: string, { wallTime = '30s', timeout = 60_000 } = {}) =>
+    const run = (script: string, { wallTime = '100s', timeout = 200_000 } = {}) =>
       evaluate(
         caller,
         async ({ sandbox }, { script, wallTime, timeout }) => {
@@ -47,7 +47,7 @@ for (const caller of callers) {
             seccomp: 'nested',
             // Root has to accept what the masks of /proc hide.
             filesystem: [{ proc: '/proc', masked: false }],
-            limits: { memory: '64M', pids: 20, wallTime: wallTime as '30s' },
+            limits: { memory: '64M', pids: 20, wallTime: wallTime as '100s' },
           }).run('sh', ['-c', script], { timeout })
           return { verdict, stdout, stderr, usage }
         },
@@ -122,17 +122,21 @@ for (const caller of callers) {
         echo ${freeze} > /tmp/f/sub/${state} && echo frozen; ${then}'`
 
       for (const [what, then, options, verdict] of [
-        ['ends by its wall time', 'sleep 600', { wallTime: '500ms' }, 'time-limit'],
-        ['ends when the caller has waited', 'sleep 600', { timeout: 500 }, 'killed'],
-        ['ends with the payload', 'exit 3', {}, 'exit'],
+        ['ends by its wall time', 'sleep 600', (ms: number) => ({ wallTime: `${ms}ms` }), 'time-limit'],
+        ['ends when the caller has waited', 'sleep 600', (ms: number) => ({ timeout: ms }), 'killed'],
+        ['ends with the payload', 'exit 3', () => ({}), 'exit'],
       ] as const)
         test(what, async () => {
           const word = uniqueSeconds()
-          const seen = await run(frozen(word, then), options)
-          assert.match(seen.stdout, /frozen/, seen.stderr)
-          assert.equal(seen.verdict.kind, verdict)
-          await assertGone(word)
-          assert.deepEqual(delegation.left(), [])
+          // A slow machine has not frozen it when the first time is over.
+          for (const ms of [500, 5_000, 50_000]) {
+            const seen = await run(frozen(word, then), options(ms))
+            assert.equal(seen.verdict.kind, verdict, seen.stderr)
+            await assertGone(word)
+            assert.deepEqual(delegation.left(), [])
+            if (seen.stdout.includes('frozen')) return
+          }
+          assert.fail('it could not freeze itself')
         })
 
       test('is removed by gc when its maker was killed', async (t) => {
@@ -160,7 +164,9 @@ for (const caller of callers) {
           () => delegation.left(),
           (found) => found.length > 0,
         )
-        assert.ok(left.length > 0 && processesWith(word).length > 0)
+        assert.ok(left.length > 0)
+        if (version === 1) assert.ok(processesWith(word).length > 0)
+        else await assertGone(word)
         const words = [...(delegation.wrapper ?? []), process.execPath, main, 'gc']
         const { stdout } = spawnSync(words[0]!, words.slice(1), { encoding: 'utf8' })
         assert.deepEqual(

@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { askWay } from '../../src/cgroup/find.js'
 import type { Resource } from '../../src/cgroup/group.js'
+import { askLandlock } from '../../src/run/probe.js'
 
 /** An ordinary user's PATH leaves out the directories where Debian puts nginx, setcap and ldconfig. */
 const directories = [...(process.env.PATH ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin']
@@ -31,6 +32,9 @@ export const namedButAbsent = (text: string, ...programs: readonly string[]): st
   notInstalled(...programs.filter((program) => new RegExp(`\\b${program}\\b`).test(text)))
 
 export const notRoot: string | false = process.getuid?.() !== 0 && 'needs root'
+
+/** landlock(7): from ABI 6, Linux 6.12, on a domain also holds in signals and abstract sockets. */
+export const noScopes = (): string | false => askLandlock() < 6 && 'Landlock has no scopes before Linux 6.12'
 
 /** What keeps the tests from groups of their own: root makes some for each of its callers, others need a delegated one. */
 export function noGroups(...resources: readonly Resource[]): string | false {
