@@ -7,18 +7,29 @@ import { peekStatus } from './statusFile.js'
 
 /** Looks at the status file before the first pause: a vial takes some 50 µs to its pipes, and a pause at least as long. */
 const looks = 20
-/** Milliseconds. */
-const pause = 0.05
+/** Milliseconds, for as many looks as a vial may need on a busy machine, and then. */
+const [pause, longPause, shortLooks] = [0.05, 5, 1000]
+/**
+ * Looks with a long pause at a vial that does not run: some ten seconds. Another process has stopped it, or frozen its group.
+ * Looks, not time: who is frozen along with the vial must not lose any.
+ */
+const mostIdleLooks = 2000
 
 const still = new Int32Array(new SharedArrayBuffer(4))
 
 /**
  * Opens our ends, in the order of `pipes`, which do not block; none when the vial ended before it made them.
- * @throws {SandboxError} when they cannot be opened.
+ * @param patience how often it is looked at while it does not run
+ * @throws {SandboxError} when they cannot be opened, or the vial does not go on.
  */
-export function takePipes(pid: number, pipes: readonly PayloadPipe[], status: number): number[] {
+export function takePipes(
+  pid: number,
+  pipes: readonly PayloadPipe[],
+  status: number,
+  patience = mostIdleLooks,
+): number[] {
   requireOwnProc()
-  const made = awaitPipes(pid, pipes.length, status)
+  const made = awaitPipes(pid, pipes.length, status, patience)
   if (made === undefined) return []
   const opened: number[] = []
   try {
@@ -30,7 +41,7 @@ export function takePipes(pid: number, pipes: readonly PayloadPipe[], status: nu
   } catch (error) {
     for (const fd of opened) closeSync(fd)
     const { code, message } = error as NodeJS.ErrnoException
-    // It failed meanwhile, and has no descriptors any more.
+    // It failed or was killed meanwhile, and has no descriptors any more.
     if (code === 'ENOENT') return []
     throw new SandboxError(`cannot open the pipes of the vial: ${message}${hint(code)}`, code)
   }
@@ -40,16 +51,22 @@ export function takePipes(pid: number, pipes: readonly PayloadPipe[], status: nu
 
 const hint = (code = '') => (code === 'EMFILE' ? '\n      this process has too many files open: see ulimit -n' : '')
 
-/** The record about the pipes, if it is written before any other. */
-function awaitPipes(pid: number, count: number, status: number): Buffer | undefined {
-  for (let look = 1; ; look++) {
+/** The record about the pipes, if it is written before any other. This process does nothing else meanwhile: so there is an end to it. */
+function awaitPipes(pid: number, count: number, status: number, patience: number): Buffer | undefined {
+  for (let [look, idle] = [1, 0]; ; look++) {
     const first = peekStatus(status)
     if (first.length > 0 && first[0] !== record.piped) return undefined
     // A file is not written all at once, as others see it; no end of a pipe has the number 0.
     if (first.length > 0 && !new Uint32Array(first.buffer, first.byteOffset + 8, 2 * count).includes(0)) return first
     if (look < looks) continue
-    if (hasEnded(pid)) return undefined
-    Atomics.wait(still, 0, 0, pause)
+    const state = stateOf(pid)
+    if (hasEnded.includes(state)) return undefined
+    if (look > shortLooks && state !== running && ++idle > patience)
+      throw new SandboxError(
+        'the vial was stopped before it made its pipes: continue it, or thaw its cgroup',
+        'ETIMEDOUT',
+      )
+    Atomics.wait(still, 0, 0, look > shortLooks ? longPause : pause)
   }
 }
 
@@ -68,8 +85,17 @@ function requireOwnProc(): void {
     )
 }
 
-/** Whether it is a zombie: it stays one until we return to the event loop, so that its number is nobody else's. */
-function hasEnded(pid: number): boolean {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  return 'ZX'.includes(stat[stat.lastIndexOf(')') + 2]!)
+/** proc_pid_stat(5). It stays a zombie until we return to the event loop, so that its number is no other process's. */
+const running = 'R'
+const hasEnded = 'ZX'
+
+function stateOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat[stat.lastIndexOf(')') + 2]!
+  } catch (error) {
+    // Another part of this program has waited for it.
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return 'X'
+    throw error
+  }
 }
