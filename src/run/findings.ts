@@ -211,7 +211,9 @@ function terminalFinding(): Finding {
 
 function landlockFinding(): Finding {
   const abi = askLandlock()
-  if (abi > 0) return { name: 'Landlock', works: true, detail: `ABI ${abi}` }
+  // Scopes of signals and of abstract sockets are those of ABI 6.
+  const unscoped = abi < 6 ? '; before Linux 6.12 it holds back no signal and no abstract socket' : ''
+  if (abi > 0) return { name: 'Landlock', works: true, detail: `ABI ${abi}${unscoped}` }
   return {
     name: 'Landlock',
     works: false,
