@@ -58,11 +58,17 @@ export class LauncherContext {
     this.#rows.flush()
   }
 
-  /** Begins the code of a step: a failure from here on is this step's. */
-  begin(step: Step): void {
+  /** Begins the code of a step: a failure from here on is this step's. Gives its number, for {@link resume}. */
+  begin(step: Step): number {
     this.endRows()
     const { mark, number } = this.#number(step)
     this.b.mark(mark)
+    this.b.move(this.step, number)
+    return number
+  }
+
+  /** A failure from here on is of that step again. */
+  resume(number: number): void {
     this.b.move(this.step, number)
   }
 

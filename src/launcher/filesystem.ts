@@ -170,10 +170,12 @@ export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: 
     if (step.only === 'writable') {
       const mayWrite = 2
       c.attempt('faccessat', AT.FDCWD, descriptorPath(c, target), mayWrite)
-      c.whenFailed(() => {
-        c.attempt('close', target)
-        b.jump(done)
-      })
+      for (const already of ['EACCES', 'EROFS'] as const)
+        c.whenError(already, () => {
+          c.attempt('close', target)
+          b.jump(done)
+        })
+      c.orFail()
     }
     if (step.only === 'mount') {
       c.complain(step, 1)

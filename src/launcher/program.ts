@@ -163,7 +163,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
       // A step may wait for long, such as the one that reads a file's content from a pipe.
       if (manner.tied) tieToMonitor(c, pidfd)
       emitSteps(c, plan.init)
-      c.begin({ do: 'clone', what: 'start the payload', why: 'init stays beside it and reaps' })
+      const starting = c.begin({ do: 'clone', what: 'start the payload', why: 'init stays beside it and reaps' })
       if (manner.tied) {
         // Again after the last change of credentials, which clears it; the look covers all the time before.
         tieToMonitor(c, pidfd)
@@ -179,6 +179,8 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
         b.move(payload, c.must('clone', CLONE.VM | CLONE.VFORK | signals.SIGCHLD, 0, 0, 0, 0))
         b.when(payload, 'ne', 0, () => {
           c.aside('wait for the payload', 'signals are handed on, and what it leaves behind is reaped')
+          // The payload has shared this memory: its last step stands there.
+          c.resume(starting)
           if (manner.lingers) lingeringInit(c, payload)
           else initLoop(c, payload)
         })
@@ -231,8 +233,9 @@ const cloning = (plan: Plan): Step => ({
   do: 'clone',
   what: `make the namespaces ${plan.clone.join(', ')}`,
   why: 'each is new',
-  complaint: 'Creating new namespace failed',
-  hints: plan.manner.hints === 'instead' ? cloningComplaints : hints.namespaces,
+  ...(plan.manner.hints === 'instead'
+    ? { complaint: 'Creating new namespace failed', hints: cloningComplaints }
+    : { hints: hints.namespaces }),
 })
 
 /** As bwrap(1) says them. */

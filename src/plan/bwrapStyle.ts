@@ -19,6 +19,7 @@ export const bwrapStyle: Style = {
   remount: { readonly: true, nosuid: true, nodev: true },
   stacksRoots: true,
   namesSources: true,
+  cutOffFails: 'Failed to make / slave',
   complaints,
 }
 

@@ -36,7 +36,7 @@ class FilesystemPlanner implements Planner {
       propagation: context.style.propagation,
       what: "cut the mounts off from the host's",
       why: 'no mount made here shows outside',
-      complaint: 'Failed to make / slave',
+      ...(context.style.cutOffFails === undefined ? {} : { complaint: context.style.cutOffFails }),
     })
     this.#root(policy, entries)
     for (const entry of entries) {

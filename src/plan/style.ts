@@ -30,7 +30,9 @@ export interface Style {
   readonly stacksRoots: boolean
   /** Whether what is mounted has its type as its source, mountinfo's tenth field. */
   readonly namesSources: boolean
-  /** Error sentences where they must be another's. */
+  /** The error sentence where it must be another's: the mounts cannot be cut off from the host's. */
+  readonly cutOffFails: string | undefined
+  /** The same of an entry. */
   readonly complaints: ((entry: FilesystemEntry) => Complaints) | undefined
 }
 
@@ -55,6 +57,7 @@ export const vialStyle: Style = {
   followsLinks: false,
   closesParents: false,
   propagation: 'private',
+  cutOffFails: undefined,
   keepsMode: false,
   remount: { readonly: true },
   stacksRoots: false,

@@ -1,0 +1,194 @@
+/** Policies and command lines of bwrap(1) whose plans are kept as text in `golden/`. They name nothing that a host must have. */
+import type { StrictPolicy } from '../../src/policy/schema.js'
+import type { PlanOptions } from '../../src/plan/plan.js'
+
+export interface PolicyCase {
+  readonly policy: StrictPolicy
+  readonly options?: Omit<PlanOptions, 'base'>
+  /** Whether its system calls are kept too, and each is made to fail. */
+  readonly calls?: true
+}
+
+/** As the library compiles for a run. */
+const library: PolicyCase['options'] = {
+  statusFd: 3,
+  outputIsWatched: true,
+  pipes: [
+    { fd: 1, payload: 'writes' },
+    { fd: 2, payload: 'writes' },
+  ],
+}
+
+const range = { inside: 1, outside: 100_000, count: 1000 }
+
+export const policies: Readonly<Record<string, PolicyCase>> = {
+  empty: { policy: {}, calls: true },
+  'empty, library': { policy: {}, options: library, calls: true },
+  'bind, read-only': { policy: { filesystem: [{ bind: '/usr' }] }, calls: true },
+  'bind, writable': { policy: { filesystem: [{ bind: '/work', from: '/srv/work', writable: true }] } },
+  'bind, every key': {
+    policy: {
+      filesystem: [
+        {
+          bind: '/all',
+          from: '/srv/all',
+          writable: true,
+          recursive: false,
+          optional: true,
+          devices: true,
+          noexec: true,
+          suid: true,
+        },
+      ],
+    },
+  },
+  'bind, by a descriptor': { policy: { filesystem: [{ bind: '/given', fd: 7 }] } },
+  'bind, beneath': { policy: { filesystem: [{ bind: '/in', from: '/srv/shared/in', beneath: '/srv/shared' }] } },
+  'binds below a writable bind': {
+    policy: {
+      filesystem: [
+        { bind: '/work', writable: true },
+        { bind: '/work/.git', from: '/work/.git' },
+        { tmpfs: '/work/tmp' },
+        { file: '/work/note.txt', content: 'hello\n' },
+      ],
+    },
+    calls: true,
+  },
+  'bind of the root': { policy: { filesystem: [{ bind: '/', from: '/srv/root' }, { tmpfs: '/tmp' }] }, calls: true },
+  'tmpfs, every key': {
+    policy: {
+      filesystem: [{ tmpfs: '/t', size: '64M', inodes: 100, mode: '1777', owner: { uid: 1, gid: 2 }, noexec: true }],
+    },
+  },
+  directories: {
+    policy: { filesystem: [{ directory: '/a' }, { directory: '/a/b/c', mode: '0700', owner: { uid: 3 } }] },
+  },
+  files: {
+    policy: {
+      filesystem: [
+        { file: '/etc/hosts.txt', content: '127.0.0.1 localhost\n' },
+        { file: '/secret.txt', content: 's', mode: '0400', owner: { uid: 0, gid: 0 } },
+        { file: '/etc/read.txt', fd: 5 },
+      ],
+    },
+    calls: true,
+  },
+  'files that are mounted': {
+    policy: {
+      filesystem: [
+        { bind: '/etc' },
+        { file: '/etc/passwd.txt', content: 'x\n', mount: 'readonly' },
+        { file: '/etc/group.txt', content: 'y\n', mount: 'writable' },
+      ],
+    },
+  },
+  symlinks: { policy: { filesystem: [{ bind: '/usr' }, { symlink: '/bin', to: 'usr/bin' }] } },
+  'proc and dev': { policy: { filesystem: [{ proc: '/proc' }, { dev: '/dev' }] } },
+  'proc, every key': {
+    policy: { filesystem: [{ proc: '/proc', subset: 'pid', hidepid: 'invisible', masked: false }] },
+  },
+  'sysfs and mqueue': { policy: { filesystem: [{ sysfs: '/sys' }, { mqueue: '/dev/mqueue' }] } },
+  'overlay in memory': { policy: { filesystem: [{ overlay: '/', lower: ['/srv/base'], upper: 'tmpfs' }] } },
+  'overlay on directories': {
+    policy: {
+      filesystem: [{ overlay: '/o', lower: ['/srv/a', '/srv/b'], upper: { upper: '/srv/upper', work: '/srv/work' } }],
+    },
+  },
+  'readonly and chmod': {
+    policy: {
+      filesystem: [{ tmpfs: '/t' }, { directory: '/t/d' }, { chmod: '/t/d', mode: '0711' }, { readonly: '/t' }],
+    },
+  },
+  'root, writable': { policy: { root: { writable: true, size: '1M' } } },
+  "the host's network": { policy: { network: 'host' } },
+  "the host's namespaces": {
+    policy: {
+      namespaces: { pid: 'host', ipc: 'host', uts: 'host', cgroup: 'host', net: 'host' },
+      filesystem: [{ proc: '/proc' }],
+    },
+    calls: true,
+  },
+  'no user namespace': { policy: { namespaces: { user: 'host' }, identity: { uid: 5, gid: 6 } }, calls: true },
+  'a time namespace': { policy: { namespaces: { time: { boottime: 60, monotonic: -1 } } } },
+  'joined namespaces': { policy: { namespaces: { user: { pid: 42 }, net: { path: '/run/netns/web' } } } },
+  'names of the host': { policy: { hostname: 'box', domainname: 'example' } },
+  'root inside': { policy: { identity: { uid: 0, gid: 0 } } },
+  'a range of ids': { policy: { identity: { uid: 0, gid: 0, ranges: { uids: [range], gids: [range] } } } },
+  capabilities: { policy: { capabilities: ['CAP_NET_BIND_SERVICE', 'CAP_CHOWN'] } },
+  'a payload that may mount': {
+    policy: { seccomp: 'nested', capabilities: ['CAP_SYS_ADMIN'], filesystem: [{ proc: '/proc' }] },
+  },
+  'no more user namespaces': { policy: { disableUserns: true } },
+  'no filter': { policy: { seccomp: 'none' } },
+  'a filter of its own': {
+    policy: {
+      seccomp: {
+        default: { errno: 'EPERM' },
+        rules: [{ calls: ['read', 'write', 'execve', 'exit_group'], do: 'allow' }],
+      },
+    },
+  },
+  'landlock, required': { policy: { landlock: 'required', filesystem: [{ bind: '/usr' }, { tmpfs: '/tmp' }] } },
+  'landlock, off': { policy: { landlock: 'off' } },
+  'process settings': {
+    policy: { umask: '0077', cwd: '/tmp', filesystem: [{ tmpfs: '/tmp' }], rlimits: { nofile: 64, core: 0, as: '1G' } },
+  },
+  environment: { policy: { env: { set: { A: '1', B: 'two words' }, inherit: ['LC_*', 'TERM'] } }, calls: true },
+  'a shared session': { policy: { session: 'host' }, calls: true },
+  'init becomes the payload': { policy: { init: 'payload' }, calls: true },
+  'limits of the vial itself': {
+    policy: {
+      limits: { wallTime: '2s', fileSize: '1M', openFiles: 32, stack: '8M', core: 0, disk: '5M' },
+      filesystem: [{ tmpfs: '/tmp' }],
+    },
+    options: library,
+    calls: true,
+  },
+}
+
+export interface LineCase {
+  readonly line: string
+  readonly uid?: number
+  readonly calls?: true
+}
+
+/** Options of bwrap(1), split at blanks. */
+export const lines: Readonly<Record<string, LineCase>> = {
+  'the host, read-only': { line: '--ro-bind / /', calls: true },
+  'everything unshared': { line: '--ro-bind / / --unshare-all', calls: true },
+  'everything unshared, but the network': { line: '--unshare-all --share-net --bind / /' },
+  'a tree of its own': {
+    line: '--ro-bind /usr /usr --symlink usr/bin /bin --proc /proc --dev /dev --tmpfs /tmp --unshare-pid --die-with-parent',
+  },
+  'by root': { line: '--ro-bind / / --unshare-all', uid: 0, calls: true },
+  'try what may be missing': {
+    line: '--unshare-user-try --unshare-cgroup-try --ro-bind-try /nowhere /n --bind-try /b /b',
+  },
+  'devices and shm': { line: '--dev-bind /dev /dev --tmpfs /dev/shm --mqueue /dev/mqueue' },
+  'a file from a descriptor': { line: '--tmpfs / --file 11 /etc/f --bind-data 12 /etc/b --ro-bind-data 13 /etc/r' },
+  'permissions and sizes': { line: '--perms 0700 --size 1048576 --tmpfs /t --perms 0750 --dir /t/d --chmod 0711 /t/d' },
+  overlays: {
+    line: '--overlay-src /a --overlay-src /b --tmp-overlay /o --overlay-src /a --overlay-src /c --ro-overlay /r',
+  },
+  'a writable overlay': { line: '--overlay-src /a --overlay /rw /work /o' },
+  'remounted read-only': { line: '--bind / / --remount-ro /' },
+  'ids and names': { line: '--ro-bind / / --uid 5 --gid 6 --unshare-user --unshare-uts --hostname box' },
+  'descriptors of namespaces': { line: '--userns 9 --pidns 10 --ro-bind / /' },
+  'no more user namespaces': { line: '--ro-bind / / --unshare-user --disable-userns --assert-userns-disabled' },
+  'a new session': { line: '--ro-bind / / --new-session --unshare-pid' },
+  'as pid 1': { line: '--ro-bind / / --unshare-pid --as-pid-1', calls: true },
+  'what is told': { line: '--ro-bind / / --unshare-pid --info-fd 8 --json-status-fd 9', calls: true },
+  'somebody else writes the maps': { line: '--ro-bind / / --unshare-user --info-fd 8 --userns-block-fd 10' },
+  'waits and holds': { line: '--ro-bind / / --block-fd 8 --sync-fd 9 --lock-file /lock --unshare-pid' },
+  'a filter by descriptor': { line: '--ro-bind / / --seccomp 8' },
+  'two filters by descriptors': { line: '--ro-bind / / --add-seccomp-fd 8 --add-seccomp-fd 9 --unshare-pid' },
+  'capabilities of a user': { line: '--ro-bind / / --unshare-user --cap-add CAP_NET_ADMIN --cap-add CAP_CHOWN' },
+  'capabilities of root': { line: '--ro-bind / / --cap-drop ALL --cap-add CAP_SETUID', uid: 0 },
+  'the environment': { line: '--ro-bind / / --clearenv --setenv A 1 --unsetenv B --setenv PATH /bin' },
+  'a working directory': { line: '--ro-bind / / --chdir /tmp --argv0 shown' },
+  'read-only places': { line: '--tmpfs / --dir /a --remount-ro /a --bind /b /a/b' },
+  'binds by descriptors': { line: '--tmpfs / --bind-fd 8 /w --ro-bind-fd 9 /r' },
+  'a level prefix': { line: '--level-prefix --ro-bind / /' },
+  'the network alone': { line: '--ro-bind / / --unshare-net', calls: true },
+}
