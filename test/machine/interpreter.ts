@@ -97,7 +97,9 @@ export class Machine {
   fork(shared: boolean): Machine {
     const child = new Machine(this.#instructions, this.#labels, {
       slots: shared ? this.#slots : this.#slots.slice(),
-      areas: shared ? this.#areas : this.#areas.map((one) => (one.writable ? { ...one, bytes: one.bytes.slice() } : one)),
+      areas: shared
+        ? this.#areas
+        : this.#areas.map((one) => (one.writable ? { ...one, bytes: one.bytes.slice() } : one)),
       returns: [...this.#returns],
       at: this.#at,
     })
