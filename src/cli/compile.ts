@@ -1,9 +1,10 @@
 /** `vial compile`. */
-import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { architectures } from '../kernel/architecture.js'
 import { compile } from '../run/compile.js'
+import { fileFault } from './obstacle.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
+import { replaceExecutable } from './replace.js'
 import { trustedBy } from './trusted.js'
 import { write } from './write.js'
 
@@ -20,14 +21,10 @@ export function compileTo(
     trusted: [...trustedBy(flags, policy), flags.output],
     ...(architecture === undefined ? {} : { architecture }),
   })
-  const temporary = `${flags.output}.${process.pid}.tmp`
   try {
-    writeFileSync(temporary, bytes, { flag: 'wx', mode: 0o755 })
-    chmodSync(temporary, 0o755)
-    renameSync(temporary, flags.output)
+    replaceExecutable(flags.output, bytes)
   } catch (error) {
-    rmSync(temporary, { force: true })
-    throw error
+    throw new Error(`--output ${flags.output}: ${fileFault(error, flags.output, 'write')}`)
   }
   write(
     2,

@@ -1,9 +1,11 @@
-/** After a command that failed: which flag would show what its command line names and the sandbox does not see. */
-import { existsSync } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
+/** After a command that failed: which flag would show what its command line names and the sandbox does not see. Nothing is advised of what it sees. */
+import { accessSync, constants, existsSync, readlinkSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { placeOf } from '../policy/complete.js'
 import { findProgram } from '../policy/fill/closure.js'
+import { isWithin } from '../policy/path.js'
 import type { Policy } from '../policy/schema.js'
+import { obstacleTo } from './obstacle.js'
 
 /**
  * One sentence for each thing that may have been the cause. The payload may have changed what is looked at here: nothing is opened.
@@ -24,6 +26,16 @@ interface Seen {
   readonly to?: string
   readonly writable: boolean
 }
+
+/** Where a name of the caller's leads inside. */
+type Found =
+  /** To the same file as outside. */
+  | { readonly is: 'seen'; readonly by: Seen }
+  /** To something that the sandbox has of its own, or made on the way to an entry. */
+  | { readonly is: 'its own' }
+  /** Nowhere: this is what would have to be shown. */
+  | { readonly is: 'hidden'; readonly path: string }
+  | { readonly is: 'a loop' }
 
 class View {
   readonly #entries: readonly Seen[]
@@ -46,36 +58,82 @@ class View {
     this.#here = policy.cwd === process.cwd()
   }
 
-  /** The bind that shows a host path at the same place inside, if no other entry lies over it; links inside are followed. */
-  bindOf(path: string, links = 0): Seen | undefined {
-    const over = this.#entries.find(({ place }) => path === place || path.startsWith(place === '/' ? '/' : `${place}/`))
-    if (over?.to !== undefined)
-      // As path_resolution(7) has it: more links than this are a loop.
-      return links === 40 ? undefined : this.bindOf(over.to + path.slice(over.place.length), links + 1)
-    return over?.from === over?.place ? over : undefined
+  /** Follows a path as the payload would: through links of the policy, and of the host where they are shown. */
+  find(path: string, links = 0): Found {
+    // As path_resolution(7) has it: more links than this are a loop.
+    if (links > 40) return { is: 'a loop' }
+    const over = this.#entries.find(({ place }) => isWithin(path, place))
+    if (over?.to !== undefined) return this.find(over.to + path.slice(over.place.length), links + 1)
+    if (over === undefined || over.from !== over.place)
+      return this.#entries.some(({ place }) => isWithin(place, path)) ? { is: 'its own' } : { is: 'hidden', path }
+    const link = firstLink(over.place, path)
+    return link === undefined ? { is: 'seen', by: over } : this.find(link, links + 1)
   }
 
   hint(word: string, isCommand: boolean): string[] {
     if (!likeAPath.test(word) || (isCommand && !word.includes('/'))) return []
     const path = resolve(word)
-    const bind = this.bindOf(path)
-    if (existsSync(path)) {
-      if (bind === undefined) return [`${word} exists, but the sandbox does not see it: add ${this.#flags(word, path)}`]
-      if (!word.startsWith('/') && !this.#here)
-        return [`${word} starts from this folder, but the command works in another one: add --cwd ${process.cwd()}`]
-      return []
-    }
-    const looksLikeOutput = !isCommand && /[./]/.test(word) && existsSync(dirname(path))
-    return looksLikeOutput && bind?.writable === false
-      ? [`${word} is not there, and what it lies in is shown read-only: if it is to be written, use --rw ${bind.place}`]
+    const obstacle = obstacleTo(path)
+    if (obstacle === undefined) return this.#hidden(word, path)
+    if (obstacle.kind !== 'missing') return [`${word} cannot be reached outside either: ${obstacle.words}`]
+    if (isCommand || obstacle.at !== path || !/[./]/.test(word)) return []
+    const folder = this.find(dirname(path))
+    return folder.is === 'seen' && !folder.by.writable
+      ? [
+          `${word} is not there, and what it lies in is shown read-only: if it is to be written, use --rw ${folder.by.place}`,
+        ]
       : []
   }
 
-  /** A relative path needs the folder that it starts from, too. */
+  /** Of what is there outside. */
+  #hidden(word: string, path: string): string[] {
+    const found = this.find(path)
+    if (found.is === 'hidden') {
+      if (!isOpen(path)) return [`${word} exists, but is closed to this user, and the sandbox does not see it`]
+      if (found.path === path)
+        return [`${word} exists, but the sandbox does not see it: add ${this.#flags(word, path)}`]
+      return [
+        `${word} leads to ${found.path}, which the sandbox does not see: add --ro ${found.path} (or --rw ${found.path})`,
+      ]
+    }
+    return found.is === 'seen' && !word.startsWith('/') && !this.#here
+      ? [`${word} starts from this directory, but the command works in another one: add --cwd ${process.cwd()}`]
+      : []
+  }
+
+  /** A relative path needs the directory that it starts from, too. */
   #flags(word: string, path: string): string {
     if (word.startsWith('/') || this.#here) return `--ro ${word} (or --rw ${word})`
-    const below = path === process.cwd() || path.startsWith(`${process.cwd()}/`)
-    return below ? '--ro . (or --rw .)' : `--ro . --ro ${word}`
+    return isWithin(path, process.cwd()) ? '--ro . (or --rw .)' : `--ro . --ro ${word}`
+  }
+}
+
+/** Where the first symbolic link below a bind leads, with the rest of the path. */
+function firstLink(place: string, path: string): string | undefined {
+  const names = path
+    .slice(place === '/' ? 0 : place.length)
+    .split('/')
+    .slice(1)
+  for (let count = 0; count <= names.length; count++) {
+    const at = join(place, ...names.slice(0, count))
+    let target: string
+    try {
+      target = readlinkSync(at)
+    } catch {
+      continue
+    }
+    // Those of /proc lead to what has no path.
+    return at.startsWith('/proc/') ? undefined : resolve(dirname(at), target, ...names.slice(count))
+  }
+  return undefined
+}
+
+function isOpen(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK)
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -85,11 +143,11 @@ const likeAPath = /^[^-\s"'(){};|&$<>*?=,][^\s"'(){};|&$<>*?=,]*$/
 function programHint(view: View, command: string): string[] {
   const found = findProgram(command, process.env.PATH ?? '')
   if (found !== undefined)
-    return view.bindOf(found) === undefined
+    return view.find(found).is === 'hidden'
       ? [
           `${command} is ${found} outside, which the sandbox does not see: add --fill ${found}, or --ro ${dirname(found)}`,
         ]
       : []
-  const here = existsSync(resolve(command)) ? `; for the file in this folder: --ro . -- ./${basename(command)}` : ''
+  const here = existsSync(resolve(command)) ? `; for the file in this directory: --ro . -- ./${basename(command)}` : ''
   return [`${command} is not on your PATH either${here}`]
 }

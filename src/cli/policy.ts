@@ -7,8 +7,10 @@ import { checkPolicy } from '../policy/check.js'
 import { PolicyError } from '../policy/fault.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { profileNames } from '../seccomp/schema.js'
+import { didYouMean } from '../policy/closest.js'
 import { jsonFault } from './json.js'
 import { limitOfFlag, limitsFromFlags } from './limits.js'
+import { fileFault } from './obstacle.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
 import { refuseOtherNames, sidesOf } from './sources.js'
@@ -140,21 +142,9 @@ function readPolicy(path: string, texts: Texts): Policy {
   try {
     text = texts.read(path)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new Error(
-      code === 'ENOENT'
-        ? `there is no policy file ${path}`
-        : `cannot read the policy ${path}: ${(error as Error).message}`,
-    )
+    throw new UsageError(`cannot read the policy ${path}: ${fileFault(error, path, 'read')}`)
   }
-  let input: unknown
-  try {
-    input = JSON.parse(text)
-  } catch {
-    const { line, column, message } = jsonFault(text)
-    throw new Error(`${path}:${line}:${column}: ${message}`)
-  }
-  const policy = check(input, (fault) => `${path}: ${fault}`)
+  const policy = check(parsed(text, path), (fault) => `${path}: ${fault}`)
   const base = dirname(resolve(path))
   const absolute = (host: string) => resolve(base, host)
   return {
@@ -192,12 +182,24 @@ const entryOf: Record<NonNullable<PolicyFlags['shown']>[number]['name'], (value:
 /** The name of a profile, or what stands in a file of this path. */
 function seccompOf(flag: string, texts: Texts): unknown {
   if ((profileNames as readonly string[]).includes(flag)) return flag
+  let text: string
   try {
-    return JSON.parse(texts.read(flag))
+    text = texts.read(flag)
   } catch (error) {
-    throw new UsageError(
-      `--seccomp: must be one of ${profileNames.join(', ')}, or a profile in a file: ${(error as Error).message}`,
-    )
+    const near = didYouMean(flag, profileNames)
+    const fault = near === '' ? `, or a profile in a file: ${fileFault(error, flag, 'read')}` : near
+    throw new UsageError(`--seccomp ${flag}: must be one of ${profileNames.join(', ')}${fault}`)
+  }
+  return parsed(text, flag)
+}
+
+/** @throws {UsageError} that says where the text is no JSON, and what was expected there */
+function parsed(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    const { line, column, message } = jsonFault(text)
+    throw new UsageError(`${path}:${line}:${column}: ${message}`)
   }
 }
 

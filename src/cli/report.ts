@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, wr
 import type { SandboxError } from '../run/error.js'
 import type { Result } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
+import { fileFault } from './obstacle.js'
 import { write } from './write.js'
 
 export interface ReportFlags {
@@ -31,10 +32,10 @@ export function openReport(path: string): ReportFile | undefined {
   try {
     return { path, fd: openSync(path, O_WRONLY | O_CREAT | O_NONBLOCK | follow, 0o666) }
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code } = error as NodeJS.ErrnoException
     const left =
       code === 'ELOOP' ? 'it is a symbolic link' : code === 'ENXIO' ? 'it is a pipe that nobody reads' : undefined
-    throw new Error(`--report ${path}: ${left === undefined ? message : `${left}${elsewhere}`}`)
+    throw new Error(`--report ${path}: ${left === undefined ? fileFault(error, path, 'write') : `${left}${elsewhere}`}`)
   }
 }
 
@@ -68,7 +69,7 @@ function writeReport({ path, fd }: ReportFile, text: string): void {
   try {
     writeFileSync(fd, text)
   } catch (error) {
-    throw new Error(`--report ${path}: ${(error as Error).message}`)
+    throw new Error(`--report ${path}: ${fileFault(error, path, 'write')}`)
   } finally {
     closeSync(fd)
   }

@@ -1,8 +1,8 @@
 /** What --ro and --rw name. */
-import { existsSync, readdirSync, realpathSync } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
-import { didYouMean } from '../policy/closest.js'
+import { realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { isWithin, normal } from '../policy/path.js'
+import { obstacleTo } from './obstacle.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
 
@@ -51,19 +51,11 @@ function realPath(path: string): string {
   }
 }
 
-/** @throws {UsageError} when a folder that --ro or --rw names is not there: sooner, and clearer, than the sandbox would. */
+/** @throws {UsageError} when what --ro or --rw names is not there: sooner, and clearer, than the sandbox would. */
 export function requireSources(flags: PolicyFlags): void {
   for (const { name, value } of flags.shown ?? []) {
     if (name === 'tmpfs') continue
-    const { from } = sidesOf(value)
-    if (existsSync(from)) continue
-    const folder = dirname(from)
-    let near = ''
-    try {
-      near = didYouMean(basename(from), readdirSync(folder))
-    } catch {
-      near = ` (${folder} is not there either, or is closed to this user)`
-    }
-    throw new UsageError(`--${name} ${value}: cannot bind ${from}: No such file or directory${near}`)
+    const obstacle = obstacleTo(sidesOf(value).from)
+    if (obstacle !== undefined) throw new UsageError(`--${name} ${value}: ${obstacle.words}`)
   }
 }

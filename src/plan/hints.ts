@@ -33,7 +33,7 @@ export const hints = {
   mounts: { EPERM: outer },
   source: {
     EXDEV: leadsOut,
-    ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
+    ENOENT: 'the source does not exist; optional: true leaves it out',
     EACCES: 'the caller may not look into a folder on the way',
     EINVAL: 'something is mounted beneath it that may not be left out: use recursive: true',
     ENOTDIR: 'a name on the way is no folder',
@@ -83,11 +83,11 @@ export const hints = {
   },
   bind: {
     EXDEV: leadsOut,
-    ENOENT: 'the source does not exist; optional: true leaves it out when it is missing',
+    ENOENT: 'the source does not exist; optional: true leaves it out',
     EINVAL:
       'a file cannot cover a folder, nor a folder a file; or something is mounted beneath it that may not be left out: use recursive: true',
     EROFS: 'the place does not exist, and what it lies in is read-only: make it there first, or bind to another place',
-    ENOTDIR: 'a file cannot cover a folder, nor lie below a file',
+    ENOTDIR: 'a file lies on the way of either path, or would cover a directory',
     EACCES: 'the caller may not look into a folder on the way, or may not make the place',
     EBADF: 'the descriptor is not open',
     ELOOP: loop,

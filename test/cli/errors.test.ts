@@ -59,8 +59,12 @@ const usage: readonly (readonly [string, string[], RegExp])[] = [
   ['fill and a preset', ['run', '--fill', 'sh', '--preset', 'system', '--', 'true'], /leave one of them out/],
   ['one flag twice', ['run', '--cwd', '/', '--cwd', '/tmp', '--', 'true'], /--cwd is given twice/],
   ['a place that is not absolute', ['run', '--tmpfs', 'x:1M', '--', 'true'], /--tmpfs x:1M: must be an absolute path/],
-  ['a missing source', ['run', '--ro', '/usr/bni', '--', 'true'], /--ro \/usr\/bni: cannot bind .*did you mean bin\?/],
-  ['a missing policy', ['explain', 'none.json'], /there is no policy file none\.json/],
+  [
+    'a missing source',
+    ['run', '--ro', '/usr/bni', '--', 'true'],
+    /--ro \/usr\/bni: \/usr\/bni does not exist \(did you mean bin\?\)/,
+  ],
+  ['a missing policy', ['explain', 'none.json'], /cannot read the policy none\.json: .*\/none\.json does not exist/],
   [
     'a program to fill with that is not there',
     ['run', '--fill', 'no-such', '--', 'true'],
@@ -129,7 +133,7 @@ describe('a command that fails inside', () => {
 
   test('a script that lies where one works, without ./', () => {
     const { stderr } = run('--', 'greet')
-    assert.match(stderr, /greet is not on your PATH either; for the file in this folder: --ro \. -- \.\/greet/)
+    assert.match(stderr, /greet is not on your PATH either; for the file in this directory: --ro \. -- \.\/greet/)
   })
 
   test('a command that is not to be found anywhere', () => {
@@ -140,7 +144,7 @@ describe('a command that fails inside', () => {
 
   test('a working folder other than the one that is meant', () => {
     const { stderr } = run('--ro', '.', '--cwd', '/', '--', 'cat', 'greet')
-    assert.match(stderr, new RegExp(`greet starts from this folder.* add --cwd ${cwd}`))
+    assert.match(stderr, new RegExp(`greet starts from this directory.* add --cwd ${cwd}`))
   })
 
   test('a folder that is not writable', () => {

@@ -1,15 +1,15 @@
 /** Writes the front: the fast `vial-bwrap`. */
 import { createHash } from 'node:crypto'
-import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { key } from '../../front/format.js'
 import type { Architecture } from '../../kernel/architecture.js'
 import { front as programOf } from '../../front/program.js'
 import { assemble } from '../../machine/assemble.js'
-import { temporaryName } from '../../run/cache.js'
 import { hostArchitecture } from '../../run/host.js'
 import { optionWords } from './options.js'
 import { sources } from '../place.js'
+import { replaceExecutable } from '../replace.js'
 
 const script = join(sources, 'cli/bwrap/startFront.cjs')
 /** `dist`. */
@@ -63,22 +63,10 @@ else {
 
 /** Writes the executable, whole or not at all. */
 export function writeFront(path = frontPath): void {
-  replace(path, compileFront())
+  replaceExecutable(path, compileFront())
 }
 
 export function writeScript(path = frontPath): void {
   // A file without an extension is a module or not, as the nearest package.json says; import() is in both.
-  replace(path, Buffer.from(scriptForm))
-}
-
-function replace(path: string, content: Uint8Array): void {
-  const temporary = temporaryName(path)
-  try {
-    writeFileSync(temporary, content, { flag: 'wx', mode: 0o755 })
-    chmodSync(temporary, 0o755)
-    renameSync(temporary, path)
-  } catch (error) {
-    rmSync(temporary, { force: true })
-    throw error
-  }
+  replaceExecutable(path, Buffer.from(scriptForm))
 }
