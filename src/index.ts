@@ -1,7 +1,17 @@
 /** vial: a sandbox compiler. `sandbox(policy)` is where to start. */
+export {
+  CommandError,
+  type ErrorDetails,
+  HostError,
+  LimitsError,
+  OptionError,
+  PolicyError,
+  SandboxError,
+  type Stage,
+  VialError,
+} from './text/error.js'
 export type { Architecture } from './kernel/architecture.js'
 export { checkPolicy } from './policy/check.js'
-export { PolicyError } from './policy/fault.js'
 export type { FilesystemEntry, StrictPolicy as Policy } from './policy/schema.js'
 export { profiles } from './seccomp/compile.js'
 export type { OciProfile, SeccompProfile } from './seccomp/schema.js'
@@ -9,7 +19,6 @@ export { compile, type Compiled, type CompileOptions } from './run/compile.js'
 export { type Beside, type SecurityRow, security } from './plan/security.js'
 export type { Visible } from './policy/visible.js'
 export type { ExplainedStep, Explanation } from './run/explain.js'
-export { SandboxError } from './run/error.js'
 export type { Enforcement } from './run/limiter.js'
 export { type RunOptions, type RunResult, Sandbox, sandbox } from './run/sandbox.js'
 export type { Result, SandboxProcess, SpawnOptions } from './run/spawn.js'

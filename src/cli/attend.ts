@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { printable } from '../kernel/printable.js'
 import { signalNumber } from '../kernel/signals.js'
 import type { Policy } from '../policy/schema.js'
-import { SandboxError } from '../run/error.js'
+import { CommandError, VialError } from '../text/error.js'
 import type { Result, SandboxProcess, SpawnOptions } from '../run/spawn.js'
 import type { PolicyFlags } from './options.js'
 import type { ReportFile, ReportFlags } from './report.js'
@@ -54,8 +54,8 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     // A shell ends its loop only when the command died of ^C as well.
     if (signal === 'SIGINT' && handing.had('SIGINT')) process.kill(process.pid, 'SIGINT')
   } catch (error) {
-    if (!(error instanceof SandboxError)) throw error
-    const cannotRun = error.message.startsWith('cannot run ')
+    if (!(error instanceof VialError)) throw error
+    const cannotRun = error instanceof CommandError
     say(error.message)
     process.exitCode = cannotRun ? (error.code === 'ENOENT' ? 127 : 126) : 125
     await report(error, run)
@@ -78,7 +78,7 @@ async function passOn(from: Readable | null, fd: 1 | 2): Promise<void> {
   if (from !== null) await (await import('./passOn.js')).passOn(from, fd)
 }
 
-async function report(ended: Result | SandboxError, { flags, reportFile }: Run): Promise<void> {
+async function report(ended: Result | VialError, { flags, reportFile }: Run): Promise<void> {
   const asked = flags.verdict || flags.report !== undefined
   const limited = 'verdict' in ended && ended.verdict.kind.endsWith('-limit')
   if (asked || limited) (await import('./report.js')).tell(ended, flags, reportFile)

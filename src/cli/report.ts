@@ -1,6 +1,6 @@
 /** What `vial run` tells about a run: `--report` and `--verdict`. */
 import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, writeFileSync } from 'node:fs'
-import type { SandboxError } from '../run/error.js'
+import type { VialError } from '../text/error.js'
 import type { Result } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
 import { fileFault } from './obstacle.js'
@@ -45,8 +45,8 @@ const elsewhere = '\n      a sandbox may have left it: look at it, or name a fil
  * Both go to standard error, a file named by `--report` aside: standard output is the command's. Where neither says there which limit
  * ended the command, a line does: its exit status alone would be that of any kill.
  */
-export function tell(ended: Result | SandboxError, flags: ReportFlags, file: ReportFile | undefined): void {
-  const report: Report = ended instanceof Error ? { verdict: { kind: 'sandbox-error', message: ended.message } } : ended
+export function tell(ended: Result | VialError, flags: ReportFlags, file: ReportFile | undefined): void {
+  const report: Report = ended instanceof Error ? { verdict: faultOf(ended) } : ended
   const said = flags.verdict || flags.report === 'table' || flags.report === 'json'
   const limit = said ? undefined : limitMet(report.verdict)
   if (limit !== undefined) write(2, `vial: ${limit}\n`)
@@ -56,6 +56,13 @@ export function tell(ended: Result | SandboxError, flags: ReportFlags, file: Rep
   else if (flags.report === 'table') write(2, table(report))
   else write(2, `${JSON.stringify(report)}\n`)
 }
+
+const faultOf = ({ stage, code, message }: VialError): Verdict => ({
+  kind: 'sandbox-error',
+  stage,
+  ...(code === undefined ? {} : { code }),
+  message,
+})
 
 /** @throws {Error} when another file is at the place by now: who reads there would take it for ours */
 function writeReport({ path, fd }: ReportFile, text: string): void {

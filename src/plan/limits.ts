@@ -8,6 +8,7 @@ import {
   substitutes,
 } from '../policy/limits.js'
 import type { Policy } from '../policy/schema.js'
+import { PolicyError } from '../text/error.js'
 import type { GroupEntry, Step } from './step.js'
 
 /** The descriptors of a cgroup that the vial gets from whoever starts it. */
@@ -121,13 +122,13 @@ function refuse(limits: Limits, isHeld: (name: string) => boolean, outputIsWatch
   const first = neededResources(limits).find((name) => !isHeld(name))
   const output = (['output', 'stdout', 'stderr'] as const).find((name) => limits[name] !== undefined)
   if (first !== undefined)
-    throw new Error(
+    throw new PolicyError([
       `limits.${first}: a vial by itself has no cgroup\n      use "vial run" or run(), which make one, or set limits.required to false: an rlimit then stands in where there is one`,
-    )
+    ])
   if (output !== undefined && !outputIsWatched)
-    throw new Error(
+    throw new PolicyError([
       `limits.${output}: nobody counts the output of a vial by itself\n      use "vial run" or run(), or set limits.required to false: the output is then not limited`,
-    )
+    ])
 }
 
 /**

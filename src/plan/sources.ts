@@ -1,6 +1,6 @@
 /** What a policy names of the host: where it is, and what a link that an earlier run left there could lead to. */
 import { resolve } from 'node:path'
-import { PolicyError } from '../policy/fault.js'
+import { PolicyError } from '../text/error.js'
 import type { FilesystemEntry } from '../policy/schema.js'
 import type { FilesystemContext } from './planner.js'
 import type { Layer } from './step.js'

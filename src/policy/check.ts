@@ -2,7 +2,7 @@
 import * as v from 'valibot'
 import { didYouMean } from './closest.js'
 import { contradictions } from './contradictions.js'
-import { PolicyError } from './fault.js'
+import { PolicyError } from '../text/error.js'
 import { mountKindNames } from './kinds.js'
 import { mountKinds, type Policy, policySchema } from './schema.js'
 

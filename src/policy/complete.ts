@@ -7,7 +7,7 @@ import { systemEntries } from './fill/system.js'
 import { identityOf } from './identity.js'
 import { normal } from './path.js'
 import type { FilesystemEntry, Policy } from './schema.js'
-import { PolicyError } from './fault.js'
+import { PolicyError } from '../text/error.js'
 
 const home = '/home/vial'
 

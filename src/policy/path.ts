@@ -1,4 +1,6 @@
 /** Paths of a policy. Apart from the schema, whose checker takes long to load. */
+import { HostError } from '../text/error.js'
+
 /** `/a//b/./c/` → `/a/b/c`. */
 export function normal(path: string): string {
   return `/${path
@@ -13,7 +15,7 @@ export const isWithin = (place: string, above: string) =>
 
 /**
  * Where relative paths start.
- * @throws {Error} where the kernel cannot tell it
+ * @throws {HostError} where the kernel cannot tell it
  */
 export function currentDirectory(): string {
   try {
@@ -33,5 +35,5 @@ export function explainDirectory(error: Error): Error {
   }
   // Node has room for PATH_MAX bytes: getcwd(3).
   const cause = causes[code] ?? 'its path is longer than 4095 bytes'
-  return new Error(`cannot tell the current directory: ${cause}; cd to another one`, { cause: error })
+  return new HostError(`cannot tell the current directory: ${cause}; cd to another one`, { code, cause: error })
 }

@@ -2,6 +2,7 @@
 import { readdirSync, unlinkSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { HostError } from '../text/error.js'
 import { isOwnDirectory, trustedDirectory } from './trust.js'
 
 /** `$VIAL_CACHE`, else `$XDG_CACHE_HOME/vial`, else `~/.cache/vial`. */
@@ -15,27 +16,29 @@ function home(): string {
   try {
     return homedir()
   } catch {
-    throw new Error(
-      'there is no directory for the cache, for the caller has no home\n      set VIAL_CACHE to a directory of yours',
-    )
+    throw new HostError('there is no directory for the cache, for the caller has no home', {
+      hint: 'set VIAL_CACHE to a directory of yours',
+    })
   }
 }
 
 /**
  * Does something in the cache, which is made if it is not there.
  * @param action gets the cache's real path
- * @throws {Error} when the directory cannot be used; the message says how to choose another.
+ * @throws {HostError} when the directory cannot be used; the message says how to choose another.
  */
 export function inCache<Value>(what: string, action: (folder: string) => Value, folder = cacheFolder()): Value {
   try {
     return action(usable(folder))
   } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
     // No fault of the cache's.
-    if ((error as NodeJS.ErrnoException).code === 'EMFILE') throw error
-    throw new Error(
-      `${what} cannot be stored in ${folder}: ${(error as Error).message}\n      set VIAL_CACHE to a directory of yours that has room and is not mounted noexec`,
-      { cause: error },
-    )
+    if (code === 'EMFILE') throw error
+    throw new HostError(`${what} cannot be stored in ${folder}: ${message}`, {
+      code,
+      hint: 'set VIAL_CACHE to a directory of yours that has room and is not mounted noexec',
+      cause: error,
+    })
   }
 }
 

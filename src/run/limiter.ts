@@ -21,7 +21,7 @@ import {
 } from '../policy/limits.js'
 import type { LimitsPolicy } from '../policy/limitsSchema.js'
 import type { Policy } from '../policy/schema.js'
-import { SandboxError } from './error.js'
+import { LimitsError } from '../text/error.js'
 import { OutputMeter } from './output.js'
 import type { Usage } from './status.js'
 import type { Receiver } from './streams.js'
@@ -58,7 +58,7 @@ export class Limiter {
     return outputLimits.some((name) => this.limits[name] !== undefined)
   }
 
-  /** @throws {SandboxError} when a cgroup is needed and required, and there is none. */
+  /** @throws {LimitsError} when a cgroup is needed and required, and there is none. */
   way(): Way | undefined {
     if (this.#way !== undefined || this.#needed.length === 0) return this.#way
     const found = findWay(this.#needed, { shielded: this.#shielded })
@@ -66,10 +66,9 @@ export class Limiter {
       this.#held = this.#needed
       this.#way = found
     } else if (this.limits.required) {
-      throw new SandboxError(
-        `cannot limit ${this.#needed.join(', ')}: ${found.missing}\n      repair: ${found.remedy}\n      or set limits.required to false: an rlimit then stands in where there is one`,
-        undefined,
-      )
+      throw new LimitsError(`cannot limit ${this.#needed.join(', ')}: ${found.missing}`, {
+        hint: `repair: ${found.remedy}\n      or set limits.required to false: an rlimit then stands in where there is one`,
+      })
     } else this.#findWhatThereIs()
     return this.#way
   }
@@ -105,7 +104,7 @@ export class Limiter {
     try {
       return { group: this.option(first) }
     } catch (error) {
-      if (!(error instanceof SandboxError)) throw error
+      if (!(error instanceof LimitsError)) throw error
       this.#held = this.#needed
       this.#assumed = true
       return { group: this.#optionOf(2, [], first), missing: error.message }
@@ -121,7 +120,7 @@ export class Limiter {
     return { way: version === 2 ? 'clone' : 'move', fds, bases, holds, cpuTime, memoryFd, cpus: cpus().length }
   }
 
-  /** @throws {SandboxError} when there can be no group. */
+  /** @throws {LimitsError} when there can be no group. */
   begin(): LimitedRun {
     const way = this.way()
     const watch = { cpuTime: this.#holds('cpuTime'), memory: this.#holds('memory') }
@@ -130,8 +129,11 @@ export class Limiter {
       return new LimitedRun(this.limits, group, watch, this.#hasReaper)
     } catch (error) {
       const { errno, code, path } = error as NodeJS.ErrnoException
-      if (errno === undefined) throw new SandboxError((error as Error).message, undefined)
-      throw new SandboxError(`cannot make a cgroup: ${path ?? way!.bases[0]}: ${errnoMessage(-errno)}`, code)
+      if (errno === undefined) throw new LimitsError((error as Error).message, { cause: error })
+      throw new LimitsError(`cannot make a cgroup: ${path ?? way!.bases[0]}: ${errnoMessage(-errno)}`, {
+        code,
+        cause: error,
+      })
     }
   }
 
@@ -241,10 +243,8 @@ export class LimitedRun {
       usage = this.group.measure()
       if (!this.group.tryRemove()) await removeGroup(this.group)
     } catch (error) {
-      throw new SandboxError(
-        `cannot remove the cgroup: ${(error as Error).message}`,
-        (error as NodeJS.ErrnoException).code,
-      )
+      const { code, message } = error as NodeJS.ErrnoException
+      throw new LimitsError(`cannot remove the cgroup: ${message}`, { code, cause: error })
     }
     if (usage.peakPids === undefined || !this.hasReaper) return usage
     return { ...usage, peakPids: usage.peakPids - 1 }

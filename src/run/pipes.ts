@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync, readFileSync, readlinkSync } from 'node:fs'
 import { record, pipesTaken } from '../launcher/record.js'
 import type { PayloadPipe } from '../plan/step.js'
-import { SandboxError } from './error.js'
+import { HostError } from '../text/error.js'
 import { peekStatus } from './statusFile.js'
 
 /** Looks at the status file before the first pause: a vial takes some 50 µs to its pipes, and a pause at least as long. */
@@ -20,7 +20,7 @@ const still = new Int32Array(new SharedArrayBuffer(4))
 /**
  * Opens our ends, in the order of `pipes`, which do not block; none when the vial ended before it made them.
  * @param patience how often it is looked at while it does not run
- * @throws {SandboxError} when they cannot be opened, or the vial does not go on.
+ * @throws {HostError} when they cannot be opened, or the vial does not go on.
  */
 export function takePipes(
   pid: number,
@@ -43,13 +43,17 @@ export function takePipes(
     const { code, message } = error as NodeJS.ErrnoException
     // It failed or was killed meanwhile, and has no descriptors any more.
     if (code === 'ENOENT') return []
-    throw new SandboxError(`cannot open the pipes of the vial: ${message}${hint(code)}`, code)
+    throw new HostError(`cannot open the pipes of the vial: ${message}`, {
+      code,
+      hint: hints[code ?? ''],
+      cause: error,
+    })
   }
   process.kill(pid, pipesTaken)
   return opened
 }
 
-const hint = (code = '') => (code === 'EMFILE' ? '\n      this process has too many files open: see ulimit -n' : '')
+const hints: Readonly<Record<string, string>> = { EMFILE: 'this process has too many files open: see ulimit -n' }
 
 /** The record about the pipes, if it is written before any other. This process does nothing else meanwhile: so there is an end to it. */
 function awaitPipes(pid: number, count: number, status: number, patience: number): Buffer | undefined {
@@ -62,10 +66,9 @@ function awaitPipes(pid: number, count: number, status: number, patience: number
     const state = stateOf(pid)
     if (hasEnded.includes(state)) return undefined
     if (look > shortLooks && state !== running && ++idle > patience)
-      throw new SandboxError(
-        'the vial was stopped before it made its pipes: continue it, or thaw its cgroup',
-        'ETIMEDOUT',
-      )
+      throw new HostError('the vial was stopped before it made its pipes: continue it, or thaw its cgroup', {
+        code: 'ETIMEDOUT',
+      })
     Atomics.wait(still, 0, 0, look > shortLooks ? longPause : pause)
   }
 }
@@ -79,10 +82,9 @@ function requireOwnProc(): void {
     procIsOurs = readlinkSync('/proc/self') === String(process.pid)
   } catch {}
   if (!procIsOurs)
-    throw new SandboxError(
-      'cannot open the pipes of the vial: /proc is not that of this process\n      mount it: mount -t proc proc /proc',
-      undefined,
-    )
+    throw new HostError('cannot open the pipes of the vial: /proc is not that of this process', {
+      hint: 'mount it: mount -t proc proc /proc',
+    })
 }
 
 /** proc_pid_stat(5). It stays a zombie until we return to the event loop, so that its number is no other process's. */

@@ -10,17 +10,17 @@ import { withName } from './executable.js'
 import { openStored } from './store.js'
 import { hostArchitecture } from './compile.js'
 import { sandbox } from './sandbox.js'
-import { SandboxError } from './error.js'
+import { CommandError, SandboxError, VialError } from '../text/error.js'
 
 /** Nothing when the sandbox can be made, else the sentence that says why not. */
-export async function whyNot(policy: Policy): Promise<SandboxError | undefined> {
+export async function whyNot(policy: Policy): Promise<VialError | undefined> {
   try {
     // A folder is no program: when that is all that is wrong, everything before it went well.
     await sandbox(policy, '/').run('/')
     return undefined
   } catch (error) {
-    if (!(error instanceof SandboxError)) return new SandboxError((error as Error).message, undefined)
-    return error.message.startsWith('cannot run ') ? undefined : error
+    if (error instanceof CommandError) return undefined
+    return error instanceof VialError ? error : new SandboxError((error as Error).message, { cause: error })
   }
 }
 

@@ -7,6 +7,7 @@ import type { Environment, Step } from '../plan/step.js'
 import { checkPolicy } from '../policy/check.js'
 import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
+import { OptionError } from '../text/error.js'
 import { identityOf, type OpenVial, reopen } from './executable.js'
 import { type Compiled, type CompileOptions, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
@@ -191,11 +192,11 @@ export class Sandbox {
 
   #start<Started>(stdio: Stdio, { signal, timeout }: SpawnOptions, start: (vial: Startable) => Started): Started {
     signal?.throwIfAborted()
-    if (timeout !== undefined && !(timeout >= 0))
-      throw new RangeError(`timeout: ${timeout} is no number of milliseconds`)
+    if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0))
+      throw new OptionError(`timeout: ${timeout} is no number of milliseconds`)
     if (this.#limiter?.limitsOutput && [stdio[1], stdio[2]].some((one) => one !== 'output' && one !== 'ignore'))
-      throw new RangeError('stdio: limits of output need "pipe" or "ignore" there')
-    if (pipesOf(stdio).length > mostPipes) throw new RangeError(`stdio: more than ${mostPipes} pipes`)
+      throw new OptionError('stdio: limits of output need "pipe" or "ignore" there')
+    if (pipesOf(stdio).length > mostPipes) throw new OptionError(`stdio: more than ${mostPipes} pipes`)
     return start(this.#vial(stdio))
   }
 
@@ -213,7 +214,7 @@ export class Sandbox {
       })
       const unknown = stdio === undefined ? undefined : entryFds(this.#policy).find((fd) => fd >= stdio.length)
       if (unknown !== undefined)
-        throw new RangeError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${stdio!.length - 1}`)
+        throw new OptionError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${stdio!.length - 1}`)
       vial = new Vial(compiled, (this.#policy.namespaces?.pid ?? 'new') === 'new', limiter, this.#store)
       this.#vials.set(key, vial)
     }

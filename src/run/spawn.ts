@@ -6,7 +6,7 @@ import { getSystemErrorName } from 'node:util'
 import { errnoMessage } from '../kernel/errno.js'
 import { signalName } from '../kernel/signals.js'
 import type { Environment, Step } from '../plan/step.js'
-import { SandboxError } from './error.js'
+import { CommandError, HostError, SandboxError } from '../text/error.js'
 import { type OpenVial, withName } from './executable.js'
 import { killSandbox } from './kill.js'
 import type { EnforcementOf, LimitedRun, Limiter } from './limiter.js'
@@ -303,16 +303,18 @@ function start(vial: Startable, args: readonly string[], options: SpawnOptionsOf
   }
 }
 
-async function failureOf(vial: Startable, { step, errno }: Failure, command: string): Promise<SandboxError> {
+async function failureOf(
+  vial: Startable,
+  { step, errno }: Failure,
+  command: string,
+): Promise<SandboxError | CommandError> {
   const failed = (await vial.steps())[step]
   const name = getSystemErrorName(-errno)
   // Loaded now: no other run waits for it.
   const refused = failed?.do === 'execute' ? undefined : (await import('./calls.js')).refusal(name)
-  const text =
-    failed === undefined
-      ? `cannot make the sandbox: ${errnoMessage(errno)}`
-      : failureText(failed, errno, command, refused)
-  return new SandboxError(text, name)
+  if (failed === undefined) return new SandboxError(`cannot make the sandbox: ${errnoMessage(errno)}`, { code: name })
+  const { text, hint } = failureText(failed, errno, command, refused)
+  return new (failed.do === 'execute' ? CommandError : SandboxError)(text, { code: name, hint })
 }
 
 function ending(
@@ -331,11 +333,11 @@ function ending(
 function startError(error: unknown): unknown {
   const { code, errno, syscall } = error as NodeJS.ErrnoException
   if (errno === undefined || !(syscall?.startsWith('spawn') || code === 'EMFILE')) return error
-  const hint = code === undefined ? undefined : startHints[code]
-  return new SandboxError(
-    `cannot start the vial: ${errnoMessage(-errno)}${hint === undefined ? '' : `\n      ${hint}`}`,
+  return new HostError(`cannot start the vial: ${errnoMessage(-errno)}`, {
     code,
-  )
+    hint: startHints[code ?? ''],
+    cause: error,
+  })
 }
 
 const startHints: Record<string, string> = {

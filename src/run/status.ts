@@ -84,9 +84,14 @@ function readUsage(bytes: Buffer): Usage {
 }
 
 /** The sentence about a failed step; `refused`: a cause outside of the step, which is told in its hint's place. */
-export function failureText(step: Step, errno: number, command: string, refused?: string): string {
+export function failureText(
+  step: Step,
+  errno: number,
+  command: string,
+  refused?: string,
+): { readonly text: string; readonly hint: string | undefined } {
   const name = errnoName(errno)
   const hint = refused ?? step.hints?.[name ?? ''] ?? step.hints?.['']
   const what = step.do === 'execute' ? `${step.what} ${command}` : step.what
-  return `cannot ${printable(what)}: ${errnoMessage(errno)}${hint === undefined ? '' : `\n      ${hint}`}`
+  return { text: `cannot ${printable(what)}: ${errnoMessage(errno)}`, hint }
 }

@@ -17,7 +17,7 @@ const room = 2 ** 16
 /** Of one run, at most. */
 const mostRecords = 8
 
-/** @throws {Error} when the cache has no room. */
+/** @throws {HostError} when the cache has no room. */
 export function borrowStatusFile(): number {
   return idle.pop() ?? open()
 }

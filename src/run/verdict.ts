@@ -1,4 +1,5 @@
 /** One word about how a run ended, from all the evidence: docs/limits.md. */
+import type { Stage } from '../text/error.js'
 import type { AnySignalName } from '../kernel/signals.js'
 import type { Limits } from '../policy/limits.js'
 import type { Usage } from './status.js'
@@ -71,7 +72,11 @@ interface Killed {
 interface SandboxFault {
   /** What of all these it is. */
   readonly kind: 'sandbox-error'
-  /** As of the SandboxError. */
+  /** Where it went wrong, as the `stage` of the error that `run` throws. */
+  readonly stage: Stage
+  /** The errno's name, such as `ENOENT`, where there is one. */
+  readonly code?: string
+  /** The error's text. */
   readonly message: string
 }
 

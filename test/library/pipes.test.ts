@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { takePipes } from '../../src/run/pipes.js'
-import { SandboxError } from '../../src/run/error.js'
+import { HostError } from '../../src/text/error.js'
 
 const pipes = [{ fd: 1, payload: 'writes' }] as const
 
@@ -32,7 +32,7 @@ test('one that is stopped, or waits for something, is an error', () =>
     process.kill(pid, 'SIGSTOP')
     assert.throws(
       () => takePipes(pid, pipes, status, 20),
-      (error) => error instanceof SandboxError && error.code === 'ETIMEDOUT' && /was stopped/.test(error.message),
+      (error) => error instanceof HostError && error.code === 'ETIMEDOUT' && /was stopped/.test(error.message),
     )
   }))
 

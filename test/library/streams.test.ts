@@ -159,7 +159,7 @@ test('the streams of a vial that cannot be started have ended', async () => {
     const child = spawnVial(vial, 'true', [], {})
     assert.deepEqual(await child.stdout!.toArray(), [])
     assert.equal(child.stdin!.writable, false)
-    await assert.rejects(child.result, /^SandboxError: cannot start the vial: Permission denied/)
+    await assert.rejects(child.result, /^HostError: cannot start the vial: Permission denied/)
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -101,11 +101,11 @@ for (const caller of callers) {
         {},
       )
       assert.deepEqual(seen.told, [
-        'SandboxError: cannot start the vial: Argument list too long',
+        'HostError: cannot start the vial: Argument list too long',
         'ERR_INVALID_ARG_VALUE',
-        'RangeError: timeout: NaN is no number of milliseconds',
+        'OptionError: timeout: NaN is no number of milliseconds',
         'Error: aborted before',
-        'SandboxError: cannot start the vial: Too many open files',
+        'HostError: cannot start the vial: Too many open files',
       ])
       assert.deepEqual([seen.exitCode, seen.after], [0, seen.before])
     })

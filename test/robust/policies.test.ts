@@ -350,7 +350,7 @@ for (const caller of callers) {
     )
     const wrong = told.flatMap((message, index) => {
       const [, expected] = cases[index]!
-      const plain = message.replace(/^SandboxError: /, '')
+      const plain = message.replace(/^(Sandbox|Command|Host|Limits)Error: /, '')
       return plain !== message && expected.test(plain) ? [] : [`${message}\n   is not ${expected}`]
     })
     assert.deepEqual(wrong, [], wrong.join('\n'))

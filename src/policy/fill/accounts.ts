@@ -1,3 +1,4 @@
+import { PolicyError } from '../../text/error.js'
 import type { FillEntry } from './entry.js'
 
 export interface Account {
@@ -23,7 +24,7 @@ const NOBODY = 65534
  * Writes /etc/passwd (passwd(5)), /etc/group (group(5)), /etc/hosts (hosts(5)) and /etc/hostname (hostname(5)) for one
  * account. root and nobody are listed too, unless the account has their number or their name.
  *
- * @throws Error when a text would not stay within its field
+ * @throws {PolicyError} when a text would not stay within its field
  */
 export function accountFiles(account: Account): FillEntry[] {
   const { uid, gid, hostname = 'localhost', shell = '/bin/sh', hosts = '' } = account
@@ -33,7 +34,7 @@ export function accountFiles(account: Account): FillEntry[] {
   for (const [field, text] of Object.entries({ user, group, home, hostname, shell })) {
     const separators = field === 'hostname' ? /\s|\0/ : field === 'group' || field === 'user' ? /[:,\s\0]/ : /[:\n\0]/
     if (separators.test(text) || (text === '' && field !== 'shell')) {
-      throw new Error(`identity.${field}: ${JSON.stringify(text)} cannot be written to an account file`)
+      throw new PolicyError([`identity.${field}: ${JSON.stringify(text)} cannot be written to an account file`])
     }
   }
   const users = distinct(

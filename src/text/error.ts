@@ -1,0 +1,113 @@
+/**
+ * What the library throws: one class for each kind of cause, which is what a caller decides by. The class holds also for an error of
+ * another copy of this file: the library as CommonJS, the command's bundles, a program that was bundled with it.
+ */
+
+/** Where it went wrong; one class has each. docs/library.md has the table. */
+export type Stage = 'policy' | 'options' | 'host' | 'limits' | 'sandbox' | 'command' | 'abort'
+
+/** What is known of an error besides its text. */
+export interface ErrorDetails {
+  /** The errno's name, such as `ENOENT`; of an AbortError `ABORT_ERR`. */
+  readonly code?: string | undefined
+  /** What to do next; it is the last part of `message`, too. */
+  readonly hint?: string | undefined
+  /** The error behind it. */
+  readonly cause?: unknown
+}
+
+/** The same in every copy of this file. */
+const brand = Symbol.for('vial.error')
+
+type ErrorClass = (abstract new (...args: never[]) => Error) & { readonly prototype: Error }
+const ordinaryHasInstance = Function.prototype[Symbol.hasInstance]
+
+/** Any error of vial's: its class, or its `stage`, says of which kind. */
+export abstract class VialError extends Error {
+  /** Where it went wrong: the same distinction as by class, for a `switch`. */
+  abstract readonly stage: Stage
+  /** The name of the errno that the kernel gave, such as `ENOENT`; of an AbortError `ABORT_ERR`. Absent where there is none. */
+  declare readonly code?: string
+  /** What to do next. `message` ends with it. Absent where there is nothing to advise. */
+  declare readonly hint?: string
+
+  constructor(text: string, { code, hint, ...rest }: ErrorDetails = {}) {
+    super(hint === undefined ? text : `${text}\n      ${hint}`, rest)
+    if (code !== undefined) this.code = code
+    if (hint !== undefined) this.hint = hint
+  }
+
+  /** @internal */
+  get [brand](): Stage {
+    return this.stage
+  }
+}
+
+/** The policy has faults. `faults` has a line for each. */
+export class PolicyError extends VialError {
+  readonly stage = 'policy'
+
+  constructor(
+    /** One line for each fault: the path in the policy, and what is wrong there. */
+    readonly faults: readonly string[],
+    details?: ErrorDetails,
+  ) {
+    super(
+      faults.length === 1
+        ? faults[0]!
+        : `the policy has ${faults.length} faults:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+      details,
+    )
+  }
+}
+
+/** An option of `run` or `spawn` cannot be used: the message names it. */
+export class OptionError extends VialError {
+  readonly stage = 'options'
+}
+
+/** This machine or this process cannot do it, whatever the policy: no cache, no room for a process, no /proc. */
+export class HostError extends VialError {
+  readonly stage = 'host'
+}
+
+/** The policy has limits, and there is no cgroup to hold the sandbox to them, or it cannot be used. */
+export class LimitsError extends VialError {
+  readonly stage = 'limits'
+}
+
+/** The sandbox could not be made: the message says which step failed. The command was not started. */
+export class SandboxError extends VialError {
+  readonly stage = 'sandbox'
+}
+
+/** The sandbox was made, and the command cannot be executed in it: `code` is `ENOENT` where it is not there. */
+export class CommandError extends VialError {
+  readonly stage = 'command'
+}
+
+/** By which a class knows its errors of another copy of this file. */
+const stages = new Map<ErrorClass, Stage>()
+
+function hasInstance(this: ErrorClass, value: unknown): boolean {
+  if (ordinaryHasInstance.call(this, value)) return true
+  const stage = (value as { [brand]?: unknown } | null | undefined)?.[brand]
+  // Not of classes that others derive from these: of those there is no other copy.
+  return stage !== undefined && (this === VialError || stages.get(this) === stage)
+}
+
+Object.defineProperty(VialError, Symbol.hasInstance, { value: hasInstance })
+
+/** Each class is told its stage and, as a bundle may shorten the names of classes, its name. */
+export function declareKind(kind: ErrorClass, name: string, stage: Stage): void {
+  stages.set(kind, stage)
+  // Where the first line of `stack` finds it, which is written by the constructor of Error.
+  Object.defineProperty(kind.prototype, 'name', { value: name, configurable: true, writable: true })
+}
+
+declareKind(PolicyError, 'PolicyError', 'policy')
+declareKind(OptionError, 'OptionError', 'options')
+declareKind(HostError, 'HostError', 'host')
+declareKind(LimitsError, 'LimitsError', 'limits')
+declareKind(SandboxError, 'SandboxError', 'sandbox')
+declareKind(CommandError, 'CommandError', 'command')
