@@ -252,7 +252,12 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
       what: `set the umask ${policy.umask.toString(8)}`,
       why: 'the policy names it',
     })
-  const limited = limits.payload.map(({ name }) => name as string)
+  // What stands in for a limit, where the policy names no lower one.
+  const standing = limits.payload.filter(({ name, soft }) => {
+    const value = policy.rlimits?.[name]
+    return value === undefined || rlimitValue(typeof value === 'object' ? value.soft : value) > soft
+  })
+  const limited = standing.map(({ name }) => name as string)
   const rlimit = (name: string, soft: number | string, hard: number | string) => ({
     do: 'rlimit' as const,
     name: name as RlimitName,
@@ -269,7 +274,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
     const hints = { EPERM: "a hard limit cannot be raised: the caller's own is lower" }
     payload.push({ ...rlimit(name, soft, hard), why: 'the policy names it', hints })
   }
-  payload.push(...limits.payload, ...filterSteps(policy, architecture))
+  payload.push(...standing, ...filterSteps(policy, architecture))
   payload.push({ do: 'execute', what: 'run', why: 'this is what the sandbox is for', hints: hints.execute })
 
   const inherit = policy.env?.inherit ?? []

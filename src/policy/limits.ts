@@ -82,8 +82,11 @@ export const processLimits = {
   readonly [Name in LimitName]?: RlimitName
 }
 
-/** What stands in for a missing cgroup, for each process instead of all together. */
-export const substitutes = { memory: 'as', pids: 'nproc', cpuTime: 'cpu' } as const satisfies {
+/**
+ * What stands in for a missing cgroup, for each process instead of all together. RLIMIT_DATA counts private writable memory,
+ * setrlimit(2); RLIMIT_AS counts what is only reserved too, of which Node takes 2 GiB and Java 4 before they start.
+ */
+export const substitutes = { memory: 'data', pids: 'nproc', cpuTime: 'cpu' } as const satisfies {
   readonly [Name in GroupLimitName]?: RlimitName
 }
 

@@ -288,7 +288,7 @@ for (const caller of callers) {
       assert.match(refused.stderr, /limits\.memory: a vial by itself has no cgroup\n +use "vial run"/)
       const optional = ['compile', '--preset', 'system', '--memory', '64M', '--limits-optional', '-o', path]
       assert.equal(vial(caller, optional).status, 0)
-      assert.match(spawnSync(path, ['sh', '-c', 'ulimit -v'], { encoding: 'utf8' }).stdout, /^65536\n/)
+      assert.match(spawnSync(path, ['sh', '-c', 'ulimit -d'], { encoding: 'utf8' }).stdout, /^65536\n/)
     })
   })
 }
@@ -316,7 +316,7 @@ describe('without a cgroup', { skip: notRoot }, () => {
 
   test('rlimits stand in only where the policy says so, and the result says it', async () => {
     const limits: LimitsPolicy = { memory: '1G', pids: 10, cpuTime: 1, cpu: 0.5, required: false }
-    const seen = await run(limits, 'ulimit -v; while :; do :; done')
+    const seen = await run(limits, 'ulimit -d; while :; do :; done')
     assert.deepEqual(seen, {
       verdict: { kind: 'time-limit', clock: 'cpu', limit: 1000 },
       enforcement: {

@@ -1,37 +1,24 @@
 /** Each language under each profile, as docs/seccomp.md says: see languages.ts. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { build, columns, input, languages, PATH } from '../support/languages.js'
 import { notInstalled } from '../support/needs.js'
 import { callers, workFolder } from '../support/user.js'
-import { columns, input, languages, page, table, withTable } from './languages.js'
+import { page, table, withTable } from './languages.js'
 
 const [caller] = callers as [(typeof callers)[number]]
 const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 const home = workFolder(caller, 'home')
-/** The system's own, not one that a version manager put before it: all users see it. */
-const PATH = '/usr/local/bin:/usr/bin:/bin'
 
-for (const [
-  index,
-  { name, needs, sources, build, command, prints, refused = {}, filesystem = [] },
-] of languages.entries())
+for (const [index, language] of languages.entries()) {
+  const { name, needs, command, prints, refused = {}, filesystem = [] } = language
   test(name, { skip: notInstalled(...needs) }, () => {
     const directory = workFolder(caller, `language${index}`)
-    for (const [file, text] of Object.entries(sources)) writeFileSync(join(directory, file), text)
-    if (build !== undefined) {
-      const made = spawnSync(build[0]!, build.slice(1), {
-        cwd: directory,
-        encoding: 'utf8',
-        env: { ...process.env, HOME: homedir() },
-      })
-      assert.equal(made.status, 0, made.stderr)
-    }
-    chmodSync(directory, 0o755)
+    build(language, directory)
     for (const seccomp of columns) {
       // Root's sandbox leaves nesting's /proc uncovered only where the policy says so.
       const proc = seccomp === 'nested' ? [{ proc: '/proc', masked: false } as const] : []
@@ -62,6 +49,7 @@ for (const [
       }
     }
   })
+}
 
 test('the document shows this table', () => {
   const text = readFileSync(page, 'utf8')
