@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, readlinkSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { placeOf } from '../policy/complete.js'
-import { findProgram } from '../policy/fill/closure.js'
+import { findProgram } from '../policy/fill/find.js'
 import { isWithin } from '../policy/path.js'
 import type { Policy } from '../policy/schema.js'
 import { obstacleTo } from './obstacle.js'

@@ -3,7 +3,8 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { before, test } from 'node:test'
 import { accountFiles } from '../../src/policy/fill/accounts.js'
-import { closure, findProgram } from '../../src/policy/fill/closure.js'
+import { closure } from '../../src/policy/fill/closure.js'
+import { findProgram } from '../../src/policy/fill/find.js'
 import type { FillEntry } from '../../src/policy/fill/entry.js'
 import { systemEntries } from '../../src/policy/fill/system.js'
 import { View } from '../../src/policy/fill/view.js'
@@ -49,7 +50,7 @@ const PROGRAMS: Record<string, { program?: string; commands: string[][]; prints?
   'npm --version': { commands: [['npm', '--version']], prints: '' },
   'java -version': { commands: [['java', '-Xmx64m', '-XshowSettings:vm', '-version']], prints: '' },
   'git --version': { commands: [['git', 'init', '-q', '/tmp/x']], prints: '' },
-  'bash -c': { commands: [['bash', '-c', 'echo ok; test ! -e /usr/share']] },
+  'bash -c': { commands: [['bash', '-c', 'echo ok; test ! -e /usr/share/doc']] },
   'ruby -e': { commands: [['ruby', '-rjson', '-e', 'puts "ok"']] },
 }
 
@@ -102,7 +103,8 @@ test('documentation is not there', { skip: notInstalled('bwrap', 'python3') }, (
 
 test('a program that is not there', () => {
   assert.throws(() => closure('foo-of-vial'), {
-    message: 'fill.program: "foo-of-vial" was not found on PATH (/usr/local/bin:/usr/bin:/bin)',
+    message:
+      'fill.program: "foo-of-vial" was not found on PATH (/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin)',
   })
   assert.throws(() => closure('foo', { path: '/nowhere' }), { message: /"foo" was not found on PATH \(\/nowhere\)/ })
   assert.throws(() => closure('/nowhere/foo'), { message: /"\/nowhere\/foo" is not an executable file/ })

@@ -2,15 +2,21 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { readElf } from './elf.js'
 import type { FillEntry } from './entry.js'
-import { LANGUAGES, type Language } from './languages.js'
+import { FACILITIES } from './facilities.js'
+import { DEFAULT_PATH, executable, type Located, locate } from './find.js'
+import { LANGUAGES } from './languages.js'
 import { LibraryResolver, muslPathFile } from './libraries.js'
-import { openRegular, readRegular } from './regular.js'
+import { isHostsOwn, isOfPackage, isProse, isWithin, ownPlaces, ROOT_DIRECTORIES, SHARED } from './own.js'
+import { readHead } from './regular.js'
+import type { Rule } from './rule.js'
+import { envProgram, mentionedIn, readShebang, type Shebang } from './script.js'
+import { TOOLS } from './tools.js'
 import { glob, hops, View } from './view.js'
 
-export const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin'
+const RULES: readonly Rule[] = [...LANGUAGES, ...TOOLS, ...FACILITIES]
 
-/** BINPRM_BUF_SIZE: the kernel reads no more of a file to find its interpreter, see execve(2). */
-const HEAD = 256
+/** A wrapper may start a wrapper. What those start that the second starts is not looked for. */
+const WRAPPERS = 2
 
 /** What no rule may show whole. */
 const TOO_WIDE = new Set([
@@ -25,79 +31,29 @@ const TOO_WIDE = new Set([
   '/home',
 ])
 
-/** Where programs of the system keep what they share. */
-const SHARED = ['/usr', '/lib', '/lib32', '/lib64', '/opt', '/nix/store', '/gnu/store']
-
 /**
  * What `program` needs of the host, as binds and links at the places where the host has them: the file and each link that
- * leads to it; the interpreter of a script, also behind `#!/usr/bin/env` (execve(2)); the ELF interpreter, the libraries and
- * their cache (ld.so(8)); and what its language keeps elsewhere ({@link LANGUAGES}). Needs /proc and /dev besides, and /tmp
- * if the program writes there.
+ * leads to it; the interpreter of a script, also behind `#!/usr/bin/env` (execve(2)), and what a wrapper names
+ * ({@link mentionedIn}); the ELF interpreter, the libraries and their cache (ld.so(8)); the directories that are named after
+ * the program ({@link ownPlaces}); and what it and its libraries keep elsewhere (the tables of {@link Rule}). Needs /proc and
+ * /dev besides, and /tmp if the program writes there.
  *
  * Shows nothing that is closed to others: see {@link View}.
  *
- * A shim of pyenv, rbenv or the like becomes a link to the program of the version that its `version` file names.
+ * A shim of pyenv, rbenv or rustup becomes a link to the program of the version that its settings name.
  *
- * @param options.path where to look for the program, in place of /usr/local/bin:/usr/bin:/bin
+ * @param options.path where to look for the program, in place of {@link DEFAULT_PATH}
  * @throws Error when it is not found, is no program, or needs a library that ld.so(8) would not find
  */
 export function closure(program: string | readonly string[], options: { path?: string } = {}): FillEntry[] {
   const builder = new Closure(options.path ?? DEFAULT_PATH)
   const programs = typeof program === 'string' ? [program] : program
+  // Programs name what lies in /usr by these as well: system(3) executes /bin/sh.
+  for (const one of ROOT_DIRECTORIES) builder.view.alias(one)
   // What one of them leads to may be another's.
   for (const one of programs) builder.name(one)
   for (const one of programs) builder.add(one)
   return builder.view.entries()
-}
-
-/**
- * Finds a program as execvp(3) does: a name with a slash is a path, any other is looked for in the directories of `search`.
- * A shim of a version manager that has no version to lead to is passed over.
- */
-export function findProgram(name: string, search = DEFAULT_PATH): string | undefined {
-  return locate(name, search)?.file
-}
-
-/** `target` is where a shim leads. */
-interface Located {
-  file: string
-  target?: string
-}
-
-function locate(name: string, search: string): Located | undefined {
-  const files = name.includes('/')
-    ? [path.resolve(name)]
-    : search.split(':').flatMap((one) => (one.startsWith('/') ? [path.join(one, name)] : []))
-  for (const file of name === '' ? [] : files) {
-    if (!executable(file)) continue
-    const root = path.dirname(path.dirname(file))
-    const kind = path.basename(path.dirname(file)) !== 'shims' ? undefined : shimKind(root)
-    if (kind === undefined) return { file }
-    const target = kind === 'versions' ? shimTarget(root, path.basename(file)) : undefined
-    if (target !== undefined) return { file, target }
-  }
-  return undefined
-}
-
-/** pyenv, rbenv, nodenv and plenv keep `versions` beside their shims, asdf and mise keep `installs`. */
-function shimKind(root: string): 'versions' | 'installs' | undefined {
-  if (fs.existsSync(path.join(root, 'versions'))) return 'versions'
-  return fs.existsSync(path.join(root, 'installs')) ? 'installs' : undefined
-}
-
-function shimTarget(root: string, name: string): string | undefined {
-  const chosen = (readRegular(path.join(root, 'version')) ?? '').split(/\s+/)
-  const files = chosen.flatMap((one) => (one === '' ? [] : [path.join(root, 'versions', one, 'bin', name)]))
-  return files.find(executable)
-}
-
-function executable(file: string): boolean {
-  try {
-    fs.accessSync(file, fs.constants.X_OK)
-    return fs.statSync(file).isFile()
-  } catch {
-    return false
-  }
 }
 
 class Closure {
@@ -126,39 +82,69 @@ class Closure {
           : `fill.program: ${JSON.stringify(name)} was not found on PATH (${this.#search})`,
       )
     }
-    this.#addLocated(found, true)
+    this.#addLocated(found, { named: true, wrappers: 0 })
   }
 
-  #addLocated({ file, target }: Located, named: boolean): void {
+  #addLocated({ file, target }: Located, how: How): void {
     if (target !== undefined)
       this.view.link(path.join(fs.realpathSync(path.dirname(file)), path.basename(file)), target)
-    this.#addFile(target ?? file, named)
+    this.#addFile(target ?? file, how)
   }
 
-  /** @param named whether the caller named it, and not a file */
-  #addFile(file: string, named: boolean): void {
+  #addFile(file: string, how: How): void {
     if (this.#done.has(file)) return
     this.#done.add(file)
     const real = this.view.reach(file)
     if (real === undefined)
       throw new Error(`fill.program: ${file} cannot be reached${this.#advice(file, 'fill.program')}`)
     const script = readShebang(real)
-    if (script !== undefined) this.#addScript(real, script)
+    if (script !== undefined) this.#addScript(real, script, how)
     else if (!this.#addObject(real)) throw new Error(`fill.program: ${file} is neither an ELF file nor a #! script`)
-    for (const language of LANGUAGES) {
-      const match = language.match.exec(real)
-      if (match) this.#addLanguage(language, match, hops(file), script === undefined ? real : undefined, named)
+    const links = hops(file)
+    const program = script === undefined ? real : undefined
+    // By the last of its names that means something: Debian's fpc is a link to one that is named after its machine and version.
+    const known = links.findLast((one) => RULES.some(({ match }) => match.test(one)))
+    for (const rule of RULES) {
+      const match = rule.match.exec(known ?? real)
+      if (match) this.#addRule(rule, match, links, { program, named: how.named })
     }
+    this.#addOwn(links, program)
   }
 
-  #addScript(script: string, { interpreter, argument }: Shebang): void {
+  #addScript(script: string, shebang: Shebang, how: How): void {
+    const { interpreter, argument } = shebang
     const found = locate(interpreter, '')
     if (found === undefined || !interpreter.startsWith('/')) {
       throw new Error(`fill.program: ${script} begins with #!${interpreter}, which is not an executable file`)
     }
-    this.#addLocated(found, false)
+    this.#addLocated(found, { named: false, wrappers: how.wrappers })
     const name = path.basename(interpreter) === 'env' ? envProgram(argument) : undefined
     if (name !== undefined) this.add(name)
+    // The text of a script that is not installed may be a stranger's.
+    if (how.wrappers < WRAPPERS && isWithin(script, SHARED)) this.#addMentioned(script, shebang, how.wrappers + 1)
+  }
+
+  /** Adds what the text of a wrapper names, as far as it exists and works. */
+  #addMentioned(script: string, shebang: Shebang, wrappers: number): void {
+    const { commands, paths } = mentionedIn(script, shebang)
+    for (const command of commands) {
+      const found = locate(command, this.#search)
+      if (found !== undefined) this.#addIfItWorks(found, wrappers)
+    }
+    for (const file of paths) {
+      const real = realpath(file)
+      if (real === undefined || !isWithin(real, SHARED) || isProse(real)) continue
+      if (executable(file)) this.#addIfItWorks({ file }, wrappers)
+      else if (isOfPackage(real)) this.#addPlace(file)
+    }
+  }
+
+  #addIfItWorks(found: Located, wrappers: number): void {
+    try {
+      this.#addLocated(found, { named: false, wrappers })
+    } catch {
+      // Nothing says that the wrapper comes to start it.
+    }
   }
 
   /** Adds the libraries of an ELF file. Of what `program` loads, those that do not exist are passed over. */
@@ -179,13 +165,25 @@ class Closure {
         )
       }
       this.view.reach(muslPathFile(resolved.interpreter) ?? '/etc/ld.so.cache')
+      this.#addFacilities(resolved.interpreter)
     }
     for (const library of resolved.libraries) {
       if (this.view.reach(library.path) === undefined && program === undefined)
         throw new Error(`fill.program: ${file} needs ${library.path}${this.#advice(library.path, 'filesystem')}`)
       for (const variant of library.variants) this.view.reach(variant)
+      this.#addFacilities(library.real)
     }
     return true
+  }
+
+  /** Adds what a library reads, or loads in turn. */
+  #addFacilities(library: string): void {
+    if (this.#done.has(library)) return
+    this.#done.add(library)
+    for (const rule of FACILITIES) {
+      const match = rule.match.exec(library)
+      if (match) this.#addRule(rule, match, [library], { program: library, named: false })
+    }
   }
 
   /** What to do about a file that others cannot read. */
@@ -197,47 +195,70 @@ class Closure {
     return `: ${closed} is closed to others, and so nothing there is shown unasked; ${name}, or: chmod o+rX ${closed}`
   }
 
-  #addLanguage(
-    language: Language,
+  /** @param of the ELF file that the rule is for, if it is one, and whether the caller named it */
+  #addRule(
+    rule: Rule,
     match: RegExpExecArray,
     links: string[],
-    program: string | undefined,
-    named: boolean,
+    of: { program: string | undefined; named: boolean },
   ): void {
     const homes = links.map((one) => path.dirname(path.dirname(one)))
-    // The program may be a stranger's: a link in its folder that leads out of it would show what is not the program's.
+    // The program may be a stranger's: a link in its directory that leads out of it would show what is not the program's.
     const own = [...SHARED, ...homes.flatMap((one) => realpath(one) ?? [])]
-    const isOwn = (place: string, real: string) => real === place || own.some((one) => real.startsWith(`${one}/`))
     const mayShow = (pattern: string, place: string) => {
       const real = realpath(place) ?? '/'
-      return !TOO_WIDE.has(real) && (!pattern.includes('{') || isOwn(place, real))
+      return !TOO_WIDE.has(real) && (!pattern.includes('{') || real === place || isBelow(real, own))
     }
-    const variables = (text: string) => text.replace(/\{(\d)\}/g, (_, group) => match[Number(group)] ?? '*')
+    const variables = (text: string) =>
+      text
+        .replace(/\{(\d)\}/g, (_, group) => match[Number(group)] ?? '*')
+        .replace('{at}', path.dirname(links.at(-1) ?? '/'))
+        .replace('{home}', homes.at(-1) ?? '/')
     const places = (patterns: readonly string[] | undefined) =>
       (patterns ?? []).flatMap((pattern) => {
-        const home = variables(pattern).replace('{home}', homes.at(-1) ?? '/')
-        const each = home.includes('{prefix}') ? homes.map((one) => home.replace('{prefix}', one)) : [home]
+        const place = variables(pattern)
+        const each = place.includes('{prefix}') ? homes.map((one) => place.replace('{prefix}', one)) : [place]
         return [...new Set(each)].flatMap(glob).filter((one) => mayShow(pattern, one))
       })
-    const show = (place: string) => this.view.reach(place, named ? homes.flatMap((one) => realpath(one) ?? []) : [])
-    for (const place of places(language.trees)) {
-      const real = show(place)
-      if (real !== undefined) this.#addTree(real, real, program)
+    const closed = of.named ? homes.flatMap((one) => realpath(one) ?? []) : []
+    for (const place of places(rule.trees)) {
+      const real = this.#show(place, closed)
+      if (real !== undefined) this.#addTree(real, real, { program: of.program, loads: true })
     }
-    for (const place of places(language.places)) {
-      const real = show(place)
+    for (const place of places(rule.places)) {
+      const real = this.#show(place, closed)
       if (real === undefined || !/\.so$/.test(real)) continue
       for (const named of linkerScript(real)) this.view.reach(named)
     }
-    for (const name of (language.programs ?? []).map(variables)) {
-      const found = name.includes('*') ? undefined : locate(name, this.#search)
-      if (found) this.add(name)
+    for (const name of (rule.programs ?? []).map(variables)) {
+      if (name.startsWith('/')) for (const file of glob(name)) this.#addIfItWorks({ file }, WRAPPERS)
+      else if (!name.includes('*') && locate(name, this.#search) !== undefined) this.add(name)
     }
-    if (program !== undefined) this.#addObject(program, program, language.libraries)
+    if (of.program !== undefined && rule.libraries !== undefined)
+      this.#addObject(of.program, of.program, rule.libraries)
   }
 
-  /** Adds what the files of a tree need: libraries of ELF files, and files outside that links lead to. */
-  #addTree(directory: string, root: string, program: string | undefined): void {
+  /** Of settings and state, which are the host's own, what others can read; a program's directory as it is. */
+  #show(place: string, closed: readonly string[] = []): string | undefined {
+    return isHostsOwn(place) ? this.view.reachOpen(place) : this.view.reach(place, closed)
+  }
+
+  #addOwn(links: readonly string[], program: string | undefined): void {
+    const { trees, data } = ownPlaces(links)
+    for (const place of trees) this.#addPlace(place, { program, loads: true })
+    for (const place of data) this.#addPlace(place, { program, loads: false })
+  }
+
+  /** Adds a directory or file of a package, and what its links lead to. */
+  #addPlace(place: string, walk: TreeWalk = { program: undefined, loads: true }): void {
+    const found = realpath(place)
+    if (found === undefined || !isOfPackage(found)) return
+    const real = this.#show(place)
+    if (real !== undefined) this.#addTree(real, real, walk)
+  }
+
+  /** Adds what the files of a tree need: libraries of ELF files, and what links lead to outside. */
+  #addTree(directory: string, root: string, walk: TreeWalk): void {
     if (this.#done.has(directory)) return
     this.#done.add(directory)
     let listed: fs.Dirent[]
@@ -248,17 +269,22 @@ class Closure {
     }
     for (const one of listed) {
       const file = path.join(directory, one.name)
-      if (one.isDirectory()) this.#addTree(file, root, program)
-      else if (one.isSymbolicLink()) this.#addLinkOfTree(file, root, program)
-      else if (one.isFile() && loadable(file)) this.#addLoosely(file, program)
+      if (one.isDirectory()) this.#addTree(file, root, walk)
+      else if (one.isSymbolicLink()) this.#addLinkOfTree(file, root, walk)
+      else if (walk.loads && one.isFile() && loadable(file)) this.#addLoosely(file, walk.program)
     }
   }
 
-  #addLinkOfTree(file: string, root: string, program: string | undefined): void {
+  #addLinkOfTree(file: string, root: string, walk: TreeWalk): void {
     const real = realpath(file)
-    if (real === undefined || real.startsWith(`${root}/`) || !isFile(real)) return
+    if (real === undefined || real.startsWith(`${root}/`)) return
+    if (!isFile(real)) {
+      // Whole directories only of what is installed, for what is installed: a stranger may have made any other link.
+      if (isWithin(root, [...SHARED, '/etc', '/var']) && isOfPackage(real)) this.#addPlace(file, walk)
+      return
+    }
     if (this.view.reach(file) === undefined) return
-    if (loadable(real)) this.#addLoosely(real, program)
+    if (walk.loads && loadable(real)) this.#addLoosely(real, walk.program)
   }
 
   #addLoosely(file: string, program: string | undefined): void {
@@ -270,32 +296,18 @@ class Closure {
   }
 }
 
-interface Shebang {
-  interpreter: string
-  argument: string
+interface How {
+  /** Whether the caller named it, and not a file. */
+  named: boolean
+  /** How many wrappers started it, one within the other. */
+  wrappers: number
 }
 
-/** The `#!` line as execve(2) reads it. */
-function readShebang(file: string): Shebang | undefined {
-  const head = readHead(file, HEAD)
-  if (!head.startsWith('#!')) return undefined
-  const line = head
-    .slice(2)
-    .split(/[\n\0]/, 1)[0]!
-    .trim()
-  const interpreter = line.split(/[ \t]/, 1)[0]!
-  return interpreter === '' ? undefined : { interpreter, argument: line.slice(interpreter.length).trim() }
-}
-
-/** The program that env(1) is told to run: behind its options and settings. */
-function envProgram(argument: string): string | undefined {
-  const words = argument.replace(/^-S/, '-S ').split(/\s+/)
-  for (let index = 0; index < words.length; index++) {
-    const word = words[index]!
-    if (word === '-u' || word === '-C') index++
-    else if (word !== '' && !word.startsWith('-') && !word.includes('=')) return word
-  }
-  return undefined
+interface TreeWalk {
+  /** What loads the libraries of the tree, when it is one ELF file. */
+  program: string | undefined
+  /** Whether anything in it may be loaded or executed. */
+  loads: boolean
 }
 
 /** The absolute paths in a text that GNU ld reads in place of a library, such as libc.so. */
@@ -305,19 +317,13 @@ function linkerScript(file: string): string[] {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').match(/(?<=[\s(])\/[^\s()]+/g) ?? []
 }
 
-function readHead(file: string, length: number): string {
-  const opened = openRegular(file)
-  if (opened === undefined) return ''
-  try {
-    const bytes = Buffer.alloc(length)
-    return bytes.toString('latin1', 0, fs.readSync(opened.fd, bytes, 0, length, 0))
-  } finally {
-    fs.closeSync(opened.fd)
-  }
-}
+/** Names of what is not ELF whatever its mode is; to ask for that takes longer than all the rest of a walk. */
+const TEXTS =
+  /\.(?:py[ci]?|p[lmh]|rb|js|mjs|ts|json|R|rd[sbx]|h|hpp|hi|go|scm|el|jl|lua|tcl|php|jar|class|html?|txt|md|xml|c|cc|s|S|po|mo|vim|fish|cmake|beam|cm[aixot]+|mli?|rlib|png|svg|gz)$/
 
 /** Whether a file may be loaded or run: it is called a library or may be executed. */
 function loadable(file: string): boolean {
+  if (TEXTS.test(file)) return false
   if (/\.so(?:\.|$)/.test(file)) return true
   try {
     return (fs.statSync(file).mode & 0o111) !== 0
@@ -342,6 +348,8 @@ function isFile(file: string): boolean {
     return false
   }
 }
+
+const isBelow = (file: string, directories: readonly string[]) => directories.some((one) => file.startsWith(`${one}/`))
 
 function realpath(file: string): string | undefined {
   try {

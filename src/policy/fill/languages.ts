@@ -1,47 +1,9 @@
-/**
- * What a program needs of the host that its ELF file does not declare. Paths are patterns: `*` stands for any part of a name,
- * `{1}` for what the rule's expression captured (`*` when it captured nothing), `{home}` for the directory above that of the
- * real program, `{prefix}` for the same of each link that leads to it, so that a venv's folder is found as well as the
- * interpreter's. What does not exist is passed over.
- */
-export interface Language {
-  name: string
-  /** Is tried on the real path of a program or script. Every rule that matches counts. */
-  match: RegExp
-  /** Made visible with the libraries of each program and library inside, and with files outside that links inside lead to. */
-  trees?: readonly string[]
-  /** Made visible as they are. Of a linker script, what it names too. */
-  places?: readonly string[]
-  /** Looked for on PATH, and filled in turn. */
-  programs?: readonly string[]
-  /** Loaded with dlopen(3) by name. */
-  libraries?: readonly string[]
-}
+/** Interpreters and compilers: their libraries, and the programs that they start. */
+import { TIME, TLS } from './facilities.js'
+import type { Rule } from './rule.js'
 
 /** glibc loads the first for thread cancellation and, before 2.34, the others to read /etc/passwd and to ask a name server. */
 const RUNTIME = ['libgcc_s.so.1', 'libnss_files.so.2', 'libnss_dns.so.2']
-
-/** OpenSSL's settings and the certificates it trusts, on Debian and on Fedora. */
-const TLS = [
-  '/etc/ssl/openssl.cnf',
-  '/etc/ssl/cert.pem',
-  '/etc/ssl/certs',
-  '/usr/lib/ssl/openssl.cnf',
-  '/usr/lib/ssl/cert.pem',
-  '/usr/lib/ssl/certs',
-  '/usr/share/ca-certificates',
-  '/usr/local/share/ca-certificates',
-  '/etc/pki/tls/openssl.cnf',
-  '/etc/pki/tls/cert.pem',
-  '/etc/pki/tls/certs',
-  '/etc/pki/ca-trust/extracted',
-  '/etc/crypto-policies/back-ends',
-  '/usr/share/crypto-policies',
-]
-
-const TIME = ['/etc/localtime', '/usr/share/zoneinfo']
-
-const LOCALE = ['/usr/lib/locale/C.utf8', '/usr/lib/locale/C.UTF-8']
 
 /** What the C library's development package holds for the linker. */
 const C_DEVELOPMENT = [
@@ -71,21 +33,25 @@ const C_DEVELOPMENT = [
   'libssp_nonshared.a',
 ]
 
+/** The name by which Debian's compilers and assemblers for this machine are called, too: dpkg-architecture(1). */
+const MACHINE = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
+const COMPILER = ['gcc', 'as', 'ld', `${MACHINE}-gcc`, `${MACHINE}-as`, `${MACHINE}-ld`, 'sh']
+
 const developmentIn = (directory: string) => C_DEVELOPMENT.map((name) => `${directory}/${name}`)
 
-export const LANGUAGES: readonly Language[] = [
+export const LANGUAGES: readonly Rule[] = [
   {
     name: 'python',
     match: /\/python(\d+\.\d+)[a-z]*$/,
     trees: ['{prefix}/lib/python{1}', '{prefix}/lib64/python{1}'],
-    places: ['{prefix}/pyvenv.cfg', '/etc/mime.types', ...TLS, ...TIME, ...LOCALE],
+    places: ['{prefix}/pyvenv.cfg', '/etc/mime.types', '/usr/share/python-wheels', ...TLS],
     libraries: RUNTIME,
   },
   {
     name: 'python whose name tells no version',
     match: /\/(?:python[23]?|pypy[\d.]*)$/,
     trees: ['{prefix}/lib/python*.*', '{prefix}/lib64/python*.*', '{prefix}/lib/pypy*'],
-    places: ['{prefix}/pyvenv.cfg', '/etc/mime.types', ...TLS, ...TIME, ...LOCALE],
+    places: ['{prefix}/pyvenv.cfg', '/etc/mime.types', '/usr/share/python-wheels', ...TLS],
     libraries: RUNTIME,
   },
   {
@@ -110,7 +76,7 @@ export const LANGUAGES: readonly Language[] = [
       '{prefix}/lib/perl5',
       '{prefix}/lib/5.*',
     ],
-    places: ['/etc/perl', '/usr/share/perl5', ...TLS, ...TIME, ...LOCALE],
+    places: ['/etc/perl', '/usr/share/perl5'],
     libraries: RUNTIME,
   },
   {
@@ -137,7 +103,7 @@ export const LANGUAGES: readonly Language[] = [
       ...developmentIn('{prefix}/lib64'),
       ...developmentIn('{prefix}/lib'),
     ],
-    programs: ['as', 'ld', '{1}-as', '{1}-ld'],
+    programs: ['as', 'ld', 'ld.bfd', 'ld.gold', '{1}-as', '{1}-ld', '{1}-ld.bfd', '{1}-ld.gold'],
     libraries: [...RUNTIME, 'libstdc++.so.6'],
   },
   {
@@ -160,10 +126,53 @@ export const LANGUAGES: readonly Language[] = [
     places: [...TLS, ...TIME],
   },
   {
-    name: 'git',
-    match: /\/git$/,
-    trees: ['{prefix}/lib/git-core', '{prefix}/libexec/git-core'],
-    places: ['{prefix}/share/git-core', ...TLS, '/etc/localtime'],
-    libraries: RUNTIME,
+    name: 'rust',
+    match: /\/(?:rustc|rustdoc|clippy-driver)$/,
+    trees: ['{prefix}/lib/rustlib', '{prefix}/lib/*/rustlib', '{prefix}/lib'],
+    programs: ['cc', ...COMPILER],
+  },
+  { name: 'cargo', match: /\/cargo$/, programs: ['rustc', 'rustdoc'], places: TLS },
+  {
+    name: 'ghc',
+    match: /\/(?:ghc|runghc|runhaskell|ghci|ghc-pkg)[-.\d]*$/,
+    trees: ['/usr/lib/ghc', '/var/lib/ghc'],
+    places: ['libgmp', 'libffi', 'libnuma', 'libtinfo', 'libncursesw'].flatMap((one) => [
+      `/usr/lib/*/${one}.so`,
+      `/usr/lib/*/${one}.a`,
+    ]),
+    programs: ['ghc', ...COMPILER],
+  },
+  {
+    name: 'OCaml',
+    match: /\/ocaml[a-z]*(?:\.byte|\.opt)?$/,
+    trees: ['{prefix}/lib/ocaml', '{prefix}/lib/*/ocaml'],
+    places: ['/etc/ocamlfind.conf', '/etc/ocamlfind.conf.d', '/usr/local/lib/ocaml'],
+    programs: ['ocamlrun', ...COMPILER],
+  },
+  {
+    name: 'Free Pascal',
+    match: /\/(?:fpc|ppc[a-z\d]+)(?:-[.\d]+)?$/,
+    trees: ['/usr/lib/*/fpc', '/usr/lib/fpc'],
+    places: ['/etc/fpc.cfg', '/etc/fpc-*.cfg', ...developmentIn('/usr/lib/*')],
+    programs: ['ppcx64', 'ppca64', ...COMPILER],
+  },
+  {
+    name: 'Ada',
+    match: /\/(?:[^/]+-linux-[^/-]+-)?gnat(?:make|link|bind)(?:-(\d+))?$/,
+    programs: ['gcc', 'gcc-{1}', 'gnatbind', 'gnatlink', 'gnatbind-{1}', 'gnatlink-{1}'],
+  },
+  {
+    name: 'R',
+    match: /\/(?:R|Rscript)$/,
+    trees: ['{prefix}/lib/R', '/usr/share/R', '/etc/R', '/usr/local/lib/R', '/usr/lib/R'],
+    programs: ['R', 'sh', 'rm', 'sed', 'uname', 'which'],
+  },
+  { name: 'Erlang', match: /\/(?:erl|erlc|escript)$/, programs: ['erl', 'sh'] },
+  {
+    name: 'mono',
+    match: /\/(?:mono|mono-sgen|mono-boehm)$/,
+    trees: ['{prefix}/lib/mono', '/etc/mono'],
+    places: ['/usr/share/.mono'],
+    libraries: ['libmono-native.so', 'libMonoPosixHelper.so', 'libmono-btls-shared.so', ...RUNTIME],
   },
 ]

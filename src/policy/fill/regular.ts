@@ -30,3 +30,15 @@ export function readRegular(file: string): string | undefined {
     fs.closeSync(opened.fd)
   }
 }
+
+/** The first `length` bytes of a regular file, each as a character; empty when there is none, or it cannot be read. */
+export function readHead(file: string, length: number): string {
+  const opened = openRegular(file)
+  if (opened === undefined) return ''
+  try {
+    const bytes = Buffer.alloc(length)
+    return bytes.toString('latin1', 0, fs.readSync(opened.fd, bytes, 0, length, 0))
+  } finally {
+    fs.closeSync(opened.fd)
+  }
+}

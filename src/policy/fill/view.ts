@@ -21,6 +21,7 @@ export class View {
   readonly #links = new Map<string, string>()
   readonly #directories = new Set<string>()
   readonly #named = new Set<string>()
+  readonly #aliases = new Map<string, { to: string; real: string }>()
 
   /** Records that the caller named this program, and so, by each link that leads to it, the directories in which it lies. */
   name(program: string): void {
@@ -50,6 +51,15 @@ export class View {
     return walked.real
   }
 
+  /** As {@link reach}; of a directory in which something is closed to others, the rest alone. */
+  reachOpen(file: string): string | undefined {
+    const walked = walk(file)
+    if (walked === undefined || !walked.directory || isOpen(walked.real)) return this.reach(file)
+    if (this.#closedAt(walked) !== undefined) return undefined
+    for (const name of names(walked.real)) this.reachOpen(path.join(file, name))
+    return walked.real
+  }
+
   /** The real path that is closed to others, for which {@link reach} would not show this: the file or a directory above it. */
   closedAt(file: string): string | undefined {
     const walked = walk(file)
@@ -67,12 +77,24 @@ export class View {
     this.#links.set(file, to)
   }
 
+  /** Adds a link of the host's, if anything comes to be seen where it leads. */
+  alias(file: string): void {
+    try {
+      this.#aliases.set(file, { to: fs.readlinkSync(file), real: fs.realpathSync(file) })
+    } catch {
+      // No link, or one that leads nowhere.
+    }
+  }
+
   /** What was reached: parents first, nothing twice, nothing beneath a bound directory. */
   entries(): FillEntry[] {
     const found = new Map<string, FillEntry>()
     for (const directory of this.#directories) found.set(directory, { directory })
     for (const [symlink, to] of this.#links) found.set(symlink, { symlink, to })
     for (const bind of this.#binds.keys()) found.set(bind, { bind })
+    const shown = [...found.keys()]
+    for (const [symlink, { to, real }] of this.#aliases)
+      if (!found.has(symlink) && shown.some((one) => one.startsWith(`${real}/`))) found.set(symlink, { symlink, to })
     const paths = [...found.keys()].filter((one) => !this.#covered(one)).sort(byComponent)
     return paths.flatMap((one, index) => {
       const entry = found.get(one)!
@@ -141,6 +163,20 @@ function walk(file: string): Walk | undefined {
   return { real, directory, links, passed, closed }
 }
 
+/** Whether others can read everything in a directory, not counting what links lead to. */
+function isOpen(directory: string): boolean {
+  try {
+    return fs.readdirSync(directory, { withFileTypes: true }).every((one) => {
+      if (one.isSymbolicLink()) return true
+      const file = path.join(directory, one.name)
+      const needed = one.isDirectory() ? 0o005 : 0o004
+      return (fs.lstatSync(file).mode & needed) === needed && (!one.isDirectory() || isOpen(file))
+    })
+  } catch {
+    return false
+  }
+}
+
 /** Whether no link in `own` was followed to what lies in it. */
 function isPlainlyIn({ real, links }: Walk, own: string): boolean {
   if (real !== own && !real.startsWith(`${own}/`)) return false
@@ -172,8 +208,12 @@ export function hops(file: string): string[] {
   return passed
 }
 
-/** Paths that match a pattern in which `*` stands for any part of one name. Sorted; none when nothing matches. */
+/**
+ * Paths that match a pattern in which `*` stands for any part of one name, and `[0-9]` for a digit. Sorted; none when nothing
+ * matches.
+ */
 export function glob(pattern: string): string[] {
+  if (!pattern.includes('*')) return fs.existsSync(pattern) ? [path.normalize(pattern)] : []
   let found = ['/']
   for (const name of pattern.split('/')) {
     if (name === '') continue
@@ -181,7 +221,8 @@ export function glob(pattern: string): string[] {
       found = found.map((up) => path.join(up, name))
       continue
     }
-    const matcher = new RegExp(`^${name.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`)
+    const quoted = name.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('\\[0-9\\]', '[0-9]')
+    const matcher = new RegExp(`^${quoted.replaceAll('*', '.*')}$`)
     found = found.flatMap((up) => names(up).flatMap((one) => (matcher.test(one) ? [path.join(up, one)] : [])))
   }
   return found.filter((one) => fs.existsSync(one))
