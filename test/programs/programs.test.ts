@@ -161,7 +161,8 @@ for folder in ['/', '/usr', '/usr/bin', '/usr/share', '/usr/lib', '/usr/local', 
       for (const name of shown.get('/usr')!) assert.match(name, /^(bin|lib\w*|share|local)$/)
       for (const name of shown.get('/usr/share')!)
         assert.match(name, /^(zoneinfo|ca-certificates|locale|terminfo|python3|python-wheels|tcltk)$/)
-      for (const name of shown.get('/usr/lib')!) assert.match(name, /^(python3|ssl$|locale$|[\w]+-linux-gnu$)/)
+      for (const name of shown.get('/usr/lib')!)
+        assert.match(name, /^(python3|ssl$|locale$|terminfo$|[\w]+-linux-gnu$)/)
       assert.ok(!shown.get('/')!.some((name) => ['root', 'opt', 'srv', 'mnt', 'work', 'boot', 'sys'].includes(name)))
     })
 

@@ -346,9 +346,9 @@ print(datetime.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Berlin')).u
       command: [
         'bash',
         '-c',
-        'x=é; TZ=Europe/Berlin printf "%s %(%H:%M)T %d\\n" "${#x}" 0 "\'é"; cat_() { while read -r l; do echo "$l"; done; }; cat_ < <(echo sub)',
+        'read -rN 1 x <<< éa; TZ=Europe/Berlin printf "%s %(%H:%M)T %d\\n" "$x" 0 "\'é"; cat_() { while read -r l; do echo "$l"; done; }; cat_ < <(echo sub)',
       ],
-      prints: '1 01:00 233\nsub\n',
+      prints: 'é 01:00 233\nsub\n',
     },
     {
       program: 'dash',

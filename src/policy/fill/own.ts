@@ -13,9 +13,12 @@ export const isWithin = (file: string, directories: readonly string[]) =>
   directories.some((one) => file === one || file.startsWith(`${one}/`))
 
 /** Below these, each directory belongs to a package; the directories of a machine's libraries lie between. */
-const PACKAGES = new RegExp(
-  String.raw`^(?:(?:/usr(?:/local)?)?/(?:lib|lib32|lib64|libexec)(?:/[^/]*-linux-[^/]*)?|/usr(?:/local)?/(?:share|src)|/opt|/etc|/var/lib|/var/cache|/nix/store|/gnu/store)/(?![^/]*-linux-[^/]*$)[^/]+`,
-)
+const ABOVE_PACKAGES = [
+  '(?:/usr(?:/local)?)?/(?:lib|lib32|lib64|libexec)(?:/[^/]*-linux-[^/]*)?',
+  '/usr(?:/local)?/(?:share|src)',
+  ...['/opt', '/etc', '/var/lib', '/var/cache', '/nix/store', '/gnu/store'],
+]
+const PACKAGES = new RegExp(`^(?:${ABOVE_PACKAGES.join('|')})/(?![^/]*-linux-[^/]*$)[^/]+`)
 
 /** Whether a real path is that of a package, or lies in it, and is not shared by all. */
 export const isOfPackage = (real: string) => PACKAGES.test(real)

@@ -81,8 +81,9 @@ function commandsIn(code: string): string[] {
 }
 
 /** One value of a variable each: `NAME=/path`, also in quotes and as a default `${NAME:-/path}`. */
-const SETTING = /(?:^|[\s;:{])([A-Za-z_]\w*)(?::?[-=]|=)["']?((?:\/|\$\{?\w+\}?\/)[\w./+@${}-]*)/gm
-const PATH = /(?<![\w.$}])\/[\w.+@-]+(?:\/[\w.+@-]+)+/g
+const SETTING = /(?:^|[\s;:{])([A-Za-z_]\w*)(?::?[-=]|=)["']?((?:\/|\$\{?\w+\}?\/)(?:[\w./+@-]|\$\{?\w+\}?)*)/gm
+const PATH = /(?<![\w.$}]|:\/)\/[\w.+@-]+(?:\/[\w.+@-]+)+/g
+const BEHIND_VARIABLE = /\$\{?[A-Za-z_]\w*\}?(?:\/(?:[\w.+@-]|\$\{?\w+\}?)+)+/g
 /** Of a wrapper that chooses between several. */
 const VALUES = 4
 
@@ -100,7 +101,7 @@ function pathsIn(code: string): string[] {
       if (known.size < VALUES && !one.includes('$')) values.set(name!, known.add(one))
     }
   }
-  const behindVariables = [...code.matchAll(/\$\{?[A-Za-z_]\w*\}?(?:\/[\w.+@${}-]+)+/g)].flatMap(([one]) => expand(one))
+  const behindVariables = [...code.matchAll(BEHIND_VARIABLE)].flatMap(([one]) => expand(one))
   const paths = [...code.matchAll(PATH)].map(([one]) => one)
   const all = [...paths, ...behindVariables, ...[...values.values()].flatMap((one) => [...one])]
   return [...new Set(all.map((one) => path.normalize(one).replace(/\/$/, '')))]
