@@ -29,6 +29,7 @@ async function boot(
   work: string,
   disk: string,
   progress: Progress,
+  ended: (lines: readonly Line[], job: string) => void,
 ) {
   const say = (text: string) => progress.note(`${kernel.name}: ${text}`)
   const image = await fetchKernel(kernel, say)
@@ -52,6 +53,7 @@ async function boot(
       if (line === undefined) return
       lines.push(line)
       progress.line(kernel.name, line)
+      if (isEnd(line)) ended(lines, line.job)
     },
   )
   return { lines, broken: broken === undefined ? [] : [broken] }
@@ -60,7 +62,7 @@ async function boot(
 const names = kernels.map(({ name }) => name)
 const rowsOf = (chosen: readonly Job[]) => features.filter(({ job }) => chosen.some(({ id }) => id === job))
 
-/** What one guest told, beside what others have: the whole lab takes hours, and may be ended at any time. */
+/** What a guest told of jobs, beside what others have: the whole lab takes hours, and may be ended at any time. */
 function keep(outcome: Outcome, chosen: readonly Job[]): void {
   writeResults(known(merge(readResults(), resultsOf([outcome], rowsOf(chosen))), features))
   writePage()
@@ -100,8 +102,16 @@ async function main(): Promise<void> {
     for (const kind of ['plain', 'systemd'] as const) {
       const some = chosenJobs.filter(({ boot }) => boot === kind)
       if (some.length === 0) continue
-      const guest = await boot(kernel, kind, some, work, disk, progress)
-      if (!values.short) keep({ kernel: kernel.name, lines: guest.lines }, some)
+      const kept = (lines: readonly Line[], of: readonly Job[]) => {
+        if (!values.short) keep({ kernel: kernel.name, lines }, of)
+      }
+      const guest = await boot(kernel, kind, some, work, disk, progress, (lines, job) =>
+        kept(
+          lines,
+          some.filter(({ id }) => id === job),
+        ),
+      )
+      kept(guest.lines, some)
       told.push(...guest.lines)
       broken.push(...guest.broken)
     }
