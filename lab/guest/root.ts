@@ -39,11 +39,15 @@ Environment=XDG_RUNTIME_DIR=/run/user/%i DBUS_SESSION_BUS_ADDRESS=unix:path=/run
 
 const unwanted = ['systemd-firstboot', 'systemd-networkd-wait-online', 'apt-daily', 'fstrim', 'e2scrub_all']
 
+/** For attacks: nothing was configured, so that nobody has a password. */
+const passwords = { 'etc/shadow': { text: 'root:*:20000:0:99999:7:::\n', mode: 0o600 } }
+
 export const starts: Readonly<Record<Boot, string>> = { plain: '/lab/init', systemd: '/usr/lib/systemd/systemd' }
 
 export function overlayOf(boot: Boot): Overlay {
-  if (boot === 'plain') return { 'lab/init': { text: plainInit, mode: 0o755 } }
+  if (boot === 'plain') return { ...passwords, 'lab/init': { text: plainInit, mode: 0o755 } }
   return {
+    ...passwords,
     'etc/systemd/system/lab.service': { text: service },
     'etc/systemd/system/default.target': { text: '[Unit]\nRequires=multi-user.target\nWants=lab.service\n' },
     'etc/systemd/system/user@.service.d/lab.conf': { text: userManager },

@@ -322,9 +322,10 @@ await attacks('writing files', [
   },
   {
     tries: "a hierarchy of the host's cgroups, for its release_agent",
-    words: ['mount-type', 'cgroup', 'memory'],
+    // A new one, of no controller, which goes with its mount: where v2 has the controllers, v1 has none to give.
+    words: ['mount-type', 'cgroup', 'none,name=vial-attack'],
     refused: ['EPERM'],
-    weak: holding('CAP_SYS_ADMIN'),
+    weak: { ...holding('CAP_SYS_ADMIN'), namespaces: { cgroup: 'host' } },
     weakIn: ['root mode'],
   },
   {
@@ -363,6 +364,8 @@ await attacks("the kernel's own files", [
     '/proc/sysrq-trigger',
     '/proc/sys/vm/drop_caches',
     '/proc/sys/kernel/hostname',
+    '/proc/sys/kernel/modprobe',
+    '/proc/sys/fs/binfmt_misc/register',
   ].map((path) => ({
     tries: `to write ${path}`,
     words: ['write', path],
@@ -370,12 +373,20 @@ await attacks("the kernel's own files", [
     weak: hostProc,
     weakIn: ['root mode'] as const,
   })),
-  ...['/proc/sys/kernel/modprobe', '/proc/sys/fs/binfmt_misc/register', '/proc/kcore', '/proc/kmsg'].map((path) => ({
-    tries: `to read ${path}`,
-    words: ['read', path],
-    refused: ['EACCES', 'EROFS', 'EPERM', 'ENOENT', 'ENODATA'],
-    weak: { never: 'this kernel may not have it; where it has, the same walls stand as before the files above' },
-  })),
+  {
+    tries: 'to read /proc/kcore',
+    words: ['read', '/proc/kcore'],
+    refused: ['EACCES', 'EPERM', 'ENOENT', 'ENODATA'],
+    weak: { ...hostProc, capabilities: ['CAP_SYS_RAWIO'] },
+    weakIn: ['root mode'],
+    needs: ['CAP_SYS_RAWIO'],
+  },
+  {
+    tries: 'to read /proc/kmsg',
+    words: ['read', '/proc/kmsg'],
+    refused: ['EACCES', 'EPERM', 'ENOENT', 'ENODATA'],
+    weak: { never: 'what is read there is gone for the host, and it is waited for' },
+  },
   {
     tries: "the kernel's way to call a program on each event (uevent_helper)",
     words: ['write', '/sys/kernel/uevent_helper'],
