@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { ownOverRoot } from '../policy/overRoot.js'
 import { isWithin, normal } from '../policy/path.js'
 import type { LimitsPolicy } from '../policy/limitsSchema.js'
+import { otherNames } from '../run/otherNames.js'
 import { checkPolicy } from '../policy/check.js'
 import { PolicyError } from '../text/error.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
@@ -13,9 +14,8 @@ import { limitOfFlag, limitsFromFlags } from './limits.js'
 import { fileFault } from './obstacle.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
-import { refuseOtherNames, sidesOf } from './sources.js'
+import { entryOf } from './sources.js'
 import { Texts } from './texts.js'
-import type { Size } from '../policy/units.js'
 
 /** An entry, and the flag that it comes from as it was typed. */
 interface Shown {
@@ -80,7 +80,7 @@ export function policyFromFlags(
   }
   // What it says of an order is clearer than a place that is writable.
   const checked = check(policy, (fault) => nameFlag(fault, flags, shown, file.filesystem?.length ?? 0))
-  refuseOtherNames(flags)
+  refuseOtherNames(policy.filesystem, shown, file.filesystem?.length ?? 0)
   return checked
 }
 
@@ -103,6 +103,21 @@ function refuseContradictions(flags: PolicyFlags, file: Policy, shown: readonly 
     const other = places.get(place)
     if (other !== undefined) throw new UsageError(`${other} and ${flag} are for the same place inside, ${place}`)
     places.set(place, flag)
+  }
+}
+
+/**
+ * Flags have a sentence of their own; a policy's entries have {@link compile}'s.
+ * @throws {UsageError} that names what to write
+ */
+function refuseOtherNames(entries: readonly FilesystemEntry[], shown: readonly Shown[], before: number): void {
+  for (const { index, by, place, real, seen } of otherNames(entries, process.cwd())) {
+    const flag = shown[index - before]?.flag
+    if (flag === undefined) continue
+    const writable = shown[by - before]?.flag ?? `filesystem[${by}]`
+    throw new UsageError(
+      `${flag}: ${writable} leaves it writable at ${seen}: write --ro ${real}${seen === real ? '' : `:${seen}`} behind that, or ${flag}:${place} if only this place is meant`,
+    )
   }
 }
 
@@ -151,7 +166,7 @@ function readPolicy(path: string, texts: Texts): Policy {
     ...policy,
     filesystem: (policy.filesystem ?? []).map((entry) => {
       if ('bind' in entry)
-        return entry.fd === undefined ? { ...entry, from: absolute(entry.from ?? entry.bind) } : entry
+        return entry.fd === undefined && entry.from !== undefined ? { ...entry, from: absolute(entry.from) } : entry
       if (!('overlay' in entry)) return entry
       const upper =
         typeof entry.upper === 'object'
@@ -160,23 +175,6 @@ function readPolicy(path: string, texts: Texts): Policy {
       return { ...entry, lower: entry.lower.map(absolute), ...upper }
     }),
   }
-}
-
-function bindOf(value: string, writable: boolean): FilesystemEntry {
-  const { from, inside } = sidesOf(value)
-  return { bind: inside, from, writable }
-}
-
-/** The size is checked with the whole policy. */
-function tmpfsOf(value: string): FilesystemEntry {
-  const [place = '', size] = value.split(/:(.*)/s)
-  return size === undefined ? { tmpfs: place } : { tmpfs: place, size: size as Size }
-}
-
-const entryOf: Record<NonNullable<PolicyFlags['shown']>[number]['name'], (value: string) => FilesystemEntry> = {
-  ro: (value) => bindOf(value, false),
-  rw: (value) => bindOf(value, true),
-  tmpfs: tmpfsOf,
 }
 
 /** The name of a profile, or what stands in a file of this path. */
@@ -206,7 +204,9 @@ function parsed(text: string, path: string): unknown {
 /** Whether a host path is seen at the same place inside. */
 function isShown(path: string, shown: readonly Shown[]): boolean {
   return shown.some(({ entry }) => {
-    if (!('bind' in entry) || entry.from !== normal(entry.bind)) return false
-    return entry.from === '/' ? !ownOverRoot.some((own) => isWithin(path, own)) : isWithin(path, entry.from)
+    if (!('bind' in entry)) return false
+    const place = normal(entry.bind)
+    if ((entry.from ?? place) !== place) return false
+    return place === '/' ? !ownOverRoot.some((own) => isWithin(path, own)) : isWithin(path, place)
   })
 }

@@ -6,8 +6,9 @@ import { heldBy } from '../policy/fill/root.js'
 import { systemEntries } from '../policy/fill/system.js'
 import type { Policy } from '../policy/schema.js'
 import { keptOver, trustedPaths } from '../run/kept.js'
+import { otherNames } from '../run/otherNames.js'
 import type { PolicyFlags } from './options.js'
-import { sidesOf } from './sources.js'
+import { entryOf, sidesOf } from './sources.js'
 import type { Texts } from './texts.js'
 import { trustedBy } from './trusted.js'
 
@@ -55,6 +56,8 @@ export function requestOf(flags: PolicyFlags, texts: Texts): Request | undefined
     // These are looked up in /etc/subuid.
     if (policy.identity?.ranges === 'subids') return undefined
     const preset = flags.preset ?? (text === undefined ? 'system' : policy.preset)
+    const kept = keptIn(flags, policy)
+    if (kept === undefined) return undefined
     const key = JSON.stringify([
       bundledBuild,
       process.arch,
@@ -69,7 +72,7 @@ export function requestOf(flags: PolicyFlags, texts: Texts): Request | undefined
         ? [nameFiles(), hostNames()]
         : null,
       heldBy(rootsIn(flags, policy)),
-      keptIn(flags, policy),
+      kept,
     ])
     return { key, sharesSession: flags['share-session'] === true || policy.session === 'host' }
   } catch {
@@ -91,12 +94,13 @@ function rootsIn(flags: PolicyFlags, { filesystem = [] }: Policy): string[] {
   return [...sides.map(({ from }) => from), ...layers.map((layer) => resolve(base, layer))]
 }
 
-/** What of the host is laid over writable entries: other links, another place of vial, another vial. */
+/**
+ * What of the host is laid over writable entries: other links, another place of vial, another vial. Undefined: a read-only
+ * entry has another name, which is an error.
+ */
 function keptIn(flags: PolicyFlags, { filesystem = [] }: Policy): unknown {
-  const written = (flags.shown ?? []).filter(({ name }) => name === 'rw')
-  const entries = written.map(({ value }) => ({ bind: '/', from: sidesOf(value).from, writable: true }))
+  const entries = [...filesystem, ...(flags.shown ?? []).map(({ name, value }) => entryOf[name](value))]
   const base = flags.policy === undefined ? process.cwd() : dirname(resolve(flags.policy))
-  return [...keptOver({ filesystem: [...filesystem, ...entries] }, base, () => trustedPaths(trustedBy(flags)))].map(
-    ([, kept]) => kept,
-  )
+  if (otherNames(entries, base).length > 0) return undefined
+  return [...keptOver({ filesystem: entries }, base, () => trustedPaths(trustedBy(flags)))].map(([, kept]) => kept)
 }

@@ -4,7 +4,7 @@ import { findVial } from '../run/remember.js'
 import { type SpawnOptions, type Startable, spawnVial } from '../run/spawn.js'
 import { attend, policyOf, type Run, type RunFlags, type Started } from './attend.js'
 import { type Request, requestOf } from './request.js'
-import { refuseOtherNames, requireSources } from './sources.js'
+import { requireSources } from './sources.js'
 import { Texts } from './texts.js'
 import { trustedBy } from './trusted.js'
 
@@ -27,7 +27,6 @@ function startRemembered(run: Run, { key, sharesSession }: Request): Started | u
   let found = findVial(key)
   if (found === undefined) return undefined
   requireSources(flags)
-  refuseOtherNames(flags)
   const removed = new Error('the cache was emptied since')
   const vial: Startable = {
     ownPids: true,

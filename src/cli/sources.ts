@@ -1,8 +1,8 @@
 /** What --ro and --rw name. */
-import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { isWithin, normal } from '../policy/path.js'
 import { obstacleTo } from './obstacle.js'
+import type { FilesystemEntry } from '../policy/schema.js'
+import type { Size } from '../policy/units.js'
 import type { PolicyFlags } from './options.js'
 import { UsageError } from './parse.js'
 
@@ -15,40 +15,21 @@ export function sidesOf(value: string): { from: string; inside: string; named: b
 }
 
 /**
- * A part of a writable directory that is to be read-only, but lies elsewhere inside: by a symbolic link, or since the directory has another
- * place. At its place in that directory it would stay writable. Whoever gives a place inside means that place only.
- * @throws {UsageError} that names the flag to write
+ * The entry of a flag. Without a place of its own it says no `from`.
+ * @param value of a tmpfs: its size is checked with the whole policy
  */
-export function refuseOtherNames({ shown = [] }: PolicyFlags): void {
-  const sides = shown.map(({ name, value }) => {
-    const place = name === 'tmpfs' ? value.split(':')[0]! : sidesOf(value).inside
-    return { name, value, place: normal(place) }
-  })
-  const written = sides.flatMap((side, index) => {
-    return side.name === 'rw' ? [{ ...side, index, real: realPath(sidesOf(side.value).from) }] : []
-  })
-  if (written.length === 0) return
-  for (const { name, value, place } of sides) {
-    if (name !== 'ro' || sidesOf(value).named) continue
-    const real = realPath(sidesOf(value).from)
-    for (const { value: writable, place: top, index, real: realTop } of written) {
-      if (!isWithin(real, realTop)) continue
-      const seen = normal(`${top}/${real.slice(realTop.length)}`)
-      if (seen === place || sides.some((other, at) => at > index && isWithin(seen, other.place))) continue
-      throw new UsageError(
-        `--ro ${value}: --rw ${writable} leaves it writable at ${seen}: write --ro ${real}${seen === real ? '' : `:${seen}`} behind that, or --ro ${value}:${place} if only this place is meant`,
-      )
-    }
-  }
+export const entryOf: Record<NonNullable<PolicyFlags['shown']>[number]['name'], (value: string) => FilesystemEntry> = {
+  ro: (value) => bindOf(value, false),
+  rw: (value) => bindOf(value, true),
+  tmpfs(value) {
+    const [place = '', size] = value.split(/:(.*)/s)
+    return size === undefined ? { tmpfs: place } : { tmpfs: place, size: size as Size }
+  },
 }
 
-/** What is not there is complained about elsewhere. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    return path
-  }
+function bindOf(value: string, writable: boolean): FilesystemEntry {
+  const { from, inside, named } = sidesOf(value)
+  return { bind: inside, writable, ...(named ? { from } : {}) }
 }
 
 /** @throws {UsageError} when what --ro or --rw names is not there: sooner, and clearer, than the sandbox would. */

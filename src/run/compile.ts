@@ -9,9 +9,11 @@ import type { Plan, Step } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
 import { checkPolicy } from '../policy/check.js'
 import { PolicyError } from '../text/error.js'
+import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { callerName } from './caller.js'
 import { keptOver, trustedPaths } from './kept.js'
+import { otherNames } from './otherNames.js'
 
 export { hostArchitecture }
 
@@ -46,15 +48,26 @@ export interface Compiled {
  * @throws {PolicyError} when the policy has faults.
  */
 export function compile(policy: StrictPolicy, options: CompileOptions = {}): Compiled {
-  const complete = completePolicy(checkPolicy(policy), options.base)
+  const checked = checkPolicy(policy)
+  const base = options.base ?? currentDirectory()
+  refuseOtherNames(checked, base)
+  const complete = completePolicy(checked, options.base)
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
-  const kept = keptOver(complete, options.base ?? process.cwd(), () =>
+  const kept = keptOver(complete, base, () =>
     trustedPaths([...(options.trusted ?? []), ...(options.group?.bases ?? [])]),
   )
   const architecture = options.architecture ?? hostArchitecture()
   const plan = makePlan(complete, architecture, { ...subids, kept, ...options })
   const { program, steps } = launch(plan, architecture)
   return { bytes: assemble(program, architecture), plan, policy: complete, steps }
+}
+
+function refuseOtherNames({ filesystem = [] }: Policy, base: string): void {
+  const faults = otherNames(filesystem, base).map(
+    ({ index, by, place, real, seen }) =>
+      `filesystem[${index}].bind: filesystem[${by}] leaves it writable at ${seen}: bind ${seen}${seen === real ? '' : ` from ${real}`} behind that, or say "from" if only ${place} is meant`,
+  )
+  if (faults.length > 0) throw new PolicyError(faults)
 }
 
 /** The caller's lines of subuid(5) and subgid(5). */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { checkPolicy } from '../../src/index.js'
+import { PolicyError, checkPolicy, compile } from '../../src/index.js'
 import { callers, vial, workFolder } from '../support/user.js'
 
 for (const caller of callers) {
@@ -56,6 +56,50 @@ for (const caller of callers) {
       rmSync(later, { recursive: true })
       symlinkSync(cwd, later)
       refused(cwd, ...flags)
+    })
+
+    test('so is one of a flag that a policy file leaves writable, and one of the policy itself', () => {
+      const folder = workFolder(caller, 'order-policy')
+      const [link, policy] = [join(folder, 'link'), join(folder, 'policy.json')]
+      const allowed = ['--', 'touch', join(cwd, '.git/by-a-policy')]
+      const write = (...filesystem: object[]) => writeFileSync(policy, JSON.stringify({ preset: 'system', filesystem }))
+      const refused = (message: string, ...flags: string[]) => {
+        const { status, stderr } = run('--policy', policy, ...flags, ...allowed)
+        assert.deepEqual([status, existsSync(join(cwd, '.git/by-a-policy'))], [125, false], stderr)
+        assert.ok(stderr.includes(`leaves it writable at ${cwd}/.git: ${message}`), stderr)
+      }
+      write({ bind: cwd, writable: true })
+      // The vial is remembered while the link is a directory.
+      mkdirSync(join(link, '.git'), { recursive: true })
+      assert.equal(run('--policy', policy, '--ro', `${link}/.git`, '--', 'true').status, 0)
+      rmSync(link, { recursive: true })
+      symlinkSync(cwd, link)
+      refused(`write --ro ${cwd}/.git behind that`, '--ro', `${link}/.git`)
+      write({ bind: cwd, writable: true }, { bind: `${link}/.git` })
+      refused(`bind ${cwd}/.git behind that`)
+      write({ bind: `${link}/.git` })
+      refused(`bind ${cwd}/.git behind that`, '--rw', cwd)
+      // By the library, and for the upper layer of an overlay.
+      const layers = { lower: ['/srv'], upper: { upper: cwd, work: folder } }
+      for (const writable of [
+        { bind: cwd, writable: true },
+        { overlay: cwd, ...layers },
+      ] as const)
+        assert.throws(
+          () => compile({ filesystem: [writable, { bind: `${link}/.git` }] }),
+          new PolicyError([
+            `filesystem[1].bind: filesystem[0] leaves it writable at ${cwd}/.git: bind ${cwd}/.git behind that, or say "from" if only ${link}/.git is meant`,
+          ]),
+        )
+      // What the messages say to write.
+      compile({
+        filesystem: [
+          { bind: cwd, writable: true },
+          { bind: `${link}/.git`, from: `${link}/.git` },
+        ],
+      })
+      write({ bind: cwd, writable: true }, { bind: `${cwd}/.git` })
+      assert.match(run('--policy', policy, ...allowed).stderr, /Read-only file system/)
     })
 
     test('a file in a directory in memory', () => {
