@@ -434,15 +434,14 @@ function idMap(policy: Policy, identity: { uid: number; gid: number }, options: 
 function around(own: number, ranges: readonly SubidRange[]): MapLine[] {
   const lines: MapLine[] = [{ inside: own, outside: 'caller', count: 1 }]
   let next = 0
-  for (const range of ranges) {
-    const before = next < own ? Math.min(range.count, own - next) : range.count
-    if (before > 0) lines.push({ inside: next, outside: range.start, count: before })
-    next += before
-    if (next === own) next = own + 1
-    if (range.count > before) {
-      lines.push({ inside: next, outside: range.start + before, count: range.count - before })
-      next += range.count - before
+  for (let { start, count } of ranges)
+    while (count > 0) {
+      if (next === own) next++
+      const fits = next < own ? Math.min(count, own - next) : count
+      lines.push({ inside: next, outside: start, count: fits })
+      next += fits
+      start += fits
+      count -= fits
     }
-  }
   return lines
 }

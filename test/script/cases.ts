@@ -21,6 +21,13 @@ const library: PolicyCase['options'] = {
 
 const range = { inside: 1, outside: 100_000, count: 1000 }
 
+/** As of subuid(5) and subgid(5). */
+const ranges = [
+  { start: 100_000, count: 65_536 },
+  { start: 300_000, count: 10_000 },
+]
+const subids = { uids: ranges, gids: ranges }
+
 export const policies: Readonly<Record<string, PolicyCase>> = {
   empty: { policy: {}, calls: true },
   'empty, library': { policy: {}, options: library, calls: true },
@@ -115,6 +122,14 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
   'names of the host': { policy: { hostname: 'box', domainname: 'example' } },
   'root inside': { policy: { identity: { uid: 0, gid: 0 } } },
   'a range of ids': { policy: { identity: { uid: 0, gid: 0, ranges: { uids: [range], gids: [range] } } } },
+  'subordinate ids for root inside': {
+    policy: { identity: { uid: 0, gid: 0, ranges: 'subids' } },
+    options: { subids },
+  },
+  'subordinate ids around an id': {
+    policy: { identity: { uid: 5, gid: 70000, ranges: 'subids' } },
+    options: { subids },
+  },
   capabilities: { policy: { capabilities: ['CAP_NET_BIND_SERVICE', 'CAP_CHOWN'] } },
   'a payload that may mount': {
     policy: { seccomp: 'nested', capabilities: ['CAP_SYS_ADMIN'], filesystem: [{ proc: '/proc' }] },
