@@ -5,7 +5,7 @@ import { pidsIn, readText, writeValue } from './files.js'
 import type { Missing, Resource, Way } from './group.js'
 import { type Hierarchy, hierarchies } from './hierarchies.js'
 import { collectGarbage } from './garbage.js'
-import { requestScope } from './systemd.js'
+import { requestScope, scopeOf } from './systemd.js'
 import { type Bases, type Controller, v1Way } from './v1.js'
 import { v2Way } from './v2.js'
 
@@ -145,10 +145,17 @@ const ownPlaces = (all: readonly Hierarchy[]) =>
     own !== undefined && mayWrite(own) && (version === 1 || mayWrite(join(own, 'cgroup.procs'))) ? [own] : [],
   )
 
-/** For a shell of the user's, whose pid is $$. */
+/**
+ * For a shell of the user's, whose pid is $$. Who may write cgroup.procs of a group of version 1 may move processes of their own into it:
+ * cgroup1_procs_write() in kernel/cgroup/cgroup-v1.c: root is asked once for it.
+ */
 function grantV1(folders: readonly string[]): string {
-  const name = `user-${process.geteuid!()}`
-  return `for g in ${folders.join(' ')}; do sudo mkdir -p $g/${name} && sudo chown ${process.geteuid!()} $g/${name} && echo $$ | sudo tee $g/${name}/cgroup.procs; done`
+  const user = process.geteuid!()
+  const group = `$g/user-${user}`
+  const each = (what: string) => `for g in ${folders.join(' ')}; do ${what}; done`
+  const own = `sudo mkdir -p ${group} && sudo chown ${user} ${group} ${group}/cgroup.procs`
+  const enter = `echo $$ > ${group}/cgroup.procs`
+  return `${each(`${own} && ${enter}`)}\n      this is for one shell and what it starts; as long as that group is there, this in ~/.profile is for each: ${each(enter)}`
 }
 
 // --- v2 -------------------------------------------------------------------------------------------------------------
@@ -168,7 +175,7 @@ function searchV2(all: readonly Hierarchy[], resources: readonly Resource[], ask
   }
   return lacking.length > 0
     ? nothing(`cgroup v2 has no ${lacking.join(', ')} controller in ${mount.own}`, delegate(lacking))
-    : nothing(`no group may be made in ${mount.own}`, 'systemd-run --user --scope -p Delegate=yes COMMAND')
+    : nothing(`no group may be made in ${mount.own}`, scopeOf)
 }
 
 const neededV2 = (resources: readonly Resource[]) => [

@@ -13,6 +13,10 @@ const manager = ['/org/freedesktop/systemd1', `${systemd}.Manager`] as const
 /** Milliseconds for one answer, and for the job that moves this process. */
 const patience = 5000
 
+/** systemd-run(1), systemd.resource-control(5). */
+export const scopeOf =
+  'systemd-run --user --scope -p Delegate=yes COMMAND  (for that command alone; for a service, Delegate=yes in its unit lasts)'
+
 class BusError extends Error {}
 
 /**
@@ -31,7 +35,7 @@ export function requestScope(bus = busAddress()): { readonly scope: string } | M
     if (!(error instanceof BusError)) throw error
     return {
       missing: `systemd gives no scope: ${error.message}`,
-      remedy: 'systemd-run --user --scope -p Delegate=yes COMMAND',
+      remedy: scopeOf,
     }
   }
 }

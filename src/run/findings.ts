@@ -3,7 +3,7 @@ import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync }
 import { join } from 'node:path'
 import { errno } from '../kernel/errno.js'
 import type { Policy } from '../policy/schema.js'
-import { inCache } from './cache.js'
+import { cacheFinding } from './cacheFinding.js'
 import { callerName } from './caller.js'
 import { calls, refusedCalls, whoRefuses } from './calls.js'
 import { cgroupFinding } from './cgroupFinding.js'
@@ -73,18 +73,6 @@ function asAbove(finding: Finding, _: number, all: readonly Finding[]): Finding 
 }
 
 const newerKernel = 'Linux 5.12 or newer, and no container around this process whose filter forbids the call'
-
-function cacheFinding(): Finding {
-  const name = 'a cache for vials'
-  try {
-    const folder = inCache('a vial', (folder) => folder)
-    accessSync(folder, constants.W_OK | constants.X_OK)
-    return { name, works: true, detail: folder }
-  } catch (error) {
-    const repair = 'mkdir -m 700 ~/vials && export VIAL_CACHE=~/vials  (or another folder of yours, not mounted noexec)'
-    return { name, works: false, detail: firstLine((error as Error).message), without: 'everything', repair }
-  }
-}
 
 /** The default sandbox of `vial run`, running nothing. */
 async function wholeFinding(): Promise<Finding> {

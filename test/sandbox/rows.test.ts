@@ -39,12 +39,12 @@ const faults: readonly (readonly [string, NonNullable<Policy['filesystem']>, str
   [
     'a source that is missing',
     [{ bind: '/inside', from: '/missing/source' }],
-    'vial: cannot bind /missing/source on /inside: No such file or directory\n      the source does not exist; optional: true leaves it out when it is missing\n',
+    'vial: cannot bind /missing/source on /inside: No such file or directory\n      the source does not exist; optional: true leaves it out\n',
   ],
   [
     'a source and a place of one name',
     [{ bind: '/missing' }],
-    'vial: cannot bind /missing: No such file or directory\n      the source does not exist; optional: true leaves it out when it is missing\n',
+    'vial: cannot bind /missing: No such file or directory\n      the source does not exist; optional: true leaves it out\n',
   ],
   [
     'a link in a read-only folder',
