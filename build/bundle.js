@@ -7,8 +7,8 @@ import { dirname, relative, resolve } from 'node:path'
 const sources = resolve('dist/src')
 const folder = resolve(sources, 'cli/bundle')
 const entries = { vial: 'cli/vial.js', front: 'cli/bwrap/front.js' }
-// `vial run` is the command that nobody waits for: the bundle of the entry has it, though it is loaded by import().
-const atOnce = ['cli/run.js']
+// Nobody should wait for `vial run`: the bundle of the entry has it, and what a run of a limit of output needs, though these are loaded by import().
+const atOnce = ['cli/run.js', 'cli/passOn.js']
 
 rmSync(folder, { recursive: true, force: true })
 if (!process.argv.includes('--remove')) {

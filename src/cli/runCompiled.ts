@@ -1,7 +1,9 @@
 /** `vial run` when its vial is not there yet. Apart from run.ts, for all the compiler comes with it. */
+import { Looks, noting } from '../policy/fill/look.js'
 import type { Compiled } from '../run/compile.js'
 import { rememberVial } from '../run/remember.js'
 import { Sandbox } from '../run/sandbox.js'
+import type { StdioEntry } from '../run/stdio.js'
 import { openStored } from '../run/store.js'
 import { attend, policyOf, type Run, type Started } from './attend.js'
 import { type Request, requestOf } from './request.js'
@@ -19,18 +21,20 @@ async function startCompiled(run: Run, request: Request | undefined): Promise<St
   requireSources(flags)
   const { output, stdout, stderr } = policy.limits ?? {}
   const counted = [output, stdout, stderr].some((limit) => limit !== undefined)
+  const looks = new Looks()
   // Afterwards, what fill looks at may have been changed by the payload.
   let complete = policy
   const store = (compiled: Compiled) => {
     const { bytes } = compiled
     complete = compiled.policy
     // The host may have changed since it was looked at: then the vial is not that of the key.
-    const isSame = request !== undefined && requestOf(flags, texts)?.key === request.key
-    return (isSame ? rememberVial(request.key, bytes) : undefined) ?? openStored(bytes)
+    const seen = looks.written()
+    const isSame = request !== undefined && seen !== undefined && requestOf(flags, texts)?.key === request.key
+    return (isSame ? rememberVial(request.key, bytes, seen) : undefined) ?? openStored(bytes)
   }
-  const child = new Sandbox(policy, process.cwd(), store, trustedBy(flags)).spawn(command, args, {
-    ...options,
-    ...(counted ? { stdio: ['inherit', 'pipe', 'pipe'] } : {}),
-  })
+  const sandbox = new Sandbox(policy, process.cwd(), store, trustedBy(flags), request?.limiter?.found)
+  const stdio: StdioEntry[] = counted ? ['inherit', 'output', 'output'] : ['inherit', 'inherit', 'inherit']
+  const start = () => sandbox.spawn(command, args, { ...options, stdio })
+  const child = policy.fill === undefined ? start() : noting(looks, start)
   return { child, sharesSession: policy.session === 'host', policy: () => complete }
 }

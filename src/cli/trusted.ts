@@ -3,7 +3,7 @@ import type { ProfileName } from '../seccomp/schema.js'
 import type { PolicyFlags } from './options.js'
 
 /** Names that are no files. The schema takes long to load. */
-const profiles: Readonly<Record<ProfileName, true>> = { default: true, strict: true, nested: true, none: true }
+export const profiles: Readonly<Record<ProfileName, true>> = { default: true, strict: true, nested: true, none: true }
 
 /**
  * Its policy, its filter, and the name by which the command itself was called, which may be a link in `node_modules/.bin`.

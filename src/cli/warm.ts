@@ -16,6 +16,21 @@ const folder = join(script, '../bundle')
 const { bundles, start } = createRequire(script)('./start.cjs') as typeof import('./start.cjs')
 
 const run = ['run', '--', 'true']
+/** A fill, and limits, by whatever holds a sandbox to them here. */
+const more = [
+  'run',
+  '--limits-optional',
+  '--memory',
+  '1G',
+  '--cpu-time',
+  '60',
+  '--output',
+  '1M',
+  '--fill',
+  'true',
+  '--',
+  'true',
+]
 /** Options of most kinds, for whatever is compiled first. */
 const options =
   '--unshare-all --die-with-parent --new-session --clearenv --setenv HOME / --ro-bind /usr /usr --ro-bind-try /lib /lib ' +
@@ -33,9 +48,10 @@ export function writeCodeCaches(): void {
         timeout: 60_000,
         env: { ...env, VIAL_CACHE: cache },
       })
-    // The first run compiles, the second finds its vial.
+    // The first runs compile, the last finds its vial.
     warm('later', 'vial', ...run)
-    warm('vial', 'vial', ...run)
+    warm('later', 'vial', ...more)
+    warm('vial', 'vial', ...more)
     warm('front', 'front', none, none, 'bwrap', ...options.split(' '), 'true')
   } finally {
     rmSync(cache, { recursive: true, force: true })

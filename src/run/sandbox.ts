@@ -10,7 +10,7 @@ import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { identityOf, type OpenVial, reopen } from './executable.js'
 import { type Compiled, type CompileOptions, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
-import { Limiter } from './limiter.js'
+import { type FoundWay, Limiter } from './limiter.js'
 import {
   type Connect,
   type Result,
@@ -92,6 +92,7 @@ export class Sandbox {
   readonly #base: string
   readonly #store: (compiled: Compiled) => OpenVial
   readonly #trusted: readonly string[]
+  readonly #found: FoundWay | undefined
   #limits: Limiter | undefined
   /** By their stdio, for which each is compiled. */
   readonly #vials = new Map<string, Vial>()
@@ -104,7 +105,10 @@ export class Sandbox {
     store: (compiled: Compiled) => OpenVial = ({ bytes }) => openStored(bytes),
     /** See {@link CompileOptions.trusted}. */
     trusted: readonly string[] = [],
+    /** The way to its cgroups, where that was looked for before. */
+    found?: FoundWay,
   ) {
+    this.#found = found
     this.#trusted = trusted
     this.#store = store
     this.#policy = policy
@@ -112,7 +116,7 @@ export class Sandbox {
   }
 
   get #limiter(): Limiter | undefined {
-    if (this.#policy.limits !== undefined) this.#limits ??= new Limiter(checkPolicy(this.#policy))
+    if (this.#policy.limits !== undefined) this.#limits ??= new Limiter(checkPolicy(this.#policy), this.#found)
     return this.#limits
   }
 

@@ -19,12 +19,14 @@ import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { saying } from '../support/saying.js'
+import { delegate } from '../support/groups.js'
 import { callers, type Caller, vial, workFolder } from '../support/user.js'
 import { notRoot } from '../support/needs.js'
 
 let folders = 0
 const newFolder = (caller: Caller) => workFolder(caller, `remembered-${folders++}`)
 const stored = (cache: string) => readdirSync(join(cache, 'run')).sort()
+const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 const onlyOne = (cache: string) => {
   const names = stored(cache)
   assert.equal(names.length, 1)
@@ -48,10 +50,11 @@ for (const caller of callers) {
    */
   function mark(path: string): void {
     const bytes = readFileSync(path)
-    const key = bytes.readUIntLE(bytes.length - 8, 6) + 8
+    const key = bytes.readUIntLE(bytes.length - 8, 6) + 16
+    const seen = bytes.readUIntLE(bytes.length - key, 6)
     const vial = saying('remembered\n')
     rmSync(path)
-    writeFileSync(path, Buffer.concat([vial, bytes.subarray(bytes.length - key)]), { mode: 0o500 })
+    writeFileSync(path, Buffer.concat([vial, bytes.subarray(bytes.length - key - seen)]), { mode: 0o500 })
     chmodSync(path, 0o500)
     if (process.getuid!() === 0) spawnSync('chown', [`${caller.uid}:${caller.gid}`, path])
   }
@@ -130,13 +133,111 @@ for (const caller of callers) {
 
   test(`${caller.name}: policies with faults are told each time, and those that look at more of the host are compiled`, () => {
     const cache = newFolder(caller)
+    const folder = newFolder(caller)
     const run = runIn(cache)
+    const ranges = join(folder, 'ranges.json')
+    writeFileSync(ranges, '{ "preset": "system", "identity": { "ranges": "subids" } }')
     for (let time = 0; time < 2; time++) {
       assert.match(run('--hostname', 'a b', '--', 'true').stderr, /--hostname a b/)
-      assert.equal(run('--fill', 'true', '--', 'true').status, 0)
-      assert.equal(run('--file-size', '1M', '--', 'true').status, 0)
+      assert.match(run('--memory', 'much', '--', 'true').stderr, /--memory much/)
+      assert.match(run('--wall-time', '-1', '--', 'true').stderr, /--wall-time -1/)
+      assert.match(run('--seccomp', folder, '--', 'true').stderr, /--seccomp/)
+      assert.match(run('--fill', 'no-such-program', '--', 'true').stderr, /no-such-program/)
+      run('--policy', ranges, '--', 'true')
     }
     assert.throws(() => stored(cache), { code: 'ENOENT' })
+  })
+
+  test(`${caller.name}: limits are those of the first run, told in the same words, in a group of each run's own`, () => {
+    const cache = newFolder(caller)
+    const folder = newFolder(caller)
+    const delegation = delegate(caller)
+    const words = delegation.wrapper ?? []
+    const optional = delegation.wrapper === undefined ? ['--limits-optional'] : []
+    const run = (...args: string[]) => {
+      const [command = '', ...rest] = [...words, process.execPath, main, 'run', ...optional, ...args]
+      const { status, stdout, stderr } = spawnSync(command, rest, {
+        encoding: 'utf8',
+        cwd: folder,
+        env: { PATH: process.env.PATH, HOME: folder, VIAL_CACHE: cache },
+      })
+      return { status, stdout, stderr }
+    }
+    const inodes = () => stored(cache).map((name) => statSync(join(cache, 'run', name)).ino)
+    try {
+      for (const line of [
+        ['--wall-time', '300ms', '--', 'sleep', '60'],
+        ['--cpu-time', '1s', '--', 'sh', '-c', 'while :; do :; done'],
+        ['--output', '5', '--', 'printf', '1234567890'],
+        ['--file-size', '1K', '--', 'sh', '-c', 'trap "" XFSZ; exec head -c 2000 /dev/zero > /tmp/f'],
+        ['--pids', '20', '--memory', '512M', '--', 'sh', '-c', 'ulimit -v; ulimit -u; exit 5'],
+      ]) {
+        const first = run(...line)
+        const before = inodes()
+        assert.deepEqual(run(...line), first, line.join(' '))
+        assert.deepEqual(inodes(), before, line.join(' '))
+      }
+      const report = () => {
+        const line = ['--pids', '20', '--memory', '512M', '--report', 'json', '--', 'true']
+        const { usage, enforcement, verdict } = JSON.parse(run(...line).stderr)
+        return { usage: Object.keys(usage).sort(), enforcement, verdict }
+      }
+      const first = report()
+      const before = inodes()
+      assert.deepEqual(report(), first)
+      assert.deepEqual(inodes(), before)
+      if (optional.length === 0) assert.equal(first.usage.includes('peakMemory'), true)
+      assert.deepEqual(delegation.left(), [])
+    } finally {
+      delegation.remove()
+    }
+  })
+
+  test(`${caller.name}: what fill looked at is as it was, or is looked at again`, () => {
+    const cache = newFolder(caller)
+    const folder = newFolder(caller)
+    const [first, second, other] = ['first', 'second', 'other'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ]
+    const program = join(folder, 'program')
+    const script = (interpreter: string) => {
+      writeFileSync(program, `#!${interpreter}\necho as before\n`, { mode: 0o755 })
+    }
+    for (const copy of [first, second, other]) {
+      cpSync('/bin/sh', copy)
+      chmodSync(copy, 0o755)
+    }
+    // What changed within two seconds is not remembered: an hour later is a Node.js whose clock is ahead.
+    const later = join(folder, 'later.cjs')
+    writeFileSync(later, 'const now = Date.now; Date.now = () => now() + 3_600_000')
+    const ahead = { env: { NODE_OPTIONS: `--require ${later}` } }
+    const run = () => runIn(cache, ahead)('--fill', program, '--ro', folder, '--', program).stdout
+    const isCompiled = (how: string) => {
+      assert.equal(run(), 'as before\n', how)
+      assert.equal(run(), 'as before\n', how)
+      mark(onlyOne(cache))
+      assert.equal(run(), remembered, how)
+    }
+    script(first)
+    assert.equal(runIn(cache)('--fill', program, '--ro', folder, '--', program).stdout, 'as before\n')
+    assert.throws(() => stored(cache), { code: 'ENOENT' })
+    isCompiled('as it is')
+    script(second)
+    isCompiled('the program was changed')
+    renameSync(other, second)
+    isCompiled('its interpreter was changed')
+    rmSync(program)
+    symlinkSync('script', program)
+    writeFileSync(join(folder, 'script'), `#!${second}\necho as before\n`, { mode: 0o755 })
+    isCompiled('it is a link now')
+    // What it would show is closed to others by now.
+    chmodSync(second, 0o700)
+    assert.match(
+      runIn(cache, ahead)('--fill', program, '--ro', folder, '--', program).stderr,
+      /^vial: fill\.program: .*second/,
+    )
   })
 
   test(`${caller.name}: a file that others could have written, or that is not the whole, is not executed`, () => {

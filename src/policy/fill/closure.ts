@@ -1,9 +1,9 @@
-import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { readElf } from './elf.js'
 import type { FillEntry } from './entry.js'
 import { LANGUAGES, type Language } from './languages.js'
 import { LibraryResolver, muslPathFile } from './libraries.js'
+import * as fs from './look.js'
 import { openRegular, readRegular } from './regular.js'
 import { glob, hops, View } from './view.js'
 
@@ -242,7 +242,7 @@ class Closure {
     this.#done.add(directory)
     let listed: fs.Dirent[]
     try {
-      listed = fs.readdirSync(directory, { withFileTypes: true })
+      listed = fs.listSync(directory)
     } catch {
       return
     }
@@ -316,11 +316,11 @@ function readHead(file: string, length: number): string {
   }
 }
 
-/** Whether a file may be loaded or run: it is called a library or may be executed. */
+/** Whether a file of a tree may be loaded or run: it is called a library or may be executed. */
 function loadable(file: string): boolean {
   if (/\.so(?:\.|$)/.test(file)) return true
   try {
-    return (fs.statSync(file).mode & 0o111) !== 0
+    return (fs.statListedSync(file).mode & 0o111) !== 0
   } catch {
     return false
   }

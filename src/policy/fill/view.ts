@@ -1,6 +1,6 @@
-import * as fs from 'node:fs'
 import * as path from 'node:path'
 import type { FillEntry } from './entry.js'
+import * as fs from './look.js'
 
 /** As path_resolution(7) has it: more links than this in one path are a loop. */
 const LINK_LIMIT = 40
