@@ -86,7 +86,7 @@ describe('a vial as a file', () => {
     for (const output of ['absent/vial', '.', 'policy.json/vial']) {
       const { status, stderr } = fails(output)
       assert.equal(status, 125, output)
-      assert.match(stderr, /^vial: .*E(NOENT|ISDIR|NOTDIR|EXIST|BUSY|NOTEMPTY)/)
+      assert.match(stderr, /^vial: --output .*(does not exist|is a |is not |E(?:ISDIR|EXIST|BUSY|NOTEMPTY))/)
     }
     assert.deepEqual(spawnSync('ls', ['-A', folder], { encoding: 'utf8' }).stdout, 'policy.json\n')
   })

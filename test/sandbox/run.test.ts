@@ -186,7 +186,7 @@ for (const caller of callers) {
       assert.equal(missing.status, 127)
       const source = vial(caller, ['run', '--ro', '/no/such', '--', 'true'])
       assert.equal(source.status, 125)
-      assert.match(source.stderr, /cannot bind \/no\/such: No such file or directory/)
+      assert.match(source.stderr, /--ro \/no\/such: \/no does not exist/)
     })
   })
 }
