@@ -279,9 +279,9 @@ for (const caller of callers) {
       ],
       [
         on(data, { bind: '/data/file', from: folder }),
-        /^cannot bind .* on \/data\/file: Invalid argument\n +a file lies on the way/,
+        /^cannot bind .* on \/data\/file: Invalid argument\n +a file cannot/,
       ],
-      [on(data, { bind: '/data/deep', from: at('file') }), /^cannot bind .* on \/data\/deep: \S.*\n +a file lies on the way/],
+      [on(data, { bind: '/data/deep', from: at('file') }), /^cannot bind .* on \/data\/deep: \S.*\n +a file cannot/],
       [
         on({ file: '/f', content: '' }, { directory: '/f/below' }),
         /^cannot make the folder \/f\/below: Not a directory\n +\S/,
