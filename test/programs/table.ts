@@ -823,7 +823,7 @@ print(datetime.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Berlin')).u
 const path = ['/usr/bin', '/usr/sbin']
 
 const isPresent = (name: string) =>
-  installed(name.includes('/') ? name : '') || path.some((directory) => installed(`${directory}/${name}`))
+  name.includes('/') ? installed(name) : path.some((directory) => installed(`${directory}/${name}`))
 
 /** Why a program's task cannot be tried here, as the value of a test's `skip`. */
 export function absent({ program, beside = [] }: Program): string | false {
