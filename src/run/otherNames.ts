@@ -1,6 +1,6 @@
 /** Read-only binds that do not make read-only what they name: a writable one shows it at another place as well. */
-import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { realpath } from '../policy/fill/view.js'
 import { kindOf } from '../policy/hidden.js'
 import { isWithin, normal } from '../policy/path.js'
 import type { FilesystemEntry } from '../policy/schema.js'
@@ -24,13 +24,15 @@ export interface OtherName {
 export function otherNames(entries: readonly FilesystemEntry[], base: string): OtherName[] {
   const written = entries.flatMap((entry, by) => {
     const source = writableSource(entry, base)
-    return source === undefined ? [] : [{ by, top: kindOf(entry).place, realTop: realPath(source) }]
+    return source === undefined ? [] : [{ by, top: kindOf(entry).place, realTop: realpath(source) ?? source }]
   })
   if (written.length === 0) return []
   return entries.flatMap((entry, index) => {
     if (!('bind' in entry) || entry.writable || entry.fd !== undefined || entry.from !== undefined) return []
     const { place } = kindOf(entry)
-    const real = realPath(resolve(base, entry.bind))
+    const source = resolve(base, entry.bind)
+    // What is not there is complained about elsewhere.
+    const real = realpath(source) ?? source
     const other = written.flatMap(({ by, top, realTop }) => {
       if (!isWithin(real, realTop)) return []
       const seen = normal(`${top}/${real.slice(realTop.length)}`)
@@ -39,13 +41,4 @@ export function otherNames(entries: readonly FilesystemEntry[], base: string): O
     })
     return other.slice(0, 1)
   })
-}
-
-/** What is not there is complained about elsewhere. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    return path
-  }
 }

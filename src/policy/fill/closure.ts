@@ -6,12 +6,12 @@ import { FACILITIES } from './facilities.js'
 import { DEFAULT_PATH, executable, type Located, locate } from './find.js'
 import { LANGUAGES } from './languages.js'
 import { LibraryResolver, muslPathFile } from './libraries.js'
-import { isHostsOwn, isOfPackage, isProse, isWithin, ownPlaces, ROOT_DIRECTORIES, SHARED } from './own.js'
+import { isHostsOwn, isOfPackage, isProse, isWithinAny, ownPlaces, ROOT_DIRECTORIES, SHARED } from './own.js'
 import { readHead } from './regular.js'
 import type { Rule } from './rule.js'
 import { envProgram, mentionedIn, readShebang, type Shebang } from './script.js'
 import { TOOLS } from './tools.js'
-import { glob, hops, View } from './view.js'
+import { glob, hops, realpath, View } from './view.js'
 
 const RULES: readonly Rule[] = [...LANGUAGES, ...TOOLS, ...FACILITIES]
 
@@ -121,7 +121,7 @@ class Closure {
     const name = path.basename(interpreter) === 'env' ? envProgram(argument) : undefined
     if (name !== undefined) this.add(name)
     // The text of a script that is not installed may be a stranger's.
-    if (how.wrappers < WRAPPERS && isWithin(script, SHARED)) this.#addMentioned(script, shebang, how.wrappers + 1)
+    if (how.wrappers < WRAPPERS && isWithinAny(script, SHARED)) this.#addMentioned(script, shebang, how.wrappers + 1)
   }
 
   /** Adds what the text of a wrapper names, as far as it exists and works. */
@@ -133,7 +133,7 @@ class Closure {
     }
     for (const file of paths) {
       const real = realpath(file)
-      if (real === undefined || !isWithin(real, SHARED) || isProse(real)) continue
+      if (real === undefined || !isWithinAny(real, SHARED) || isProse(real)) continue
       if (executable(file)) this.#addIfItWorks({ file }, wrappers)
       else if (isOfPackage(real)) this.#addPlace(file)
     }
@@ -280,7 +280,7 @@ class Closure {
     if (real === undefined || real.startsWith(`${root}/`)) return
     if (!isFile(real)) {
       // Whole directories only of what is installed, for what is installed: a stranger may have made any other link.
-      if (isWithin(root, [...SHARED, '/etc', '/var']) && isOfPackage(real)) this.#addPlace(file, walk)
+      if (isWithinAny(root, [...SHARED, '/etc', '/var']) && isOfPackage(real)) this.#addPlace(file, walk)
       return
     }
     if (this.view.reach(file) === undefined) return
@@ -350,11 +350,3 @@ function isFile(file: string): boolean {
 }
 
 const isBelow = (file: string, directories: readonly string[]) => directories.some((one) => file.startsWith(`${one}/`))
-
-function realpath(file: string): string | undefined {
-  try {
-    return fs.realpathSync(file)
-  } catch {
-    return undefined
-  }
-}

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { type Elf, readElf } from './elf.js'
+import { realpath } from './view.js'
 
 export interface CacheEntry {
   name: string
@@ -271,14 +272,6 @@ function expand(text: string, object: Loaded): string[] {
 function readLoosely(file: string): Elf | undefined {
   try {
     return readElf(file)
-  } catch {
-    return undefined
-  }
-}
-
-function realpath(file: string): string | undefined {
-  try {
-    return fs.realpathSync(file)
   } catch {
     return undefined
   }

@@ -1,7 +1,8 @@
 /** Which directories are one program's or package's, by the rules that distributions keep: hier(7), file-hierarchy(7), FHS 3.0. */
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { glob } from './view.js'
+import { isWithin } from '../path.js'
+import { glob, realpath } from './view.js'
 
 /** Links to directories of /usr where the host has merged the two, directories of their own elsewhere: see file-hierarchy(7). */
 export const ROOT_DIRECTORIES = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
@@ -9,8 +10,8 @@ export const ROOT_DIRECTORIES = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/
 /** Where programs of the system keep what they share. */
 export const SHARED = ['/usr', '/lib', '/lib32', '/lib64', '/opt', '/nix/store', '/gnu/store']
 
-export const isWithin = (file: string, directories: readonly string[]) =>
-  directories.some((one) => file === one || file.startsWith(`${one}/`))
+export const isWithinAny = (file: string, directories: readonly string[]) =>
+  directories.some((one) => isWithin(file, one))
 
 /** Below these, each directory belongs to a package; the directories of a machine's libraries lie between. */
 const ABOVE_PACKAGES = [
@@ -24,7 +25,7 @@ const PACKAGES = new RegExp(`^(?:${ABOVE_PACKAGES.join('|')})/(?![^/]*-linux-[^/
 export const isOfPackage = (real: string) => PACKAGES.test(real)
 
 /** What the host's administrator has written or its services keep, and the distribution did not put there for reading. */
-export const isHostsOwn = (real: string) => isWithin(real, ['/etc', '/var'])
+export const isHostsOwn = (real: string) => isWithinAny(real, ['/etc', '/var'])
 
 /** Prose about programs, which no program needs to run. */
 export const isProse = (real: string) => /^\/usr(?:\/local)?\/share\/(?:doc|man|info|locale)(?:\/|$)/.test(real)
@@ -49,7 +50,7 @@ export function ownPlaces(links: readonly string[]): OwnPlaces {
     for (const one of glob(pattern)) to.add(one)
   }
   for (const link of links) {
-    const directory = realpath(path.dirname(link))
+    const directory = realpath(path.dirname(link)) ?? path.dirname(link)
     const prefix = path.dirname(directory)
     if (!/\/s?bin$/.test(directory)) continue
     if (isOfPackage(prefix)) trees.add(prefix)
@@ -74,13 +75,5 @@ function isDirectory(file: string): boolean {
     return fs.statSync(file).isDirectory()
   } catch {
     return false
-  }
-}
-
-function realpath(file: string): string {
-  try {
-    return fs.realpathSync(file)
-  } catch {
-    return file
   }
 }

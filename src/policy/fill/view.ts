@@ -208,6 +208,15 @@ export function hops(file: string): string[] {
   return passed
 }
 
+/** Where a path leads; undefined: nowhere, or the caller may not look. */
+export function realpath(file: string): string | undefined {
+  try {
+    return fs.realpathSync(file)
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Paths that match a pattern in which `*` stands for any part of one name, and `[0-9]` for a digit. Sorted; none when nothing
  * matches.
