@@ -4,11 +4,12 @@ import { dirname, resolve } from 'node:path'
 import { hostNames, nameFiles, sharesNetwork } from '../policy/fill/network.js'
 import { heldBy } from '../policy/fill/root.js'
 import { systemEntries } from '../policy/fill/system.js'
-import type { Policy } from '../policy/schema.js'
+import { layersOf, showsRoot } from '../policy/overRoot.js'
+import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { keptOver, trustedPaths } from '../run/kept.js'
 import { otherNames } from '../run/otherNames.js'
 import type { PolicyFlags } from './options.js'
-import { entryOf, sidesOf } from './sources.js'
+import { entryOf } from './sources.js'
 import type { Texts } from './texts.js'
 import { trustedBy } from './trusted.js'
 
@@ -56,7 +57,12 @@ export function requestOf(flags: PolicyFlags, texts: Texts): Request | undefined
     // These are looked up in /etc/subuid.
     if (policy.identity?.ranges === 'subids') return undefined
     const preset = flags.preset ?? (text === undefined ? 'system' : policy.preset)
-    const kept = keptIn(flags, policy)
+    const filesystem = [
+      ...(policy.filesystem ?? []),
+      ...(flags.shown ?? []).map(({ name, value }) => entryOf[name](value)),
+    ]
+    const base = flags.policy === undefined ? process.cwd() : dirname(resolve(flags.policy))
+    const kept = keptOf(flags, filesystem, base)
     if (kept === undefined) return undefined
     const key = JSON.stringify([
       bundledBuild,
@@ -66,12 +72,12 @@ export function requestOf(flags: PolicyFlags, texts: Texts): Request | undefined
       [process.getuid!(), process.geteuid!(), process.getgid!(), process.getegid!()],
       process.cwd(),
       shown,
-      text === undefined ? null : [text, dirname(resolve(flags.policy!))],
+      text === undefined ? null : [text, base],
       preset === 'system' ? systemEntries() : null,
       sharesNetwork({ ...policy, ...(flags.network === 'host' ? { network: flags.network } : {}) })
         ? [nameFiles(), hostNames()]
         : null,
-      heldBy(rootsIn(flags, policy)),
+      showsRoot({ filesystem }) ? heldBy(layersOf(filesystem[0]!, base)) : null,
       kept,
     ])
     return { key, sharesSession: flags['share-session'] === true || policy.session === 'host' }
@@ -80,27 +86,13 @@ export function requestOf(flags: PolicyFlags, texts: Texts): Request | undefined
   }
 }
 
-/** Host directories that are shown as the root itself. */
-function rootsIn(flags: PolicyFlags, { filesystem = [] }: Policy): string[] {
-  const sides = (flags.shown ?? []).map(({ value }) => sidesOf(value)).filter(({ inside }) => resolve(inside) === '/')
-  const base = flags.policy === undefined ? process.cwd() : dirname(resolve(flags.policy))
-  const layers = filesystem.flatMap((one) =>
-    'bind' in one && resolve(one.bind) === '/'
-      ? [one.from ?? one.bind]
-      : 'overlay' in one && resolve(one.overlay) === '/'
-        ? one.lower
-        : [],
-  )
-  return [...sides.map(({ from }) => from), ...layers.map((layer) => resolve(base, layer))]
-}
-
 /**
  * What of the host is laid over writable entries: other links, another place of vial, another vial. Undefined: a read-only
  * entry has another name, which is an error.
  */
-function keptIn(flags: PolicyFlags, { filesystem = [] }: Policy): unknown {
-  const entries = [...filesystem, ...(flags.shown ?? []).map(({ name, value }) => entryOf[name](value))]
-  const base = flags.policy === undefined ? process.cwd() : dirname(resolve(flags.policy))
-  if (otherNames(entries, base).length > 0) return undefined
-  return [...keptOver({ filesystem: entries }, base, () => trustedPaths(trustedBy(flags)))].map(([, kept]) => kept)
+function keptOf(flags: PolicyFlags, filesystem: readonly FilesystemEntry[], base: string): unknown {
+  if (otherNames(filesystem, base).length > 0) return undefined
+  return [...keptOver({ filesystem: [...filesystem] }, base, () => trustedPaths(trustedBy(flags)))].map(
+    ([, kept]) => kept,
+  )
 }

@@ -14,7 +14,7 @@ export const ownOverRoot: readonly string[] = ['/proc', '/dev', '/tmp', '/var/tm
 export const homeOverRoot = '/tmp/home'
 
 /** Whether the first entry is the root itself. */
-export function showsRoot({ filesystem = [] }: Policy): boolean {
+export function showsRoot({ filesystem = [] }: Pick<Policy, 'filesystem'>): boolean {
   const [first] = filesystem
   return first !== undefined && ('bind' in first || 'overlay' in first) && kindOf(first).place === '/'
 }
@@ -27,7 +27,7 @@ export function overRoot(policy: Policy, base: string): FilesystemEntry[] {
     { dev: '/dev' },
     { tmpfs: '/tmp', mode: 0o1777 },
     { tmpfs: homeOverRoot, mode: 0o700 },
-    ...heldBy(layers(root!, base)).map((tmpfs) => (tmpfs === '/run' ? { tmpfs } : { tmpfs, mode: 0o1777 })),
+    ...heldBy(layersOf(root!, base)).map((tmpfs) => (tmpfs === '/run' ? { tmpfs } : { tmpfs, mode: 0o1777 })),
     ...(isHost(root!, base) ? stillShown(policy) : []),
   ]
   const taken = others.filter((entry) => !('readonly' in entry || 'chmod' in entry)).map((entry) => kindOf(entry).place)
@@ -45,11 +45,11 @@ function stillShown(policy: Policy): FilesystemEntry[] {
   return entries.filter((entry) => ownOverRoot.some((own) => isWithin(kindOf(entry).place, own)))
 }
 
-/** Of a descriptor nothing can be told from outside. */
-function layers(root: FilesystemEntry, base: string): string[] {
+/** The host directories that a root is made of. Of a descriptor nothing can be told from outside. */
+export function layersOf(root: FilesystemEntry, base: string): string[] {
   if ('fd' in root && root.fd !== undefined) return []
   const paths = 'bind' in root ? [root.from ?? root.bind] : 'overlay' in root ? root.lower : []
   return paths.map((path) => resolve(base, path))
 }
 
-const isHost = (root: FilesystemEntry, base: string) => layers(root, base).includes('/')
+const isHost = (root: FilesystemEntry, base: string) => layersOf(root, base).includes('/')
