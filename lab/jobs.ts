@@ -31,7 +31,7 @@ export const jobs: readonly Job[] = [
     minutes: 30,
   },
   { id: 'nested', boot: 'plain', tests: ['test/limits/nested'], minutes: 15 },
-  // The kernel then lets whoever owns a group of a cgroup namespace write its limits: cgroups(7).
+  // The kernel then lets the owner of the group at the root of a cgroup namespace write its limits: cgroups(7).
   { id: 'not-delegated', boot: 'plain', cgroup: 'rw', tests: ['test/limits/nested'], minutes: 15 },
   { id: 'settings', boot: 'plain', tests: ['lab/tests/settings'], minutes: 6 },
   { id: 'overlay', boot: 'plain', tests: ['lab/tests/overlay'], minutes: 4 },

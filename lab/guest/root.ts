@@ -39,7 +39,7 @@ Environment=XDG_RUNTIME_DIR=/run/user/%i DBUS_SESSION_BUS_ADDRESS=unix:path=/run
 
 const unwanted = ['systemd-firstboot', 'systemd-networkd-wait-online', 'apt-daily', 'fstrim', 'e2scrub_all']
 
-/** For attacks: nothing was configured, so that nobody has a password. */
+/** For attacks: nothing was configured, so that no user has a password. */
 const passwords = { 'etc/shadow': { text: 'root:*:20000:0:99999:7:::\n', mode: 0o600 } }
 
 export const starts: Readonly<Record<Boot, string>> = { plain: '/lab/init', systemd: '/usr/lib/systemd/systemd' }

@@ -9,7 +9,7 @@ import type { PolicyFlags } from './options.js'
 import type { ReportFile, ReportFlags } from './report.js'
 import { handOn } from './signals.js'
 import type { Texts } from './texts.js'
-import { parseDuration, type Size } from '../policy/units.js'
+import type { Size } from '../policy/units.js'
 import { write } from './write.js'
 
 export type RunFlags = PolicyFlags & ReportFlags & { readonly timeout?: string; readonly output?: string }
@@ -34,7 +34,7 @@ export interface Started {
 
 /** Returns false when `start` did not start it. */
 export async function attend(run: Run, start: () => Started | undefined | Promise<Started>): Promise<boolean> {
-  const { flags } = run
+  const { options } = run
   let started: Started | undefined
   try {
     started = await start()
@@ -45,7 +45,7 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     const result = await child.result.finally(() => handing.end())
     await Promise.all(passed)
     const { exitCode, timedOut, verdict } = result
-    if (timedOut) say(`killed after ${parseDuration(flags.timeout!)! / 1000} s`)
+    if (timedOut) say(`killed after ${options.timeout! / 1000} s`)
     // What is beyond a limit may have been written just before the end.
     const signal = verdict.kind === 'output-limit' || verdict.kind === 'time-limit' ? 'SIGKILL' : result.signal
     process.exitCode = signal === null ? (exitCode ?? 125) : 128 + signalNumber(signal)

@@ -10,7 +10,7 @@ export interface Option {
   readonly value?: string
   /** How its value is written: see values.ts; default: any text. */
   readonly kind?: ValueKind
-  /** Whoever writes fewer bytes than this, without a unit, meant another unit. */
+  /** A value of fewer bytes than this, without a unit, was surely meant in another unit. */
   readonly least?: number
   /** May be given more than once. */
   readonly many?: true

@@ -7,7 +7,8 @@ const size = v.custom<Size>(
   (value) => sizeFault(value) === undefined,
   ({ input }) => sizeFault(input)!,
 )
-const positiveSize = v.custom<Size>(
+/** A size above 0. */
+export const positiveSize = v.custom<Size>(
   (value) => sizeFault(value, 1) === undefined,
   ({ input }) => sizeFault(input, 1)!,
 )

@@ -8,7 +8,7 @@ import { type RlimitName, rlimits } from '../kernel/rlimits.js'
 import { seccompSchema } from '../seccomp/schema.js'
 import { didYouMean } from './closest.js'
 import { type MountKind, mountKindNames } from './kinds.js'
-import { limitsSchema } from './limitsSchema.js'
+import { limitsSchema, positiveSize } from './limitsSchema.js'
 import { type Size, sizeFault } from './units.js'
 
 const longestPath = 4095
@@ -30,11 +30,8 @@ const inside = v.pipe(
 /** A path of the host; relative ones are relative to the policy's folder. */
 const host = pathText
 
-const size = v.custom<Size>(
-  // tmpfs(5) takes 0 for no limit at all.
-  (value) => sizeFault(value, 1) === undefined,
-  ({ input }) => sizeFault(input, 1)!,
-)
+/** tmpfs(5) takes 0 for no limit at all. */
+const size = positiveSize
 const mode = v.pipe(
   v.union([v.number(), v.pipe(v.string(), v.regex(/^0?[0-7]{3,4}$/, 'must be an octal mode such as "0755"'))]),
   v.check(
