@@ -32,7 +32,7 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
   empty: { policy: {}, calls: true },
   'empty, library': { policy: {}, options: library, calls: true },
   'bind, read-only': { policy: { filesystem: [{ bind: '/usr' }] }, calls: true },
-  'bind, writable': { policy: { filesystem: [{ bind: '/work', from: '/srv/work', writable: true }] } },
+  'bind, writable': { policy: { filesystem: [{ bind: '/project', from: '/srv/project', writable: true }] } },
   'bind, every key': {
     policy: {
       filesystem: [
@@ -54,10 +54,10 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
   'binds below a writable bind': {
     policy: {
       filesystem: [
-        { bind: '/work', writable: true },
-        { bind: '/work/.git', from: '/work/.git' },
-        { tmpfs: '/work/tmp' },
-        { file: '/work/note.txt', content: 'hello\n' },
+        { bind: '/project', writable: true },
+        { bind: '/project/.git', from: '/project/.git' },
+        { tmpfs: '/project/tmp' },
+        { file: '/project/note.txt', content: 'hello\n' },
       ],
     },
     calls: true,
@@ -186,7 +186,7 @@ export const lines: Readonly<Record<string, LineCase>> = {
   overlays: {
     line: '--overlay-src /a --overlay-src /b --tmp-overlay /o --overlay-src /a --overlay-src /c --ro-overlay /r',
   },
-  'a writable overlay': { line: '--overlay-src /a --overlay /rw /work /o' },
+  'a writable overlay': { line: '--overlay-src /a --overlay /rw /marks /o' },
   'remounted read-only': { line: '--bind / / --remount-ro /' },
   'ids and names': { line: '--ro-bind / / --uid 5 --gid 6 --unshare-user --unshare-uts --hostname box' },
   'descriptors of namespaces': { line: '--userns 9 --pidns 10 --ro-bind / /' },

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from '../../src/cli/bwrap/parse.js'
-import { launch } from '../../src/launcher/program.js'
+import { type Launch, launch } from '../../src/launcher/program.js'
 import { bwrapPlan } from '../../src/plan/bwrap.js'
 import { makePlan } from '../../src/plan/plan.js'
 import type { Plan } from '../../src/plan/step.js'
@@ -18,19 +18,20 @@ import { callText, planText } from './text.js'
 export interface Case {
   readonly name: string
   readonly plan: Plan
+  readonly launch: Launch
   readonly calls: boolean
 }
 
+const caseOf = (name: string, plan: Plan, calls = false): Case => ({ name, plan, launch: launch(plan, 'x64'), calls })
+
 export const cases: readonly Case[] = [
-  ...Object.entries(policies).map(([name, { policy, options, calls = false }]) => ({
-    name: `policy: ${name}`,
-    plan: makePlan(checkPolicy(policy), 'x64', { base: '/here', ...options }),
-    calls,
-  })),
-  ...Object.entries(lines).map(([name, { line, uid = 1000, calls = false }]) => {
+  ...Object.entries(policies).map(([name, { policy, options, calls }]) =>
+    caseOf(`policy: ${name}`, makePlan(checkPolicy(policy), 'x64', { base: '/here', ...options }), calls),
+  ),
+  ...Object.entries(lines).map(([name, { line, uid = 1000, calls }]) => {
     const parsed = parse([...line.split(' '), 'true'])
     if (parsed.kind !== 'run') throw new Error(`${line}: runs nothing`)
-    return { name: `bwrap: ${name}`, plan: bwrapPlan(parsed.request, { uid, gid: uid }), calls }
+    return caseOf(`bwrap: ${name}`, bwrapPlan(parsed.request, { uid, gid: uid }), calls)
   }),
 ]
 
@@ -39,9 +40,9 @@ const script: Script = {
   env: ['PATH=/usr/bin', 'TERM=dumb', 'SECRET=1'],
 }
 
-/** Runs a plan; `fail`: what one of its calls answers instead. */
-export const runPlan = (plan: Plan, fail?: Script['fail']): Run =>
-  run(launch(plan, 'x64').program, fail === undefined ? script : { ...script, fail })
+/** Runs a case; `fail`: what one of its calls answers instead. */
+export const runCase = ({ launch: { program } }: Case, fail?: Script['fail']): Run =>
+  run(program, fail === undefined ? script : { ...script, fail })
 
 /** What comes of it when one call fails in a way that no code expects. */
 export interface Failure {
@@ -51,14 +52,10 @@ export interface Failure {
   readonly run: Run
 }
 
-export function failures(plan: Plan): Failure[] {
-  const program = launch(plan, 'x64').program
-  const { calls } = runPlan(plan)
+export function failures(one: Case, { calls }: Run): Failure[] {
   const executing = calls.findLastIndex(({ name }) => name === 'execve')
   return calls.flatMap((call, at) =>
-    unfailing.has(call.name)
-      ? []
-      : [{ call, late: at > executing, run: run(program, { ...script, fail: { at, with: 'EIO' } }) }],
+    unfailing.has(call.name) ? [] : [{ call, late: at > executing, run: runCase(one, { at, with: 'EIO' }) }],
   )
 }
 /** These do not come back, or cannot fail. */
@@ -67,9 +64,9 @@ const unfailing = new Set(['exit_group', 'execve', 'execveat', 'getpid', 'getppi
 export const folder = fileURLToPath(new URL('../../../test/script/golden/', import.meta.url))
 export const fileOf = (name: string) => join(folder, `${name.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()}.txt`)
 
-export function textOf({ plan, calls }: Case): string {
-  const made = calls ? ['', 'calls', ...runPlan(plan).calls.map((call) => `  ${callText(call)}`)] : []
-  return `${[...planText(plan), ...made].join('\n')}\n`
+export function textOf(one: Case): string {
+  const made = one.calls ? ['', 'calls', ...runCase(one).calls.map((call) => `  ${callText(call)}`)] : []
+  return `${[...planText(one.plan), ...made].join('\n')}\n`
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -3,9 +3,8 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { launch } from '../../src/launcher/program.js'
 import { record } from '../../src/launcher/record.js'
-import { type Case, cases, failures, fileOf, folder, kept, runPlan, textOf } from './golden.js'
+import { type Case, cases, failures, fileOf, folder, kept, runCase, textOf } from './golden.js'
 import type { Call, Run } from './kernel.js'
 
 describe('golden plans (if a change is meant: node dist/test/script/golden.js, and read the diff)', () => {
@@ -21,25 +20,22 @@ describe('golden plans (if a change is meant: node dist/test/script/golden.js, a
 })
 
 describe('each plan executes its command, and leaves no process', () => {
-  for (const { name, plan } of cases)
-    test(name, () => {
-      const { executed, left, said } = runPlan(plan)
+  for (const one of cases)
+    test(one.name, () => {
+      const { executed, left, said } = runCase(one)
       assert.deepEqual({ argv: executed?.argv.slice(-1), left, said }, { argv: ['argument'], left: [], said: '' })
     })
 })
 
 /** The steps' own words, of any of them that can fail. */
-function sentences({ plan }: Case): Set<string> {
-  return new Set(
-    launch(plan, 'x64').steps.flatMap(({ what, complaint }) => [what, ...[complaint ?? []].flat().flatMap(words)]),
-  )
+function sentences({ launch: { steps } }: Case): Set<string> {
+  return new Set(steps.flatMap(({ what, complaint }) => [what, ...[complaint ?? []].flat().flatMap(words)]))
 }
 const words = (complaint: string | object) => (typeof complaint === 'string' ? [complaint] : [])
 
 /** The words of each step that a status record says has failed. */
-function recorded({ plan }: Case, { written }: Run): string[] {
+function recorded({ plan, launch: { steps } }: Case, { written }: Run): string[] {
   const records = Buffer.from(written[plan.statusFd!] ?? '', 'hex')
-  const { steps } = launch(plan, 'x64')
   return Array.from({ length: records.length / record.size }, (_, index) => record.size * index)
     .filter((at) => records.readBigUInt64LE(at) === BigInt(record.failed))
     .map((at) => steps[Number(records.readBigUInt64LE(at + 8))]!.what)
@@ -79,9 +75,9 @@ describe('a call that fails unexpectedly ends the run in the words of a step, or
   for (const one of cases)
     test(one.name, () => {
       const known = sentences(one)
-      const { executed } = runPlan(one.plan)
+      const fine = runCase(one)
       const command = (run: Run['executed']) => ({ ...run, env: run?.env.filter((text) => !text.startsWith('PWD=')) })
-      for (const { call, late, run } of failures(one.plan)) {
+      for (const { call, late, run } of failures(one, fine)) {
         const about = `${call.by} ${call.name}(${call.args.join(', ')}) fails: ${run.said}`
         assert.deepEqual(run.left, [], about)
         const sentences = told(one, run)
@@ -92,7 +88,7 @@ describe('a call that fails unexpectedly ends the run in the words of a step, or
           assert.deepEqual([sentences.length, run.status === 0], [1, false], about)
           continue
         }
-        if (run.executed.argv[0] !== 'vial') assert.deepEqual(command(run.executed), command(executed), about)
+        if (run.executed.argv[0] !== 'vial') assert.deepEqual(command(run.executed), command(fine.executed), about)
         if (late) continue
         assert.ok(call.name in unsaid, about)
         seen.add(call.name)
