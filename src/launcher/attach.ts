@@ -3,7 +3,7 @@ import { errno } from '../kernel/errno.js'
 import { MOVE_MOUNT, S_IF } from '../kernel/flags.js'
 import type { Routine } from '../machine/builder.js'
 import type { Operand, Slot } from '../machine/instruction.js'
-import type { Place, Step } from '../plan/step.js'
+import type { Place, Wording } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { fileKind } from './files.js'
 import { onEmptyPath } from './mounts.js'
@@ -13,14 +13,18 @@ import { locate, placeWords, release, tryFind } from './places.js'
  * Puts the mount in `tree` at a place, which is made first if it is not there: a directory for a directory, an empty
  * file for anything else.
  */
-export function attach(c: LauncherContext, step: Step & { readonly place: Place }, kind: 'directory' | 'same'): void {
+export function attach(
+  c: LauncherContext,
+  step: Wording & { readonly place: Place },
+  kind: 'directory' | 'same',
+): void {
   c.setWords(placeWords(c, step.place))
   attachHere(c, step, kind)
 }
 
 export function attachHere(
   c: LauncherContext,
-  step: Step & { readonly place: Place },
+  step: Wording & { readonly place: Place },
   kind: 'directory' | 'same',
 ): void {
   const { b } = c

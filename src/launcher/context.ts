@@ -6,13 +6,16 @@ import { printable } from '../kernel/printable.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { Builder } from '../machine/builder.js'
 import { type Address, firstError, type Label, type Operand, type Slot } from '../machine/instruction.js'
-import type { Plan, Step } from '../plan/step.js'
+import type { LaunchedStep, Plan, Step, StepKind, Wording } from '../plan/step.js'
 import { Messages } from './messages.js'
 import { record } from './record.js'
 import { type Row, Rows, type Word } from './rows.js'
 
 /** Bytes of {@link LauncherContext.scratch}: a path and a sentence about it. */
 export const scratchSize = 16384
+
+/** The code of some kinds of steps: a kind that lacks it does not type-check. */
+export type Code<Kind extends StepKind> = { [One in Kind]: (c: LauncherContext, step: Step<One>) => void }
 
 export type Process = 'monitor' | 'init' | 'payload'
 
@@ -34,7 +37,7 @@ export class LauncherContext {
    */
   readonly outcome = this.b.slot('outcome')
   readonly fail: Label = this.b.label()
-  readonly steps: Step[] = []
+  readonly steps: LaunchedStep[] = []
   /** Who does each of them. */
   readonly processes: Process[] = []
   /** Whose code is written. */
@@ -59,7 +62,7 @@ export class LauncherContext {
   }
 
   /** Begins the code of a step: a failure from here on is this step's. Gives its number, for {@link resume}. */
-  begin(step: Step): number {
+  begin(step: Wording): number {
     this.endRows()
     const { mark, number } = this.#number(step)
     this.b.mark(mark)
@@ -73,16 +76,16 @@ export class LauncherContext {
   }
 
   /** The same for a step that cannot fail, or fails in the words of the one before: it needs no sentence. */
-  note(step: Step): void {
+  note(step: Wording): void {
     this.b.mark(this.#add(step))
   }
 
   /** What vial does between the steps of a plan: it is explained as one of its own. */
   aside(what: string, why: string): void {
-    this.note({ do: 'start', what, why })
+    this.note({ what, why })
   }
 
-  #add(step: Step): number {
+  #add(step: Wording): number {
     this.processes.push(this.process)
     return this.steps.push(step) - 1
   }
@@ -91,7 +94,7 @@ export class LauncherContext {
    * A step as a row of a table instead: `kind` names the code of `body`, which finds the words in their slots. What fails
    * in several ways, each with a sentence of its own, is no row: its code tells them apart.
    */
-  row(step: Step, kind: string, words: readonly Word[], body: () => void): void {
+  row(step: Wording, kind: string, words: readonly Word[], body: () => void): void {
     if (typeof step.complaint !== 'object') {
       const { mark, number } = this.#number(step, words)
       this.#rows.add(mark, number, kind, words, body)
@@ -106,7 +109,7 @@ export class LauncherContext {
    * A step as several rows, which fail in the same words. The code of the first may leave out all the others by
    * {@link passRows}; its words are those that its sentence may quote.
    */
-  rows(step: Step, first: Row, others: readonly Row[]): void {
+  rows(step: Wording, first: Row, others: readonly Row[]): void {
     const { mark, number } = this.#number(step, first.words)
     const add = ({ kind, words, body }: Row) => this.#rows.add(mark, number, kind, words, body)
     add({ ...first, words: [...first.words, this.#rows.passed] })
@@ -124,12 +127,12 @@ export class LauncherContext {
   }
 
   /** From here on the step fails with this one of its complaints, if it has several. */
-  complain(step: Step, which: number): void {
+  complain(step: Wording, which: number): void {
     if (typeof step.complaint === 'object') this.b.move(this.step, this.complaint(step, which))
   }
 
   /** The number of a step that fails with this complaint. */
-  complaint(step: Step, which: number): number {
+  complaint(step: Wording, which: number): number {
     const [first, ...others] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]
     const chosen = which === 0 ? first : others[which - 1]
     const { complaint: _, ...rest } = step
@@ -142,7 +145,7 @@ export class LauncherContext {
    * Takes note of a step. What `step` holds while it is at work is its number in the status records, or that of its
    * message in a program that prints.
    */
-  #number(step: Step, words: readonly Word[] = []): { mark: number; number: number } {
+  #number(step: Wording, words: readonly Word[] = []): { mark: number; number: number } {
     const mark = this.#add(step)
     const number = this.plan.statusFd === undefined ? this.#messages.add(sentence(step), step.hints, words) : mark
     this.#last = number
@@ -257,7 +260,7 @@ export class LauncherContext {
   }
 }
 
-function sentence(step: Step): string {
+function sentence(step: Wording): string {
   const [first] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]
   return printable(typeof first === 'string' ? first : step.what)
 }

@@ -3,11 +3,10 @@ import { errno } from '../kernel/errno.js'
 import { AT, CLOSE_RANGE, F, MAP, PR, SECCOMP } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
-import type { Step } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
+import type {} from '../plan/step.js'
+import type { Code, LauncherContext } from './context.js'
 import { unpackFilter } from './filter.js'
 
-type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Descriptors =
   | 'closeFds'
   | 'closeThese'
@@ -20,7 +19,7 @@ type Descriptors =
 
 const last = 0xffffffff
 
-export const descriptorCode: { [Kind in Descriptors]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+export const descriptorCode: Code<Descriptors> = {
   closeFds(c, step) {
     let first = 0
     for (const kept of step.keep) {
@@ -131,7 +130,6 @@ function readAll(c: LauncherContext, fd: number): { address: Slot; length: Slot 
  */
 export function openStandardDescriptors(c: LauncherContext): void {
   c.begin({
-    do: 'start',
     what: 'open /dev/null in place of a closed standard descriptor',
     why: 'no other file takes the number of standard input, output or error',
   })

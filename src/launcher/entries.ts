@@ -4,7 +4,7 @@ import { errno } from '../kernel/errno.js'
 import { AT, OPEN_TREE } from '../kernel/flags.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
+import type { Code, LauncherContext } from './context.js'
 import { attachHere } from './attach.js'
 import { copyFrom, openRegular, writeAll } from './files.js'
 import { attributesOf, newMountRoutine, newMountWords, propagationOf, setAttributes } from './mounts.js'
@@ -13,11 +13,10 @@ import { attachRoot } from './root.js'
 import { openSource, sourceKind } from './sources.js'
 import type { Row, Word } from './rows.js'
 
-type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Entry = 'directory' | 'symlink' | 'file' | 'bind' | 'mount'
 
 /** Adds a step's row. What its code depends on, and is not in the words, is in the name of its kind. */
-export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+export const entryRows: Code<Entry> = {
   directory(c, step) {
     const { b } = c
     const { implicit, ifAllowed = false, owner, place } = step
@@ -177,7 +176,7 @@ export const entryRows: { [Kind in Entry]: (c: LauncherContext, step: StepOf<Kin
 }
 
 /** A directory on the way to a place, in the midst of another step. */
-function implicitRow(c: LauncherContext, step: StepOf<'bind'>['above'][number]): Row {
+function implicitRow(c: LauncherContext, step: Step<'bind'>['above'][number]): Row {
   const { mode, place } = step
   const { owned } = place
   const slot = c.b.slot('directory.mode')
@@ -222,7 +221,7 @@ function named(kind: string, variants: Readonly<Record<string, boolean>>): strin
   return name
 }
 
-function ownerWords({ b }: LauncherContext, { owner }: StepOf<'directory' | 'file'>): Word[] {
+function ownerWords({ b }: LauncherContext, { owner }: Step<'directory' | 'file'>): Word[] {
   if (owner === undefined) return []
   return [
     [b.slot('owner.uid'), owner.uid],
@@ -241,7 +240,7 @@ function requireFolder(c: LauncherContext): void {
 }
 
 /** After EEXIST: a link to the same target is as good as a new one. */
-function requireLink(c: LauncherContext, step: StepOf<'symlink'>, target: Slot, at: Slot, name: Operand): void {
+function requireLink(c: LauncherContext, step: Step<'symlink'>, target: Slot, at: Slot, name: Operand): void {
   const { b } = c
   const [wanted, found, from, to] = ['wanted', 'found', 'from', 'to'].map((name) => b.slot(`link.${name}`)) as [
     Slot,

@@ -4,14 +4,13 @@ import { pack, structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
 import type { MountOptions, Step } from '../plan/step.js'
 import { attach } from './attach.js'
-import type { LauncherContext } from './context.js'
+import type { Code, LauncherContext } from './context.js'
 import { descriptorPath, fill, refuseShared } from './files.js'
 import { newMount, onEmptyPath, restrict } from './mounts.js'
 import { attachRoot, hidesRoot, propagate } from './root.js'
 import { find, isForeign, locate, placeWords, release, tryFind } from './places.js'
 import { openBeneath, openSource, pathFrom, sourceKind } from './sources.js'
 
-type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Filesystem =
   | 'isolateMounts'
   | 'rootTmpfs'
@@ -24,7 +23,7 @@ type Filesystem =
   | 'sealRoot'
   | 'pivot'
 
-export const filesystemCode: { [Kind in Filesystem]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+export const filesystemCode: Code<Filesystem> = {
   isolateMounts(c, step) {
     const propagation = step.propagation === 'slave' ? MS.SLAVE : MS.PRIVATE
     const attributes = c.b.bytes(pack(structs.mount_attr, { propagation }), 8)
@@ -228,7 +227,7 @@ function inScratch(c: LauncherContext, room: MountOptions | undefined, body: (sc
 }
 
 /** Descriptors of an overlay's layers: so their paths may be relative, and hold any character. Those of an upper one come last. */
-function openLayers(c: LauncherContext, { lower, upper }: StepOf<'overlay'>): readonly Slot[] {
+function openLayers(c: LauncherContext, { lower, upper }: Step<'overlay'>): readonly Slot[] {
   const { b } = c
   const layers = [...lower, ...(typeof upper === 'object' ? [upper.upper, upper.work] : [])]
   return layers.map(({ path, within }, index) => {
@@ -248,7 +247,7 @@ function openLayers(c: LauncherContext, { lower, upper }: StepOf<'overlay'>): re
 /** The options of an overlay, which name its layers as /proc/self/fd does. */
 function overlayOptions(
   c: LauncherContext,
-  { lower, upper, userAttributes }: StepOf<'overlay'>,
+  { lower, upper, userAttributes }: Step<'overlay'>,
   layers: readonly Slot[],
   scratch: Slot,
 ): Address {

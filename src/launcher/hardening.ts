@@ -4,21 +4,20 @@ import { AT, KEYCTL, MOVE_MOUNT, OPEN_TREE, PR, S_IF, STATX } from '../kernel/fl
 import { structs } from '../kernel/structs.js'
 import type { Routine } from '../machine/builder.js'
 import type { Label, Slot } from '../machine/instruction.js'
-import type { Step } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
+import type {} from '../plan/step.js'
+import type { Code, LauncherContext } from './context.js'
 import { fileKind, statusBuffer } from './files.js'
 import { newMount, restrict } from './mounts.js'
 import { find } from './places.js'
 import { howOf, openPath } from './resolve.js'
 import { dropGroupsIfAllowed } from './privileges.js'
 
-type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Hardening = 'refuseFolders' | 'dropGroups' | 'newKeyring' | 'secureBits' | 'limitUserns' | 'guard'
 
 /** What a user or group id reads as that the user namespace does not map: /proc/sys/kernel/overflowuid. */
 const overflowId = 65534
 
-export const hardeningCode: { [Kind in Hardening]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+export const hardeningCode: Code<Hardening> = {
   /** openat(2) and fchdir(2) begin at any folder that is open, wherever it lies. */
   refuseFolders(c, step) {
     const { b } = c

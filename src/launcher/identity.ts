@@ -4,11 +4,10 @@ import { errno } from '../kernel/errno.js'
 import { AT, CLONE, PR, WAIT } from '../kernel/flags.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MapLine, NamespaceName, Step } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
+import type { Code, LauncherContext } from './context.js'
 import { enterCallersFolder } from './environment.js'
 import { capabilitySets, dropGroupsIfAllowed, spareSlot } from './privileges.js'
 
-type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Identity =
   | 'join'
   | 'newUser'
@@ -42,7 +41,7 @@ const maskOf = (names: readonly CapabilityName[]) =>
 const everyCapability = maskOf(Object.keys(capabilities) as CapabilityName[])
 const lastCapability = Math.max(...Object.values(capabilities))
 
-export const identityCode: { [Kind in Identity]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+export const identityCode: Code<Identity> = {
   join(c, step) {
     const { b } = c
     const file = b.slot('file')
@@ -285,7 +284,7 @@ function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Operand)
  * A helper process is forked while we are still outside, waits until the user namespace exists, and then writes our maps:
  * itself if it is root, else by newuidmap(1) and newgidmap(1).
  */
-function runHelpers(c: LauncherContext, step: StepOf<'newUser'>): void {
+function runHelpers(c: LauncherContext, step: Step<'newUser'>): void {
   const { b } = c
   const self = b.reserve(24)
   const cursor = b.cursor

@@ -9,7 +9,7 @@ import type { LandlockRule, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { fileKind } from './files.js'
 
-type Landlock = Extract<Step, { do: 'landlock' }>
+type Landlock = Step<'landlock'>
 
 export const landlockCode = {
   landlock(c: LauncherContext, step: Landlock): void {

@@ -4,12 +4,11 @@ import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
+import type { Code, LauncherContext } from './context.js'
 import { endSignal, reached, record } from './record.js'
 import { closeAllBut } from './descriptors.js'
 import { callersEnds } from './pipes.js'
 
-type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type Limit = 'wallTime' | 'cpuTime' | 'watchMemory' | 'enterGroup'
 
 /**
@@ -22,7 +21,7 @@ const second = 1_000_000_000
 /** The CPU time is looked at again no sooner than after this: how late the end may be, for each CPU. */
 const shortest = 1_000_000
 
-export const limitCode: { [Kind in Limit]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+export const limitCode: Code<Limit> = {
   wallTime(c, step) {
     const { b } = c
     prepareEnd(c)
@@ -285,7 +284,7 @@ function setCpuTimer(c: LauncherContext, left: Slot, cpus: number): void {
 }
 
 /** In nanoseconds. */
-function readCpuTime(c: LauncherContext, step: StepOf<'cpuTime'>): Slot {
+function readCpuTime(c: LauncherContext, step: Step<'cpuTime'>): Slot {
   const used = readNumber(c, step.fd)
   c.b.compute(used, used, 'mul', step.unit)
   return used

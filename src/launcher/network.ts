@@ -23,7 +23,7 @@ function enterNet(c: LauncherContext): void {
 }
 
 export const networkCode = {
-  loopback(c: LauncherContext, step: Extract<Step, { do: 'loopback' }>): void {
+  loopback(c: LauncherContext, step: Step<'loopback'>): void {
     if (step.enter) enterNet(c)
     const { b } = c
     const socket = b.temporary()

@@ -10,7 +10,7 @@ import type { Plan, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { pipesTaken, record } from './record.js'
 
-type Pipes = Extract<Step, { do: 'pipes' }>
+type Pipes = Step<'pipes'>
 
 const maskSize = 8
 

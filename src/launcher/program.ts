@@ -6,8 +6,8 @@ import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Program, Slot } from '../machine/instruction.js'
 import { hints } from '../plan/hints.js'
-import type { Hints, Plan, Step } from '../plan/step.js'
-import { LauncherContext, type Process } from './context.js'
+import type { Hints, LaunchedStep, Plan, Step, StepKind, Wording } from '../plan/step.js'
+import { type Code, LauncherContext, type Process } from './context.js'
 import { announce } from './announce.js'
 import { belowJoined, cloneBelow } from './below.js'
 import { descriptorCode, keepEnd, openStandardDescriptors } from './descriptors.js'
@@ -34,10 +34,9 @@ import {
   watchMonitor,
 } from './wait.js'
 
-type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
 type ProcessStep = 'dieWithParent' | 'processName' | 'session' | 'umask' | 'rlimit' | 'execute'
 
-const processCode: { [Kind in ProcessStep]: (c: LauncherContext, step: StepOf<Kind>) => void } = {
+const processCode: Code<ProcessStep> = {
   dieWithParent(c) {
     dieWithParent(c)
   },
@@ -66,9 +65,7 @@ const processCode: { [Kind in ProcessStep]: (c: LauncherContext, step: StepOf<Ki
   },
 }
 
-type StepCode = Partial<Record<Step['do'], (c: LauncherContext, step: Step) => void>>
-const rows = entryRows as StepCode
-const code = {
+const code: Code<Exclude<StepKind, keyof typeof entryRows>> = {
   ...filesystemCode,
   ...identityCode,
   ...descriptorCode,
@@ -78,25 +75,32 @@ const code = {
   ...networkCode,
   ...pipeCode,
   ...processCode,
-} as StepCode
+}
 
 function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
   for (const step of steps) {
-    const row = rows[step.do]
-    if (row === undefined) {
+    if (isEntry(step)) emit(c, entryRows, step)
+    else {
       // Where sentences take room, one that hardly ever fails has none.
       if ('ifAllowed' in step && step.ifAllowed && c.plan.statusFd === undefined) c.note(step)
       else c.begin(step)
-      code[step.do]!(c, step)
-    } else row(c, step)
+      emit(c, code, step)
+    }
   }
   c.endRows()
+}
+
+const isEntry = (step: Step): step is Step<keyof typeof entryRows> => step.do in entryRows
+
+/** Of a table that has code for the kind of this step: else it does not type-check. */
+function emit<Kind extends StepKind>(c: LauncherContext, table: Code<Kind>, step: Step<Kind>): void {
+  table[step.do](c, step)
 }
 
 /** A launched program, and the steps by the numbers that its marks and its status records use. */
 export interface Launch {
   readonly program: Program
-  readonly steps: readonly Step[]
+  readonly steps: readonly LaunchedStep[]
   /** Which process does each of these steps. */
   readonly processes: readonly Process[]
 }
@@ -113,7 +117,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
 
   b.entry(c.stack)
   if (plan.sealed) becomeSealed(c)
-  c.begin({ do: 'start', what: 'start', why: "a failure here is the monitor's own" })
+  c.begin({ what: 'start', why: "a failure here is the monitor's own" })
   prepareArguments(c)
   if (plan.statusFd === undefined) openStandardDescriptors(c)
   c.aside('hold signals back', 'the monitor takes them when it waits, and none is lost')
@@ -163,7 +167,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
       // A step may wait for long, such as the one that reads a file's content from a pipe.
       if (manner.tied) tieToMonitor(c, pidfd)
       emitSteps(c, plan.init)
-      const starting = c.begin({ do: 'clone', what: 'start the payload', why: 'init stays beside it and reaps' })
+      const starting = c.begin({ what: 'start the payload', why: 'init stays beside it and reaps' })
       if (manner.tied) {
         // Again after the last change of credentials, which clears it; the look covers all the time before.
         tieToMonitor(c, pidfd)
@@ -229,8 +233,7 @@ function subsets<Item>(items: readonly Item[]): Item[][] {
   return found.sort((a, b) => a.length - b.length)
 }
 
-const cloning = (plan: Plan): Step => ({
-  do: 'clone',
+const cloning = (plan: Plan): Wording => ({
   what: `make the namespaces ${plan.clone.join(', ')}`,
   why: 'each is new',
   ...(plan.manner.hints === 'instead'

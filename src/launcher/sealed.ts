@@ -18,7 +18,6 @@ export function becomeSealed(c: LauncherContext): void {
   const status = b.reserve(structs.statx.size, 8)
   const fine = b.label()
   c.begin({
-    do: 'start',
     what: 'run from sealed memory',
     why: 'the payload may look at what its processes execute, and must not be able to change it',
     hints: {

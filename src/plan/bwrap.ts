@@ -356,7 +356,7 @@ function spareCapability(kept: ReturnType<typeof keptCapabilities>): CapabilityN
 const harmless: readonly CapabilityName[] = ['CAP_BLOCK_SUSPEND', 'CAP_WAKE_ALARM', 'CAP_AUDIT_READ', 'CAP_LEASE']
 
 /** Root starts with all that it has, anyone else with nothing. */
-function keptCapabilities(request: BwrapRequest, caller: Ids): Extract<Step, { do: 'capabilities' }>['keep'] {
+function keptCapabilities(request: BwrapRequest, caller: Ids): Step<'capabilities'>['keep'] {
   const all = Object.keys(capabilities) as CapabilityName[]
   const added = new Map<CapabilityName, boolean>()
   for (const { change, name } of request.capabilities)

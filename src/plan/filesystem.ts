@@ -209,7 +209,7 @@ class FilesystemPlanner implements Planner {
     const source = this.#sources.of(entry)
     const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
     const optional = entry.optional ?? false
-    const make = (place: Place, above: (Step & { do: 'directory' })[]): Step => ({
+    const make = (place: Place, above: Step<'directory'>[]): Step => ({
       do: 'bind',
       place,
       source,
@@ -353,12 +353,7 @@ class FilesystemPlanner implements Planner {
     return this.context.style.complaints === undefined ? own : noHints
   }
 
-  make(
-    at: string,
-    leaves: Leaves,
-    step: (place: Place, above: (Step & { do: 'directory' })[]) => Step,
-    made: Made = {},
-  ): void {
+  make(at: string, leaves: Leaves, step: (place: Place, above: Step<'directory'>[]) => Step, made: Made = {}): void {
     const path = this.#real(relative(at), leaves !== 'link' && leaves !== 'file')
     // What has no mode of its own counts as closed to all others.
     const open = this.context.style.closesParents ? (made.mode ?? 0) : 0o777

@@ -28,7 +28,7 @@ export interface GroupOption extends GroupEntry {
 export interface LimitSteps {
   readonly monitor: readonly Step[]
   readonly init: readonly Step[]
-  readonly payload: readonly (Step & { do: 'rlimit' })[]
+  readonly payload: readonly Step<'rlimit'>[]
 }
 
 const hints = {
@@ -98,7 +98,7 @@ export function limitSteps(policy: Policy, group: GroupOption | undefined, outpu
       .filter(([name]) => !isHeld(name))
       .map(([name, rlimit]) => [substituteValue(limits, name), rlimit] as const),
   ]
-  const payload = rlimits.flatMap(([value, name]): (Step & { do: 'rlimit' })[] =>
+  const payload = rlimits.flatMap(([value, name]): Step<'rlimit'>[] =>
     value === undefined
       ? []
       : [

@@ -37,7 +37,7 @@ export interface Made {
   readonly target?: string
 }
 
-type Directory = Step & { do: 'directory' }
+type Directory = Step<'directory'>
 
 export interface Planner {
   readonly context: FilesystemContext

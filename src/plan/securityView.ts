@@ -3,22 +3,23 @@ import { join } from 'node:path'
 import type { AnySyscallName } from '../kernel/abis.js'
 import type { CapabilityName } from '../kernel/capabilities.js'
 import { letsThrough } from '../seccomp/run.js'
-import type { Plan, Step } from './step.js'
+import type { Plan, Step, StepKind } from './step.js'
 
 /** A place of a plan as a path inside. */
 export const place = (path: string) => (path === '.' ? '/' : `/${path}`)
 
-type StepOf<Kind extends Step['do']> = Extract<Step, { do: Kind }>
+/** As `Step<Kind>`, in a form that narrows. */
+type StepOf<Kind extends StepKind> = Extract<Step, { do: Kind }>
 
 export class View {
   readonly steps: readonly Step[]
   constructor(readonly plan: Plan) {
     this.steps = [...plan.monitor, ...plan.init, ...plan.payload]
   }
-  all<Kind extends Step['do']>(kind: Kind): StepOf<Kind>[] {
+  all<Kind extends StepKind>(kind: Kind): StepOf<Kind>[] {
     return this.steps.filter((step): step is StepOf<Kind> => step.do === kind)
   }
-  first<Kind extends Step['do']>(kind: Kind): StepOf<Kind> | undefined {
+  first<Kind extends StepKind>(kind: Kind): StepOf<Kind> | undefined {
     return this.all(kind)[0]
   }
   makes(namespace: Plan['clone'][number]): boolean {

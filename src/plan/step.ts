@@ -52,220 +52,214 @@ export interface MapLine {
   readonly count: number
 }
 
-export type Action =
+/** What each kind of step holds: every table of steps has a row for each of these names, or does not type-check. */
+export interface Steps {
   // the monitor
-  | { readonly do: 'start' }
-  | { readonly do: 'clone' }
-  | { readonly do: 'closeFds'; readonly keep: readonly number[] }
+  closeFds: { readonly keep: readonly number[] }
   /** Makes pipes to whoever started the vial. `foreign`: the payload may be another user than that. */
-  | { readonly do: 'pipes'; readonly pipes: readonly PayloadPipe[]; readonly foreign: boolean }
-  | { readonly do: 'dieWithParent' }
+  pipes: { readonly pipes: readonly PayloadPipe[]; readonly foreign: boolean }
+  dieWithParent: unknown
   /** What ps(1) and pkill(1) know monitor and init by. */
-  | { readonly do: 'processName'; readonly name: string }
+  processName: { readonly name: string }
   /** Fails when one of these descriptors is a folder. */
-  | { readonly do: 'refuseFolders'; readonly fds: readonly number[] }
+  refuseFolders: { readonly fds: readonly number[] }
   /** Gives up supplementary groups where the caller may. */
-  | { readonly do: 'dropGroups' }
+  dropGroups: unknown
   /** `from` is a path, or a descriptor that is closed afterwards. */
-  | { readonly do: 'join'; readonly namespace: NamespaceName; readonly from: string | number }
+  join: { readonly namespace: NamespaceName; readonly from: string | number }
   /** `optional`: where user namespaces are not to be had, go on without one. */
-  | { readonly do: 'newUser'; readonly map: IdMap; readonly optional: boolean }
+  newUser: { readonly map: IdMap; readonly optional: boolean }
   /** Writes the map of the user namespace that init was cloned into. */
-  | { readonly do: 'mapUser'; readonly map: IdMap }
-  | { readonly do: 'newTime'; readonly boottime: number; readonly monotonic: number }
+  mapUser: { readonly map: IdMap }
+  newTime: { readonly boottime: number; readonly monotonic: number }
   /** Kills all after so many nanoseconds. */
-  | { readonly do: 'wallTime'; readonly limit: bigint }
+  wallTime: { readonly limit: bigint }
   /** Kills all when the number that the file begins with, times `unit` nanoseconds, is above the limit. */
-  | {
-      readonly do: 'cpuTime'
-      readonly limit: bigint
-      readonly fd: number
-      readonly unit: number
-      readonly cpus: number
-    }
+  cpuTime: {
+    readonly limit: bigint
+    readonly fd: number
+    readonly unit: number
+    readonly cpus: number
+  }
   /** Kills all when the v1 group whose directory this is has too little memory, and has once held `near` bytes: it is its own limit. */
-  | { readonly do: 'watchMemory'; readonly fd: number; readonly near: number }
+  watchMemory: { readonly fd: number; readonly near: number }
   // init: its cgroup
   /** `namespace`: also a cgroup namespace, whose root is the group. */
-  | { readonly do: 'enterGroup'; readonly group: GroupEntry; readonly namespace: boolean }
+  enterGroup: { readonly group: GroupEntry; readonly namespace: boolean }
   // init: the root
   /** Waits until the monitor has told who waits for it that init is there. */
-  | { readonly do: 'awaitRelease' }
+  awaitRelease: unknown
   /** `slave`: what is mounted outside later shows up inside. */
-  | { readonly do: 'isolateMounts'; readonly propagation: 'private' | 'slave' }
-  | { readonly do: 'rootTmpfs'; readonly options: readonly (readonly [string, string])[] }
-  | {
-      readonly do: 'rootBind'
-      readonly source: string | number
-      /** As of a `bind`. */
-      readonly within?: string
-      readonly recursive: boolean
-      readonly optional: boolean
-      readonly flags: MountFlags
-    }
-  | {
-      readonly do: 'directory'
-      readonly place: Place
-      readonly mode: number
-      readonly implicit: boolean
-      /** Of one that is implicit: it is left out where the caller may not make it. */
-      readonly ifAllowed?: boolean
-      readonly owner: Owner | undefined
-    }
-  | { readonly do: 'symlink'; readonly place: Place; readonly target: string }
-  | {
-      readonly do: 'file'
-      readonly place: Place
-      readonly content: Uint8Array | number
-      readonly mode: number
-      /** A file that is there stays of the mode that it has. */
-      readonly keepsMode: boolean
-      readonly owner: Owner | undefined
-    }
+  isolateMounts: { readonly propagation: 'private' | 'slave' }
+  rootTmpfs: { readonly options: readonly (readonly [string, string])[] }
+  rootBind: {
+    readonly source: string | number
+    /** As of a `bind`. */
+    readonly within?: string
+    readonly recursive: boolean
+    readonly optional: boolean
+    readonly flags: MountFlags
+  }
+  directory: {
+    readonly place: Place
+    readonly mode: number
+    readonly implicit: boolean
+    /** Of one that is implicit: it is left out where the caller may not make it. */
+    readonly ifAllowed?: boolean
+    readonly owner: Owner | undefined
+  }
+  symlink: { readonly place: Place; readonly target: string }
+  file: {
+    readonly place: Place
+    readonly content: Uint8Array | number
+    readonly mode: number
+    /** A file that is there stays of the mode that it has. */
+    readonly keepsMode: boolean
+    readonly owner: Owner | undefined
+  }
   /** A file of its own that is mounted over the place: it may cover one that cannot be written. */
-  | {
-      readonly do: 'mountFile'
-      readonly place: Place
-      readonly content: Uint8Array | number
-      readonly mode: number
-      readonly flags: MountFlags
-      /** Options of the tmpfs that the file lies in. */
-      readonly room?: MountOptions
-    }
-  | { readonly do: 'chmod'; readonly place: Place; readonly mode: number }
+  mountFile: {
+    readonly place: Place
+    readonly content: Uint8Array | number
+    readonly mode: number
+    readonly flags: MountFlags
+    /** Options of the tmpfs that the file lies in. */
+    readonly room?: MountOptions
+  }
+  chmod: { readonly place: Place; readonly mode: number }
   /** The terminal that standard output is, if it is one. */
-  | { readonly do: 'console'; readonly place: Place; readonly flags: MountFlags }
-  | {
-      readonly do: 'bind'
-      readonly place: Place
-      /** A path, or a descriptor that is closed afterwards. */
-      readonly source: string | number
-      readonly recursive: boolean
-      readonly optional: boolean
-      /** Folders to make on the way, once the source is known to exist. */
-      readonly above: readonly (Action & { readonly do: 'directory' })[]
-      readonly flags: MountFlags
-      /** A folder above the source that somebody inside may write: links in it must not lead out of it. */
-      readonly within?: string
-    }
-  | {
-      readonly do: 'mount'
-      readonly place: Place
-      readonly type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts'
-      readonly options: readonly (readonly [string, string])[]
-      readonly flags: MountFlags
-    }
-  | {
-      readonly do: 'overlay'
-      /** The path `.` is the root itself. */
-      readonly place: Place
-      /** Folders of the host, the first on top. */
-      readonly lower: readonly Layer[]
-      readonly upper: 'tmpfs' | { readonly upper: Layer; readonly work: Layer } | undefined
-      /** Marks are kept in user.* attributes. */
-      readonly userAttributes: boolean
-      readonly flags: MountFlags
-      /** Options of the tmpfs that an upper layer in memory lies in. */
-      readonly room?: MountOptions
-    }
-  | {
-      readonly do: 'readonly'
-      readonly place: Place
-      readonly recursive: boolean
-      /**
-       * `mount`: the place must be a mount already. `writable`: nothing is done where nothing is that we can write; `present`: where
-       * nothing is; `link` as well, and a symbolic link that is there is mounted on itself.
-       */
-      readonly only: 'mount' | 'writable' | 'present' | 'link' | undefined
-      readonly flags: MountFlags
-    }
-  | { readonly do: 'sealRoot' }
+  console: { readonly place: Place; readonly flags: MountFlags }
+  bind: {
+    readonly place: Place
+    /** A path, or a descriptor that is closed afterwards. */
+    readonly source: string | number
+    readonly recursive: boolean
+    readonly optional: boolean
+    /** Folders to make on the way, once the source is known to exist. */
+    readonly above: readonly Action<'directory'>[]
+    readonly flags: MountFlags
+    /** A folder above the source that somebody inside may write: links in it must not lead out of it. */
+    readonly within?: string
+  }
+  mount: {
+    readonly place: Place
+    readonly type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts'
+    readonly options: readonly (readonly [string, string])[]
+    readonly flags: MountFlags
+  }
+  overlay: {
+    /** The path `.` is the root itself. */
+    readonly place: Place
+    /** Folders of the host, the first on top. */
+    readonly lower: readonly Layer[]
+    readonly upper: 'tmpfs' | { readonly upper: Layer; readonly work: Layer } | undefined
+    /** Marks are kept in user.* attributes. */
+    readonly userAttributes: boolean
+    readonly flags: MountFlags
+    /** Options of the tmpfs that an upper layer in memory lies in. */
+    readonly room?: MountOptions
+  }
+  readonly: {
+    readonly place: Place
+    readonly recursive: boolean
+    /**
+     * `mount`: the place must be a mount already. `writable`: nothing is done where nothing is that we can write; `present`: where
+     * nothing is; `link` as well, and a symbolic link that is there is mounted on itself.
+     */
+    readonly only: 'mount' | 'writable' | 'present' | 'link' | undefined
+    readonly flags: MountFlags
+  }
+  sealRoot: unknown
   /**
    * Covers parts of a filesystem that shows the kernel, /proc or /sys; paths are relative to it, and a missing one is
    * passed over. `worldReadable`, and `eachCpu` beneath each processor of /sys, whoever the payload is; the others `always`; or only for one that is the host's root,
    * whom file modes do not keep out (`owner`); or such a payload is refused (`refuseOwner`).
    */
-  | {
-      readonly do: 'guard'
-      readonly place: Place
-      readonly readonly: readonly string[]
-      readonly masked: readonly string[]
-      readonly worldReadable: readonly string[]
-      readonly eachCpu: readonly string[]
-      readonly when: 'always' | 'owner' | 'refuseOwner'
-    }
-  | { readonly do: 'pivot' }
+  guard: {
+    readonly place: Place
+    readonly readonly: readonly string[]
+    readonly masked: readonly string[]
+    readonly worldReadable: readonly string[]
+    readonly eachCpu: readonly string[]
+    readonly when: 'always' | 'owner' | 'refuseOwner'
+  }
+  pivot: unknown
   // init: everything else
   /** `enter`: the network namespace is made by the monitor, while init does the steps before. */
-  | { readonly do: 'loopback'; readonly enter: boolean }
-  | { readonly do: 'hostname'; readonly name: string }
-  | { readonly do: 'domainname'; readonly name: string }
-  | {
-      readonly do: 'identity'
-      readonly uid: number
-      readonly gid: number
-      readonly dropGroups: boolean | 'ifAllowed'
-    }
+  loopback: { readonly enter: boolean }
+  hostname: { readonly name: string }
+  domainname: { readonly name: string }
+  identity: {
+    readonly uid: number
+    readonly gid: number
+    readonly dropGroups: boolean | 'ifAllowed'
+  }
   /** Takes note of the caller's effective set, before a user namespace gives all. */
-  | { readonly do: 'callersCapabilities' }
+  callersCapabilities: unknown
   /** `keep`: a set; or the caller's own effective set, less `without` and more `with`, as far as they are to be had. `bounding`: also drop the rest from the bounding set. */
-  | {
-      readonly do: 'capabilities'
-      readonly keep:
-        | readonly CapabilityName[]
-        | { readonly without: readonly CapabilityName[]; readonly with: readonly CapabilityName[] }
-      readonly bounding: boolean
-      /** Only the bounding set is touched. */
-      readonly boundingOnly?: boolean
-      /**
-       * Stays permitted to init, and to the payload until it executes: a process of fewer capabilities in the same user
-       * namespace may not look at it, cap_ptrace_access_check() of security/commoncap.c.
-       */
-      readonly spare?: CapabilityName | undefined
-    }
-  | { readonly do: 'noNewPrivs' }
+  capabilities: {
+    readonly keep:
+      | readonly CapabilityName[]
+      | { readonly without: readonly CapabilityName[]; readonly with: readonly CapabilityName[] }
+    readonly bounding: boolean
+    /** Only the bounding set is touched. */
+    readonly boundingOnly?: boolean
+    /**
+     * Stays permitted to init, and to the payload until it executes: a process of fewer capabilities in the same user
+     * namespace may not look at it, cap_ptrace_access_check() of security/commoncap.c.
+     */
+    readonly spare?: CapabilityName | undefined
+  }
+  noNewPrivs: unknown
   /**
    * A session keyring of its own: the caller's keys are not in it. `optional`: one more than the caller's quota of keys
    * allows may be left out, for the payload cannot use any.
    */
-  | { readonly do: 'newKeyring'; readonly optional: boolean }
+  newKeyring: { readonly optional: boolean }
   /** Bits of SECBIT; before `capabilities`, for it takes CAP_SETPCAP. */
-  | { readonly do: 'secureBits'; readonly bits: number }
+  secureBits: { readonly bits: number }
   /** No user namespace can be made below the present one. */
-  | { readonly do: 'limitUserns' }
-  | { readonly do: 'beforeInner'; readonly last: boolean }
+  limitUserns: unknown
+  beforeInner: { readonly last: boolean }
   /** A user namespace below the first, that cannot be left and, with `last`, in which no other can be made. */
-  | { readonly do: 'innerUser'; readonly map: IdMap; readonly last: boolean }
-  | { readonly do: 'assertNoUser' }
-  | { readonly do: 'chdir'; readonly path: string }
+  innerUser: { readonly map: IdMap; readonly last: boolean }
+  assertNoUser: unknown
+  chdir: { readonly path: string }
   /** The caller's working folder if it is visible, else HOME, else the root. */
-  | { readonly do: 'chdirBack' }
+  chdirBack: unknown
   /** Waits for a byte, or the end, of a descriptor. */
-  | { readonly do: 'block'; readonly fd: number }
-  | { readonly do: 'lockFile'; readonly path: string }
+  block: { readonly fd: number }
+  lockFile: { readonly path: string }
   /** Reads filters (arrays of struct sock_filter) from descriptors; they are put in force by `seccomp`. */
-  | { readonly do: 'readSeccomp'; readonly fds: readonly number[] }
-  | { readonly do: 'seccomp'; readonly fds: readonly number[] }
+  readSeccomp: { readonly fds: readonly number[] }
+  seccomp: { readonly fds: readonly number[] }
   // the payload
-  | { readonly do: 'closeThese'; readonly fds: readonly number[] }
-  | { readonly do: 'session' }
+  closeThese: { readonly fds: readonly number[] }
+  session: unknown
   /**
    * A second wall, as high as the running kernel can build it; with `required`, it is an error where it can build none.
    * `files` undefined: only signals and abstract sockets are looked at.
    */
-  | { readonly do: 'landlock'; readonly required: boolean; readonly files: LandlockFiles | undefined }
-  | { readonly do: 'umask'; readonly mask: number }
-  | {
-      readonly do: 'rlimit'
-      readonly name: RlimitName
-      readonly soft: bigint
-      readonly hard: bigint
-      /** A caller whose own hard limit is lower keeps that. */
-      readonly ifAllowed?: boolean
-    }
+  landlock: { readonly required: boolean; readonly files: LandlockFiles | undefined }
+  umask: { readonly mask: number }
+  rlimit: {
+    readonly name: RlimitName
+    readonly soft: bigint
+    readonly hard: bigint
+    /** A caller whose own hard limit is lower keeps that. */
+    readonly ifAllowed?: boolean
+  }
   /** A filter (an array of struct sock_filter), in force from here on; flags of seccomp(2). */
-  | { readonly do: 'filter'; readonly program: Uint8Array; readonly flags: number }
-  | { readonly do: 'execute' }
+  filter: { readonly program: Uint8Array; readonly flags: number }
+  execute: unknown
+}
+
+export type StepKind = keyof Steps
+
+/** A step without its words. */
+export type Action<Kind extends StepKind = StepKind> = {
+  [One in Kind]: { readonly do: One } & Steps[One]
+}[Kind]
 
 /** A descriptor of the payload that is one end of a pipe. */
 export interface PayloadPipe {
@@ -303,7 +297,10 @@ export interface Owner {
   readonly gid: number
 }
 
-export type Step = Action & {
+export type Step<Kind extends StepKind = StepKind> = Action<Kind> & Wording
+
+/** What a step says of itself. */
+export interface Wording {
   /** Completes "cannot …": `mount a tmpfs on /tmp`. */
   readonly what: string
   readonly why: string
@@ -311,6 +308,9 @@ export type Step = Action & {
   readonly complaint?: string | readonly (string | Hints)[]
   readonly hints?: Hints
 }
+
+/** A step that a launched program has: of its plan, or vial's own between these, which has no kind. */
+export type LaunchedStep = Wording & { readonly do?: StepKind }
 
 /** What to say about an error, by its name; `''` is for any other. */
 export type Hints = Partial<Record<ErrnoName | '', string>>

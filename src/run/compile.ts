@@ -5,7 +5,7 @@ import { hostArchitecture } from './host.js'
 import { launch } from '../launcher/program.js'
 import { assemble } from '../machine/assemble.js'
 import { makePlan, type PlanOptions, type SubidRange } from '../plan/plan.js'
-import type { Plan, Step } from '../plan/step.js'
+import type { Plan, LaunchedStep } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
 import { checkPolicy } from '../policy/check.js'
 import { PolicyError } from '../text/error.js'
@@ -40,7 +40,7 @@ export interface Compiled {
    * The steps by the numbers that status records use: not part of the stable interface.
    * @internal
    */
-  readonly steps: readonly Step[]
+  readonly steps: readonly LaunchedStep[]
 }
 
 /**

@@ -3,7 +3,7 @@ import { constants } from 'node:buffer'
 import { closeSync } from 'node:fs'
 import { mostPipes } from '../launcher/record.js'
 import { entryFds } from '../plan/plan.js'
-import type { Environment, Step } from '../plan/step.js'
+import type { Environment, LaunchedStep } from '../plan/step.js'
 import { checkPolicy } from '../policy/check.js'
 import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
@@ -82,7 +82,7 @@ class Vial implements Startable {
     return this.compiled.plan.environment.inherit
   }
 
-  steps(): readonly Step[] {
+  steps(): readonly LaunchedStep[] {
     return this.compiled.steps
   }
 }

@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream'
 import { getSystemErrorName } from 'node:util'
 import { errnoMessage } from '../kernel/errno.js'
 import { signalName } from '../kernel/signals.js'
-import type { Environment, Step } from '../plan/step.js'
+import type { Environment, LaunchedStep } from '../plan/step.js'
 import { CommandError, HostError, SandboxError } from '../text/error.js'
 import { type OpenVial, withName } from './executable.js'
 import { killSandbox } from './kill.js'
@@ -101,7 +101,7 @@ export interface Startable {
   /** Which variables of the caller's it hands on, as patterns; default: any. */
   readonly inherit?: Environment['inherit']
   /** What the numbers in its status records stand for. */
-  steps(): readonly Step[] | Promise<readonly Step[]>
+  steps(): readonly LaunchedStep[] | Promise<readonly LaunchedStep[]>
 }
 
 /** As {@link Sandbox.spawn}, of a vial that is there and was compiled for this `stdio`. */

@@ -4,7 +4,7 @@ import { structs } from '../kernel/structs.js'
 import { printable } from '../kernel/printable.js'
 import type { GroupUsage } from '../cgroup/group.js'
 import { reached, record } from '../launcher/record.js'
-import type { Step } from '../plan/step.js'
+import type { LaunchedStep } from '../plan/step.js'
 
 /**
  * What the sandbox used. The first five are from wait4(2): all processes that were waited for, the sandbox's own work
@@ -85,7 +85,7 @@ function readUsage(bytes: Buffer): Usage {
 
 /** The sentence about a failed step; `refused`: a cause outside of the step, which is told in its hint's place. */
 export function failureText(
-  step: Step,
+  step: LaunchedStep,
   errno: number,
   command: string,
   refused?: string,

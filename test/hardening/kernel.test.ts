@@ -176,4 +176,4 @@ test('what tells of each processor is covered for each of them', () => {
   assert.ok(!list(instead).includes('core_id'))
 })
 
-const aim = (step: Step & { do: 'guard' }) => ({ ...step, eachCpu: step.eachCpu.map(() => 'topology') })
+const aim = (step: Step<'guard'>) => ({ ...step, eachCpu: step.eachCpu.map(() => 'topology') })

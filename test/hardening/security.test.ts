@@ -129,8 +129,8 @@ test('where a namespace is shared, the filter is the wall, and said', () => {
 test('/proc of a shared session is read-only: autogroup is the share of all of it', () => {
   const proc = (policy: Policy) =>
     planOf({ ...system, ...policy }).init.find((step) => step.do === 'mount' && step.type === 'proc')
-  assert.equal((proc({}) as Step & { do: 'mount' }).flags.readonly, false)
-  assert.equal((proc({ session: 'host' }) as Step & { do: 'mount' }).flags.readonly, true)
+  assert.equal((proc({}) as Step<'mount'>).flags.readonly, false)
+  assert.equal((proc({ session: 'host' }) as Step<'mount'>).flags.readonly, true)
   assert.doesNotMatch(lines(security(planOf({ ...system, session: 'host' })), 'open').join('\n'), /autogroup/)
   const uncovered: Policy = { ...system, session: 'host', filesystem: [{ proc: '/proc', masked: false }] }
   assert.match(lines(security(planOf(uncovered)), 'open').join('\n'), /autogroup/)

@@ -63,7 +63,7 @@ function asker(
     c.must('write', 1, answer, 24)
   }
   b.entry(c.stack)
-  c.begin({ do: 'start', what: 'ask', why: 'a test' })
+  c.begin({ what: 'ask', why: 'a test' })
   b.move(here, c.must('openat', AT.FDCWD, b.text('.'), c.open.PATH | c.open.CLOEXEC, 0))
   b.move(next, b.table([...questions.flatMap((one) => [b.text(one.path), howOf(c, one.links)]), 0]))
   b.loop(({ leave }) => {
