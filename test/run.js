@@ -15,7 +15,15 @@ if (unmatched.length > 0) {
 } else {
   const chosen = words.length === 0 ? files : files.filter((name) => words.some((word) => name.includes(word)))
   const reporter = new URL('reporter.js', import.meta.url).href
-  const args = ['--test', '--test-concurrency=1', `--test-reporter=${reporter}`, '--test-reporter-destination=stdout']
+  const guard = new URL('hostGuard.js', import.meta.url).href
+  const args = [
+    '--import',
+    guard,
+    '--test',
+    '--test-concurrency=1',
+    `--test-reporter=${reporter}`,
+    '--test-reporter-destination=stdout',
+  ]
   const { status } = spawnSync(process.execPath, [...args, ...chosen], { stdio: 'inherit' })
   process.exitCode = status ?? 1
 }
