@@ -2,10 +2,12 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { pidsIn, readText, writeValue } from './files.js'
+import { byRoot, isConfined } from '../kernel/privilege.js'
+import type { Repair } from '../text/repair.js'
 import type { Missing, Resource, Way } from './group.js'
 import { type Hierarchy, hierarchies } from './hierarchies.js'
 import { collectGarbage } from './garbage.js'
-import { requestScope } from './systemd.js'
+import { requestScope, scopeOf } from './systemd.js'
 import { type Bases, type Controller, v1Way } from './v1.js'
 import { v2Way } from './v2.js'
 
@@ -89,10 +91,20 @@ function search(resources: readonly Resource[], { shielded, only, asks = false }
   }
   // The one that this host is made for: a v2 mount may be there without controllers.
   const likely = only !== undefined ? 0 : isMixed(all) ? order.indexOf('v1') : systemd ? order.indexOf('systemd') : 0
-  return misses[likely]!
+  const { missing, ...repair } = misses[likely]!
+  return { missing, ...(isConfined('kernel') ? around : repair) }
 }
 
-const nothing = (missing: string, remedy: string): Missing => ({ missing, remedy })
+/** For those who cannot be given one where they are. */
+const around: Repair = {
+  repair:
+    'set the limits on what is around this process (vial run --memory, docker run --memory, MemoryMax= of a unit), or have that show a cgroup which this process may write',
+}
+
+const nothing = (missing: string, repair: string | Repair): Missing => ({
+  missing,
+  ...(typeof repair === 'string' ? { repair } : repair),
+})
 
 const isMixed = (all: readonly Hierarchy[]) =>
   all.some(({ version, controllers }) => version === 1 && controllers.includes('memory'))
@@ -125,7 +137,10 @@ function searchV1(all: readonly Hierarchy[], resources: readonly Resource[], shi
     if (base === undefined)
       return nothing(
         `there is no cgroup controller ${controller}, which limits ${resource}`,
-        `mkdir -p /sys/fs/cgroup/${controller} && mount -t cgroup -o ${controller} cgroup /sys/fs/cgroup/${controller}`,
+        byRoot(
+          `sudo mkdir -p /sys/fs/cgroup/${controller} && sudo mount -t cgroup -o ${controller} cgroup /sys/fs/cgroup/${controller}`,
+          'kernel',
+        ),
       )
     if (mayWrite(base)) bases[controller] = base
     else if (!closed.includes(base)) closed.push(base)
@@ -145,17 +160,27 @@ const ownPlaces = (all: readonly Hierarchy[]) =>
     own !== undefined && mayWrite(own) && (version === 1 || mayWrite(join(own, 'cgroup.procs'))) ? [own] : [],
   )
 
-/** For a shell of the user's, whose pid is $$. */
-function grantV1(folders: readonly string[]): string {
-  const name = `user-${process.geteuid!()}`
-  return `for g in ${folders.join(' ')}; do sudo mkdir -p $g/${name} && sudo chown ${process.geteuid!()} $g/${name} && echo $$ | sudo tee $g/${name}/cgroup.procs; done`
+/**
+ * For a shell of the user's, whose pid is $$: who may write cgroup.procs of a group of version 1 may move processes of their own into it,
+ * cgroup1_procs_write() in kernel/cgroup/cgroup-v1.c. Root is asked once.
+ */
+function grantV1(directories: readonly string[]): Repair {
+  const user = process.geteuid!()
+  const each = (what: string) => `for g in ${directories.join(' ')}; do ${what}; done`
+  if (user === 0) return { repair: each('mount -o remount,rw "$(df --output=target $g | tail -n 1)"') }
+  const group = `$g/user-${user}`
+  return {
+    repair: byRoot(each(`sudo mkdir -p ${group} && sudo chown ${user} ${group} ${group}/cgroup.procs`), 'kernel'),
+    further: `then, in each shell (until the next boot in ~/.profile): ${each(`echo $$ > ${group}/cgroup.procs`)}`,
+  }
 }
 
 // --- v2 -------------------------------------------------------------------------------------------------------------
 
 function searchV2(all: readonly Hierarchy[], resources: readonly Resource[], asks: boolean): Way | Missing {
   const mount = all.find(({ version, own }) => version === 2 && own !== undefined)
-  if (mount?.own === undefined) return nothing('cgroup v2 is not mounted', 'mount -t cgroup2 cgroup2 /sys/fs/cgroup')
+  if (mount?.own === undefined)
+    return nothing('cgroup v2 is not mounted', byRoot('sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup', 'kernel'))
   const needed = neededV2(resources)
   const available = wordsOf(mount.own, 'cgroup.controllers')
   const lacking = needed.filter((name) => !available.includes(name))
@@ -168,15 +193,25 @@ function searchV2(all: readonly Hierarchy[], resources: readonly Resource[], ask
   }
   return lacking.length > 0
     ? nothing(`cgroup v2 has no ${lacking.join(', ')} controller in ${mount.own}`, delegate(lacking))
-    : nothing(`no group may be made in ${mount.own}`, 'systemd-run --user --scope -p Delegate=yes COMMAND')
+    : nothing(`no group may be made in ${mount.own}`, scopeOf)
 }
 
 const neededV2 = (resources: readonly Resource[]) => [
   ...new Set(resources.flatMap((resource) => controllersV2[resource] ?? [])),
 ]
 
-const delegate = (controllers: readonly string[]) =>
-  `sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=${[...new Set([...controllers, 'cpu', 'io', 'memory', 'pids'])].join(' ')}\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, and log in again`
+/** systemd.resource-control(5); https://systemd.io/CGROUP_DELEGATION. */
+function delegate(controllers: readonly string[]): Repair {
+  const all = [...new Set([...controllers, 'cpu', 'io', 'memory', 'pids'])].join(' ')
+  const directory = '/etc/systemd/system/user@.service.d'
+  return {
+    repair: byRoot(
+      `sudo mkdir -p ${directory} && printf '[Service]\\nDelegate=${all}\\n' | sudo tee ${directory}/delegate.conf && sudo systemctl daemon-reload`,
+      'kernel',
+    ),
+    further: 'then log in again',
+  }
+}
 
 const wordsOf = (folder: string, file: string) => (readText(folder, file) ?? '').trim().split(/\s+/)
 
@@ -269,7 +304,11 @@ function searchSystemd(all: readonly Hierarchy[], resources: readonly Resource[]
   }
   const place = hierarchies().find(({ version, own }) => version === 2 && own !== undefined)?.own
   const own = place !== undefined && standsAside(place) ? dirname(place) : place
-  if (own === undefined) return nothing('the scope that systemd made is not visible here', 'mount /sys/fs/cgroup here')
+  if (own === undefined)
+    return nothing(
+      'the scope that systemd made is not visible here',
+      byRoot('sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup', 'kernel'),
+    )
   const lacking = needed.filter((name) => !wordsOf(own, 'cgroup.controllers').includes(name))
   if (lacking.length > 0)
     return nothing(`systemd gives its users no ${lacking.join(', ')} controller`, delegate(lacking))

@@ -2,6 +2,7 @@
  * A group: what cgroups(7) calls a cgroup, or one in each of several v1 hierarchies, that holds the processes of one
  * sandbox. Three ways lead to one (v2, v1, and systemd, which hands out a part of v2), and all give this interface.
  */
+import type { Repair } from '../text/repair.js'
 
 /** What a group holds its processes to, all of them together. Absent: no limit. */
 export interface GroupLimits {
@@ -141,9 +142,7 @@ export interface Way {
  */
 export const inside = 'inside'
 
-/** Why no group can be had. */
-export interface Missing {
+/** Why there is no group, and what grants one. */
+export interface Missing extends Repair {
   readonly missing: string
-  /** The command that grants it. */
-  readonly remedy: string
 }

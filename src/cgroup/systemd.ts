@@ -4,6 +4,9 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { errnoMessage } from '../kernel/errno.js'
+import { byRoot } from '../kernel/privilege.js'
+import type { Repair } from '../text/repair.js'
 import type { Missing } from './group.js'
 import { ourselves } from './owner.js'
 
@@ -12,6 +15,12 @@ const systemd = 'org.freedesktop.systemd1'
 const manager = ['/org/freedesktop/systemd1', `${systemd}.Manager`] as const
 /** Milliseconds for one answer, and for the job that moves this process. */
 const patience = 5000
+
+/** systemd-run(1), systemd.resource-control(5). */
+export const scopeOf: Repair = {
+  repair: 'systemd-run --user --scope -p Delegate=yes COMMAND',
+  further: 'that is for one command; for a service, Delegate=yes in its unit lasts',
+}
 
 class BusError extends Error {}
 
@@ -23,16 +32,22 @@ export function requestScope(bus = busAddress()): { readonly scope: string } | M
   if (bus === undefined)
     return {
       missing: "there is no bus of the user's systemd",
-      remedy: 'loginctl enable-linger, log in again, and set XDG_RUNTIME_DIR=/run/user/$(id -u)',
+      ...lingering(),
     }
   try {
     return { scope: delegatedUnit(bus) ?? newScope(bus) }
   } catch (error) {
     if (!(error instanceof BusError)) throw error
-    return {
-      missing: `systemd gives no scope: ${error.message}`,
-      remedy: 'systemd-run --user --scope -p Delegate=yes COMMAND',
-    }
+    return { missing: `systemd gives no scope: ${error.message}`, ...scopeOf }
+  }
+}
+
+/** Whose systemd runs without a login: loginctl(1). */
+function lingering(): Repair {
+  const uid = process.geteuid!()
+  return {
+    repair: byRoot(`sudo loginctl enable-linger ${uid}`, 'kernel'),
+    further: `then, in each shell: export XDG_RUNTIME_DIR=/run/user/${uid}`,
   }
 }
 
@@ -49,7 +64,8 @@ function busAddress(): string | undefined {
 function busctl(bus: string, command: 'call' | 'get-property', ...words: readonly string[]): unknown {
   const args = ['--json=short', `--address=${bus}`, command, systemd, ...words]
   const { stdout, stderr, error } = spawnSync('busctl', args, { encoding: 'utf8', timeout: patience })
-  if (error !== undefined) throw new BusError(error.message)
+  if (error !== undefined)
+    throw new BusError(`cannot run busctl: ${errnoMessage(-(error as NodeJS.ErrnoException).errno!)}`)
   // A failing call prints nothing else.
   if (stdout === '') throw new BusError(stderr.trim().split('\n').at(-1) ?? 'no answer')
   return (JSON.parse(stdout) as { data: unknown }).data

@@ -19,10 +19,11 @@ function table(
   found: readonly Finding[],
 ): string {
   const column = Math.max(...found.map(({ name }) => name.length)) + 2
-  const rows = found.flatMap(({ name, works, detail = '', without, repair }) => [
+  const rows = found.flatMap(({ name, works, detail = '', without, repair, further }) => [
     `${works ? 'yes' : 'no '}  ${name.padEnd(column)}${detail}`.trimEnd(),
     ...(without === undefined ? [] : [`       does not work without it: ${without}`]),
     ...(repair === undefined ? [] : [`       repair: ${repair}`]),
+    ...(further === undefined ? [] : [`       ${further}`]),
   ])
   return [`Linux ${kernel} on ${architecture}, Node ${node}, as ${caller}`, '', ...rows, ''].join('\n')
 }

@@ -12,7 +12,7 @@ const loop = 'a symbolic link on the way leads in a circle'
 export const hints = {
   userNamespace: {
     EPERM:
-      'not allowed here: by sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns, an outer container, or as root without CAP_SETFCAP: see "vial doctor"',
+      'a setting, a chroot, a container around this process, or for root the lack of CAP_SETFCAP forbids it: "vial doctor" says which',
     ENOSPC: 'none is left of the sysctl user.max_user_namespaces',
     EINVAL: 'this kernel has no user namespaces (CONFIG_USER_NS)',
   },
@@ -21,7 +21,8 @@ export const hints = {
     EPERM: 'newuidmap or newgidmap refused: the caller needs these ranges in /etc/subuid and /etc/subgid',
   },
   rootMode: {
-    EPERM: 'root mode (namespaces.user "host") needs a caller who is root; leave it out for a rootless sandbox',
+    EPERM:
+      'root mode (namespaces.user "host") needs a caller who is root and has CAP_SYS_ADMIN; leave it out for a rootless sandbox',
   },
   identity: {
     EINVAL: "identity.uid or identity.gid has no meaning in the sandbox's user namespace: map it, or name another",

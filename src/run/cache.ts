@@ -2,6 +2,7 @@
 import { readdirSync, unlinkSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { errnoMessage } from '../kernel/errno.js'
 import { HostError } from '../text/error.js'
 import { isOwnDirectory, trustedDirectory } from './trust.js'
 
@@ -31,10 +32,12 @@ export function inCache<Value>(what: string, action: (folder: string) => Value, 
   try {
     return action(usable(folder))
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code, errno, message } = error as NodeJS.ErrnoException
     // No fault of the cache's.
     if (code === 'EMFILE') throw error
-    throw new HostError(`${what} cannot be stored in ${folder}: ${message}`, {
+    // Node's own words name a temporary file.
+    const cause = errno === undefined ? message : errnoMessage(-errno)
+    throw new HostError(`${what} cannot be stored in ${folder}: ${cause}`, {
       code,
       hint: 'set VIAL_CACHE to a directory of yours that has room and is not mounted noexec',
       cause: error,

@@ -187,7 +187,7 @@ function answersOf(list: readonly Try[]): number[] {
 /** Who may be behind it. */
 export function whoRefuses({ call, answer }: RefusedCall): string {
   const containers =
-    "a container runtime's filter (docker run --security-opt seccomp=unconfined) or systemd's SystemCallFilter="
+    "a container runtime's filter (docker run --security-opt seccomp=unconfined), systemd's SystemCallFilter= or the filter of a vial around this process"
   const namespaces: readonly NeededCall[] = ['clone', 'unshare', 'setns']
   if (answer !== 'ENOSYS')
     return namespaces.includes(call) ? `systemd's RestrictNamespaces=, ${containers}` : containers

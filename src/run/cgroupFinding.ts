@@ -17,6 +17,6 @@ export function cgroupFinding(): Finding {
   // Together, so that one command grants all of them.
   const together = askWay(usual)
   if (!('missing' in together)) return { name, works: true, detail: granted, ...without }
-  const { missing, remedy } = together
-  return { name, works: false, detail: [granted, missing].filter(Boolean).join('; '), ...without, repair: remedy }
+  const { missing, ...repair } = together
+  return { name, works: false, detail: [granted, missing].filter(Boolean).join('; '), ...without, ...repair }
 }

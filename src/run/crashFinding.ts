@@ -1,7 +1,7 @@
 /** Whether a crash inside a sandbox runs something of the host's: core(5), and plan/hardening.ts for what keeps it away. */
-import { readFileSync } from 'node:fs'
-import { capabilities } from '../kernel/capabilities.js'
+import { hasCapability, textOf } from '../kernel/privilege.js'
 import type { Finding } from './finding.js'
+import { setting } from './userNamespace.js'
 
 export interface CrashFacts {
   /** /proc/sys/kernel/core_pattern. */
@@ -17,33 +17,23 @@ export function crashFinding({ pattern, hardLimit, raisesLimits }: CrashFacts = 
   const detail = pattern === '' ? 'no core_pattern' : `kernel.core_pattern is ${pattern}`
   const without = "a wall between a payload's memory, when it crashes, and the host's crash handler, which reads it"
   // The limit of a socket is not asked about: fs/coredump.c since Linux 6.16.
-  if (pattern.startsWith('@'))
-    return { name, works: false, detail, without, repair: 'sudo sysctl -w kernel.core_pattern=core' }
+  if (pattern.startsWith('@')) return { name, works: false, detail, without, ...setting('kernel.core_pattern', 'core') }
   if (pattern.startsWith('|') && hardLimit === 0 && !raisesLimits)
     return {
       name,
       works: false,
       detail: `${detail}, and the hard limit of core dumps is 0, which does not keep a pipe from being run`,
       without,
-      repair:
-        "a hard limit of 1 byte or more, in /etc/security/limits.conf ('* hard core 1') or a unit's LimitCORE=; or sudo sysctl -w kernel.core_pattern=core",
+      repair: `a hard limit of 1 byte or more, in /etc/security/limits.conf ('* hard core 1') or a unit's LimitCORE=; or ${setting('kernel.core_pattern', 'core').repair}`,
     }
   return { name, works: true, detail }
 }
 
 function crashFacts(): CrashFacts {
-  const read = (path: string) => {
-    try {
-      return readFileSync(path, 'utf8')
-    } catch {
-      return ''
-    }
-  }
-  const hard = /^Max core file size\s+\S+\s+(\S+)/m.exec(read('/proc/self/limits'))?.[1]
-  const effective = BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(read('/proc/self/status'))?.[1] ?? 0}`)
+  const hard = /^Max core file size\s+\S+\s+(\S+)/m.exec(textOf('/proc/self/limits'))?.[1]
   return {
-    pattern: read('/proc/sys/kernel/core_pattern').trim(),
+    pattern: textOf('/proc/sys/kernel/core_pattern').trim(),
     hardLimit: hard === undefined || hard === 'unlimited' ? Number.POSITIVE_INFINITY : Number(hard),
-    raisesLimits: (effective & (1n << BigInt(capabilities.CAP_SYS_RESOURCE))) !== 0n,
+    raisesLimits: hasCapability('CAP_SYS_RESOURCE'),
   }
 }

@@ -1,11 +1,11 @@
+import type { Repair } from '../text/repair.js'
+
 /** One line of `vial doctor`. */
-export interface Finding {
+export interface Finding extends Partial<Repair> {
   readonly name: string
   readonly works: boolean
   /** What was found, or the error in words. */
   readonly detail?: string
-  /** What cannot be had without it. */
+  /** What cannot be obtained without it. */
   readonly without?: string
-  /** A command, or what else to do. */
-  readonly repair?: string
 }

@@ -1,15 +1,18 @@
 /** What this host allows, what does not work without it, and the command that repairs it. Nothing is changed. */
-import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { errno } from '../kernel/errno.js'
-import type { Policy } from '../policy/schema.js'
-import { inCache } from './cache.js'
+import { closeSync, constants, openSync, readdirSync } from 'node:fs'
+import { errno, errnoMessage } from '../kernel/errno.js'
+import { byRoot, isOnPath, textOf } from '../kernel/privilege.js'
+import type { FilesystemEntry, Policy } from '../policy/schema.js'
+import { cacheFinding } from './cacheFinding.js'
 import { callerName } from './caller.js'
 import { calls, refusedCalls, whoRefuses } from './calls.js'
 import { cgroupFinding } from './cgroupFinding.js'
 import { crashFinding } from './crashFinding.js'
+import type { Repair } from '../text/repair.js'
 import type { Finding } from './finding.js'
+import { HostError, type VialError } from '../text/error.js'
 import { askLandlock, askMountApi, askSeccomp, inWords, whyNot } from './probe.js'
+import { setting, sysctl, together, userNamespaceRepair } from './userNamespace.js'
 
 const namespaces = ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time'] as const
 type Namespace = (typeof namespaces)[number]
@@ -22,69 +25,65 @@ export async function findings(): Promise<readonly Finding[]> {
   const cache = cacheFinding()
   // Every question is an executable in the cache.
   if (!cache.works) return [{ name: 'vial run', works: false, detail: 'see below: the cache' }, cache]
-  const [user, ...others] = await Promise.all(namespaces.map(namespaceFinding))
-  const found = [
-    user!,
-    answer('mount API', askMountApi(), newerKernel, 'everything'),
+  const user = await namespaceFinding('user', [])
+  const others = await Promise.all(namespaces.slice(1).map((one) => namespaceFinding(one, [user])))
+  const needed = (...names: readonly Namespace[]) => [
+    user,
+    ...others.filter((_, at) => names.includes(namespaces[at + 1]!)),
+  ]
+  return [
+    await wholeFinding(),
+    cache,
+    ...callFindings(),
+    user,
+    await after([user], 'mount API', 'everything', () => answer(askMountApi(), newerKernel)),
     ...others,
     limitFinding(),
     appArmorFinding(),
-    await policyFinding(
+    await after(
+      needed('mount', 'pid'),
       'a /proc of its own',
-      { filesystem: [{ proc: '/proc' }] },
-      {
-        without: 'programs that read /proc; the preset system and --fill',
-        repair: maskedProc,
-      },
+      'programs that read /proc; the preset system and --fill',
+      () => policyAnswer(mounting({ proc: '/proc' }, 'pid'), () => ({ repair: maskedProc })),
     ),
-    await policyFinding(
+    await after(
+      needed('mount'),
       'a /dev of its own',
-      { filesystem: [{ dev: '/dev' }] },
-      {
-        without: 'programs that read /dev/null or /dev/urandom; the preset system and --fill',
-        repair: 'mount a /dev that has null, zero, full, random, urandom and tty',
-      },
+      'programs that read /dev/null or /dev/urandom; the preset system and --fill',
+      () => policyAnswer(mounting({ dev: '/dev' }), () => ({ repair: devices })),
     ),
-    await policyFinding(
-      'overlay',
-      { filesystem: [{ overlay: '/o', lower: ['/usr'], upper: 'tmpfs' }] },
-      {
-        without: 'entries of the kind overlay',
-        repair: 'sudo modprobe overlay  (in a user namespace it needs Linux 5.11 or newer)',
-      },
+    await after(needed('mount'), 'overlay', 'entries of the kind overlay', () =>
+      policyAnswer(mounting({ overlay: '/o', lower: ['/usr'], upper: 'tmpfs' }), overlayRepair),
     ),
     terminalFinding(),
-    answer('seccomp filter', askSeccomp(), 'a kernel with CONFIG_SECCOMP_FILTER', 'filters of system calls'),
+    await after([], 'seccomp filter', 'filters of system calls', () =>
+      answer(askSeccomp(), 'a kernel with CONFIG_SECCOMP_FILTER'),
+    ),
     landlockFinding(),
-    await subidFinding(),
+    await after([user], 'ranges of ids', 'identity.ranges: more than one user id inside', subidAnswer),
     cgroupFinding(),
     crashFinding(),
     binfmtFinding(),
   ]
-  return [await wholeFinding(), cache, ...callFindings(), ...found.map(asAbove)]
 }
 
-/** One cause is told, and repaired, once. */
-function asAbove(finding: Finding, _: number, all: readonly Finding[]): Finding {
-  const first = all.find(({ detail, works }) => !works && detail === finding.detail)
-  if (finding.works || first === undefined || first === finding) return finding
-  const { repair, ...rest } = finding
-  return { ...rest, detail: `see above: ${first.name}` }
+/** What a question is answered. */
+type Answer = Pick<Finding, 'works' | 'detail' | 'repair' | 'further'>
+
+/** Asked only where all is there that the question itself needs: one cause is told, and repaired, once. */
+async function after(
+  needed: readonly Finding[],
+  name: string,
+  without: string,
+  question: () => Answer | Promise<Answer>,
+): Promise<Finding> {
+  const missing = needed.find(({ works }) => !works)
+  if (missing !== undefined) return { name, works: false, detail: `see above: ${missing.name}`, without }
+  const found = await question()
+  return found.works ? { name, ...found } : { name, without, ...found }
 }
 
 const newerKernel = 'Linux 5.12 or newer, and no container around this process whose filter forbids the call'
-
-function cacheFinding(): Finding {
-  const name = 'a cache for vials'
-  try {
-    const folder = inCache('a vial', (folder) => folder)
-    accessSync(folder, constants.W_OK | constants.X_OK)
-    return { name, works: true, detail: folder }
-  } catch (error) {
-    const repair = 'mkdir -m 700 ~/vials && export VIAL_CACHE=~/vials  (or another folder of yours, not mounted noexec)'
-    return { name, works: false, detail: firstLine((error as Error).message), without: 'everything', repair }
-  }
-}
 
 /** The default sandbox of `vial run`, running nothing. */
 async function wholeFinding(): Promise<Finding> {
@@ -93,39 +92,38 @@ async function wholeFinding(): Promise<Finding> {
   return error === undefined ? { name, works: true } : { name, works: false, detail: firstLine(error.message) }
 }
 
-async function namespaceFinding(one: Namespace): Promise<Finding> {
-  const name = `${one} namespace`
-  const shared = Object.fromEntries(namespaces.map((other) => [other, 'host']))
-  const error = await whyNot({ namespaces: { ...shared, user: 'new', [one]: 'new' } })
-  if (error === undefined) return { name, works: true }
-  const without =
-    one === 'user' ? 'everything, but for root with --root' : `vial run, unless the policy has namespaces.${one} "host"`
-  return {
-    name,
-    works: false,
-    detail: firstLine(error.message),
-    without,
-    repair: error.code === 'ENOSYS' ? newerKernel : namespaceRepair(one),
-  }
+/** Only those namespaces are the sandbox's own that are named. */
+const only = (...own: readonly Namespace[]): Policy['namespaces'] =>
+  Object.fromEntries(namespaces.map((one) => [one, own.includes(one) ? 'new' : 'host']))
+
+const namespaceFinding = (one: Namespace, needed: readonly Finding[]): Promise<Finding> =>
+  after(
+    needed,
+    `${one} namespace`,
+    one === 'user'
+      ? 'everything, but for root with --root'
+      : `vial run, unless the policy has namespaces.${one} "host"`,
+    () =>
+      policyAnswer({ namespaces: only('user', one) }, ({ code }) =>
+        code === 'ENOSYS' ? { repair: newerKernel } : namespaceRepair(one),
+      ),
+  )
+
+const mounting = (entry: FilesystemEntry, ...own: readonly Namespace[]): Policy => ({
+  namespaces: only('user', 'mount', ...own),
+  filesystem: [entry],
+})
+
+async function policyAnswer(policy: Policy, repairOf: (error: VialError) => Repair): Promise<Answer> {
+  const error = await whyNot(policy)
+  if (error === undefined) return { works: true }
+  // Of another kind than the question: no room for a status file, no process.
+  const repair = error instanceof HostError && error.hint !== undefined ? { repair: error.hint } : repairOf(error)
+  return { works: false, detail: firstLine(error.message), ...repair }
 }
 
-/** The settings that forbid user namespaces: Debian's, Ubuntu's, and the limits of namespaces(7). */
-function namespaceRepair(one: Namespace): string {
-  const set = (name: string, value: number) => `sudo sysctl -w ${name}=${value}`
-  const causes = [
-    sysctl(limitOf(one)) === '0' ? set(limitOf(one), 15000) : '',
-    sysctl(limitOf('user')) === '0' ? set(limitOf('user'), 15000) : '',
-    sysctl('kernel.unprivileged_userns_clone') === '0' ? set('kernel.unprivileged_userns_clone', 1) : '',
-    sysctl('kernel.apparmor_restrict_unprivileged_userns') === '1'
-      ? set('kernel.apparmor_restrict_unprivileged_userns', 0)
-      : '',
-  ].filter(Boolean)
-  if (causes.length > 0) return [...new Set(causes)].join(' && ')
-  const filtered = /^Seccomp:\s*2/m.test(read('/proc/self/status'))
-  return filtered
-    ? 'the container around this process forbids it: start that with docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined'
-    : 'a kernel with CONFIG_NAMESPACES and CONFIG_USER_NS; SELinux: sudo setsebool -P selinuxuser_use_userns 1'
-}
+const namespaceRepair = (one: Namespace): Repair =>
+  one !== 'user' && sysctl(limitOf(one)) === '0' ? setting(limitOf(one), 15000) : userNamespaceRepair()
 
 function limitFinding(): Finding {
   const name = 'user.max_*_namespaces'
@@ -140,43 +138,42 @@ function limitFinding(): Finding {
     works: false,
     detail: `${closed.join(', ')}: 0`,
     without: 'those namespaces',
-    repair: closed.map((limit) => `sudo sysctl -w ${limit}=15000`).join(' && '),
+    ...together(closed.map((limit) => setting(limit, 15000))),
   }
 }
 
 /** https://gitlab.com/apparmor/apparmor/-/wikis/unprivileged_userns_restriction */
 function appArmorFinding(): Finding {
   const name = 'AppArmor lets users make namespaces'
-  const setting = sysctl('kernel.apparmor_restrict_unprivileged_userns')
-  if (setting !== '1')
-    return { name, works: true, detail: setting === undefined ? 'no such restriction here' : 'it is off' }
+  const value = sysctl('kernel.apparmor_restrict_unprivileged_userns')
+  if (value !== '1')
+    return { name, works: true, detail: value === undefined ? 'no such restriction here' : 'it is off' }
   return {
     name,
     works: false,
     detail: 'kernel.apparmor_restrict_unprivileged_userns is 1',
     without: 'vial run by an ordinary user',
-    repair:
-      "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0  (to keep it: echo 'kernel.apparmor_restrict_unprivileged_userns=0' | sudo tee /etc/sysctl.d/60-vial.conf)",
+    ...setting('kernel.apparmor_restrict_unprivileged_userns', 0),
   }
 }
+
+const devices = 'mount a /dev that has null, zero, full, random, urandom and tty'
 
 const maskedProc =
   'the container around this one masks parts of its /proc: start that with docker run --security-opt systempaths=unconfined, or podman run --security-opt unmask=ALL'
 
-async function policyFinding(
-  name: string,
-  policy: Policy,
-  { without, repair }: { without: string; repair: string },
-): Promise<Finding> {
-  const error = await whyNot(policy)
-  return error === undefined
-    ? { name, works: true }
-    : { name, works: false, detail: firstLine(error.message), without, repair }
+/** /proc/filesystems has it once it is loaded. */
+function overlayRepair(): Repair {
+  return /\toverlay$/m.test(textOf('/proc/filesystems'))
+    ? { repair: 'Linux 5.11 or newer: before, it cannot be mounted in a user namespace' }
+    : {
+        repair: byRoot('sudo modprobe overlay', 'kernel'),
+        further: `to keep it after a boot: ${byRoot('echo overlay | sudo tee /etc/modules-load.d/overlay.conf', 'kernel')}`,
+      }
 }
 
-function answer(name: string, result: number, repair: string, without: string): Finding {
-  return result >= 0 ? { name, works: true } : { name, works: false, detail: inWords(result), without, repair }
-}
+const answer = (result: number, repair: string): Answer =>
+  result >= 0 ? { works: true } : { works: false, detail: inWords(result), repair }
 
 /** Each call that is refused is a finding of its own. */
 function callFindings(): Finding[] {
@@ -201,10 +198,12 @@ function terminalFinding(): Finding {
     return {
       name,
       works: false,
-      detail: (error as Error).message,
+      detail: `/dev/ptmx cannot be opened: ${errnoMessage(-(error as NodeJS.ErrnoException).errno!)}`,
       without: 'new pseudo-terminals on the host, for programs that want a terminal',
-      repair:
+      repair: byRoot(
         'sudo mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts /dev/pts && sudo ln -sf pts/ptmx /dev/ptmx',
+        'kernel',
+      ),
     }
   }
 }
@@ -224,32 +223,34 @@ function landlockFinding(): Finding {
 }
 
 /** subuid(5), newuidmap(1). */
-async function subidFinding(): Promise<Finding> {
-  const name = 'ranges of ids'
-  const without = 'identity.ranges: more than one user id inside'
+async function subidAnswer(): Promise<Answer> {
   const account = callerName()
   const uids = rangesOf('/etc/subuid')
   const gids = rangesOf('/etc/subgid')
   const mine = (ranges: readonly Range[]) =>
     ranges.find(({ owner }) => owner === account || owner === String(process.getuid!()))
   const own = mine(uids)
-  if (!onPath('newuidmap') || !onPath('newgidmap')) {
-    const repair =
+  if (!isOnPath('newuidmap') || !isOnPath('newgidmap')) {
+    const install =
       'sudo apt-get install uidmap  (Fedora: sudo dnf install shadow-utils; Alpine: sudo apk add shadow-subids)'
-    return { name, works: false, detail: 'newuidmap and newgidmap are not installed', without, repair }
+    return { works: false, detail: 'newuidmap and newgidmap are not installed', repair: byRoot(install, 'files') }
   }
   if (own === undefined || mine(gids) === undefined) {
     const free = Math.max(100_000, ...[...uids, ...gids].map(({ start, count }) => start + count))
     const range = `${free}-${free + 65535}`
-    const repair = /^\d+$/.test(account)
+    const grant = /^\d+$/.test(account)
       ? `echo ${account}:${free}:65536 | sudo tee -a /etc/subuid /etc/subgid`
       : `sudo usermod --add-subuids ${range} --add-subgids ${range} ${account}`
-    return { name, works: false, detail: `${account} has none in /etc/subuid and /etc/subgid`, without, repair }
+    return {
+      works: false,
+      detail: `${account} has none in /etc/subuid and /etc/subgid`,
+      repair: byRoot(grant, 'files'),
+    }
   }
-  const error = await whyNot({ identity: { ranges: 'subids' } })
-  if (error === undefined) return { name, works: true, detail: `${own.count} from ${own.start}` }
-  const repair = 'sudo chmod u+s $(command -v newuidmap newgidmap)'
-  return { name, works: false, detail: firstLine(error.message), without, repair }
+  const found = await policyAnswer({ namespaces: only('user'), identity: { ranges: 'subids' } }, () => ({
+    repair: byRoot('sudo chmod u+s $(command -v newuidmap newgidmap)', 'files'),
+  }))
+  return found.works ? { works: true, detail: `${own.count} from ${own.start}` } : found
 }
 
 interface Range {
@@ -259,23 +260,12 @@ interface Range {
 }
 
 const rangesOf = (path: string): Range[] =>
-  read(path)
+  textOf(path)
     .split('\n')
     .flatMap((line) => {
       const [owner = '', start, count] = line.split(':')
       return count === undefined ? [] : [{ owner, start: Number(start), count: Number(count) }]
     })
-
-function onPath(program: string): boolean {
-  return (process.env.PATH ?? '').split(':').some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-}
 
 /** Interpreters that the kernel knows for programs of other machines: https://docs.kernel.org/admin-guide/binfmt-misc.html */
 function binfmtFinding(): Finding {
@@ -290,19 +280,9 @@ function binfmtFinding(): Finding {
     works: false,
     detail: 'binfmt_misc has no interpreter',
     without: 'running a vial that was compiled for another machine with --arch',
-    repair: 'sudo apt-get install qemu-user-static binfmt-support',
+    repair: byRoot('sudo apt-get install qemu-user-static binfmt-support', 'kernel'),
   }
 }
-
-const sysctl = (name: string) => read(join('/proc/sys', ...name.split('.'))).trim() || undefined
 
 /** Without the hint, in whose place a repair is told. */
 const firstLine = (text: string) => text.split('\n', 1)[0]!
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
-}

@@ -67,7 +67,7 @@ export class Limiter {
       this.#way = found
     } else if (this.limits.required) {
       throw new LimitsError(`cannot limit ${this.#needed.join(', ')}: ${found.missing}`, {
-        hint: `repair: ${found.remedy}\n      or set limits.required to false: an rlimit then stands in where there is one`,
+        hint: `repair: ${[found.repair, ...(found.further === undefined ? [] : [found.further])].join('\n      ')}\n      or set limits.required to false: an rlimit then stands in where there is one`,
       })
     } else this.#findWhatThereIs()
     return this.#way

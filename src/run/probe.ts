@@ -30,7 +30,7 @@ type Call = (...call: Parameters<Builder['syscall']> extends [unknown, ...infer 
  * What the last system call of this code answers, or -errno of the first that fails.
  * @throws {Error} when the cache cannot be used
  */
-export function ask(code: (call: Call, b: Builder) => void): number {
+export function ask(code: (call: Call, b: Builder) => void, cache?: string): number {
   const b = new Builder()
   const result = b.slot('result')
   const answer = b.reserve(8)
@@ -44,7 +44,7 @@ export function ask(code: (call: Call, b: Builder) => void): number {
   b.store(64, answer, 0, result)
   b.syscall(result, 'write', 1, answer, 8)
   b.syscall(result, 'exit_group', 0)
-  const vial = openStored(assemble(b.finish(), hostArchitecture()))
+  const vial = openStored(assemble(b.finish(), hostArchitecture()), cache)
   const { error, stdout } = withName(vial, 3, (name) => spawnSync(name, { stdio: ['ignore', 'pipe', 'ignore'] }))
   if (error !== undefined) return (error as NodeJS.ErrnoException).errno ?? -errno.EPERM
   // A process that was killed answers nothing: a filter around this one does so.

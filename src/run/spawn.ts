@@ -311,7 +311,11 @@ async function failureOf(
   const failed = (await vial.steps())[step]
   const name = getSystemErrorName(-errno)
   // Loaded now: no other run waits for it.
-  const refused = failed?.do === 'execute' ? undefined : (await import('./calls.js')).refusal(name)
+  const refused =
+    failed?.do === 'execute'
+      ? undefined
+      : ((await import('./calls.js')).refusal(name) ??
+        (failed?.do === 'newUser' ? (await import('./userNamespace.js')).whyNoUserNamespace(name) : undefined))
   if (failed === undefined) return new SandboxError(`cannot make the sandbox: ${errnoMessage(errno)}`, { code: name })
   const { text, hint } = failureText(failed, errno, command, refused)
   return new (failed.do === 'execute' ? CommandError : SandboxError)(text, { code: name, hint })

@@ -101,6 +101,6 @@ describe('a scope from systemd', { skip }, () => {
     await one.stop()
     assert.ok('missing' in found)
     assert.match(found.missing, /Interactive authentication required/)
-    assert.match(found.remedy, /systemd-run/)
+    assert.match(found.repair, /systemd-run/)
   })
 })

@@ -1,13 +1,13 @@
 /** Why a test cannot run on this machine, as the value of its `skip`: false where it can. */
 import { accessSync, constants } from 'node:fs'
-import { userInfo } from 'node:os'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { askWay } from '../../src/cgroup/find.js'
 import type { Resource } from '../../src/cgroup/group.js'
 import { askLandlock } from '../../src/run/probe.js'
 
 /** What lies in a home directory is for its owner alone, and not for a sandbox. */
-const isShared = (directory: string) => !`${directory}/`.startsWith(`${userInfo().homedir}/`)
+const isShared = (directory: string) => !`${directory}/`.startsWith(`${homedir()}/`)
 /** An ordinary user's PATH leaves out the directories where Debian puts nginx, setcap and ldconfig. */
 const directories = [...(process.env.PATH ?? '').split(':').filter(isShared), '/usr/local/sbin', '/usr/sbin', '/sbin']
 
