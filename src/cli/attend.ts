@@ -23,6 +23,8 @@ export interface Run {
   readonly texts: Texts
   /** Of --report, opened before the payload could put something else in its place. */
   readonly reportFile: ReportFile | undefined
+  /** See {@link ignoredSignals}. */
+  readonly ignored: bigint
 }
 
 export interface Started {

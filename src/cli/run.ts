@@ -4,6 +4,7 @@ import { findVial } from '../run/remember.js'
 import { type SpawnOptions, type Startable, spawnVial } from '../run/spawn.js'
 import { attend, policyOf, type Run, type RunFlags, type Started } from './attend.js'
 import { type Request, requestOf } from './request.js'
+import { ignoredSignals } from './ignored.js'
 import { requireSources } from './sources.js'
 import { Texts } from './texts.js'
 import { trustedBy } from './trusted.js'
@@ -16,14 +17,14 @@ export async function run(command: string, args: readonly string[], flags: RunFl
   const texts = new Texts()
   const request = requestOf(flags, texts)
   const reportFile = flags.report === undefined ? undefined : (await import('./report.js')).openReport(flags.report)
-  const one: Run = { command, args, flags, options, texts, reportFile }
+  const one: Run = { command, args, flags, options, texts, reportFile, ignored: ignoredSignals() }
   if (request !== undefined && (await attend(one, () => startRemembered(one, request)))) return
   await (await import('./runCompiled.js')).runCompiled(one, request)
 }
 
 /** Without the schema and the compiler, if the vial of the last time is there. */
 function startRemembered(run: Run, { key, sharesSession }: Request): Started | undefined {
-  const { command, args, flags, options, texts } = run
+  const { command, args, flags, options, texts, ignored } = run
   let found = findVial(key)
   if (found === undefined) return undefined
   requireSources(flags)
@@ -31,6 +32,7 @@ function startRemembered(run: Run, { key, sharesSession }: Request): Started | u
   const vial: Startable = {
     ownPids: true,
     limiter: undefined,
+    ignored,
     open() {
       const vial = found ?? findVial(key)
       found = undefined

@@ -14,7 +14,7 @@ export async function runCompiled(run: Run, request: Request | undefined): Promi
 }
 
 async function startCompiled(run: Run, request: Request | undefined): Promise<Started> {
-  const { command, args, flags, options, texts } = run
+  const { command, args, flags, options, texts, ignored } = run
   const policy = await policyOf(run)
   requireSources(flags)
   const { output, stdout, stderr } = policy.limits ?? {}
@@ -28,7 +28,7 @@ async function startCompiled(run: Run, request: Request | undefined): Promise<St
     const isSame = request !== undefined && requestOf(flags, texts)?.key === request.key
     return (isSame ? rememberVial(request.key, bytes) : undefined) ?? openStored(bytes)
   }
-  const child = new Sandbox(policy, process.cwd(), store, trustedBy(flags)).spawn(command, args, {
+  const child = new Sandbox(policy, process.cwd(), store, trustedBy(flags), ignored).spawn(command, args, {
     ...options,
     ...(counted ? { stdio: ['inherit', 'pipe', 'pipe'] } : {}),
   })

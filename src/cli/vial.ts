@@ -4,6 +4,7 @@ import { printable } from '../kernel/printable.js'
 import { didYouMean } from '../policy/closest.js'
 import { explainDirectory } from '../policy/path.js'
 import { type Command, commands } from './commands.js'
+import { ignoreAsCaller } from './ignored.js'
 import { parse, UnknownFlag, UsageError } from './parse.js'
 import { packageFile } from './place.js'
 import { write } from './write.js'
@@ -69,6 +70,7 @@ async function show(text: string, stream: 1 | 2 = 1): Promise<void> {
 
 /** The whole command; a fault becomes a line on standard error and the exit status. */
 export async function main(args: readonly string[]): Promise<void> {
+  ignoreAsCaller()
   try {
     await command(args)
   } catch (error) {

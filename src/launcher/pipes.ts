@@ -98,9 +98,9 @@ export function callersPid(c: LauncherContext): Slot {
   const parent = b.temporary()
   b.move(parent, c.attempt('getppid'))
   if (c.plan.statusFd !== undefined) {
-    const header = b.reserve(record.header, 8)
-    c.attempt('pread64', c.plan.statusFd, header, record.header, 0)
-    b.when(c.result, 'eq', record.header, () => b.load(parent, 64, header))
+    const header = b.reserve(8, 8)
+    c.attempt('pread64', c.plan.statusFd, header, 8, 0)
+    b.when(c.result, 'eq', 8, () => b.load(parent, 64, header))
   }
   return parent
 }

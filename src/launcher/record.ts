@@ -4,10 +4,11 @@
  * Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). The third word of
  * `payload` is 1 when the payload was killed with all others, that of `started` when pid 1 knows {@link endSignal}. `piped` has behind
  * its kind the two descriptors of each pipe as pipe2(2) gives them, in the order of the plan. A file there may begin with a
- * header, the pid of the process that starts the vial as u64.
+ * header of two u64: the pid of the process that starts the vial, and which signals its command is to start with ignored.
  */
 export const record = {
-  header: 8,
+  header: 16,
+  ignored: 8,
   size: 32 + 144,
   failed: 1,
   payload: 2,

@@ -1,7 +1,7 @@
 /** How monitor and init wait: what they do with signals, with orphans, and with the end of the payload. */
-import { POLL, PR, SI, SIGMASK, WAIT } from '../kernel/flags.js'
+import { POLL, PR, SI, SIG, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
-import { structs } from '../kernel/structs.js'
+import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
 import { giveForegroundBack } from './foreground.js'
@@ -32,7 +32,28 @@ export function blockSignals(c: LauncherContext): void {
   // What the terminal sends to the whole job reaches the caller, who hands it on: it must not arrive twice.
   if (c.plan.statusFd !== undefined && !c.plan.sharesSession) leaveGroup(c)
   if (c.plan.manner.forwardsSignals) c.must('rt_sigprocmask', SIGMASK.SETMASK, every, callers, maskSize)
+  if (c.plan.statusFd !== undefined) ignoreAsCaller(c, c.plan.statusFd)
   c.must('rt_sigaction', signals.SIGCHLD, c.b.bytes(new Uint8Array(32), 8), 0, maskSize)
+}
+
+/** Node.js starts the vial with no signal ignored. What is ignored stays so in init and the command: execve(2). */
+function ignoreAsCaller(c: LauncherContext, statusFd: number): void {
+  const { b } = c
+  const [mask, signal, ignored] = [b.temporary(), b.temporary(), b.temporary()]
+  const header = b.reserve(8, 8)
+  const ignore = b.bytes(pack(structs.sigaction, { sa_handler: SIG.IGN }), 8)
+  c.attempt('pread64', statusFd, header, 8, record.ignored)
+  b.when(c.result, 'eq', 8, () => {
+    b.load(mask, 64, header)
+    b.move(signal, 0)
+    b.loop(({ leave }) => {
+      b.when(mask, 'eq', 0, leave)
+      b.compute(signal, signal, 'add', 1)
+      b.compute(ignored, mask, 'and', 1)
+      b.compute(mask, mask, 'shr', 1)
+      b.when(ignored, 'ne', 0, () => c.attempt('rt_sigaction', signal, ignore, 0, maskSize))
+    })
+  })
 }
 
 export function unblockSignals(c: LauncherContext): void {

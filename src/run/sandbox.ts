@@ -61,6 +61,7 @@ class Vial implements Startable {
     readonly compiled: Compiled,
     readonly ownPids: boolean,
     readonly limiter: Limiter | undefined,
+    readonly ignored: bigint,
     readonly store: (compiled: Compiled) => OpenVial,
   ) {}
 
@@ -93,6 +94,7 @@ export class Sandbox {
   readonly #base: string
   readonly #store: (compiled: Compiled) => OpenVial
   readonly #trusted: readonly string[]
+  readonly #ignored: bigint
   #limits: Limiter | undefined
   /** By their stdio, for which each is compiled. */
   readonly #vials = new Map<string, Vial>()
@@ -105,8 +107,11 @@ export class Sandbox {
     store: (compiled: Compiled) => OpenVial = ({ bytes }) => openStored(bytes),
     /** See {@link CompileOptions.trusted}. */
     trusted: readonly string[] = [],
+    /** Signals that its commands start with ignored: see {@link Startable.ignored}. */
+    ignored = 0n,
   ) {
     this.#trusted = trusted
+    this.#ignored = ignored
     this.#store = store
     this.#policy = policy
     this.#base = base
@@ -215,7 +220,7 @@ export class Sandbox {
       const unknown = stdio === undefined ? undefined : entryFds(this.#policy).find((fd) => fd >= stdio.length)
       if (unknown !== undefined)
         throw new OptionError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${stdio!.length - 1}`)
-      vial = new Vial(compiled, (this.#policy.namespaces?.pid ?? 'new') === 'new', limiter, this.#store)
+      vial = new Vial(compiled, (this.#policy.namespaces?.pid ?? 'new') === 'new', limiter, this.#ignored, this.#store)
       this.#vials.set(key, vial)
     }
     return vial

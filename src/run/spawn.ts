@@ -98,6 +98,8 @@ export interface Startable {
   /** Whether the end of its pid 1 is the end of all. */
   readonly ownPids: boolean
   readonly limiter: Limiter | undefined
+  /** Signals that the command starts with ignored: bit N - 1 is signal N. Node.js itself starts a program with none. */
+  readonly ignored: bigint
   /** Which variables of the caller's it hands on, as patterns; default: any. */
   readonly inherit?: Environment['inherit']
   /** What the numbers in its status records stand for. */
@@ -150,7 +152,7 @@ export function startVial(
   const { timeout } = options
   const { limiter } = vial
   const pipes = pipesOf(stdio)
-  const status = borrowStatusFile()
+  const status = borrowStatusFile(vial.ignored)
   const started = now()
   let run: LimitedRun | undefined
   let child: ChildProcess

@@ -1,7 +1,7 @@
 /**
  * Nameless files that a vial writes its records to: a file, not a pipe, costs the event loop nothing. Each begins with
- * the pid of this process, so that the vial sees whether its parent is still the one that started it. The room for the
- * records is taken when the file is made: a payload that fills the disk would else take away how it ended.
+ * the pid of this process, so that the vial sees whether its parent is still the one that started it, and with the signals that it
+ * is to ignore. The room for the records is taken when the file is made: a payload that fills the disk would else take away how it ended.
  */
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,14 +12,21 @@ const idle: number[] = []
 const mostIdle = 64
 /** Where the records of a file's present user begin: those of earlier ones stay before them. */
 const begins = new Map<number, number>()
+/** What their headers say, where it is not 0. */
+const ignores = new Map<number, bigint>()
 /** Bytes of a file: after some hundred runs it is full, and another one takes its place. */
 const room = 2 ** 16
 /** Of one run, at most. */
 const mostRecords = 8
 
 /** @throws {HostError} when the cache has no room. */
-export function borrowStatusFile(): number {
-  return idle.pop() ?? open()
+export function borrowStatusFile(ignored: bigint): number {
+  const fd = idle.pop() ?? open()
+  if (ignored !== (ignores.get(fd) ?? 0n)) {
+    ignores.set(fd, ignored)
+    writeSync(fd, word(ignored), 0, 8, record.ignored)
+  }
+  return fd
 }
 
 /** The records that were written since the file was borrowed. */
@@ -48,6 +55,7 @@ export function returnStatusFile(fd: number, quiet: boolean): void {
     return
   }
   begins.delete(fd)
+  ignores.delete(fd)
   closeSync(fd)
 }
 
@@ -59,13 +67,18 @@ function open(): number {
     try {
       unlinkSync(path)
       writeSync(fd, Buffer.alloc(room), 0, room, 0)
-      const header = Buffer.alloc(record.header)
-      header.writeBigUInt64LE(BigInt(process.pid))
-      writeSync(fd, header)
+      writeSync(fd, word(BigInt(process.pid)))
+      writeSync(fd, word(0n))
       return fd
     } catch (error) {
       closeSync(fd)
       throw error
     }
   })
+}
+
+function word(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64LE(value)
+  return bytes
 }

@@ -1,8 +1,9 @@
 /** Signals, and the keys of a terminal: who gets what, and once, as the table in docs/how-it-works.md has it. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { notInstalled } from '../support/needs.js'
 import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
@@ -10,6 +11,7 @@ import { keys, Terminal } from '../support/terminal.js'
 import { type Caller, callers, runAs, vial as runVial, workFolder } from '../support/user.js'
 
 const main = new URL('../../src/cli/main.cjs', import.meta.url).pathname
+const bwrap = new URL('../../bin/vial-bwrap', import.meta.url).pathname
 const vial = `'${process.execPath}' '${main}'`
 const unusable = notInstalled('script', 'bash')
 
@@ -20,6 +22,9 @@ const counter = (word: string) =>
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
 
 const stateOf = (pid: number) => /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]!
+/** Bit N - 1 is signal N. */
+const ignored = (pid: number) =>
+  BigInt(`0x${/^SigIgn:\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]}`)
 const states = (pids: readonly number[]) => pids.map(stateOf).join('')
 
 /** Everything below this process. */
@@ -152,32 +157,38 @@ for (const caller of callers) {
       })
     }
 
-    test('a terminal that is closed leaves a vial under nohup(1) running', async () => {
-      const word = newWord()
+    const outlives = () => {
       const policy = `${workFolder(caller, 'home')}/outlives.json`
       writeFileSync(policy, JSON.stringify({ preset: 'system', dieWithParent: false }), { mode: 0o644 })
-      const terminal = new Terminal(
-        caller,
-        `nohup ${quoted(compiled(policy))} sh -c 'sleep ${word}; :' </dev/null >nohup.log 2>&1`,
-      )
-      const [asleep] = await eventually(
-        () => processesWith(`sleep\0${word}`),
-        (pids) => pids.length === 1,
-      )
-      assert.ok(asleep !== undefined, terminal.screen)
-      await terminal.close()
-      // SIGTERM comes behind the SIGHUP that waits, and ends it as itself.
-      const monitor = Math.min(...processesWith(`terminal.vial\0sh\0-c\0sleep ${word}`))
-      assert.equal(
-        await eventually(
-          () => states([monitor, asleep!]),
+      return quoted(compiled(policy))
+    }
+    // As the file that is installed: what its first lines do is lost where Node.js is started by hand.
+    const installed = `PATH="${dirname(process.execPath)}:$PATH"; exec nohup sh '${main}' run --`
+    for (const [name, start] of [
+      ['a vial', () => `exec nohup ${outlives()}`],
+      ['vial run', () => installed],
+      ['vial run with a limit', () => installed.replace('--', '--wall-time 1h --')],
+      ['vial-bwrap', () => `exec nohup '${bwrap}' --ro-bind / / --dev /dev --proc /proc`],
+    ] as const)
+      test(`a terminal that is closed leaves ${name} under nohup(1) running`, async () => {
+        const word = newWord()
+        const terminal = new Terminal(caller, `${start()} sh -c 'sleep ${word}; :' </dev/null >nohup.log 2>&1`)
+        const asleep = () => processesWith(`sleep\0${word}`)
+        const [one] = await eventually(asleep, (pids) => pids.length === 1)
+        assert.ok(one !== undefined, terminal.screen)
+        const [outer] = childrenOf(terminal.pid)
+        await terminal.close()
+        const seen = await eventually(
+          () => states([outer!, one]),
           (seen) => seen === 'SS',
-        ),
-        'SS',
-      )
-      process.kill(monitor, 'SIGTERM')
-      await assertGone(word)
-    })
+        )
+        assert.deepEqual([seen, ignored(one)], ['SS', 1n])
+        // bwrap(1) leaves its sandbox behind.
+        if (name === 'vial-bwrap') killAll(word)
+        // It comes behind the SIGHUP that waits, and ends the command as itself.
+        else process.kill(outer!, 'SIGTERM')
+        await assertGone(word)
+      })
 
     test('^C ends a loop of a shell', async () => {
       const word = newWord()
@@ -211,6 +222,8 @@ for (const caller of callers) {
   })
 
   describe(`signals without a terminal, by ${caller.name}`, () => {
+    after(() => words.forEach(killAll))
+
     for (const { name, start } of doors)
       test(`that a whole group gets, as from timeout(1), reach the payload of ${name} once`, async () => {
         const word = newWord()
@@ -250,6 +263,27 @@ for (const caller of callers) {
         await ended
       })
 
+    test('that a caller ignores stay ignored in the payload of the command', () => {
+      const home = workFolder(caller, 'home')
+      const env = { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, HOME: home }
+      const run = `sh '${main}' run -- sh -c 'grep SigIgn /proc/self/status; kill -INT $$; kill -HUP $$; echo alive; env'`
+      for (const [ignoring, mask, said] of [
+        ['', 0n, ''],
+        // SIGCHLD would have the sandbox's own children reaped unseen.
+        ["trap '' HUP INT CHLD TSTP", 0x80003n, 'alive'],
+      ] as const) {
+        const { stdout } = spawnSync('sh', ['-c', `${ignoring}\n${run}`], {
+          encoding: 'utf8',
+          env,
+          cwd: home,
+          ...identity(caller),
+        })
+        const [status = '', word = '', ...variables] = stdout.split('\n')
+        assert.deepEqual([BigInt(`0x${status.split('\t')[1]}`), word], [mask, said])
+        assert.doesNotMatch(variables.join('\n'), /VIAL_/)
+      }
+    })
+
     test('that have no name are told by number', () => {
       const { status, stderr } = runVial(caller, ['run', '--verdict', '--', 'sh', '-c', 'kill -34 $$'])
       assert.deepEqual([status, stderr], [128 + 34, 'vial: signal: SIGRTMIN\n'])
@@ -281,8 +315,15 @@ child.wait()
         cwd: workFolder(caller, 'home'),
         ...identity(caller),
       })
-      const [said] = await once(parent.stdout, 'data')
-      assert.equal(String(said), 'read on\n')
+      let said = ''
+      parent.stdout.on('data', (chunk) => {
+        said += chunk
+      })
+      await eventually(
+        () => said,
+        (all) => all.endsWith('\n'),
+      )
+      assert.equal(said, 'read on\n')
       parent.kill('SIGKILL')
       await assertGone(word)
     })

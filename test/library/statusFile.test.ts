@@ -14,7 +14,7 @@ test('each user of a status file reads its own records only', () => {
     let largest = 0
     let most = 0
     for (let use = 0; use < 4000; use++) {
-      const fd = borrowStatusFile()
+      const fd = borrowStatusFile(0n)
       if (use % 100 === 0) most = Math.max(most, openIn(folder))
       // The room is taken before anything is written: a disk that gets full takes nothing away.
       assert.ok(fstatSync(fd).blocks * 512 >= fstatSync(fd).size)

@@ -155,7 +155,13 @@ test('the streams of a vial that cannot be started have ended', async () => {
   try {
     const path = join(folder, 'vial')
     writeFileSync(path, 'no program', { mode: 0o400 })
-    const vial = { ownPids: true, limiter: undefined, steps: () => [], open: () => ({ fd: openSync(path, 'r'), path }) }
+    const vial = {
+      ownPids: true,
+      limiter: undefined,
+      ignored: 0n,
+      steps: () => [],
+      open: () => ({ fd: openSync(path, 'r'), path }),
+    }
     const child = spawnVial(vial, 'true', [], {})
     assert.deepEqual(await child.stdout!.toArray(), [])
     assert.equal(child.stdin!.writable, false)

@@ -25,6 +25,11 @@ export class Terminal {
     this.ended = once(this.#script, 'exit')
   }
 
+  /** Of script(1). */
+  get pid(): number {
+    return this.#script.pid!
+  }
+
   type(text: string): void {
     this.#script.stdin.write(text)
   }
