@@ -31,19 +31,6 @@ const runAll = (preset: Policy['preset'], programs: readonly Program[]): Promise
     programs.map((one) => ({ policy: policyOf(one, preset), command: one.command })),
   )
 
-/** What does not work yet, and why: each is a task of its own, and is told as one. */
-const linksOfEtc =
-  'the preset shows no directory of /etc that belongs to a program, and follows no link that leads there'
-const gaps: { readonly [Preset in 'fill' | 'system']: Readonly<Record<string, string>> } = {
-  fill: { mvn: 'its settings are behind links that lead to /etc and back' },
-  system: Object.fromEntries(
-    ['php', 'R', 'Rscript', 'ghc', 'runghc', 'ocamlfind', 'fpc', 'mcs', 'mvn', 'man', 'nginx'].map((name) => [
-      name,
-      linksOfEtc,
-    ]),
-  ),
-}
-
 for (const preset of [undefined, 'system'] as const) {
   describe(preset === undefined ? 'in what fill finds' : 'in the preset system', () => {
     for (const [family, programs] of Object.entries(families)) {
@@ -54,10 +41,7 @@ for (const preset of [undefined, 'system'] as const) {
           outcomes = await runAll(preset, present)
         })
         for (const one of programs) {
-          test(`${one.program}: ${one.task}`, {
-            skip: absent(one),
-            todo: gaps[preset ?? 'fill'][one.program] ?? false,
-          }, () => {
+          test(`${one.program}: ${one.task}`, { skip: absent(one) }, () => {
             const { stdout, stderr, ended } = outcomes[present.indexOf(one)]!
             assert.deepEqual([stdout, ended], [one.prints, 0], stderr)
           })

@@ -330,7 +330,8 @@ print(datetime.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Berlin')).u
       program: 'mvn',
       package: 'maven',
       task: 'checks a project (a script of sh that starts java)',
-      ...sh('mvn -q -B --offline -f /task/pom.xml validate', 'echo valid'),
+      // It resets the colours of what is no terminal, too.
+      ...sh('mvn -q -B --offline -f /task/pom.xml validate > /tmp/resets', 'echo valid'),
       files: {
         '/task/pom.xml':
           '<project><modelVersion>4.0.0</modelVersion><groupId>a</groupId><artifactId>a</artifactId><version>1</version><packaging>pom</packaging></project>',

@@ -22,11 +22,12 @@ export class View {
   readonly #directories = new Set<string>()
   readonly #named = new Set<string>()
   readonly #aliases = new Map<string, { to: string; real: string }>()
+  readonly #known: Known = new Map()
 
   /** Records that the caller named this program, and so, by each link that leads to it, the directories in which it lies. */
   name(program: string): void {
     for (const hop of hops(program)) {
-      const directory = walk(path.dirname(hop))?.real
+      const directory = walk(path.dirname(hop), this.#known)?.real
       if (directory !== undefined) this.#named.add(path.join(directory, path.basename(hop)))
     }
   }
@@ -39,7 +40,7 @@ export class View {
    * then nothing changes
    */
   reach(file: string, own: readonly string[] = []): string | undefined {
-    const walked = walk(file)
+    const walked = walk(file, this.#known)
     if (walked === undefined || (this.#closedAt(walked) !== undefined && !own.some((one) => isPlainlyIn(walked, one))))
       return undefined
     for (const [link, to] of walked.links) this.#links.set(link, to)
@@ -53,7 +54,7 @@ export class View {
 
   /** As {@link reach}; of a directory in which something is closed to others, the rest alone. */
   reachOpen(file: string): string | undefined {
-    const walked = walk(file)
+    const walked = walk(file, this.#known)
     if (walked === undefined || !walked.directory || isOpen(walked.real)) return this.reach(file)
     if (this.#closedAt(walked) !== undefined) return undefined
     for (const name of names(walked.real)) this.reachOpen(path.join(file, name))
@@ -62,7 +63,7 @@ export class View {
 
   /** The real path that is closed to others, for which {@link reach} would not show this: the file or a directory above it. */
   closedAt(file: string): string | undefined {
-    const walked = walk(file)
+    const walked = walk(file, this.#known)
     return walked === undefined ? undefined : this.#closedAt(walked)
   }
 
@@ -121,7 +122,10 @@ interface Walk {
   passed: string[]
 }
 
-function walk(file: string): Walk | undefined {
+/** Names that were looked up, of one host at one time: most paths begin with the same. */
+type Known = Map<string, { readonly stat: fs.Stats; readonly to?: string } | undefined>
+
+function walk(file: string, known: Known): Walk | undefined {
   const left = file.split('/').reverse()
   const links: [string, string][] = []
   const passed: string[] = []
@@ -137,23 +141,20 @@ function walk(file: string): Walk | undefined {
       continue
     }
     const next = real === '/' ? `/${name}` : `${real}/${name}`
-    try {
-      const stat = fs.lstatSync(next)
-      directory = stat.isDirectory()
-      if (!stat.isSymbolicLink()) {
-        modes.set(next, stat.mode)
-        real = next
-        continue
-      }
-      const to = fs.readlinkSync(next)
-      links.push([next, to])
-      if (links.length > LINK_LIMIT) return undefined
-      if (to.startsWith('/')) real = '/'
-      directory = true
-      left.push(...to.split('/').reverse())
-    } catch {
-      return undefined
+    if (!known.has(next)) known.set(next, lookUp(next))
+    const found = known.get(next)
+    if (found === undefined) return undefined
+    const { stat, to } = found
+    directory = to !== undefined || stat.isDirectory()
+    if (to === undefined) {
+      modes.set(next, stat.mode)
+      real = next
+      continue
     }
+    links.push([next, to])
+    if (links.length > LINK_LIMIT) return undefined
+    if (to.startsWith('/')) real = '/'
+    left.push(...to.split('/').reverse())
   }
   const end = directory ? 0o005 : 0o004
   const closed = [...modes].flatMap(([one, mode]) => {
@@ -161,6 +162,15 @@ function walk(file: string): Walk | undefined {
     return (mode & needed) === needed ? [] : [one]
   })
   return { real, directory, links, passed, closed }
+}
+
+function lookUp(file: string) {
+  try {
+    const stat = fs.lstatSync(file)
+    return stat.isSymbolicLink() ? { stat, to: fs.readlinkSync(file) } : { stat }
+  } catch {
+    return undefined
+  }
 }
 
 /** Whether others can read everything in a directory, not counting what links lead to. */
@@ -221,23 +231,36 @@ export function realpath(file: string): string | undefined {
  * Paths that match a pattern in which `*` stands for any part of one name, and `[0-9]` for a digit. Sorted; none when nothing
  * matches.
  */
-export function glob(pattern: string): string[] {
-  if (!pattern.includes('*')) return fs.existsSync(pattern) ? [path.normalize(pattern)] : []
-  let found = ['/']
-  for (const name of pattern.split('/')) {
-    if (name === '') continue
-    if (!name.includes('*')) {
-      found = found.map((up) => path.join(up, name))
-      continue
-    }
-    const quoted = name.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('\\[0-9\\]', '[0-9]')
-    const matcher = new RegExp(`^${quoted.replaceAll('*', '.*')}$`)
-    found = found.flatMap((up) => names(up).flatMap((one) => (matcher.test(one) ? [path.join(up, one)] : [])))
+export const glob = (pattern: string): string[] => globIn('/', [pattern])
+
+/** The same for several patterns below a directory, which is listed at most once: in the order of the patterns. */
+export function globIn(directory: string, patterns: readonly string[]): string[] {
+  const listed = new Map<string, string[]>()
+  const list = (up: string) => {
+    if (!listed.has(up)) listed.set(up, names(up))
+    return listed.get(up)!
   }
-  return found.filter((one) => fs.existsSync(one))
+  return patterns.flatMap((pattern) => {
+    if (!pattern.includes('*')) return [path.join(directory, pattern)].filter((one) => fs.existsSync(one))
+    let found = [directory]
+    for (const name of pattern.split('/')) {
+      if (name === '') continue
+      const matcher = name.includes('*') ? matcherOf(name) : undefined
+      found = found.flatMap((up) =>
+        (matcher === undefined ? [name] : list(up).filter((one) => matcher.test(one))).map((one) => path.join(up, one)),
+      )
+    }
+    return found.filter((one) => fs.existsSync(one))
+  })
 }
 
-function names(directory: string): string[] {
+function matcherOf(name: string): RegExp {
+  const quoted = name.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('\\[0-9\\]', '[0-9]')
+  return new RegExp(`^${quoted.replaceAll('*', '.*')}$`)
+}
+
+/** What is in a directory, sorted; nothing where it cannot be listed. */
+export function names(directory: string): string[] {
   try {
     return fs.readdirSync(directory).sort()
   } catch {
