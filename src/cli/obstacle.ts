@@ -2,7 +2,7 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { errnoMessage } from '../kernel/errno.js'
-import { didYouMean } from '../policy/closest.js'
+import { didYouMean } from '../text/closest.js'
 
 export interface Obstacle {
   /** The name on the way, or at its end, at which it ends. */

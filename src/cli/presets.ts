@@ -1,6 +1,6 @@
 /** `vial presets`. */
 import { completePolicy } from '../policy/complete.js'
-import { didYouMean } from '../policy/closest.js'
+import { didYouMean } from '../text/closest.js'
 import { type FilesystemEntry, type Policy, presetNames } from '../policy/schema.js'
 import { UsageError } from './parse.js'
 import { write, printJson } from './write.js'

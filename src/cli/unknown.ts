@@ -1,5 +1,5 @@
 /** Flags that a command lacks: what they are called here. Docker's and bubblewrap's are what fingers know. */
-import { closest } from '../policy/closest.js'
+import { closest } from '../text/closest.js'
 import { type Command, commands } from './commands.js'
 
 const none = 'leave it out'

@@ -1,7 +1,7 @@
 /** The `vial` command. */
 import { readFileSync } from 'node:fs'
 import { printable } from '../kernel/printable.js'
-import { didYouMean } from '../policy/closest.js'
+import { didYouMean } from '../text/closest.js'
 import { explainDirectory } from '../policy/path.js'
 import { type Command, commands } from './commands.js'
 import { ignoreAsCaller } from './ignored.js'

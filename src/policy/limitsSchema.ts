@@ -1,5 +1,6 @@
 /** What `limits` of a policy may say. Apart from its numbers, for those who only read a checked policy need no schema. */
 import * as v from 'valibot'
+import { dictionary, either, object } from '../text/shapes.js'
 import { type HugePage, hugePages } from '../kernel/hugePages.js'
 import { type Duration, type Size, sizeFault, timeFault } from './units.js'
 
@@ -31,7 +32,7 @@ const weight = v.pipe(
 )
 const hugePageFault = `is no size of a huge page: one of ${Object.keys(hugePages).join(', ')}`
 
-export const limitsSchema = v.strictObject({
+export const limitsSchema = object({
   /** Bytes of all processes together, page cache and kernel memory included. The kernel kills when it needs more. */
   memory: v.optional(positiveSize),
   /** Bytes of the same, above which all are slowed down and their memory is reclaimed; nobody is killed. Needs cgroup v2. */
@@ -68,24 +69,39 @@ export const limitsSchema = v.strictObject({
   core: v.optional(size),
   /** Bytes and inodes of every writable tmpfs that has no size of its own. */
   disk: v.optional(
-    v.union([positiveSize, v.strictObject({ size: v.optional(positiveSize), inodes: v.optional(count) })]),
+    either(
+      {
+        word: positiveSize,
+        object: object({
+          /** Bytes of each. */
+          size: v.optional(positiveSize),
+          /** Files and directories of each. */
+          inodes: v.optional(count),
+        }),
+      },
+      'must be a size such as "64M", or { size, inodes }',
+    ),
   ),
   /** Bytes and operations per second, for each block device. */
   io: v.optional(
-    v.strictObject({
+    object({
+      /** Bytes read per second. */
       read: v.optional(positiveSize),
+      /** Bytes written per second. */
       write: v.optional(positiveSize),
+      /** Reads per second. */
       readOps: v.optional(count),
+      /** Writes per second. */
       writeOps: v.optional(count),
     }),
   ),
   /** Share of the disks where others want them too, 1 to 10000; default 100. */
   ioWeight: v.optional(weight),
   /** Bytes in huge pages, for each size of page, such as { "2M": "64M" }. */
-  hugepages: v.optional(v.record(v.picklist(Object.keys(hugePages) as HugePage[], hugePageFault), size)),
+  hugepages: v.optional(dictionary(v.picklist(Object.keys(hugePages) as HugePage[], hugePageFault), size)),
   /** Default true: no cgroup, no run. `false`: rlimits instead, where they come close; the result says which. */
   required: v.optional(v.boolean()),
 })
 
 /** Limits, as a user writes them. */
-export type LimitsPolicy = v.InferInput<typeof limitsSchema>
+export interface LimitsPolicy extends v.InferInput<typeof limitsSchema> {}

@@ -6,9 +6,9 @@ import * as v from 'valibot'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../kernel/rlimits.js'
 import { seccompSchema } from '../seccomp/schema.js'
-import { didYouMean } from './closest.js'
-import { type MountKind, mountKindNames } from './kinds.js'
-import { limitsSchema, positiveSize } from './limitsSchema.js'
+import { dictionary, either, object, oneKind } from '../text/shapes.js'
+import type { MountKind } from './kinds.js'
+import { type LimitsPolicy, limitsSchema, positiveSize } from './limitsSchema.js'
 import { type Size, sizeFault } from './units.js'
 
 const longestPath = 4095
@@ -32,12 +32,12 @@ const host = pathText
 
 /** tmpfs(5) takes 0 for no limit at all. */
 const size = positiveSize
-const mode = v.pipe(
-  v.union([v.number(), v.pipe(v.string(), v.regex(/^0?[0-7]{3,4}$/, 'must be an octal mode such as "0755"'))]),
-  v.check(
-    (value) => typeof value === 'string' || (Number.isInteger(value) && value >= 0 && value <= 0o7777),
-    'must be a mode from 0 to 0o7777',
-  ),
+const mode = v.custom<number | string>(
+  (value) =>
+    typeof value === 'number'
+      ? Number.isInteger(value) && value >= 0 && value <= 0o7777
+      : typeof value === 'string' && /^0?[0-7]{3,4}$/.test(value),
+  'must be an octal mode such as "0755", or a number from 0 to 0o7777',
 )
 const id = v.pipe(
   v.number(),
@@ -47,12 +47,21 @@ const id = v.pipe(
 )
 const fd = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 20))
 const flag = v.boolean()
-const owner = v.optional(v.strictObject({ uid: v.optional(id), gid: v.optional(id) }))
+const owner = v.optional(
+  object({
+    /** The user's id inside; default: the payload's. */
+    uid: v.optional(id),
+    /** The group's id inside; default: the payload's. */
+    gid: v.optional(id),
+  }),
+)
+
+const upperFault = 'must be "tmpfs" or { upper, work }'
 
 /** Entries of `filesystem`, by the key that names their kind. The key's value is always the place inside. */
 export const mountKinds = {
   /** Shows a host file or folder. Read-only, nosuid, nodev, recursive unless said otherwise. */
-  bind: v.strictObject({
+  bind: object({
     /** The place inside. */
     bind: inside,
     /** The host's side; default: the same path. */
@@ -78,7 +87,7 @@ export const mountKinds = {
     suid: v.optional(flag),
   }),
   /** An empty filesystem in memory. `size` bytes (default: half the memory), `inodes` at the most. */
-  tmpfs: v.strictObject({
+  tmpfs: object({
     /** The place inside. */
     tmpfs: inside,
     /** At most so many bytes, such as `64M`; default: half of the machine's memory, tmpfs(5). */
@@ -93,7 +102,7 @@ export const mountKinds = {
     noexec: v.optional(flag),
   }),
   /** The process list of the sandbox's own pid namespace. */
-  proc: v.strictObject({
+  proc: object({
     /** The place inside, usually /proc. */
     proc: inside,
     /** `pid`: only processes, none of the kernel's own files. */
@@ -109,29 +118,29 @@ export const mountKinds = {
     masked: v.optional(flag),
   }),
   /** What the kernel shows of devices and itself, read-only; of the sandbox's own network where that is `none`. */
-  sysfs: v.strictObject({
+  sysfs: object({
     /** The place inside. */
     sysfs: inside,
   }),
   /** A minimal /dev: null, zero, full, random, urandom, tty, pts, shm, and the usual links. */
-  dev: v.strictObject({
+  dev: object({
     /** The place inside. */
     dev: inside,
   }),
   /** POSIX message queues of the sandbox's own ipc namespace, mq_overview(7). */
-  mqueue: v.strictObject({
+  mqueue: object({
     /** The place inside. */
     mqueue: inside,
   }),
   /** An empty folder. Default mode 0755. */
-  directory: v.strictObject({
+  directory: object({
     /** The place inside. */
     directory: inside /** Octal, a number or text such as `"0755"`. */,
     mode: v.optional(mode),
     /** Ids inside; default: the payload's. */
     owner,
   }),
-  symlink: v.strictObject({
+  symlink: object({
     /** The place inside. */
     symlink: inside,
     /** What the link says: a path as seen from inside. */
@@ -139,7 +148,7 @@ export const mountKinds = {
   }),
   /** A file with this content, or with what is read from file descriptor `fd` when the sandbox starts. Default mode 0644. */
   file: v.pipe(
-    v.strictObject({
+    object({
       /** The place inside. */
       file: inside,
       /** What is in it; or use `fd`. */
@@ -153,7 +162,7 @@ export const mountKinds = {
     v.check((entry) => (entry.content === undefined) !== (entry.fd === undefined), 'needs either content or fd'),
   ),
   /** Layers, the first of `lower` on top. `upper: 'tmpfs'` keeps changes in memory; without an upper it is read-only. */
-  overlay: v.strictObject({
+  overlay: object({
     /** The place inside. */
     overlay: inside,
     /** Directories of the host, read-only, the first on top. */
@@ -164,11 +173,22 @@ export const mountKinds = {
     ),
     /** Where changes go: `"tmpfs"` keeps them in memory, `{ upper, work }` in directories of the host; default: it is read-only. */
     upper: v.optional(
-      v.union([v.literal('tmpfs'), v.strictObject({ upper: host, work: host })], 'must be "tmpfs" or { upper, work }'),
+      either(
+        {
+          word: v.literal('tmpfs', upperFault),
+          object: object({
+            /** Host directory that gets what is written. */
+            upper: host,
+            /** Empty host directory on the same filesystem, for the kernel's own use: overlay's workdir. */
+            work: host,
+          }),
+        },
+        upperFault,
+      ),
     ),
   }),
   /** Makes what is at this place, and with `recursive` (default) all beneath it, read-only. `mount`: it must be a mount. */
-  readonly: v.strictObject({
+  readonly: object({
     /** The place inside. */
     readonly: inside,
     /** Also what is mounted beneath; default true. */
@@ -177,7 +197,7 @@ export const mountKinds = {
     mount: v.optional(flag),
   }),
   /** Sets the mode of what is there. */
-  chmod: v.strictObject({
+  chmod: object({
     /** The place inside. */
     chmod: inside,
     /** Octal, a number or text such as `"0755"`. */
@@ -189,42 +209,46 @@ type EntrySchema = (typeof mountKinds)[MountKind]
 /** One entry of `filesystem`. */
 export type FilesystemEntry = v.InferInput<EntrySchema>
 
-/** Chooses the schema by the one kind key an entry has, so that a fault speaks of that kind only. */
-const entry = v.lazy((input): v.GenericSchema<FilesystemEntry> => {
-  const kinds =
-    typeof input === 'object' && input !== null ? mountKindNames.filter((kind) => Object.hasOwn(input, kind)) : []
-  if (kinds.length === 1) return mountKinds[kinds[0]!] as unknown as v.GenericSchema<FilesystemEntry>
-  const keys = typeof input === 'object' && input !== null ? Object.keys(input) : []
-  const fault =
-    kinds.length === 0
-      ? `names no kind${didYouMean(keys[0] ?? '', mountKindNames)}: it needs one of ${mountKindNames.join(', ')}`
-      : `names ${kinds.length} kinds at once: ${kinds.join(', ')}`
-  return v.custom<FilesystemEntry>(() => false, fault)
-})
-
-const join = v.union([
-  v.strictObject({ pid: v.pipe(v.number(), v.integer(), v.minValue(1)) }),
-  v.strictObject({ path: host }),
-])
+const joins = {
+  pid: object({
+    /** A process of the caller's pid namespace whose namespace is joined, through /proc/PID/ns. */
+    pid: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  }),
+  path: object({
+    /** A file of the host that names a namespace to join, such as `/run/netns/x`: namespaces(7). */
+    path: host,
+  }),
+} as const
+const namespaceName = (fault: string) => v.picklist(['new', 'host'], fault)
 const namespaceFault = 'must be "new", "host", { pid } or { path }'
-const namespace = v.union([v.picklist(['new', 'host']), join], namespaceFault)
+const namespace = either({ word: namespaceName(namespaceFault), object: oneKind('a namespace', joins) }, namespaceFault)
 const seconds = v.pipe(v.number(), v.integer('must be whole seconds'), v.minValue(-(2 ** 31)), v.maxValue(2 ** 31))
-const timeNamespace = v.union(
-  [
-    v.picklist(['new', 'host']),
-    join,
-    v.strictObject({ boottime: v.optional(seconds), monotonic: v.optional(seconds) }),
-  ],
-  'must be "new", "host", { pid }, { path } or offsets in seconds { boottime, monotonic }',
+const timeFault = 'must be "new", "host", { pid }, { path } or offsets in seconds { boottime, monotonic }'
+const offsets = object({
+  /** Seconds added to CLOCK_BOOTTIME, and so to the uptime; default 0. */
+  boottime: v.optional(seconds),
+  /** Seconds added to CLOCK_MONOTONIC; default 0. */
+  monotonic: v.optional(seconds),
+})
+const timeNamespace = either(
+  { word: namespaceName(timeFault), object: oneKind('a time namespace', joins, offsets) },
+  timeFault,
 )
 
-const range = v.strictObject({ inside: id, outside: id, count: v.pipe(v.number(), v.integer(), v.minValue(1)) })
+const range = object({
+  /** The first id inside. */
+  inside: id,
+  /** The first id outside. */
+  outside: id,
+  /** How many ids follow one another, at least 1. */
+  count: v.pipe(v.number(), v.integer(), v.minValue(1)),
+})
 const rlimitFault = 'must be a number, a size such as "64M" or "unlimited"'
 const rlimitValue = v.custom<Size | 'unlimited'>(
   (value) => value === 'unlimited' || sizeFault(value) === undefined,
   rlimitFault,
 )
-const rlimit = v.union([rlimitValue, v.strictObject({ soft: rlimitValue, hard: rlimitValue })], rlimitFault)
+const rlimit = either({ word: rlimitValue, object: object({ soft: rlimitValue, hard: rlimitValue }) }, rlimitFault)
 const hostName = v.pipe(
   text,
   v.regex(/^\S*$/, 'must have no blanks'),
@@ -281,32 +305,53 @@ export interface Rlimits {
   stack?: Rlimit | undefined
 }
 
+const program = v.pipe(text, v.nonEmpty('is empty'))
+const rangesFault = 'must be "subids" or { uids, gids }'
+const inheritFault = 'must be true or a list of names and patterns'
+
 export const presetNames = ['system', 'empty'] as const
 
-export const policySchema = v.strictObject({
+export const policySchema = object({
   /** A ready environment to start from. `system`: read-only /usr and what belongs to it, /proc, /dev, empty /tmp and HOME. */
   preset: v.optional(v.picklist(presetNames, `must be one of ${presetNames.join(', ')}`)),
   /** Shows only what these programs need (their closure): interpreter, libraries, language data. */
   fill: v.optional(
-    v.strictObject({
-      program: v.union([v.pipe(text, v.nonEmpty()), v.array(v.pipe(text, v.nonEmpty()))]),
+    object({
+      /** A name that is looked for in `path`, or a path; one or several. */
+      program: either({ word: program, list: v.array(program) }, 'must be the name of a program or a list of names'),
+      /** Where programs without a slash are looked for on the host, as in PATH; default: `bin` and `sbin` of /usr/local, /usr and /. */
       path: v.optional(text),
     }),
   ),
   /** The root itself: an empty tmpfs, read-only once built unless `writable`. */
-  root: v.optional(v.strictObject({ writable: v.optional(flag), size: v.optional(size) })),
+  root: v.optional(
+    object({
+      /** Let the payload write to it; default false. */
+      writable: v.optional(flag),
+      /** At most so many bytes; default: half of the machine's memory, tmpfs(5). */
+      size: v.optional(size),
+    }),
+  ),
   /** Ordered: later entries lie over earlier ones. */
-  filesystem: v.optional(v.array(entry)),
+  filesystem: v.optional(v.array(oneKind('an entry', mountKinds))),
   /** Each `new` by default. `user: 'host'` is root mode ("root namespaces") and needs a caller who is root. */
   namespaces: v.optional(
-    v.strictObject({
+    object({
+      /** Ids, capabilities, and who is root: user_namespaces(7). `host`: root mode. */
       user: v.optional(namespace),
+      /** What is mounted where: mount_namespaces(7). Anything but `new` excludes `filesystem`, `preset` and `fill`. */
       mount: v.optional(namespace),
+      /** Processes: pid_namespaces(7). `host`: those of the caller are seen. */
       pid: v.optional(namespace),
+      /** Interfaces, addresses, ports and abstract sockets: network_namespaces(7). `network` says the same of `new` and `host`. */
       net: v.optional(namespace),
+      /** System V objects and POSIX message queues: ipc_namespaces(7). */
       ipc: v.optional(namespace),
+      /** Host name and domain name: uts_namespaces(7). */
       uts: v.optional(namespace),
+      /** What /proc/self/cgroup says: cgroup_namespaces(7). */
       cgroup: v.optional(namespace),
+      /** Uptime and the monotonic clock: time_namespaces(7). Offsets make a new one that is ahead by so many seconds. */
       time: v.optional(timeNamespace),
     }),
   ),
@@ -314,16 +359,28 @@ export const policySchema = v.strictObject({
   network: v.optional(v.picklist(['none', 'host'], 'must be "none" or "host"')),
   /** Who the payload is inside. Default 1000:1000, in root mode 65534:65534 (nobody). */
   identity: v.optional(
-    v.strictObject({
+    object({
+      /** The user id inside; default 1000, in root mode 65534. */
       uid: v.optional(id),
+      /** The group id inside; default the same. */
       gid: v.optional(id),
+      /** The user's name in the /etc/passwd of `preset` and `fill`, and their USER; default `vial`. */
       user: v.optional(accountName),
+      /** The group's name in their /etc/group; default: that of the user. */
       group: v.optional(accountName),
       /** `subids`: also map the caller's /etc/subuid and /etc/subgid ranges, by newuidmap(1); or ranges of one's own. */
       ranges: v.optional(
-        v.union(
-          [v.literal('subids'), v.strictObject({ uids: v.array(range), gids: v.array(range) })],
-          'must be "subids" or { uids, gids }',
+        either(
+          {
+            word: v.literal('subids', rangesFault),
+            object: object({
+              /** Ranges of user ids; none overlaps another, or the payload's own id. */
+              uids: v.array(range),
+              /** Ranges of group ids, alike. */
+              gids: v.array(range),
+            }),
+          },
+          rangesFault,
         ),
       ),
     }),
@@ -334,11 +391,12 @@ export const policySchema = v.strictObject({
   domainname: v.optional(hostName),
   /** Empty by default, but for PATH. */
   env: v.optional(
-    v.strictObject({
-      set: v.optional(v.record(environmentName, text)),
+    object({
+      /** Variables, and their values. They come before those of `inherit`. */
+      set: v.optional(dictionary(environmentName, text)),
       /** Names, or patterns with `*`, of the caller's variables to hand on. `true`: all. */
       inherit: v.optional(
-        v.union([v.literal(true), v.array(environmentName)], 'must be true or a list of names and patterns'),
+        either({ word: v.literal(true, inheritFault), list: v.array(environmentName) }, inheritFault),
       ),
     }),
   ),
@@ -350,13 +408,13 @@ export const policySchema = v.strictObject({
   umask: v.optional(mode),
   /** Limits of each process, getrlimit(2): a number is both soft and hard. Sizes are bytes, `cpu` seconds, `rttime` microseconds. Default: the caller's, but for `core`, `sigpending` and what `limits` sets. */
   rlimits: v.optional(
-    v.record(
+    dictionary(
       v.picklist(Object.keys(rlimits) as RlimitName[], `is no resource: one of ${Object.keys(rlimits).join(', ')}`),
       rlimit,
     ) as unknown as v.GenericSchema<Rlimits>,
   ),
   /** What all of the sandbox may take together; needs a cgroup, where the kernel has no other way. */
-  limits: v.optional(limitsSchema),
+  limits: v.optional(limitsSchema as v.GenericSchema<LimitsPolicy>),
   /** Capabilities to keep, `CAP_…`; default none. */
   capabilities: v.optional(
     v.array(

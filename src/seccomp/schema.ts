@@ -7,6 +7,7 @@ import { abisOf, abiSyscalls, type AnySyscallName } from '../kernel/abis.js'
 import { architectures } from '../kernel/architecture.js'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type ErrnoName, errno } from '../kernel/errno.js'
+import { either, object, oneKind } from '../text/shapes.js'
 import { word } from './filter.js'
 
 const largestErrno = 4095
@@ -22,7 +23,8 @@ const argument = v.pipe(
     'must be the number of an argument, 0 to 5',
   ),
 )
-const errnoName = v.picklist(Object.keys(errno) as ErrnoName[], 'is no error: use names such as EPERM')
+const errnoNames = Object.keys(errno) as ErrnoName[]
+const errnoFault = 'is no error: use names such as EPERM'
 const errnoNumber = v.pipe(
   v.number(),
   v.check((number) => Number.isInteger(number) && number >= 0 && number <= largestErrno, 'must be from 0 to 4095'),
@@ -45,36 +47,18 @@ export const situations = ['noNetwork', 'sharedPids', 'sharedSession'] as const
 export type Situation = (typeof situations)[number]
 
 const actionNames = ['allow', 'log', 'trap', 'kill', 'killThread'] as const
-const action = v.union(
-  [
-    v.picklist(actionNames),
-    v.strictObject({ errno: v.union([errnoName, v.literal(0)]) }),
-    v.strictObject({ trace: sixteenBits }),
-  ],
-  `must be one of ${actionNames.join(', ')}, { errno } or { trace }`,
+const actionFault = `must be one of ${actionNames.join(', ')}, { errno } or { trace }`
+const action = either(
+  {
+    word: v.picklist(actionNames, actionFault),
+    object: oneKind('an action', {
+      errno: object({ errno: v.picklist([...errnoNames, 0], errnoFault) }),
+      trace: object({ trace: sixteenBits }),
+    }),
+  },
+  actionFault,
 )
 
-/** Tests of an argument, by the key that names the comparison; unsigned, of all 64 bits, after `mask`. */
-const comparison = { arg: argument, mask: v.optional(value) }
-const tests = {
-  eq: v.strictObject({ ...comparison, eq: value }),
-  ne: v.strictObject({ ...comparison, ne: value }),
-  lt: v.strictObject({ ...comparison, lt: value }),
-  le: v.strictObject({ ...comparison, le: value }),
-  gt: v.strictObject({ ...comparison, gt: value }),
-  ge: v.strictObject({ ...comparison, ge: value }),
-  /** One of these. */
-  in: v.strictObject({ ...comparison, in: v.pipe(v.array(value), v.minLength(1, 'names no value')) }),
-  notIn: v.strictObject({ ...comparison, notIn: v.pipe(v.array(value), v.minLength(1, 'names no value')) }),
-} as const
-export type ArgumentTest = v.InferInput<(typeof tests)[keyof typeof tests]>
-export const comparisonNames = Object.keys(tests) as (keyof typeof tests)[]
-
-const test = v.lazy((input): v.GenericSchema<ArgumentTest> => {
-  const named = typeof input === 'object' && input !== null ? comparisonNames.filter((name) => name in input) : []
-  if (named.length === 1) return v.pipe(tests[named[0]!] as unknown as v.GenericSchema<ArgumentTest>, inMask)
-  return v.custom<ArgumentTest>(() => false, `needs one of ${comparisonNames.join(', ')}, and only one`)
-})
 /** Such a test could never hold, or always would. */
 const inMask = v.check<ArgumentTest, string>(({ arg, mask = '0xffffffffffffffff', ...comparison }) => {
   const bits = word(mask)
@@ -84,8 +68,25 @@ const inMask = v.check<ArgumentTest, string>(({ arg, mask = '0xffffffffffffffff'
     return one === undefined || bits === undefined || ((one.high & ~bits.high) === 0 && (one.low & ~bits.low) === 0)
   })
 }, 'has a value with bits outside of its mask')
+const comparison = { arg: argument, mask: v.optional(value) }
+/** Tests of an argument, by the key that names the comparison; unsigned, of all 64 bits, after `mask`. */
+const tests = {
+  eq: object({ ...comparison, eq: value }),
+  ne: object({ ...comparison, ne: value }),
+  lt: object({ ...comparison, lt: value }),
+  le: object({ ...comparison, le: value }),
+  gt: object({ ...comparison, gt: value }),
+  ge: object({ ...comparison, ge: value }),
+  /** One of these. */
+  in: object({ ...comparison, in: v.pipe(v.array(value), v.minLength(1, 'names no value')) }),
+  notIn: object({ ...comparison, notIn: v.pipe(v.array(value), v.minLength(1, 'names no value')) }),
+} as const
+export type ArgumentTest = v.InferInput<(typeof tests)[keyof typeof tests]>
+export const comparisonNames = Object.keys(tests) as (keyof typeof tests)[]
 
-const rule = v.strictObject({
+const test = v.pipe(oneKind('a test', tests), inMask)
+
+const rule = object({
   /** Names; one that an ABI does not have is no fault there. */
   calls: v.pipe(v.array(systemCall), v.minLength(1, 'names no system call')),
   /** All of these must hold; default: none, the rule fits every call. */
@@ -98,7 +99,7 @@ const rule = v.strictObject({
 })
 
 /** A profile of our own. */
-export const profileSchema = v.strictObject({
+export const profileSchema = object({
   /** For calls that no rule fits. */
   default: action,
   /** For numbers above those of Linux 6.18. Default: ENOSYS where `default` is an errno, so that programs fall back; else `default`. */
@@ -156,7 +157,7 @@ export const ociFlags = [
 ] as const
 
 const filterOf = v.nullish(
-  v.strictObject({
+  object({
     caps: v.nullish(v.array(v.string())),
     arches: v.nullish(v.array(v.string())),
     minKernel: v.nullish(v.pipe(v.string(), v.regex(/^\d+\.\d+/, 'must be a version such as "4.8"'))),
@@ -168,16 +169,16 @@ const noListener = v.check<string | null | undefined, string>(
 )
 
 const ociSyscall = v.pipe(
-  v.strictObject({
+  object({
     names: v.nullish(v.pipe(v.array(v.string()), v.minLength(1, 'names no system call'))),
     /** Docker's, before there was `names`. */
     name: v.nullish(v.string()),
     action: ociAction,
     errnoRet: v.nullish(sixteenBits),
-    errno: v.nullish(v.union([errnoName, v.literal('')])),
+    errno: v.nullish(v.picklist([...errnoNames, ''], errnoFault)),
     args: v.nullish(
       v.array(
-        v.strictObject({
+        object({
           index: argument,
           value: v.optional(value),
           valueTwo: v.optional(value),
@@ -210,13 +211,13 @@ const ociSyscall = v.pipe(
 
 /** A profile in the format of Docker and the OCI. */
 export const ociSchema = v.pipe(
-  v.strictObject({
+  object({
     defaultAction: ociAction,
     defaultErrnoRet: v.nullish(errnoNumber),
-    defaultErrno: v.nullish(v.union([errnoName, v.literal('')])),
+    defaultErrno: v.nullish(v.picklist([...errnoNames, ''], errnoFault)),
     architectures: v.nullish(v.array(ociArchitecture)),
     archMap: v.nullish(
-      v.array(v.strictObject({ architecture: ociArchitecture, subArchitectures: v.nullish(v.array(ociArchitecture)) })),
+      v.array(object({ architecture: ociArchitecture, subArchitectures: v.nullish(v.array(ociArchitecture)) })),
     ),
     flags: v.nullish(v.array(v.picklist(ociFlags, `must be one of ${ociFlags.join(', ')}`))),
     listenerPath: v.pipe(v.nullish(v.string()), noListener),
@@ -234,9 +235,12 @@ export type OciSyscall = v.InferInput<typeof ociSyscall>
 export const profileNames = ['default', 'strict', 'nested', 'none'] as const
 export type ProfileName = (typeof profileNames)[number]
 
+const seccompFault = `must be one of ${profileNames.join(', ')}, a profile, or one in Docker's format`
 /** What a policy's key `seccomp` may be. */
-export const seccompSchema = v.lazy((input): v.GenericSchema<ProfileName | SeccompProfile | OciProfile> => {
-  if (typeof input === 'object' && input !== null && !Array.isArray(input))
-    return 'defaultAction' in input ? ociSchema : profileSchema
-  return v.picklist(profileNames, `must be one of ${profileNames.join(', ')}, a profile, or one in Docker's format`)
-})
+export const seccompSchema: v.GenericSchema<ProfileName | SeccompProfile | OciProfile> = either(
+  {
+    word: v.picklist(profileNames, seccompFault),
+    object: oneKind('a profile', { default: profileSchema, defaultAction: ociSchema }),
+  },
+  seccompFault,
+)

@@ -103,7 +103,11 @@ const texts: readonly (readonly [string, string, RegExp])[] = [
     '{ "filesystem": [{ "bind": "/usr", "writeable": true }] }',
     /filesystem\[0\]\.writeable: is no known key \(did you mean writable\?\)/,
   ],
-  ['a wrong kind', '{ "filesystem": [{ "binds": "/usr" }] }', /filesystem\[0\]: names no kind \(did you mean bind\?\)/],
+  [
+    'a wrong kind',
+    '{ "filesystem": [{ "binds": "/usr" }] }',
+    /filesystem\[0\]: has "binds", which is no key of an entry; did you mean "bind"\?/,
+  ],
 ]
 
 describe('a wrong policy file', () => {

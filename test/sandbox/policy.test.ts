@@ -21,8 +21,8 @@ test('every fault is named with its path', () => {
   const starts = [
     'filesystem[0].bind: ',
     'filesystem[1].size: ',
-    'filesystem[2]: names no kind',
-    'filesystem[3]: names 2 kinds',
+    'filesystem[2]: needs one of the keys bind, ',
+    'filesystem[3]: has "bind" and "tmpfs": ',
     'colour: is no known key',
     'network: must be',
   ]

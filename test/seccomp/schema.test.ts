@@ -46,8 +46,11 @@ test('faults of a profile are named with their path', () => {
   assert.match(typed({ calls: [] }), /^seccomp\.rules\[0\]\.calls: names no system call/)
   assert.match(typed({ do: { errno: 'ENOPE' } }), /^seccomp\.rules\[0\]\.do/)
   assert.match(typed({ when: [{ arg: 6, eq: 0 }] }), /^seccomp\.rules\[0\]\.when\[0\]\.arg: must be the number/)
-  assert.match(typed({ when: [{ arg: 1 }] }), /^seccomp\.rules\[0\]\.when\[0\]: needs one of eq/)
-  assert.match(typed({ when: [{ arg: 1, eq: 1, ne: 2 }] }), /^seccomp\.rules\[0\]\.when\[0\]: needs one of eq/)
+  assert.match(typed({ when: [{ arg: 1 }] }), /^seccomp\.rules\[0\]\.when\[0\]: needs one of the keys eq/)
+  assert.match(
+    typed({ when: [{ arg: 1, eq: 1, ne: 2 }] }),
+    /^seccomp\.rules\[0\]\.when\[0\]: has "eq" and "ne": a test has/,
+  )
   assert.match(
     typed({ when: [{ arg: 1, mask: 1, eq: 2 }] }),
     /^seccomp\.rules\[0\]\.when\[0\]: has a value with bits outside/,
