@@ -59,6 +59,25 @@ export async function bench(): Promise<void> {
       ['more than node alone', milliseconds(more), `<= ${milliseconds(allowed)}${more <= allowed ? '' : ' MISSED'}`],
     ],
   )
+  const flags = [
+    [],
+    ['--wall-time', '60s'],
+    ['--limits-optional', '--memory', '256M', '--pids', '50', '--cpu-time', '60s'],
+    ['--output', '1M'],
+    ['--fill', 'true'],
+  ]
+  const times = race(
+    starts,
+    flags.map((words) => [process.execPath, main, 'run', ...words, '--', 'true']),
+  )
+  const plain = { name: 'without', times: times[0]!, target: 1.15 }
+  raceTable(
+    `Flags of the command line, of the vial of the last time, ${starts} in turn`,
+    flags.map((words, index) => {
+      const name = `vial run ${[...words, '--', 'true'].join(' ')}`
+      return { name, times: times[index]!, ...(index === 0 ? {} : { against: plain }) }
+    }),
+  )
 }
 
 await alone(import.meta.url, bench)

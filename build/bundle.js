@@ -1,5 +1,5 @@
-// Bundles the compiled command into the files that start.cts runs: each entry with what it loads at once, and one file
-// with all that is loaded later. `--remove` takes them away before a build, so that a build that fails leaves none that
+// Bundles the compiled command into the files that start.cts runs: each entry with what it loads at once, one file with what
+// runs with limits load besides, and one with all that is loaded later. `--remove` takes them away before a build, so that a build that fails leaves none that
 // is older than the modules.
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
@@ -7,8 +7,10 @@ import { dirname, relative, resolve } from 'node:path'
 const sources = resolve('dist/src')
 const folder = resolve(sources, 'cli/bundle')
 const entries = { vial: 'cli/vial.js', front: 'cli/bwrap/front.js' }
-// `vial run` is the command that nobody waits for: the bundle of the entry has it, though it is loaded by import().
+// Nobody should wait for `vial run`: the bundle of the entry has it, though it is loaded by import().
 const atOnce = ['cli/run.js']
+// What import() names is in the bundle `later`, except these.
+const bundleOf = { 'cli/limited.js': 'limits', 'cli/passOn.js': 'limits' }
 
 rmSync(folder, { recursive: true, force: true })
 if (!process.argv.includes('--remove')) {
@@ -38,8 +40,13 @@ if (!process.argv.includes('--remove')) {
   const later = new Set()
   for (const [name, entry] of Object.entries(entries))
     await bundle(name, { entryPoints: [resolve(sources, entry)] }, { name: 'later', setup: leaveOut(later) })
-  const lines = [...later].sort().map((path) => `${JSON.stringify(path)}: () => require(${JSON.stringify(path)}),`)
-  await bundle('later', { stdin: { contents: `module.exports = {\n${lines.join('\n')}\n}`, resolveDir: sources } })
+  for (const name of ['limits', 'later']) {
+    const lines = [...later]
+      .filter((path) => (bundleOf[path] ?? 'later') === name)
+      .sort()
+      .map((path) => `${JSON.stringify(path)}: () => require(${JSON.stringify(`./${path}`)}),`)
+    await bundle(name, { stdin: { contents: `module.exports = {\n${lines.join('\n')}\n}`, resolveDir: sources } })
+  }
 }
 
 /** Each module keeps its own place: `import.meta.url` is what it would be without the bundle. */
@@ -50,15 +57,15 @@ function places({ onLoad }) {
   })
 }
 
-/** What import() names stays outside, by its path from the sources: start.cts finds it. */
+/** What import() names stays outside, by its bundle and its path from the sources: start.cts finds it. */
 function leaveOut(found) {
   return ({ onResolve }) => {
     onResolve({ filter: /^\./ }, ({ kind, path, importer }) => {
       if (kind !== 'dynamic-import') return
       const name = relative(sources, resolve(dirname(importer), path))
       if (atOnce.includes(name)) return
-      found.add(`./${name}`)
-      return { path: `./${name}`, external: true }
+      found.add(name)
+      return { path: `./${bundleOf[name] ?? 'later'}#${name}`, external: true }
     })
   }
 }

@@ -1,36 +1,38 @@
 /** `vial run` when its vial is not there yet. Apart from run.ts, for all the compiler comes with it. */
+import { Looks, noting } from '../policy/fill/look.js'
 import type { Compiled } from '../run/compile.js'
 import { rememberVial } from '../run/remember.js'
 import { Sandbox } from '../run/sandbox.js'
 import { openStored } from '../run/store.js'
 import { attend, policyOf, type Run, type Started } from './attend.js'
-import { type Request, requestOf } from './request.js'
+import { type Request, type Requester, stdioOf } from './request.js'
 import { requireSources } from './sources.js'
 import { trustedBy } from './trusted.js'
 
 // Errors are known by their class, and this is another bundle than run.ts, with another such class: it attends by itself.
-export async function runCompiled(run: Run, request: Request | undefined): Promise<void> {
-  await attend(run, () => startCompiled(run, request))
+export async function runCompiled(run: Run, request: Request | undefined, requester: Requester): Promise<void> {
+  await attend(run, () => startCompiled(run, request, requester))
 }
 
-async function startCompiled(run: Run, request: Request | undefined): Promise<Started> {
-  const { command, args, flags, options, texts, ignored } = run
+async function startCompiled(run: Run, request: Request | undefined, requester: Requester): Promise<Started> {
+  const { command, args, flags, options, ignored } = run
   const policy = await policyOf(run)
   requireSources(flags)
   const { output, stdout, stderr } = policy.limits ?? {}
-  const counted = [output, stdout, stderr].some((limit) => limit !== undefined)
+  const limitsOutput = [output, stdout, stderr].some((limit) => limit !== undefined)
+  const looks = new Looks()
   // Afterwards, what fill looks at may have been changed by the payload.
   let complete = policy
   const store = (compiled: Compiled) => {
     const { bytes } = compiled
     complete = compiled.policy
     // The host may have changed since it was looked at: then the vial is not that of the key.
-    const isSame = request !== undefined && requestOf(flags, texts)?.key === request.key
-    return (isSame ? rememberVial(request.key, bytes) : undefined) ?? openStored(bytes)
+    const seen = looks.written()
+    const isSame = request !== undefined && seen !== undefined && requester()?.key === request.key
+    return (isSame ? rememberVial(request.key, bytes, seen) : undefined) ?? openStored(bytes)
   }
-  const child = new Sandbox(policy, process.cwd(), store, trustedBy(flags), ignored).spawn(command, args, {
-    ...options,
-    ...(counted ? { stdio: ['inherit', 'pipe', 'pipe'] } : {}),
-  })
+  const sandbox = new Sandbox(policy, process.cwd(), store, trustedBy(flags), ignored, request?.limiter?.found)
+  const start = () => sandbox.spawn(command, args, { ...options, stdio: stdioOf({ limitsOutput }) })
+  const child = policy.fill === undefined ? start() : noting(looks, start)
   return { child, sharesSession: policy.session === 'host', policy: () => complete }
 }

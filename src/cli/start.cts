@@ -1,7 +1,8 @@
 /**
  * Starts the command from bundled files (build/bundle.js). Node loads hundreds of kilobytes of modules one by one, and compiles
  * each function when it is first called; one file is read at once, and V8's code cache (`vm.Script`, `cachedData`) has what a
- * usual run calls. Each entry is a small bundle, with what it loads at once; all that is loaded later is in a third one.
+ * usual run calls. Each entry is a small bundle, with what it loads at once. Of what is loaded later, one bundle has what a run with
+ * limits needs, another all else.
  * Nothing of it is needed: V8 refuses a cache of another Node, and without the bundles the modules themselves are loaded.
  *
  * CommonJS, for the loader of ES modules takes 3 ms to start.
@@ -11,7 +12,8 @@ import path = require('node:path')
 import vm = require('node:vm')
 
 type Entry = 'vial' | 'front'
-type Name = Entry | 'later'
+type Part = 'limits' | 'later'
+type Name = Entry | Part
 
 interface Main {
   main(args: readonly string[]): Promise<void>
@@ -48,21 +50,26 @@ function compileBundle(name: Name): Bundle | undefined {
 
 function runBundle({ script, file }: Bundle): unknown {
   const module = { exports: {} }
-  const load = (name: string) => (name.startsWith('./') ? later(name) : require(name))
+  const load = (name: string) => (name.startsWith('./') ? later(name.slice(2)) : require(name))
   script.runInThisContext()(module, load, file)
   return module.exports
 }
 
-let modules: Readonly<Record<string, () => unknown>> | undefined
+type Modules = Readonly<Record<string, () => unknown>>
 
-/** A module of the third bundle. */
+const parts = new Map<Part, Modules>()
+
+/** A module of another bundle: `BUNDLE#PATH`. */
 function later(name: string): unknown {
+  const [part, path] = name.split('#') as [Part, string]
+  let modules = parts.get(part)
   if (modules === undefined) {
-    const bundle = compileBundle('later')
-    if (bundle === undefined) throw new Error('dist/src/cli/bundle/later.cjs is missing: install vial again')
-    modules = runBundle(bundle) as NonNullable<typeof modules>
+    const bundle = compileBundle(part)
+    if (bundle === undefined) throw new Error(`dist/src/cli/bundle/${part}.cjs is missing: install vial again`)
+    modules = runBundle(bundle) as Modules
+    parts.set(part, modules)
   }
-  return modules[name]!()
+  return modules[path]!()
 }
 
 async function start(entry: Entry, args: readonly string[] = process.argv.slice(2)): Promise<void> {

@@ -5,12 +5,14 @@ import type { PolicyFlags } from './options.js'
 /** Names that are no files. The schema takes long to load. */
 const profiles: Readonly<Record<ProfileName, true>> = { default: true, strict: true, nested: true, none: true }
 
+export const isProfile = (seccomp: string) => Object.hasOwn(profiles, seccomp)
+
 /**
  * Its policy, its filter, and the name by which the command itself was called, which may be a link in `node_modules/.bin`.
  * Names in /dev and /proc, as of `<(…)`, are of this run only.
  */
 export function trustedBy({ policy, seccomp }: PolicyFlags, named?: string): string[] {
-  const filter = seccomp !== undefined && Object.hasOwn(profiles, seccomp) ? undefined : seccomp
+  const filter = seccomp !== undefined && isProfile(seccomp) ? undefined : seccomp
   return [policy, named, filter, process.argv[1]].filter(
     (path): path is string => path !== undefined && !/^\/(dev|proc)\//.test(path),
   )

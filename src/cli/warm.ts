@@ -16,6 +16,9 @@ const folder = join(script, '../bundle')
 const { bundles, start } = createRequire(script)('./start.cjs') as typeof import('./start.cjs')
 
 const run = ['run', '--', 'true']
+/** With limits too, by whatever holds a sandbox to them here. */
+const limited =
+  'run --limits-optional --memory 1G --cpu-time 60s --wall-time 60s --output 1M --fill true -- true'.split(' ')
 /** Options of most kinds, for whatever is compiled first. */
 const options =
   '--unshare-all --die-with-parent --new-session --clearenv --setenv HOME / --ro-bind /usr /usr --ro-bind-try /lib /lib ' +
@@ -33,9 +36,11 @@ export function writeCodeCaches(): void {
         timeout: 60_000,
         env: { ...env, VIAL_CACHE: cache },
       })
-    // The first run compiles, the second finds its vial.
+    // The first runs compile, the others find their vials.
     warm('later', 'vial', ...run)
-    warm('vial', 'vial', ...run)
+    warm('later', 'vial', ...limited)
+    warm('limits', 'vial', ...limited)
+    warm('vial', 'vial', ...limited)
     warm('front', 'front', none, none, 'bwrap', ...options.split(' '), 'true')
   } finally {
     rmSync(cache, { recursive: true, force: true })
@@ -46,7 +51,9 @@ export function removeCodeCaches(): void {
   for (const name of readdirSync(folder)) if (name.endsWith('.v8cache')) rmSync(join(folder, name))
 }
 
-async function warm(name: 'vial' | 'front' | 'later', entry: 'vial' | 'front', args: readonly string[]): Promise<void> {
+type Name = 'vial' | 'front' | 'limits' | 'later'
+
+async function warm(name: Name, entry: 'vial' | 'front', args: readonly string[]): Promise<void> {
   await start(entry, args)
   const bundle = bundles.get(name)
   if (bundle === undefined) return
@@ -57,5 +64,5 @@ async function warm(name: 'vial' | 'front' | 'later', entry: 'vial' | 'front', a
 
 if (process.argv[1] === script) {
   const [name, entry, ...args] = process.argv.slice(2)
-  await warm(name as 'vial' | 'front' | 'later', entry as 'vial' | 'front', args)
+  await warm(name as Name, entry as 'vial' | 'front', args)
 }

@@ -21,7 +21,7 @@ export interface GroupOption extends GroupEntry {
   readonly cpuTime: { readonly fd: number; readonly unit: number } | undefined
   /** v1: the folder that tells when memory is short. */
   readonly memoryFd: number | undefined
-  /** CPUs of this machine: so fast may CPU time go by. */
+  /** CPUs of this machine, for `cpuTime`: so fast may CPU time go by. */
   readonly cpus: number
 }
 

@@ -34,6 +34,15 @@ export type EnforcementOf = { readonly [Name in keyof Omit<LimitsPolicy, 'requir
 
 const outputLimits = ['output', 'stdout', 'stderr'] as const
 
+/** What of a policy with limits a run of it depends on. */
+export type LimitedPolicy = Pick<Policy, 'limits' | 'init' | 'dieWithParent' | 'seccomp' | 'capabilities'>
+
+/** The way to a cgroup, and which limits such a cgroup holds. */
+export interface FoundWay {
+  readonly way: Way | undefined
+  readonly held: readonly GroupLimitName[]
+}
+
 export class Limiter {
   readonly limits: Limits
   readonly #needed: ReturnType<typeof neededResources>
@@ -43,15 +52,29 @@ export class Limiter {
   readonly #shielded: boolean
   #way: Way | undefined
   #held: readonly GroupLimitName[] = []
+  #searched = false
   /** Whether it is only explained what a cgroup would do: there is none. */
   #assumed = false
 
-  constructor(readonly policy: Policy) {
+  /** @param found by a limiter of the same policy */
+  constructor(
+    readonly policy: LimitedPolicy,
+    found?: FoundWay,
+  ) {
     this.limits = parseLimits(policy.limits!)
     this.#needed = neededResources(this.limits)
     this.#hasReaper = (policy.init ?? 'reaper') === 'reaper'
     this.#tied = policy.dieWithParent ?? true
     this.#shielded = mayMount(policy)
+    if (found === undefined) return
+    this.#way = found.way
+    this.#held = found.held
+    this.#searched = true
+  }
+
+  /** What was looked for, so that another limiter need not look again. @throws {SandboxError} as {@link way} */
+  get found(): FoundWay {
+    return { way: this.way(), held: this.#held }
   }
 
   get limitsOutput(): boolean {
@@ -60,7 +83,7 @@ export class Limiter {
 
   /** @throws {LimitsError} when a cgroup is needed and required, and there is none. */
   way(): Way | undefined {
-    if (this.#way !== undefined || this.#needed.length === 0) return this.#way
+    if (this.#searched || this.#needed.length === 0) return this.#way
     const found = findWay(this.#needed, { shielded: this.#shielded })
     if (!('missing' in found)) {
       this.#held = this.#needed
@@ -70,6 +93,7 @@ export class Limiter {
         hint: `repair: ${[found.repair, ...(found.further === undefined ? [] : [found.further])].join('\n      ')}\n      or set limits.required to false: an rlimit then stands in where there is one`,
       })
     } else this.#findWhatThereIs()
+    this.#searched = true
     return this.#way
   }
 
@@ -117,7 +141,15 @@ export class Limiter {
     const memoryFd = this.#holds('memory') && version === 1 ? next++ : undefined
     const fds = Array.from({ length: version === 2 ? 1 : bases.length }, () => next++)
     const holds = this.#held
-    return { way: version === 2 ? 'clone' : 'move', fds, bases, holds, cpuTime, memoryFd, cpus: cpus().length }
+    return {
+      way: version === 2 ? 'clone' : 'move',
+      fds,
+      bases,
+      holds,
+      cpuTime,
+      memoryFd,
+      cpus: cpuTime ? cpus().length : 0,
+    }
   }
 
   /** @throws {LimitsError} when there can be no group. */

@@ -1,7 +1,7 @@
 /**
- * Vials that are found again by what they were compiled from: `run/HASH` in the cache. The key lies at the end of the file, and
- * its length behind it; the hash only has to spread, for the whole key is compared. The directory and its files are
- * trusted on the same terms as the front's: docs/front.md.
+ * Vials that are found again by what they were compiled from: `run/HASH` in the cache. Behind the vial lies what fill looked at, then the
+ * key, each with its length behind it; the hash only has to spread, for the whole key is compared. The directory and its files
+ * are trusted on the same terms as the front's: docs/front.md.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,40 +13,59 @@ import { isOwnDirectory, trustedDirectory } from './trust.js'
 
 export const rememberedFolder = 'run'
 
-/** The vial that was stored for this key, open, if it may be executed. */
-export function findVial(key: string): OpenVial | undefined {
+/**
+ * The vial that was stored for this key, open, if it may be executed.
+ * @param isCurrent is asked whether what fill looked at is as it was
+ */
+export function findVial(key: string, isCurrent: (seen: string) => boolean): OpenVial | undefined {
   try {
     const folder = join(trustedDirectory(cacheFolder(), { missing: 'refuse' }), rememberedFolder)
     if (!isOwnDirectory(folder)) return undefined
     const path = join(folder, nameOf(key))
     const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-    if (isFor(fd, key)) return { fd, path }
+    if (isFor(fd, key, isCurrent)) return { fd, path }
     closeSync(fd)
   } catch {}
   return undefined
 }
 
-/** The vial, open, where it is stored now; undefined if it cannot be stored there or others could change it. */
-export function rememberVial(key: string, bytes: Uint8Array): OpenVial | undefined {
+/**
+ * The vial, open, where it is stored now; undefined if it cannot be stored there or others could change it.
+ * @param seen what fill looked at for it
+ */
+export function rememberVial(key: string, bytes: Uint8Array, seen: string): OpenVial | undefined {
   try {
-    storeKeyed(rememberedFolder, nameOf(key), Buffer.concat([bytes, trailer(key)]))
+    storeKeyed(rememberedFolder, nameOf(key), Buffer.concat([bytes, measured(seen), measured(key)]))
   } catch {
     return undefined
   }
-  return findVial(key)
+  return findVial(key, (found) => found === seen)
 }
 
-function isFor(fd: number, key: string): boolean {
+function isFor(fd: number, key: string, isCurrent: (seen: string) => boolean): boolean {
   const { mode, uid, nlink, size } = fstatSync(fd)
   if (mode !== (constants.S_IFREG | entryMode) || uid !== process.geteuid!() || nlink !== 1) return false
-  const expected = trailer(key)
-  const found = Buffer.alloc(expected.length)
-  return readSync(fd, found, 0, found.length, size - found.length) === found.length && found.equals(expected)
+  const expected = measured(key)
+  const start = size - expected.length - lengthSize
+  const end = readAt(fd, start, lengthSize + expected.length)
+  if (end === undefined || !end.subarray(lengthSize).equals(expected)) return false
+  const length = end.readUIntLE(0, 6)
+  const seen = readAt(fd, start - length, length)
+  return seen !== undefined && isCurrent(seen.toString())
 }
 
-function trailer(key: string): Buffer {
-  const bytes = Buffer.from(`${key}12345678`)
-  bytes.writeUIntLE(bytes.length - 8, bytes.length - 8, 6)
+function readAt(fd: number, position: number, length: number): Buffer | undefined {
+  if (position < 0) return undefined
+  const bytes = Buffer.alloc(length)
+  return readSync(fd, bytes, 0, length, position) === length ? bytes : undefined
+}
+
+const lengthSize = 8
+
+/** A text with its length behind it. */
+function measured(text: string): Buffer {
+  const bytes = Buffer.from(`${text}12345678`)
+  bytes.writeUIntLE(bytes.length - lengthSize, bytes.length - lengthSize, 6)
   bytes.writeUInt16LE(0, bytes.length - 2)
   return bytes
 }

@@ -11,7 +11,7 @@ import { OptionError } from '../text/error.js'
 import { identityOf, type OpenVial, reopen } from './executable.js'
 import { type Compiled, type CompileOptions, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
-import { Limiter } from './limiter.js'
+import { type FoundWay, Limiter } from './limiter.js'
 import {
   type Connect,
   type Result,
@@ -95,6 +95,7 @@ export class Sandbox {
   readonly #store: (compiled: Compiled) => OpenVial
   readonly #trusted: readonly string[]
   readonly #ignored: bigint
+  readonly #found: FoundWay | undefined
   #limits: Limiter | undefined
   /** By their stdio, for which each is compiled. */
   readonly #vials = new Map<string, Vial>()
@@ -109,7 +110,10 @@ export class Sandbox {
     trusted: readonly string[] = [],
     /** Signals that its commands start with ignored: see {@link Startable.ignored}. */
     ignored = 0n,
+    /** The way to its cgroups, where that was looked for before. */
+    found?: FoundWay,
   ) {
+    this.#found = found
     this.#trusted = trusted
     this.#ignored = ignored
     this.#store = store
@@ -118,7 +122,7 @@ export class Sandbox {
   }
 
   get #limiter(): Limiter | undefined {
-    if (this.#policy.limits !== undefined) this.#limits ??= new Limiter(checkPolicy(this.#policy))
+    if (this.#policy.limits !== undefined) this.#limits ??= new Limiter(checkPolicy(this.#policy), this.#found)
     return this.#limits
   }
 

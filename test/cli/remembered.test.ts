@@ -19,12 +19,14 @@ import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { saying } from '../support/saying.js'
+import { delegate } from '../support/groups.js'
 import { callers, type Caller, vial, workFolder } from '../support/user.js'
 import { notRoot } from '../support/needs.js'
 
 let folders = 0
 const newFolder = (caller: Caller) => workFolder(caller, `remembered-${folders++}`)
 const stored = (cache: string) => readdirSync(join(cache, 'run')).sort()
+const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 const onlyOne = (cache: string) => {
   const names = stored(cache)
   assert.equal(names.length, 1)
@@ -48,10 +50,11 @@ for (const caller of callers) {
    */
   function mark(path: string): void {
     const bytes = readFileSync(path)
-    const key = bytes.readUIntLE(bytes.length - 8, 6) + 8
+    const key = bytes.readUIntLE(bytes.length - 8, 6) + 16
+    const seen = bytes.readUIntLE(bytes.length - key, 6)
     const vial = saying('remembered\n')
     rmSync(path)
-    writeFileSync(path, Buffer.concat([vial, bytes.subarray(bytes.length - key)]), { mode: 0o500 })
+    writeFileSync(path, Buffer.concat([vial, bytes.subarray(bytes.length - key - seen)]), { mode: 0o500 })
     chmodSync(path, 0o500)
     if (process.getuid!() === 0) spawnSync('chown', [`${caller.uid}:${caller.gid}`, path])
   }
@@ -130,13 +133,169 @@ for (const caller of callers) {
 
   test(`${caller.name}: policies with faults are told each time, and those that look at more of the host are compiled`, () => {
     const cache = newFolder(caller)
+    const folder = newFolder(caller)
     const run = runIn(cache)
+    const ranges = join(folder, 'ranges.json')
+    writeFileSync(ranges, '{ "preset": "system", "identity": { "ranges": "subids" } }')
     for (let time = 0; time < 2; time++) {
       assert.match(run('--hostname', 'a b', '--', 'true').stderr, /--hostname a b/)
-      assert.equal(run('--fill', 'true', '--', 'true').status, 0)
-      assert.equal(run('--file-size', '1M', '--', 'true').status, 0)
+      assert.match(run('--memory', 'much', '--', 'true').stderr, /--memory much/)
+      assert.match(run('--wall-time', '-1', '--', 'true').stderr, /--wall-time -1/)
+      assert.match(run('--seccomp', folder, '--', 'true').stderr, /--seccomp/)
+      assert.match(run('--fill', 'no-such-program', '--', 'true').stderr, /no-such-program/)
+      run('--policy', ranges, '--', 'true')
     }
     assert.throws(() => stored(cache), { code: 'ENOENT' })
+  })
+
+  test(`${caller.name}: limits are those of the first run, told in the same words, in a group of each run's own`, () => {
+    const cache = newFolder(caller)
+    const folder = newFolder(caller)
+    const delegation = delegate(caller)
+    const words = delegation.wrapper ?? []
+    const optional = delegation.wrapper === undefined ? ['--limits-optional'] : []
+    const run = (...args: string[]) => {
+      const [command = '', ...rest] = [...words, process.execPath, main, 'run', ...optional, ...args]
+      const { status, stdout, stderr } = spawnSync(command, rest, {
+        encoding: 'utf8',
+        cwd: folder,
+        env: { PATH: process.env.PATH, HOME: folder, VIAL_CACHE: cache },
+      })
+      return { status, stdout, stderr }
+    }
+    const inodes = () => stored(cache).map((name) => statSync(join(cache, 'run', name)).ino)
+    try {
+      for (const line of [
+        ['--wall-time', '300ms', '--', 'sleep', '60'],
+        ['--cpu-time', '1s', '--', 'sh', '-c', 'while :; do :; done'],
+        ['--output', '5', '--', 'printf', '1234567890'],
+        ['--file-size', '1K', '--', 'sh', '-c', 'trap "" XFSZ; exec head -c 2000 /dev/zero > /tmp/f'],
+        ['--pids', '20', '--memory', '512M', '--', 'sh', '-c', 'ulimit -v; ulimit -u; exit 5'],
+      ]) {
+        const first = run(...line)
+        const before = inodes()
+        assert.deepEqual(run(...line), first, line.join(' '))
+        assert.deepEqual(inodes(), before, line.join(' '))
+      }
+      const report = () => {
+        const line = ['--pids', '20', '--memory', '512M', '--report', 'json', '--', 'true']
+        const { usage, enforcement, verdict } = JSON.parse(run(...line).stderr)
+        return { usage: Object.keys(usage).sort(), enforcement, verdict }
+      }
+      const first = report()
+      const before = inodes()
+      assert.deepEqual(report(), first)
+      assert.deepEqual(inodes(), before)
+      if (optional.length === 0) assert.equal(first.usage.includes('peakMemory'), true)
+      assert.deepEqual(delegation.left(), [])
+    } finally {
+      delegation.remove()
+    }
+  })
+
+  test(`${caller.name}: what fill looked at is as it was, or is looked at again`, () => {
+    const cache = newFolder(caller)
+    const folder = newFolder(caller)
+    const [first, second, other] = ['first', 'second', 'other'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ]
+    const program = join(folder, 'program')
+    const script = (interpreter: string) => {
+      writeFileSync(program, `#!${interpreter}\necho as before\n`, { mode: 0o755 })
+    }
+    // Copies of what /bin/sh leads to, never the links: their modes change below.
+    for (const copy of [first, second, other]) {
+      writeFileSync(copy, readFileSync('/bin/sh'), { mode: 0o755 })
+      chmodSync(copy, 0o755)
+    }
+    // What changed within two seconds is not remembered: an hour later is a Node.js whose clock is ahead.
+    const later = join(folder, 'later.cjs')
+    writeFileSync(later, 'const now = Date.now; Date.now = () => now() + 3_600_000')
+    const ahead = { env: { NODE_OPTIONS: `--require ${later}` } }
+    const run = () => runIn(cache, ahead)('--fill', program, '--ro', folder, '--', program).stdout
+    const isCompiled = (how: string) => {
+      assert.equal(run(), 'as before\n', how)
+      assert.equal(run(), 'as before\n', how)
+      mark(onlyOne(cache))
+      assert.equal(run(), remembered, how)
+    }
+    script(first)
+    assert.equal(runIn(cache)('--fill', program, '--ro', folder, '--', program).stdout, 'as before\n')
+    assert.throws(() => stored(cache), { code: 'ENOENT' })
+    isCompiled('as it is')
+    script(second)
+    isCompiled('the program was changed')
+    renameSync(other, second)
+    isCompiled('its interpreter was changed')
+    rmSync(program)
+    symlinkSync('script', program)
+    writeFileSync(join(folder, 'script'), `#!${second}\necho as before\n`, { mode: 0o755 })
+    isCompiled('it is a link now')
+    // What it would show is closed to others by now.
+    chmodSync(second, 0o700)
+    assert.match(
+      runIn(cache, ahead)('--fill', program, '--ro', folder, '--', program).stderr,
+      /^vial: fill\.program: .*second/,
+    )
+  })
+
+  test(`${caller.name}: whatever says which program fill means is looked at again`, () => {
+    const folder = newFolder(caller)
+    const at = (...names: string[]) => join(folder, ...names)
+    const directoryOf = (path: string) => path.slice(0, path.lastIndexOf('/'))
+    const program = (path: string, says: string) => {
+      mkdirSync(directoryOf(path), { recursive: true })
+      writeFileSync(path, `#!/bin/sh\necho ${says}\n`, { mode: 0o755 })
+    }
+    const settings = (home: string, toolchain: string) =>
+      writeFileSync(at(home, 'settings.toml'), `default_toolchain = "${toolchain}"\n`)
+    writeFileSync(at('later.cjs'), 'const now = Date.now; Date.now = () => now() + 3_600_000')
+    const policy = (name: string, fill: object) =>
+      // In place of a tmpfs, which would hide what fill shows of this directory.
+      writeFileSync(at(name), JSON.stringify({ fill, filesystem: [{ directory: '/tmp' }], cwd: '/' }))
+    program(at('second/tool'), 'second')
+    policy('path.json', { program: 'tool', path: `${at('first')}:${at('second')}` })
+    for (const version of ['1', '2']) program(at('env/versions', version, 'bin/tool'), `version ${version}`)
+    program(at('env/shims/tool'), 'shim')
+    writeFileSync(at('env/version'), '1\n')
+    policy('version.json', { program: 'tool', path: at('env/shims') })
+    // rustup is one file under the names of all tools.
+    program(at('cargo/bin/rustup'), 'rustup')
+    linkSync(at('cargo/bin/rustup'), at('cargo/bin/tool'))
+    for (const home of ['home1', 'home2']) {
+      program(at(home, 'toolchains/stable/bin/tool'), home)
+      settings(home, 'stable')
+    }
+    program(at('home2/toolchains/beta/bin/tool'), 'beta')
+    policy('variable.json', { program: 'tool', path: at('cargo/bin') })
+    const cases: [name: string, means: string, change: () => void][] = [
+      ['path.json', 'second', () => {}],
+      ['path.json', 'first', () => program(at('first/tool'), 'first')],
+      ['path.json', 'second', () => chmodSync(at('first/tool'), 0o644)],
+      ['path.json', 'first', () => chmodSync(at('first/tool'), 0o755)],
+      ['version.json', 'version 1', () => {}],
+      ['version.json', 'version 2', () => writeFileSync(at('env/version'), '2\n')],
+      ['variable.json', 'home1', () => {}],
+      ['variable.json', 'home2', () => (home = 'home2')],
+      ['variable.json', 'beta', () => settings('home2', 'beta')],
+    ]
+    let home = 'home1'
+    const caches = new Map<string, string>()
+    for (const [name, means, change] of cases) {
+      change()
+      const cache = caches.get(name) ?? newFolder(caller)
+      caches.set(name, cache)
+      const env = { NODE_OPTIONS: `--require ${at('later.cjs')}`, RUSTUP_HOME: at(home) }
+      const search = JSON.parse(readFileSync(at(name), 'utf8')).fill.path.split(':')
+      const found = means === 'second' ? 'second/tool' : means === 'first' ? 'first/tool' : undefined
+      const run = () => runIn(cache, { env })('--policy', at(name), '--', found ? at(found) : join(search[0], 'tool'))
+      assert.equal(run().stdout, `${means}\n`, `${name}: ${run().stderr}`)
+      assert.equal(run().stdout, `${means}\n`)
+      mark(onlyOne(cache))
+      assert.equal(run().stdout, remembered, `${name}: ${means}`)
+    }
   })
 
   test(`${caller.name}: a file that others could have written, or that is not the whole, is not executed`, () => {

@@ -1,11 +1,11 @@
-import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { readElf } from './elf.js'
 import type { FillEntry } from './entry.js'
 import { FACILITIES } from './facilities.js'
-import { DEFAULT_PATH, executable, type Located, locate } from './find.js'
+import { defaultPath, executable, type Located, locate } from './find.js'
 import { LANGUAGES } from './languages.js'
 import { LibraryResolver, muslPathFile } from './libraries.js'
+import * as fs from './look.js'
 import { isHostsOwn, isOfPackage, isProse, isWithinAny, ownPlaces, ROOT_DIRECTORIES, SHARED } from './own.js'
 import { readHead } from './regular.js'
 import type { Rule } from './rule.js'
@@ -42,11 +42,11 @@ const TOO_WIDE = new Set([
  *
  * A shim of pyenv, rbenv or rustup becomes a link to the program of the version that its settings name.
  *
- * @param options.path where to look for the program, in place of {@link DEFAULT_PATH}
+ * @param options.path where to look for the program, in place of {@link defaultPath}
  * @throws Error when it is not found, is no program, or needs a library that ld.so(8) would not find
  */
 export function closure(program: string | readonly string[], options: { path?: string } = {}): FillEntry[] {
-  const builder = new Closure(options.path ?? DEFAULT_PATH)
+  const builder = new Closure(options.path ?? defaultPath())
   const programs = typeof program === 'string' ? [program] : program
   // Programs name what lies in /usr by these as well: system(3) executes /bin/sh.
   for (const one of ROOT_DIRECTORIES) builder.view.alias(one)
@@ -263,7 +263,7 @@ class Closure {
     this.#done.add(directory)
     let listed: fs.Dirent[]
     try {
-      listed = fs.readdirSync(directory, { withFileTypes: true })
+      listed = fs.listSync(directory)
     } catch {
       return
     }
@@ -321,7 +321,7 @@ function linkerScript(file: string): string[] {
 const TEXTS =
   /\.(?:py[ci]?|p[lmh]|rb|js|mjs|ts|json|R|rd[sbx]|h|hpp|hi|go|scm|el|jl|lua|tcl|php|jar|class|html?|txt|md|xml|c|cc|s|S|po|mo|vim|fish|cmake|beam|cm[aixot]+|mli?|rlib|png|svg|gz)$/
 
-/** Whether a file may be loaded or run: it is called a library or may be executed. */
+/** Whether a file of a tree may be loaded or run: it is called a library or may be executed. */
 function loadable(file: string): boolean {
   if (TEXTS.test(file)) return false
   if (/\.so(?:\.|$)/.test(file)) return true

@@ -1,4 +1,4 @@
-import * as fs from 'node:fs'
+import * as fs from './look.js'
 import { openRegular } from './regular.js'
 
 /** What the dynamic loader reads of an ELF file. */

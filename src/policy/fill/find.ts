@@ -1,13 +1,14 @@
 /** Where a program is: on a search path, and behind the shims of version managers. */
-import * as fs from 'node:fs'
 import * as path from 'node:path'
+import * as fs from './look.js'
 import { readRegular } from './regular.js'
 
 /** Where the shell of the host and of the sandbox looks for programs: those of /usr/sbin too, and NixOS's and Guix's. */
-export const DEFAULT_PATH = [
-  ...['/usr/local/bin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/sbin', '/sbin'],
-  ...['/run/current-system/sw/bin', '/run/current-system/profile/bin'].filter((one) => fs.existsSync(one)),
-].join(':')
+export const defaultPath = (): string =>
+  [
+    ...['/usr/local/bin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/sbin', '/sbin'],
+    ...['/run/current-system/sw/bin', '/run/current-system/profile/bin'].filter((one) => fs.existsSync(one)),
+  ].join(':')
 
 /** `target` is where a shim leads. */
 export interface Located {
@@ -19,7 +20,7 @@ export interface Located {
  * Finds a program as execvp(3) does: a name with a slash is a path, any other is looked for in the directories of `search`.
  * A shim of a version manager that has no version to lead to is passed over.
  */
-export function findProgram(name: string, search = DEFAULT_PATH): string | undefined {
+export function findProgram(name: string, search = defaultPath()): string | undefined {
   return locate(name, search)?.file
 }
 
@@ -71,7 +72,7 @@ function ofRustup(file: string): readonly string[] | undefined {
   const name = path.basename(file)
   if (name === 'rustup' || !isSame(file, path.join(directory, 'rustup'))) return undefined
   const above = path.dirname(path.dirname(directory))
-  const homes = [process.env.RUSTUP_HOME ?? '', path.join(above, '.rustup'), path.join(above, 'rustup')]
+  const homes = [fs.variable('RUSTUP_HOME') ?? '', path.join(above, '.rustup'), path.join(above, 'rustup')]
   return homes.flatMap((home) => {
     const settings = home.startsWith('/') ? readRegular(path.join(home, 'settings.toml')) : undefined
     const chosen = /^default_toolchain\s*=\s*"([^"/]+)"/m.exec(settings ?? '')?.[1]

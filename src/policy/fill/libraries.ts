@@ -1,6 +1,6 @@
-import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { type Elf, readElf } from './elf.js'
+import * as fs from './look.js'
 import { realpath } from './view.js'
 
 export interface CacheEntry {
@@ -225,7 +225,7 @@ export function muslPathFile(interpreter: string): string | undefined {
 
 function muslDirectories(name: string): string[] {
   try {
-    const listed = fs.readFileSync(`/etc/ld-musl-${name}.path`, 'utf8').split(/[:\n]/)
+    const listed = fs.readFileSync(`/etc/ld-musl-${name}.path`).toString().split(/[:\n]/)
     return listed.filter((one) => one.startsWith('/'))
   } catch {
     return MUSL_DIRECTORIES

@@ -1,7 +1,7 @@
 /** Which directories are one program's or package's, by the rules that distributions keep: hier(7), file-hierarchy(7), FHS 3.0. */
-import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { isWithin } from '../path.js'
+import * as fs from './look.js'
 import { glob, realpath } from './view.js'
 
 /** Links to directories of /usr where the host has merged the two, directories of their own elsewhere: see file-hierarchy(7). */

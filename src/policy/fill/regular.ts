@@ -1,4 +1,4 @@
-import * as fs from 'node:fs'
+import * as fs from './look.js'
 
 /**
  * Opens a regular file. What else stands at the place is not waited for: it may be a pipe that an earlier payload left.
@@ -23,7 +23,7 @@ export function readRegular(file: string): string | undefined {
   const opened = openRegular(file)
   if (opened === undefined) return undefined
   try {
-    return fs.readFileSync(opened.fd, 'utf8')
+    return fs.readFileSync(opened.fd).toString()
   } catch {
     return undefined
   } finally {

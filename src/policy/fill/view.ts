@@ -1,6 +1,6 @@
-import * as fs from 'node:fs'
 import * as path from 'node:path'
 import type { FillEntry } from './entry.js'
+import * as fs from './look.js'
 
 /** As path_resolution(7) has it: more links than this in one path are a loop. */
 const LINK_LIMIT = 40
@@ -176,7 +176,7 @@ function lookUp(file: string) {
 /** Whether others can read everything in a directory, not counting what links lead to. */
 function isOpen(directory: string): boolean {
   try {
-    return fs.readdirSync(directory, { withFileTypes: true }).every((one) => {
+    return fs.listSync(directory).every((one) => {
       if (one.isSymbolicLink()) return true
       const file = path.join(directory, one.name)
       const needed = one.isDirectory() ? 0o005 : 0o004
