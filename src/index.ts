@@ -12,7 +12,7 @@ export {
 } from './text/error.js'
 export type { Architecture } from './kernel/architecture.js'
 export { checkPolicy } from './policy/check.js'
-export type { FilesystemEntry, StrictPolicy as Policy } from './policy/schema.js'
+export type { StrictEntry as FilesystemEntry, StrictPolicy as Policy } from './policy/schema.js'
 export { profiles } from './seccomp/compile.js'
 export type { OciProfile, SeccompProfile } from './seccomp/schema.js'
 export { compile, type Compiled, type CompileOptions } from './run/compile.js'

@@ -6,7 +6,7 @@ import * as v from 'valibot'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../kernel/rlimits.js'
 import { seccompSchema } from '../seccomp/schema.js'
-import { dictionary, either, object, oneKind } from '../text/shapes.js'
+import { dictionary, either, type KeyOf, object, type OfOneKind, oneKind } from '../text/shapes.js'
 import type { MountKind } from './kinds.js'
 import { type LimitsPolicy, limitsSchema, positiveSize } from './limitsSchema.js'
 import { type Size, sizeFault } from './units.js'
@@ -446,13 +446,59 @@ export const policySchema = object({
 
 /** A policy, as a user writes it. */
 export type Policy = v.InferInput<typeof policySchema>
-/** The same with one kind in each entry: TypeScript would let a union's members lend each other their keys. */
-export type StrictPolicy = Omit<Policy, 'filesystem'> & {
-  /** What the payload sees, in order: later entries lie over earlier ones. Default: nothing. */
-  filesystem?: OfOneKind<FilesystemEntry>[] | undefined
+type EntryOf<Kind extends MountKind> = v.InferInput<(typeof mountKinds)[Kind]> & {
+  readonly [Other in Exclude<KeyOf<FilesystemEntry>, keyof v.InferInput<(typeof mountKinds)[Kind]>>]?: never
 }
-type OfOneKind<Entry, Key extends PropertyKey = Entry extends unknown ? keyof Entry : never> = Entry extends unknown
-  ? Entry & { [Other in Exclude<Key, keyof Entry>]?: never }
-  : never
+// Interfaces, for the compiler's messages call these by name.
+/** Shows a host file or directory. */
+export interface BindEntry extends EntryOf<'bind'> {}
+/** An empty filesystem in memory. */
+export interface TmpfsEntry extends EntryOf<'tmpfs'> {}
+/** The process list of the sandbox's own pid namespace. */
+export interface ProcEntry extends EntryOf<'proc'> {}
+/** What the kernel shows of devices and itself. */
+export interface SysfsEntry extends EntryOf<'sysfs'> {}
+/** A minimal /dev. */
+export interface DevEntry extends EntryOf<'dev'> {}
+/** POSIX message queues. */
+export interface MqueueEntry extends EntryOf<'mqueue'> {}
+/** An empty directory. */
+export interface DirectoryEntry extends EntryOf<'directory'> {}
+/** A symbolic link. */
+export interface SymlinkEntry extends EntryOf<'symlink'> {}
+/** A file with given content. */
+export interface FileEntry extends EntryOf<'file'> {}
+/** Layers of directories. */
+export interface OverlayEntry extends EntryOf<'overlay'> {}
+/** Makes what is at a place read-only. */
+export interface ReadonlyEntry extends EntryOf<'readonly'> {}
+/** Sets the mode of what is there. */
+export interface ChmodEntry extends EntryOf<'chmod'> {}
+/** One entry of `filesystem`: it is of the kind whose key it has, and has no key of another kind. */
+export type StrictEntry =
+  | BindEntry
+  | TmpfsEntry
+  | ProcEntry
+  | SysfsEntry
+  | DevEntry
+  | MqueueEntry
+  | DirectoryEntry
+  | SymlinkEntry
+  | FileEntry
+  | OverlayEntry
+  | ReadonlyEntry
+  | ChmodEntry
+
+type Namespaces = NonNullable<Policy['namespaces']>
+/** Settings of the namespaces; each is `new` by default. */
+type StrictNamespaces = { [Name in keyof Namespaces]: OfOneKind<Namespaces[Name]> }
+
+/** A policy of which each entry, and each namespace, is of one kind. */
+export type StrictPolicy = Omit<Policy, 'filesystem' | 'namespaces'> & {
+  /** What the payload sees, in order: later entries lie over earlier ones. Default: nothing. */
+  filesystem?: StrictEntry[] | undefined
+  /** Each `new` by default. `user: 'host'` is root mode ("root namespaces") and needs a caller who is root. */
+  namespaces?: StrictNamespaces | undefined
+}
 /** One namespace's setting. */
 export type NamespaceSetting = v.InferInput<typeof namespace>

@@ -7,7 +7,7 @@ import { abisOf, abiSyscalls, type AnySyscallName } from '../kernel/abis.js'
 import { architectures } from '../kernel/architecture.js'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type ErrnoName, errno } from '../kernel/errno.js'
-import { either, object, oneKind } from '../text/shapes.js'
+import { either, object, type OfOneKind, oneKind } from '../text/shapes.js'
 import { word } from './filter.js'
 
 const largestErrno = 4095
@@ -48,7 +48,19 @@ export type Situation = (typeof situations)[number]
 
 const actionNames = ['allow', 'log', 'trap', 'kill', 'killThread'] as const
 const actionFault = `must be one of ${actionNames.join(', ')}, { errno } or { trace }`
-const action = either(
+/** The call fails with this errno; 0: it does nothing, and succeeds. */
+export interface ErrnoAction {
+  readonly errno: ErrnoName | 0
+  readonly trace?: never
+}
+/** A tracer is told this number, or the call fails with ENOSYS: seccomp(2). */
+export interface TraceAction {
+  readonly trace: number
+  readonly errno?: never
+}
+export type SeccompAction = (typeof actionNames)[number] | ErrnoAction | TraceAction
+
+const action: v.GenericSchema<SeccompAction> = either(
   {
     word: v.picklist(actionNames, actionFault),
     object: oneKind('an action', {
@@ -81,10 +93,13 @@ const tests = {
   in: object({ ...comparison, in: v.pipe(v.array(value), v.minLength(1, 'names no value')) }),
   notIn: object({ ...comparison, notIn: v.pipe(v.array(value), v.minLength(1, 'names no value')) }),
 } as const
-export type ArgumentTest = v.InferInput<(typeof tests)[keyof typeof tests]>
+export type ArgumentTest = OfOneKind<v.InferInput<(typeof tests)[keyof typeof tests]>>
 export const comparisonNames = Object.keys(tests) as (keyof typeof tests)[]
 
-const test = v.pipe(oneKind('a test', tests), inMask)
+const test: v.GenericSchema<ArgumentTest> = v.pipe(
+  oneKind('a test', tests) as unknown as v.GenericSchema<ArgumentTest>,
+  inMask,
+)
 
 const rule = object({
   /** Names; one that an ABI does not have is no fault there. */
@@ -110,7 +125,6 @@ export const profileSchema = object({
   rules: v.array(rule),
 })
 export type SeccompProfile = v.InferInput<typeof profileSchema>
-export type SeccompAction = v.InferInput<typeof action>
 
 // Docker's and the OCI's.
 

@@ -113,6 +113,12 @@ export function oneKind<const Kinds extends Readonly<Record<string, ObjectSchema
   return v.lazy((given) => kindOf(given) as Kind)
 }
 
+/** TypeScript lets the members of a union lend each other their keys: of each, those of the others are forbidden. */
+export type OfOneKind<Value, Key extends PropertyKey = KeyOf<Value>> = Value extends object
+  ? Value & { readonly [Other in Exclude<Key, keyof Value>]?: never }
+  : Value
+export type KeyOf<Value> = Value extends object ? keyof Value : never
+
 /** The same schema; of an unknown key it says where it belongs, if it belongs to another kind. */
 function namingOwners(schema: ObjectSchema, owners: (key: string) => string | undefined): Schema {
   const run: Schema['~run'] = (dataset, config) => {

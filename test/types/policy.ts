@@ -1,5 +1,5 @@
 /** Wrong policies do not type-check: the compiler fails where an error below is missing. */
-import { type Policy, sandbox } from '../../src/index.js'
+import { type FilesystemEntry, type Policy, sandbox } from '../../src/index.js'
 
 export const good: Policy[] = [
   {},
@@ -17,6 +17,13 @@ export const good: Policy[] = [
     },
   },
   { identity: { uid: 0, ranges: 'subids' }, env: { set: { A: '1' }, inherit: true }, session: 'host', init: 'payload' },
+]
+
+/** An entry by itself is as strict. */
+export const entries: FilesystemEntry[] = [
+  { bind: '/a', writable: true },
+  // @ts-expect-error two kinds at once
+  { bind: '/a', proc: '/proc' },
 ]
 
 export const wrong: Policy[] = [
@@ -68,6 +75,32 @@ export const wrong: Policy[] = [
   { limits: { cpuTime: '64M' } },
   // @ts-expect-error no such word
   { rlimits: { as: 'infinite' } },
+  // @ts-expect-error a misspelt kind
+  { filesystem: [{ bnd: '/a' }] },
+  // @ts-expect-error a misspelt key of a kind
+  { filesystem: [{ bind: '/a', wriable: true }] },
+  // @ts-expect-error two kinds at once
+  { filesystem: [{ file: '/a', content: '', directory: '/a' }] },
+  // @ts-expect-error a kind without what it needs
+  { filesystem: [{ symlink: '/a' }] },
+  // @ts-expect-error two ways to name a namespace
+  { namespaces: { net: { pid: 1, path: 'x' } } },
+  // @ts-expect-error a namespace to join has no offsets
+  { namespaces: { time: { pid: 1, boottime: 5 } } },
+  // @ts-expect-error a misspelt offset
+  { namespaces: { time: { boottme: 5 } } },
+  // @ts-expect-error soft has its hard
+  { rlimits: { as: { soft: '1G' } } },
+  // @ts-expect-error a misspelt limit
+  { limits: { memry: '64M' } },
+  // @ts-expect-error one of a union's own keys is misspelt
+  { limits: { disk: { siz: '64M' } } },
+  // @ts-expect-error two actions at once
+  { seccomp: { default: { errno: 'EPERM', trace: 1 }, rules: [] } },
+  // @ts-expect-error no such error
+  { seccomp: { default: { errno: 'EPRM' }, rules: [] } },
+  // @ts-expect-error two comparisons at once
+  { seccomp: { default: 'allow', rules: [{ calls: ['read'], when: [{ arg: 0, eq: 1, ne: 2 }], do: 'log' }] } },
   // @ts-expect-error fill names a program
   { fill: {} },
 ]
