@@ -148,7 +148,7 @@ export const RESOLVE = {
 } as const
 
 /** `linux/magic.h`; statfs(2). Each ends in `_SUPER_MAGIC` there. */
-export const SUPER_MAGIC = { PROC: 0x9fa0 } as const
+export const SUPER_MAGIC = { PROC: 0x9fa0, SYSFS: 0x62656572 } as const
 
 /** `linux/fs.h`; renameat2(2). */
 export const RENAME = { NOREPLACE: 1, EXCHANGE: 2, WHITEOUT: 4 } as const

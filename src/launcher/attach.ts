@@ -7,7 +7,7 @@ import type { Place, Wording } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { fileKind } from './files.js'
 import { onEmptyPath } from './mounts.js'
-import { locate, placeWords, release, tryFind } from './places.js'
+import { isPlanted, locate, placeWords, release, requireMounted, tryFind } from './places.js'
 
 /**
  * Puts the mount in `tree` at a place, which is made first if it is not there: a directory for a directory, an empty
@@ -38,7 +38,7 @@ export function attachHere(
     b.move(b.slot('attach.unmadeFolder'), folder!)
   }
   b.move(b.slot('attach.kind'), kind === 'directory' ? S_IF.DIR : 0)
-  b.call(owned ? attachOwned(c) : attachResolved(c))
+  b.call(owned ? attachOwned(c) : attachResolved(c, isPlanted(step.place)))
 }
 
 function attachOwned(c: LauncherContext): Routine {
@@ -52,8 +52,8 @@ function attachOwned(c: LauncherContext): Routine {
   })
 }
 
-function attachResolved(c: LauncherContext): Routine {
-  return c.b.routine('attachResolved', () => {
+function attachResolved(c: LauncherContext, planted: boolean): Routine {
+  return c.b.routine(planted ? 'attachPlanted' : 'attachResolved', () => {
     const { b } = c
     const tree = b.slot('tree')
     const target = b.slot('target')
@@ -69,6 +69,7 @@ function attachResolved(c: LauncherContext): Routine {
     c.attempt('move_mount', tree, b.text(''), target, b.text(''), onEmptyPath | MOVE_MOUNT.T_EMPTY_PATH)
     whenUnmounted(c, tree)
     c.attempt('close', target)
+    if (planted) requireMounted(c, tree, () => tryFind(c, false))
     c.attempt('close', tree)
   })
 }

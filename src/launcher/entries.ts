@@ -1,14 +1,15 @@
 /** Code for the steps that a plan has many of: the entries of the new root, each a row of a table (see rows.ts). */
 import { relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
-import { AT, OPEN_TREE } from '../kernel/flags.js'
+import { AT, OPEN_TREE, S_IS, STATX } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { Code, LauncherContext } from './context.js'
 import { attachHere } from './attach.js'
-import { copyFrom, openRegular, writeAll } from './files.js'
+import { copyFrom, openRegular, statusBuffer, writeAll } from './files.js'
 import { attributesOf, newMountRoutine, newMountWords, propagationOf, setAttributes } from './mounts.js'
-import { isForeign, locate, placeWords, release, tryFind } from './places.js'
+import { isForeign, isPlanted, locate, placeWords, release, tryFind } from './places.js'
 import { attachRoot } from './root.js'
 import { openSource, sourceKind } from './sources.js'
 import type { Row, Word } from './rows.js'
@@ -35,18 +36,20 @@ export const entryRows: Code<Entry> = {
         b.branch(c.result, 'ne', -errno.ENOENT, there)
       }
       const [at, name] = locate(c, owned)
-      c.attempt('mkdirat', at, name, mode)
+      const given = special || owner !== undefined
+      c.attempt('mkdirat', at, name, given && !owned ? unfinished : mode)
       if (owned)
         c.whenError('EEXIST', () => {
           tryFind(c, true)
           b.jump(there)
         })
       c.orFail()
-      if (special || owner !== undefined) {
+      if (given) {
         // By descriptor: a name could be that of something else meanwhile.
         const flags = c.open.RDONLY | c.open.DIRECTORY | c.open.NOFOLLOW | c.open.CLOEXEC
         b.move(b.slot('folder'), c.must('openat', at, name, flags, 0))
-        if (special) c.must('fchmod', b.slot('folder'), mode)
+        if (!owned) requireUnfinished(c, b.slot('folder'))
+        if (special || !owned) c.must('fchmod', b.slot('folder'), mode)
         if (owner !== undefined) c.must('fchown', b.slot('folder'), b.slot('owner.uid'), b.slot('owner.gid'))
         c.attempt('close', b.slot('folder'))
       }
@@ -93,7 +96,8 @@ export const entryRows: Code<Entry> = {
       const [at, name] = locate(c, owned)
       const flags = c.open.WRONLY | c.open.CREAT | c.open.CLOEXEC | c.open.NOFOLLOW
       c.attempt('openat', at, name, flags | (owned ? c.open.TRUNC : c.open.EXCL), mode)
-      if (!owned) c.whenError('EEXIST', () => openRegular(c, at, name, foreign))
+      if (!owned)
+        c.whenError('EEXIST', () => openRegular(c, at, name, foreign ? { payload: step.payload, mode } : undefined))
       c.orFail()
       b.move(file, c.result)
       c.complain(step, 1)
@@ -141,16 +145,17 @@ export const entryRows: Code<Entry> = {
       attachHere(c, step, 'same')
     }
     const { owned } = place
+    const where = { owned, planted: isPlanted(place) }
     const variants = { ...kind, within: inside !== undefined, optional }
     // The directories above a source that may be missing are made once it was found.
     if (above.length > 0 && typeof step.complaint !== 'object') {
       c.rows(step, { kind: named('source', variants), words, body: () => open(() => c.passRows()) }, [
         ...above.map((one) => implicitRow(c, one)),
-        { kind: named('put', { owned }), words: placeWords(c, place), body: put },
+        { kind: named('put', where), words: placeWords(c, place), body: put },
       ])
       return
     }
-    c.row(step, named('bind', { ...variants, owned }), [...words, ...placeWords(c, place)], () => {
+    c.row(step, named('bind', { ...variants, ...where }), [...words, ...placeWords(c, place)], () => {
       const done = b.label()
       open(() => b.jump(done))
       for (const one of above) {
@@ -166,8 +171,9 @@ export const entryRows: Code<Entry> = {
 
   mount(c, step) {
     const { owned, path } = step.place
+    const planted = isPlanted(step.place)
     const words = [...newMountWords(c, step.type, step.options, step.flags), ...placeWords(c, step.place)]
-    c.row(step, named('mount', { root: path === '', owned }), words, () => {
+    c.row(step, named('mount', { root: path === '', owned, planted }), words, () => {
       c.b.call(newMountRoutine(c))
       if (path === '') attachRoot(c, c.b.slot('tree'))
       else attachHere(c, step, 'directory')
@@ -209,6 +215,31 @@ function makeImplicit(c: LauncherContext, owned: boolean, mode: Operand, ifAllow
   c.orFail()
   c.attempt('close', c.result)
   b.place(done)
+}
+
+/**
+ * The mode of a directory until it is given away: mkdir(2) tells no descriptor of what it made, and others may exchange
+ * its name for that of any directory beside it before it is opened. None that is in use is sticky, but closed to all others.
+ */
+const unfinished = S_IS.VTX | 0o700
+const unfinishedMask = S_IS.VTX | 0o077
+
+/** Fails unless the open directory is the one that was just made: of our own user, and {@link unfinished}. */
+function requireUnfinished(c: LauncherContext, directory: Slot): void {
+  const { b } = c
+  const { fields } = structs.statx
+  const [mode, owner, exchanged, fine] = [b.temporary(), b.temporary(), b.label(), b.label()]
+  c.must('statx', directory, b.text(''), AT.EMPTY_PATH, STATX.BASIC_STATS, statusBuffer(c))
+  b.load(mode, 32, statusBuffer(c), fields.stx_mode.offset)
+  b.compute(mode, mode, 'and', unfinishedMask)
+  b.branch(mode, 'ne', S_IS.VTX, exchanged)
+  b.load(owner, 32, statusBuffer(c), fields.stx_uid.offset)
+  c.attempt('geteuid')
+  b.branch(c.result, 'eq', owner, fine)
+  b.place(exchanged)
+  b.move(c.result, -errno.ESTALE)
+  b.jump(c.fail)
+  b.place(fine)
 }
 
 /** What we may not make, the payload, who may no more, makes neither. */

@@ -2,7 +2,7 @@
 import { errno } from '../kernel/errno.js'
 import { AT, S_IF, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import type { Address, Operand, Slot } from '../machine/instruction.js'
+import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
 import { type LauncherContext, scratchSize } from './context.js'
 
 /** `/proc/self/fd/N` of a descriptor that is known at run time only. */
@@ -24,7 +24,7 @@ export function fileKind(c: LauncherContext, file: Operand): Slot {
   b.call(
     b.routine('fileKind', () => {
       const status = statusBuffer(c)
-      c.attempt('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.TYPE | STATX.NLINK, status)
+      c.attempt('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.TYPE | STATX.NLINK | STATX.UID, status)
       b.load(kind, 32, status, structs.statx.fields.stx_mode.offset)
       b.compute(kind, kind, 'and', S_IF.MT)
     }),
@@ -52,10 +52,19 @@ export function refuseShared(c: LauncherContext, file: Operand): void {
 
 /**
  * Opens the regular file that is at a name, to be written over, into `result`. Nothing else is ever opened: a FIFO waits for
- * a reader for ever, and a device may act on being opened. `alone`: the file has no other name: see {@link refuseShared}.
+ * a reader for ever, and a device may act on being opened.
+ * @param foreign others may have put the file there. Then it has no other name: see {@link refuseShared}. And what is not the
+ * payload's own is not written but removed and made anew, with this mode: it may be a file of anybody who has lost
+ * or got a name since, and only what the payload could write is safe to be written for it.
  */
-export function openRegular(c: LauncherContext, at: Operand, name: Operand, alone: boolean): void {
+export function openRegular(
+  c: LauncherContext,
+  at: Operand,
+  name: Operand,
+  foreign: { readonly payload: number; readonly mode: Operand } | undefined,
+): void {
   const { b } = c
+  const [own, end] = [b.label(), b.label()]
   const [file, opened] = [b.slot('regular'), b.temporary()]
   b.move(file, c.must('openat', at, name, c.open.PATH | c.open.NOFOLLOW | c.open.CLOEXEC, 0))
   const kind = fileKind(c, file)
@@ -66,12 +75,29 @@ export function openRegular(c: LauncherContext, at: Operand, name: Operand, alon
   b.move(c.result, -errno.EEXIST)
   b.jump(c.fail)
   b.place(known)
-  if (alone) refuseShared(c, file)
+  if (foreign !== undefined) {
+    refuseShared(c, file)
+    b.branch(kind, 'ne', S_IF.REG, own)
+    whenOwned(c, foreign.payload, own)
+    c.attempt('close', file)
+    c.must('unlinkat', at, name, 0)
+    c.must('openat', at, name, c.open.WRONLY | c.open.CREAT | c.open.EXCL | c.open.CLOEXEC, foreign.mode)
+    b.jump(end)
+    b.place(own)
+  }
   // The descriptor's name in /proc leads to the very file. It may be leased: fcntl(2), "Leases".
   const flags = c.open.WRONLY | c.open.TRUNC | c.open.NONBLOCK | c.open.CLOEXEC
   b.move(opened, c.must('openat', AT.FDCWD, descriptorPath(c, file), flags, 0))
   c.attempt('close', file)
   b.move(c.result, opened)
+  b.place(end)
+}
+
+/** Jumps to `own` if what {@link fileKind} was asked of last is this user's. */
+export function whenOwned(c: LauncherContext, user: number, own: Label): void {
+  const { b } = c
+  b.load(b.slot('kind.owner'), 32, statusBuffer(c), structs.statx.fields.stx_uid.offset)
+  b.branch(b.slot('kind.owner'), 'eq', user, own)
 }
 
 const statusBuffers = new WeakMap<LauncherContext, Address>()

@@ -1,14 +1,15 @@
 /** Code for the steps that build the new root, each once. The many are rows: see entries.ts. */
+import { errno } from '../kernel/errno.js'
 import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, STATX, TIOC } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
 import type { MountOptions, Step } from '../plan/step.js'
 import { attach } from './attach.js'
 import type { Code, LauncherContext } from './context.js'
-import { descriptorPath, fill, refuseShared } from './files.js'
+import { descriptorPath, fill, refuseShared, whenOwned } from './files.js'
 import { newMount, onEmptyPath, restrict } from './mounts.js'
 import { attachRoot, hidesRoot, propagate } from './root.js'
-import { find, isForeign, locate, placeWords, release, tryFind } from './places.js'
+import { find, isForeign, isPlanted, locate, placeWords, release, requireMounted, tryFind } from './places.js'
 import { openBeneath, openSource, pathFrom, sourceKind } from './sources.js'
 
 type Filesystem =
@@ -78,6 +79,14 @@ export const filesystemCode: Code<Filesystem> = {
     // A mode is never set through a link that may be planted, wherever it lies.
     b.move(target, find(c, step.place.owned ? step.place : { ...step.place, planted: true }))
     if (isForeign(step.place)) refuseShared(c, target)
+    if (isPlanted(step.place)) {
+      // Nor is anything opened to the payload that is another's, and may have been renamed.
+      const own = b.label()
+      whenOwned(c, step.payload, own)
+      b.move(c.result, -errno.EPERM)
+      b.jump(c.fail)
+      b.place(own)
+    }
     // fchmod(2) refuses an O_PATH descriptor, and its name in /proc leads to the very file.
     c.must('fchmodat', AT.FDCWD, descriptorPath(c, target), step.mode)
     c.attempt('close', target)
@@ -151,21 +160,18 @@ export const filesystemCode: Code<Filesystem> = {
       return
     }
     const done = b.label()
-    if (step.only === 'link') {
-      c.setWords(placeWords(c, step.place))
-      const [at, name] = locate(c, step.place.owned, () => b.jump(done))
+    const look = (missing?: () => void) => {
+      if (step.only !== 'link') return tryFind(c, step.place.owned)
+      const [at, name] = locate(c, step.place.owned, missing)
       b.move(target, c.attempt('openat', at, name, c.open.PATH | c.open.NOFOLLOW | c.open.CLOEXEC, 0))
       release(c, step.place.owned)
       b.move(c.result, target)
-      c.whenError('ENOENT', () => b.jump(done))
-      c.orFail()
-    } else if (step.only === 'writable' || step.only === 'present') {
-      c.setWords(placeWords(c, step.place))
-      tryFind(c, step.place.owned)
-      c.whenError('ENOENT', () => b.jump(done))
-      c.orFail()
-      b.move(target, c.result)
-    } else b.move(target, find(c, step.place))
+    }
+    c.setWords(placeWords(c, step.place))
+    look(() => b.jump(done))
+    if (step.only !== undefined && step.only !== 'mount') c.whenError('ENOENT', () => b.jump(done))
+    c.orFail()
+    b.move(target, c.result)
     if (step.only === 'writable') {
       const mayWrite = 2
       c.attempt('faccessat', AT.FDCWD, descriptorPath(c, target), mayWrite)
@@ -186,8 +192,9 @@ export const filesystemCode: Code<Filesystem> = {
     b.move(tree, c.must('open_tree', target, b.text(''), flags))
     restrict(c, tree, step.flags, step.recursive)
     c.must('move_mount', tree, b.text(''), target, b.text(''), onEmptyPath | MOVE_MOUNT.T_EMPTY_PATH)
-    c.attempt('close', tree)
     c.attempt('close', target)
+    if (isPlanted(step.place)) requireMounted(c, tree, look)
+    c.attempt('close', tree)
     b.place(done)
   },
 

@@ -1,6 +1,6 @@
 /** Code for the steps that take away what namespaces and mounts leave: keys, groups, secure bits, files of the kernel. */
 import { errno } from '../kernel/errno.js'
-import { AT, KEYCTL, MOVE_MOUNT, OPEN_TREE, PR, S_IF, STATX } from '../kernel/flags.js'
+import { AT, KEYCTL, MOVE_MOUNT, OPEN_TREE, PR, S_IF, STATX, SUPER_MAGIC } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Routine } from '../machine/builder.js'
 import type { Label, Slot } from '../machine/instruction.js'
@@ -75,6 +75,8 @@ export const hardeningCode: Code<Hardening> = {
     const done = b.label()
     const { owned } = step.place
     b.move(top, find(c, step.place))
+    // Others may have moved the mount away, and what is there now has none of what is to be covered.
+    if (!owned) requireKernelFilesystem(c, top)
     // Each name behind what is to be done with it.
     const cover = (...parts: readonly string[]) => {
       if (parts.length === 0) return
@@ -92,6 +94,18 @@ export const hardeningCode: Code<Hardening> = {
     b.place(done)
     c.attempt('close', top)
   },
+}
+
+/** Fails unless an open file is of proc(5) or sysfs(5). */
+function requireKernelFilesystem(c: LauncherContext, file: Slot): void {
+  const { b } = c
+  const [type, fine] = [b.temporary(), b.label()]
+  c.must('fstatfs', file, statusBuffer(c))
+  b.load(type, 64, statusBuffer(c), structs.statfs.fields.f_type.offset)
+  for (const magic of Object.values(SUPER_MAGIC)) b.branch(type, 'eq', magic, fine)
+  b.move(c.result, -errno.ESTALE)
+  b.jump(c.fail)
+  b.place(fine)
 }
 
 /** Processors are numbered from 0; one that is offline has its folder still. */

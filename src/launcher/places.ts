@@ -3,9 +3,13 @@
  * it is. Any other may be full of links that an earlier payload planted: see {@link Place}.
  */
 import { basename, dirname, relative } from 'node:path'
+import { errno } from '../kernel/errno.js'
+import { AT, STATX } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { Place } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
+import { statusBuffer } from './files.js'
 import { howOf, openPath } from './resolve.js'
 import type { Word } from './rows.js'
 
@@ -35,6 +39,35 @@ export function placeWords(c: LauncherContext, place: Place): Word[] {
 
 /** Whether what is there may be of others, and links to it are not followed. */
 export const isForeign = (place: Place): boolean => !place.owned && place.mount !== undefined
+
+/** Whether a payload may write there, on the host too: so others may change it while the sandbox is made. */
+export const isPlanted = (place: Place): boolean => !place.owned && place.planted
+
+/**
+ * Fails unless the mount in `mount` is what is found at the place whose words are loaded. move_mount(2) mounts on a
+ * directory or file that is open: others may have moved it away before, and put another at the place, which would be covered by nothing.
+ * @param look opens what is at the place, into `result`
+ */
+export function requireMounted(c: LauncherContext, mount: Operand, look: () => void): void {
+  const { b } = c
+  const [found, wanted, id, exchanged, fine] = [b.temporary(), b.temporary(), b.temporary(), b.label(), b.label()]
+  look()
+  c.whenFailed(() => b.jump(exchanged))
+  b.move(found, c.result)
+  for (const [fd, to] of [
+    [mount, wanted],
+    [found, id],
+  ] as const) {
+    c.must('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.MNT_ID, statusBuffer(c))
+    b.load(to, 64, statusBuffer(c), structs.statx.fields.stx_mnt_id.offset)
+  }
+  c.attempt('close', found)
+  b.branch(id, 'eq', wanted, fine)
+  b.place(exchanged)
+  b.move(c.result, -errno.ESTALE)
+  b.jump(c.fail)
+  b.place(fine)
+}
 
 /** Opens what is at the place, for its name only, into `result`, which may be an error. */
 export function tryFind(c: LauncherContext, owned: boolean): void {

@@ -261,6 +261,7 @@ class FilesystemPlanner implements Planner {
           place,
           owner: this.#owner(entry.owner),
           keepsMode: this.context.style.keepsMode,
+          payload: this.context.identity.uid,
           ...common,
         }
       return {
@@ -279,6 +280,7 @@ class FilesystemPlanner implements Planner {
       do: 'chmod',
       place: this.place(entry.chmod),
       mode: modeOf(entry.mode, 0),
+      payload: this.context.identity.uid,
       what: `set the mode of ${entry.chmod}`,
       why: 'the policy names it',
       hints: this.hints(hints.present),

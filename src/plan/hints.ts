@@ -53,7 +53,7 @@ export const hints = {
   present: {
     ENOENT: 'nothing is at this place: list the entry after what makes it',
     EROFS: 'it lies on what is read-only: list the entry before that, or make it writable',
-    EPERM: 'it belongs to somebody else',
+    EPERM: 'it belongs to another user than the payload',
     EINVAL: 'it is no mount: leave mount out',
     ELOOP: loop,
   },
@@ -62,6 +62,7 @@ export const hints = {
     ELOOP:
       'a symbolic link lies at the place or on the way to it, where an earlier run could have put it: name the place that it leads to',
     EMLINK: 'the file has another name (a hard link), perhaps where no payload may write: remove it first',
+    ESTALE: 'another process exchanged what is at this place just now: start it again',
   },
   proc: { EPERM: outer },
   overlay: {

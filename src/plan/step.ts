@@ -116,6 +116,8 @@ export interface Steps {
     /** A file that is there stays of the mode that it has. */
     readonly keepsMode: boolean
     readonly owner: Owner | undefined
+    /** The payload's user: where others may have put a file, one of anybody else is replaced, and not written. */
+    readonly payload: number
   }
   /** A file of its own that is mounted over the place: it may cover one that cannot be written. */
   mountFile: {
@@ -126,7 +128,8 @@ export interface Steps {
     /** Options of the tmpfs that the file lies in. */
     readonly room?: MountOptions
   }
-  chmod: { readonly place: Place; readonly mode: number }
+  /** Where others may have put what is there, it must be of the user `payload`. */
+  chmod: { readonly place: Place; readonly mode: number; readonly payload: number }
   /** The terminal that standard output is, if it is one. */
   console: { readonly place: Place; readonly flags: MountFlags }
   bind: {

@@ -64,7 +64,7 @@ function executable(bytes: Uint8Array, scene: Scene, words: Command): Command {
 }
 
 /** A plan is data: each of these takes one wall out of it. */
-const weakenings = {
+export const weakenings = {
   // As if nothing had been planted: the kernel walks every place as it is.
   owned: (step: Step): Step => placed(step, ({ path }) => ({ path, owned: true })),
   // As bwrap(1) does: links are followed inside the new root, and files may have other names.
@@ -100,7 +100,7 @@ function placed(step: Step, change: (place: Place) => Place): Step {
   return step.do === 'bind' ? { ...moved(step), above: step.above.map(moved) } : moved(step)
 }
 
-function weakened({ plan }: { plan: Plan }, weaken: (step: Step) => Step): Uint8Array {
+export function weakened({ plan }: { plan: Plan }, weaken: (step: Step) => Step): Uint8Array {
   const architecture = hostArchitecture()
   // Descriptors are a way out that is none of this.
   const monitor = plan.monitor.filter((step) => step.do !== 'closeFds')
