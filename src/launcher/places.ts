@@ -52,7 +52,8 @@ export function requireMounted(c: LauncherContext, mount: Operand, look: () => v
   const { b } = c
   const [found, wanted, id, exchanged, fine] = [b.temporary(), b.temporary(), b.temporary(), b.label(), b.label()]
   look()
-  c.whenFailed(() => b.jump(exchanged))
+  c.whenError('ENOENT', () => b.jump(exchanged))
+  c.orFail()
   b.move(found, c.result)
   for (const [fd, to] of [
     [mount, wanted],

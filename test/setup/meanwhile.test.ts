@@ -220,7 +220,7 @@ function sweep(gap: Gap, by: Gap['by'][number], weak: boolean): { starts: number
   const payload = gap.payload === undefined ? ['/usr/bin/true'] : ['/bin/sh', '-c', gap.payload]
   const script = `cd ${scene.work} && ${gap.meanwhile}`
   // After as many calls each of these steps is over.
-  for (let moment = 0; moment < 30 && !(weak && reached.length > 0); moment++) {
+  for (let moment = 0; moment < 16 && !(weak && reached.length > 0); moment++) {
     restore(scene, gap, by)
     const { status, stdout, stderr } = spawnSync(
       meanwhile(),
