@@ -15,7 +15,7 @@ import { type Boot, features, type Job, jobs } from './jobs.js'
 import { type Kernel, kernels } from './kernels.js'
 import { Progress } from './progress.js'
 import { runGuest } from './qemu.js'
-import { isEnd, type Line, parseLine } from './report.js'
+import { isAgain, isEnd, type Line, parseLine, withLine } from './report.js'
 import { failures, isGood, known, merge, type Outcome, readResults, resultsOf, writeResults } from './results.js'
 import { columns, inOrder, tableRows } from './table.js'
 import { userland } from './userland.js'
@@ -37,7 +37,7 @@ async function boot(
   const initramfs = join(work, 'initramfs')
   await makeInitramfs(image, busybox, overlayOf(boot), initramfs)
   say(`booting (${boot})`)
-  const lines: Line[] = []
+  let lines: Line[] = []
   const broken = await runGuest(
     {
       architecture: kernel.architecture,
@@ -45,13 +45,14 @@ async function boot(
       initramfs,
       disks: [system, disk],
       commandLine: `lab.init=${starts[boot]} lab.jobs=${chosen.map(({ id }) => id).join()}`,
-      seconds: 60 * chosen.reduce((sum, { minutes }) => sum + minutes, 5),
+      // Each may be run twice.
+      seconds: 60 * chosen.reduce((sum, { minutes }) => sum + 2 * minutes, 5),
       console: join(work, 'console'),
     },
     (text) => {
       const line = parseLine(text)
       if (line === undefined) return
-      lines.push(line)
+      lines = withLine(lines, line)
       progress.line(kernel.name, line)
       if (isEnd(line)) ended(lines, line.job)
     },
@@ -124,6 +125,8 @@ async function main(): Promise<void> {
     for (const text of outcome.broken ?? []) process.stdout.write(`${outcome.kernel}: a guest ${text}\n`)
     for (const { job, test, why } of failures(outcome))
       process.stdout.write(`${outcome.kernel}: ${job}: ${test}: ${why ?? 'failed'}\n`)
+    for (const { job, again } of outcome.lines.filter(isAgain))
+      process.stdout.write(`${outcome.kernel}: ${job}: hung once in ${again}, and was run again\n`)
     for (const line of outcome.lines.filter(isEnd))
       if (line.said !== undefined && jobs.find(({ id }) => id === line.job)?.bench !== undefined)
         process.stdout.write(`\n${outcome.kernel}: ${line.job}\n${line.said}`)

@@ -1,5 +1,5 @@
 /** What the lab is at: one line that changes, on a terminal; else a line for each thing that ended. */
-import { isEnd, isFacts, type Line } from './report.js'
+import { isAgain, isEnd, isFacts, isSilent, type Line } from './report.js'
 
 export class Progress {
   private readonly from = Date.now()
@@ -23,6 +23,15 @@ export class Progress {
     const key = `${kernel}: ${line.job}`
     const count = this.counts.get(key) ?? { passed: 0, failed: 0 }
     this.counts.set(key, count)
+    if (isSilent(line)) {
+      this.note(`${key}: silent for ${line.seconds} s in ${line.silent}\n${line.state}`)
+      return
+    }
+    if (isAgain(line)) {
+      this.counts.delete(key)
+      this.note(`${key}: hung in ${line.again}: it is run once more`)
+      return
+    }
     if (isEnd(line)) {
       const { end, seconds } = line
       this.note(`${key}: ${count.passed} passed, ${count.failed} failed, ${end} after ${seconds.toFixed(0)} s`)

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { askLandlock } from '../../src/run/probe.js'
 import { type Job, jobs } from '../jobs.js'
 import type { Line } from '../report.js'
+import { stateOfGuest } from './state.js'
 
 const dist = fileURLToPath(new URL('../../', import.meta.url))
 const repository = fileURLToPath(new URL('../../../', import.meta.url))
@@ -46,7 +47,7 @@ const ofBench = ([file, ...words]: NonNullable<Job['bench']>) => [join(dist, `${
 /** Node in one process, by whom the job says. */
 function start({ by, env = {} }: Job, args: readonly string[]): ChildProcess {
   const words = [process.execPath, ...args]
-  const options = { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
+  const options = { cwd: repository, detached: true, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
   if (by === undefined) return spawn(words[0]!, words.slice(1), { ...options, env: { ...process.env, ...env } })
   // As a login would: https://www.freedesktop.org/software/systemd/man/latest/user@.service.html
   spawnSync('systemctl', ['start', `user@${userId}.service`], { stdio: 'inherit' })
@@ -67,40 +68,93 @@ function mountGroups({ boot, cgroup = 'nsdelegate' }: Job): void {
     throw new Error(`cgroup2 is mounted with ${options}`)
 }
 
-async function run(job: Job): Promise<void> {
-  mountGroups(job)
-  const from = performance.now()
-  let late = false
+/** After so long without a word what the guest is at is told, and after half of its time the job counts as hanging. */
+const silentSeconds = 60
+const hangs = ({ minutes }: Job) => (minutes * 60) / 2
+
+/** Tells when nothing was heard for long: what began last, and where everything waits. */
+function watch(job: Job, hung: (test: string) => void) {
+  let test = 'its start'
+  let heard = performance.now()
+  let told = false
+  const timer = setInterval(() => {
+    const seconds = Math.round((performance.now() - heard) / 1000)
+    if (!told && seconds >= silentSeconds) {
+      told = true
+      tell({ job: job.id, silent: test, seconds, state: stateOfGuest() })
+    }
+    if (seconds >= hangs(job)) hung(test)
+  }, 1000)
+  return {
+    hears(begins: string | undefined) {
+      test = begins ?? `what is behind ${test.replace(/^what is behind /, '')}`
+      heard = performance.now()
+      told = false
+    },
+    end: () => clearInterval(timer),
+  }
+}
+
+type Ending = { readonly end: 'ended' | 'late' } | { readonly end: 'hung'; readonly test: string }
+
+async function attempt(job: Job, from: number, says: (text: string) => void): Promise<Ending> {
+  let ending: Ending = { end: 'ended' }
   let said = ''
   const parts = job.tests.map((test) => [test, ofTest(test)] as const)
   if (job.bench !== undefined) parts.push([job.bench[0], ofBench(job.bench)])
   for (const [name, args] of parts) {
     const child = start(job, args)
     let failed = 0
+    const stop = (how: Ending) => {
+      ending = how
+      process.kill(-child.pid!, 'SIGKILL')
+      // What it left behind may have the other ends, and would keep it from closing.
+      for (const stream of [child.stdout!, child.stderr!]) stream.destroy()
+    }
     const left = job.minutes * 60_000 - (performance.now() - from)
-    const timer = setTimeout(() => {
-      late = true
-      child.kill('SIGKILL')
-    }, left)
-    child.stderr!.on('data', (chunk) => {
-      said += chunk
-    })
+    const timer = setTimeout(() => stop({ end: 'late' }), left)
+    const watching = watch(job, (test) => stop({ end: 'hung', test: `${name}: ${test}` }))
+    const hear = (text: string) => {
+      said += text
+      says(text)
+    }
+    child.stderr!.on('data', hear)
     createInterface({ input: child.stdout! }).on('line', (line) => {
-      if (line.startsWith('{"test":')) {
-        tell({ job: job.id, ...JSON.parse(line) })
-        if (line.includes('"status":"failed"')) failed++
-      } else said += `${line}\n`
+      if (!line.startsWith('{"test":') && !line.startsWith('{"begins":')) return hear(`${line}\n`)
+      const one = JSON.parse(line)
+      watching.hears(one.begins)
+      if (one.test === undefined) return
+      tell({ job: job.id, ...one })
+      if (one.status === 'failed') failed++
     })
     const [code] = await once(child, 'close')
     clearTimeout(timer)
-    if (late) break
+    watching.end()
+    if (ending.end !== 'ended') break
     // A file that cannot be loaded, or dies, has no test that fails.
     if (code !== 0 && failed === 0)
       tell({ job: job.id, test: name, status: 'failed', why: `ended with ${code}: ${said.trim().slice(-2000)}` })
     else if (job.bench !== undefined) tell({ job: job.id, test: name, status: 'passed' })
   }
-  const seconds = (performance.now() - from) / 1000
-  tell({ job: job.id, end: late ? 'late' : 'ended', seconds, ...(said === '' ? {} : { said: said.slice(-8000) }) })
+  return ending
+}
+
+async function run(job: Job): Promise<void> {
+  mountGroups(job)
+  const started = performance.now()
+  let said = ''
+  const says = (text: string) => {
+    said += text
+  }
+  let ending = await attempt(job, started, says)
+  if (ending.end === 'hung') {
+    tell({ job: job.id, again: ending.test })
+    ending = await attempt(job, performance.now(), says)
+    if (ending.end === 'hung') tell({ job: job.id, test: ending.test, status: 'failed', why: 'hung twice' })
+  }
+  const end = ending.end === 'ended' ? 'ended' : 'late'
+  const seconds = (performance.now() - started) / 1000
+  tell({ job: job.id, end, seconds, ...(said === '' ? {} : { said: said.slice(-8000) }) })
 }
 
 const named = /\blab\.jobs=(\S+)/.exec(readFileSync('/proc/cmdline', 'utf8'))?.[1]?.split(',') ?? []

@@ -1,4 +1,4 @@
-/** A reporter of node:test that prints one line of JSON for each test: https://nodejs.org/docs/latest-v20.x/api/test.html */
+/** A reporter of node:test that prints one line of JSON for each test, and one when it begins: https://nodejs.org/docs/latest-v20.x/api/test.html */
 
 interface Data {
   readonly name: string
@@ -15,7 +15,10 @@ interface Event {
 export default async function* reporter(source: AsyncIterable<Event>) {
   const names: string[] = []
   for await (const { type, data } of source) {
-    if (type === 'test:start') names.splice(data.nesting, Number.POSITIVE_INFINITY, data.name)
+    if (type === 'test:start') {
+      names.splice(data.nesting, Number.POSITIVE_INFINITY, data.name)
+      yield `${JSON.stringify({ begins: names.join(': ') })}\n`
+    }
     if (type !== 'test:pass' && type !== 'test:fail') continue
     // A suite that fails for its tests says nothing that they have not said.
     const { error } = data.details ?? {}

@@ -35,9 +35,10 @@ export function handOn(child: Pick<SandboxProcess, 'pid' | 'kill'>, sharesSessio
     }
     soon.clear()
   }
-  // First all of the sandbox stops, then we, by the signal's own action: there is none where nobody could continue us.
+  // First all of the sandbox stops, then we, by the signal's own action: there is none where nobody could continue us. A payload
+  // of the same session has stopped by itself.
   const stop = () => {
-    process.kill(child.pid, suspend)
+    if (!sharesSession) process.kill(child.pid, suspend)
     process.off('SIGTSTP', stop)
     process.kill(process.pid, 'SIGTSTP')
     process.on('SIGTSTP', stop)
@@ -47,9 +48,9 @@ export function handOn(child: Pick<SandboxProcess, 'pid' | 'kill'>, sharesSessio
   const taken = handedOn.filter((signal) => !sharesSession || !byItself.includes(signal))
   for (const signal of taken) process.on(signal, take)
   // Else we would die of what the payload may survive.
-  const ignore = () => {}
+  const ignore = (signal: HandedOn) => had.add(signal)
   if (sharesSession) for (const signal of byItself) process.on(signal, ignore)
-  else process.on('SIGTSTP', stop)
+  process.on('SIGTSTP', stop)
   return {
     end() {
       soon.clear()

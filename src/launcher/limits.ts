@@ -7,6 +7,7 @@ import type { Plan, Step } from '../plan/step.js'
 import type { Code, LauncherContext } from './context.js'
 import { endSignal, reached, record } from './record.js'
 import { closeAllBut } from './descriptors.js'
+import { foregroundEnds } from './foreground.js'
 import { callersEnds } from './pipes.js'
 
 type Limit = 'wallTime' | 'cpuTime' | 'watchMemory' | 'enterGroup'
@@ -180,7 +181,12 @@ export function takeTimer(c: LauncherContext, signal: Slot, info: Address, init:
 export function releaseUnwatched(c: LauncherContext): void {
   const { statusFd } = c.plan
   c.attempt('close_range', 0, statusFd === undefined ? 1 : 2, 0)
-  closeAllBut(c, [...(statusFd === undefined ? [] : [statusFd]), ...callersEnds(c), ...watchedFds(c)])
+  closeAllBut(c, [
+    ...(statusFd === undefined ? [] : [statusFd]),
+    ...callersEnds(c),
+    ...foregroundEnds(c, 'monitor'),
+    ...watchedFds(c),
+  ])
 }
 
 /** What the monitor does with the signal of a timer: kills init, and with it all, unless CPU time is left. */

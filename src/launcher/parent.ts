@@ -26,8 +26,13 @@ export function dieWithParent(c: LauncherContext): void {
 }
 
 /** Ends at a signal of the kernel's, unless it was but a thread that ended. */
-export function takeParentsEnd(c: LauncherContext, signal: Slot, again: () => void): void {
-  c.b.when(signal, 'eq', parentEnded, () => {
+export function takeParentsEnd(c: LauncherContext, signal: Slot, again: () => void, before?: () => void): void {
+  const { b } = c
+  b.when(signal, 'eq', parentEnded, () => {
+    if (before !== undefined) {
+      c.attempt('getppid')
+      b.when(c.result, 'ne', callersSlot(c), before)
+    }
     exitWithout(c)
     again()
   })

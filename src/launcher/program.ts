@@ -14,7 +14,7 @@ import { descriptorCode, keepEnd, openStandardDescriptors } from './descriptors.
 import { execute, prepareArguments } from './environment.js'
 import { entryRows } from './entries.js'
 import { filesystemCode } from './filesystem.js'
-import { rememberForeground } from './foreground.js'
+import { makeForegroundPipe, rememberForeground, takeForeground } from './foreground.js'
 import { hardeningCode } from './hardening.js'
 import { cloneFlag, identityCode } from './identity.js'
 import { landlockCode } from './landlock.js'
@@ -129,6 +129,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   c.aside('make ready to start init', 'each of the two notices when the other has ended')
   const released = b.reserve(8)
   if (manner.lingers) b.move(c.outcome, c.must('eventfd2', 0, c.open.CLOEXEC | c.open.NONBLOCK))
+  makeForegroundPipe(c)
   if (announcement !== undefined) c.must('pipe2', released, c.open.CLOEXEC)
   if (manner.tied) b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
   if (netIsLate(plan)) prepareNet(c)
@@ -191,6 +192,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
         c.process = 'payload'
         c.aside('let signals through', "the command has the caller's mask of signals, and of modes")
         if (!plan.newPid && manner.tied) c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
+        takeForeground(c)
       }
       unblockSignals(c)
       c.attempt('umask', umask)

@@ -42,3 +42,9 @@ export const hangUp = 59
 
 /** What the kernel sends the monitor when the thread that started it ends, which may not be the end of the process. */
 export const parentEnded = 61
+
+/**
+ * What init tells the monitor of a payload in a shared session: a u64 in a pipe that sends this real-time signal, which is not the
+ * payload's then.
+ */
+export const told = { signal: 58, stopped: 1, interrupted: 2 } as const

@@ -4,7 +4,16 @@ import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
-import { giveForegroundBack } from './foreground.js'
+import {
+  actAs,
+  endForeground,
+  foregroundEnds,
+  giveForegroundBack,
+  leaveForegroundToMonitor,
+  takeForegroundSignals,
+  tellForeground,
+  waitingFor,
+} from './foreground.js'
 import { callersSlot, takeParentsEnd, tiedToCaller } from './parent.js'
 import { endSignal, hangUp, record, suspend } from './record.js'
 import { writeExitCode } from './announce.js'
@@ -166,7 +175,7 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
   const code = b.temporary()
   if (plan.statusFd !== undefined) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
   if (watches(plan)) releaseUnwatched(c)
-  else releaseFds(c, callersEnds(c))
+  else releaseFds(c, [...callersEnds(c), ...foregroundEnds(c, 'monitor')])
   // Init and payload were cloned into the job's group before.
   if (plan.sharesSession && plan.statusFd !== undefined) leaveGroup(c)
   relayTo(c, init, plan.initIs === 'payload' ? 'payload' : 'init')
@@ -189,15 +198,18 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
   const status = b.reserve(8)
   const code = b.temporary()
   const ending = endsBySignal(plan) ? b.slot('ending') : undefined
-  releaseFds(c)
-  if (plan.sharesSession) leaveGroup(c)
+  releaseFds(c, foregroundEnds(c, 'init'))
+  if (plan.sharesSession) {
+    leaveGroup(c)
+    leaveForegroundToMonitor(c)
+  }
   relayTo(c, payload, 'payload')
   // Nothing but the end of the monitor may look like that of a parent.
   if (tiedToCaller(plan)) b.move(callersSlot(c), c.attempt('getppid'))
   b.loop(({ again }) => {
     takeSignal(c, payload, ending === undefined ? 'takeSignal' : 'takeSignalOrEnd')
     b.loop(({ again: reapNext }) => {
-      c.attempt('wait4', -1, status, WAIT.NOHANG, 0)
+      c.attempt('wait4', -1, status, waitingFor(c), 0)
       c.whenError('ECHILD', () => {
         if (ending !== undefined)
           b.when(ending, 'ne', 0, () => {
@@ -210,6 +222,7 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
       b.when(c.result, 'eq', 0, again)
       b.when(c.result, 'ne', payload, reapNext)
       b.load(code, 32, status)
+      tellForeground(c, code, reapNext)
       // The others are waited for as well.
       if (ending !== undefined) b.when(ending, 'ne', 0, reapNext)
       if (plan.statusFd !== undefined) c.report(record.payload, code)
@@ -223,7 +236,7 @@ function releaseFds(c: LauncherContext, kept: readonly Operand[] = []): void {
   const { plan } = c
   if (kept.length > 0) {
     c.attempt('close_range', 0, 2, 0)
-    closeAllBut(c, [plan.statusFd!, ...kept])
+    closeAllBut(c, [...(plan.statusFd === undefined ? [] : [plan.statusFd]), ...kept])
     return
   }
   c.attempt('close_range', 0, (plan.statusFd ?? 0x100000000) - 1, 0)
@@ -301,7 +314,9 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
     takeAcknowledgement(c, signal, again)
     if (inMonitorOnly) takeTimer(c, signal, info, to, again)
     if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, again)
-    if (tiedToCaller(plan)) takeParentsEnd(c, signal, again)
+    if (tiedToCaller(plan))
+      takeParentsEnd(c, signal, again, plan.sharesSession ? () => endForeground(c, to) : undefined)
+    takeForegroundSignals(c, signal, again)
     if (plan.statusFd === undefined) takeStop(c, signal)
     // What a terminal sends reaches a payload of the same session by itself.
     if (plan.sharesSession) {
@@ -333,19 +348,17 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
 }
 
 /**
- * SIGTSTP, which a vial by itself gets from the terminal: first all of the sandbox stops, then we, by the signal's own action. It
- * has none in a process group that nobody would continue: setpgid(2), "orphaned". Either way it goes on with SIGCONT.
+ * SIGTSTP, which a vial by itself gets from the terminal: first all of the sandbox stops, then we, by the signal's own action.
+ * Either way it goes on with SIGCONT.
  */
 function takeStop(c: LauncherContext, signal: Slot): void {
   const { b } = c
   const { everyone, stop } = relay(c)
-  const mask = b.bytes(new Uint8Array(new BigUint64Array([1n << BigInt(signals.SIGTSTP - 1)]).buffer), 8)
   b.when(signal, 'eq', signals.SIGTSTP, () => {
     c.attempt('kill', everyone, stop)
     c.attempt('getpid')
     c.attempt('kill', c.result, signal)
-    c.attempt('rt_sigprocmask', SIGMASK.UNBLOCK, mask, 0, maskSize)
-    c.attempt('rt_sigprocmask', SIGMASK.BLOCK, mask, 0, maskSize)
+    actAs(c, signals.SIGTSTP)
     b.move(signal, signals.SIGCONT)
   })
 }
