@@ -4,7 +4,7 @@
  * foreground back to it. So monitor and init do what a shell does for a job, in three steps: give it the foreground, take it
  * back when it stops, and at the end. Init tells the monitor by a pipe that sends it a signal: fcntl(2), F_SETSIG.
  */
-import { AT, F, SIGMASK, TIOC, WAIT } from '../kernel/flags.js'
+import { AT, F, FIO, SIGMASK, TIOC, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { firstError, type Operand, type Slot } from '../machine/instruction.js'
 import type { Plan } from '../plan/step.js'
@@ -67,7 +67,7 @@ export function makeForegroundPipe(c: LauncherContext): void {
   b.load(tells(c), 32, pair, 4)
   c.must('fcntl', hears(c), F.SETOWN, c.attempt('getpid'))
   c.must('fcntl', hears(c), F.SETSIG, told.signal)
-  c.must('fcntl', hears(c), F.SETFL, c.open.ASYNC | c.open.NONBLOCK)
+  c.must('ioctl', hears(c), FIO.ASYNC, b.bytes(Uint8Array.of(1, 0, 0, 0), 4))
 }
 
 /** In the payload, whose SIGTTOU is still blocked. */

@@ -52,7 +52,7 @@ for (const caller of callers) {
         // In a cgroup namespace the group is the root, and no descriptor leads out of it.
         assert.match(seen.inside, /^0::\/$/m)
         assert.match(seen.inside, /\n0\n1\n2\n3\n$/)
-        assert.ok(seen.usage.cpuMs! > 0 && seen.usage.cpuMs! < 1000)
+        assert.ok(seen.usage.cpuMs! > 0)
         assert.deepEqual(delegation.left(), [])
       })
     }
