@@ -105,8 +105,11 @@ export interface Launch {
   readonly processes: readonly Process[]
 }
 
-/** The program of a plan. The same plan gives the same program. */
-export function launch(plan: Plan, architecture: Architecture): Launch {
+/**
+ * The program of a plan. The same plan gives the same program.
+ * @param again of a sealed plan: what a payload executes that calls for /proc/self/exe; default: the vial itself
+ */
+export function launch(plan: Plan, architecture: Architecture, again?: Uint8Array): Launch {
   const c = new LauncherContext(plan, architecture)
   const { b } = c
   const { manner, announcement } = plan
@@ -116,7 +119,7 @@ export function launch(plan: Plan, architecture: Architecture): Launch {
   const umask = b.slot('umask')
 
   b.entry(c.stack)
-  if (plan.sealed) becomeSealed(c)
+  if (plan.sealed) becomeSealed(c, again)
   c.begin({ what: 'start', why: "a failure here is the monitor's own" })
   prepareArguments(c)
   if (plan.statusFd === undefined) openStandardDescriptors(c)

@@ -1,11 +1,17 @@
 /** Becomes the same vial in memory that cannot be changed, before anything else is done: see assembly/sealed.ts. */
 import { copySealed, executeDescriptor, whenUnchangeable } from '../assembly/sealed.js'
-import { AT, STATX } from '../kernel/flags.js'
+import { auxv } from '../kernel/auxv.js'
+import { AT, MFD, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
+import type { Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
+import { writeAll } from './files.js'
 
-/** What has no name was made to be executed once; what is sealed is this code in its second turn, or was made so by the front. */
-export function becomeSealed(c: LauncherContext): void {
+/**
+ * What has no name was made to be executed once; what is sealed is this code in its second turn, or was made so by the front.
+ * @param again what a payload executes instead that calls for /proc/self/exe: to it, that is what was started outside
+ */
+export function becomeSealed(c: LauncherContext, again?: Uint8Array): void {
   const { b } = c
   const [file, size, links, sealed, argv, envp] = [
     b.temporary(),
@@ -31,13 +37,67 @@ export function becomeSealed(c: LauncherContext): void {
   b.load(size, 64, status, structs.statx.fields.stx_size.offset)
   whenUnchangeable(c, file, links, fine)
   copySealed(c, file, size, sealed, c.fail)
+  findVectors(c, argv, envp)
+  executeDescriptor(c, sealed, argv, envp)
+  b.jump(c.fail)
+  b.place(fine)
+  c.attempt('close', file)
+  if (again !== undefined) becomeAgain(c, again)
+}
+
+/** The first word of a name in whole words of 4 bytes; `/proc/self/fd/` and `/dev/fd/` are how sealed memory is executed by us. */
+const ourNames = ['/dev/fd/', '/proc/self/f']
+
+/**
+ * Sealed memory that is executed by any name but those of a descriptor is executed by the payload, as its own /proc/self/exe
+ * or by a link to that: in place of this vial, which takes no options, it gets the program that the vial stands for. getauxval(3), AT_EXECFN.
+ */
+function becomeAgain(c: LauncherContext, program: Uint8Array): void {
+  const { b } = c
+  const [at, kind, name, word, file] = [b.temporary(), b.temporary(), b.temporary(), b.temporary(), b.temporary()]
+  const [argv, envp] = [b.temporary(), b.temporary()]
+  const outer = b.label()
+  findVectors(c, argv, envp)
+  b.move(at, envp)
+  b.loop(({ leave }) => {
+    b.load(kind, 64, at)
+    b.compute(at, at, 'add', 8)
+    b.when(kind, 'eq', 0, leave)
+  })
+  b.loop(({ leave }) => {
+    b.load(kind, 64, at)
+    b.load(name, 64, at, 8)
+    b.compute(at, at, 'add', 16)
+    b.branch(kind, 'eq', auxv.NULL, outer)
+    b.when(kind, 'eq', auxv.EXECFN, leave)
+  })
+  for (const ours of ourNames) {
+    const other = b.label()
+    const bytes = Buffer.from(ours)
+    // Word by word: behind a shorter name the stack may end.
+    for (let offset = 0; offset < bytes.length; offset += 4) {
+      b.load(word, 32, name, offset)
+      b.branch(word, 'ne', bytes.readInt32LE(offset), other)
+    }
+    b.jump(outer)
+    b.place(other)
+  }
+  c.attempt('memfd_create', b.text('vial'), MFD.EXEC | MFD.CLOEXEC)
+  c.whenError('EINVAL', () => c.attempt('memfd_create', b.text('vial'), MFD.CLOEXEC))
+  c.orFail()
+  b.move(file, c.result)
+  writeAll(c, file, b.bytes(program), program.length)
+  executeDescriptor(c, file, argv, envp)
+  b.jump(c.fail)
+  b.place(outer)
+}
+
+/** The arguments and the environment that this process was started with. */
+function findVectors(c: LauncherContext, argv: Slot, envp: Slot): void {
+  const { b } = c
   b.compute(argv, c.stack, 'add', 8)
   b.load(envp, 64, c.stack)
   b.compute(envp, envp, 'shl', 3)
   b.compute(envp, envp, 'add', argv)
   b.compute(envp, envp, 'add', 8)
-  executeDescriptor(c, sealed, argv, envp)
-  b.jump(c.fail)
-  b.place(fine)
-  c.attempt('close', file)
 }

@@ -43,6 +43,12 @@ const cases: readonly Case[] = [
     '--disable-userns --assert-userns-disabled',
     [...host, ...words('--unshare-user --disable-userns --assert-userns-disabled true')],
   ],
+  // recursion
+  [
+    '/proc/self/exe',
+    [...host, ...words('-- /proc/self/exe'), ...host, ...words('--unshare-uts --hostname inner'), ...shell('hostname')],
+  ],
+  ['/proc/self/exe with an option that there is not', [...host, '/proc/self/exe', '--bogus']],
   // namespaces
   ['--hostname', [...host, ...words('--unshare-uts --hostname boat hostname')]],
   [

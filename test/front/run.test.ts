@@ -1,10 +1,22 @@
 import assert from 'node:assert/strict'
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { callers, root } from '../support/user.js'
 import { cachedOnlyPath, entries, everything, front, fromCache, newFolder, notCached, runAs } from './tools.js'
 import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+
+const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 
 for (const caller of callers) {
   test(`${caller.name}: compiles once, then runs from the cache`, () => {
@@ -98,6 +110,46 @@ for (const caller of callers) {
         assert.equal(seen.includes(`${name}=${value}`), name !== 'LD_PRELOAD', `${name}: ${stderr}`)
     }
     assert.ok(!existsSync(join(folder, 'done')))
+  })
+
+  test(`${caller.name}: a command of /proc/self/exe is this command again, with its own options, as with bwrap`, () => {
+    const cache = newFolder(caller)
+    const link = join(newFolder(caller), 'self')
+    symlinkSync('/proc/self/exe', link)
+    const inner = [
+      ...everything,
+      '--unshare-uts',
+      '--hostname',
+      'inner',
+      '--',
+      '/bin/sh',
+      '-c',
+      'hostname; echo "$0 $@"',
+    ]
+    for (const command of [
+      ['/proc/self/exe'],
+      ['--', '/proc/self/exe'],
+      ['--', link],
+      ['--argv0', 'me', '/proc/self/exe'],
+    ]) {
+      const args = [...everything, ...command, ...inner, 'a', 'b']
+      // Both are compiled; the outer one is known, and so are both.
+      for (const run of [front, front])
+        assert.deepEqual(
+          [run(caller, args, { cache }).stdout, run(caller, args, { cache }).status],
+          ['inner\na b\n', 0],
+        )
+      const { stdout } = runAs(caller, process.execPath, [main, 'bwrap', ...args], { cache })
+      assert.equal(stdout, 'inner\na b\n', 'vial bwrap')
+    }
+    assert.equal(front(caller, [...everything, '/proc/self/exe', '--version'], { cache }).stdout, 'bubblewrap 0.11.1\n')
+    const { status, stderr } = front(caller, [...everything, '/proc/self/exe'], { cache })
+    assert.deepEqual([status, stderr.split('\n')[0]], [1, 'usage: /proc/self/exe [OPTIONS...] [--] COMMAND [ARGS...]'])
+    // Of no other command that lies in memory.
+    assert.equal(
+      front(caller, [...everything, '/bin/sh', '-c', 'exec /proc/self/exe -c "echo shell"'], { cache }).stdout,
+      'shell\n',
+    )
   })
 
   test(`${caller.name}: without a cache it runs all the same`, () => {

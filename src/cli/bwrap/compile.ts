@@ -1,5 +1,6 @@
 /** The arguments of bwrap → vial. */
 import { hostArchitecture } from '../../run/host.js'
+import { installedFront } from './installedFront.js'
 import { launch } from '../../launcher/program.js'
 import { assemble } from '../../machine/assemble.js'
 import { BwrapContradiction, bwrapPlan, type Ids } from '../../plan/bwrap.js'
@@ -31,7 +32,7 @@ export function compileBwrap(args: readonly string[], caller: Ids, readFd?: Read
 export function compileParsed(parsed: Extract<Parsed, { kind: 'run' }>, caller: Ids): CompiledBwrap {
   try {
     const architecture = hostArchitecture()
-    const { program } = launch(bwrapPlan(parsed.request, caller), architecture)
+    const { program } = launch(bwrapPlan(parsed.request, caller), architecture, installedFront())
     const { options, warnings, argsFds } = parsed
     return { bytes: assemble(program, architecture), options, warnings, argsFds }
   } catch (error) {

@@ -7,6 +7,7 @@ import type { Architecture } from '../../kernel/architecture.js'
 import { front as programOf } from '../../front/program.js'
 import { assemble } from '../../machine/assemble.js'
 import { hostArchitecture } from '../../run/host.js'
+import { frontPath } from './installedFront.js'
 import { optionWords } from './options.js'
 import { sources } from '../place.js'
 import { replaceExecutable } from '../replace.js'
@@ -15,8 +16,7 @@ const script = join(sources, 'cli/bwrap/startFront.cjs')
 /** `dist`. */
 const built = dirname(sources)
 
-/** The package's own command, which npm links. */
-export const frontPath = join(built, 'bin/vial-bwrap')
+export { frontPath }
 /** How its path ends. */
 const front = relative(dirname(built), frontPath)
 
