@@ -9,6 +9,7 @@ import { errno, type ErrnoName } from '../kernel/errno.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { assemble } from '../machine/assemble.js'
 import { Builder } from '../machine/builder.js'
+import type { Step } from '../plan/step.js'
 import { withName } from './executable.js'
 import { hostArchitecture } from './host.js'
 import { openStored } from './store.js'
@@ -196,17 +197,27 @@ export function whoRefuses({ call, answer }: RefusedCall): string {
   return `a kernel ${kernel}, gVisor, ${containers}`
 }
 
+/** Calls of one step only: no other step fails without them. */
+const ofOneStep: Partial<Record<NeededCall, Step['do']>> = {
+  keyctl: 'newKeyring',
+  landlock_create_ruleset: 'landlock',
+  landlock_add_rule: 'landlock',
+  landlock_restrict_self: 'landlock',
+}
+
 /**
  * Why a step may have failed with this error, where a call is refused that has no other way; undefined where that is not
  * so, or cannot be asked.
  */
-export function refusal(error: string | undefined): string | undefined {
+export function refusal(error: string | undefined, step?: Step['do']): string | undefined {
   if (error !== 'ENOSYS' && error !== 'EPERM') return undefined
   let refused: RefusedCall[] = []
   try {
     refused = refusedCalls()
   } catch {}
-  refused = refused.filter(({ answer, without }) => answer === error && without !== anotherWay)
+  refused = refused.filter(
+    ({ call, answer, without }) => answer === error && without !== anotherWay && (ofOneStep[call] ?? step) === step,
+  )
   const [first] = refused
   if (first === undefined)
     return error === 'EPERM'

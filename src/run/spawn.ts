@@ -316,7 +316,7 @@ async function failureOf(
   const refused =
     failed?.do === 'execute'
       ? undefined
-      : ((await import('./calls.js')).refusal(name) ??
+      : ((await import('./calls.js')).refusal(name, failed?.do) ??
         (failed?.do === 'newUser' ? (await import('./userNamespace.js')).whyNoUserNamespace(name) : undefined))
   if (failed === undefined) return new SandboxError(`cannot make the sandbox: ${errnoMessage(errno)}`, { code: name })
   const { text, hint } = failureText(failed, errno, command, refused)
