@@ -42,7 +42,7 @@ for (const caller of callers) {
       const { stdout } = shell(`rm -f up go
 {
   vial run --rw . --output 1M -- sh -c 'echo inside; : >up; until [ -e go ]; do sleep 0.05; done' &
-  until [ -e up ]; do sleep 0.05; done
+  until [ -e up ] || ! kill -0 $!; do sleep 0.05; done
   sed -n 's/^flags:[[:space:]]*//p' /proc/self/fdinfo/1
   : >go; wait
 } | sort -r; rm up go`)
