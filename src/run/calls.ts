@@ -83,6 +83,7 @@ export const calls = {
   mkdirat: { args: [none, 0, 0], without: every },
   mknodat: { args: [none, 0, 0x8000, 0], without: every },
   symlinkat: { args: [0, none, 0], without: 'no entries of the kind symlink' },
+  unlinkat: { args: [none, 0, wrongFlags], without: "no content in the place of another user's file" },
   fchmod: { args: [none, 0], without: 'no entries of the kind file' },
   fchmodat: { args: [none, 0, 0], without: 'no entries of the kind chmod' },
   fchown: { args: [none, 0, 0], without: 'no entries with an owner' },

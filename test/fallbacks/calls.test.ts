@@ -36,6 +36,7 @@ const made: Partial<Record<NeededCall, readonly Answer[]>> = {
   mount: answers,
   openat2: answers,
   fchmodat: answers,
+  unlinkat: answers,
   fchown: answers,
   fstatfs: answers,
   capget: answers,
