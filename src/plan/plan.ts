@@ -5,7 +5,7 @@ import type { Architecture } from '../kernel/architecture.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import { structs } from '../kernel/structs.js'
 import { PolicyError } from '../text/error.js'
-import { currentDirectory } from '../policy/path.js'
+import { currentDirectory, usualPath } from '../policy/path.js'
 import { modeOf, parseSize } from '../policy/units.js'
 import { identityOf } from '../policy/identity.js'
 import type { Policy } from '../policy/schema.js'
@@ -60,7 +60,6 @@ export interface SubidRange {
   readonly count: number
 }
 
-const defaultPath = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin'
 const namespaceOrder: readonly NamespaceName[] = ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time']
 
 /** Exit statuses as docker run(1) and sh(1) have them. */
@@ -279,7 +278,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
 
   const inherit = policy.env?.inherit ?? []
   const set = Object.entries({
-    ...(inherit === true || inherit.includes('PATH') ? {} : { PATH: defaultPath }),
+    ...(inherit === true || inherit.includes('PATH') ? {} : { PATH: usualPath }),
     ...policy.env?.set,
   })
   return {

@@ -1,11 +1,12 @@
 /** Presets and fill: a policy that says "a system" or "what python3 needs" becomes one that lists every entry. */
 import { accountFiles } from './fill/accounts.js'
 import { closure } from './fill/closure.js'
+import { hostPath } from './fill/find.js'
 import { hostNames, nameFiles, sharesNetwork } from './fill/network.js'
 import { homeOverRoot, overRoot, showsRoot } from './overRoot.js'
 import { systemEntries } from './fill/system.js'
 import { identityOf } from './identity.js'
-import { normal } from './path.js'
+import { normal, usualPath } from './path.js'
 import type { FilesystemEntry, Policy } from './schema.js'
 import { PolicyError } from '../text/error.js'
 
@@ -58,7 +59,11 @@ export function completePolicy(policy: Policy, base = '.'): Policy {
 
 function surroundings(policy: Policy, home: string): Pick<Policy, 'cwd' | 'env'> {
   const user = userOf(policy)
-  const variables = { HOME: home, USER: user, LOGNAME: user, LANG: 'C.UTF-8' }
+  const path = hostPath()
+  const variables = {
+    ...(path === usualPath ? {} : { PATH: path }),
+    ...{ HOME: home, USER: user, LOGNAME: user, LANG: 'C.UTF-8' },
+  }
   return {
     cwd: policy.cwd ?? home,
     env: { ...policy.env, set: { ...withoutInherited(variables, policy), ...policy.env?.set } },

@@ -37,3 +37,6 @@ export function explainDirectory(error: Error): Error {
   const cause = causes[code] ?? 'its path is longer than 4095 bytes'
   return new HostError(`cannot tell the current directory: ${cause}; cd to another one`, { code, cause: error })
 }
+
+/** PATH where nothing else is known of a root: those of /usr/sbin too, for a payload has no other way to find them. */
+export const usualPath = '/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin'

@@ -2,7 +2,7 @@ import * as path from 'node:path'
 import { readElf } from './elf.js'
 import type { FillEntry } from './entry.js'
 import { FACILITIES } from './facilities.js'
-import { defaultPath, executable, type Located, locate } from './find.js'
+import { executable, hostPath, type Located, locate } from './find.js'
 import { LANGUAGES } from './languages.js'
 import { LibraryResolver, muslPathFile } from './libraries.js'
 import * as fs from './look.js'
@@ -42,11 +42,11 @@ const TOO_WIDE = new Set([
  *
  * A shim of pyenv, rbenv or rustup becomes a link to the program of the version that its settings name.
  *
- * @param options.path where to look for the program, in place of {@link defaultPath}
+ * @param options.path where to look for the program, in place of {@link hostPath}
  * @throws Error when it is not found, is no program, or needs a library that ld.so(8) would not find
  */
 export function closure(program: string | readonly string[], options: { path?: string } = {}): FillEntry[] {
-  const builder = new Closure(options.path ?? defaultPath())
+  const builder = new Closure(options.path ?? hostPath())
   const programs = typeof program === 'string' ? [program] : program
   // Programs name what lies in /usr by these as well: system(3) executes /bin/sh.
   for (const one of ROOT_DIRECTORIES) builder.view.alias(one)

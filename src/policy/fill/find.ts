@@ -1,14 +1,17 @@
 /** Where a program is: on a search path, and behind the shims of version managers. */
 import * as path from 'node:path'
+import { usualPath } from '../path.js'
 import * as fs from './look.js'
 import { readRegular } from './regular.js'
 
-/** Where the shell of the host and of the sandbox looks for programs: those of /usr/sbin too, and NixOS's and Guix's. */
-export const defaultPath = (): string =>
-  [
-    ...['/usr/local/bin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/sbin', '/sbin'],
-    ...['/run/current-system/sw/bin', '/run/current-system/profile/bin'].filter((one) => fs.existsSync(one)),
-  ].join(':')
+/** Where NixOS, Guix, and Nix for all users of another system have programs. */
+const STORES = [
+  ...['/run/current-system/sw/bin', '/run/current-system/profile/bin', '/run/current-system/profile/sbin'],
+  '/nix/var/nix/profiles/default/bin',
+]
+
+/** The PATH of a sandbox that shows programs of this host, and the one on which they are looked for: {@link usualPath}, and {@link STORES}. */
+export const hostPath = (): string => [usualPath, ...STORES.filter((one) => fs.existsSync(one))].join(':')
 
 /** `target` is where a shim leads. */
 export interface Located {
@@ -20,7 +23,7 @@ export interface Located {
  * Finds a program as execvp(3) does: a name with a slash is a path, any other is looked for in the directories of `search`.
  * A shim of a version manager that has no version to lead to is passed over.
  */
-export function findProgram(name: string, search = defaultPath()): string | undefined {
+export function findProgram(name: string, search = hostPath()): string | undefined {
   return locate(name, search)?.file
 }
 

@@ -43,8 +43,7 @@ export class View {
     const walked = walk(file, this.#known)
     if (walked === undefined || (this.#closedAt(walked) !== undefined && !own.some((one) => isPlainlyIn(walked, one))))
       return undefined
-    for (const [link, to] of walked.links) this.#links.set(link, to)
-    for (const directory of walked.passed) this.#directories.add(directory)
+    this.#pass(walked)
     if (walked.real === '/') return '/'
     if (!KERNEL_TREES.some((tree) => walked.real === tree || walked.real.startsWith(`${tree}/`))) {
       this.#binds.set(walked.real, walked.directory ? 'directory' : 'file')
@@ -52,12 +51,23 @@ export class View {
     return walked.real
   }
 
-  /** As {@link reach}; of a directory in which something is closed to others, the rest alone. */
+  /** Makes what is passed on the way. */
+  #pass({ links, passed }: Walk): void {
+    for (const [link, to] of links) this.#links.set(link, to)
+    for (const directory of passed) this.#directories.add(directory)
+  }
+
+  /** As {@link reach}; of a directory in which something is closed to others, the rest alone, and links as they are there. */
   reachOpen(file: string): string | undefined {
     const walked = walk(file, this.#known)
     if (walked === undefined || !walked.directory || isOpen(walked.real)) return this.reach(file)
     if (this.#closedAt(walked) !== undefined) return undefined
-    for (const name of names(walked.real)) this.reachOpen(path.join(file, name))
+    this.#pass(walked)
+    for (const name of names(walked.real)) {
+      const { to } = lookUp(path.join(walked.real, name)) ?? {}
+      if (to === undefined) this.reachOpen(path.join(walked.real, name))
+      else this.#links.set(path.join(walked.real, name), to)
+    }
     return walked.real
   }
 
