@@ -132,15 +132,23 @@ test('of settings in which something is closed to others, the rest is shown', ()
     for (const one of ['tool/open', 'tool/closed', 'tool/partly']) fs.mkdirSync(at(one), { recursive: true })
     for (const one of ['tool/open/a', 'tool/closed/a', 'tool/partly/a', 'tool/partly/key', 'tool/a'])
       fs.writeFileSync(at(one), '')
+    fs.writeFileSync(at('other'), '')
+    // They stay links: what they lead to is not shown with them.
     fs.symlinkSync('partly/key', at('tool/link'))
-    const places = () => {
+    fs.symlinkSync('../other', at('tool/out'))
+    const links = [
+      { symlink: at('tool/link'), to: 'partly/key' },
+      { symlink: at('tool/out'), to: '../other' },
+    ]
+    const entries = () => {
       const view = new View()
       view.reachOpen(at('tool'))
-      return view.entries().map((one) => Object.values(one)[0])
+      return view.entries()
     }
     for (const one of ['', '/open', '/partly', '/closed']) fs.chmodSync(at(`tool${one}`), 0o755)
-    assert.deepEqual(places(), [at('tool')])
+    assert.deepEqual(entries(), [{ bind: at('tool') }])
     fs.chmodSync(at('tool/closed'), 0o750)
     fs.chmodSync(at('tool/partly/key'), 0o640)
-    assert.deepEqual(places(), [at('tool/a'), at('tool/open'), at('tool/partly/a')])
+    const open = ['tool/a', 'tool/open', 'tool/partly/a'].map((one) => ({ bind: at(one) }))
+    assert.deepEqual(entries(), [open[0], links[0], open[1], links[1], open[2]])
   }))
