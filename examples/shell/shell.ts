@@ -18,7 +18,7 @@ export interface ShellOptions {
 export interface CommandOptions {
   /** Milliseconds, beside the policy's own `limits.wallTime`; default none. */
   readonly timeout?: number
-  /** Ends the command, and `run` rejects with its reason. */
+  /** Ends the command, and `run` rejects with an AbortError. */
   readonly signal?: AbortSignal
 }
 

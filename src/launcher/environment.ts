@@ -3,6 +3,7 @@ import { errno } from '../kernel/errno.js'
 import { AT, MAP, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
+import type { Environment } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
 /**
@@ -14,9 +15,12 @@ export function prepareArguments(c: LauncherContext): void {
   const argv = b.slot('argv')
   const command = b.slot('command')
   const count = b.temporary()
+  // Behind the vial's own name, and a working directory.
+  const before = plan.perRun ? 2 : 1
   b.load(count, 64, c.stack)
-  b.compute(argv, c.stack, 'add', 16)
-  b.when(count, 'le', 1, () => {
+  b.compute(argv, c.stack, 'add', 8 + 8 * before)
+  if (plan.perRun) b.load(b.slot('cwd'), 64, c.stack, 16)
+  b.when(count, 'le', before, () => {
     const usage = 'vial: no command was given\n      usage: VIAL COMMAND [ARGUMENT…]\n'
     c.attempt('write', 2, b.text(usage), Buffer.byteLength(usage))
     c.exit(125)
@@ -30,9 +34,12 @@ export function prepareArguments(c: LauncherContext): void {
   if (plan.argv0 !== undefined) b.store(64, argv, 0, b.text(plan.argv0))
 }
 
+/** Of a vial whose environment its caller has made. */
+const whole: Environment = { set: [], inherit: true, unset: [], pwd: false }
+
 function prepareEnvironment(c: LauncherContext, host: Slot): void {
   const { b, plan } = c
-  const { set, inherit, unset, pwd } = plan.environment
+  const { set, inherit, unset, pwd } = plan.perRun ? whole : plan.environment
   const envp = b.slot('envp')
   const next = b.slot('envp.next')
   const variable = b.slot('variable')
@@ -120,6 +127,20 @@ function rememberFolder(c: LauncherContext, host: Slot): void {
   // A folder that was removed, or whose name is longer than any path may be, cannot be entered again.
   c.whenFailed(() => b.store(8, cursor, 0, 0))
   b.place(known)
+}
+
+/** The directory that is the vial's first argument. */
+export function enterNamedFolder(c: LauncherContext): void {
+  const { b } = c
+  const first = b.temporary()
+  c.must('chdir', b.slot('cwd'))
+  c.must('getcwd', c.scratch, 4096)
+  b.load(first, 8, c.scratch)
+  // A link of /proc may have led to another root: the name then begins with "(unreachable)", getcwd(3).
+  b.when(first, 'ne', 0x2f, () => {
+    b.move(c.result, -errno.EXDEV)
+    b.jump(c.fail)
+  })
 }
 
 /** The caller's folder if it is visible, else HOME, else the root; PWD says which. */

@@ -5,7 +5,7 @@ import { AT, CLONE, PR, WAIT } from '../kernel/flags.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MapLine, NamespaceName, Step } from '../plan/step.js'
 import type { Code, LauncherContext } from './context.js'
-import { enterCallersFolder } from './environment.js'
+import { enterCallersFolder, enterNamedFolder } from './environment.js'
 import { capabilitySets, dropGroupsIfAllowed, spareSlot } from './privileges.js'
 
 type Identity =
@@ -23,6 +23,7 @@ type Identity =
   | 'capabilities'
   | 'noNewPrivs'
   | 'chdir'
+  | 'chdirNamed'
   | 'chdirBack'
 
 export const cloneFlag: Record<NamespaceName, number> = {
@@ -227,6 +228,10 @@ export const identityCode: Code<Identity> = {
 
   chdir(c, step) {
     c.must('chdir', c.b.text(step.path))
+  },
+
+  chdirNamed(c) {
+    enterNamedFolder(c)
   },
 }
 

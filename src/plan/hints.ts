@@ -99,4 +99,10 @@ export const hints = {
     ENOTDIR: 'cwd is no folder',
     EACCES: 'the payload may not enter cwd',
   },
+  cwdOfRun: {
+    ENOENT: 'cwd is not visible inside: bind it, or name another',
+    ENOTDIR: 'cwd is no directory',
+    EACCES: 'the payload may not enter cwd',
+    EXDEV: 'cwd leads out of the sandbox',
+  },
 } satisfies Record<string, Hints>

@@ -52,6 +52,11 @@ export interface PlanOptions {
    * @internal
    */
   readonly subids?: { readonly uids: readonly SubidRange[]; readonly gids: readonly SubidRange[] }
+  /**
+   * Whether each run has a working directory and an environment of its own: {@link Plan.perRun}.
+   * @internal
+   */
+  readonly perRun?: true
   /** What is laid over writable entries of the policy. Default: nothing. */
   readonly kept?: FilesystemContext['kept']
 }
@@ -226,7 +231,14 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
     },
   )
   const cwd = policy.cwd ?? '/'
-  if (newMount || policy.cwd !== undefined)
+  if (options.perRun)
+    init.push({
+      do: 'chdirNamed',
+      what: 'enter the working directory',
+      why: 'the run has one of its own',
+      hints: hints.cwdOfRun,
+    })
+  else if (newMount || policy.cwd !== undefined)
     init.push({
       do: 'chdir',
       path: cwd,
@@ -288,6 +300,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
     init,
     payload,
     environment: { set, inherit, unset: [], pwd: false },
+    ...(options.perRun ? { perRun: true } : {}),
     argv0: policy.argv0,
     sealed: mayBeSeen(policy),
     initIs: policy.init ?? 'reaper',

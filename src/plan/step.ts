@@ -228,6 +228,8 @@ export interface Steps {
   innerUser: { readonly map: IdMap; readonly last: boolean }
   assertNoUser: unknown
   chdir: { readonly path: string }
+  /** That which the caller names at the start: see {@link Plan.perRun}. It must lie in the sandbox. */
+  chdirNamed: unknown
   /** The caller's working folder if it is visible, else HOME, else the root. */
   chdirBack: unknown
   /** Waits for a byte, or the end, of a descriptor. */
@@ -367,6 +369,11 @@ export interface Plan {
   readonly init: readonly Step[]
   readonly payload: readonly Step[]
   readonly environment: Environment
+  /**
+   * The working directory is the vial's first argument, and the payload's environment is the vial's own, whole: who starts it has
+   * made it of `environment`.
+   */
+  readonly perRun?: true
   readonly argv0: string | undefined
   /**
    * Whether monitor and init execute memory that cannot be changed, see assembly/sealed.ts: the payload may be able to look at

@@ -12,32 +12,21 @@ import { identityOf, type OpenVial, reopen } from './executable.js'
 import { type Compiled, type CompileOptions, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
 import { type FoundWay, Limiter } from './limiter.js'
+import { type Connect, type Result, type SandboxProcess, type Startable, spawnVial, startVial } from './spawn.js'
+import { AbortError } from './abort.js'
 import {
-  type Connect,
-  type Result,
-  type SandboxProcess,
+  checkCommand,
+  type CommandOptions,
+  type RunOptions,
+  runOptions,
   type SpawnOptions,
-  type Startable,
-  spawnVial,
-  startVial,
-} from './spawn.js'
+  spawnOptions,
+} from './options.js'
+import { noUsage } from './status.js'
 import { completeStdio, pipesOf, type Stdio } from './stdio.js'
 import { openStored } from './store.js'
 import { Collector, feed, PipeReader } from './streams.js'
 import type { Verdict } from './verdict.js'
-
-/** How one command is run to its end. */
-export interface RunOptions extends Omit<SpawnOptions, 'stdio'> {
-  /** Standard input; default: empty. */
-  readonly input?: string | Uint8Array
-  /**
-   * Bytes kept of standard output and of standard error each; more ends the sandbox. Default 64 MiB, or what `limits`
-   * allows. No text is longer than 512 MiB: more takes `encoding: 'buffer'`.
-   */
-  readonly maxBuffer?: number
-  /** What `stdout` and `stderr` are: text, or the bytes as they were written. Default `'utf8'`. */
-  readonly encoding?: 'utf8' | 'buffer'
-}
 
 /** How a command ended, and what it wrote. */
 export interface RunResult<Output extends string | Buffer = string> extends Result {
@@ -63,6 +52,7 @@ class Vial implements Startable {
     readonly limiter: Limiter | undefined,
     readonly ignored: bigint,
     readonly store: (compiled: Compiled) => OpenVial,
+    readonly perRun: Startable['perRun'],
   ) {}
 
   open(): OpenVial {
@@ -158,10 +148,16 @@ export class Sandbox {
     args: readonly string[] = [],
     options: RunOptions = {},
   ): Promise<RunResult<string | Buffer>> {
-    const { output = 0, stdout = 0, stderr = 0 } = this.#limiter?.limits ?? {}
-    const { input, encoding = 'utf8', maxBuffer = Math.max(64 * 2 ** 20, output, stdout, stderr), ...rest } = options
+    checkCommand(command, args, options, runOptions)
+    const limits = this.#limiter?.limits
+    const { input, stdin = 'ignore', stdout = 'pipe', stderr = 'pipe', encoding = 'utf8' } = options
+    if (input !== undefined && options.stdin !== undefined)
+      throw new OptionError('stdin: is what input says already; leave one out')
+    const limited = Math.max(limits?.output ?? 0, limits?.stdout ?? 0, limits?.stderr ?? 0)
+    const { maxBuffer = Math.max(64 * 2 ** 20, limited) } = options
     const most = Math.min(maxBuffer, encoding === 'buffer' ? constants.MAX_LENGTH : constants.MAX_STRING_LENGTH)
-    const stdio: Stdio = [input === undefined ? 'ignore' : 'input', 'output', 'output']
+    const collected = [stdout, stderr].map((stream) => (stream === 'pipe' ? 'output' : stream))
+    const stdio: Stdio = [input === undefined ? stdin : 'input', ...collected]
     let truncated = false
     const tooMuch = () => {
       truncated = true
@@ -185,32 +181,41 @@ export class Sandbox {
         },
       }
     }
-    const child = this.#start(stdio, rest, (vial) => startVial(vial, command, args, stdio, rest, connect))
-    const result = await child.result
-    const verdict: Verdict =
-      truncated && result.verdict.kind === 'killed' ? { kind: 'killed', by: 'maxBuffer' } : result.verdict
-    const [out, err] = kept.map(({ bytes }) => (encoding === 'buffer' ? bytes : bytes.toString()))
-    return { ...result, verdict, stdout: out!, stderr: err!, truncated }
+    const written = () => {
+      const [out, err] = kept.map(({ bytes }) => (encoding === 'buffer' ? bytes : bytes.toString()))
+      return { stdout: out!, stderr: err! }
+    }
+    let child: ReturnType<typeof startVial>
+    try {
+      child = this.#start(stdio, options, (vial) => startVial(vial, command, args, stdio, options, connect))
+      const result = await child.result
+      const verdict: Verdict =
+        truncated && result.verdict.kind === 'killed' ? { kind: 'killed', by: 'maxBuffer' } : result.verdict
+      return { ...result, verdict, ...written(), truncated }
+    } catch (error) {
+      throw error instanceof AbortError ? new AbortError(error.cause, { ...error, ...written() }) : error
+    }
   }
 
   /** Starts a command, and gives its streams. */
   spawn(command: string, args: readonly string[] = [], options: SpawnOptions = {}): SandboxProcess {
+    checkCommand(command, args, options, spawnOptions)
     const stdio = completeStdio(options.stdio, entryFds(this.#policy))
     return this.#start(stdio, options, (vial) => spawnVial(vial, command, args, { ...options, stdio }))
   }
 
-  #start<Started>(stdio: Stdio, { signal, timeout }: SpawnOptions, start: (vial: Startable) => Started): Started {
-    signal?.throwIfAborted()
-    if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0))
-      throw new OptionError(`timeout: ${timeout} is no number of milliseconds`)
+  #start<Started>(stdio: Stdio, { signal, cwd, env }: CommandOptions, start: (vial: Startable) => Started): Started {
+    if (signal?.aborted) throw new AbortError(signal.reason, { usage: noUsage, durationMs: 0 })
     if (this.#limiter?.limitsOutput && [stdio[1], stdio[2]].some((one) => one !== 'output' && one !== 'ignore'))
       throw new OptionError('stdio: limits of output need "pipe" or "ignore" there')
     if (pipesOf(stdio).length > mostPipes) throw new OptionError(`stdio: more than ${mostPipes} pipes`)
-    return start(this.#vial(stdio))
+    return start(this.#vial(stdio, cwd !== undefined || env !== undefined))
   }
 
-  #vial(stdio: Stdio | undefined): Vial {
-    const key = String(stdio?.map((entry) => (entry === 'input' || entry === 'output' ? entry : '')))
+  /** @param perRun the run has a working directory or an environment of its own, which another vial takes */
+  #vial(stdio: Stdio | undefined, perRun = false): Vial {
+    const pipes = stdio?.map((entry) => (entry === 'input' || entry === 'output' ? entry : ''))
+    const key = `${perRun} ${pipes}`
     let vial = this.#vials.get(key)
     if (vial === undefined) {
       const limiter = this.#limiter
@@ -219,12 +224,18 @@ export class Sandbox {
         base: this.#base,
         trusted: this.#trusted,
         ...optionsFor(stdio),
+        ...(perRun ? { perRun } : {}),
         ...(group === undefined ? {} : { group }),
       })
       const unknown = stdio === undefined ? undefined : entryFds(this.#policy).find((fd) => fd >= stdio.length)
       if (unknown !== undefined)
         throw new OptionError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${stdio!.length - 1}`)
-      vial = new Vial(compiled, (this.#policy.namespaces?.pid ?? 'new') === 'new', limiter, this.#ignored, this.#store)
+      const { pid = 'new', mount = 'new' } = this.#policy.namespaces ?? {}
+      const { policy, plan } = compiled
+      // Without mounts of its own it starts where the caller is.
+      const cwd = policy.cwd ?? (mount === 'new' ? '/' : '.')
+      const own = perRun ? { cwd, environment: plan.environment } : undefined
+      vial = new Vial(compiled, pid === 'new', limiter, this.#ignored, this.#store, own)
       this.#vials.set(key, vial)
     }
     return vial

@@ -9,25 +9,16 @@ import type { Environment, LaunchedStep } from '../plan/step.js'
 import { CommandError, HostError, SandboxError } from '../text/error.js'
 import { type OpenVial, withName } from './executable.js'
 import { killSandbox } from './kill.js'
+import { AbortError } from './abort.js'
+import { handedOn, wholeEnvironment } from './environment.js'
 import type { EnforcementOf, LimitedRun, Limiter } from './limiter.js'
-import { type Failure, failureText, type Outcome, readOutcome, type Usage } from './status.js'
+import { type Failure, failureText, noUsage, type Outcome, readOutcome, type Usage } from './status.js'
 import { takePipes } from './pipes.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
-import { completeStdio, pipesOf, type Stdio, type StdioEntry, withOwnFiles } from './stdio.js'
+import type { CommandOptions, SpawnOptions } from './options.js'
+import { completeStdio, pipesOf, type Stdio, withOwnFiles } from './stdio.js'
 import { OutputStream, pipeWriter, type Receiver } from './streams.js'
 import { type Evidence, type SignalName, type Verdict, verdictOf } from './verdict.js'
-
-/** How one command is started. */
-export interface SpawnOptions {
-  /** Kills the whole sandbox when aborted. */
-  readonly signal?: AbortSignal
-  /** Kills the whole sandbox after so many milliseconds; default: never. */
-  readonly timeout?: number
-  /** The caller's environment that `env.inherit` chooses from; default `process.env`. */
-  readonly env?: NodeJS.ProcessEnv
-  /** Default: three pipes. Entries from the fourth on are the payload's descriptors 3, 4, …. */
-  readonly stdio?: readonly StdioEntry[]
-}
 
 /** How a command ended. */
 export interface Result {
@@ -66,6 +57,8 @@ export interface SandboxProcess {
    * {@link SandboxError} when the sandbox could not be made.
    */
   readonly result: Promise<Result>
+  /** At the end of an `await using`: ends the whole sandbox, if it is not over, and waits for that. Never rejects. */
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** A payload whose pipes somebody has. */
@@ -89,8 +82,6 @@ export type Connect = (
   meter: (fd: number, receiver: Receiver) => Receiver,
 ) => Connection
 
-const noUsage: Usage = { userMs: 0, systemMs: 0, maxRss: 0, minorFaults: 0, majorFaults: 0 }
-
 /** A compiled sandbox, as far as its start and its end need it. */
 export interface Startable {
   /** The executable, written again where it is gone; it writes its status records to the descriptor behind those of `stdio`. */
@@ -102,6 +93,11 @@ export interface Startable {
   readonly ignored: bigint
   /** Which variables of the caller's it hands on, as patterns; default: any. */
   readonly inherit?: Environment['inherit']
+  /**
+   * It was compiled for runs that have a working directory and an environment of their own: those of the policy, from which a run's
+   * differ.
+   */
+  readonly perRun?: { readonly cwd: string; readonly environment: Environment } | undefined
   /** What the numbers in its status records stand for. */
   steps(): readonly LaunchedStep[] | Promise<readonly LaunchedStep[]>
 }
@@ -137,7 +133,13 @@ export function spawnVial(
   })
   // Whoever only uses the streams need not look at the result.
   heard.catch(() => {})
-  return { pid, stdin, stdout, stderr, stdio: all, kill, result: heard }
+  return {
+    ...{ pid, stdin, stdout, stderr, stdio: all, kill, result: heard },
+    async [Symbol.asyncDispose]() {
+      kill('SIGKILL')
+      await result.catch(() => {})
+    },
+  }
 }
 
 /** The same, with pipes that `connect` takes. */
@@ -146,12 +148,13 @@ export function startVial(
   command: string,
   args: readonly string[],
   stdio: Stdio,
-  options: Omit<SpawnOptions, 'stdio'>,
+  options: CommandOptions,
   connect: Connect,
 ): ConnectedProcess {
   const { timeout } = options
   const { limiter } = vial
   const pipes = pipesOf(stdio)
+  const words = [command, ...args]
   const status = borrowStatusFile(vial.ignored)
   const started = now()
   let run: LimitedRun | undefined
@@ -159,14 +162,17 @@ export function startVial(
   try {
     run = limiter?.begin()
     child = withOwnFiles(stdio, (files) =>
-      start(vial, [command, ...args], {
+      start(vial, vial.perRun === undefined ? words : [options.cwd ?? vial.perRun.cwd, ...words], {
         // In the place of a pipe there is something open, until the monitor puts its own there.
         stdio: [
           ...files.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),
           status,
           ...(run?.descriptors ?? []),
         ],
-        env: handedOn(options.env ?? process.env, vial.inherit),
+        env:
+          vial.perRun === undefined
+            ? handedOn(process.env, vial.inherit)
+            : wholeEnvironment(vial.perRun.environment, options.env),
         // The payload sees the words of pid 1: they need not tell where the caller's cache is.
         argv0: 'vial',
         // Ctrl-C at a terminal reaches the monitor through us, once.
@@ -233,19 +239,19 @@ export function startVial(
       const conclude = (measured: Partial<Usage>) => {
         returnStatusFile(status, outcome.usage !== undefined)
         if (outcome.failure !== undefined) {
-          failureOf(vial, outcome.failure, command).then(reject, reject)
+          failureOf(vial, outcome.failure, command, options.cwd).then(reject, reject)
           return
         }
         if (untaken !== undefined) {
           reject(untaken)
           return
         }
+        const usage = { ...(outcome.usage ?? noUsage), ...measured }
         if (options.signal?.aborted) {
-          reject(options.signal.reason)
+          reject(new AbortError(options.signal.reason, { usage, durationMs }))
           return
         }
         const how = ending(outcome, exitCode, signal)
-        const usage = { ...(outcome.usage ?? noUsage), ...measured }
         const verdict = verdictOf({
           ...how,
           usage,
@@ -272,14 +278,6 @@ export function startVial(
     },
     result,
   }
-}
-
-/** What the vial would not look at need not be copied: a run of a small program is a tenth of a millisecond shorter without. */
-function handedOn(env: NodeJS.ProcessEnv, inherit: Environment['inherit'] = true): NodeJS.ProcessEnv {
-  if (inherit === true || inherit.some((pattern) => pattern.includes('*'))) return env
-  const chosen: NodeJS.ProcessEnv = {}
-  for (const name of inherit) if (env[name] !== undefined) chosen[name] = env[name]
-  return chosen
 }
 
 /** Milliseconds. `performance` would have to be loaded first. */
@@ -309,6 +307,7 @@ async function failureOf(
   vial: Startable,
   { step, errno }: Failure,
   command: string,
+  cwd: string | undefined,
 ): Promise<SandboxError | CommandError> {
   const failed = (await vial.steps())[step]
   const name = getSystemErrorName(-errno)
@@ -319,7 +318,7 @@ async function failureOf(
       : ((await import('./calls.js')).refusal(name, failed?.do) ??
         (failed?.do === 'newUser' ? (await import('./userNamespace.js')).whyNoUserNamespace(name) : undefined))
   if (failed === undefined) return new SandboxError(`cannot make the sandbox: ${errnoMessage(errno)}`, { code: name })
-  const { text, hint } = failureText(failed, errno, command, refused)
+  const { text, hint } = failureText(failed, errno, { execute: command, chdirNamed: cwd }, refused)
   return new (failed.do === 'execute' ? CommandError : SandboxError)(text, { code: name, hint })
 }
 

@@ -23,6 +23,9 @@ export interface Usage extends GroupUsage {
   readonly majorFaults: number
 }
 
+/** Of a command that has not begun. */
+export const noUsage: Usage = { userMs: 0, systemMs: 0, maxRss: 0, minorFaults: 0, majorFaults: 0 }
+
 export interface Failure {
   /** Which of the vial's steps failed. */
   readonly step: number
@@ -83,15 +86,16 @@ function readUsage(bytes: Buffer): Usage {
   }
 }
 
-/** The sentence about a failed step; `refused`: a cause outside of the step, which is told in its hint's place. */
+/** The sentence about a failed step, by what the run itself `named` for such a step; `refused`: a cause outside of the step, which is told in its hint's place. */
 export function failureText(
   step: LaunchedStep,
   errno: number,
-  command: string,
+  named: { readonly [Kind in NonNullable<LaunchedStep['do']>]?: string | undefined },
   refused?: string,
 ): { readonly text: string; readonly hint: string | undefined } {
   const name = errnoName(errno)
   const hint = refused ?? step.hints?.[name ?? ''] ?? step.hints?.['']
-  const what = step.do === 'execute' ? `${step.what} ${command}` : step.what
+  const own = step.do === undefined ? undefined : named[step.do]
+  const what = own === undefined ? step.what : `${step.what} ${own}`
   return { text: `cannot ${printable(what)}: ${errnoMessage(errno)}`, hint }
 }

@@ -33,6 +33,7 @@ export interface CompiledSeccomp {
   readonly refusesExecution: boolean
 }
 
+/** The profiles that `seccomp` of a policy names, by their names. */
 export const profiles: Readonly<Record<Exclude<ProfileName, 'none'>, SeccompProfile>> = {
   default: defaultProfile,
   strict: strictProfile,

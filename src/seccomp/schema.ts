@@ -124,6 +124,7 @@ export const profileSchema = object({
   /** In order: the first that fits decides. */
   rules: v.array(rule),
 })
+/** A profile of system calls in vial's own format: docs/seccomp.md. */
 export type SeccompProfile = v.InferInput<typeof profileSchema>
 
 // Docker's and the OCI's.
@@ -243,6 +244,7 @@ export const ociSchema = v.pipe(
     'has both architectures and archMap: use one of them',
   ),
 )
+/** A profile of system calls in the format of Docker and the OCI. */
 export type OciProfile = v.InferInput<typeof ociSchema>
 export type OciSyscall = v.InferInput<typeof ociSyscall>
 

@@ -99,7 +99,12 @@ for (const caller of callers) {
         },
         { script: stubborn(word) },
       )
-      assert.deepEqual(seen, [[true, 'SIGKILL', 'up\n'], ['enough'], ['SIGKILL'], [true, 'SIGKILL', 1000]])
+      assert.deepEqual(seen, [
+        [true, 'SIGKILL', 'up\n'],
+        ['the command was aborted: enough'],
+        ['SIGKILL'],
+        [true, 'SIGKILL', 1000],
+      ])
       await assertGone(word)
     })
 

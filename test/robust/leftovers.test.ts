@@ -60,7 +60,7 @@ for (const caller of callers) {
         'cannot bind /no/such/source on /x: No such file or directory': 100,
         'cannot run no-such-command: No such file or directory': 100,
         'timed out: true SIGKILL': 100,
-        aborted: 100,
+        'the command was aborted: aborted': 100,
       })
       // Four runs at a time keep up to four status files ready, one of which was there before.
       assert.ok(seen.after - seen.before <= 3, `${seen.before} descriptors before, ${seen.after} after`)
@@ -85,7 +85,7 @@ for (const caller of callers) {
           const told: string[] = []
           const tell = (error: Error) => told.push(`${error.name}: ${error.message.split('\n')[0]}`)
           await one.run('true', ['x'.repeat(200_000)]).catch(tell)
-          await one.run('true', ['nul\0']).catch((error) => told.push(error.code))
+          await one.run('true', ['nul\0']).catch(tell)
           await one.run('true', [], { timeout: Number.NaN }).catch(tell)
           await one.run('true', [], { signal: AbortSignal.abort(new Error('aborted before')) }).catch(tell)
           // No descriptor is left for the pipes.
@@ -102,9 +102,9 @@ for (const caller of callers) {
       )
       assert.deepEqual(seen.told, [
         'HostError: cannot start the vial: Argument list too long',
-        'ERR_INVALID_ARG_VALUE',
-        'OptionError: timeout: NaN is no number of milliseconds',
-        'Error: aborted before',
+        'OptionError: args[0]: has a NUL byte',
+        'OptionError: timeout: must be a number of milliseconds',
+        'AbortError: the command was aborted: aborted before',
         'HostError: cannot start the vial: Too many open files',
       ])
       assert.deepEqual([seen.exitCode, seen.after], [0, seen.before])

@@ -313,10 +313,10 @@ libc.execve(argv[0], argv, (char_p * 9)(*names, None))`
           const much = await one.run('head', ['-c', '9000000', '/dev/zero'], { maxBuffer: 9_000_000 })
           const tooMuch = await one.run('sh', ['-c', 'yes >&2'], { maxBuffer: 10_000 })
           const long = await one.run('true', ['x'.repeat(200_000)]).catch((error) => error.code)
-          const env = { BIG: 'x'.repeat(200_000) }
-          const unchosen = await one.run('true', [], { env })
+          process.env.BIG = 'x'.repeat(200_000)
+          const unchosen = await one.run('true')
           const chooses = sandbox({ preset: 'system', env: { inherit: ['BIG'] } })
-          const chosen = await chooses.run('true', [], { env }).catch((error) => error.code)
+          const chosen = await chooses.run('true').catch((error) => error.code)
           return [
             unread.exitCode,
             echoed.stdout.length,
