@@ -4,19 +4,11 @@
  * A process can be looked at as /proc/PID/exe by others of its user. Were that the file in the caller's cache, a payload with
  * the same ids could change its mode, write to it, and so choose what the caller runs next.
  */
+import type { Assembler } from './assembler.js'
+import { descriptorPath } from './text.js'
 import { errno } from '../kernel/errno.js'
-import { AT, F, MFD, type openFlags } from '../kernel/flags.js'
-import type { SyscallName } from '../kernel/syscalls.js'
-import type { Builder } from '../machine/builder.js'
+import { AT, F, MFD } from '../kernel/flags.js'
 import { firstError, type Label, type Operand, type Slot } from '../machine/instruction.js'
-
-/** What a program offers to the code here. */
-export interface Assembler {
-  readonly b: Builder
-  readonly open: ReturnType<typeof openFlags>
-  readonly result: Slot
-  attempt(name: SyscallName, ...args: Operand[]): Slot
-}
 
 const unchangeable = F.SEAL_WRITE | F.SEAL_GROW | F.SEAL_SHRINK | F.SEAL_SEAL
 
@@ -29,9 +21,17 @@ const ways = [
   { flags: 0, seals: unchangeable },
 ] as const
 
+/** Of so many bytes, from one descriptor to another. */
+export interface FileCopy {
+  readonly source: Operand
+  readonly size: Operand
+  readonly to: Operand
+}
+
 /** Copies `size` bytes of `source` into sealed memory, and leaves its descriptor in `to`; else jumps with the error in `result`. */
-export function copySealed(c: Assembler, source: Operand, size: Operand, to: Slot, failed: Label): void {
+export function copySealed(c: Assembler, copy: FileCopy & { readonly to: Slot }, failed: Label): void {
   const { b } = c
+  const { to } = copy
   const sealed = b.label()
   for (const [index, { flags, seals }] of ways.entries()) {
     const older = b.label()
@@ -39,7 +39,7 @@ export function copySealed(c: Assembler, source: Operand, size: Operand, to: Slo
     if (index + 1 < ways.length) b.branch(c.result, 'eq', -errno.EINVAL, older)
     b.branch(c.result, 'ge', firstError, failed)
     b.move(to, c.result)
-    copyBytes(c, source, size, to, failed)
+    copyFile(c, copy, failed)
     c.attempt('fcntl', to, F.ADD_SEALS, seals)
     b.branch(c.result, 'ge', firstError, failed)
     b.jump(sealed)
@@ -49,7 +49,7 @@ export function copySealed(c: Assembler, source: Operand, size: Operand, to: Slo
 }
 
 /** sendfile(2), from the beginning. A source that ends too early is EIO. */
-export function copyBytes(c: Assembler, source: Operand, size: Operand, to: Operand, failed: Label): void {
+export function copyFile(c: Assembler, { source, size, to }: FileCopy, failed: Label): void {
   const { b } = c
   const [offset, at] = [b.reserve(8), b.temporary()]
   const left = b.temporary()
@@ -72,14 +72,7 @@ export function executeDescriptor(c: Assembler, file: Operand, argv: Operand, en
   const { b } = c
   c.attempt('execveat', file, b.text(''), argv, envp, AT.EMPTY_PATH)
   // An emulator may not know it. The name of a descriptor in /proc is the very file.
-  b.when(c.result, 'eq', -errno.ENOSYS, () => {
-    const path = b.reserve(32)
-    const cursor = b.temporary()
-    b.move(cursor, path)
-    b.copyText(cursor, b.text('/proc/self/fd/'))
-    b.decimal(cursor, file)
-    c.attempt('execve', path, argv, envp)
-  })
+  c.whenError('ENOSYS', () => c.attempt('execve', descriptorPath(c, file), argv, envp))
 }
 
 /** Jumps to `fine` when nothing can be gained by changing what this process executes: sealed memory, or a file without a name. */

@@ -1,4 +1,6 @@
 /** Code that finds what the caller gave: ids, a few variables, the options, and what their --args descriptors hold. */
+import { branchUnlessNamed, findEnvironment } from '../assembly/environment.js'
+import { hash, hashOf } from '../assembly/text.js'
 import { auxv } from '../kernel/auxv.js'
 import { errno } from '../kernel/errno.js'
 import type { Slot } from '../machine/instruction.js'
@@ -11,9 +13,7 @@ export function readCaller(c: FrontContext): void {
   const { b } = c
   const [at, variable, kind, secure] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
   b.load(c.argc, 64, c.stack)
-  b.compute(at, c.argc, 'shl', 3)
-  b.compute(at, at, 'add', c.stack)
-  b.compute(at, at, 'add', 16)
+  findEnvironment(c, at, c.argc)
   b.move(c.envp, at)
   b.loop(({ leave, again }) => {
     b.load(variable, 64, at)
@@ -21,12 +21,12 @@ export function readCaller(c: FrontContext): void {
     b.when(variable, 'eq', 0, leave)
     // As getenv(3): the first of a name counts.
     for (const [name, slot] of Object.entries(c.variables)) {
-      b.when(slot, 'eq', 0, () =>
-        whenNamed(c, variable, name, () => {
-          b.move(slot, variable)
-          again()
-        }),
-      )
+      const other = b.label()
+      b.branch(slot, 'ne', 0, other)
+      branchUnlessNamed(b, variable, name, other)
+      b.move(slot, variable)
+      again()
+      b.place(other)
     }
   })
   const values: readonly (readonly [number, Slot])[] = [
@@ -44,19 +44,6 @@ export function readCaller(c: FrontContext): void {
   })
   // The environment says where the cache is: it must not be another's than that of whose rights we have.
   b.when(secure, 'ne', 0, () => c.die('vial-bwrap may not be setuid, setgid or have file capabilities'))
-}
-
-/** `NAME=…` */
-function whenNamed(c: FrontContext, variable: Slot, name: string, then: () => void): void {
-  const { b } = c
-  const byte = b.slot('name.byte')
-  const other = b.label()
-  for (const [index, wanted] of [...Buffer.from(`${name}=`)].entries()) {
-    b.load(byte, 8, variable, index)
-    b.branch(byte, 'ne', wanted, other)
-  }
-  then()
-  b.place(other)
 }
 
 /**
@@ -102,27 +89,20 @@ const endOfOptions = 101
  */
 function findWords(c: FrontContext, option: Slot): Slot {
   const { b } = c
-  const [hash, known, words, row] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
+  const [given, known, words, row] = b.temporaries(4)
   const rows = Object.entries({ ...c.facts.options, '--args': argsOption, '--': endOfOptions })
   const table = new BigUint64Array(rows.flatMap(([name, count]) => [hashOf(name), BigInt(count)]))
-  b.hash(hash, option)
+  hash(b, given, option)
   const address = b.bytes(new Uint8Array(table.buffer), 8)
   b.move(row, address)
   b.loop(({ leave }) => {
     b.branch(row, 'ge', { ...address, offset: address.offset + table.byteLength }, c.complain)
     b.load(known, 64, row)
     b.load(words, 64, row, 8)
-    b.when(known, 'eq', hash, leave)
+    b.when(known, 'eq', given, leave)
     b.compute(row, row, 'add', 16)
   })
   return words
-}
-
-/** As {@link Builder.hash}. */
-function hashOf(text: string): bigint {
-  let hash = 0xcbf29ce484222325n
-  for (const byte of Buffer.from(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n)
-  return hash
 }
 
 const chunk = 2 ** 14
@@ -156,14 +136,14 @@ function readArgs(c: FrontContext, word: Slot): void {
     b.when(byte, 'eq', 0, leave)
   })
   b.when(fd, 'gt', c.highestFd, () => b.move(c.highestFd, fd))
-  makeRoom(c, key.piece.size)
+  makeRoom(c, { more: key.piece.size })
   // An offset, for the key may move.
   b.move(piece, c.key.used)
   b.compute(to, c.key.address, 'add', piece)
   b.store(64, to, key.piece.fd, fd)
   use(c, key.piece.size)
   b.loop(({ leave, again }) => {
-    makeRoom(c, chunk)
+    makeRoom(c, { more: chunk })
     b.compute(to, c.key.address, 'add', c.key.used)
     c.attempt('read', fd, to, chunk)
     b.when(c.result, 'eq', 0, leave)

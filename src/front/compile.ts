@@ -5,17 +5,19 @@
  * Node.js gets of the environment only what says where the cache is: NODE_OPTIONS, LD_PRELOAD and the like are meant for the
  * payload. It gets the caller's descriptors, and what was read of --args again, under the same numbers.
  */
+import { routine } from '../assembly/routine.js'
+import { decimal } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'
 import { F, MFD, PR, SIG, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
-import type { Operand, Slot } from '../machine/instruction.js'
+import type { Slot } from '../machine/instruction.js'
 import type { FrontContext } from './context.js'
 import { key, none } from './format.js'
 import { findScript } from './script.js'
 
-/** Has the vial compiled; leaves its descriptor in the slot, and COMMAND's place as Node.js found it. */
-export function compileVial(c: FrontContext): Slot {
+/** Has the vial compiled: gives its descriptor and its size, and COMMAND's place as Node.js found it. */
+export function compileVial(c: FrontContext): { file: Slot; size: Slot } {
   const { b } = c
   const [memory, child, count, least] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
   const [ignored, caller] = [b.bytes(sigaction(SIG.IGN), 8), b.reserve(structs.sigaction.size)]
@@ -28,7 +30,7 @@ export function compileVial(c: FrontContext): Slot {
   c.whenFailed(() => c.die('Too many open files'))
   c.attempt('close', memory)
   b.move(memory, count)
-  writeAll(c, memory, c.key.address, c.key.used)
+  writeAll(c, { to: memory, from: c.key.address, left: c.key.used })
 
   // A caller that ignores SIGCHLD would have Node.js reaped unseen.
   c.attempt('rt_sigaction', signals.SIGCHLD, b.bytes(sigaction(SIG.DFL), 8), caller, 8)
@@ -40,8 +42,8 @@ export function compileVial(c: FrontContext): Slot {
     const digits = b.reserve(24)
     const cursor = b.temporary()
     b.move(cursor, digits)
-    b.decimal(cursor, memory)
-    executeNode(c, digits, c.key.name)
+    decimal(b, cursor, memory)
+    executeNode(c, { fd: digits, name: c.key.name })
   })
   const ended = b.temporary()
   b.loop(({ leave }) => {
@@ -58,11 +60,12 @@ export function compileVial(c: FrontContext): Slot {
   // Help that an --args descriptor asked for: there is nothing to run.
   c.attempt('lseek', memory, 0, seekEnd)
   b.when(c.result, 'eq', 0, () => c.exit(0))
-  b.move(b.slot('compiled.size'), c.result)
+  const size = b.temporary()
+  b.move(size, c.result)
   // A signal of this child that was blocked must not be found by the vial: ignoring it discards it, sigaction(2).
   c.attempt('rt_sigaction', signals.SIGCHLD, ignored, 0, 8)
   c.attempt('rt_sigaction', signals.SIGCHLD, caller, 0, 8)
-  return memory
+  return { file: memory, size }
 }
 
 /** SEEK_END, `linux/fs.h`; lseek(2). */
@@ -71,7 +74,7 @@ const seekEnd = 2
 /** Becomes Node.js, which says what is wrong with the arguments. */
 export function complain(c: FrontContext): void {
   const nothing = c.b.text(none)
-  executeNode(c, nothing, nothing)
+  executeNode(c, { fd: nothing, name: nothing })
 }
 
 /** Nothing there is executed, which the sysctl vm.memfd_noexec wants to be said; kernels before 6.3 refuse the flag. */
@@ -86,57 +89,49 @@ function createMemory(c: FrontContext, memory: Slot, name: string, more = 0): vo
   b.place(made)
 }
 
-function executeNode(c: FrontContext, fd: Operand, name: Operand): void {
+const executeNode = routine('executeNode', { takes: ['fd', 'name'] }, (c: FrontContext, { fd, name }) => {
   const { b, facts } = c
-  const routine = b.routine('executeNode', () => {
-    restoreArgs(c)
-    const [size, argv, at, left, from, word] = b.temporaries(6)
-    const called = b.temporary()
-    b.load(called, 64, c.stack, 8)
-    // A caller may give no name at all: execve(2).
-    b.when(called, 'eq', 0, () => b.move(called, b.text('bwrap')))
-    const env = b.bytes(encode('/usr/bin/env'))
-    const words = [b.text(facts.node), findScript(c), fdWord(c), nameWord(c), called]
-    b.compute(size, c.argc, 'shl', 3)
-    b.compute(size, size, 'add', 8 * (words.length + 3))
-    c.allocate(argv, size)
-    b.store(64, argv, 0, env)
-    words.forEach((operand, index) => {
-      b.store(64, argv, 8 * (index + 1), operand)
-    })
-    b.compute(at, argv, 'add', 8 * (words.length + 1))
-    b.compute(from, c.stack, 'add', 16)
-    b.move(left, c.argc)
-    b.loop(({ leave }) => {
-      b.when(left, 'le', 1, leave)
-      b.load(word, 64, from)
-      b.store(64, at, 0, word)
-      b.compute(at, at, 'add', 8)
-      b.compute(from, from, 'add', 8)
-      b.compute(left, left, 'sub', 1)
-    })
-    const environment = b.reserve(8 * (Object.keys(c.variables).length + 1))
-    b.move(at, environment)
-    for (const variable of Object.values(c.variables)) {
-      b.when(variable, 'ne', 0, () => {
-        b.store(64, at, 0, variable)
-        b.compute(at, at, 'add', 8)
-      })
-    }
-    b.compute(from, argv, 'add', 8)
-    c.attempt('execve', b.text(facts.node), from, environment)
-    b.when(c.result, 'eq', -errno.E2BIG, () => c.die('Argument list too long'))
-    b.store(64, argv, 8, b.text('node'))
-    c.attempt('execve', env, argv, environment)
-    c.die('Cannot start Node.js, which compiles these arguments')
+  restoreArgs(c)
+  const [size, argv, at, left, from, word] = b.temporaries(6)
+  const called = b.temporary()
+  b.load(called, 64, c.stack, 8)
+  // A caller may give no name at all: execve(2).
+  b.when(called, 'eq', 0, () => b.move(called, b.text('bwrap')))
+  const env = b.bytes(encode('/usr/bin/env'))
+  const words = [b.text(facts.node), findScript(c), fd, name, called]
+  b.compute(size, c.argc, 'shl', 3)
+  b.compute(size, size, 'add', 8 * (words.length + 3))
+  c.allocate(argv, size)
+  b.store(64, argv, 0, env)
+  words.forEach((operand, index) => {
+    b.store(64, argv, 8 * (index + 1), operand)
   })
-  b.move(fdWord(c), fd)
-  b.move(nameWord(c), name)
-  b.call(routine)
-}
-
-const fdWord = (c: FrontContext) => c.b.slot('node.fd')
-const nameWord = (c: FrontContext) => c.b.slot('node.name')
+  b.compute(at, argv, 'add', 8 * (words.length + 1))
+  b.compute(from, c.stack, 'add', 16)
+  b.move(left, c.argc)
+  b.loop(({ leave }) => {
+    b.when(left, 'le', 1, leave)
+    b.load(word, 64, from)
+    b.store(64, at, 0, word)
+    b.compute(at, at, 'add', 8)
+    b.compute(from, from, 'add', 8)
+    b.compute(left, left, 'sub', 1)
+  })
+  const environment = b.reserve(8 * (Object.keys(c.variables).length + 1))
+  b.move(at, environment)
+  for (const variable of Object.values(c.variables)) {
+    b.when(variable, 'ne', 0, () => {
+      b.store(64, at, 0, variable)
+      b.compute(at, at, 'add', 8)
+    })
+  }
+  b.compute(from, argv, 'add', 8)
+  c.attempt('execve', b.text(facts.node), from, environment)
+  b.when(c.result, 'eq', -errno.E2BIG, () => c.die('Argument list too long'))
+  b.store(64, argv, 8, b.text('node'))
+  c.attempt('execve', env, argv, environment)
+  c.die('Cannot start Node.js, which compiles these arguments')
+})
 
 /** What was read of each --args descriptor is there again, in a file in memory. */
 function restoreArgs(c: FrontContext): void {
@@ -153,7 +148,7 @@ function restoreArgs(c: FrontContext): void {
     b.load(length, 64, at, key.piece.length)
     createMemory(c, memory, 'args')
     b.compute(bytes, at, 'add', key.piece.size)
-    writeAll(c, memory, bytes, length)
+    writeAll(c, { to: memory, from: bytes, left: length })
     c.attempt('lseek', memory, 0, 0)
     b.when(memory, 'ne', fd, () => {
       c.attempt('dup3', memory, fd, 0)
@@ -166,24 +161,17 @@ function restoreArgs(c: FrontContext): void {
   })
 }
 
-function writeAll(c: FrontContext, fd: Operand, from: Operand, length: Operand): void {
+const writeAll = routine('writeAll', { takes: ['to', 'from', 'left'] }, (c: FrontContext, { to, from, left }) => {
   const { b } = c
-  const [target, at, left] = [b.slot('write.fd'), b.slot('write.at'), b.slot('write.left')]
-  const routine = b.routine('writeAll', () => {
-    b.loop(({ leave, again }) => {
-      b.when(left, 'eq', 0, leave)
-      c.attempt('write', target, at, left)
-      b.when(c.result, 'eq', -errno.EINTR, again)
-      c.whenFailed(() => c.die('Cannot write to a file in memory'))
-      b.compute(at, at, 'add', c.result)
-      b.compute(left, left, 'sub', c.result)
-    })
+  b.loop(({ leave, again }) => {
+    b.when(left, 'eq', 0, leave)
+    c.attempt('write', to, from, left)
+    c.whenError('EINTR', again)
+    c.whenFailed(() => c.die('Cannot write to a file in memory'))
+    b.compute(from, from, 'add', c.result)
+    b.compute(left, left, 'sub', c.result)
   })
-  b.move(target, fd)
-  b.move(at, from)
-  b.move(left, length)
-  b.call(routine)
-}
+})
 
 function sigaction(handler: number): Uint8Array {
   const bytes = new Uint8Array(structs.sigaction.size)

@@ -1,4 +1,6 @@
 /** Code that writes the key, and the name that follows from it. */
+import { copyMemory } from '../assembly/memory.js'
+import { routine } from '../assembly/routine.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { FrontContext } from './context.js'
 import { key } from './format.js'
@@ -14,23 +16,19 @@ export function beginKey(c: FrontContext): void {
 }
 
 /** Makes room for `more` bytes behind those used. */
-export function makeRoom(c: FrontContext, more: Operand): void {
+export const makeRoom = routine('makeRoom', { takes: ['more'] }, (c: FrontContext, { more }) => {
   const { b } = c
   const { address, room, used } = c.key
-  const [needed, grown] = [b.slot('key.needed'), b.slot('key.grown')]
-  const routine = b.routine('makeRoom', () => {
-    b.compute(needed, needed, 'add', used)
-    b.when(needed, 'gt', room, () => {
-      b.compute(needed, needed, 'shl', 1)
-      c.allocate(grown, needed)
-      c.copy(grown, address, used)
-      b.move(address, grown)
-      b.move(room, needed)
-    })
+  const grown = b.temporary()
+  b.compute(more, more, 'add', used)
+  b.when(more, 'gt', room, () => {
+    b.compute(more, more, 'shl', 1)
+    c.allocate(grown, more)
+    copyMemory(c, { to: grown, from: address, length: used })
+    b.move(address, grown)
+    b.move(room, more)
   })
-  b.move(needed, more)
-  b.call(routine)
-}
+})
 
 /** Counts `length` bytes that were written behind those used, and the padding, which is zero. */
 export function use(c: FrontContext, length: Operand): void {
@@ -53,15 +51,15 @@ export function endKey(c: FrontContext): void {
   b.load(length, 64, c.command)
   b.compute(length, length, 'sub', from)
   b.compute(to, length, 'add', 8 + key.total)
-  makeRoom(c, to)
+  makeRoom(c, { more: to })
   b.store(64, address, header.words, used)
   b.store(64, address, header.wordsLength, length)
   b.compute(to, address, 'add', used)
-  c.copy(to, from, length)
+  copyMemory(c, { to: to, from: from, length: length })
   use(c, length)
-  c.copy(address, b.bytes(new TextEncoder().encode(key.magic)), 8)
+  copyMemory(c, { to: address, from: b.bytes(new TextEncoder().encode(key.magic)), length: 8 })
   b.compute(to, address, 'add', header.build)
-  c.copy(to, b.bytes(c.facts.build), key.buildSize)
+  copyMemory(c, { to: to, from: b.bytes(c.facts.build), length: key.buildSize })
   Object.values(c.ids).forEach((id, index) => {
     b.store(32, address, header.ids + 4 * index, id)
   })

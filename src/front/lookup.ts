@@ -4,6 +4,8 @@
  * The path is resolved once. The directory that it led to, the file and the file's content are looked at through the
  * descriptors that are then used; what lies above, as in trust.ts.
  */
+import { routine } from '../assembly/routine.js'
+import { copyText } from '../assembly/text.js'
 import { AT, S_IF } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
@@ -19,10 +21,10 @@ const slash = 0x2f
 
 /** Executes the vial with this key, or comes back. */
 export function lookUp(c: FrontContext): void {
-  c.b.call(c.b.routine('lookUp', () => lookUpOnce(c)))
+  lookUpKey(c, {})
 }
 
-function lookUpOnce(c: FrontContext): void {
+const lookUpKey = routine('lookUp', {}, (c: FrontContext) => {
   const { b } = c
   const missing = b.label()
   const [folder, file, copy, tail, size, offset] = b.temporaries(6)
@@ -56,7 +58,7 @@ function lookUpOnce(c: FrontContext): void {
   branchUnlessSame(c, tail, c.key.address, c.key.used, missing)
   execute(c, copy)
   b.place(missing)
-}
+})
 
 /** The folder of the front's vials, as cacheFolder() of run/cache.ts chooses it. */
 function cachePath(c: FrontContext, missing: Label) {
@@ -74,7 +76,7 @@ function cachePath(c: FrontContext, missing: Label) {
   }
   const put = (rest: string) => {
     copyPath(c, cursor, value, path, missing)
-    b.copyText(cursor, b.text(`${rest}/${entryFolder}`))
+    copyText(b, cursor, b.text(`${rest}/${entryFolder}`))
     b.jump(chosen)
   }
   whenGiven('VIAL_CACHE', () => put(''))

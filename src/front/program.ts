@@ -26,9 +26,10 @@ export function front(facts: FrontFacts, architecture: Architecture): Program {
   endKey(c)
   nameKey(c)
   lookUp(c)
-  const sealed = b.slot('sealed')
+  const sealed = b.temporary()
   const notFromMemory = b.label()
-  copySealed(c, compileVial(c), b.slot('compiled.size'), sealed, notFromMemory)
+  const { file, size } = compileVial(c)
+  copySealed(c, { source: file, size, to: sealed }, notFromMemory)
   execute(c, sealed)
   b.place(notFromMemory)
   // Memory may not be executed, but what was stored may.

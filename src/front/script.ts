@@ -3,6 +3,9 @@
  * can be moved; a front that lies anywhere else has others' files around it, and takes the path that it was written with.
  * Either way Node.js gets the real path of a directory that only trusted owners can change.
  */
+import { routine } from '../assembly/routine.js'
+import { copyText, descriptorPath } from '../assembly/text.js'
+import { own } from '../assembly/variables.js'
 import { AT, S_IF, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Label, Slot } from '../machine/instruction.js'
@@ -13,29 +16,19 @@ const longestPath = 4096
 
 /** Leaves the script's real path in the slot. */
 export function findScript(c: FrontContext): Slot {
-  const { b, facts } = c
-  const { folder, front, beside } = facts.script
-  const [path, refused, trusted, script] = ['path', 'refused', 'trusted', 'found'].map((name) =>
-    b.slot(`script.${name}`),
-  ) as [Slot, Slot, Slot, Slot]
-  const real = b.reserve(longestPath + facts.script.name.length + 8)
-  const check = b.routine('checkScript', () => checkFolder(c, { path, refused, trusted, real }))
+  const { b } = c
+  const { folder, front, beside } = c.facts.script
+  const script = b.temporary()
   const [elsewhere, found] = [b.label(), b.label()]
-  b.move(script, real)
+  b.move(script, realPath(c))
   readInstaller(c)
 
-  const own = ownPlace(c, `/${front}`, `/${beside}`, elsewhere)
-  b.move(path, own)
-  b.move(refused, writers.any)
-  b.call(check)
-  b.branch(trusted, 'ne', 0, found)
+  const packaged = ownPlace(c, `/${front}`, `/${beside}`, elsewhere)
+  b.branch(checkScript(c, { path: packaged, refused: writers.any }).trusted, 'ne', 0, found)
 
   b.place(elsewhere)
-  b.move(path, b.text(folder))
   // Not the group: a package is often installed in a directory that one may write to, and this command beside it.
-  b.move(refused, writers.world)
-  b.call(check)
-  b.branch(trusted, 'ne', 0, found)
+  b.branch(checkScript(c, { path: b.text(folder), refused: writers.world }).trusted, 'ne', 0, found)
   c.die(
     `Cannot use the compiler in ${folder}: it is gone, or others can change it. Install vial where only root, you or the owner of this command can write, and write this command again: vial front -o FILE`,
   )
@@ -81,44 +74,40 @@ function ownPlace(c: FrontContext, front: string, beside: string, elsewhere: Lab
   })
   // Over the name of the front.
   b.compute(at, at, 'sub', front.length - front.lastIndexOf('/'))
-  b.copyText(at, b.text(beside))
+  copyText(b, at, b.text(beside))
   return own
 }
 
-interface Check {
-  readonly path: Slot
-  readonly refused: Slot
-  readonly trusted: Slot
-  readonly real: Address
-}
+/** Of the script that is trusted. */
+const realPath = own(({ b, facts }: FrontContext) => b.reserve(longestPath + facts.script.name.length + 8))
 
-/** Whether only trusted owners can change the script in a directory; if so, leaves its real path in `real`. */
-function checkFolder(c: FrontContext, { path, refused, trusted, real }: Check): void {
-  const { b, facts } = c
-  const { CLOEXEC, DIRECTORY, NOFOLLOW, PATH } = c.open
-  const [folder, file, bits, cursor] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
-  const [distrusted, done] = [b.label(), b.label()]
-  const link = b.reserve(32)
-  b.move(trusted, 0)
-  b.move(folder, c.attempt('openat', AT.FDCWD, path, PATH | DIRECTORY | CLOEXEC, 0))
-  c.onFailure(done)
-  requireTrusted(c, folder, distrusted, refused)
-  b.move(file, c.attempt('openat', folder, b.text(facts.script.name), PATH | NOFOLLOW | CLOEXEC, 0))
-  c.onFailure(distrusted)
-  const { mode } = look(c, file, distrusted)
-  b.compute(bits, mode, 'and', refused)
-  b.branch(bits, 'ne', 0, distrusted)
-  b.compute(bits, mode, 'and', S_IF.MT)
-  b.branch(bits, 'ne', S_IF.REG, distrusted)
-  b.move(cursor, link)
-  b.copyText(cursor, b.text('/proc/self/fd/'))
-  b.decimal(cursor, folder)
-  c.attempt('readlinkat', AT.FDCWD, link, real, longestPath)
-  c.onFailure(distrusted)
-  b.compute(cursor, real, 'add', c.result)
-  b.copyText(cursor, b.text(`/${facts.script.name}`))
-  b.move(trusted, 1)
-  b.place(distrusted)
-  c.attempt('close', folder)
-  b.place(done)
-}
+/** Whether only trusted owners can change the script in the directory `path`; if so, leaves its real path. */
+const checkScript = routine(
+  'checkScript',
+  { takes: ['path', 'refused'], gives: ['trusted'] },
+  (c: FrontContext, { path, refused, trusted }) => {
+    const { b, facts } = c
+    const { CLOEXEC, DIRECTORY, NOFOLLOW, PATH } = c.open
+    const [directory, file, bits, end] = b.temporaries(4)
+    const [distrusted, done] = [b.label(), b.label()]
+    b.move(trusted, 0)
+    b.move(directory, c.attempt('openat', AT.FDCWD, path, PATH | DIRECTORY | CLOEXEC, 0))
+    c.onFailure(done)
+    requireTrusted(c, directory, distrusted, refused)
+    b.move(file, c.attempt('openat', directory, b.text(facts.script.name), PATH | NOFOLLOW | CLOEXEC, 0))
+    c.onFailure(distrusted)
+    const { mode } = look(c, file, distrusted)
+    b.compute(bits, mode, 'and', refused)
+    b.branch(bits, 'ne', 0, distrusted)
+    b.compute(bits, mode, 'and', S_IF.MT)
+    b.branch(bits, 'ne', S_IF.REG, distrusted)
+    c.attempt('readlinkat', AT.FDCWD, descriptorPath(c, directory), realPath(c), longestPath)
+    c.onFailure(distrusted)
+    b.compute(end, realPath(c), 'add', c.result)
+    copyText(b, end, b.text(`/${facts.script.name}`))
+    b.move(trusted, 1)
+    b.place(distrusted)
+    c.attempt('close', directory)
+    b.place(done)
+  },
+)

@@ -2,7 +2,8 @@
  * Code that executes a vial such that nothing inside can change what is executed next: from sealed memory, or, where a host
  * forbids memory to be executed (vm.memfd_noexec), from a file that has no name.
  */
-import { copyBytes, copySealed, executeDescriptor } from '../assembly/sealed.js'
+import { descriptorPath } from '../assembly/text.js'
+import { copyFile, copySealed, executeDescriptor } from '../assembly/sealed.js'
 import { AT } from '../kernel/flags.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
 import type { FrontContext } from './context.js'
@@ -16,20 +17,15 @@ export function copyForExecution(
   const { b } = c
   const [nameless, done] = [b.label(), b.label()]
   const writer = b.temporary()
-  copySealed(c, source, size, to, nameless)
+  copySealed(c, { source, size, to }, nameless)
   b.jump(done)
   b.place(nameless)
   const { CLOEXEC, RDONLY, RDWR, TMPFILE } = c.open
   b.move(writer, c.attempt('openat', folder, b.text('.'), TMPFILE | RDWR | CLOEXEC, 0o500))
   c.onFailure(failed)
-  copyBytes(c, source, size, writer, failed)
+  copyFile(c, { source, size, to: writer }, failed)
   // Execution is refused while anything has it open for writing: ETXTBSY of execve(2).
-  const path = b.reserve(32)
-  const cursor = b.temporary()
-  b.move(cursor, path)
-  b.copyText(cursor, b.text('/proc/self/fd/'))
-  b.decimal(cursor, writer)
-  b.move(to, c.attempt('openat', AT.FDCWD, path, RDONLY | CLOEXEC, 0))
+  b.move(to, c.attempt('openat', AT.FDCWD, descriptorPath(c, writer), RDONLY | CLOEXEC, 0))
   c.onFailure(failed)
   c.attempt('close', writer)
   b.place(done)

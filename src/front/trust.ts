@@ -2,6 +2,7 @@
  * Code that asks who can change what is to be executed. A directory is looked at through its descriptor, and all those above
  * it by its own "..", whatever links led there: so no name on the real way can be changed between the look and the use.
  */
+import { own } from '../assembly/variables.js'
 import { AT, S_IF, S_IS, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
@@ -56,13 +57,11 @@ export interface Status {
   readonly links: Slot
 }
 
-const buffers = new WeakMap<FrontContext, Operand>()
-
-function statusOf(c: FrontContext): Status {
-  const buffer = buffers.get(c) ?? c.b.reserve(structs.statx.size, 8)
-  buffers.set(c, buffer)
-  return { buffer, mode: c.b.slot('stat.mode'), uid: c.b.slot('stat.uid'), links: c.b.slot('stat.links') }
-}
+/** What was looked at last. */
+const statusOf = own(({ b }: FrontContext): Status => {
+  const [mode, uid, links] = b.temporaries(3)
+  return { buffer: b.reserve(structs.statx.size, 8), mode, uid, links }
+})
 
 /** What a descriptor is. */
 export function look(c: FrontContext, fd: Operand, missing: Label): Status {

@@ -1,4 +1,5 @@
 /** What the monitor tells others: the JSON of bwrap(1)'s --info-fd and --json-status-fd. */
+import { copyText, decimal } from '../assembly/text.js'
 import { AT, STATX } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
@@ -44,9 +45,9 @@ export function writeExitCode(c: LauncherContext, fd: number, exitCode: Operand)
   const buffer = b.reserve(64)
   const cursor = b.temporary()
   b.move(cursor, buffer)
-  b.copyText(cursor, b.text('{ "exit-code": '))
-  b.decimal(cursor, exitCode)
-  b.copyText(cursor, b.text(' }\n'))
+  copyText(b, cursor, b.text('{ "exit-code": '))
+  decimal(b, cursor, exitCode)
+  copyText(b, cursor, b.text(' }\n'))
   b.compute(cursor, cursor, 'sub', buffer)
   c.attempt('write', fd, buffer, cursor)
 }
@@ -64,25 +65,25 @@ function write(
   const status = b.reserve(structs.statx.size, 8)
   const [cursor, name, inode] = [b.temporary(), b.temporary(), b.temporary()]
   b.move(cursor, buffer)
-  b.copyText(cursor, b.text(begin))
-  b.decimal(cursor, init)
+  copyText(b, cursor, b.text(begin))
+  decimal(b, cursor, init)
   for (const [namespace, file] of namespaces) {
     if (!made.includes(namespace)) continue
     b.move(name, path)
-    b.copyText(name, b.text('/proc/'))
-    b.decimal(name, init)
-    b.copyText(name, b.text(`/ns/${file}`))
+    copyText(b, name, b.text('/proc/'))
+    decimal(b, name, init)
+    copyText(b, name, b.text(`/ns/${file}`))
     c.attempt('statx', AT.FDCWD, path, 0, STATX.INO, status)
     c.whenFailed(
       () => {},
       () => {
         b.load(inode, 64, status, structs.statx.fields.stx_ino.offset)
-        b.copyText(cursor, b.text(`${between}"${file}-namespace": `))
-        b.decimal(cursor, inode)
+        copyText(b, cursor, b.text(`${between}"${file}-namespace": `))
+        decimal(b, cursor, inode)
       },
     )
   }
-  b.copyText(cursor, b.text(end))
+  copyText(b, cursor, b.text(end))
   b.compute(cursor, cursor, 'sub', buffer)
   c.attempt('write', fd, buffer, cursor)
   c.whenFailed(() => {

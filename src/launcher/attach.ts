@@ -1,13 +1,14 @@
 /** Puts a mount at its place in the new root, which is found or made first. */
+import { routine } from '../assembly/routine.js'
+import { variable, variables } from '../assembly/variables.js'
 import { errno } from '../kernel/errno.js'
 import { MOVE_MOUNT, S_IF } from '../kernel/flags.js'
-import type { Routine } from '../machine/builder.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Place, Wording } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { fileKind } from './files.js'
-import { onEmptyPath } from './mounts.js'
-import { isPlanted, locate, placeWords, release, requireMounted, tryFind } from './places.js'
+import { onEmptyPath, treeOf } from './mounts.js'
+import { isPlanted, locate, placeOf, placeWords, release, requireMounted, tryFind } from './places.js'
 
 /**
  * Puts the mount in `tree` at a place, which is made first if it is not there: a directory for a directory, an empty
@@ -33,30 +34,36 @@ export function attachHere(
     const several = typeof step.complaint === 'object' && step.complaint.length === 4
     const [mount, file, folder] = [1, 2, 3].map((which) => (several ? c.complaint(step, which) : c.step))
     b.move(c.step, mount!)
-    b.move(b.slot('attach.unmounted'), mount!)
-    b.move(b.slot('attach.unmadeFile'), file!)
-    b.move(b.slot('attach.unmadeFolder'), folder!)
+    b.move(said(b).unmounted, mount!)
+    b.move(said(b).unmadeFile, file!)
+    b.move(said(b).unmadeFolder, folder!)
   }
-  b.move(b.slot('attach.kind'), kind === 'directory' ? S_IF.DIR : 0)
-  b.call(owned ? attachOwned(c) : attachResolved(c, isPlanted(step.place)))
+  b.move(kindOf(b), kind === 'directory' ? S_IF.DIR : 0)
+  if (owned) attachOwned(c, {})
+  else if (isPlanted(step.place)) attachPlanted(c, {})
+  else attachResolved(c, {})
 }
 
-function attachOwned(c: LauncherContext): Routine {
-  return c.b.routine('attachOwned', () => {
-    const tree = c.b.slot('tree')
-    const path = c.b.slot('place.path')
-    makeMountPoint(c, tree, c.root, path)
-    c.attempt('move_mount', tree, c.b.text(''), c.root, path, onEmptyPath)
-    whenUnmounted(c, tree)
-    c.attempt('close', tree)
-  })
-}
+/** What the mount is, of S_IF: 0 until it was looked at. */
+const kindOf = variable()
+/** Numbers of steps, in which the ways to fail have words of their own. */
+const said = variables('unmounted', 'unmadeFile', 'unmadeFolder')
 
-function attachResolved(c: LauncherContext, planted: boolean): Routine {
-  return c.b.routine(planted ? 'attachPlanted' : 'attachResolved', () => {
+const attachOwned = routine('attachOwned', {}, (c: LauncherContext) => {
+  const tree = treeOf(c.b)
+  const { path } = placeOf(c.b)
+  makeMountPoint(c, tree, c.root, path)
+  c.attempt('move_mount', tree, c.b.text(''), c.root, path, onEmptyPath)
+  whenUnmounted(c, tree)
+  c.attempt('close', tree)
+})
+
+/** The place's mount may be exchanged meanwhile where it is `planted`: it is looked for again. */
+function attacher(name: string, planted: boolean) {
+  return routine(name, {}, (c: LauncherContext) => {
     const { b } = c
-    const tree = b.slot('tree')
-    const target = b.slot('target')
+    const tree = treeOf(b)
+    const target = b.temporary()
     tryFind(c, false)
     c.whenError('ENOENT', () => {
       const [parent, name] = locate(c, false)
@@ -74,24 +81,27 @@ function attachResolved(c: LauncherContext, planted: boolean): Routine {
   })
 }
 
+const attachResolved = attacher('attachResolved', false)
+const attachPlanted = attacher('attachPlanted', true)
+
 function makeMountPoint(c: LauncherContext, tree: Slot, at: Slot, name: Operand): void {
   const { b } = c
   learnKind(c, tree)
   complainOfKind(c)
   b.when(
-    b.slot('attach.kind'),
+    kindOf(b),
     'eq',
     S_IF.DIR,
     () => c.mustUnless('EEXIST', 'mkdirat', at, name, 0o755),
     () => c.mustUnless('EEXIST', 'mknodat', at, name, S_IF.REG | c.plan.manner.mountPointMode, 0),
   )
-  if (tellsApart(c)) b.move(c.step, b.slot('attach.unmounted'))
+  if (tellsApart(c)) b.move(c.step, said(b).unmounted)
 }
 
 /** What the mount in `tree` is, unless it is known to be a folder. */
 function learnKind(c: LauncherContext, tree: Slot): void {
   const { b } = c
-  const kind = b.slot('attach.kind')
+  const kind = kindOf(b)
   b.when(kind, 'eq', 0, () => {
     const found = fileKind(c, tree)
     c.orFail()
@@ -105,11 +115,11 @@ const tellsApart = (c: LauncherContext) => c.plan.manner.hints === 'instead'
 function complainOfKind(c: LauncherContext): void {
   const { b } = c
   if (!tellsApart(c)) return
-  b.move(c.step, b.slot('attach.unmadeFile'))
-  b.when(b.slot('attach.kind'), 'eq', S_IF.DIR, () => b.move(c.step, b.slot('attach.unmadeFolder')))
+  b.move(c.step, said(b).unmadeFile)
+  b.when(kindOf(b), 'eq', S_IF.DIR, () => b.move(c.step, said(b).unmadeFolder))
 }
 
-/** After move_mount(2): EINVAL is, of all, a file on a folder or the reverse, which others notice earlier. */
+/** EINVAL means a file on a directory or the reverse; mount(2) reports this earlier. */
 function whenUnmounted(c: LauncherContext, tree: Slot): void {
   const { b } = c
   if (tellsApart(c))
@@ -117,7 +127,7 @@ function whenUnmounted(c: LauncherContext, tree: Slot): void {
       learnKind(c, tree)
       complainOfKind(c)
       b.move(c.result, -errno.ENOTDIR)
-      b.when(b.slot('attach.kind'), 'ne', S_IF.DIR, () => b.move(c.result, -errno.EISDIR))
+      b.when(kindOf(b), 'ne', S_IF.DIR, () => b.move(c.result, -errno.EISDIR))
     })
   c.orFail()
 }

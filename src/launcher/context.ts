@@ -1,10 +1,11 @@
 /** What every part of the launcher's code shares: the builder, the slots, and how a failing system call is reported. */
+import { Assembler } from '../assembly/assembler.js'
+import { routine } from '../assembly/routine.js'
+import { own } from '../assembly/variables.js'
 import type { Architecture } from '../kernel/architecture.js'
 import { errno, type ErrnoName } from '../kernel/errno.js'
-import { openFlags } from '../kernel/flags.js'
 import { printable } from '../kernel/printable.js'
 import type { SyscallName } from '../kernel/syscalls.js'
-import { Builder } from '../machine/builder.js'
 import { type Address, firstError, type Label, type Operand, type Slot } from '../machine/instruction.js'
 import type { LaunchedStep, Plan, Step, StepKind, Wording } from '../plan/step.js'
 import { Messages } from './messages.js'
@@ -22,20 +23,26 @@ export type Process = 'monitor' | 'init' | 'payload'
 /** Marks code that belongs to no step: it tells which one failed. */
 const noStep = -1
 
-export class LauncherContext {
-  readonly b = new Builder()
+export class LauncherContext extends Assembler {
   /** Room for one path or sentence, which nobody needs for long. */
   readonly scratch = this.b.reserve(scratchSize)
-  readonly open: ReturnType<typeof openFlags>
-  readonly result = this.b.slot('result')
-  readonly step = this.b.slot('step')
-  readonly root = this.b.slot('root')
-  readonly stack: Slot = this.b.slot('stack')
+  /** The number of the step at work, or of its message. */
+  readonly step: Slot = this.b.variable()
+  /** The new root. */
+  readonly root: Slot = this.b.variable()
+  /** Of the payload; `command` is its first word. */
+  readonly argv: Slot = this.b.variable()
+  readonly command: Slot = this.b.variable()
+  readonly envp: Slot = this.b.variable()
+  /** The working directory of this run, where each names its own. */
+  readonly cwd: Slot = this.b.variable()
   /**
    * Where an init that lingers tells how the payload ended: an eventfd(2), which nothing in /proc can open again. Its low half is
    * a wait status and one more, its high half says that the sandbox was not made.
    */
-  readonly outcome = this.b.slot('outcome')
+  readonly outcome: Slot = this.b.variable()
+  /** What an error sentence ends with, where it is known at run time only: an address, or 0. */
+  readonly detail: Slot = this.b.variable()
   readonly fail: Label = this.b.label()
   readonly steps: LaunchedStep[] = []
   /** Who does each of them. */
@@ -53,7 +60,7 @@ export class LauncherContext {
     readonly plan: Plan,
     architecture: Architecture,
   ) {
-    this.open = openFlags(architecture)
+    super(architecture)
   }
 
   /** Emits the code that does the rows so far. */
@@ -165,14 +172,7 @@ export class LauncherContext {
 
   /** Fails if the last system call did. */
   orFail(): void {
-    const { b } = this
-    b.call(b.routine('check', () => b.branch(this.result, 'ge', firstError, this.fail)))
-  }
-
-  /** A system call whose failure is looked at by what follows. */
-  attempt(name: SyscallName, ...args: Operand[]): Slot {
-    this.b.syscall(this.result, name, ...args)
-    return this.result
+    check(this, {})
   }
 
   /** A system call that may fail with `tolerated`, and with nothing else. */
@@ -184,18 +184,6 @@ export class LauncherContext {
     this.b.place(tolerable)
   }
 
-  whenFailed(then: () => void, otherwise?: () => void): void {
-    this.b.when(this.result, 'ge', firstError, then, otherwise)
-  }
-
-  whenError(name: ErrnoName, then: () => void, otherwise?: () => void): void {
-    this.b.when(this.result, 'eq', -errno[name], then, otherwise)
-  }
-
-  exit(status: Operand): void {
-    this.b.syscall(this.result, 'exit_group', status)
-  }
-
   /** Writes one status record; only in a program that has a status descriptor. */
   report(kind: number, first: Operand, second: Operand = 0): void {
     const buffer = this.recordBuffer()
@@ -205,24 +193,20 @@ export class LauncherContext {
     this.attempt('write', this.plan.statusFd!, buffer, record.size)
   }
 
-  #pwd: Address | undefined
-  /** `PWD=` and the working folder, which is filled in when it is known. */
+  /** `PWD=` and the working directory, which is filled in when it is known. */
   get pwd(): Address {
-    this.#pwd ??= this.b.reserve(4 + 4096)
-    return this.#pwd
+    return pwdOf(this)
   }
 
-  #buffer: ReturnType<Builder['reserve']> | undefined
-  recordBuffer() {
-    this.#buffer ??= this.b.reserve(record.size, 16)
-    return this.#buffer
+  /** Room for one status record. */
+  recordBuffer(): Address {
+    return recordOf(this)
   }
 
   /** The code at `fail`: reports step and errno, or prints the sentence, and exits. Emitted once, last. */
   emitFailure(): void {
     const { b } = this
-    const error = b.slot('error')
-    const status = b.slot('status')
+    const [error, status] = b.temporaries(2)
     const { exit, lingers } = this.plan.manner
     b.mark(noStep)
     b.place(this.fail)
@@ -237,7 +221,7 @@ export class LauncherContext {
     else {
       const { prefix, hints } = this.plan.manner
       const { step: message, scratch: buffer, detail } = this
-      const naming = { naming: this.#last, command: b.slot('command') }
+      const naming = { naming: this.#last, command: this.command }
       this.#messages.print({ message, error, buffer, prefix, hints, detail, ...naming })
     }
     this.exit(status)
@@ -253,12 +237,12 @@ export class LauncherContext {
       this.attempt('write', this.outcome, word, 8)
     })
   }
-
-  /** What an error sentence ends with, where it is known at run time only: an address, or 0. */
-  get detail(): Slot {
-    return this.b.slot('detail')
-  }
 }
+
+const pwdOf = own(({ b }: LauncherContext) => b.reserve(4 + 4096))
+const recordOf = own(({ b }: LauncherContext) => b.reserve(record.size, 16))
+
+const check = routine('check', {}, ({ b, result, fail }: LauncherContext) => b.branch(result, 'ge', firstError, fail))
 
 function sentence(step: Wording): string {
   const [first] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]

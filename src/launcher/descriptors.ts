@@ -1,9 +1,11 @@
 /** Code for steps about file descriptors: closing, waiting, locking, and the seccomp filters that arrive by them. */
+import { allocate } from '../assembly/memory.js'
+import { routine } from '../assembly/routine.js'
+import { variable, variableOf } from '../assembly/variables.js'
 import { errno } from '../kernel/errno.js'
-import { AT, CLOSE_RANGE, F, MAP, PR, SECCOMP } from '../kernel/flags.js'
+import { AT, CLOSE_RANGE, F, PR, SECCOMP } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
-import type {} from '../plan/step.js'
 import type { Code, LauncherContext } from './context.js'
 import { unpackFilter } from './filter.js'
 
@@ -18,6 +20,9 @@ type Descriptors =
   | 'filter'
 
 const last = 0xffffffff
+
+/** Init's end of a pipe, by which the monitor lets it go on. */
+export const release = variable()
 
 export const descriptorCode: Code<Descriptors> = {
   closeFds(c, step) {
@@ -37,7 +42,7 @@ export const descriptorCode: Code<Descriptors> = {
   },
 
   awaitRelease(c) {
-    awaitByte(c, c.b.slot('release'))
+    awaitByte(c, release(c.b))
   },
 
   block(c, step) {
@@ -47,7 +52,7 @@ export const descriptorCode: Code<Descriptors> = {
   /** F_SETLK(2const): a read lock on the whole file, which lasts as long as the descriptor of this process. */
   lockFile(c, step) {
     const { b } = c
-    const fd = b.slot(`lock ${step.path}`)
+    const fd = b.variable()
     c.heldSlots.push(fd)
     b.move(fd, c.must('openat', AT.FDCWD, b.text(step.path), c.open.RDONLY | c.open.CLOEXEC, 0))
     c.complain(step, 1)
@@ -58,9 +63,8 @@ export const descriptorCode: Code<Descriptors> = {
   readSeccomp(c, step) {
     for (const fd of step.fds) {
       const { address, length } = readAll(c, fd)
-      const { filter, size } = filterSlots(c, fd)
-      c.b.move(filter, address)
-      c.b.move(size, length)
+      c.b.move(filterOf(c.b, fd), address)
+      c.b.move(sizeOf(c.b, fd), length)
       c.attempt('close', fd)
       const rest = c.b.temporary()
       c.b.compute(rest, length, 'and', 7)
@@ -73,10 +77,9 @@ export const descriptorCode: Code<Descriptors> = {
 
   seccomp(c, step) {
     for (const fd of step.fds) {
-      const { filter, size } = filterSlots(c, fd)
       const count = c.b.temporary()
-      c.b.compute(count, size, 'shr', 3)
-      c.must('prctl', PR.SET_SECCOMP, SECCOMP.MODE_FILTER, filterProgram(c, filter, count), 0, 0)
+      c.b.compute(count, sizeOf(c.b, fd), 'shr', 3)
+      c.must('prctl', PR.SET_SECCOMP, SECCOMP.MODE_FILTER, filterProgram(c, filterOf(c.b, fd), count), 0, 0)
     }
   },
 
@@ -95,10 +98,7 @@ function filterProgram(c: LauncherContext, filter: Operand, count: Operand): Add
   return program
 }
 
-const filterSlots = (c: LauncherContext, fd: number) => ({
-  filter: c.b.slot(`seccomp ${fd}`),
-  size: c.b.slot(`seccomp ${fd} size`),
-})
+const [filterOf, sizeOf] = [variableOf<number>(), variableOf<number>()]
 
 /** Waits for a byte or the end, and closes. */
 function awaitByte(c: LauncherContext, fd: Operand): void {
@@ -111,7 +111,9 @@ function readAll(c: LauncherContext, fd: number): { address: Slot; length: Slot 
   const { b } = c
   const most = 2 ** 20
   const [address, length, cursor, left] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
-  b.move(address, c.must('mmap', 0, most, MAP.PROT_READ | MAP.PROT_WRITE, MAP.PRIVATE | MAP.ANONYMOUS, -1, 0))
+  allocate(c, most)
+  c.orFail()
+  b.move(address, c.result)
   b.move(length, 0)
   b.loop(({ leave }) => {
     b.compute(cursor, address, 'add', length)
@@ -133,17 +135,13 @@ export function openStandardDescriptors(c: LauncherContext): void {
     what: 'open /dev/null in place of a closed standard descriptor',
     why: 'no other file takes the number of standard input, output or error',
   })
-  const { b } = c
-  const fd = b.slot('fd')
-  const fill = b.routine('openStandard', () => {
-    c.attempt('fcntl', fd, F.GETFD, 0)
-    c.whenError('EBADF', () => c.must('openat', AT.FDCWD, b.text('/dev/null'), c.open.RDWR, 0))
-  })
-  for (const one of [0, 1, 2]) {
-    b.move(fd, one)
-    b.call(fill)
-  }
+  for (const fd of [0, 1, 2]) openStandard(c, { fd })
 }
+
+const openStandard = routine('openStandard', { takes: ['fd'] }, (c: LauncherContext, { fd }) => {
+  c.attempt('fcntl', fd, F.GETFD, 0)
+  c.whenError('EBADF', () => c.must('openat', AT.FDCWD, c.b.text('/dev/null'), c.open.RDWR, 0))
+})
 
 /** Keeps one end of a pipe in `slot`, and closes the other. */
 export function keepEnd(c: LauncherContext, pipe: Address, end: 'read' | 'write', slot: Slot): void {

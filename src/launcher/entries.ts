@@ -1,4 +1,6 @@
 /** Code for the steps that a plan has many of: the entries of the new root, each a row of a table (see rows.ts). */
+import { variables } from '../assembly/variables.js'
+import { copyText } from '../assembly/text.js'
 import { relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
 import { AT, OPEN_TREE, S_IS, STATX } from '../kernel/flags.js'
@@ -8,7 +10,7 @@ import type { Step } from '../plan/step.js'
 import type { Code, LauncherContext } from './context.js'
 import { attachHere } from './attach.js'
 import { copyFrom, openRegular, statusBuffer, writeAll } from './files.js'
-import { attributesOf, newMountRoutine, newMountWords, propagationOf, setAttributes } from './mounts.js'
+import { attributesOf, makeMount, newMountWords, propagationOf, setAttributes, treeOf } from './mounts.js'
 import { isForeign, isPlanted, locate, placeWords, release, tryFind } from './places.js'
 import { attachRoot } from './root.js'
 import { openSource, sourceKind } from './sources.js'
@@ -16,13 +18,20 @@ import type { Row, Word } from './rows.js'
 
 type Entry = 'directory' | 'symlink' | 'file' | 'bind' | 'mount'
 
+/** The words of the rows, each kind's own. */
+const directoryOf = variables('mode')
+const linkOf = variables('target')
+const fileOf = variables('mode', 'content', 'length')
+const bindOf = variables('source', 'within', 'recursive', 'attributes', 'flags')
+const ownerOf = variables('uid', 'gid')
+
 /** Adds a step's row. What its code depends on, and is not in the words, is in the name of its kind. */
 export const entryRows: Code<Entry> = {
   directory(c, step) {
     const { b } = c
     const { implicit, ifAllowed = false, owner, place } = step
     const { owned } = place
-    const mode = b.slot('directory.mode')
+    const { mode } = directoryOf(b)
     // mkdirat(2) drops the setuid and setgid bits.
     const special = (step.mode & 0o6000) !== 0
     const words: Word[] = [...placeWords(c, place), [mode, step.mode], ...ownerWords(c, step)]
@@ -47,11 +56,12 @@ export const entryRows: Code<Entry> = {
       if (given) {
         // By descriptor: a name could be that of something else meanwhile.
         const flags = c.open.RDONLY | c.open.DIRECTORY | c.open.NOFOLLOW | c.open.CLOEXEC
-        b.move(b.slot('folder'), c.must('openat', at, name, flags, 0))
-        if (!owned) requireUnfinished(c, b.slot('folder'))
-        if (special || !owned) c.must('fchmod', b.slot('folder'), mode)
-        if (owner !== undefined) c.must('fchown', b.slot('folder'), b.slot('owner.uid'), b.slot('owner.gid'))
-        c.attempt('close', b.slot('folder'))
+        const directory = b.temporary()
+        b.move(directory, c.must('openat', at, name, flags, 0))
+        if (!owned) requireUnfinished(c, directory)
+        if (special || !owned) c.must('fchmod', directory, mode)
+        if (owner !== undefined) c.must('fchown', directory, ownerOf(b).uid, ownerOf(b).gid)
+        c.attempt('close', directory)
       }
       release(c, owned)
       b.jump(done)
@@ -64,7 +74,7 @@ export const entryRows: Code<Entry> = {
 
   symlink(c, step) {
     const { owned } = step.place
-    const target = c.b.slot('symlink.target')
+    const { target } = linkOf(c.b)
     const words: Word[] = [...placeWords(c, step.place), [target, step.target]]
     c.row(step, named('symlink', { owned }), words, () => {
       const [at, name] = locate(c, owned)
@@ -78,9 +88,7 @@ export const entryRows: Code<Entry> = {
   file(c, step) {
     const { b } = c
     const { content, owner, place } = step
-    const [file, mode, from, length] = ['file', 'file.mode', 'file.content', 'file.length'].map((name) =>
-      b.slot(name),
-    ) as [Slot, Slot, Slot, Slot]
+    const { mode, content: from, length } = fileOf(b)
     const byFd = typeof content === 'number'
     const words: Word[] = [
       ...placeWords(c, place),
@@ -99,12 +107,13 @@ export const entryRows: Code<Entry> = {
       if (!owned)
         c.whenError('EEXIST', () => openRegular(c, at, name, foreign ? { payload: step.payload, mode } : undefined))
       c.orFail()
+      const file = b.temporary()
       b.move(file, c.result)
       c.complain(step, 1)
       if (byFd) copyFrom(c, from, file)
       else writeAll(c, file, from, length)
       if (!step.keepsMode) c.must('fchmod', file, mode)
-      if (owns) c.must('fchown', file, b.slot('owner.uid'), b.slot('owner.gid'))
+      if (owns) c.must('fchown', file, ownerOf(b).uid, ownerOf(b).gid)
       c.attempt('close', file)
       release(c, owned)
     })
@@ -113,12 +122,8 @@ export const entryRows: Code<Entry> = {
   bind(c, step) {
     const { b } = c
     const { source, optional, place, within, above } = step
-    const from = b.slot('bind.source')
-    const folder = b.slot('bind.within')
-    const recursive = b.slot('bind.recursive')
-    const attributes = b.slot('bind.attributes')
-    const flags = b.slot('bind.flags')
-    const tree = b.slot('tree')
+    const { source: from, within: folder, recursive, attributes, flags } = bindOf(b)
+    const tree = treeOf(b)
     const kind = sourceKind(source)
     const inside = within !== undefined && typeof source === 'string' ? relative(within, source) : undefined
     const words: Word[] = [
@@ -141,7 +146,7 @@ export const entryRows: Code<Entry> = {
     const put = () => {
       c.complain(step, 1)
       b.compute(flags, recursive, 'or', AT.EMPTY_PATH)
-      setAttributes(c, tree, flags, attributes, propagationOf(c))
+      setAttributes(c, { tree, at: flags, set: attributes, propagation: propagationOf(c) })
       attachHere(c, step, 'same')
     }
     const { owned } = place
@@ -174,8 +179,8 @@ export const entryRows: Code<Entry> = {
     const planted = isPlanted(step.place)
     const words = [...newMountWords(c, step.type, step.options, step.flags), ...placeWords(c, step.place)]
     c.row(step, named('mount', { root: path === '', owned, planted }), words, () => {
-      c.b.call(newMountRoutine(c))
-      if (path === '') attachRoot(c, c.b.slot('tree'))
+      makeMount(c, {})
+      if (path === '') attachRoot(c, treeOf(c.b))
       else attachHere(c, step, 'directory')
     })
   },
@@ -185,7 +190,7 @@ export const entryRows: Code<Entry> = {
 function implicitRow(c: LauncherContext, step: Step<'bind'>['above'][number]): Row {
   const { mode, place } = step
   const { owned } = place
-  const slot = c.b.slot('directory.mode')
+  const slot = directoryOf(c.b).mode
   const words: Word[] = [...placeWords(c, place), [slot, mode]]
   return { kind: named('directory, implicit', { owned }), words, body: () => makeImplicit(c, owned, slot) }
 }
@@ -255,15 +260,15 @@ function named(kind: string, variants: Readonly<Record<string, boolean>>): strin
 function ownerWords({ b }: LauncherContext, { owner }: Step<'directory' | 'file'>): Word[] {
   if (owner === undefined) return []
   return [
-    [b.slot('owner.uid'), owner.uid],
-    [b.slot('owner.gid'), owner.gid],
+    [ownerOf(b).uid, owner.uid],
+    [ownerOf(b).gid, owner.gid],
   ]
 }
 
 /** What was found, in `result`, must be a directory. */
 function requireFolder(c: LauncherContext): void {
   const { b } = c
-  const found = b.slot('found')
+  const found = b.temporary()
   b.move(found, c.result)
   c.must('openat', found, b.text('.'), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
   c.attempt('close', c.result)
@@ -273,12 +278,7 @@ function requireFolder(c: LauncherContext): void {
 /** After EEXIST: a link to the same target is as good as a new one. */
 function requireLink(c: LauncherContext, step: Step<'symlink'>, target: Slot, at: Slot, name: Operand): void {
   const { b } = c
-  const [wanted, found, from, to] = ['wanted', 'found', 'from', 'to'].map((name) => b.slot(`link.${name}`)) as [
-    Slot,
-    Slot,
-    Slot,
-    Slot,
-  ]
+  const [wanted, found, from, to] = b.temporaries(4)
   const other = b.label()
   const same = b.label()
   c.complain(step, 1)
@@ -292,7 +292,7 @@ function requireLink(c: LauncherContext, step: Step<'symlink'>, target: Slot, at
     const kept = b.reserve(4096)
     b.move(c.detail, kept)
     b.move(to, kept)
-    b.copyText(to, c.scratch)
+    copyText(b, to, c.scratch)
   }
   b.move(from, target)
   b.move(to, c.scratch)

@@ -1,8 +1,12 @@
 /** Code that makes the payload's environment and finds the command on its PATH. */
+import { findEnvironment, findVariable } from '../assembly/environment.js'
+import { allocate } from '../assembly/memory.js'
+import { routine } from '../assembly/routine.js'
+import { copyText } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'
-import { AT, MAP, STATX } from '../kernel/flags.js'
+import { AT, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import type { Operand, Slot } from '../machine/instruction.js'
+import type { Label, Operand, Slot } from '../machine/instruction.js'
 import type { Environment } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
@@ -12,14 +16,13 @@ import type { LauncherContext } from './context.js'
  */
 export function prepareArguments(c: LauncherContext): void {
   const { b, plan } = c
-  const argv = b.slot('argv')
-  const command = b.slot('command')
+  const { argv, command } = c
   const count = b.temporary()
   // Behind the vial's own name, and a working directory.
   const before = plan.perRun ? 2 : 1
   b.load(count, 64, c.stack)
   b.compute(argv, c.stack, 'add', 8 + 8 * before)
-  if (plan.perRun) b.load(b.slot('cwd'), 64, c.stack, 16)
+  if (plan.perRun) b.load(c.cwd, 64, c.stack, 16)
   b.when(count, 'le', before, () => {
     const usage = 'vial: no command was given\n      usage: VIAL COMMAND [ARGUMENT…]\n'
     c.attempt('write', 2, b.text(usage), Buffer.byteLength(usage))
@@ -27,9 +30,7 @@ export function prepareArguments(c: LauncherContext): void {
   })
   b.load(command, 64, argv)
   const host = b.temporary()
-  b.compute(host, count, 'shl', 3)
-  b.compute(host, host, 'add', c.stack)
-  b.compute(host, host, 'add', 16)
+  findEnvironment(c, host, count)
   prepareEnvironment(c, host)
   if (plan.argv0 !== undefined) b.store(64, argv, 0, b.text(plan.argv0))
 }
@@ -40,9 +41,8 @@ const whole: Environment = { set: [], inherit: true, unset: [], pwd: false }
 function prepareEnvironment(c: LauncherContext, host: Slot): void {
   const { b, plan } = c
   const { set, inherit, unset, pwd } = plan.perRun ? whole : plan.environment
-  const envp = b.slot('envp')
-  const next = b.slot('envp.next')
-  const variable = b.slot('variable')
+  const { envp } = c
+  const [next, variable] = b.temporaries(2)
   if (inherit === true || inherit.length > 0) {
     // As many as the caller has, and ours, and the end.
     const end = b.temporary()
@@ -54,7 +54,9 @@ function prepareEnvironment(c: LauncherContext, host: Slot): void {
     })
     b.compute(end, end, 'sub', host)
     b.compute(end, end, 'add', 8 * (set.length + 2))
-    b.move(envp, c.must('mmap', 0, end, MAP.PROT_READ | MAP.PROT_WRITE, MAP.PRIVATE | MAP.ANONYMOUS, -1, 0))
+    allocate(c, end)
+    c.orFail()
+    b.move(envp, c.result)
   } else {
     b.move(envp, b.reserve(8 * (set.length + 2)))
   }
@@ -99,8 +101,8 @@ function rememberFolder(c: LauncherContext, host: Slot): void {
   const [cursor, given, byte] = [b.temporary(), b.temporary(), b.temporary()]
   const [known, unknown] = [b.label(), b.label()]
   b.move(cursor, c.pwd)
-  b.copyText(cursor, b.text('PWD='))
-  findVariable(c, given, 'PWD', '', host)
+  copyText(b, cursor, b.text('PWD='))
+  findVariable(b, given, 'PWD', host)
   b.load(byte, 8, given)
   b.branch(byte, 'ne', 0x2f, unknown)
   const { size, fields } = structs.statx
@@ -120,7 +122,7 @@ function rememberFolder(c: LauncherContext, host: Slot): void {
     b.branch(left, 'ne', right, unknown)
   }
   // No longer than PATH_MAX, or statx(2) would have failed.
-  b.copyText(cursor, given)
+  copyText(b, cursor, given)
   b.jump(known)
   b.place(unknown)
   c.attempt('getcwd', cursor, 4096)
@@ -133,7 +135,7 @@ function rememberFolder(c: LauncherContext, host: Slot): void {
 export function enterNamedFolder(c: LauncherContext): void {
   const { b } = c
   const first = b.temporary()
-  c.must('chdir', b.slot('cwd'))
+  c.must('chdir', c.cwd)
   c.must('getcwd', c.scratch, 4096)
   b.load(first, 8, c.scratch)
   // A link of /proc may have led to another root: the name then begins with "(unreachable)", getcwd(3).
@@ -153,14 +155,14 @@ export function enterCallersFolder(c: LauncherContext): void {
   c.attempt('chdir', path)
   c.whenFailed(
     () => {
-      findVariable(c, home, 'HOME')
+      findVariable(b, home, 'HOME', c.envp)
       c.attempt('chdir', home)
       c.whenFailed(
         () => {
           c.must('chdir', b.text('/'))
-          b.copyText(path, b.text('/'))
+          copyText(b, path, b.text('/'))
         },
-        () => b.copyText(path, home),
+        () => copyText(b, path, home),
       )
     },
     () => b.jump(entered),
@@ -169,25 +171,24 @@ export function enterCallersFolder(c: LauncherContext): void {
 }
 
 /** Jumps to `target` when the name of `NAME=value` matches; `*` matches any run of characters. */
-function matchName(
-  c: LauncherContext,
-  variable: Slot,
-  pattern: string,
-  target: ReturnType<LauncherContext['b']['label']>,
-): void {
-  const { b } = c
-  const [text, glob, textBack, globBack, left, right] = ['text', 'glob', 'textBack', 'globBack', 'left', 'right'].map(
-    (name) => b.slot(`match.${name}`),
-  ) as [Slot, Slot, Slot, Slot, Slot, Slot]
-  const routine = b.routine('matchName', () => {
-    const equals = 0x3d
+function matchName(c: LauncherContext, variable: Slot, pattern: string, target: Label): void {
+  const { matches } = matchPattern(c, { text: variable, glob: c.b.text(pattern) })
+  c.b.branch(matches, 'ne', 0, target)
+}
+
+const matchPattern = routine(
+  'matchName',
+  { takes: ['text', 'glob'], gives: ['matches'] },
+  ({ b }: LauncherContext, { text, glob, matches }) => {
+    const [textBack, globBack, left, right] = b.temporaries(4)
+    const [equals, star] = [0x3d, 0x2a]
     b.move(globBack, 0)
     const no = b.label()
     b.loop(({ leave, again }) => {
       b.load(left, 8, text)
       b.load(right, 8, glob)
       const retry = b.label()
-      b.when(right, 'eq', 0x2a, () => {
+      b.when(right, 'eq', star, () => {
         b.compute(glob, glob, 'add', 1)
         b.move(globBack, glob)
         b.move(textBack, text)
@@ -211,23 +212,17 @@ function matchName(
       b.move(text, textBack)
       b.move(glob, globBack)
     })
-    b.move(left, 1)
+    b.move(matches, 1)
     b.return()
     b.place(no)
-    b.move(left, 0)
-  })
-  b.move(text, variable)
-  b.move(glob, b.text(pattern))
-  b.call(routine)
-  b.branch(left, 'ne', 0, target)
-}
+    b.move(matches, 0)
+  },
+)
 
 /** Executes the command: as it is when it has a slash, else from each folder of the payload's PATH, as execvp(3) does. */
 export function execute(c: LauncherContext): void {
   const { b } = c
-  const command = b.slot('command')
-  const argv = b.slot('argv')
-  const envp = b.slot('envp')
+  const { command, argv, envp } = c
   const byte = b.temporary()
   const cursor = b.temporary()
   const slash = b.label()
@@ -247,7 +242,7 @@ export function execute(c: LauncherContext): void {
   })
   const path = b.temporary()
   // Where there is none, as execvp(3) has it.
-  findVariable(c, path, 'PATH', '/bin:/usr/bin')
+  findVariable(b, path, 'PATH', envp, '/bin:/usr/bin')
   const denied = b.temporary()
   b.move(denied, 0)
   const candidate = c.scratch
@@ -311,38 +306,9 @@ function runScript(c: LauncherContext, path: Operand): void {
     const { b } = c
     const argv = b.temporary()
     // The vial's own name stands before argv, and makes room.
-    b.compute(argv, b.slot('argv'), 'sub', 8)
+    b.compute(argv, c.argv, 'sub', 8)
     b.store(64, argv, 0, b.text('/bin/sh'))
     b.store(64, argv, 8, path)
-    c.attempt('execve', b.text('/bin/sh'), argv, b.slot('envp'))
-  })
-}
-
-/** The value of a variable of the payload's environment, or another; or `fallback`. */
-function findVariable(
-  c: LauncherContext,
-  value: Slot,
-  name: string,
-  fallback = '',
-  environment: Operand = c.b.slot('envp'),
-): void {
-  const { b } = c
-  const at = b.temporary()
-  const word = b.temporary()
-  const byte = b.temporary()
-  b.move(value, b.text(fallback))
-  b.move(at, environment)
-  b.loop(({ leave }) => {
-    b.load(word, 64, at)
-    b.when(word, 'eq', 0, leave)
-    b.compute(at, at, 'add', 8)
-    const next = b.label()
-    for (const [index, wanted] of [...Buffer.from(`${name}=`)].entries()) {
-      b.load(byte, 8, word, index)
-      b.branch(byte, 'ne', wanted, next)
-    }
-    b.compute(value, word, 'add', name.length + 1)
-    leave()
-    b.place(next)
+    c.attempt('execve', b.text('/bin/sh'), argv, c.envp)
   })
 }

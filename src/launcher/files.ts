@@ -1,36 +1,23 @@
 /** Open files: what they are, and what is written into them. */
+import { routine } from '../assembly/routine.js'
+import { descriptorPath } from '../assembly/text.js'
+import { own, variables } from '../assembly/variables.js'
 import { errno } from '../kernel/errno.js'
 import { AT, S_IF, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
+import type { Label, Operand, Slot } from '../machine/instruction.js'
 import { type LauncherContext, scratchSize } from './context.js'
 
-/** `/proc/self/fd/N` of a descriptor that is known at run time only. */
-export function descriptorPath(c: LauncherContext, fd: Operand): Address {
-  const { b } = c
-  const path = b.reserve(40)
-  const cursor = b.cursor
-  b.move(cursor, path)
-  b.copyText(cursor, b.text('/proc/self/fd/'))
-  b.decimal(cursor, fd)
-  return path
-}
-
 /** What an open file is, of S_IF; the result is that of statx(2). */
-export function fileKind(c: LauncherContext, file: Operand): Slot {
+export const fileKind = (c: LauncherContext, file: Operand): Slot => look(c, { file }).kind
+
+const look = routine('fileKind', { takes: ['file'], gives: ['kind'] }, (c: LauncherContext, { file, kind }) => {
   const { b } = c
-  const [fd, kind] = [b.slot('kind.fd'), b.slot('kind')]
-  b.move(fd, file)
-  b.call(
-    b.routine('fileKind', () => {
-      const status = statusBuffer(c)
-      c.attempt('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.TYPE | STATX.NLINK | STATX.UID, status)
-      b.load(kind, 32, status, structs.statx.fields.stx_mode.offset)
-      b.compute(kind, kind, 'and', S_IF.MT)
-    }),
-  )
-  return kind
-}
+  const status = statusBuffer(c)
+  c.attempt('statx', file, b.text(''), AT.EMPTY_PATH, STATX.TYPE | STATX.NLINK | STATX.UID, status)
+  b.load(kind, 32, status, structs.statx.fields.stx_mode.offset)
+  b.compute(kind, kind, 'and', S_IF.MT)
+})
 
 /**
  * Fails unless the file that a descriptor names has this name only: another name of it may lie where no payload could have
@@ -42,8 +29,9 @@ export function refuseShared(c: LauncherContext, file: Operand): void {
   const kind = fileKind(c, file)
   c.orFail()
   b.when(kind, 'ne', S_IF.DIR, () => {
-    b.load(b.slot('kind.names'), 32, statusBuffer(c), stx_nlink.offset)
-    b.when(b.slot('kind.names'), 'gt', 1, () => {
+    const names = b.temporary()
+    b.load(names, 32, statusBuffer(c), stx_nlink.offset)
+    b.when(names, 'gt', 1, () => {
       b.move(c.result, -errno.EMLINK)
       b.jump(c.fail)
     })
@@ -65,7 +53,7 @@ export function openRegular(
 ): void {
   const { b } = c
   const [own, end] = [b.label(), b.label()]
-  const [file, opened] = [b.slot('regular'), b.temporary()]
+  const [file, opened] = b.temporaries(2)
   b.move(file, c.must('openat', at, name, c.open.PATH | c.open.NOFOLLOW | c.open.CLOEXEC, 0))
   const kind = fileKind(c, file)
   c.orFail()
@@ -96,27 +84,24 @@ export function openRegular(
 /** Jumps to `own` if what {@link fileKind} was asked of last is this user's. */
 export function whenOwned(c: LauncherContext, user: number, own: Label): void {
   const { b } = c
-  b.load(b.slot('kind.owner'), 32, statusBuffer(c), structs.statx.fields.stx_uid.offset)
-  b.branch(b.slot('kind.owner'), 'eq', user, own)
+  const owner = b.temporary()
+  b.load(owner, 32, statusBuffer(c), structs.statx.fields.stx_uid.offset)
+  b.branch(owner, 'eq', user, own)
 }
 
-const statusBuffers = new WeakMap<LauncherContext, Address>()
-/** A struct statx that nobody needs for long. */
-export function statusBuffer(c: LauncherContext): Address {
-  const known = statusBuffers.get(c) ?? c.b.reserve(structs.statx.size, 8)
-  statusBuffers.set(c, known)
-  return known
-}
+/** A struct statx for a short time. */
+export const statusBuffer = own(({ b }: LauncherContext) => b.reserve(structs.statx.size, 8))
 
 export function fill(c: LauncherContext, file: Slot, content: Uint8Array | number): void {
   if (typeof content === 'number') copyFrom(c, content, file)
   else if (content.length > 0) writeAll(c, file, c.b.bytes(content), content.length)
 }
 
+const writing = variables('cursor', 'left')
+
 export function writeAll(c: LauncherContext, to: Slot, from: Operand, length: Operand): void {
   const { b } = c
-  const cursor = b.slot('write.cursor')
-  const left = b.slot('write.left')
+  const { cursor, left } = writing(b)
   b.move(cursor, from)
   b.move(left, length)
   b.loop(({ leave }) => {

@@ -1,4 +1,5 @@
 /** Code for the steps that build the new root, each once. The many are rows: see entries.ts. */
+import { copyText, cursorOf, decimal, descriptorPath } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'
 import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, STATX, TIOC } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
@@ -6,8 +7,8 @@ import type { Address, Slot } from '../machine/instruction.js'
 import type { MountOptions, Step } from '../plan/step.js'
 import { attach } from './attach.js'
 import type { Code, LauncherContext } from './context.js'
-import { descriptorPath, fill, refuseShared, whenOwned } from './files.js'
-import { newMount, onEmptyPath, restrict } from './mounts.js'
+import { fill, refuseShared, whenOwned } from './files.js'
+import { newMount, onEmptyPath, restrict, treeOf } from './mounts.js'
 import { attachRoot, hidesRoot, propagate } from './root.js'
 import { find, isForeign, isPlanted, locate, placeWords, release, requireMounted, tryFind } from './places.js'
 import { openBeneath, openSource, pathFrom, sourceKind } from './sources.js'
@@ -37,7 +38,7 @@ export const filesystemCode: Code<Filesystem> = {
   },
 
   rootBind(c, step) {
-    const tree = c.b.slot('tree')
+    const tree = treeOf(c.b)
     const { source, optional, recursive, within } = step
     const none = c.b.label()
     const from = typeof source === 'number' ? source : c.b.text(pathFrom(within, source))
@@ -58,8 +59,8 @@ export const filesystemCode: Code<Filesystem> = {
 
   mountFile(c, step) {
     const { b } = c
-    const file = b.slot('file')
-    const tree = b.slot('tree')
+    const file = b.temporary()
+    const tree = treeOf(b)
     inScratch(c, step.room, () => {
       const flags = c.open.WRONLY | c.open.CREAT | c.open.CLOEXEC
       b.move(file, c.must('openat', AT.FDCWD, b.text('file'), flags, step.mode))
@@ -75,7 +76,7 @@ export const filesystemCode: Code<Filesystem> = {
 
   chmod(c, step) {
     const { b } = c
-    const target = b.slot('target')
+    const target = b.temporary()
     // A mode is never set through a link that may be planted, wherever it lies.
     b.move(target, find(c, step.place.owned ? step.place : { ...step.place, planted: true }))
     if (isForeign(step.place)) refuseShared(c, target)
@@ -97,13 +98,14 @@ export const filesystemCode: Code<Filesystem> = {
     const { b } = c
     const none = b.label()
     const path = c.scratch
-    const tree = b.slot('tree')
+    const tree = treeOf(b)
     c.attempt('ioctl', 1, TIOC.GWINSZ, path)
     c.whenFailed(() => b.jump(none))
     c.attempt('readlinkat', AT.FDCWD, b.text('/proc/self/fd/1'), path, 4095)
     c.whenFailed(() => b.jump(none))
-    b.compute(b.slot('end'), path, 'add', c.result)
-    b.store(8, b.slot('end'), 0, 0)
+    const end = b.temporary()
+    b.compute(end, path, 'add', c.result)
+    b.store(8, end, 0, 0)
     c.attempt('open_tree', AT.FDCWD, path, OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC)
     // A terminal of another mount namespace has no name here.
     c.whenFailed(() => b.jump(none))
@@ -131,7 +133,7 @@ export const filesystemCode: Code<Filesystem> = {
   /** Overlay goes through mount(2): its options may be longer than the 256 bytes that fsconfig(2) takes. */
   overlay(c, step) {
     const { b } = c
-    const tree = b.slot('tree')
+    const tree = treeOf(b)
     const flags =
       (step.flags.nosuid ? MS.NOSUID : 0) | (step.flags.nodev ? MS.NODEV : 0) | (step.flags.readonly ? MS.RDONLY : 0)
     const layers = openLayers(c, step)
@@ -153,8 +155,8 @@ export const filesystemCode: Code<Filesystem> = {
 
   readonly(c, step) {
     const { b } = c
-    const tree = b.slot('tree')
-    const target = b.slot('target')
+    const tree = treeOf(b)
+    const target = b.temporary()
     if (step.place.path === '.') {
       restrict(c, c.root, step.flags, step.recursive)
       return
@@ -220,8 +222,7 @@ export const filesystemCode: Code<Filesystem> = {
  */
 function inScratch(c: LauncherContext, room: MountOptions | undefined, body: (scratch: Slot) => void): void {
   const { b } = c
-  const here = b.slot('scratch.cwd')
-  const scratch = b.slot('scratch')
+  const [here, scratch] = b.temporaries(2)
   b.move(here, c.must('openat', AT.FDCWD, b.text('.'), c.open.PATH | c.open.CLOEXEC, 0))
   b.move(scratch, newMount(c, 'tmpfs', [['mode', '0755'], ...(room ?? [])], { nosuid: true, nodev: true }))
   c.must('move_mount', scratch, b.text(''), AT.FDCWD, b.text('/'), onEmptyPath)
@@ -237,8 +238,8 @@ function inScratch(c: LauncherContext, room: MountOptions | undefined, body: (sc
 function openLayers(c: LauncherContext, { lower, upper }: Step<'overlay'>): readonly Slot[] {
   const { b } = c
   const layers = [...lower, ...(typeof upper === 'object' ? [upper.upper, upper.work] : [])]
-  return layers.map(({ path, within }, index) => {
-    const fd = b.slot(`layer ${index}`)
+  return layers.map(({ path, within }) => {
+    const fd = b.temporary()
     const flags = c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC
     const name = b.text(pathFrom(within, path))
     if (within === undefined) c.must('openat', AT.FDCWD, name, flags, 0)
@@ -261,12 +262,12 @@ function overlayOptions(
   const { b } = c
   // A descriptor has at most ten digits.
   const options = b.reserve(64 + 11 * (layers.length + 2))
-  const cursor = b.cursor
+  const cursor = cursorOf(b)
   b.move(cursor, options)
   const say = (...parts: readonly (string | Slot)[]) => {
     for (const part of parts)
-      if (typeof part === 'string') b.copyText(cursor, b.text(part))
-      else b.decimal(cursor, part)
+      if (typeof part === 'string') copyText(b, cursor, b.text(part))
+      else decimal(b, cursor, part)
   }
   lower.forEach((_, index) => {
     say(index === 0 ? 'lowerdir=' : ':', layers[index]!)
@@ -281,8 +282,8 @@ function overlayOptions(
 function descriptorName(c: LauncherContext, fd: Slot, below: string): Address {
   const { b } = c
   const name = b.reserve(24)
-  b.move(b.cursor, name)
-  b.decimal(b.cursor, fd)
-  b.copyText(b.cursor, b.text(below))
+  b.move(cursorOf(b), name)
+  decimal(b, cursorOf(b), fd)
+  copyText(b, cursorOf(b), b.text(below))
   return name
 }

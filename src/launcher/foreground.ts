@@ -4,6 +4,8 @@
  * foreground back to it. So monitor and init do what a shell does for a job, in three steps: give it the foreground, take it
  * back when it stops, and at the end. Init tells the monitor by a pipe that sends it a signal: fcntl(2), F_SETSIG.
  */
+import { routine } from '../assembly/routine.js'
+import { variables } from '../assembly/variables.js'
 import { AT, F, FIO, SIGMASK, TIOC, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { firstError, type Operand, type Slot } from '../machine/instruction.js'
@@ -17,16 +19,18 @@ const maskSize = 8
 const groups = ({ sharesSession, manner, newPid, initIs }: Plan) =>
   sharesSession && manner.forwardsSignals && newPid && initIs === 'reaper'
 
+const state = variables('callers', 'grouped', 'given', 'next', 'hears', 'interrupted', 'tells')
+
 /** The caller's group, when it had the foreground; 0 when that is not ours to give back. */
-const callers = (c: LauncherContext): Slot => c.b.slot('foreground')
+const callers = ({ b }: LauncherContext): Slot => state(b).callers
 /** Whether the payload is at the terminal: then no neighbour of a pipeline is, such as less(1). */
-const grouped = (c: LauncherContext): Slot => c.b.slot('foreground.grouped')
+const grouped = ({ b }: LauncherContext): Slot => state(b).grouped
 /** Whether the payload has the foreground, and else which group inside has it next. */
-const given = (c: LauncherContext): Slot => c.b.slot('foreground.given')
-const next = (c: LauncherContext): Slot => c.b.slot('foreground.next')
-const hears = (c: LauncherContext): Slot => c.b.slot('foreground.hears')
-const interrupted = (c: LauncherContext): Slot => c.b.slot('foreground.interrupted')
-const tells = (c: LauncherContext): Slot => c.b.slot('foreground.tells')
+const given = ({ b }: LauncherContext): Slot => state(b).given
+const next = ({ b }: LauncherContext): Slot => state(b).next
+const hears = ({ b }: LauncherContext): Slot => state(b).hears
+const interrupted = ({ b }: LauncherContext): Slot => state(b).interrupted
+const tells = ({ b }: LauncherContext): Slot => state(b).tells
 
 /** Descriptors that the monitor keeps, and init. */
 export const foregroundEnds = (c: LauncherContext, of: 'monitor' | 'init'): Operand[] =>
@@ -120,7 +124,7 @@ export function takeForegroundSignals(c: LauncherContext, signal: Slot, again: (
   b.when(grouped(c), 'ne', 0, () => {
     b.when(signal, 'eq', told.signal, () => {
       b.when(hear(c), 'ne', told.stopped, again)
-      takeBack(c)
+      takeForegroundBack(c, {})
       stopJob(c)
       // The command tells when it goes on.
       if (c.plan.statusFd !== undefined) again()
@@ -142,22 +146,19 @@ export function takeForegroundSignals(c: LauncherContext, signal: Slot, again: (
 }
 
 /** The caller's group has the foreground again, if the payload had it. */
-function takeBack(c: LauncherContext): void {
+const takeForegroundBack = routine('takeForegroundBack', {}, (c: LauncherContext) => {
   const { b } = c
-  const [group, terminal] = [b.temporary(), b.temporary()]
+  const [group, terminal] = b.temporaries(2)
   const value = b.reserve(8)
-  const take = b.routine('takeForegroundBack', () =>
-    b.when(given(c), 'ne', 0, () =>
-      withTerminal(c, terminal, group, () => {
-        b.move(next(c), group)
-        b.store(32, value, 0, callers(c))
-        c.attempt('ioctl', terminal, TIOC.SPGRP, value)
-        b.move(given(c), 0)
-      }),
-    ),
+  b.when(given(c), 'ne', 0, () =>
+    withTerminal(c, terminal, group, () => {
+      b.move(next(c), group)
+      b.store(32, value, 0, callers(c))
+      c.attempt('ioctl', terminal, TIOC.SPGRP, value)
+      b.move(given(c), 0)
+    }),
   )
-  b.call(take)
-}
+})
 
 /** As ^Z does, which reached the payload only. A monitor in the job stops here until it is continued: see takeStop in wait.ts. */
 function stopJob(c: LauncherContext): void {
@@ -209,32 +210,29 @@ function relayInterrupt(c: LauncherContext): void {
 
 /** When the one that started the monitor is gone: a shell that goes on may read the terminal at once. */
 export function endForeground(c: LauncherContext, init: Slot): void {
-  if (groups(c.plan)) c.b.when(grouped(c), 'ne', 0, () => takeBack(c))
+  if (groups(c.plan)) c.b.when(grouped(c), 'ne', 0, () => takeForegroundBack(c, {}))
   c.attempt('kill', init, signals.SIGKILL)
   c.attempt('wait4', init, 0, 0, 0)
-  giveForegroundBack(c)
+  giveForegroundBack(c, {})
 }
 
 /** At the end, when the payload has ended. SIGTTOU is blocked. */
-export function giveForegroundBack(c: LauncherContext): void {
+export const giveForegroundBack = routine('giveForegroundBack', {}, (c: LauncherContext) => {
   const { b } = c
-  const [group, terminal] = [b.temporary(), b.temporary()]
+  const [group, terminal] = b.temporaries(2)
   const value = b.reserve(8)
-  const back = b.routine('giveForegroundBack', () =>
-    b.when(callers(c), 'ne', 0, () => {
-      withTerminal(c, terminal, group, () => {
-        b.compute(group, 0, 'sub', group)
-        c.attempt('kill', group, 0)
-        c.whenError('ESRCH', () => {
-          b.store(32, value, 0, callers(c))
-          c.attempt('ioctl', terminal, TIOC.SPGRP, value)
-        })
+  b.when(callers(c), 'ne', 0, () => {
+    withTerminal(c, terminal, group, () => {
+      b.compute(group, 0, 'sub', group)
+      c.attempt('kill', group, 0)
+      c.whenError('ESRCH', () => {
+        b.store(32, value, 0, callers(c))
+        c.attempt('ioctl', terminal, TIOC.SPGRP, value)
       })
-      if (groups(c.plan)) relayInterrupt(c)
-    }),
-  )
-  b.call(back)
-}
+    })
+    if (groups(c.plan)) relayInterrupt(c)
+  })
+})
 
 function withTerminal(c: LauncherContext, terminal: Slot, group: Slot, then: () => void): void {
   const { b } = c

@@ -1,10 +1,11 @@
 /** Code for the steps that take away what namespaces and mounts leave: keys, groups, secure bits, files of the kernel. */
+import { routine } from '../assembly/routine.js'
+import { variable } from '../assembly/variables.js'
+import { copyText, decimal } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'
 import { AT, KEYCTL, MOVE_MOUNT, OPEN_TREE, PR, S_IF, STATX, SUPER_MAGIC } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import type { Routine } from '../machine/builder.js'
 import type { Label, Slot } from '../machine/instruction.js'
-import type {} from '../plan/step.js'
 import type { Code, LauncherContext } from './context.js'
 import { fileKind, statusBuffer } from './files.js'
 import { newMount, restrict } from './mounts.js'
@@ -20,22 +21,7 @@ const overflowId = 65534
 export const hardeningCode: Code<Hardening> = {
   /** openat(2) and fchdir(2) begin at any folder that is open, wherever it lies. */
   refuseFolders(c, step) {
-    const { b } = c
-    const fd = b.slot('fd')
-    const refuse = b.routine('refuseFolder', () => {
-      const kind = fileKind(c, fd)
-      const fine = b.label()
-      // Not open at all.
-      c.whenFailed(() => b.jump(fine))
-      b.branch(kind, 'ne', S_IF.DIR, fine)
-      b.move(c.result, -errno.EISDIR)
-      b.jump(c.fail)
-      b.place(fine)
-    })
-    for (const one of step.fds) {
-      b.move(fd, one)
-      b.call(refuse)
-    }
+    for (const fd of step.fds) refuseDirectory(c, { fd })
   },
 
   /** Only a caller who is root may; user_namespaces(7) takes it from everybody once the namespace is there. */
@@ -62,7 +48,7 @@ export const hardeningCode: Code<Hardening> = {
   /** user_namespaces(7): the limit is that of the writer's own namespace; raising it again takes CAP_SYS_RESOURCE there. */
   limitUserns(c) {
     const { b } = c
-    const file = b.slot('file')
+    const file = b.temporary()
     const path = b.text('/proc/sys/user/max_user_namespaces')
     b.move(file, c.must('openat', AT.FDCWD, path, c.open.WRONLY | c.open.CLOEXEC, 0))
     c.must('write', file, b.text('0'), 1)
@@ -71,20 +57,19 @@ export const hardeningCode: Code<Hardening> = {
 
   guard(c, step) {
     const { b } = c
-    const top = b.slot('guard.top')
+    const top = topOf(b)
     const done = b.label()
-    const { owned } = step.place
+    const coverParts = step.place.owned ? coverOwned : coverFound
     b.move(top, find(c, step.place))
     // Others may have moved the mount away, and what is there now has none of what is to be covered.
-    if (!owned) requireKernelFilesystem(c, top)
+    if (!step.place.owned) requireKernelFilesystem(c, top)
     // Each name behind what is to be done with it.
     const cover = (...parts: readonly string[]) => {
       if (parts.length === 0) return
-      b.move(b.slot('guard.parts'), b.bytes(new TextEncoder().encode(`${parts.join('\0')}\0\0`)))
-      b.call(guardParts(c, top, owned))
+      coverParts(c, { parts: b.bytes(new TextEncoder().encode(`${parts.join('\0')}\0\0`)) })
     }
     cover(...step.worldReadable.map((name) => `${masked}${name}`))
-    for (const name of step.eachCpu) coverOfEachCpu(c, top, owned, name)
+    for (const name of step.eachCpu) coverOfEachCpu(c, coverParts, name)
     if (step.when !== 'always') skipUnlessOwner(c, top, done)
     if (step.when === 'refuseOwner') {
       b.move(c.result, -errno.EPERM)
@@ -109,9 +94,9 @@ function requireKernelFilesystem(c: LauncherContext, file: Slot): void {
 }
 
 /** Processors are numbered from 0; one that is offline has its folder still. */
-function coverOfEachCpu(c: LauncherContext, top: Slot, owned: boolean, name: string): void {
+function coverOfEachCpu(c: LauncherContext, coverParts: typeof coverFound, name: string): void {
   const { b } = c
-  const [cpu, cursor] = [b.slot('guard.cpu'), b.slot('guard.cursor')]
+  const [cpu, cursor] = b.temporaries(2)
   // Zeros behind the name end the list of names.
   const part = b.reserve(128)
   const folder = b.temporary()
@@ -119,15 +104,14 @@ function coverOfEachCpu(c: LauncherContext, top: Slot, owned: boolean, name: str
   b.compute(folder, part, 'add', 1)
   b.loop(({ leave }) => {
     b.move(cursor, part)
-    b.copyText(cursor, b.text(`${masked}devices/system/cpu/cpu`))
-    b.decimal(cursor, cpu)
-    c.attempt('faccessat', top, folder, 0)
+    copyText(b, cursor, b.text(`${masked}devices/system/cpu/cpu`))
+    decimal(b, cursor, cpu)
+    c.attempt('faccessat', topOf(b), folder, 0)
     c.whenError('ENOENT', leave)
     c.orFail()
-    b.copyText(cursor, b.text(`/${name}`))
+    copyText(b, cursor, b.text(`/${name}`))
     b.store(8, cursor, 1, 0)
-    b.move(b.slot('guard.parts'), part)
-    b.call(guardParts(c, top, owned))
+    coverParts(c, { parts: part })
     b.compute(cpu, cpu, 'add', 1)
   })
 }
@@ -148,20 +132,25 @@ function skipUnlessOwner(c: LauncherContext, top: Slot, done: Label): void {
   })
 }
 
-const [readonly, masked] = ['r', 'm']
+const [readonly, masked] = ['r', 'm'] as const
 const onto = MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH
 
+/** The top of the filesystem whose parts are covered. */
+const topOf = variable()
+
+const coverOwned = coverer('guard, owned', true)
+const coverFound = coverer('guard', false)
+
 /**
- * Covers each of `guard.parts`, as far as this kernel has it: what is masked with an empty folder or /dev/null. No link is
+ * Covers each of `parts`, as far as this kernel has it: what is masked with an empty directory or /dev/null. No link is
  * followed: should the mount's place be moved away meanwhile, nothing else can be brought in instead. One that is `owned` cannot
  * be moved, so that it is the kernel's own, where none of these paths has a link.
  */
-function guardParts(c: LauncherContext, top: Slot, owned: boolean): Routine {
-  const { b } = c
-  return b.routine(owned ? 'guard, owned' : 'guard', () => {
-    const [next, file, tree, byte] = ['guard.parts', 'guard.file', 'guard.cover', 'guard.byte'].map((name) =>
-      b.slot(name),
-    ) as [Slot, Slot, Slot, Slot]
+function coverer(name: string, owned: boolean) {
+  return routine(name, { takes: ['parts'] }, (c: LauncherContext, { parts: next }) => {
+    const { b } = c
+    const top = topOf(b)
+    const [file, tree, byte] = b.temporaries(3)
     const kind = b.temporary()
     b.loop(({ leave }) => {
       const [skip, cover] = [b.label(), b.label()]
@@ -169,11 +158,11 @@ function guardParts(c: LauncherContext, top: Slot, owned: boolean): Routine {
       b.when(kind, 'eq', 0, leave)
       b.compute(next, next, 'add', 1)
       if (owned) c.attempt('openat', top, next, c.open.PATH | c.open.NOFOLLOW | c.open.CLOEXEC, 0)
-      else openPath(c, top, next, howOf(c, 'refused'))
+      else openPath(c, { from: top, path: next, how: howOf(c, 'refused') })
       c.whenError('ENOENT', () => b.jump(skip))
       c.orFail()
       b.move(file, c.result)
-      b.when(kind, 'eq', readonly!.charCodeAt(0), () => {
+      b.when(kind, 'eq', readonly.charCodeAt(0), () => {
         const flags = OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | AT.RECURSIVE | AT.EMPTY_PATH
         b.move(tree, c.must('open_tree', file, b.text(''), flags))
         restrict(c, tree, { readonly: true }, true)
@@ -205,3 +194,15 @@ function guardParts(c: LauncherContext, top: Slot, owned: boolean): Routine {
     })
   })
 }
+
+const refuseDirectory = routine('refuseDirectory', { takes: ['fd'] }, (c: LauncherContext, { fd }) => {
+  const { b } = c
+  const kind = fileKind(c, fd)
+  const fine = b.label()
+  // Not open at all.
+  c.whenFailed(() => b.jump(fine))
+  b.branch(kind, 'ne', S_IF.DIR, fine)
+  b.move(c.result, -errno.EISDIR)
+  b.jump(c.fail)
+  b.place(fine)
+})

@@ -1,4 +1,7 @@
 /** Code for namespaces and ids: what the monitor does before it clones init, and how privileges are dropped. */
+import { routine } from '../assembly/routine.js'
+import { variable, variables } from '../assembly/variables.js'
+import { copyText, cursorOf, decimal } from '../assembly/text.js'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { errno } from '../kernel/errno.js'
 import { AT, CLONE, PR, WAIT } from '../kernel/flags.js'
@@ -6,7 +9,7 @@ import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MapLine, NamespaceName, Step } from '../plan/step.js'
 import type { Code, LauncherContext } from './context.js'
 import { enterCallersFolder, enterNamedFolder } from './environment.js'
-import { capabilitySets, dropGroupsIfAllowed, spareSlot } from './privileges.js'
+import { capabilitySets, dropGroupsIfAllowed, spareSet } from './privileges.js'
 
 type Identity =
   | 'join'
@@ -42,10 +45,18 @@ const maskOf = (names: readonly CapabilityName[]) =>
 const everyCapability = maskOf(Object.keys(capabilities) as CapabilityName[])
 const lastCapability = Math.max(...Object.values(capabilities))
 
+/** Whether there is a user namespace, where it may be left out. */
+export const userMade = variable()
+/** Who starts the vial. */
+const caller = variables('uid', 'gid')
+/** Opened while the host's /proc is there. */
+const inner = variables('proc', 'limit')
+const callersSet = variable()
+
 export const identityCode: Code<Identity> = {
   join(c, step) {
     const { b } = c
-    const file = b.slot('file')
+    const file = b.temporary()
     if (typeof step.from === 'number') b.move(file, step.from)
     else b.move(file, c.must('openat', AT.FDCWD, b.text(step.from), c.open.RDONLY | c.open.CLOEXEC, 0))
     // Once inside, it may be too late: a caller who is root takes no group along.
@@ -56,8 +67,7 @@ export const identityCode: Code<Identity> = {
 
   newUser(c, step) {
     const { b } = c
-    const uid = b.slot('caller.uid')
-    const gid = b.slot('caller.gid')
+    const { uid, gid } = caller(b)
     // Asked before: afterwards both read as the overflow id.
     b.move(uid, c.must('geteuid'))
     b.move(gid, c.must('getegid'))
@@ -78,7 +88,7 @@ export const identityCode: Code<Identity> = {
   mapUser(c, step) {
     const { b } = c
     const without = b.label()
-    if (c.plan.cloneIfPossible.includes('user')) b.branch(b.slot('userMade'), 'eq', 0, without)
+    if (c.plan.cloneIfPossible.includes('user')) b.branch(userMade(b), 'eq', 0, without)
     // user_namespaces(7): gid_map of an unprivileged writer needs setgroups denied first.
     writeFile(c, '/proc/self/setgroups', b.text('deny'), 4)
     writeMap(c, '/proc/self/uid_map', step.map.uids, 0)
@@ -90,27 +100,26 @@ export const identityCode: Code<Identity> = {
   beforeInner(c, step) {
     const { b } = c
     const flags = c.open.CLOEXEC
-    b.move(b.slot('proc'), c.must('openat', AT.FDCWD, b.text('/proc'), c.open.PATH | flags, 0))
+    b.move(inner(b).proc, c.must('openat', AT.FDCWD, b.text('/proc'), c.open.PATH | flags, 0))
     if (!step.last) return
     const limit = b.text('/proc/sys/user/max_user_namespaces')
-    b.move(b.slot('userLimit'), c.must('openat', AT.FDCWD, limit, c.open.WRONLY | flags, 0))
+    b.move(inner(b).limit, c.must('openat', AT.FDCWD, limit, c.open.WRONLY | flags, 0))
   },
 
   /** user_namespaces(7): a limit of 1 in the outer namespace is used up by the inner one, which cannot change it. */
   innerUser(c, step) {
     const { b } = c
-    const uid = b.slot('inner.uid')
-    const gid = b.slot('inner.gid')
+    const [uid, gid] = b.temporaries(2)
+    const { proc, limit } = inner(b)
     b.move(uid, c.must('geteuid'))
     b.move(gid, c.must('getegid'))
     if (step.last) {
-      c.must('write', b.slot('userLimit'), b.text('1'), 1)
-      c.attempt('close', b.slot('userLimit'))
+      c.must('write', limit, b.text('1'), 1)
+      c.attempt('close', limit)
     }
     c.must('unshare', CLONE.NEWUSER)
-    const proc = b.slot('proc')
-    writeFile(c, 'self/uid_map', mapText(c, step.map.uids, uid), b.cursor, proc)
-    writeFile(c, 'self/gid_map', mapText(c, step.map.gids, gid), b.cursor, proc)
+    writeFile(c, 'self/uid_map', mapText(c, step.map.uids, uid), cursorOf(b), proc)
+    writeFile(c, 'self/gid_map', mapText(c, step.map.gids, gid), cursorOf(b), proc)
     c.attempt('close', proc)
   },
 
@@ -165,26 +174,25 @@ export const identityCode: Code<Identity> = {
   },
 
   callersCapabilities(c) {
-    readSet(c, 'effective', c.b.slot('caps.callers'))
+    readSet(c, 'effective', callersSet(c.b))
   },
 
   /** capabilities(7): what is kept is put into every set, so that it outlives the execve of any program. */
   capabilities(c, step) {
     const { b } = c
     const { header, sets } = capabilitySets(c)
-    const kept = b.slot('caps.kept')
-    const bit = b.slot('caps.bit')
+    const [kept, bit] = b.temporaries(2)
     if ('without' in step.keep) {
-      b.compute(kept, b.slot('caps.callers'), 'and', everyCapability & ~maskOf(step.keep.without))
+      b.compute(kept, callersSet(b), 'and', everyCapability & ~maskOf(step.keep.without))
       if (step.keep.with.length > 0) {
-        const permitted = b.slot('caps.permitted')
+        const permitted = b.temporary()
         readSet(c, 'permitted', permitted)
         b.compute(kept, kept, 'or', maskOf(step.keep.with))
         b.compute(kept, kept, 'and', permitted)
       }
     } else b.move(kept, maskOf(step.keep))
     const each = (then: (which: Slot, keep: Slot) => void) => {
-      const which = b.slot('caps.which')
+      const which = b.temporary()
       b.move(which, 0)
       b.loop(({ leave }) => {
         b.when(which, 'gt', lastCapability, leave)
@@ -200,7 +208,7 @@ export const identityCode: Code<Identity> = {
         b.when(keep, 'eq', 0, () => c.mustUnless('EINVAL', 'prctl', PR.CAPBSET_DROP, which, 0, 0, 0))
       })
     if (step.boundingOnly) return
-    const spare = spareSlot(c)
+    const spare = spareSet(b)
     if (step.spare !== undefined) {
       readSet(c, 'permitted', spare)
       b.compute(spare, spare, 'and', maskOf([step.spare]))
@@ -208,7 +216,7 @@ export const identityCode: Code<Identity> = {
     for (const [index, half] of [0, 0, 0, 1, 1, 1].entries()) {
       b.compute(bit, kept, 'shr', 32 * half)
       if (step.spare !== undefined && index % 3 === 1) {
-        const also = b.slot('caps.also')
+        const also = b.temporary()
         b.compute(also, spare, 'shr', 32 * half)
         b.compute(bit, bit, 'or', also)
       }
@@ -239,7 +247,7 @@ export const identityCode: Code<Identity> = {
 function readSet(c: LauncherContext, which: 'effective' | 'permitted', to: Slot): void {
   const { b } = c
   const { header, sets } = capabilitySets(c)
-  const low = b.slot('caps.bit')
+  const low = b.temporary()
   const at = which === 'effective' ? 0 : 4
   c.must('capget', header, sets)
   b.load(to, 32, sets, 12 + at)
@@ -249,37 +257,35 @@ function readSet(c: LauncherContext, which: 'effective' | 'permitted', to: Slot)
 }
 
 function writeFile(c: LauncherContext, path: string, text: Operand, length: Operand, from: Operand = AT.FDCWD): void {
-  const { b } = c
-  const [file, folder, name, content, size] = ['file', 'folder', 'name', 'content', 'size'].map((one) =>
-    b.slot(`writeFile.${one}`),
-  ) as [Slot, Slot, Slot, Slot, Slot]
-  const routine = b.routine('writeFile', () => {
-    b.move(file, c.must('openat', folder, name, c.open.WRONLY | c.open.CLOEXEC, 0))
-    c.must('write', file, content, size)
-    c.attempt('close', file)
-  })
-  b.move(folder, from)
-  b.move(name, b.text(path))
-  b.move(content, text)
-  b.move(size, length)
-  b.call(routine)
+  writeNamed(c, { directory: from, name: c.b.text(path), content: text, size: length })
 }
 
+const writeNamed = routine(
+  'writeFile',
+  { takes: ['directory', 'name', 'content', 'size'] },
+  (c: LauncherContext, { directory, name, content, size }) => {
+    const file = c.b.temporary()
+    c.b.move(file, c.must('openat', directory, name, c.open.WRONLY | c.open.CLOEXEC, 0))
+    c.must('write', file, content, size)
+    c.attempt('close', file)
+  },
+)
+
 function writeMap(c: LauncherContext, path: string, lines: readonly MapLine[], caller: Operand): void {
-  writeFile(c, path, mapText(c, lines, caller), c.b.cursor)
+  writeFile(c, path, mapText(c, lines, caller), cursorOf(c.b))
 }
 
 /** The lines of a map; their length is left in `map.cursor`. */
 function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Operand): Address {
   const { b } = c
   const buffer = b.reserve(lines.length * 36)
-  const cursor = b.cursor
+  const cursor = cursorOf(b)
   b.move(cursor, buffer)
   for (const line of lines) {
-    b.decimal(cursor, line.inside === 'caller' ? caller : line.inside)
-    b.copyText(cursor, b.text(' '))
-    b.decimal(cursor, line.outside === 'caller' ? caller : line.outside)
-    b.copyText(cursor, b.text(` ${line.count}\n`))
+    decimal(b, cursor, line.inside === 'caller' ? caller : line.inside)
+    copyText(b, cursor, b.text(' '))
+    decimal(b, cursor, line.outside === 'caller' ? caller : line.outside)
+    copyText(b, cursor, b.text(` ${line.count}\n`))
   }
   b.compute(cursor, cursor, 'sub', buffer)
   return buffer
@@ -292,17 +298,17 @@ function mapText(c: LauncherContext, lines: readonly MapLine[], caller: Operand)
 function runHelpers(c: LauncherContext, step: Step<'newUser'>): void {
   const { b } = c
   const self = b.reserve(24)
-  const cursor = b.cursor
+  const cursor = cursorOf(b)
   b.move(cursor, self)
-  b.decimal(cursor, c.attempt('getpid'))
+  decimal(b, cursor, c.attempt('getpid'))
   const pipes = b.reserve(8)
   const [readEnd, writeEnd, helper, status] = [b.temporary(), b.temporary(), b.temporary(), b.reserve(8)]
   c.must('pipe2', pipes, c.open.CLOEXEC)
   b.load(readEnd, 32, pipes)
   b.load(writeEnd, 32, pipes, 4)
   const programs = [
-    ['uid_map', '/usr/bin/newuidmap', step.map.uids, b.slot('caller.uid')],
-    ['gid_map', '/usr/bin/newgidmap', step.map.gids, b.slot('caller.gid')],
+    ['uid_map', '/usr/bin/newuidmap', step.map.uids, caller(b).uid],
+    ['gid_map', '/usr/bin/newgidmap', step.map.gids, caller(b).gid],
   ] as const
   b.move(helper, c.must('clone', 17, 0, 0, 0, 0))
   b.when(helper, 'eq', 0, () => {
@@ -322,7 +328,7 @@ function runHelpers(c: LauncherContext, step: Step<'newUser'>): void {
           if (id !== 'caller') return b.text(String(id))
           const digits = b.reserve(24)
           b.move(cursor, digits)
-          b.decimal(cursor, caller)
+          decimal(b, cursor, caller)
           return digits
         }
         for (const line of lines) {
@@ -353,14 +359,14 @@ function runHelpers(c: LauncherContext, step: Step<'newUser'>): void {
 function writeMapOf(c: LauncherContext, pid: Address, map: string, lines: readonly MapLine[], caller: Slot): void {
   const { b } = c
   const path = b.reserve(40)
-  const cursor = b.cursor
+  const cursor = cursorOf(b)
   b.move(cursor, path)
-  for (const part of [b.text('/proc/'), pid, b.text(`/${map}`)]) b.copyText(cursor, part)
+  for (const part of [b.text('/proc/'), pid, b.text(`/${map}`)]) copyText(b, cursor, part)
   c.attempt('openat', AT.FDCWD, path, c.open.WRONLY | c.open.CLOEXEC, 0)
   c.whenFailed(
     () => {},
     () => {
-      const file = b.slot('file')
+      const file = b.temporary()
       b.move(file, c.result)
       c.attempt('write', file, mapText(c, lines, caller), cursor)
     },

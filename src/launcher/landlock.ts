@@ -1,9 +1,10 @@
 /** Code that restricts the payload by Landlock, as far as the kernel that it runs on can: landlock(7). */
+import { routine } from '../assembly/routine.js'
+import { variables } from '../assembly/variables.js'
 import { errno } from '../kernel/errno.js'
 import { AT, F, LANDLOCK, S_IF } from '../kernel/flags.js'
 import { fileRights, type Grant, grants, oldestAbi, onFiles, scopes } from '../kernel/landlock.js'
 import { structs } from '../kernel/structs.js'
-import type { Routine } from '../machine/builder.js'
 import type { Label, Slot } from '../machine/instruction.js'
 import type { LandlockRule, Step } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
@@ -15,7 +16,7 @@ export const landlockCode = {
   landlock(c: LauncherContext, step: Landlock): void {
     const { b } = c
     const done = b.label()
-    const abi = b.slot('landlock.abi')
+    const abi = b.temporary()
     b.move(abi, c.attempt('landlock_create_ruleset', 0, 0, LANDLOCK.CREATE_RULESET_VERSION))
     // Asked for and not there, or forbidden by an outer filter.
     c.whenFailed(() => b.jump(step.required ? c.fail : done))
@@ -25,9 +26,15 @@ export const landlockCode = {
     })
     const ruleset = createRuleset(c, step, abi, done)
     if (step.files !== undefined) {
-      addPaths(c, ruleset, step.files.rules)
-      for (const fd of step.files.streams) add(c, addDescriptor(c, ruleset), fd)
-      for (const fd of step.files.passed) add(c, addPassed(c, ruleset), fd)
+      addPaths(c, step.files.rules)
+      for (const [fds, add] of [
+        [step.files.streams, addDescriptor],
+        [step.files.passed, addPassed],
+      ] as const)
+        for (const fd of fds) {
+          add(c, { fd })
+          c.orFail()
+        }
     }
     c.must('landlock_restrict_self', ruleset, 0)
     c.attempt('close', ruleset)
@@ -35,19 +42,15 @@ export const landlockCode = {
   },
 }
 
-function add(c: LauncherContext, routine: Routine, fd: number): void {
-  c.b.move(c.b.slot('landlock.fd'), fd)
-  c.b.call(routine)
-  c.orFail()
-}
+/** The ruleset's descriptor, and what this kernel restricts. */
+const rulesOf = variables('ruleset', 'handled')
 
 const rightsOf = (names: readonly Grant[]) => names.reduce((all, name) => all | grants[name], 0)
 
 /** What this kernel knows of all that there is to restrict. */
 function createRuleset(c: LauncherContext, step: Landlock, abi: Slot, nothing: Label): Slot {
   const { b } = c
-  const ruleset = b.slot('landlock.ruleset')
-  const handled = b.slot('landlock.handled')
+  const { ruleset, handled } = rulesOf(b)
   const { size, fields } = structs.landlock_ruleset_attr
   const attributes = b.reserve(size, 8)
   b.move(handled, 0)
@@ -72,17 +75,16 @@ function createRuleset(c: LauncherContext, step: Landlock, abi: Slot, nothing: L
 }
 
 /** Rules from a table of paths and rights, which ends in 0. */
-function addPaths(c: LauncherContext, ruleset: Slot, rules: readonly LandlockRule[]): void {
+function addPaths(c: LauncherContext, rules: readonly LandlockRule[]): void {
   const { b } = c
-  const next = b.slot('landlock.next')
+  const [next, path, rights] = b.temporaries(3)
   b.move(next, b.table([...rules.flatMap(({ path, grants }) => [b.text(path), rightsOf(grants)]), 0]))
   b.loop(({ leave }) => {
-    const path = b.slot('landlock.path')
     b.load(path, 32, next)
     b.when(path, 'eq', 0, leave)
-    b.load(b.slot('landlock.rights'), 32, next, 4)
+    b.load(rights, 32, next, 4)
     b.compute(next, next, 'add', 8)
-    addPath(c, ruleset)
+    addPath(c, path, rights)
   })
 }
 
@@ -90,18 +92,18 @@ function addPaths(c: LauncherContext, ruleset: Slot, rules: readonly LandlockRul
  * A rule for what lies at a path. A path that is not there, or that the payload could not walk either, needs none. On a
  * file, only some rights are allowed, and all others fail with EINVAL.
  */
-function addPath(c: LauncherContext, ruleset: Slot): void {
+function addPath(c: LauncherContext, path: Slot, rights: Slot): void {
   const { b } = c
-  const [path, file, rights] = [b.slot('landlock.path'), b.slot('landlock.file'), b.slot('landlock.rights')]
+  const file = b.temporary()
   const end = b.label()
   c.attempt('openat', AT.FDCWD, path, c.open.PATH | c.open.CLOEXEC, 0)
   for (const name of ['ENOENT', 'EACCES', 'ENOTDIR', 'ELOOP'] as const) b.branch(c.result, 'eq', -errno[name], end)
   c.orFail()
   b.move(file, c.result)
-  addRule(c, ruleset, file, rights)
+  addRule(c, { file, rights })
   c.whenError('EINVAL', () => {
     b.compute(rights, rights, 'and', onFiles)
-    addRule(c, ruleset, file, rights)
+    addRule(c, { file, rights })
   })
   c.orFail()
   c.attempt('close', file)
@@ -112,63 +114,49 @@ function addPath(c: LauncherContext, ruleset: Slot): void {
  * What is open may be opened again through /proc/self/fd or /dev/stdout, for what it is open for now and no more. Pipes
  * and sockets need no rule, and get EBADFD: they lie on no filesystem that can be mounted.
  */
-function addDescriptor(c: LauncherContext, ruleset: Slot): Routine {
-  return c.b.routine('landlock.descriptor', () => {
-    const { b } = c
-    const [fd, rights] = [b.slot('landlock.fd'), b.slot('landlock.rights')]
-    const mode = b.temporary()
-    const [none, end] = [b.label(), b.label()]
-    const accessMode = 3
-    c.attempt('fcntl', fd, F.GETFL, 0)
-    // Not open at all.
-    c.whenFailed(() => b.jump(none))
-    b.compute(mode, c.result, 'and', accessMode)
-    b.move(rights, LANDLOCK.ACCESS_FS_IOCTL_DEV)
-    b.when(mode, 'ne', c.open.WRONLY, () => b.compute(rights, rights, 'or', LANDLOCK.ACCESS_FS_READ_FILE))
-    b.when(mode, 'ne', c.open.RDONLY, () => b.compute(rights, rights, 'or', grants.modify))
-    addRule(c, ruleset, fd, rights)
-    c.whenError('EBADFD', () => b.jump(none))
-    b.jump(end)
-    b.place(none)
-    b.move(c.result, 0)
-    b.place(end)
-  })
-}
+const addDescriptor = routine('landlock.descriptor', { takes: ['fd'] }, (c: LauncherContext, { fd }) => {
+  const { b } = c
+  const [mode, rights] = b.temporaries(2)
+  const [none, end] = [b.label(), b.label()]
+  const accessMode = 3
+  c.attempt('fcntl', fd, F.GETFL, 0)
+  // Not open at all.
+  c.whenFailed(() => b.jump(none))
+  b.compute(mode, c.result, 'and', accessMode)
+  b.move(rights, LANDLOCK.ACCESS_FS_IOCTL_DEV)
+  b.when(mode, 'ne', c.open.WRONLY, () => b.compute(rights, rights, 'or', LANDLOCK.ACCESS_FS_READ_FILE))
+  b.when(mode, 'ne', c.open.RDONLY, () => b.compute(rights, rights, 'or', grants.modify))
+  addRule(c, { file: fd, rights })
+  c.whenError('EBADFD', () => b.jump(none))
+  b.jump(end)
+  b.place(none)
+  b.move(c.result, 0)
+  b.place(end)
+})
 
-/** A folder is there because the caller passed it on purpose, with all that lies beneath. */
-function addPassed(c: LauncherContext, ruleset: Slot): Routine {
-  return c.b.routine('landlock.passed', () => {
-    const { b } = c
-    b.when(
-      fileKind(c, b.slot('landlock.fd')),
-      'eq',
-      S_IF.DIR,
-      () => {
-        b.move(b.slot('landlock.rights'), rightsOf(['read', 'write', 'device']))
-        addRule(c, ruleset, b.slot('landlock.fd'), b.slot('landlock.rights'))
-      },
-      () => b.call(addDescriptor(c, ruleset)),
-    )
-  })
-}
+/** A directory is there because the caller passed it on purpose, with all that lies beneath. */
+const addPassed = routine('landlock.passed', { takes: ['fd'] }, (c: LauncherContext, { fd }) => {
+  c.b.when(
+    fileKind(c, fd),
+    'eq',
+    S_IF.DIR,
+    () => addRule(c, { file: fd, rights: rightsOf(['read', 'write', 'device']) }),
+    () => addDescriptor(c, { fd }),
+  )
+})
 
 /** The result is left to look at. The structure is packed: two fields of 8 and 4 bytes. */
-function addRule(c: LauncherContext, ruleset: Slot, file: Slot, rights: Slot): void {
+const addRule = routine('landlock.rule', { takes: ['file', 'rights'] }, (c: LauncherContext, { file, rights }) => {
   const { b } = c
-  const [of, known] = [b.slot('landlock.of'), b.slot('landlock.known')]
-  b.move(of, file)
-  b.compute(known, rights, 'and', b.slot('landlock.handled'))
-  b.call(
-    b.routine('landlock.rule', () => {
-      const { size, fields } = structs.landlock_path_beneath_attr
-      const rule = b.reserve(size, 8)
-      b.move(c.result, 0)
-      // A rule that gives nothing is refused, landlock_add_rule(2).
-      b.when(known, 'ne', 0, () => {
-        b.store(64, rule, fields.allowed_access.offset, known)
-        b.store(32, rule, fields.parent_fd.offset, of)
-        c.attempt('landlock_add_rule', ruleset, LANDLOCK.RULE_PATH_BENEATH, rule, 0)
-      })
-    }),
-  )
-}
+  const { ruleset, handled } = rulesOf(b)
+  const { size, fields } = structs.landlock_path_beneath_attr
+  const rule = b.reserve(size, 8)
+  b.compute(rights, rights, 'and', handled)
+  b.move(c.result, 0)
+  // A rule that gives nothing is refused, landlock_add_rule(2).
+  b.when(rights, 'ne', 0, () => {
+    b.store(64, rule, fields.allowed_access.offset, rights)
+    b.store(32, rule, fields.parent_fd.offset, file)
+    c.attempt('landlock_add_rule', ruleset, LANDLOCK.RULE_PATH_BENEATH, rule, 0)
+  })
+})

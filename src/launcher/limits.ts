@@ -1,4 +1,7 @@
 /** Code for limits: getting into a cgroup, and the monitor's watch over time and memory, at whose end it kills all. */
+import { routine } from '../assembly/routine.js'
+import { variable, variables } from '../assembly/variables.js'
+import { copyText, decimal } from '../assembly/text.js'
 import { CLOCK, CLONE, POLL, SI } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
@@ -22,6 +25,14 @@ const second = 1_000_000_000
 /** The CPU time is looked at again no sooner than after this: how late the end may be, for each CPU. */
 const shortest = 1_000_000
 
+const cpuTimer = variable()
+/** What the monitor watches a group's memory by: an eventfd(2), a signalfd(2), and the file that tells the most. */
+const memory = variables('event', 'signal', 'most')
+/** Whether init was born in its group. */
+const entered = variable()
+/** The timer behind an end by a signal: one for all limits. */
+const ending = variables('timer', 'made')
+
 export const limitCode: Code<Limit> = {
   wallTime(c, step) {
     const { b } = c
@@ -36,7 +47,7 @@ export const limitCode: Code<Limit> = {
     const { b } = c
     prepareEnd(c)
     const timer = makeTimer(c, reached.cpuTime)
-    b.move(b.slot('cpu.timer'), timer)
+    b.move(cpuTimer(b), timer)
     const left = b.temporary()
     b.move(left, step.limit)
     setCpuTimer(c, left, step.cpus)
@@ -56,7 +67,7 @@ export const limitCode: Code<Limit> = {
     }
     if (way === 'move') for (const fd of fds) enter(fd)
     else {
-      b.when(b.slot('group.entered'), 'eq', 0, () => {
+      b.when(entered(b), 'eq', 0, () => {
         b.move(file, c.must('openat', fds[0]!, b.text('cgroup.procs'), c.open.WRONLY | c.open.CLOEXEC, 0))
         enter(file)
       })
@@ -70,7 +81,7 @@ export const limitCode: Code<Limit> = {
   watchMemory(c, step) {
     const { b } = c
     prepareEnd(c)
-    const [event, signal, most] = [b.slot('memory.event'), b.slot('memory.signal'), b.slot('memory.most')]
+    const { event, signal, most } = memory(b)
     const [file, control, cursor] = [b.temporary(), b.temporary(), b.temporary()]
     const text = b.reserve(64)
     b.move(event, c.must('eventfd2', 0, c.open.CLOEXEC))
@@ -78,9 +89,9 @@ export const limitCode: Code<Limit> = {
     b.move(file, c.must('openat', step.fd, b.text('memory.oom_control'), c.open.RDONLY | c.open.CLOEXEC, 0))
     b.move(control, c.must('openat', step.fd, b.text('cgroup.event_control'), c.open.WRONLY | c.open.CLOEXEC, 0))
     b.move(cursor, text)
-    b.decimal(cursor, event)
-    b.copyText(cursor, b.text(' '))
-    b.decimal(cursor, file)
+    decimal(b, cursor, event)
+    copyText(b, cursor, b.text(' '))
+    decimal(b, cursor, file)
     b.compute(cursor, cursor, 'sub', text)
     c.must('write', control, text, cursor)
     b.move(most, c.must('openat', step.fd, b.text('memory.max_usage_in_bytes'), c.open.RDONLY | c.open.CLOEXEC, 0))
@@ -102,10 +113,8 @@ export const watches = (plan: Plan) => hasTimers(plan) || watchesMemory(plan)
 
 /** What the monitor keeps open to its end. */
 function watchedFds(c: LauncherContext): Operand[] {
-  const memory = watchesMemory(c.plan)
-    ? [c.b.slot('memory.event'), c.b.slot('memory.signal'), c.b.slot('memory.most')]
-    : []
-  return [...cpuTimeSteps(c.plan).map(({ fd }) => fd), ...memory]
+  const files = watchesMemory(c.plan) ? Object.values(memory(c.b)) : []
+  return [...cpuTimeSteps(c.plan).map(({ fd }) => fd), ...files]
 }
 
 /** Returns when a signal is pending; meanwhile kills all, once, when memory is short. */
@@ -115,10 +124,10 @@ export function awaitSignalOrMemory(c: LauncherContext, init: Slot): void {
   const { pollfd } = structs
   const polled = b.reserve(2 * pollfd.size)
   const found = b.temporary()
-  const event = b.slot('memory.event')
+  const { event, signal, most } = memory(b)
   b.store(32, polled, 0, event)
   b.store(32, polled, pollfd.fields.events.offset, POLL.IN)
-  b.store(32, polled, pollfd.size, b.slot('memory.signal'))
+  b.store(32, polled, pollfd.size, signal)
   b.store(32, polled, pollfd.size + pollfd.fields.events.offset, POLL.IN)
   c.attempt('ppoll', polled, 2, 0, 0, 0)
   // The upper half of the second word is what has happened.
@@ -128,7 +137,7 @@ export function awaitSignalOrMemory(c: LauncherContext, init: Slot): void {
     // The event also comes when memory is short in a group above, at a limit that is not of this sandbox:
     // mem_cgroup_oom_notify() in mm/memcontrol-v1.c.
     for (const step of memorySteps(c.plan))
-      b.when(readNumber(c, b.slot('memory.most')), 'ge', step.near, () => {
+      b.when(readNumber(c, { file: most }).number, 'ge', step.near, () => {
         // No descriptor, which ppoll passes over.
         b.move(event, 0xffffffff)
         end(c, init, reached.memory, 0, 'the memory limit is reached')
@@ -153,12 +162,11 @@ export function cloneIntoGroup(c: LauncherContext, flags: number): void {
     }),
     8,
   )
-  const entered = b.slot('group.entered')
-  b.move(entered, 1)
+  b.move(entered(b), 1)
   // ENOSYS also from filters of containers, which cannot look into the arguments.
   c.attempt('clone3', args, structs.clone_args.size)
   c.whenError('ENOSYS', () => {
-    b.move(entered, 0)
+    b.move(entered(b), 0)
     plain()
   })
 }
@@ -223,7 +231,7 @@ function end(c: LauncherContext, init: Slot, limit: number, used: Operand, sente
     c.attempt('kill', init, endSignal)
     const left = c.b.temporary()
     c.b.move(left, second)
-    setTimer(c, c.b.slot('end.timer'), left)
+    setTimer(c, ending(c.b).timer, left)
   }
 }
 
@@ -238,9 +246,10 @@ function prepareEnd(c: LauncherContext): void {
   if (!endsBySignal(c.plan)) return
   const { b } = c
   // Once for all limits.
-  b.when(b.slot('end.timer.made'), 'eq', 0, () => {
-    b.move(b.slot('end.timer'), makeTimer(c, lastResort))
-    b.move(b.slot('end.timer.made'), 1)
+  const { timer, made } = ending(b)
+  b.when(made, 'eq', 0, () => {
+    b.move(timer, makeTimer(c, lastResort))
+    b.move(made, 1)
   })
 }
 
@@ -286,26 +295,19 @@ function setCpuTimer(c: LauncherContext, left: Slot, cpus: number): void {
   const { b } = c
   b.compute(left, left, 'shr', Math.ceil(Math.log2(cpus)))
   b.when(left, 'lt', shortest, () => b.move(left, shortest))
-  setTimer(c, b.slot('cpu.timer'), left)
+  setTimer(c, cpuTimer(b), left)
 }
 
 /** In nanoseconds. */
 function readCpuTime(c: LauncherContext, step: Step<'cpuTime'>): Slot {
-  const used = readNumber(c, step.fd)
+  const used = readNumber(c, { file: step.fd }).number
   c.b.compute(used, used, 'mul', step.unit)
   return used
 }
 
 /** The first number in the file. */
-function readNumber(c: LauncherContext, fd: Operand): Slot {
-  const { b } = c
-  const [number, file] = [b.slot('readNumber.number'), b.slot('readNumber.file')]
-  b.move(file, fd)
-  b.call(b.routine('readNumber', () => readDigits(c, file, number)))
-  return number
-}
-
-function readDigits(c: LauncherContext, file: Slot, number: Slot): void {
+const readNumber = routine('readNumber', { takes: ['file'], gives: ['number'] }, (c: LauncherContext, own) => {
+  const { file, number } = own
   const { b } = c
   const size = 128
   const text = b.reserve(size + 1)
@@ -330,4 +332,4 @@ function readDigits(c: LauncherContext, file: Slot, number: Slot): void {
       b.compute(number, number, 'add', digit)
     }, leave)
   })
-}
+})

@@ -2,6 +2,9 @@
  * Error sentences: how they lie in a vial, and the code that prints one. All texts are packed (see fragments.ts) and lie in
  * lists, one behind the other: the n-th is found by walking, for nobody waits for it.
  */
+import { routine } from '../assembly/routine.js'
+import { variables } from '../assembly/variables.js'
+import { copyText, cursorOf, decimal } from '../assembly/text.js'
 import { errno, type ErrnoName, errnoMessage } from '../kernel/errno.js'
 import type { Builder } from '../machine/builder.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
@@ -65,7 +68,8 @@ export class Messages {
   #count = 0
   readonly #numbers = new Map<string, number>()
   readonly #hints = new Map<string, number>()
-  readonly #quoted: Slot[] = []
+  /** Slots of rows whose texts are in sentences. */
+  readonly quoted: Slot[] = []
   readonly #kinds = new Map<Hints | undefined, number>()
 
   constructor(readonly b: Builder) {}
@@ -78,11 +82,11 @@ export class Messages {
     let parts: (string | number)[] = [text]
     for (const [slot, word] of row) {
       if (typeof word !== 'string' || word.length < 2 || !text.includes(word)) continue
-      if (!this.#quoted.includes(slot)) {
-        if (this.#quoted.length === mostQuoted) continue
-        this.#quoted.push(slot)
+      if (!this.quoted.includes(slot)) {
+        if (this.quoted.length === mostQuoted) continue
+        this.quoted.push(slot)
       }
-      parts = quote(parts, word, 1 + this.#quoted.indexOf(slot))
+      parts = quote(parts, word, 1 + this.quoted.indexOf(slot))
     }
     if (!this.#kinds.has(hints)) this.#kinds.set(hints, this.#kinds.size)
     const key = `${this.#kinds.get(hints)} ${parts.map((part) => (typeof part === 'number' ? `\0${part}` : part)).join('')}`
@@ -113,12 +117,13 @@ export class Messages {
   print(failure: Failure): void {
     const { b } = this
     const { error, buffer, message, detail } = failure
-    const [to, from] = [b.cursor, b.slot('say.from')]
+    const to = cursorOf(b)
+    const { from, nth } = saying(b)
     const [hint, byte, status] = [b.temporary(), b.temporary(), b.temporary()]
     const done = b.label()
     b.move(to, buffer)
     this.#say(failure.prefix)
-    b.compute(b.slot('nth'), message, 'shl', 1)
+    b.compute(nth, message, 'shl', 1)
     this.#find(Buffer.concat(this.#messages))
     // The hint for this error, if there is one; behind the hints comes the sentence.
     b.move(hint, 0)
@@ -138,23 +143,23 @@ export class Messages {
       const none = b.label()
       b.branch(hint, 'eq', 0, none)
       this.#sayHint(hint)
-      b.when(detail, 'ne', 0, () => b.copyText(to, detail))
+      b.when(detail, 'ne', 0, () => copyText(b, to, detail))
       b.jump(done)
       b.place(none)
     }
-    b.call(this.#sayer())
+    say(this, {})
     b.when(message, 'eq', failure.naming, () => {
       this.#say(' ')
       this.#sayCommand(failure.command)
     })
     this.#say(': ')
-    b.move(b.slot('nth'), error)
+    b.move(nth, error)
     errorWords ??= packErrors()
     const { dense, far, list } = errorWords
     b.when(error, 'ge', dense, () => {
-      b.move(b.slot('nth'), 0)
+      b.move(nth, 0)
       far.forEach((number, index) => {
-        b.when(error, 'eq', number, () => b.move(b.slot('nth'), dense + index))
+        b.when(error, 'eq', number, () => b.move(nth, dense + index))
       })
     })
     this.#find(list)
@@ -165,9 +170,9 @@ export class Messages {
       0,
       () => {
         this.#say('error ')
-        b.decimal(to, error)
+        decimal(b, to, error)
       },
-      () => b.call(this.#sayer()),
+      () => say(this, {}),
     )
     if (failure.hints === 'added')
       b.when(hint, 'ne', 0, () => {
@@ -182,91 +187,26 @@ export class Messages {
 
   #sayHint(hint: Slot): void {
     const { b } = this
-    b.compute(b.slot('nth'), hint, 'sub', base + 1)
+    b.compute(saying(b).nth, hint, 'sub', base + 1)
     this.#find(Buffer.concat([...this.#hints.keys()].map(pack)))
-    b.call(this.#sayer())
+    say(this, {})
   }
 
   #say(text: string): void {
     const { b } = this
-    b.move(b.slot('say.from'), b.bytes(pack(text)))
-    b.call(this.#sayer())
+    b.move(saying(b).from, b.bytes(pack(text)))
+    say(this, {})
   }
 
-  /** Leaves the text with the number `nth`, from 0, of a list in `say.from`. */
+  /** Leaves the text with the number `nth`, from 0, of a list in `from`. */
   #find(list: Uint8Array): void {
-    const { b } = this
-    const [from, left, byte] = [b.slot('say.from'), b.slot('nth'), b.slot('say.byte')]
-    const finder = b.routine('find', () => {
-      b.loop(({ leave, again }) => {
-        b.when(left, 'eq', 0, leave)
-        b.load(byte, 8, from)
-        b.compute(from, from, 'add', 1)
-        b.when(byte, 'ne', 0, again)
-        b.compute(left, left, 'sub', 1)
-      })
-    })
-    b.move(from, b.bytes(list))
-    b.call(finder)
-  }
-
-  /** Unpacks `say.from` to `say.to`; leaves the former behind the NUL, and the latter at the NUL. */
-  #sayer() {
-    const { b } = this
-    return b.routine('say', () => {
-      const [from, to, byte] = [b.slot('say.from'), b.cursor, b.slot('say.byte')]
-      const [top, right] = [b.slot('say.top'), b.slot('say.right')]
-      // The right halves of tokens that are being unpacked: fewer than a fragment has characters.
-      const stack = b.reserve(32)
-      const table = b.bytes(pairs)
-      b.move(top, stack)
-      b.loop(({ leave, again }) => {
-        const [unpack, store] = [b.label(), b.label()]
-        b.when(
-          top,
-          'eq',
-          stack,
-          () => {
-            b.load(byte, 8, from)
-            b.compute(from, from, 'add', 1)
-          },
-          () => {
-            b.compute(top, top, 'sub', 1)
-            b.load(byte, 8, top)
-          },
-        )
-        b.place(unpack)
-        b.when(byte, 'ge', firstToken, () => {
-          b.compute(byte, byte, 'shl', 1)
-          b.compute(byte, byte, 'add', table)
-          b.load(right, 8, byte, 1 - 2 * firstToken)
-          b.load(byte, 8, byte, -2 * firstToken)
-          b.store(8, top, 0, right)
-          b.compute(top, top, 'add', 1)
-          b.jump(unpack)
-        })
-        b.when(byte, 'eq', literal, () => {
-          b.load(byte, 8, from)
-          b.compute(from, from, 'add', 1)
-          b.jump(store)
-        })
-        this.#quoted.forEach((slot, index) => {
-          b.when(byte, 'eq', 1 + index, () => {
-            b.copyText(to, slot)
-            again()
-          })
-        })
-        b.place(store)
-        b.store(8, to, 0, byte)
-        b.when(byte, 'eq', 0, leave)
-        b.compute(to, to, 'add', 1)
-      })
-    })
+    this.b.move(saying(this.b).from, this.b.bytes(list))
+    find(this, {})
   }
 
   #sayCommand(command: Operand): void {
     const { b } = this
-    const [to, from, byte, left] = [b.cursor, b.temporary(), b.temporary(), b.temporary()]
+    const [to, from, byte, left] = [cursorOf(b), b.temporary(), b.temporary(), b.temporary()]
     b.move(from, command)
     b.move(left, 4096)
     b.when(from, 'ne', 0, () => {
@@ -284,6 +224,75 @@ export class Messages {
     })
   }
 }
+
+/** A packed text, and the number of one in a list. */
+const saying = variables('from', 'nth')
+
+/** From a list, leaves `from` at its text with the number `nth`, from 0. */
+const find = routine('find', {}, ({ b }: Messages) => {
+  const { from, nth } = saying(b)
+  const byte = b.temporary()
+  b.loop(({ leave, again }) => {
+    b.when(nth, 'eq', 0, leave)
+    b.load(byte, 8, from)
+    b.compute(from, from, 'add', 1)
+    b.when(byte, 'ne', 0, again)
+    b.compute(nth, nth, 'sub', 1)
+  })
+})
+
+/** Unpacks `from` to where the cursor is; leaves the former behind the NUL, and the latter at the NUL. */
+const say = routine('say', {}, (messages: Messages) => {
+  const { b } = messages
+  const to = cursorOf(b)
+  const { from } = saying(b)
+  const [byte, top, right] = b.temporaries(3)
+  // The right halves of tokens that are being unpacked: fewer than a fragment has characters.
+  const stack = b.reserve(32)
+  const table = b.bytes(pairs)
+  b.move(top, stack)
+  b.loop(({ leave, again }) => {
+    const [unpack, store] = [b.label(), b.label()]
+    b.when(
+      top,
+      'eq',
+      stack,
+      () => {
+        b.load(byte, 8, from)
+        b.compute(from, from, 'add', 1)
+      },
+      () => {
+        b.compute(top, top, 'sub', 1)
+        b.load(byte, 8, top)
+      },
+    )
+    b.place(unpack)
+    b.when(byte, 'ge', firstToken, () => {
+      b.compute(byte, byte, 'shl', 1)
+      b.compute(byte, byte, 'add', table)
+      b.load(right, 8, byte, 1 - 2 * firstToken)
+      b.load(byte, 8, byte, -2 * firstToken)
+      b.store(8, top, 0, right)
+      b.compute(top, top, 'add', 1)
+      b.jump(unpack)
+    })
+    b.when(byte, 'eq', literal, () => {
+      b.load(byte, 8, from)
+      b.compute(from, from, 'add', 1)
+      b.jump(store)
+    })
+    messages.quoted.forEach((slot, index) => {
+      b.when(byte, 'eq', 1 + index, () => {
+        copyText(b, to, slot)
+        again()
+      })
+    })
+    b.place(store)
+    b.store(8, to, 0, byte)
+    b.when(byte, 'eq', 0, leave)
+    b.compute(to, to, 'add', 1)
+  })
+})
 
 interface ErrorWords {
   /** The words of each error from 0 to this, none where it has none, and then those of `far`. */

@@ -1,11 +1,17 @@
 /** Mounts that lie nowhere yet: new filesystems, and the attributes of any. */
+import { routine } from '../assembly/routine.js'
+import { variable, variables } from '../assembly/variables.js'
 import { AT, FSCONFIG, FSMOUNT, FSOPEN, MOUNT_ATTR, MOVE_MOUNT, MS } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import type { Routine } from '../machine/builder.js'
-import type { Operand, Slot } from '../machine/instruction.js'
+import type { Slot } from '../machine/instruction.js'
 import type { MountFlags } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import type { Word } from './rows.js'
+
+/** The mount at work: made, or cloned, and not attached yet. */
+export const treeOf = variable()
+/** Its words, as they are in a row. */
+const newMountOf = variables('type', 'option', 'attributes')
 
 /** move_mount(2): the first descriptor is the mount itself. */
 export const onEmptyPath = MOVE_MOUNT.F_EMPTY_PATH
@@ -22,7 +28,7 @@ export function attributesOf(flags: MountFlags): number {
 /** Adds flags to the mount in `tree`, and cuts it off as `isolateMounts` does. */
 export function restrict(c: LauncherContext, tree: Slot, flags: MountFlags, recursive: boolean): void {
   const at = AT.EMPTY_PATH | (recursive ? AT.RECURSIVE : 0)
-  setAttributes(c, tree, at, attributesOf(flags), propagationOf(c))
+  setAttributes(c, { tree, at, set: attributesOf(flags), propagation: propagationOf(c) })
 }
 
 export function propagationOf(c: LauncherContext): number {
@@ -31,19 +37,18 @@ export function propagationOf(c: LauncherContext): number {
 }
 
 /** mount_setattr(2): attributes to add, and the propagation. */
-export function setAttributes(c: LauncherContext, tree: Slot, at: Operand, set: Operand, propagation: number): void {
-  const { b } = c
-  const slots = ['tree', 'at', 'set', 'propagation'].map((name) => b.slot(`attributes.${name}`)) as Slot[]
-  const setter = b.routine('setAttributes', () => {
+export const setAttributes = routine(
+  'setAttributes',
+  { takes: ['tree', 'at', 'set', 'propagation'] },
+  (c: LauncherContext, { tree, at, set, propagation }) => {
+    const { b } = c
     const { size, fields } = structs.mount_attr
     const attributes = b.reserve(size, 8)
-    b.store(64, attributes, fields.attr_set.offset, slots[2]!)
-    b.store(64, attributes, fields.propagation.offset, slots[3]!)
-    c.must('mount_setattr', slots[0]!, b.text(''), slots[1]!, attributes, size)
-  })
-  for (const [index, value] of [tree, at, set, propagation].entries()) b.move(slots[index]!, value)
-  b.call(setter)
-}
+    b.store(64, attributes, fields.attr_set.offset, set)
+    b.store(64, attributes, fields.propagation.offset, propagation)
+    c.must('mount_setattr', tree, b.text(''), at, attributes, size)
+  },
+)
 
 /** A new filesystem, not attached anywhere yet: fsopen(2), fsconfig(2), fsmount(2). */
 export function newMount(
@@ -53,11 +58,11 @@ export function newMount(
   flags: MountFlags,
 ): Slot {
   c.setWords(newMountWords(c, type, options, flags))
-  c.b.call(newMountRoutine(c))
-  return c.b.slot('tree')
+  makeMount(c, {})
+  return treeOf(c.b)
 }
 
-/** What {@link newMountRoutine} needs: the options are a table of names and values, which ends in 0. */
+/** What {@link makeMount} needs: the options are a table of names and values, which ends in 0. */
 export function newMountWords(
   c: LauncherContext,
   type: string,
@@ -65,32 +70,31 @@ export function newMountWords(
   flags: MountFlags,
 ): Word[] {
   const { b } = c
+  const fresh = newMountOf(b)
   const words = options.flatMap(([name, value]) => [b.text(name), value === '' ? 0 : b.text(value)])
   return [
-    [b.slot('mount.type'), type],
-    [b.slot('mount.option'), b.table([...words, 0])],
-    [b.slot('mount.attributes'), attributesOf(flags)],
+    [fresh.type, type],
+    [fresh.option, b.table([...words, 0])],
+    [fresh.attributes, attributesOf(flags)],
   ]
 }
 
-/** Leaves the new mount in `tree`. */
-export function newMountRoutine(c: LauncherContext): Routine {
-  return c.b.routine('newMount', () => {
-    const { b } = c
-    const [context, option] = [b.slot('mount.context'), b.slot('mount.option')]
-    const [name, value, command] = [b.slot('mount.name'), b.slot('mount.value'), b.slot('mount.command')]
-    b.move(context, c.must('fsopen', b.slot('mount.type'), FSOPEN.CLOEXEC))
-    b.loop(({ leave }) => {
-      b.load(name, 32, option)
-      b.when(name, 'eq', 0, leave)
-      b.load(value, 32, option, 4)
-      b.compute(option, option, 'add', 8)
-      b.move(command, FSCONFIG.SET_STRING)
-      b.when(value, 'eq', 0, () => b.move(command, FSCONFIG.SET_FLAG))
-      c.must('fsconfig', context, command, name, value, 0)
-    })
-    c.must('fsconfig', context, FSCONFIG.CMD_CREATE, 0, 0, 0)
-    b.move(b.slot('tree'), c.must('fsmount', context, FSMOUNT.CLOEXEC, b.slot('mount.attributes')))
-    c.attempt('close', context)
+/** Leaves the new mount in {@link treeOf}. */
+export const makeMount = routine('newMount', {}, (c: LauncherContext) => {
+  const { b } = c
+  const { type, option, attributes } = newMountOf(b)
+  const [context, name, value, command] = b.temporaries(4)
+  b.move(context, c.must('fsopen', type, FSOPEN.CLOEXEC))
+  b.loop(({ leave }) => {
+    b.load(name, 32, option)
+    b.when(name, 'eq', 0, leave)
+    b.load(value, 32, option, 4)
+    b.compute(option, option, 'add', 8)
+    b.move(command, FSCONFIG.SET_STRING)
+    b.when(value, 'eq', 0, () => b.move(command, FSCONFIG.SET_FLAG))
+    c.must('fsconfig', context, command, name, value, 0)
   })
-}
+  c.must('fsconfig', context, FSCONFIG.CMD_CREATE, 0, 0, 0)
+  b.move(treeOf(b), c.must('fsmount', context, FSMOUNT.CLOEXEC, attributes))
+  c.attempt('close', context)
+})

@@ -2,6 +2,8 @@
  * The monitor ends with the process that started it. PR_SET_PDEATHSIG(2const) tells the end of the *thread* that did. So what is
  * sent is a signal that the monitor takes, and it asks whether its parent is still the same.
  */
+import { routine } from '../assembly/routine.js'
+import { variable } from '../assembly/variables.js'
 import { PR } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import type { Slot } from '../machine/instruction.js'
@@ -14,15 +16,16 @@ import { parentEnded } from './record.js'
 export const tiedToCaller = ({ manner, monitor }: Plan) =>
   manner.forwardsSignals && monitor.some((step) => step.do === 'dieWithParent')
 
-export const callersSlot = (c: LauncherContext): Slot => c.b.slot('caller')
+/** Its pid. */
+export const callerOf = variable()
 
 /** A parent that died before the call is noticed by its changed pid. */
 export function dieWithParent(c: LauncherContext): void {
   const { b } = c
-  const parent = callersSlot(c)
+  const parent = callerOf(b)
   b.move(parent, callersPid(c))
   c.must('prctl', PR.SET_PDEATHSIG, tiedToCaller(c.plan) ? parentEnded : signals.SIGKILL, 0, 0, 0)
-  exitWithout(c)
+  exitWithoutParent(c, {})
 }
 
 /** Ends at a signal of the kernel's, unless it was but a thread that ended. */
@@ -31,18 +34,14 @@ export function takeParentsEnd(c: LauncherContext, signal: Slot, again: () => vo
   b.when(signal, 'eq', parentEnded, () => {
     if (before !== undefined) {
       c.attempt('getppid')
-      b.when(c.result, 'ne', callersSlot(c), before)
+      b.when(c.result, 'ne', callerOf(b), before)
     }
-    exitWithout(c)
+    exitWithoutParent(c, {})
     again()
   })
 }
 
-function exitWithout(c: LauncherContext): void {
-  const { b } = c
-  const look = b.routine('exitWithoutParent', () => {
-    c.must('getppid')
-    b.when(c.result, 'ne', callersSlot(c), () => c.exit(125))
-  })
-  b.call(look)
-}
+const exitWithoutParent = routine('exitWithoutParent', {}, (c: LauncherContext) => {
+  c.must('getppid')
+  c.b.when(c.result, 'ne', callerOf(c.b), () => c.exit(125))
+})

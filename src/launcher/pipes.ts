@@ -4,6 +4,8 @@
  * /proc/PID/fd/N. The monitor keeps these ends until Node says that it has them: else the last reader, or the last writer,
  * would be gone before there is another.
  */
+import { routine } from '../assembly/routine.js'
+import { variable, variableOf } from '../assembly/variables.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Plan, Step } from '../plan/step.js'
@@ -25,28 +27,29 @@ export const pipeCode = {
       const [own, callers] = payload === 'reads' ? [0, 4] : [4, 0]
       c.must('pipe2', pair, c.open.CLOEXEC)
       b.load(end, 32, pair, own)
-      b.load(callersEnd(c, fd), 32, pair, callers)
+      b.load(callersEnd(b, fd), 32, pair, callers)
       c.must('dup3', end, fd, 0)
       // What /dev/stdout opens anew is a file of whoever made the pipe.
       if (step.foreign) c.must('fchmod', fd, 0o666)
     })
     c.must('write', c.plan.statusFd!, buffer, record.size)
-    b.move(held(c), 1)
+    b.move(held(b), 1)
   },
 }
 
-const held = (c: LauncherContext): Slot => c.b.slot('pipes.held')
-const callersEnd = (c: LauncherContext, fd: number): Slot => c.b.slot(`pipes.${fd}`)
+/** Whether they are still open. */
+const held = variable()
+const callersEnd = variableOf<number>()
 const pipesOf = (plan: Plan) => plan.monitor.find((step) => step.do === 'pipes')?.pipes ?? []
 
 export const hasPipes = (plan: Plan) => pipesOf(plan).length > 0
 
 /** The caller's ends. */
-export const callersEnds = (c: LauncherContext): Operand[] => pipesOf(c.plan).map(({ fd }) => callersEnd(c, fd))
+export const callersEnds = ({ b, plan }: LauncherContext): Operand[] => pipesOf(plan).map(({ fd }) => callersEnd(b, fd))
 
 /** Init keeps none: it may itself read a pipe to its end. */
 export function closeCallersEnds(c: LauncherContext): void {
-  if (hasPipes(c.plan)) c.b.call(letGo(c))
+  if (hasPipes(c.plan)) letGo(c, {})
 }
 
 /** Where `signal` tells that the caller has its ends; one more of that number is for the payload. */
@@ -54,8 +57,8 @@ export function takeAcknowledgement(c: LauncherContext, signal: Slot, again: () 
   if (!hasPipes(c.plan)) return
   const { b } = c
   b.when(signal, 'eq', pipesTaken, () =>
-    b.when(held(c), 'ne', 0, () => {
-      b.call(letGo(c))
+    b.when(held(b), 'ne', 0, () => {
+      letGo(c, {})
       again()
     }),
   )
@@ -63,31 +66,29 @@ export function takeAcknowledgement(c: LauncherContext, signal: Slot, again: () 
 
 /** Waits until the caller has its ends, or is gone. */
 export function awaitAcknowledgement(c: LauncherContext): void {
-  if (!hasPipes(c.plan)) return
+  if (hasPipes(c.plan)) awaitTaken(c, {})
+}
+
+const awaitTaken = routine('awaitAcknowledgement', {}, (c: LauncherContext) => {
   const { b } = c
   const mask = b.bytes(new Uint8Array(new BigUint64Array([1n << BigInt(pipesTaken - 1)]).buffer), 8)
   const pause = b.bytes(pack(structs.timespec, { tv_sec: 0n, tv_nsec: 10_000_000n }), 8)
-  const wait = b.routine('awaitAcknowledgement', () => {
-    b.when(held(c), 'ne', 0, () => {
-      const parent = callersPid(c)
-      b.loop(({ leave }) => {
-        c.attempt('rt_sigtimedwait', mask, 0, pause, maskSize)
-        b.when(c.result, 'eq', pipesTaken, leave)
-        c.attempt('getppid')
-        b.when(c.result, 'ne', parent, leave)
-      })
-      b.call(letGo(c))
+  b.when(held(b), 'ne', 0, () => {
+    const parent = callersPid(c)
+    b.loop(({ leave }) => {
+      c.attempt('rt_sigtimedwait', mask, 0, pause, maskSize)
+      b.when(c.result, 'eq', pipesTaken, leave)
+      c.attempt('getppid')
+      b.when(c.result, 'ne', parent, leave)
     })
+    letGo(c, {})
   })
-  b.call(wait)
-}
+})
 
-function letGo(c: LauncherContext) {
-  return c.b.routine('letGoOfPipes', () => {
-    for (const end of callersEnds(c)) c.attempt('close', end)
-    c.b.move(held(c), 0)
-  })
-}
+const letGo = routine('letGoOfPipes', {}, (c: LauncherContext) => {
+  for (const end of callersEnds(c)) c.attempt('close', end)
+  c.b.move(held(c.b), 0)
+})
 
 /**
  * Who started us, as the status file has it; without one, our parent. A death before the first line here is then not

@@ -2,11 +2,13 @@
  * Places in the new root: how each is opened, and where it is made. A place that this plan owns is walked by the kernel as
  * it is. Any other may be full of links that an earlier payload planted: see {@link Place}.
  */
+import { routine } from '../assembly/routine.js'
+import { variable, variables } from '../assembly/variables.js'
 import { basename, dirname, relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
 import { AT, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import type { Address, Operand, Slot } from '../machine/instruction.js'
+import type { Operand, Slot } from '../machine/instruction.js'
 import type { Place } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 import { statusBuffer } from './files.js'
@@ -16,24 +18,28 @@ import type { Word } from './rows.js'
 /** In place of the path of a directory: the new root itself, whose descriptor is at hand. */
 const theRoot = 0
 
+/** What the code for a place finds: its words, as they are in a row. */
+export const placeOf = variables('path', 'from', 'how', 'mount', 'parent', 'making', 'name')
+/** What {@link locate} opened. */
+const opened = variable()
+
 /** What {@link find} and {@link locate} need of a place. */
 export function placeWords(c: LauncherContext, place: Place): Word[] {
-  const { b } = c
-  const word = (name: string, value: number | Address | string): Word => [b.slot(`place.${name}`), value]
-  if (place.owned) return [word('path', place.path)]
+  const slots = placeOf(c.b)
+  if (place.owned) return [[slots.path, place.path]]
   const { mount, path, planted } = place
   const below = mount === undefined ? path : relative(mount, path) || '.'
   const inside = howOf(c, 'inside')
   const making = mount === undefined ? inside : howOf(c, 'refused')
   const base = mount === undefined || mount === '' || mount === '.' ? theRoot : mount
   return [
-    ...(planted
-      ? [word('from', base), word('path', below), word('how', making)]
-      : [word('from', theRoot), word('path', path), word('how', inside)]),
-    word('mount', base),
-    word('parent', dirname(below)),
-    word('making', making),
-    word('name', basename(below)),
+    [slots.from, planted ? base : theRoot],
+    [slots.path, planted ? below : path],
+    [slots.how, planted ? making : inside],
+    [slots.mount, base],
+    [slots.parent, dirname(below)],
+    [slots.making, making],
+    [slots.name, basename(below)],
   ]
 }
 
@@ -72,10 +78,9 @@ export function requireMounted(c: LauncherContext, mount: Operand, look: () => v
 
 /** Opens what is at the place, for its name only, into `result`, which may be an error. */
 export function tryFind(c: LauncherContext, owned: boolean): void {
-  const { b } = c
-  const path = b.slot('place.path')
+  const { from, path, how } = placeOf(c.b)
   if (owned) c.attempt('openat', c.root, path, c.open.PATH | c.open.CLOEXEC, 0)
-  else openIn(c, b.slot('place.from'), path, b.slot('place.how'))
+  else openIn(c, { from, path, how })
 }
 
 /** The same of a place that must be there. */
@@ -92,42 +97,35 @@ export function find(c: LauncherContext, place: Place): Slot {
  */
 export function locate(c: LauncherContext, owned: boolean, missing?: () => void): [Slot, Slot] {
   const { b } = c
-  if (owned) return [c.root, b.slot('place.path')]
-  const parent = b.slot('parent')
-  openIn(c, b.slot('place.mount'), b.slot('place.parent'), b.slot('place.making'))
+  const { path, mount, parent, making, name } = placeOf(b)
+  if (owned) return [c.root, path]
+  openIn(c, { from: mount, path: parent, how: making })
   if (missing !== undefined) c.whenError('ENOENT', missing)
   c.orFail()
-  b.move(parent, c.result)
-  return [parent, b.slot('place.name')]
+  b.move(opened(b), c.result)
+  return [opened(b), name]
 }
 
 /** Closes what {@link locate} opened. */
 export function release(c: LauncherContext, owned: boolean): void {
-  if (!owned) c.attempt('close', c.b.slot('parent'))
+  if (!owned) c.attempt('close', opened(c.b))
 }
 
 /** Opens a path from a place in the new root, which is itself a path or {@link theRoot}, into `result`. */
-function openIn(c: LauncherContext, from: Operand, path: Operand, how: Operand): void {
+const openIn = routine('openIn', { takes: ['from', 'path', 'how'] }, (c: LauncherContext, { from, path, how }) => {
   const { b } = c
-  const slots = ['from', 'path', 'how', 'base', 'found'].map((name) => b.slot(`openIn.${name}`))
-  const [start, wanted, way, base, found] = slots as [Slot, Slot, Slot, Slot, Slot]
-  const opener = b.routine('openIn', () => {
-    const end = b.label()
-    b.when(start, 'eq', theRoot, () => {
-      openPath(c, c.root, wanted, way)
-      b.jump(end)
-    })
-    openPath(c, c.root, start, howOf(c, 'inside'))
-    c.whenFailed(() => b.jump(end))
-    b.move(base, c.result)
-    openPath(c, base, wanted, way)
-    b.move(found, c.result)
-    c.attempt('close', base)
-    b.move(c.result, found)
-    b.place(end)
+  const [base, found] = b.temporaries(2)
+  const end = b.label()
+  b.when(from, 'eq', theRoot, () => {
+    openPath(c, { from: c.root, path, how })
+    b.jump(end)
   })
-  b.move(start, from)
-  b.move(wanted, path)
-  b.move(way, how)
-  b.call(opener)
-}
+  openPath(c, { from: c.root, path: from, how: howOf(c, 'inside') })
+  c.whenFailed(() => b.jump(end))
+  b.move(base, c.result)
+  openPath(c, { from: base, path, how })
+  b.move(found, c.result)
+  c.attempt('close', base)
+  b.move(c.result, found)
+  b.place(end)
+})

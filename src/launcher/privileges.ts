@@ -1,25 +1,19 @@
 /** What several steps do with privileges: capget(2) and capset(2), and setgroups(2). */
+import { own, variable } from '../assembly/variables.js'
 import { pack, structs } from '../kernel/structs.js'
-import type { Address, Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
 
 /** _LINUX_CAPABILITY_VERSION_3: each set has two words. */
 const version = 0x20080522
 
-const known = new WeakMap<LauncherContext, { header: Address; sets: Address }>()
-
 /** A header for the calling process, and room for what capget(2) gives: effective, permitted, inheritable, twice. */
-export function capabilitySets(c: LauncherContext): { header: Address; sets: Address } {
-  const buffers = known.get(c) ?? {
-    header: c.b.bytes(pack(structs.cap_user_header, { version }), 8),
-    sets: c.b.reserve(24),
-  }
-  known.set(c, buffers)
-  return buffers
-}
+export const capabilitySets = own(({ b }: LauncherContext) => ({
+  header: b.bytes(pack(structs.cap_user_header, { version }), 8),
+  sets: b.reserve(24),
+}))
 
 /** The capability that init keeps because the payload lacks it, as a mask; 0 where it could not be kept. */
-export const spareSlot = (c: LauncherContext): Slot => c.b.slot('caps.spare')
+export const spareSet = variable()
 
 /** Gives up every capability, or all but the spare one, which is never effective; a caller's own filter may forbid it. */
 export function dropEverything(c: LauncherContext, keepsSpare = false): void {
@@ -28,8 +22,8 @@ export function dropEverything(c: LauncherContext, keepsSpare = false): void {
   const sets = b.reserve(24)
   if (keepsSpare) {
     const half = b.temporary()
-    b.store(32, sets, 4, spareSlot(c))
-    b.compute(half, spareSlot(c), 'shr', 32)
+    b.store(32, sets, 4, spareSet(b))
+    b.compute(half, spareSet(b), 'shr', 32)
     b.store(32, sets, 16, half)
   }
   c.attempt('capset', capabilitySets(c).header, sets)

@@ -1,25 +1,26 @@
 /** Plan → program: the code of monitor, init and payload, in this order. */
+import { routine } from '../assembly/routine.js'
 import type { Architecture } from '../kernel/architecture.js'
 import { CLONE, POLL, PR } from '../kernel/flags.js'
 import { rlimits } from '../kernel/rlimits.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
-import type { Program, Slot } from '../machine/instruction.js'
+import type { Program } from '../machine/instruction.js'
 import { hints } from '../plan/hints.js'
 import type { Hints, LaunchedStep, Plan, Step, StepKind, Wording } from '../plan/step.js'
 import { type Code, LauncherContext, type Process } from './context.js'
 import { announce } from './announce.js'
 import { belowJoined, cloneBelow } from './below.js'
-import { descriptorCode, keepEnd, openStandardDescriptors } from './descriptors.js'
+import { descriptorCode, keepEnd, openStandardDescriptors, release as releaseOf } from './descriptors.js'
 import { execute, prepareArguments } from './environment.js'
 import { entryRows } from './entries.js'
 import { filesystemCode } from './filesystem.js'
 import { makeForegroundPipe, rememberForeground, takeForeground } from './foreground.js'
 import { hardeningCode } from './hardening.js'
-import { cloneFlag, identityCode } from './identity.js'
+import { cloneFlag, identityCode, userMade } from './identity.js'
 import { landlockCode } from './landlock.js'
 import { cloneIntoGroup, limitCode } from './limits.js'
-import { makeNet, netIsLate, networkCode, prepareNet } from './network.js'
+import { makeNet, monitorsPidfd, netIsLate, networkCode, prepareNet } from './network.js'
 import { dieWithParent } from './parent.js'
 import { awaitAcknowledgement, closeCallersEnds, pipeCode } from './pipes.js'
 import { becomeSealed } from './sealed.js'
@@ -79,12 +80,12 @@ const code: Code<Exclude<StepKind, keyof typeof entryRows>> = {
 
 function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
   for (const step of steps) {
-    if (isEntry(step)) emit(c, entryRows, step)
+    if (isEntry(step)) c.b.scope(() => emit(c, entryRows, step))
     else {
       // Where sentences take room, one that hardly ever fails has none.
       if ('ifAllowed' in step && step.ifAllowed && c.plan.statusFd === undefined) c.note(step)
       else c.begin(step)
-      emit(c, code, step)
+      c.b.scope(() => emit(c, code, step))
     }
   }
   c.endRows()
@@ -113,10 +114,9 @@ export function launch(plan: Plan, architecture: Architecture, again?: Uint8Arra
   const c = new LauncherContext(plan, architecture)
   const { b } = c
   const { manner, announcement } = plan
-  const pidfd = b.slot('monitor.pidfd')
-  const child = b.slot('child')
-  const release = b.slot('release')
-  const umask = b.slot('umask')
+  const pidfd = monitorsPidfd(b)
+  const release = releaseOf(b)
+  const [child, umask] = b.temporaries(2)
 
   b.entry(c.stack)
   if (plan.sealed) becomeSealed(c, again)
@@ -169,12 +169,12 @@ export function launch(plan: Plan, architecture: Architecture, again?: Uint8Arra
       if (leadsGroup(plan)) leaveGroup(c)
       if (announcement !== undefined) keepEnd(c, released, 'read', release)
       // A step may wait for long, such as the one that reads a file's content from a pipe.
-      if (manner.tied) tieToMonitor(c, pidfd)
+      if (manner.tied) tieToMonitor(c, {})
       emitSteps(c, plan.init)
       const starting = c.begin({ what: 'start the payload', why: 'init stays beside it and reaps' })
       if (manner.tied) {
         // Again after the last change of credentials, which clears it; the look covers all the time before.
-        tieToMonitor(c, pidfd)
+        tieToMonitor(c, {})
         c.attempt('close', pidfd)
       }
       if (plan.initIs === 'reaper') {
@@ -182,7 +182,7 @@ export function launch(plan: Plan, architecture: Architecture, again?: Uint8Arra
         // pid looks at its namespaces: there a capability that the payload lacks closes it, see bwrap.ts.
         if (announcement === undefined) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
         if (!plan.newPid && !manner.lingers) c.must('prctl', PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        const payload = b.slot('payload')
+        const payload = b.temporary()
         // As vfork(2): init waits until the payload has left our memory, which then need not be copied.
         b.move(payload, c.must('clone', CLONE.VM | CLONE.VFORK | signals.SIGCHLD, 0, 0, 0, 0))
         b.when(payload, 'ne', 0, () => {
@@ -220,7 +220,7 @@ function cloneInit(c: LauncherContext, more = 0): void {
   for (const dropped of subsets(plan.cloneIfPossible)) {
     const made = plan.clone.filter((name) => !dropped.includes(name))
     const flags = made.reduce((all, name) => all | cloneFlag[name], 0) & ~later
-    if (plan.cloneIfPossible.includes('user')) b.move(b.slot('userMade'), made.includes('user') ? 1 : 0)
+    if (plan.cloneIfPossible.includes('user')) b.move(userMade(b), made.includes('user') ? 1 : 0)
     cloneIntoGroup(c, flags | more)
     c.whenFailed(
       () => {},
@@ -256,16 +256,13 @@ const cloningComplaints: Hints = {
 }
 
 /** PDEATHSIG, and a look whether the monitor was dead before it could work. */
-function tieToMonitor(c: LauncherContext, pidfd: Slot): void {
+const tieToMonitor = routine('tieToMonitor', {}, (c: LauncherContext) => {
   const { b } = c
-  const tie = b.routine('tieToMonitor', () => {
-    const poll = b.reserve(structs.pollfd.size)
-    const now = b.bytes(new Uint8Array(16), 8)
-    c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
-    b.store(32, poll, 0, pidfd)
-    b.store(32, poll, 4, POLL.IN)
-    c.attempt('ppoll', poll, 1, now, 0, 0)
-    b.when(c.result, 'eq', 1, () => c.exit(125))
-  })
-  b.call(tie)
-}
+  const poll = b.reserve(structs.pollfd.size)
+  const now = b.bytes(new Uint8Array(16), 8)
+  c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
+  b.store(32, poll, 0, monitorsPidfd(b))
+  b.store(32, poll, 4, POLL.IN)
+  c.attempt('ppoll', poll, 1, now, 0, 0)
+  b.when(c.result, 'eq', 1, () => c.exit(125))
+})

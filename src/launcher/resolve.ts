@@ -1,8 +1,10 @@
 /** Opens paths that others may have written on: openat2(2), in one place, or what does the same without it. */
+import { routine } from '../assembly/routine.js'
+import { own } from '../assembly/variables.js'
 import { errno } from '../kernel/errno.js'
 import { RESOLVE } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
-import type { Address, Operand } from '../machine/instruction.js'
+import type { Address } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
 import { walk } from './walk.js'
 
@@ -21,41 +23,34 @@ const resolveFlags: Record<Links, number> = {
   refused: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS,
 }
 
-const known = new WeakMap<LauncherContext, Map<Links, Address>>()
+const hows = own((_: LauncherContext) => new Map<Links, Address>())
 /** The struct open_how that treats links so: it opens for the name only (O_PATH). */
 export function howOf(c: LauncherContext, links: Links): Address {
-  const hows = known.get(c) ?? new Map<Links, Address>()
-  known.set(c, hows)
+  const known = hows(c)
   const how =
-    hows.get(links) ??
+    known.get(links) ??
     c.b.bytes(pack(structs.open_how, { flags: c.open.PATH | c.open.CLOEXEC, resolve: resolveFlags[links] }), 8)
-  hows.set(links, how)
+  known.set(links, how)
   return how
 }
 
-/** Opens `path` from the directory `at`, for its name only, into `result`, which may be an error. `how`: of {@link howOf}. */
-export function openPath(c: LauncherContext, at: Operand, path: Operand, how: Operand): void {
+/** Opens `path` from the directory `from`, for its name only, into `result`, which may be an error. `how`: of {@link howOf}. */
+export const openPath = routine('openPath', { takes: ['from', 'path', 'how'] }, (c: LauncherContext, given) => {
+  const { from, path, how } = given
   const { b } = c
-  const [from, wanted, way] = [b.slot('resolve.from'), b.slot('resolve.path'), b.slot('resolve.how')]
-  const opener = b.routine('openPath', () => {
-    // openat2(2): EAGAIN when anything was renamed meanwhile, anywhere, so that ".." could not be trusted.
-    const tries = b.slot('resolve.tries')
-    b.move(tries, 1000)
-    b.loop(({ leave }) => {
-      c.attempt('openat2', from, wanted, way, structs.open_how.size)
-      b.when(c.result, 'ne', -errno.EAGAIN, leave)
-      b.compute(tries, tries, 'sub', 1)
-      b.when(tries, 'eq', 0, leave)
-    })
-    // Old filters answer EPERM to what they do not know.
-    const end = b.label()
-    c.whenError('EPERM', () => b.move(c.result, -errno.ENOSYS))
-    b.branch(c.result, 'ne', -errno.ENOSYS, end)
-    walk(c, from, wanted, way)
-    b.place(end)
+  // openat2(2): EAGAIN when anything was renamed meanwhile, anywhere, so that ".." could not be trusted.
+  const tries = b.temporary()
+  b.move(tries, 1000)
+  b.loop(({ leave }) => {
+    c.attempt('openat2', from, path, how, structs.open_how.size)
+    b.when(c.result, 'ne', -errno.EAGAIN, leave)
+    b.compute(tries, tries, 'sub', 1)
+    b.when(tries, 'eq', 0, leave)
   })
-  b.move(from, at)
-  b.move(wanted, path)
-  b.move(way, how)
-  b.call(opener)
-}
+  // Old filters answer EPERM to what they do not know.
+  const end = b.label()
+  c.whenError('EPERM', () => b.move(c.result, -errno.ENOSYS))
+  b.branch(c.result, 'ne', -errno.ENOSYS, end)
+  walk(c, from, path, how)
+  b.place(end)
+})

@@ -1,8 +1,8 @@
 /** Where the new root lies while it is built. */
+import { descriptorPath } from '../assembly/text.js'
 import { AT, MNT, MS } from '../kernel/flags.js'
 import type { Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
-import { descriptorPath } from './files.js'
 import { onEmptyPath, setAttributes } from './mounts.js'
 
 const rooted = new WeakSet<LauncherContext>()
@@ -24,7 +24,7 @@ export function hidesRoot(c: LauncherContext): boolean {
 }
 
 export function propagate(c: LauncherContext, propagation: number): void {
-  setAttributes(c, c.root, AT.EMPTY_PATH, 0, propagation)
+  setAttributes(c, { tree: c.root, at: AT.EMPTY_PATH, set: 0, propagation })
 }
 
 /**

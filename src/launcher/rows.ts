@@ -3,6 +3,7 @@
  * words, and one loop takes the rows one by one, loads a row's words into the slots of its kind and calls the kind's
  * routine. A step costs twenty bytes instead of a hundred and fifty.
  */
+import { variables } from '../assembly/variables.js'
 import type { Builder, Routine } from '../machine/builder.js'
 import type { Address, Slot } from '../machine/instruction.js'
 
@@ -25,6 +26,9 @@ interface Kind {
   readonly routine: Routine
 }
 
+/** The row at work, and by how many words its code passes over what follows. */
+const walking = variables('next', 'passed')
+
 export class Rows {
   readonly #kinds = new Map<string, Kind>()
   #pending: (number | Address)[] = []
@@ -43,7 +47,7 @@ export class Rows {
     let known = this.#kinds.get(kind)
     if (known === undefined) {
       const columns = row.map(([slot]) => slot)
-      known = { number: this.#kinds.size + 1, columns, routine: this.b.routine(kind, body) }
+      known = { number: this.#kinds.size + 1, columns, routine: this.b.routine(`row: ${kind}`, body) }
       this.#kinds.set(kind, known)
     }
     if (known.number >= 2 ** kindBits || step >= 2 ** (32 - kindBits))
@@ -55,7 +59,7 @@ export class Rows {
 
   /** A last word for a row that may leave out rows behind it: see {@link passable}. */
   get passed(): Word {
-    return [this.b.slot('rows.passed'), 0]
+    return [walking(this.b).passed, 0]
   }
 
   /** The row before, whose words end in {@link passed}, may leave out the rows that `add` adds. */
@@ -67,8 +71,8 @@ export class Rows {
 
   /** In the code of a row that ends in {@link passed}: the rows behind it are left out. */
   pass(): void {
-    const next = this.b.slot('rows.next')
-    this.b.compute(next, next, 'add', this.passed[0])
+    const { next, passed } = walking(this.b)
+    this.b.compute(next, next, 'add', passed)
     this.b.return()
   }
 
@@ -76,15 +80,15 @@ export class Rows {
   flush(): void {
     if (this.#pending.length === 0) return
     const { b } = this
-    b.move(b.slot('rows.next'), b.table([...this.#pending, 0]))
+    b.move(walking(b).next, b.table([...this.#pending, 0]))
     this.#pending = []
     b.call(b.routine('rows', () => this.#walk()))
   }
 
   #walk(): void {
     const { b } = this
-    const next = b.slot('rows.next')
-    const kind = b.slot('rows.kind')
+    const { next } = walking(b)
+    const kind = b.temporary()
     b.loop(({ leave, again }) => {
       b.load(kind, 32, next)
       b.when(kind, 'eq', 0, leave)

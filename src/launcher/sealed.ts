@@ -1,4 +1,5 @@
 /** Becomes the same vial in memory that cannot be changed, before anything else is done: see assembly/sealed.ts. */
+import { findEnvironment } from '../assembly/environment.js'
 import { copySealed, executeDescriptor, whenUnchangeable } from '../assembly/sealed.js'
 import { auxv } from '../kernel/auxv.js'
 import { AT, MFD, STATX } from '../kernel/flags.js'
@@ -13,14 +14,7 @@ import { writeAll } from './files.js'
  */
 export function becomeSealed(c: LauncherContext, again?: Uint8Array): void {
   const { b } = c
-  const [file, size, links, sealed, argv, envp] = [
-    b.temporary(),
-    b.temporary(),
-    b.temporary(),
-    b.temporary(),
-    b.temporary(),
-    b.temporary(),
-  ]
+  const [file, size, links, sealed, argv, envp] = b.temporaries(6)
   const status = b.reserve(structs.statx.size, 8)
   const fine = b.label()
   c.begin({
@@ -36,7 +30,7 @@ export function becomeSealed(c: LauncherContext, again?: Uint8Array): void {
   b.load(links, 32, status, structs.statx.fields.stx_nlink.offset)
   b.load(size, 64, status, structs.statx.fields.stx_size.offset)
   whenUnchangeable(c, file, links, fine)
-  copySealed(c, file, size, sealed, c.fail)
+  copySealed(c, { source: file, size, to: sealed }, c.fail)
   findVectors(c, argv, envp)
   executeDescriptor(c, sealed, argv, envp)
   b.jump(c.fail)
@@ -54,8 +48,7 @@ const ourNames = ['/dev/fd/', '/proc/self/f']
  */
 function becomeAgain(c: LauncherContext, program: Uint8Array): void {
   const { b } = c
-  const [at, kind, name, word, file] = [b.temporary(), b.temporary(), b.temporary(), b.temporary(), b.temporary()]
-  const [argv, envp] = [b.temporary(), b.temporary()]
+  const [at, kind, name, word, file, argv, envp] = b.temporaries(7)
   const outer = b.label()
   findVectors(c, argv, envp)
   b.move(at, envp)
@@ -97,7 +90,5 @@ function findVectors(c: LauncherContext, argv: Slot, envp: Slot): void {
   const { b } = c
   b.compute(argv, c.stack, 'add', 8)
   b.load(envp, 64, c.stack)
-  b.compute(envp, envp, 'shl', 3)
-  b.compute(envp, envp, 'add', argv)
-  b.compute(envp, envp, 'add', 8)
+  findEnvironment(c, envp, envp)
 }

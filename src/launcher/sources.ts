@@ -1,11 +1,12 @@
 /** Clones what the host shows, by path or by descriptor: open_tree(2). */
+import { descriptorPath } from '../assembly/text.js'
 import { relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
 import { AT, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Operand } from '../machine/instruction.js'
 import type { LauncherContext } from './context.js'
-import { descriptorPath } from './files.js'
+import { treeOf } from './mounts.js'
 import { howOf, openPath } from './resolve.js'
 
 /** How a source is opened, as far as the code depends on it. */
@@ -43,7 +44,7 @@ export function openSource(
   if (source.byFd) {
     openDescriptor(c, from, flags)
     c.attempt('close', from)
-    b.move(c.result, b.slot('tree'))
+    b.move(c.result, treeOf(b))
     return
   }
   if (within === undefined) c.attempt('open_tree', AT.FDCWD, from, flags)
@@ -51,11 +52,11 @@ export function openSource(
   if (missing !== undefined) c.whenError('ENOENT', missing)
   if (source.special)
     c.whenError('EINVAL', () => {
-      const found = b.slot('found')
+      const found = b.temporary()
       b.move(found, c.must('openat', AT.FDCWD, from, c.open.PATH | c.open.CLOEXEC, 0))
       openDescriptor(c, found, flags)
       c.attempt('close', found)
-      b.move(c.result, b.slot('tree'))
+      b.move(c.result, treeOf(b))
     })
   c.orFail()
 }
@@ -66,7 +67,7 @@ export function openSource(
  */
 function openDescriptor(c: LauncherContext, fd: Operand, flags: Operand): void {
   const { b } = c
-  const tree = b.slot('tree')
+  const tree = treeOf(b)
   const path = c.scratch
   const end = b.temporary()
   c.must('readlinkat', AT.FDCWD, descriptorPath(c, fd), path, 4095)
@@ -92,7 +93,8 @@ function openDescriptor(c: LauncherContext, fd: Operand, flags: Operand): void {
 /** Clones the mount of a path beneath a folder that no link on the way may leave, into `result`. */
 function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: Operand): void {
   const { b } = c
-  const [file, tree, atFile] = [b.slot('file'), b.slot('tree'), b.temporary()]
+  const tree = treeOf(b)
+  const [file, atFile] = b.temporaries(2)
   const end = b.label()
   openBeneath(c, folder, path)
   c.whenFailed(() => b.jump(end))
@@ -112,7 +114,7 @@ export function openBeneath(c: LauncherContext, folder: Operand, path: Operand):
   c.attempt('openat', AT.FDCWD, folder, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
   c.whenFailed(() => b.jump(end))
   b.move(outer, c.result)
-  openPath(c, outer, path, howOf(c, 'beneath'))
+  openPath(c, { from: outer, path, how: howOf(c, 'beneath') })
   b.move(found, c.result)
   c.attempt('close', outer)
   b.move(c.result, found)

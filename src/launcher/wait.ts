@@ -1,4 +1,6 @@
 /** How monitor and init wait: what they do with signals, with orphans, and with the end of the payload. */
+import { routine } from '../assembly/routine.js'
+import { own, variable, variables } from '../assembly/variables.js'
 import { POLL, PR, SI, SIG, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
@@ -14,7 +16,7 @@ import {
   tellForeground,
   waitingFor,
 } from './foreground.js'
-import { callersSlot, takeParentsEnd, tiedToCaller } from './parent.js'
+import { callerOf, takeParentsEnd, tiedToCaller } from './parent.js'
 import { endSignal, hangUp, record, suspend } from './record.js'
 import { writeExitCode } from './announce.js'
 import { closeAllBut, descriptorCode } from './descriptors.js'
@@ -23,13 +25,10 @@ import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipes.
 import { dropEverything } from './privileges.js'
 
 const maskSize = 8
-const everySignal = new WeakMap<LauncherContext, { every: Address; callers: Address }>()
-
-function masks(c: LauncherContext) {
-  const known = everySignal.get(c) ?? { every: c.b.bytes(new Uint8Array(8).fill(255), 8), callers: c.b.reserve(8) }
-  everySignal.set(c, known)
-  return known
-}
+const masks = own(({ b }: LauncherContext) => ({
+  every: b.bytes(new Uint8Array(8).fill(255), 8),
+  callers: b.reserve(8),
+}))
 const allSignals = (c: LauncherContext) => masks(c).every
 
 /**
@@ -48,7 +47,7 @@ export function blockSignals(c: LauncherContext): void {
 /** Node.js starts the vial with no signal ignored. What is ignored stays so in init and the command: execve(2). */
 function ignoreAsCaller(c: LauncherContext, statusFd: number): void {
   const { b } = c
-  const [mask, signal, ignored] = [b.temporary(), b.temporary(), b.temporary()]
+  const [mask, signal, ignored] = b.temporaries(3)
   const header = b.reserve(8, 8)
   const ignore = b.bytes(pack(structs.sigaction, { sa_handler: SIG.IGN }), 8)
   c.attempt('pread64', statusFd, header, 8, record.ignored)
@@ -180,13 +179,13 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
   if (plan.sharesSession && plan.statusFd !== undefined) leaveGroup(c)
   relayTo(c, init, plan.initIs === 'payload' ? 'payload' : 'init')
   b.loop(({ again }) => {
-    takeSignal(c, init, watches(plan) ? 'watch' : 'takeSignal')
+    ;(watches(plan) ? takeSignalAndWatch : takeSignal)(c, { to: init })
     const usage = plan.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
     c.must('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
     b.load(code, 32, status)
     if (plan.statusFd !== undefined) c.report(record.ended, code)
-    if (plan.sharesSession) giveForegroundBack(c)
+    if (plan.sharesSession) giveForegroundBack(c, {})
     awaitAcknowledgement(c)
     exitAs(c, code)
   })
@@ -197,7 +196,7 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
   const { b, plan } = c
   const status = b.reserve(8)
   const code = b.temporary()
-  const ending = endsBySignal(plan) ? b.slot('ending') : undefined
+  const ending = endsBySignal(plan) ? endingOf(b) : undefined
   releaseFds(c, foregroundEnds(c, 'init'))
   if (plan.sharesSession) {
     leaveGroup(c)
@@ -205,9 +204,9 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
   }
   relayTo(c, payload, 'payload')
   // Nothing but the end of the monitor may look like that of a parent.
-  if (tiedToCaller(plan)) b.move(callersSlot(c), c.attempt('getppid'))
+  if (tiedToCaller(plan)) b.move(callerOf(b), c.attempt('getppid'))
   b.loop(({ again }) => {
-    takeSignal(c, payload, ending === undefined ? 'takeSignal' : 'takeSignalOrEnd')
+    ;(ending === undefined ? takeSignal : takeSignalOrEnd)(c, { to: payload })
     b.loop(({ again: reapNext }) => {
       c.attempt('wait4', -1, status, waitingFor(c), 0)
       c.whenError('ECHILD', () => {
@@ -244,15 +243,20 @@ function releaseFds(c: LauncherContext, kept: readonly Operand[] = []): void {
 }
 
 /** Takes the next signal; returns when it is SIGCHLD and passes any other on to `to`. */
-function takeSignal(c: LauncherContext, to: Slot, manner: Taking): void {
-  const { b } = c
-  const receiver = b.slot('signal.to')
-  b.move(receiver, to)
-  b.call(b.routine(manner, () => takeSignals(c, receiver, manner)))
+const takeSignal = taker('takeSignal')
+/** In a monitor that watches limits. */
+const takeSignalAndWatch = taker('takeSignalAndWatch')
+/** In a pid 1 that ends by a signal. */
+const takeSignalOrEnd = taker('takeSignalOrEnd')
+
+type Taking = 'takeSignal' | 'takeSignalAndWatch' | 'takeSignalOrEnd'
+
+function taker(manner: Taking) {
+  return routine(manner, { takes: ['to'] }, (c: LauncherContext, { to }) => takeSignals(c, to, manner))
 }
 
-/** The monitor that watches limits, and a pid 1 that ends by a signal, do more than to pass signals on. */
-type Taking = 'takeSignal' | 'watch' | 'takeSignalOrEnd'
+/** Whether a pid 1 ends all. */
+const endingOf = variable()
 
 /** From outside the pid namespace, where no sender has a pid: kills all but pid 1, whom kill(-1) leaves out. */
 function takeEnd(c: LauncherContext, signal: Slot, info: Address, again: () => void): void {
@@ -268,7 +272,7 @@ function takeEnd(c: LauncherContext, signal: Slot, info: Address, again: () => v
       // Elsewhere it would reach all processes of the user.
       c.attempt('getpid')
       b.when(c.result, 'eq', 1, () => {
-        b.move(b.slot('ending'), 1)
+        b.move(endingOf(b), 1)
         c.attempt('kill', -1, signals.SIGKILL)
         again()
       })
@@ -277,15 +281,11 @@ function takeEnd(c: LauncherContext, signal: Slot, info: Address, again: () => v
 }
 
 /** What differs between monitor and init, which share the code: who gets what is for all, and what they get. */
-const relay = (c: LauncherContext) => ({
-  everyone: c.b.slot('relay.everyone'),
-  stop: c.b.slot('relay.stop'),
-  hangUp: c.b.slot('relay.hangUp'),
-})
+const relay = variables('everyone', 'stop', 'hangUp')
 
 function relayTo(c: LauncherContext, next: Slot, who: 'init' | 'payload'): void {
   const { b, plan } = c
-  const { everyone, stop, hangUp: closed } = relay(c)
+  const { everyone, stop, hangUp: closed } = relay(b)
   const last = who === 'payload'
   // Only a pid 1 of ours may mean all that it can reach.
   const all = last && plan.newPid && plan.initIs === 'reaper'
@@ -302,8 +302,8 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
   const info = b.reserve(128, 16)
   const signal = b.temporary()
   const target = b.temporary()
-  const { everyone, stop, hangUp: closed } = relay(c)
-  const inMonitorOnly = manner === 'watch'
+  const { everyone, stop, hangUp: closed } = relay(b)
+  const inMonitorOnly = manner === 'takeSignalAndWatch'
   b.loop(({ leave, again }) => {
     if (inMonitorOnly) awaitSignalOrMemory(c, to)
     c.attempt('rt_sigtimedwait', everySignal, info, 0, maskSize)
@@ -353,7 +353,7 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
  */
 function takeStop(c: LauncherContext, signal: Slot): void {
   const { b } = c
-  const { everyone, stop } = relay(c)
+  const { everyone, stop } = relay(b)
   b.when(signal, 'eq', signals.SIGTSTP, () => {
     c.attempt('kill', everyone, stop)
     c.attempt('getpid')

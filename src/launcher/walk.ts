@@ -30,16 +30,13 @@ const slash = 0x2f
  */
 export function walk(c: LauncherContext, from: Slot, wanted: Slot, way: Slot): void {
   const { b } = c
-  const slot = (name: string) => b.slot(`walk.${name}`)
-  const [flags, bit, next, byte, end, here, file] = ['flags', 'bit', 'next', 'byte', 'end', 'here', 'file'].map(
-    slot,
-  ) as [Slot, Slot, Slot, Slot, Slot, Slot, Slot]
+  const [flags, bit, next, byte, end, here, file] = b.temporaries(7)
   const name = b.reserve(longestName + 1)
   // The directories on the way, the first of which is not ours to close; `top` is the address of the last.
-  const [directories, top] = [b.reserve(8 * deepest), slot('top')]
+  const [directories, top] = [b.reserve(8 * deepest), b.temporary()]
   // What is still to be walked behind each link that is being walked; and the links' texts.
-  const [rests, rest] = [b.reserve(8 * mostLinks), slot('rest')]
-  const [texts, text] = [b.reserve(longestPath * mostLinks), slot('text')]
+  const [rests, rest] = [b.reserve(8 * mostLinks), b.temporary()]
+  const [texts, text] = [b.reserve(longestPath * mostLinks), b.temporary()]
   const [start, component, advance, finish] = [b.label(), b.label(), b.label(), b.label()]
   const fail = (error: ErrnoName) => {
     b.move(c.result, -errno[error])

@@ -43,30 +43,41 @@ export class Builder {
   /** Where they lie is known at the end. */
   readonly #texts = new Map<string, { readonly kind: 'address'; readonly area: 'constants'; offset: number }>()
   /** Their order is known at the end. */
-  readonly #slots = new Map<string, { readonly kind: 'slot'; index: number }>()
+  readonly #slots: { readonly kind: 'slot'; index: number }[] = []
   readonly #pointers: Pointer[] = []
   #constants = Buffer.alloc(16384)
   #constantsUsed = 0
   #smallUsed = 0
   #memoryUsed = smallMemory
   #labels = 0
-  #temporaries = 0
+  #scope: Slot[] | undefined
+  readonly #free: Slot[] = []
 
   // --- data -----------------------------------------------------------------------------------------------------
 
-  /** The variable of this name; the same name is the same slot. */
-  slot(name: string): Slot {
-    let slot = this.#slots.get(name)
-    if (slot === undefined) {
-      slot = { kind: 'slot', index: this.#slots.size }
-      this.#slots.set(name, slot)
-    }
+  /** A slot for as long as the program runs, zero at first: assembly/variables.ts declares them. */
+  variable(): Slot {
+    const slot: Slot & { index: number } = { kind: 'slot', index: this.#slots.length }
+    this.#slots.push(slot)
     return slot
   }
 
-  /** A slot of its own, for one value inside one routine. */
+  /** A slot for the code at hand, which writes it first. In a {@link scope} it may be one that an earlier scope has used. */
   temporary(): Slot {
-    return this.slot(`#${this.#temporaries++}`)
+    if (this.#scope === undefined) return this.variable()
+    const slot = this.#free.pop() ?? this.variable()
+    this.#scope.push(slot)
+    return slot
+  }
+
+  /** The temporaries of what `body` emits are free again behind it. Routines have their own, for they may be called from anywhere. */
+  scope(body: () => void): void {
+    const outer = this.#scope
+    const inner: Slot[] = []
+    this.#scope = inner
+    body()
+    this.#scope = outer
+    this.#free.push(...inner.reverse())
   }
 
   /** So many of them. */
@@ -221,7 +232,7 @@ export class Builder {
     this.place(end)
   }
 
-  /** Declares a routine: emitted once, and only if it is called. Arguments and results travel in named slots. */
+  /** A routine of this name: emitted once, and only if it is called. assembly/routine.ts gives it parameters. */
   routine(name: string, body: () => void): Routine {
     let known = this.#routines.get(name)
     if (known === undefined) {
@@ -240,99 +251,20 @@ export class Builder {
     this.emit({ op: 'return' })
   }
 
-  // --- strings and numbers --------------------------------------------------------------------------------------
-
-  /** Where the routines for text write; a cursor of another name is moved here and back. */
-  get cursor(): Slot {
-    return this.slot('cursor')
-  }
-
-  /** Copies the NUL-terminated string at `from` to the address in `cursor`, and leaves `cursor` at the copied NUL. */
-  copyText(cursor: Slot, from: Operand): void {
-    const source = this.slot('copy.source')
-    const byte = this.slot('copy.byte')
-    const target = this.cursor
-    const routine = this.routine('copyText', () => {
-      this.loop(({ leave }) => {
-        this.load(byte, 8, source)
-        this.store(8, target, 0, byte)
-        this.when(byte, 'eq', 0, leave)
-        this.compute(source, source, 'add', 1)
-        this.compute(target, target, 'add', 1)
-      })
-    })
-    this.move(source, from)
-    if (cursor !== target) this.move(target, cursor)
-    this.call(routine)
-    if (cursor !== target) this.move(cursor, target)
-  }
-
-  /** Writes `value` as unsigned decimal digits and a NUL at `cursor`, and leaves `cursor` at the NUL. */
-  decimal(cursor: Slot, value: Operand): void {
-    const rest = this.slot('decimal.rest')
-    const target = this.cursor
-    const routine = this.routine('decimal', () => {
-      const digit = this.slot('decimal.digit')
-      const power = this.slot('decimal.power')
-      const started = this.slot('decimal.started')
-      this.move(started, 0)
-      this.move(power, 10n ** 19n)
-      this.loop(({ leave }) => {
-        this.move(digit, 0)
-        this.loop(({ leave }) => {
-          this.when(rest, 'lt', power, leave)
-          this.compute(rest, rest, 'sub', power)
-          this.compute(digit, digit, 'add', 1)
-        })
-        this.compute(started, started, 'or', digit)
-        this.when(power, 'eq', 1, () => this.move(started, 1))
-        this.when(started, 'ne', 0, () => {
-          this.compute(digit, digit, 'add', 48)
-          this.store(8, target, 0, digit)
-          this.compute(target, target, 'add', 1)
-        })
-        this.when(power, 'eq', 1, leave)
-        // A tenth: half of it, and times the inverse of 5 modulo 2^64, which divides exactly what is a multiple of 5.
-        this.compute(power, power, 'shr', 1)
-        this.compute(power, power, 'mul', 0xcccccccccccccccdn)
-      })
-      this.store(8, target, 0, 0)
-    })
-    this.move(rest, value)
-    if (cursor !== target) this.move(target, cursor)
-    this.call(routine)
-    if (cursor !== target) this.move(cursor, target)
-  }
-
-  /** FNV-1a, 64 bit, of the NUL-terminated string at `text`. http://www.isthe.com/chongo/tech/comp/fnv/ */
-  hash(to: Slot, text: Operand): void {
-    const source = this.temporary()
-    const byte = this.temporary()
-    this.move(source, text)
-    this.move(to, 0xcbf29ce484222325n)
-    this.loop(({ leave }) => {
-      this.load(byte, 8, source)
-      this.when(byte, 'eq', 0, leave)
-      this.compute(to, to, 'xor', byte)
-      this.compute(to, to, 'mul', 0x100000001b3n)
-      this.compute(source, source, 'add', 1)
-    })
-  }
-
   // --- end ------------------------------------------------------------------------------------------------------
 
-  /** The most used first: short displacements reach them. */
-  #orderSlots(instructions: readonly Instruction[]): void {
-    const slots = [...this.#slots.values()]
-    const uses = slots.map(() => 0)
+  /** The most used first: short displacements reach them. Gives how many are used at all. */
+  #orderSlots(instructions: readonly Instruction[]): number {
+    const uses = this.#slots.map(() => 0)
     const count = (operand: Operand) => {
       if (typeof operand === 'object' && operand.kind === 'slot') uses[operand.index]! += 1
     }
     for (const instruction of instructions) eachOperand(instruction, count)
-    const order = slots.toSorted((a, b) => uses[b.index]! - uses[a.index]!)
+    const order = this.#slots.toSorted((a, b) => uses[b.index]! - uses[a.index]!)
     order.forEach((slot, index) => {
       slot.index = index
     })
+    return uses.filter((count) => count > 0).length
   }
 
   /** Emits the routines that are called and returns the program. The main code must end in a jump or an exit. */
@@ -345,13 +277,13 @@ export class Builder {
       this.return()
     }
     const instructions = shorten(this.#instructions)
-    this.#orderSlots(instructions)
+    const slots = this.#orderSlots(instructions)
     this.#placeTexts()
     return {
       instructions,
       constants: new Uint8Array(this.#constants.subarray(0, this.#constantsUsed + 8)),
       pointers: this.#pointers,
-      slots: this.#slots.size,
+      slots,
       memory: this.#memoryUsed,
     }
   }

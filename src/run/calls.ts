@@ -7,8 +7,7 @@ import { release } from 'node:os'
 import { CLONE, PR } from '../kernel/flags.js'
 import { errno, type ErrnoName } from '../kernel/errno.js'
 import type { SyscallName } from '../kernel/syscalls.js'
-import { assemble } from '../machine/assemble.js'
-import { Builder } from '../machine/builder.js'
+import { asking } from '../assembly/asking.js'
 import type { Step } from '../plan/step.js'
 import { withName } from './executable.js'
 import { hostArchitecture } from './host.js'
@@ -166,24 +165,19 @@ function tryCalls(list: readonly Try[]): (readonly [NeededCall, number | 'SIGSYS
 
 /** As far as they come: one that kills is the next. */
 function answersOf(list: readonly Try[]): number[] {
-  const b = new Builder()
-  const result = b.slot('result')
-  const answer = b.reserve(8)
-  b.entry(b.slot('stack'))
-  // landlock_restrict_self(2) wants it of those without a privilege.
-  b.syscall(result, 'prctl', PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-  for (const [name, { args }] of list) {
-    b.syscall(result, name, ...args)
-    b.store(64, answer, 0, result)
-    b.syscall(result, 'write', 1, answer, 8)
-  }
-  b.syscall(result, 'exit_group', 0)
-  const vial = openStored(assemble(b.finish(), hostArchitecture()))
+  const program = asking(hostArchitecture(), { stops: false }, (ask) => {
+    // landlock_restrict_self(2) wants it of those without a privilege.
+    ask('prctl', PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    for (const [name, { args }] of list) ask(name, ...args)
+  })
+  const vial = openStored(program)
   const options: SpawnSyncOptions = { stdio: ['ignore', 'pipe', 'ignore'], timeout: 5000, killSignal: 'SIGKILL' }
   const { error, stdout } = withName(vial, 3, (name) => spawnSync(name, options))
   if (error !== undefined) throw error
   const bytes = Buffer.from(stdout)
-  return Array.from({ length: Math.floor(bytes.length / 8) }, (_, index) => Number(bytes.readBigInt64LE(8 * index)))
+  return Array.from({ length: Math.floor(bytes.length / 8) }, (_, index) =>
+    Number(bytes.readBigInt64LE(8 * index)),
+  ).slice(1)
 }
 
 /** Who may be behind it. */

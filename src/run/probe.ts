@@ -1,10 +1,9 @@
 /** What this kernel allows the caller: asked with sandboxes that run nothing, and with tiny executables. */
+import { asking } from '../assembly/asking.js'
 import { spawnSync } from 'node:child_process'
 import { AT, BPF, CLONE, FSOPEN, LANDLOCK, MS, OPEN_TREE, PR, SECCOMP } from '../kernel/flags.js'
 import { errno, errnoMessage, errnoName } from '../kernel/errno.js'
 import { pack, structs } from '../kernel/structs.js'
-import { assemble } from '../machine/assemble.js'
-import { Builder } from '../machine/builder.js'
 import type { Policy } from '../policy/schema.js'
 import { withName } from './executable.js'
 import { openStored } from './store.js'
@@ -24,31 +23,25 @@ export async function whyNot(policy: Policy): Promise<VialError | undefined> {
   }
 }
 
-type Call = (...call: Parameters<Builder['syscall']> extends [unknown, ...infer Rest] ? Rest : never) => void
-
 /**
- * What the last system call of this code answers, or -errno of the first that fails.
+ * What the last of these system calls answers, or -errno of the first that fails.
  * @throws {Error} when the cache cannot be used
  */
-export function ask(code: (call: Call, b: Builder) => void, cache?: string): number {
-  const b = new Builder()
-  const result = b.slot('result')
-  const answer = b.reserve(8)
-  const end = b.label()
-  b.entry(b.slot('stack'))
-  code((name, ...args) => {
-    b.syscall(result, name, ...args)
-    b.branch(result, 'ge', -4095, end)
-  }, b)
-  b.place(end)
-  b.store(64, answer, 0, result)
-  b.syscall(result, 'write', 1, answer, 8)
-  b.syscall(result, 'exit_group', 0)
-  const vial = openStored(assemble(b.finish(), hostArchitecture()), cache)
+export function ask(calls: Parameters<typeof asking>[2], cache?: string): number {
+  let asked = 0
+  const program = asking(hostArchitecture(), { stops: true }, (ask, b) =>
+    calls((...call) => {
+      asked++
+      ask(...call)
+    }, b),
+  )
+  const vial = openStored(program, cache)
   const { error, stdout } = withName(vial, 3, (name) => spawnSync(name, { stdio: ['ignore', 'pipe', 'ignore'] }))
   if (error !== undefined) return (error as NodeJS.ErrnoException).errno ?? -errno.EPERM
-  // A process that was killed answers nothing: a filter around this one does so.
-  return stdout.length === 8 ? Number(stdout.readBigInt64LE()) : -1
+  const answers = stdout.length / 8
+  const last = answers === 0 ? 0 : Number(stdout.readBigInt64LE(stdout.length - 8))
+  // A process that was killed does not answer to the end: a filter around this one does so.
+  return last >= 0 && answers < asked ? -errno.EPERM : last
 }
 
 /** `EPERM: Operation not permitted` of a negative answer. */

@@ -25,10 +25,7 @@ export function without(calls: readonly SyscallName[], answer: ErrnoName = 'ENOS
     },
   )!.program
   const b = new Builder()
-  const stack = b.slot('stack')
-  const result = b.slot('result')
-  const argv = b.slot('argv')
-  const envp = b.slot('envp')
+  const [stack, result, argv, envp] = b.temporaries(4)
   b.entry(stack)
   // argc, argv, NULL, envp, NULL: System V ABI, "Initial Stack and Register State".
   b.load(envp, 64, stack)

@@ -23,7 +23,7 @@ const encode = (instructions: readonly (readonly [number, number, number, number
 /** What a program writes that unpacks the filter. */
 function unpacked(program: Uint8Array): string {
   const b = new Builder()
-  const stack = b.slot('stack')
+  const stack = b.temporary()
   b.entry(stack)
   const address = unpackFilter(b, program)
   b.syscall(stack, 'write', 1, address, program.length)

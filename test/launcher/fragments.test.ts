@@ -37,33 +37,26 @@ test('our own sentences take little more than half their length', () => {
 function printing(count: number, chosen: number, error: number, instead = false) {
   const b = new Builder()
   const messages = new Messages(b)
-  const [message, failed, path, detail, command, stack] = [
-    'message',
-    'error',
-    'path',
-    'detail',
-    'command',
-    'stack',
-  ].map((name) => b.slot(name))
-  b.entry(stack!)
+  const [message, failed, path, detail, command, stack] = b.temporaries(6)
+  b.entry(stack)
   const numbers = Array.from({ length: count }, (_, index) => {
     const own: Hints = { ENOENT: `hint ${index} é\u0001`, EPERM: 'not allowed' }
-    return messages.add(`bind /some/path of ${index}`, own, [[path!, '/some/path']])
+    return messages.add(`bind /some/path of ${index}`, own, [[path, '/some/path']])
   })
-  b.move(path!, b.text('/some/path'))
-  b.move(message!, numbers[chosen]!)
-  b.move(failed!, error)
+  b.move(path, b.text('/some/path'))
+  b.move(message, numbers[chosen]!)
+  b.move(failed, error)
   messages.print({
-    message: message!,
-    error: failed!,
+    message: message,
+    error: failed,
     buffer: b.reserve(1024),
     prefix: 'cannot ',
     hints: instead ? 'instead' : 'added',
-    detail: detail!,
+    detail: detail,
     naming: -1,
-    command: command!,
+    command: command,
   })
-  b.syscall(stack!, 'exit_group', 0)
+  b.syscall(stack, 'exit_group', 0)
   return b.finish()
 }
 

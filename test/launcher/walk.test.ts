@@ -14,7 +14,7 @@ import { howOf, type Links } from '../../src/launcher/resolve.js'
 import { walk } from '../../src/launcher/walk.js'
 import { assemble } from '../../src/machine/assemble.js'
 import { Builder } from '../../src/machine/builder.js'
-import type { Program, Slot } from '../../src/machine/instruction.js'
+import type { Program } from '../../src/machine/instruction.js'
 import { compile, hostArchitecture } from '../../src/run/compile.js'
 import { runner } from '../machine/tools.js'
 import { ordinary, root, workFolder } from '../support/user.js'
@@ -38,7 +38,7 @@ function asker(
 ): string {
   const c = new LauncherContext(compile({}, { architecture }).plan, architecture)
   const { b } = c
-  const [here, path, how, next] = ['here', 'path', 'how', 'next'].map((one) => b.slot(one)) as [Slot, Slot, Slot, Slot]
+  const [here, path, how, next] = b.temporaries(4)
   const answer = b.reserve(24)
   const status = b.reserve(structs.statx.size, 8)
   const { stx_ino, stx_dev_minor } = structs.statx.fields
@@ -133,8 +133,8 @@ function ask(name: string, cwd: string, questions: readonly Question[]) {
 /** An executable that moves a directory there and back until it is killed. */
 function mover(from: string, to: string): string {
   const b = new Builder()
-  const result = b.slot('result')
-  b.entry(b.slot('stack'))
+  const [result, stack] = b.temporaries(2)
+  b.entry(stack)
   b.loop(() => {
     b.syscall(result, 'renameat2', AT.FDCWD, b.text(from), AT.FDCWD, b.text(to), 0)
     b.syscall(result, 'renameat2', AT.FDCWD, b.text(to), AT.FDCWD, b.text(from), 0)

@@ -10,17 +10,17 @@ import { execute, runner } from './tools.js'
 /** Walks a table of [text, length], which ends in 0, and writes each text. */
 function writeTexts(texts: readonly string[]) {
   const b = new Builder()
-  const [stack, row, text, length, result] = ['stack', 'row', 'text', 'length', 'result'].map((name) => b.slot(name))
-  b.entry(stack!)
-  b.move(row!, b.table([...texts.flatMap((one) => [b.text(one), one.length]), 0]))
+  const [stack, row, text, length, result] = b.temporaries(5)
+  b.entry(stack)
+  b.move(row, b.table([...texts.flatMap((one) => [b.text(one), one.length]), 0]))
   b.loop(({ leave }) => {
-    b.load(text!, 32, row!)
-    b.when(text!, 'eq', 0, leave)
-    b.load(length!, 32, row!, 4)
-    b.compute(row!, row!, 'add', 8)
-    b.syscall(result!, 'write', 1, text!, length!)
+    b.load(text, 32, row)
+    b.when(text, 'eq', 0, leave)
+    b.load(length, 32, row, 4)
+    b.compute(row, row, 'add', 8)
+    b.syscall(result, 'write', 1, text, length)
   })
-  b.syscall(result!, 'exit_group', 7)
+  b.syscall(result, 'exit_group', 7)
   return b.finish()
 }
 

@@ -6,8 +6,9 @@ import { hostArchitecture } from '../../src/run/host.js'
 /** Prints the text and ends with 0. */
 export function saying(text: string): Uint8Array {
   const b = new Builder()
-  b.entry(b.slot('stack'))
-  b.syscall(b.slot('result'), 'write', 1, b.text(text), Buffer.byteLength(text))
-  b.syscall(b.slot('result'), 'exit_group', 0)
+  const [stack, result] = b.temporaries(2)
+  b.entry(stack)
+  b.syscall(result, 'write', 1, b.text(text), Buffer.byteLength(text))
+  b.syscall(result, 'exit_group', 0)
   return assemble(b.finish(), hostArchitecture())
 }
