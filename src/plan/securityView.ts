@@ -2,6 +2,8 @@
 import { join } from 'node:path'
 import type { AnySyscallName } from '../kernel/abis.js'
 import type { CapabilityName } from '../kernel/capabilities.js'
+import { PROGRAMS } from '../policy/fill/system.js'
+import { isWithin } from '../policy/path.js'
 import { letsThrough } from '../seccomp/run.js'
 import type { Plan, Step, StepKind } from './step.js'
 
@@ -63,8 +65,9 @@ export class View {
   }
   /** Binds outside of where a system has its programs: services have their sockets there. */
   get elsewhere(): readonly (StepOf<'bind'> | StepOf<'rootBind'>)[] {
+    const quiet = [...PROGRAMS, '/etc', '/proc', '/sys']
     return this.shown.filter(
-      ({ source }) => typeof source !== 'string' || !/^\/(usr|bin|sbin|lib\w*|etc|proc|sys)(\/|$)/.test(source),
+      ({ source }) => typeof source !== 'string' || !quiet.some((place) => isWithin(source, place)),
     )
   }
   get kept(): readonly CapabilityName[] | undefined {

@@ -6,7 +6,7 @@ import { globIn, names, View } from './view.js'
 /**
  * What packages alone write: programs, and what they lead to. Every user runs what is in it, so all users can read it.
  */
-const PROGRAMS = [
+export const PROGRAMS = [
   ...['/usr', ...ROOT_DIRECTORIES],
   // Links from /usr to /usr: update-alternatives(1).
   '/etc/alternatives',
