@@ -10,16 +10,13 @@ import {
   readSync,
   fstatSync,
   renameSync,
-  unlinkSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { entryFolder, entryMode, key } from '../front/format.js'
 import { cacheFolder, temporaryName } from './cache.js'
+import { trim, unlinkIfThere } from './trim.js'
 import { ownDirectory, trustedDirectory, type Walk } from './trust.js'
-
-/** The cache is never larger: beyond either, the oldest are removed. */
-const most = { files: 512, bytes: 64 * 2 ** 20 }
 
 /** What a key says. */
 export interface FrontKey {
@@ -68,39 +65,11 @@ export function storeKeyed(directory: string, name: string, vial: Uint8Array, wa
     unlinkIfThere(temporary)
     throw error
   }
-  trim(folder, name)
+  trim(folder, { vial: vialName, temporary: /^[0-9a-f]{16}\.\d+\.[0-9a-f]{8}$/ })
   return join(folder, name)
 }
 
-/** Removes the oldest beyond the limits, but not the newest, and what writers that were killed left behind. */
-function trim(folder: string, newest: string): void {
-  const files = readdirSync(folder).flatMap((name) => {
-    const path = join(folder, name)
-    try {
-      const { size, mtimeMs } = lstatSync(path)
-      return [{ name, path, size, mtimeMs }]
-    } catch {
-      return []
-    }
-  })
-  const anHourAgo = Date.now() - 3_600_000
-  const [vials, others] = [files.filter(({ name }) => isName(name)), files.filter(({ name }) => !isName(name))]
-  for (const { name, path, mtimeMs } of others)
-    if (mtimeMs < anHourAgo && /^[0-9a-f]{16}\.\d+\.[0-9a-f]{8}$/.test(name)) unlinkIfThere(path)
-  let bytes = 0
-  for (const [index, { name, path, size }] of vials.sort((a, b) => b.mtimeMs - a.mtimeMs).entries()) {
-    bytes += size
-    if ((index >= most.files || bytes > most.bytes) && name !== newest) unlinkIfThere(path)
-  }
-}
-
-const isName = (name: string) => /^[0-9a-f]{16}$/.test(name)
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {}
-}
+const vialName = /^[0-9a-f]{16}$/
 
 /** Every vial of the front. */
 export function frontVials(folder: string): FrontVial[] {
@@ -117,7 +86,7 @@ export function frontVials(folder: string): FrontVial[] {
 
 function namesIn(folder: string): string[] {
   try {
-    return readdirSync(folder).filter(isName)
+    return readdirSync(folder).filter((name) => vialName.test(name))
   } catch {
     return []
   }

@@ -11,10 +11,11 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { entryMode } from '../front/format.js'
 import { cacheFolder, inCache, temporaryName } from './cache.js'
 import type { OpenVial } from './executable.js'
+import { trim } from './trim.js'
 
 /**
  * An executable file with these bytes, written if it is not there, and open. A file counts only if it is the caller's, of mode
@@ -27,7 +28,7 @@ export function openStored(bytes: Uint8Array, folder = cacheFolder()): OpenVial 
     'the vial',
     (real) => {
       const path = join(real, hash)
-      return { fd: openGood(path, hash) ?? write(path, bytes), path }
+      return { fd: openGood(path, hash) ?? add(path, bytes), path }
     },
     folder,
   )
@@ -38,6 +39,23 @@ export function storeVial(bytes: Uint8Array, folder = cacheFolder()): string {
   const { fd, path } = openStored(bytes, folder)
   closeSync(fd)
   return path
+}
+
+/** How many vials this process adds before it trims the cache again: a server of one-off policies need not look at all of them each time. */
+const untrimmed = 32
+let added = 0
+
+function add(path: string, bytes: Uint8Array): number {
+  const fd = write(path, bytes)
+  if (added++ % untrimmed === 0) tryTrim(dirname(path))
+  return fd
+}
+
+/** A cache that cannot be trimmed can be used all the same. */
+function tryTrim(folder: string): void {
+  try {
+    trim(folder, { vial: /^[0-9a-f]{40}$/ })
+  } catch {}
 }
 
 /** A descriptor of the file, if it may be executed. */

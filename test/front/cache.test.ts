@@ -5,6 +5,9 @@ import test from 'node:test'
 import { callers, vial } from '../support/user.js'
 import { entries, everything, front, fromCache, newFolder } from './tools.js'
 
+/** Seconds. */
+const anHourAgo = Date.now() / 1000 - 3600
+
 for (const caller of callers) {
   test(`${caller.name}: vial cache lists what is there and clears it`, () => {
     const cache = newFolder(caller)
@@ -38,7 +41,7 @@ for (const caller of callers) {
     for (const [index, name] of [...old, 'a'.repeat(16)].entries()) {
       const path = join(cache, 'bwrap', name)
       writeFileSync(path, '')
-      utimesSync(path, 1e9 + index, 1e9 + index)
+      utimesSync(path, anHourAgo + index, anHourAgo + index)
     }
     front(caller, [...everything, '--setenv', 'A', 'b', '/bin/true'], { cache })
     const left = entries(cache)
@@ -57,7 +60,7 @@ for (const caller of callers) {
       const path = join(cache, 'bwrap', letter.repeat(16))
       writeFileSync(path, '')
       truncateSync(path, 20 * 2 ** 20)
-      utimesSync(path, 1e9 + index, 1e9 + index)
+      utimesSync(path, anHourAgo + index, anHourAgo + index)
     }
     const args = [...everything, '/bin/echo', 'ok']
     front(caller, args, { cache })
