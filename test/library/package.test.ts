@@ -96,6 +96,7 @@ test('the links of the documents in the package lead to files in it', () => {
     'library',
     'limits',
     'policy',
+    'recipes',
   ])
     documents.push(`docs/${name}.md`)
   const astray = documents.flatMap((document) =>
