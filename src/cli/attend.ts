@@ -53,6 +53,7 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     const signal = verdict.kind === 'output-limit' || verdict.kind === 'time-limit' ? 'SIGKILL' : result.signal
     process.exitCode = signal === null ? (exitCode ?? 125) : 128 + signalNumber(signal)
     await report(result, run)
+    if (verdict.kind === 'signal' && byProcessLimit.includes(verdict.signal)) await tellProcessLimit(result, started)
     if (exitCode !== null && exitCode !== 0) await explainFailure(run, started, true)
     // A shell ends its loop only when the command died of ^C as well.
     if (signal === 'SIGINT' && handing.had('SIGINT')) process.kill(process.pid, 'SIGINT')
@@ -85,6 +86,16 @@ async function report(ended: Result | VialError, { flags, reportFile }: Run): Pr
   const asked = flags.verdict || flags.report !== undefined
   const limited = 'verdict' in ended && ended.verdict.kind.endsWith('-limit')
   if (asked || limited) (await import('./report.js')).tell(ended, flags, reportFile)
+}
+
+/** What a limit of a process ends it by: getrlimit(2). */
+const byProcessLimit: readonly string[] = ['SIGXFSZ', 'SIGXCPU', 'SIGKILL']
+
+async function tellProcessLimit(result: Result, started: Started): Promise<void> {
+  try {
+    const limit = (await import('./report.js')).processLimitMet(result, await started.policy())
+    if (limit !== undefined) say(limit)
+  } catch {}
 }
 
 /** Advice. Whatever the payload did to the files that it looks at, the status stays the command's. */

@@ -74,7 +74,7 @@ export const commands: readonly Command[] = [
     ],
     statuses: [
       ['N', "the command's own status"],
-      ['128+N', 'signal N ended the command; 137 when a limit did (--verdict tells which)'],
+      ['128+N', 'signal N ended the command; 137 when a limit did (a line on standard error tells which)'],
       ['125', 'there is no sandbox: a fault in the flags or the policy, or this host forbids it'],
       ['126', 'the command cannot be executed'],
       ['127', 'the command is not found inside'],

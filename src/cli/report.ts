@@ -1,5 +1,6 @@
 /** What `vial run` tells about a run: `--report` and `--verdict`. */
 import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, writeFileSync } from 'node:fs'
+import type { Policy } from '../policy/schema.js'
 import type { VialError } from '../text/error.js'
 import type { Result } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
@@ -120,6 +121,26 @@ function limitMet(verdict: Verdict): string | undefined {
     default:
       return undefined
   }
+}
+
+/**
+ * Which limit of a single process ended the command, for people. The kernel tells it by a signal alone, which others may send, too:
+ * it has no verdict of its own.
+ */
+export function processLimitMet({ verdict, usage }: Result, { limits, rlimits }: Policy): string | undefined {
+  if (verdict.kind !== 'signal') return undefined
+  const own = rlimits?.cpu
+  const cpu = typeof own === 'object' ? own.hard : own
+  // The kernel counts the ticks of its clock for this limit, and what was used for the usage: they differ by a fifth and more.
+  const likely = typeof cpu === 'number' && usage.userMs + usage.systemMs >= 500 * cpu
+  if (verdict.signal === 'SIGXFSZ') {
+    const key =
+      limits?.fileSize === undefined ? (rlimits?.fsize === undefined ? undefined : 'rlimits.fsize') : 'limits.fileSize'
+    return `ended by the limit: size of a file, ${key ?? "the caller's own (ulimit -f)"}`
+  }
+  if (verdict.signal === 'SIGXCPU')
+    return `ended by the limit: CPU time of a process, ${own === undefined ? "the caller's own (ulimit -t)" : 'rlimits.cpu'}`
+  return likely ? 'killed, and probably by the limit: CPU time of a process, rlimits.cpu' : undefined
 }
 
 /** `64 MiB`, or to the byte. */

@@ -272,6 +272,25 @@ for (const caller of callers) {
         'vial: ended by the limit: output, 1 KiB\n',
       )
       assert.equal(limited('--wall-time', '10s', '--', 'true'), '')
+      const large = 'exec head -c 30000 /dev/zero >/tmp/f'
+      assert.equal(
+        limited('--file-size', '1K', '--', 'sh', '-c', large),
+        'vial: ended by the limit: size of a file, limits.fileSize\n',
+      )
+      const policy = join(workFolder(caller, 'home'), 'rlimits.json')
+      const withRlimits = (rlimits: object, command: string) => {
+        writeFileSync(policy, JSON.stringify({ preset: 'system', rlimits }), { mode: 0o644 })
+        return limited('--policy', policy, '--', 'sh', '-c', command)
+      }
+      const loop = 'while :; do :; done'
+      for (const [rlimits, command, said] of [
+        [{ fsize: 1000 }, large, 'ended by the limit: size of a file, rlimits.fsize'],
+        // The hard limit is reached first.
+        [{ cpu: 1 }, loop, 'killed, and probably by the limit: CPU time of a process, rlimits.cpu'],
+        [{ cpu: { soft: 1, hard: 20 } }, loop, 'ended by the limit: CPU time of a process, rlimits.cpu'],
+      ] as const)
+        assert.equal(withRlimits(rlimits, command), `vial: ${said}\n`)
+      assert.equal(withRlimits({ cpu: 20 }, 'kill -9 $$'), '')
       const nothing = vial(caller, ['run', '--report', 'json', '--', 'no-such-program'])
       assert.equal(nothing.status, 127)
       assert.match(nothing.stderr, /"kind":"sandbox-error"/)
