@@ -75,6 +75,16 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       )
       if (files !== undefined && !view.first('landlock')!.required)
         say(false, '', 'on a kernel before 5.19 or without Landlock, the mounts are the only wall')
+      // Packages own what the preset shows of /var.
+      const followed = view.elsewhere.filter(
+        ({ source, within }) => typeof source === 'string' && within === undefined && !source.startsWith('/var/'),
+      )
+      if (followed.length > 0)
+        say(
+          false,
+          '',
+          `links on the way to what lies at ${list(followed.map((step) => view.at(step)))} are followed wherever they lead: where another sandbox writes above it, name that directory in beneath`,
+        )
       if (binds.length === 0) return
       say(
         !view.lets('fcntl', 0, F.SETLEASE),

@@ -72,7 +72,12 @@ const weaker: readonly (readonly [Policy, open: RegExp, gone: RegExp])[] = [
     /command lines of all .*: bind \/proc on \/p/,
     /nothing/,
   ],
-  [{ ...system, filesystem: [{ bind: '/host/run', from: '/run' }] }, /services .*: \/host\/run$/m, /nothing/],
+  [
+    { ...system, filesystem: [{ bind: '/d', from: '/srv/data/d' }] },
+    /links on the way to what lies at \/d are followed wherever they lead/,
+    /nothing/,
+  ],
+  [{ ...system, filesystem: [{ bind: '/host/run', from: '/run' }] }, /services .*\/host\/run$/m, /nothing/],
   [rootMode('CAP_SETUID'), /with CAP_SETUID it makes a file of root that is setuid in \/w/, /nothing/],
   [rootMode('CAP_CHOWN', 'CAP_FOWNER'), /with CAP_CHOWN and CAP_FOWNER it makes .* in \/w/, /nothing/],
   [rootMode('CAP_SETFCAP'), /with CAP_SETFCAP it makes a file with capabilities in \/w/, /nothing/],
@@ -115,6 +120,17 @@ test('each weakening of a policy is said, and its wall no longer', () => {
     assert.doesNotMatch(lines(rows, 'stands').join('\n'), gone)
     assert.match(lines(usual, 'stands').join('\n'), gone.source.includes('no node') ? /no node/ : gone)
   }
+})
+
+test('a source that lies beneath a directory which it may not leave is no way elsewhere', () => {
+  for (const entries of [
+    [{ bind: '/d', from: '/srv/data/d', beneath: '/srv/data' }],
+    [{ bind: '/usr' }],
+  ] satisfies Policy['filesystem'][])
+    assert.doesNotMatch(
+      lines(security(planOf({ ...system, filesystem: entries })), 'open').join('\n'),
+      /links on the way/,
+    )
 })
 
 test('where a namespace is shared, the filter is the wall, and said', () => {
