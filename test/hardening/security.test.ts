@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { compile, type Policy, profiles, security, type SecurityRow } from '../../src/index.js'
@@ -131,6 +131,31 @@ test('a source that lies beneath a directory which it may not leave is no way el
       lines(security(planOf({ ...system, filesystem: entries })), 'open').join('\n'),
       /links on the way/,
     )
+})
+
+/** What no wall can keep out, or only one that programs of every day would miss: said of any policy, and in SECURITY.md. */
+const open: readonly (readonly [explain: RegExp, document: RegExp])[] = [
+  [/files: advisory locks/, /\*\*Locks\.\*\*/],
+  [/files: inotify tells which files/, /inotify tells which files/],
+  [/kernel: a handler that listens on a socket \(kernel\.core_pattern begins with @/, /the pattern begins with `@`/],
+  [/kernel: where the caller's own hard limit of core is 0/, /the caller's own hard limit is 0/],
+  [/privileges: supplementary groups/, /\*\*Supplementary groups/],
+  [/terminal: what it writes to a terminal/, /\*\*What is written to a terminal\*\*/],
+  [/terminal: of a terminal .* it reads what is typed/, /Of a terminal it reads what is typed/],
+  [/resources: no limit .* inotify, queued signals, pipe buffers/, /inotify watches, queued signals, pipe buffers/],
+  [/descriptors .*: the standard streams are .* \(lseek, ftruncate\)/, /\(lseek, ftruncate\)/],
+]
+
+test('what stays open is said of every policy, and in SECURITY.md', () => {
+  const document = readFileSync(new URL('../../../SECURITY.md', import.meta.url), 'utf8').replace(/\s+/g, ' ')
+  const rows = security(planOf({ ...system, filesystem: [{ bind: '/w', from: '/srv', writable: true }] }))
+  const said = lines(rows, 'open').join('\n')
+  for (const [line, sentence] of open) {
+    assert.match(said, line)
+    assert.match(document, sentence)
+  }
+  assert.match(lines(rows, 'stands').join('\n'), /cannot be opened again for more; a pipe or memfd can/)
+  assert.match(document, /a pipe or a memfd can/)
 })
 
 test('where a namespace is shared, the filter is the wall, and said', () => {
