@@ -57,6 +57,8 @@ export const grants = {
     L.ACCESS_FS_MAKE_SYM |
     L.ACCESS_FS_REFER,
   device: L.ACCESS_FS_WRITE_FILE | L.ACCESS_FS_TRUNCATE | L.ACCESS_FS_IOCTL_DEV,
+  /** To open a message queue: a right of its own, for no directory above one gives it. */
+  queue: L.ACCESS_FS_READ_FILE | L.ACCESS_FS_WRITE_FILE,
 } as const
 
 export type Grant = keyof typeof grants

@@ -63,6 +63,9 @@ export function landlockRules(init: readonly Step[]): LandlockRule[] {
         break
       case 'mount':
         if (step.flags.readonly) put(step.place.path)
+        // mq_open(3) names no path: ipc/mqueue.c opens a queue in the kernel's own mount of the filesystem. Rules are for inodes, and the
+        // root of both mounts is one; what is above it here is not above it there.
+        else if (step.type === 'mqueue') put(step.place.path, 'write', 'queue')
         else put(step.place.path, step.type === 'proc' ? 'modify' : step.type === 'devpts' ? 'device' : 'write')
         break
       case 'bind':

@@ -31,6 +31,9 @@ test('one rule for each writable mount, and none beneath another', () => {
     ['/ read', '/proc modify', '/dev write,device', '/tmp write'],
   )
   assert.deepEqual(paths({ filesystem: [{ bind: '/', from: '/', writable: true }] }), ['/ read,write'])
+  // What is above it gives nothing to mq_open(3).
+  const queues: Policy = { filesystem: [{ dev: '/dev' }, { mqueue: '/dev/mqueue' }] }
+  assert.deepEqual(paths(queues), ['/ read', '/dev write,device', '/dev/mqueue write,queue'])
 })
 
 for (const mode of modes) {
@@ -38,6 +41,28 @@ for (const mode of modes) {
   const off: Policy = { ...policy, landlock: 'off' }
 
   describe(`Landlock, by ${mode.name}`, () => {
+    test('message queues are where the policy has them', { skip: notInstalled('python3') }, () => {
+      const script = `
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+queue = libc.mq_open(b'/queue', os.O_CREAT | os.O_RDWR, 0o600, None)
+if queue < 0: exit(errno.errorcode[ctypes.get_errno()])
+text = ctypes.create_string_buffer(8192)
+print(libc.mq_send(queue, b'sent', 4, 1), libc.mq_receive(queue, text, 8192, None), text.value, libc.mq_unlink(b'/queue'))`
+      const open = (more: Policy) => {
+        const { stdout, stderr } = runAs(caller, { ...policy, landlock: 'required', ...more }, 'python3', [
+          '-c',
+          script,
+        ])
+        return stdout + stderr
+      }
+      // Beneath a writable directory, and beneath none.
+      for (const mqueue of ['/dev/mqueue', '/queues'])
+        assert.equal(open({ filesystem: [{ mqueue }] }), "0 4 b'sent' 0\n")
+      assert.equal(open({}), 'EACCES\n')
+      assert.equal(open({ filesystem: [{ mqueue: '/queues' }, { readonly: '/queues' }] }), 'EACCES\n')
+    })
+
     test('programs do not notice it', { skip: notInstalled('python3') }, () => {
       const folder = workFolder(caller, 'writable')
       const shown: Policy = {
