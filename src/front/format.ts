@@ -27,10 +27,10 @@ export const key = {
   total: 8,
 } as const
 
-/** Mode of a cached vial: nobody but its owner, and the owner only reads and executes. */
+/** Mode of a cached vial: only its owner reads and executes it. */
 export const entryMode = 0o500
 
-/** The folder of the front's vials in the cache's folder. */
+/** The directory of the front's vials in the cache's directory. */
 export const entryFolder = 'bwrap'
 
 /** What stands in place of the descriptor or the name when there is none. */

@@ -1,5 +1,5 @@
 /**
- * Code that finds a vial in the cache and executes it, if nobody but the caller (and root) can have put it there.
+ * Code that finds a vial in the cache and executes it, if only the caller or root can have put it there.
  *
  * The path is resolved once. The directory that it led to, the file and the file's content are looked at through the
  * descriptors that are then used; what lies above, as in trust.ts.
@@ -60,7 +60,7 @@ const lookUpKey = routine('lookUp', {}, (c: FrontContext) => {
   b.place(missing)
 })
 
-/** The folder of the front's vials, as cacheFolder() of run/cache.ts chooses it. */
+/** The directory of the front's vials, as cacheFolder() of run/cache.ts chooses it. */
 function cachePath(c: FrontContext, missing: Label) {
   const { b } = c
   const path = b.reserve(longestPath + 64)

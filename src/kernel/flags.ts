@@ -283,7 +283,7 @@ export const P = { ALL: 0, PID: 1, PGID: 2, PIDFD: 3 } as const
 /** The si_code of a SIGCHLD, `asm-generic/siginfo.h`; sigaction(2). */
 export const CLD = { EXITED: 1, KILLED: 2, DUMPED: 3, TRAPPED: 4, STOPPED: 5, CONTINUED: 6 } as const
 
-/** The si_code of a signal somebody sent, `asm-generic/siginfo.h`; sigaction(2). */
+/** The si_code of a signal that a process sent, `asm-generic/siginfo.h`; sigaction(2). */
 export const SI = { USER: 0, KERNEL: 0x80, QUEUE: -1, TIMER: -2, TKILL: -6 } as const
 
 /** How rt_sigprocmask changes the mask, `asm-generic/signal-defs.h`; sigprocmask(2). In C: SIG_BLOCK… */

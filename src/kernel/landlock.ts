@@ -4,7 +4,7 @@ import { LANDLOCK } from './flags.js'
 const L = LANDLOCK
 
 /**
- * The first ABI that lets a restricted process rename between folders at all (Linux 5.19): before it, git, package
+ * The first ABI that lets a restricted process rename between directories at all (Linux 5.19): before it, git, package
  * managers and many others fail.
  */
 export const oldestAbi = 2
@@ -36,11 +36,11 @@ export const fileRights = [
 /** What a domain may be shut in from: abstract unix sockets and processes outside of it. */
 export const scopes = { abi: 6, all: L.SCOPE_ABSTRACT_UNIX_SOCKET | L.SCOPE_SIGNAL } as const
 
-/** Rights that a rule on anything but a folder may have. */
+/** Rights that a rule on anything but a directory may have. */
 export const onFiles =
   L.ACCESS_FS_EXECUTE | L.ACCESS_FS_WRITE_FILE | L.ACCESS_FS_READ_FILE | L.ACCESS_FS_TRUNCATE | L.ACCESS_FS_IOCTL_DEV
 
-/** Sets of rights that rules give. Nobody may make device nodes. */
+/** Sets of rights that rules give. Device nodes may never be made. */
 export const grants = {
   read: L.ACCESS_FS_EXECUTE | L.ACCESS_FS_READ_FILE | L.ACCESS_FS_READ_DIR,
   /** To change files that are there. */

@@ -1,6 +1,6 @@
 /**
  * Layouts of the structures that system calls take. Both architectures lay them out alike. A field is named as in C; one
- * inside a nested structure has its path, as offsetof would take it. Padding and fields nobody uses are left out.
+ * inside a nested structure has its path, as offsetof would take it. Padding and unused fields are left out.
  */
 
 export interface Field {

@@ -19,7 +19,7 @@ const namespaces: readonly (readonly [NamespaceName, string])[] = [
 
 const longest = 1024
 
-/** Writes the pid of init and its new namespaces; waits for the id maps when somebody else writes them. */
+/** Writes the pid of init and its new namespaces; waits for the id maps when another process writes them. */
 export function announce(
   c: LauncherContext,
   announcement: Announcement,

@@ -98,7 +98,7 @@ function makeMountPoint(c: LauncherContext, tree: Slot, at: Slot, name: Operand)
   if (tellsApart(c)) b.move(c.step, said(b).unmounted)
 }
 
-/** What the mount in `tree` is, unless it is known to be a folder. */
+/** What the mount in `tree` is, unless it is known to be a directory. */
 function learnKind(c: LauncherContext, tree: Slot): void {
   const { b } = c
   const kind = kindOf(b)
@@ -109,7 +109,7 @@ function learnKind(c: LauncherContext, tree: Slot): void {
   })
 }
 
-/** Whether the mount, and the file or folder to mount on, fail in words of their own. */
+/** Whether the mount, and the file or directory to mount on, fail in words of their own. */
 const tellsApart = (c: LauncherContext) => c.plan.manner.hints === 'instead'
 
 function complainOfKind(c: LauncherContext): void {

@@ -10,11 +10,11 @@ export const belowJoined = (plan: Plan) =>
   plan.clone.includes('pid') && plan.monitor.some((step) => step.do === 'join' && step.namespace === 'pid')
 
 /**
- * pid_namespaces(7): whoever joins a pid namespace is not in it, but its children are; and only one that is in it makes another
+ * pid_namespaces(7): a process that joins a pid namespace is not in it, but its children are; and only one that is in it makes another
  * below. So a child makes init, as a child of the monitor (CLONE_PARENT), and ends. Leaves in `result` what clone(2) does.
  *
  * The child knows init by another number than the monitor. It makes init the owner of a descriptor that both have: the kernel
- * answers F_GETOWN with the number that whoever asks knows (f_getown() in fs/fcntl.c).
+ * answers F_GETOWN with the number that the asking process knows (f_getown() in fs/fcntl.c).
  */
 export function cloneBelow(c: LauncherContext, shared: Slot, cloneInit: () => void): void {
   const { b } = c

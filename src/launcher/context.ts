@@ -24,7 +24,7 @@ export type Process = 'monitor' | 'init' | 'payload'
 const noStep = -1
 
 export class LauncherContext extends Assembler {
-  /** Room for one path or sentence, which nobody needs for long. */
+  /** Room for one path or sentence, for a short time. */
   readonly scratch = this.b.reserve(scratchSize)
   /** The number of the step at work, or of its message. */
   readonly step: Slot = this.b.variable()

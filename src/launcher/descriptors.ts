@@ -128,7 +128,7 @@ function readAll(c: LauncherContext, fd: number): { address: Slot; length: Slot 
 
 /**
  * A caller may leave 0, 1 or 2 closed, as `<&-` of sh(1) does: what is opened next would get that number, and an error
- * sentence would go there. Whoever starts a vial by the library gives all three.
+ * sentence would go there. The library always gives all three.
  */
 export function openStandardDescriptors(c: LauncherContext): void {
   c.begin({

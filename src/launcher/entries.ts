@@ -247,7 +247,7 @@ function requireUnfinished(c: LauncherContext, directory: Slot): void {
   b.place(fine)
 }
 
-/** What we may not make, the payload, who may no more, makes neither. */
+/** What we may not make, the payload may not make either: it may do no more than we. */
 const notAllowed = ['EACCES', 'EPERM', 'EROFS'] as const
 
 /** `bind, optional, owned`: each variant of a kind has code of its own. */

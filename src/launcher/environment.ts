@@ -94,7 +94,7 @@ function prepareEnvironment(c: LauncherContext, host: Slot): void {
 
 /**
  * Before anything is mounted: where the caller is. As get_current_dir_name(3): by the caller's PWD, which may lead through
- * symlinks, where it names the folder; else by the kernel's name.
+ * symlinks, where it names the directory; else by the kernel's name.
  */
 function rememberFolder(c: LauncherContext, host: Slot): void {
   const { b } = c
@@ -126,7 +126,7 @@ function rememberFolder(c: LauncherContext, host: Slot): void {
   b.jump(known)
   b.place(unknown)
   c.attempt('getcwd', cursor, 4096)
-  // A folder that was removed, or whose name is longer than any path may be, cannot be entered again.
+  // A directory that was removed, or whose name is longer than any path may be, cannot be entered again.
   c.whenFailed(() => b.store(8, cursor, 0, 0))
   b.place(known)
 }
@@ -145,7 +145,7 @@ export function enterNamedFolder(c: LauncherContext): void {
   })
 }
 
-/** The caller's folder if it is visible, else HOME, else the root; PWD says which. */
+/** The caller's directory if it is visible, else HOME, else the root; PWD says which. */
 export function enterCallersFolder(c: LauncherContext): void {
   const { b } = c
   const path = b.temporary()
@@ -219,7 +219,7 @@ const matchPattern = routine(
   },
 )
 
-/** Executes the command: as it is when it has a slash, else from each folder of the payload's PATH, as execvp(3) does. */
+/** Executes the command: as it is when it has a slash, else from each directory of the payload's PATH, as execvp(3) does. */
 export function execute(c: LauncherContext): void {
   const { b } = c
   const { command, argv, envp } = c
@@ -228,7 +228,7 @@ export function execute(c: LauncherContext): void {
   const slash = b.label()
   const longest = 4096
   b.move(cursor, command)
-  // Else the first folder of PATH would be what is executed.
+  // Else the first directory of PATH would be what is executed.
   b.load(byte, 8, command)
   b.when(byte, 'eq', 0, () => {
     b.move(c.result, -errno.ENOENT)
@@ -263,7 +263,7 @@ export function execute(c: LauncherContext): void {
         b.compute(end, end, 'add', 1)
       })
     })
-    // An empty element would mean the working folder; it is passed over.
+    // An empty element would mean the working directory; it is passed over.
     b.when(end, 'eq', candidate, again)
     b.store(8, end, 0, 0x2f)
     b.compute(end, end, 'add', 1)

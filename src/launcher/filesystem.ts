@@ -217,7 +217,7 @@ export const filesystemCode: Code<Filesystem> = {
 }
 
 /**
- * Runs `body` with an empty tmpfs as the working folder. It is gone afterwards, but for the mounts that were cloned
+ * Runs `body` with an empty tmpfs as the working directory. It is gone afterwards, but for the mounts that were cloned
  * from it: "." names it even when others lie over it. `room`: options of the tmpfs.
  */
 function inScratch(c: LauncherContext, room: MountOptions | undefined, body: (scratch: Slot) => void): void {

@@ -167,7 +167,7 @@ function stopJob(c: LauncherContext): void {
 }
 
 /**
- * Does what a pending signal does by default. SIGTSTP does nothing in a process group that nobody would continue: setpgid(2),
+ * Does what a pending signal does by default. SIGTSTP does nothing in a process group that no shell would continue: setpgid(2),
  * "orphaned".
  */
 export function actAs(c: LauncherContext, signal: number): void {

@@ -19,7 +19,7 @@ type Hardening = 'refuseFolders' | 'dropGroups' | 'newKeyring' | 'secureBits' | 
 const overflowId = 65534
 
 export const hardeningCode: Code<Hardening> = {
-  /** openat(2) and fchdir(2) begin at any folder that is open, wherever it lies. */
+  /** openat(2) and fchdir(2) begin at any directory that is open, wherever it lies. */
   refuseFolders(c, step) {
     for (const fd of step.fds) refuseDirectory(c, { fd })
   },
@@ -29,7 +29,7 @@ export const hardeningCode: Code<Hardening> = {
     dropGroupsIfAllowed(c)
   },
 
-  /** keyctl(2): whoever forbids it to us forbids it to the payload as well, and without it no key can be read. */
+  /** keyctl(2): a filter that blocks it here also blocks it for the payload, and without it no key can be read. */
   newKeyring(c, step) {
     c.attempt('keyctl', KEYCTL.JOIN_SESSION_KEYRING, 0, 0, 0, 0)
     c.whenFailed(() => {
@@ -93,7 +93,7 @@ function requireKernelFilesystem(c: LauncherContext, file: Slot): void {
   b.place(fine)
 }
 
-/** Processors are numbered from 0; one that is offline has its folder still. */
+/** Processors are numbered from 0; one that is offline has its directory still. */
 function coverOfEachCpu(c: LauncherContext, coverParts: typeof coverFound, name: string): void {
   const { b } = c
   const [cpu, cursor] = b.temporaries(2)
@@ -117,7 +117,7 @@ function coverOfEachCpu(c: LauncherContext, coverParts: typeof coverFound, name:
 }
 
 /**
- * The owner of the kernel's own files is the host's uid 0. Where that reads as the overflow id, nobody inside is root
+ * The owner of the kernel's own files is the host's uid 0. Where that reads as the overflow id, no process inside is root
  * outside, unless it is the very payload.
  */
 function skipUnlessOwner(c: LauncherContext, top: Slot, done: Label): void {

@@ -313,7 +313,7 @@ function runHelpers(c: LauncherContext, step: Step<'newUser'>): void {
   b.move(helper, c.must('clone', 17, 0, 0, 0, 0))
   b.when(helper, 'eq', 0, () => {
     c.attempt('close', writeEnd)
-    // End of file: the namespace is there (or the monitor is dead, and newuidmap finds nobody).
+    // End of file: the namespace is there (or the monitor is dead, and newuidmap finds no process).
     c.attempt('read', readEnd, pipes, 1)
     for (const [index, [map, program, lines, caller]] of programs.entries()) {
       const run = () => {

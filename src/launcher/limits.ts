@@ -17,7 +17,7 @@ type Limit = 'wallTime' | 'cpuTime' | 'watchMemory' | 'enterGroup'
 
 /**
  * What the timers send: the last of the real-time signals, which queue, so that none is lost to another of its number.
- * One that somebody else sends differs by its si_code, and is passed on.
+ * One that another process sends differs by its si_code, and is passed on.
  */
 const timerSignal = 64
 
@@ -54,7 +54,7 @@ export const limitCode: Code<Limit> = {
   },
 
   /**
-   * In v2 init is in it from birth, unless clone3 was not to be had. A process that moves itself, and alone, needs no
+   * In v2 init is in it from birth, unless clone3 is missing. A process that moves itself, and alone, needs no
    * lock that stops all forks of the machine: kernel commit 9a3284fad42f.
    */
   enterGroup(c, step) {
@@ -145,7 +145,7 @@ export function awaitSignalOrMemory(c: LauncherContext, init: Slot): void {
   })
 }
 
-/** clone(2), or, for a v2 group, clone3 with CLONE_INTO_CGROUP; where that is not to be had, init moves itself. */
+/** clone(2), or, for a v2 group, clone3 with CLONE_INTO_CGROUP; where clone3 is missing, init moves itself. */
 export function cloneIntoGroup(c: LauncherContext, flags: number): void {
   const { b } = c
   const step = c.plan.init.find((one) => one.do === 'enterGroup')

@@ -1,5 +1,5 @@
 /**
- * Pipes between the payload and whoever starts the vial. Node's own "pipes" are pairs of sockets of the host's network
+ * Pipes between the payload and the process that starts the vial. Node's own "pipes" are pairs of sockets of the host's network
  * namespace, by which ioctl(2) reaches the host's interfaces. So the monitor makes the pipes, and Node opens its ends as
  * /proc/PID/fd/N. The monitor keeps these ends until Node says that it has them: else the last reader, or the last writer,
  * would be gone before there is another.
@@ -29,7 +29,7 @@ export const pipeCode = {
       b.load(end, 32, pair, own)
       b.load(callersEnd(b, fd), 32, pair, callers)
       c.must('dup3', end, fd, 0)
-      // What /dev/stdout opens anew is a file of whoever made the pipe.
+      // What /dev/stdout opens anew is a file of the user who made the pipe.
       if (step.foreign) c.must('fchmod', fd, 0o666)
     })
     c.must('write', c.plan.statusFd!, buffer, record.size)

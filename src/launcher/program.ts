@@ -136,7 +136,7 @@ export function launch(plan: Plan, architecture: Architecture, again?: Uint8Arra
   if (announcement !== undefined) c.must('pipe2', released, c.open.CLOEXEC)
   if (manner.tied) b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
   if (netIsLate(plan)) prepareNet(c)
-  // Nobody finds our descriptors in /proc afterwards. One that is not tied to the caller would wait at its end for a caller that is gone.
+  // From then on no process finds our descriptors in /proc. One that is not tied to the caller would wait at its end for a caller that is gone.
   if (!plan.newPid || !diesWithParent(plan)) awaitAcknowledgement(c)
   // Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking".
   if (!plan.newPid && !manner.lingers) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
@@ -212,7 +212,7 @@ const leadsGroup = ({ manner, statusFd, sharesSession, initIs }: Plan) =>
 
 const diesWithParent = (plan: Plan) => plan.monitor.some((step) => step.do === 'dieWithParent')
 
-/** Clones init into its namespaces, without those that may be left out where they cannot be had. */
+/** Clones init into its namespaces, without those that may be left out where they cannot be made. */
 function cloneInit(c: LauncherContext, more = 0): void {
   const { b, plan } = c
   const cloned = b.label()

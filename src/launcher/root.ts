@@ -28,8 +28,8 @@ export function propagate(c: LauncherContext, propagation: number): void {
 }
 
 /**
- * Attaches the new root where nobody's path leads: a folder of /proc that is made for mounting (fs/proc/root.c). On "/"
- * itself, ".." from a folder below would lead into it, and with it every symlink of a source such as ../usr/lib/x. One
+ * Attaches the new root where no path leads: a directory of /proc that is made for mounting (fs/proc/root.c). On "/"
+ * itself, ".." from a directory below would lead into it, and with it every symlink of a source such as ../usr/lib/x. One
  * that was there before is taken away first: it could outlive `pivot`, which detaches what lies on top only.
  */
 export function attachRoot(c: LauncherContext, tree: Slot): void {

@@ -24,7 +24,7 @@ export const sourceKind = (source: string | number): SourceKind => ({
   special: typeof source === 'string' && descriptorName.test(source),
 })
 
-/** How a path of the host is said: from the folder that no link on the way may leave, if there is one. */
+/** How a path of the host is said: from the directory that no link on the way may leave, if there is one. */
 export const pathFrom = (within: string | undefined, path: string) =>
   within === undefined ? path : relative(within, path)
 
@@ -34,7 +34,7 @@ export function openSource(
   source: SourceKind & {
     readonly from: Operand
     readonly flags: Operand
-    /** A folder that no link on the way may leave; `from` is then relative to it. */
+    /** A directory that no link on the way may leave; `from` is then relative to it. */
     readonly within?: Operand | undefined
     readonly missing?: (() => void) | undefined
   },
@@ -90,7 +90,7 @@ function openDescriptor(c: LauncherContext, fd: Operand, flags: Operand): void {
   }
 }
 
-/** Clones the mount of a path beneath a folder that no link on the way may leave, into `result`. */
+/** Clones the mount of a path beneath a directory that no link on the way may leave, into `result`. */
 function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: Operand): void {
   const { b } = c
   const tree = treeOf(b)
@@ -106,7 +106,7 @@ function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: O
   b.place(end)
 }
 
-/** Opens a path, for its name only, beneath a folder that no link on the way may leave, into `result`. */
+/** Opens a path, for its name only, beneath a directory that no link on the way may leave, into `result`. */
 export function openBeneath(c: LauncherContext, folder: Operand, path: Operand): void {
   const { b } = c
   const [outer, found] = [b.temporary(), b.temporary()]

@@ -117,7 +117,7 @@ export function lingeringMonitor(c: LauncherContext, init: Slot): void {
   c.exit(exitCode)
 }
 
-/** Reaps everything, tells the monitor how the payload ended, and stays until nobody is left. */
+/** Reaps everything, tells the monitor how the payload ended, and stays until no process is left. */
 export function lingeringInit(c: LauncherContext, payload: Slot): void {
   const { b, plan } = c
   const status = b.reserve(8)
@@ -230,7 +230,7 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
   })
 }
 
-/** Neither monitor nor init may keep a pipe of the payload's open; from here on neither has anything to say there. */
+/** Neither monitor nor init may keep a pipe of the payload's open, and neither writes to one from here on. */
 function releaseFds(c: LauncherContext, kept: readonly Operand[] = []): void {
   const { plan } = c
   if (kept.length > 0) {
@@ -258,7 +258,7 @@ function taker(manner: Taking) {
 /** Whether a pid 1 ends all. */
 const endingOf = variable()
 
-/** From outside the pid namespace, where no sender has a pid: kills all but pid 1, whom kill(-1) leaves out. */
+/** From outside the pid namespace, where no sender has a pid: kills all but pid 1, which kill(-1) leaves out. */
 function takeEnd(c: LauncherContext, signal: Slot, info: Address, again: () => void): void {
   const { b } = c
   const [origin, sender] = [b.temporary(), b.temporary()]

@@ -4,7 +4,7 @@ import { F } from '../../kernel/flags.js'
 import { int } from './int.js'
 
 /**
- * A lease makes whoever opens or executes the file outside wait for it, though it is shown read-only, as soon as its owner
+ * A lease makes a process outside that opens or executes the file wait, though it is shown read-only, as soon as its owner
  * is the payload's user: F_SETLEASE(2const). F_NOTIFY is inotify's elder. What is newer than the last command of Linux 6.18
  * is refused as the kernel refuses what it does not know: among these are leases of directories (F_SETDELEG).
  */

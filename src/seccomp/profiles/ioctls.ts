@@ -5,7 +5,7 @@ import { int } from './int.js'
 
 /**
  * Of ioctl_tty(2): the first two type into a terminal as if its user did; then another line discipline, which is a driver
- * that is loaded for it; then what leaves a terminal that nobody else can open, or that shows nothing, when the payload
+ * that is loaded for it; then what leaves a terminal that no other process can open, or that shows nothing, when the payload
  * has ended. SIOCGSKNS is the network namespace of a socket, which may be one of the host's.
  */
 const refused = [TIOC.STI, TIOC.LINUX, TIOC.SETD, TIOC.EXCL, TC.XONC, TIOC.CONS, SIOC.GSKNS]

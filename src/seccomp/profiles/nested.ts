@@ -14,7 +14,7 @@ export const nestedProfile: SeccompProfile = {
       ],
       do: 'allow',
     },
-    // Whoever makes a network brings its devices up.
+    // A program that makes a network brings its devices up.
     ...deviceRules,
     ...defaultProfile.rules,
   ],

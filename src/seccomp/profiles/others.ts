@@ -22,7 +22,7 @@ const ofMany = [
 ] as const
 
 export const processRules: SeccompProfile['rules'] = [
-  // To look at a limit, whoever's.
+  // To look at a limit, of any process.
   { calls: ['prlimit64'], when: [{ arg: 2, eq: 0 }], do: 'allow' },
   // The limit of core dumps stays, and programs that lower it, as gpg does, go on: none is written. See plan/hardening.ts.
   { calls: ['setrlimit'], when: [{ arg: 0, mask: int, eq: rlimits.core }], do: { errno: 0 } },
