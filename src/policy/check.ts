@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { contradictions } from './contradictions.js'
 import { PolicyError } from '../text/error.js'
 import { wrongValue } from '../text/shapes.js'
-import { type Policy, policySchema } from './schema.js'
+import { policySchema, type StrictPolicy } from './schema.js'
 
 function pathOf(issue: v.BaseIssue<unknown>): string {
   let path = ''
@@ -19,10 +19,11 @@ function pathOf(issue: v.BaseIssue<unknown>): string {
  * Checks a policy from anywhere.
  * @throws {PolicyError} with every fault.
  */
-export function checkPolicy(input: unknown): Policy {
+export function checkPolicy(input: unknown): StrictPolicy {
   const { issues = [], typed, output } = v.safeParse(policySchema, input, { message: wrongValue })
   const faults = issues.map((issue) => `${pathOf(issue)}: ${issue.message}`)
   if (typed) faults.push(...contradictions(output))
   if (faults.length > 0) throw new PolicyError([...new Set(faults)])
-  return output as Policy
+  // Strict, for the schema has refused a second kind.
+  return output as StrictPolicy
 }

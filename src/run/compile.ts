@@ -4,7 +4,8 @@ import type { Architecture } from '../kernel/architecture.js'
 import { hostArchitecture } from './host.js'
 import { launch } from '../launcher/program.js'
 import { assemble } from '../machine/assemble.js'
-import { makePlan, type PlanOptions, type SubidRange } from '../plan/plan.js'
+import type { SubidRange } from '../plan/ids.js'
+import { makePlan, type PlanOptions } from '../plan/plan.js'
 import type { Plan, LaunchedStep } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
 import { checkPolicy } from '../policy/check.js'
@@ -35,7 +36,7 @@ export interface Compiled {
    */
   readonly plan: Plan
   /** With what `preset` and `fill` stand for. */
-  readonly policy: Policy
+  readonly policy: StrictPolicy
   /**
    * The steps by the numbers that status records use: not part of the stable interface.
    * @internal
@@ -59,7 +60,7 @@ export function compile(policy: StrictPolicy, options: CompileOptions = {}): Com
   const architecture = options.architecture ?? hostArchitecture()
   const plan = makePlan(complete, architecture, { ...subids, kept, ...options })
   const { program, steps } = launch(plan, architecture)
-  return { bytes: assemble(program, architecture), plan, policy: complete, steps }
+  return { bytes: assemble(program, architecture), plan, policy: complete as StrictPolicy, steps }
 }
 
 function refuseOtherNames({ filesystem = [] }: Policy, base: string): void {

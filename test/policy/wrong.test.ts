@@ -6,7 +6,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { checkPolicy, PolicyError } from '../../src/index.js'
 import { limitsSchema } from '../../src/policy/limitsSchema.js'
-import { mountKinds, policySchema } from '../../src/policy/schema.js'
+import { mountKinds } from '../../src/policy/entries.js'
+import { policySchema } from '../../src/policy/schema.js'
 import { comparisonNames, ociSchema, profileSchema } from '../../src/seccomp/schema.js'
 
 type Fields = Record<string, unknown>
