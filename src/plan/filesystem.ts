@@ -1,14 +1,14 @@
 /** The steps that build the new root, from the ordered list of a policy. */
 import { parseLimits } from '../policy/limits.js'
-import { kindOf } from '../policy/hidden.js'
 import { normal } from '../policy/path.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { modeOf, parseSize } from '../policy/units.js'
 import { hints } from './hints.js'
 import { dev, proc, sysfs } from './kernelFilesystems.js'
+import { keep } from './keep.js'
 import { type FilesystemContext, type Leaves, type Made, type Planner, relative } from './planner.js'
 import { Sources } from './sources.js'
-import type { Hints, KeptAs, MountFlags, Owner, Place, Step } from './step.js'
+import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
 import type { Complaints } from './style.js'
 import { Tree } from './tree.js'
 
@@ -71,39 +71,7 @@ class FilesystemPlanner implements Planner {
     if ('tmpfs' in cover) this.#rootTmpfs(cover, writable)
     else if ('overlay' in cover) this.#overlay(cover)
     else this.#rootBind(cover)
-    this.#keep(cover)
-  }
-
-  /** Before later entries, which lie over it. */
-  #keep(entry: FilesystemEntry): void {
-    for (const { path, as, made } of this.context.kept?.get(entry) ?? []) {
-      const at = normal(`${kindOf(entry).place}/${path}`)
-      const place = this.place(at)
-      if (made)
-        this.steps.push({
-          do: 'directory',
-          place,
-          mode: 0o700,
-          implicit: true,
-          ifAllowed: true,
-          owner: undefined,
-          what: `make ${at} where it is missing`,
-          why: 'what is not there cannot be kept from the command',
-          hints: this.hints(hints.present),
-          ...this.complaint(),
-        })
-      this.steps.push({
-        do: 'readonly',
-        place,
-        recursive: true,
-        only: as === 'link' ? 'link' : 'present',
-        flags: as === 'placed' ? {} : { readonly: true },
-        what: as === 'readonly' ? `keep ${at} read-only` : `keep ${at} at its place`,
-        why: whyKept[as],
-        hints: this.hints(hints.present),
-        ...this.complaint(),
-      })
-    }
+    keep(this, cover)
   }
 
   #rootTmpfs(entry: Omit<Extract<FilesystemEntry, { tmpfs: string }>, 'tmpfs'>, writable: boolean): void {
@@ -158,7 +126,7 @@ class FilesystemPlanner implements Planner {
     else if ('overlay' in entry) this.#overlay(entry)
     else if ('chmod' in entry) this.#chmod(entry)
     else this.#readonly(entry)
-    this.#keep(entry)
+    keep(this, entry)
   }
 
   #tmpfs(entry: Extract<FilesystemEntry, { tmpfs: string }>): void {
@@ -427,12 +395,6 @@ function bindFlags(entry: Extract<FilesystemEntry, { bind: string }>): MountFlag
 }
 
 const noHints: Hints = {}
-
-const whyKept: Readonly<Record<KeptAs, string>> = {
-  readonly: 'it decides what the next run of vial executes, or what this one may take',
-  placed: 'a mount point cannot be renamed; what lies in it must stay',
-  link: 'the next run of vial follows this link; a mount point cannot be exchanged',
-}
 
 /** The same step, with what to do about links in its way where they are refused. */
 function warned(step: Step): Step {

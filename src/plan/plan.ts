@@ -1,26 +1,22 @@
 /** Policy → plan: the ordered steps that make the sandbox, each with its reason. */
-import { release } from 'node:os'
 import { resolve } from 'node:path'
 import type { Architecture } from '../kernel/architecture.js'
 import type { RlimitName } from '../kernel/rlimits.js'
-import { structs } from '../kernel/structs.js'
-import { PolicyError } from '../text/error.js'
 import { currentDirectory, usualPath } from '../policy/path.js'
 import { modeOf, parseSize } from '../policy/units.js'
 import { identityOf } from '../policy/identity.js'
 import type { Policy } from '../policy/schema.js'
-import { compileSeccomp } from '../seccomp/compile.js'
-import { FilterTooLong } from '../seccomp/graph.js'
-import { type Situation, situations } from '../seccomp/schema.js'
 import { filesystemSteps } from './filesystem.js'
 import type { FilesystemContext } from './planner.js'
 import { vialStyle } from './style.js'
 import { beforeCapabilities, beforeMounts, beforeUserns, defaultRlimits, standardStreams } from './hardening.js'
+import { compileFilter, filterSteps } from './filter.js'
 import { hints } from './hints.js'
+import { idMap, type Subids } from './ids.js'
 import { landlockStep } from './landlock.js'
 import { type GroupOption, limitSteps } from './limits.js'
 import { nests } from './nesting.js'
-import type { IdMap, Manner, MapLine, NamespaceName, PayloadPipe, Plan, Step } from './step.js'
+import type { Manner, NamespaceName, PayloadPipe, Plan, Step } from './step.js'
 
 export interface PlanOptions {
   /** Folder that relative host paths start from; default: the current one. */
@@ -51,7 +47,7 @@ export interface PlanOptions {
    * The caller's subordinate ids, for `ranges: 'subids'`.
    * @internal
    */
-  readonly subids?: { readonly uids: readonly SubidRange[]; readonly gids: readonly SubidRange[] }
+  readonly subids?: Subids
   /**
    * Whether each run has a working directory and an environment of its own: {@link Plan.perRun}.
    * @internal
@@ -59,10 +55,6 @@ export interface PlanOptions {
   readonly perRun?: true
   /** What is laid over writable entries of the policy. Default: nothing. */
   readonly kept?: FilesystemContext['kept']
-}
-export interface SubidRange {
-  readonly start: number
-  readonly count: number
 }
 
 const namespaceOrder: readonly NamespaceName[] = ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time']
@@ -125,7 +117,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
   monitor.push(...joined.filter((step) => step.namespace === 'user'))
   if (ownIds) {
     monitor.push(...beforeUserns())
-    const map = idMap(policy, identity, options)
+    const map = idMap(policy, identity, options.subids)
     monitor.push({
       do: 'newUser',
       map,
@@ -353,59 +345,6 @@ function netMayBeLate({ namespaces = {}, filesystem = [] }: Policy): boolean {
   return monitorIsOutside && !filesystem.some((entry) => 'sysfs' in entry)
 }
 
-/**
- * Made once, and then remembered.
- * @throws {PolicyError} when the profile is too long for the kernel.
- */
-function compileFilter(policy: Policy, architecture: Architecture) {
-  const { seccomp = 'default', capabilities = [] } = policy
-  let filter: ReturnType<typeof compileSeccomp>
-  try {
-    filter = compileSeccomp(seccomp, {
-      architecture,
-      capabilities,
-      situations: situationsOf(policy),
-      kernel: release(),
-    })
-  } catch (error) {
-    throw error instanceof FilterTooLong ? new PolicyError([`seccomp: ${error.message}`]) : error
-  }
-  if (filter?.refusesExecution)
-    throw new PolicyError([
-      `seccomp: refuses execve, as a call that no rule names or by a rule of its own: no command could be started on ${architecture}`,
-    ])
-  return filter
-}
-
-/** For rules of the filter that are only for some sandboxes. */
-function situationsOf({ namespaces = {}, network, session }: Policy): Situation[] {
-  const holds: Readonly<Record<Situation, boolean>> = {
-    noNetwork: network !== 'host' && (namespaces.net ?? 'new') === 'new',
-    sharedPids: (namespaces.pid ?? 'new') !== 'new',
-    sharedSession: session === 'host',
-  }
-  return situations.filter((one) => holds[one])
-}
-
-/** The very last thing: from here on only what the profile allows can be called, by vial too. */
-function filterSteps(policy: Policy, architecture: Architecture): Step[] {
-  const filter = compileFilter(policy, architecture)
-  if (filter === undefined) return []
-  const { seccomp = 'default' } = policy
-  const { program, flags } = filter
-  const name = typeof seccomp === 'string' ? seccomp : "of the policy's own"
-  return [
-    {
-      do: 'filter',
-      program,
-      flags,
-      what: `load the seccomp filter ${name} (${program.length / structs.sock_filter.size} instructions)`,
-      why: 'what of the kernel the payload does not need is out of its reach',
-      hints: hints.seccomp,
-    },
-  ]
-}
-
 /** Descriptors that the policy itself reads: sources of binds and contents of files. */
 export function entryFds(policy: Policy): number[] {
   return (policy.filesystem ?? []).flatMap((entry) => ('fd' in entry && entry.fd !== undefined ? [entry.fd] : []))
@@ -426,34 +365,4 @@ const procName: Record<NamespaceName, string> = {
 const unlimited = 2n ** 64n - 1n
 function rlimitValue(value: number | string): bigint {
   return value === 'unlimited' ? unlimited : BigInt(parseSize(value) ?? 0)
-}
-
-function idMap(policy: Policy, identity: { uid: number; gid: number }, options: PlanOptions): IdMap {
-  const ranges = policy.identity?.ranges
-  const own = (inside: number): MapLine => ({ inside, outside: 'caller', count: 1 })
-  if (ranges === undefined) return { uids: [own(identity.uid)], gids: [own(identity.gid)], byHelper: false }
-  if (ranges !== 'subids') {
-    return { uids: [own(identity.uid), ...ranges.uids], gids: [own(identity.gid), ...ranges.gids], byHelper: true }
-  }
-  return {
-    uids: around(identity.uid, options.subids?.uids ?? []),
-    gids: around(identity.gid, options.subids?.gids ?? []),
-    byHelper: true,
-  }
-}
-
-/** The caller at `own`, and the subordinate ids at 0, 1, 2… around it. */
-function around(own: number, ranges: readonly SubidRange[]): MapLine[] {
-  const lines: MapLine[] = [{ inside: own, outside: 'caller', count: 1 }]
-  let next = 0
-  for (let { start, count } of ranges)
-    while (count > 0) {
-      if (next === own) next++
-      const fits = next < own ? Math.min(count, own - next) : count
-      lines.push({ inside: next, outside: start, count: fits })
-      next += fits
-      start += fits
-      count -= fits
-    }
-  return lines
 }
