@@ -53,7 +53,7 @@ export const hints = {
   present: {
     ENOENT: 'nothing is at this place: list the entry after what makes it',
     EROFS: 'it lies on what is read-only: list the entry before that, or make it writable',
-    EPERM: 'it belongs to another user than the payload',
+    EPERM: 'it belongs to another user than the payload: change it outside',
     EINVAL: 'it is no mount: leave mount out',
     ELOOP: loop,
   },
