@@ -67,6 +67,7 @@ export const jobs: readonly Job[] = [
   { id: 'terminal', boot: 'plain', tests: ['test/cli/terminal'], minutes: 20 },
   { id: 'scope', boot: 'systemd', tests: ['lab/tests/scope'], minutes: 6 },
   { id: 'user-scope', boot: 'systemd', tests: ['lab/tests/scope'], by: 'user service', minutes: 6 },
+  { id: 'service', boot: 'systemd', tests: ['lab/tests/service'], minutes: 15 },
   { id: 'cost', boot: 'systemd', tests: [], bench: ['bench/limits', '--root', '--runs', '40'], minutes: 10 },
 ]
 
@@ -91,6 +92,7 @@ export const features: readonly Feature[] = [
   { title: 'limits of a payload that may mount, where cgroup v2 is mounted without nsdelegate', job: 'not-delegated' },
   { title: "a scope from systemd's system manager: root", job: 'scope' },
   { title: "a scope from systemd's user manager: ordinary user", job: 'user-scope' },
+  { title: 'services: the units of examples/service, and settings of a unit', job: 'service' },
   { title: '`user.max_user_namespaces=0`: error, doctor', job: 'settings', names: /max_user_namespaces/ },
   { title: "Debian's `kernel.unprivileged_userns_clone=0`: error, doctor", job: 'settings', names: /userns_clone/ },
   { title: "AppArmor's restriction of user namespaces: error, doctor", job: 'settings', names: /AppArmor/ },

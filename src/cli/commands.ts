@@ -89,6 +89,12 @@ export const commands: readonly Command[] = [
     options: [
       { name: 'output', short: 'o', value: 'FILE', required: true, about: 'where to write it' },
       { name: 'arch', value: 'x64|arm64', about: 'the machine it is for; default: this one' },
+      {
+        name: 'listen-fds',
+        value: 'COUNT',
+        kind: 'count',
+        about: 'keep descriptors 3, 4, … open, so many, with which systemd hands over sockets (LISTEN_FDS)',
+      },
       ...policyOptions,
     ],
     detail: [
@@ -98,6 +104,7 @@ export const commands: readonly Command[] = [
       ['vial compile policy.json -o python-vial', 'then: ./python-vial python3 x.py'],
       ['vial compile --fill /usr/bin/python3 -o python-vial', 'without a policy file'],
       ['vial compile policy.json --arch arm64 -o vial-arm64', 'for another machine'],
+      ['vial compile policy.json --listen-fds 1 -o service', 'for ExecStart= of a unit with a socket'],
     ],
     statuses: [['0', 'the vial is written'], failure],
     action: async (flags, [policy]) => (await import('./compile.js')).compileTo(policy, flags),

@@ -5,18 +5,20 @@ import { fileFault } from './obstacle.js'
 import type { PolicyFlags } from './options.js'
 import { policyFromFlags } from './policy.js'
 import { replaceExecutable } from './replace.js'
+import { listening } from './listening.js'
 import { trustedBy } from './trusted.js'
 import { write } from './write.js'
 
 export function compileTo(
   policy: string | undefined,
-  flags: PolicyFlags & { readonly output: string; readonly arch?: string },
+  flags: PolicyFlags & { readonly output: string; readonly arch?: string; readonly 'listen-fds'?: number },
 ): void {
   const architecture = architectures.find((one) => one === flags.arch)
   if (flags.arch !== undefined && architecture === undefined)
     throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
-  const complete = policyFromFlags(flags, policy)
+  const { complete, passFds } = listening(policyFromFlags(flags, policy), flags['listen-fds'] ?? 0)
   const { bytes } = compile(complete, {
+    passFds,
     // The vial is what the next run executes.
     trusted: [...trustedBy(flags, policy), flags.output],
     ...(architecture === undefined ? {} : { architecture }),

@@ -30,6 +30,11 @@ const examples: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   'compile-then-run.ts': [/in the folder now: hello hello\.c\nhello from C; I see \/hello\nhello: status 42\n$/],
   'nginx-config.sh': [/^hello from \.\/config\noutside there is no such server\n$/],
+  'service/try.sh': [
+    /^ready\nhello, visit 1 of process 2, uid 1000\n/m,
+    /^\/etc\/shadow: No such file or directory\nended with 3\nready\nhello, visit 1 of process 2/m,
+    /stopping: SIGTERM\nended with 0\n$/,
+  ],
   'standalone-vial.sh': [/^outside, the user is \d+\ninside: guest 4711 elsewhere False\n$/],
 }
 
@@ -48,7 +53,7 @@ for (const caller of callers) {
   describe(`examples by ${caller.name}`, () => {
     for (const [name, expected] of Object.entries(examples)) {
       const text = readFileSync(join(top, 'examples', name), 'utf8')
-      test(name, { skip: namedButAbsent(text, 'python3', 'gcc', 'nginx') }, () => {
+      test(name, { skip: namedButAbsent(text, 'python3', 'gcc', 'nginx', 'curl') }, () => {
         // Others have to get to what an example leaves for them.
         const temporary = mkdtempSync(join(tmpdir(), 'vial-examples-'))
         try {
@@ -71,11 +76,17 @@ test('the list of examples has each of them', () => {
   const listed = readFileSync(join(top, 'examples/README.md'), 'utf8')
   const entries = readdirSync(join(top, 'examples'), { withFileTypes: true })
   const files = entries.filter(({ name }) => /\.(?:ts|sh)$/.test(name)).map(({ name }) => name)
-  assert.deepEqual(files.sort(), Object.keys(examples).sort())
+  assert.deepEqual(
+    files.sort(),
+    Object.keys(examples)
+      .filter((name) => !name.includes('/'))
+      .sort(),
+  )
   // A directory with code in it has a test file of its own.
   const directories = entries
     .filter(
-      (one) => one.isDirectory() && readdirSync(join(top, 'examples', one.name)).some((name) => name.endsWith('.ts')),
+      (one) =>
+        one.isDirectory() && readdirSync(join(top, 'examples', one.name)).some((name) => /\.(?:ts|sh|py)$/.test(name)),
     )
     .map(({ name }) => name)
   for (const name of directories) assert.ok(existsSync(join(top, `test/examples/${name}.test.ts`)), name)

@@ -1,7 +1,7 @@
 /** The package as others use it: from a project of their own, by `import`, by `require`, bundled, and type-checked as either. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -85,22 +85,9 @@ test('the links of the documents in the package lead to files in it', () => {
   const { files } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')) as { files: string[] }
   const packed = (path: string) => files.some((name) => path === name || path.startsWith(`${name}/`))
   const documents = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'examples/README.md', 'bench/README.md']
-  for (const name of [
-    'bwrap',
-    'cli',
-    'compared',
-    'fill',
-    'front',
-    'how-it-works',
-    'lab',
-    'library',
-    'limits',
-    'policy',
-    'recipes',
-  ])
-    documents.push(`docs/${name}.md`)
+  for (const name of readdirSync(join(top, 'docs'))) if (name.endsWith('.md')) documents.push(`docs/${name}`)
   const astray = documents.flatMap((document) =>
-    [...readFileSync(join(top, document), 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+    [...readFileSync(join(top, document), 'utf8').matchAll(/(?:\]\(|\bsrc(?:set)?=")(?!https?:|#)([^)#\s"]+)/g)]
       .map(([, link]) => join(dirname(document), link!))
       .filter((path) => !packed(path) || !existsSync(join(top, path)))
       .map((path) => `${document}: ${path}`),
