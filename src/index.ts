@@ -1,3 +1,6 @@
+/// <reference types="node" preserve="true" />
+// The public types speak of Node.js's. Where a package manager links vial or keeps its dependencies apart, tsc(1) looks for
+// them beside vial only when it is told so here.
 /** vial: a sandbox compiler. `sandbox(policy)` is where to start. */
 export {
   CommandError,

@@ -103,5 +103,6 @@ export type LanguageName = keyof typeof languages
 export const languageNames = Object.keys(languages) as readonly LanguageName[]
 
 /** The language of a file, by its ending. */
+export const endingOf = (name: LanguageName): string => languages[name].source.replace(/^.*\./, '.')
 export const languageOf = (file: string): LanguageName | undefined =>
-  languageNames.find((name) => file.endsWith(languages[name].source.replace(/^.*\./, '.')))
+  languageNames.find((name) => file.endsWith(endingOf(name)))

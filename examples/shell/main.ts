@@ -1,5 +1,5 @@
 /**
- * An agent's shell. Run it with: node dist/examples/shell/main.js PROJECT [--policy FILE] [--network]
+ * An agent's shell. Run it with: node dist/examples/shell/main.js [PROJECT] [--policy FILE] [--network]
  *
  * At a terminal it asks for commands. Else it reads one JSON object a line, {"id": 1, "command": "ls", "timeout": 60000}, and
  * answers each with one, {"id": 1, "output": "…", "verdict": {"kind": "ok"}, "cwd": "/project"}: what a tool of an agent calls.
@@ -13,21 +13,37 @@ import { parseArgs } from 'node:util'
 import { checkPolicy } from 'vial'
 import { openShell, type Shell } from './shell.js'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    policy: { type: 'string', default: fileURLToPath(new URL('../../../examples/shell/policy.json', import.meta.url)) },
-    network: { type: 'boolean', default: false },
-  },
-})
-const project = realpathSync(positionals[0] ?? '.')
-const policy = checkPolicy(JSON.parse(readFileSync(values.policy, 'utf8')))
-const policyPlace = relative(project, realpathSync(values.policy))
-const shell = openShell({
-  project,
-  policy: { ...policy, ...(values.network ? { network: 'host' } : {}) },
-  kept: ['.git', ...(policyPlace.split('/')[0] === '..' ? [] : [policyPlace])],
-})
+const usage = 'usage: node dist/examples/shell/main.js [PROJECT] [--policy FILE] [--network]'
+const ownPolicy = fileURLToPath(new URL('../../../examples/shell/policy.json', import.meta.url))
+
+let shell: Shell
+let project: string
+try {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      policy: { type: 'string', default: ownPolicy },
+      network: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    console.log(usage)
+    process.exit()
+  }
+  if (positionals.length > 1) throw new Error(usage)
+  project = realpathSync(positionals[0] ?? '.')
+  const policy = checkPolicy(JSON.parse(readFileSync(values.policy, 'utf8')))
+  const policyPlace = relative(project, realpathSync(values.policy))
+  shell = openShell({
+    project,
+    policy: { ...policy, ...(values.network ? { network: 'host' } : {}) },
+    kept: ['.git', ...(policyPlace.split('/')[0] === '..' ? [] : [policyPlace])],
+  })
+} catch (error) {
+  console.error((error as Error).message)
+  process.exit(1)
+}
 await (process.stdin.isTTY ? atTerminal(shell) : byLines(shell))
 
 async function byLines({ run }: Shell): Promise<void> {

@@ -47,7 +47,9 @@ export function openShell({ project, policy, kept = ['.git'] }: ShellOptions): S
   const places = kept.map((name) => join(top, name))
   for (const place of places)
     if (!existsSync(place))
-      throw new Error(`${place} is not there, and a command could make it: make it yourself first`)
+      throw new Error(
+        `${place} is not there, and a command could make it: make it yourself first (git init makes .git)`,
+      )
   const one = sandbox({
     ...policy,
     filesystem: [

@@ -138,7 +138,7 @@ describe('the units of examples/service', () => {
     writeFileSync('/run/systemd/system/in.socket', '[Socket]\nListenStream=/run/in\n')
     writeFileSync(
       '/run/systemd/system/in.service',
-      '[Service]\nStandardInput=socket\nStandardOutput=journal\nExecStart=/opt/hello/hello.vial python3 once.py\n',
+      '[Service]\nStandardInput=socket\nStandardOutput=journal\nExecStart=/opt/hello/hello-tcp.vial python3 once.py\n',
     )
     run('systemctl daemon-reload && systemctl start in.socket')
     assert.equal(await ask({ socketPath: '/run/in', path: '/' }), 'by 0')

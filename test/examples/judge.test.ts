@@ -66,6 +66,17 @@ for (const caller of callers) {
       assert.equal(stdout, 'mine.py: wrong answer on test 2\n', stderr)
     })
 
+    test('what cannot be judged is told in one line', () => {
+      const said = (...args: string[]) => {
+        const { status, stderr } = run('--no-groups', ...args)
+        assert.equal(status, 1)
+        return stderr
+      }
+      assert.match(said('a.zig'), /^a\.zig: no language has this ending; there are \.c, .*\n$/)
+      assert.match(said('not-there.py'), /^ENOENT: .*\n$/)
+      assert.match(said('--help'), /^usage: .*\n$/)
+    })
+
     for (const { name, weak, boxWritable = false, accomplice = false } of walls) {
       const { language, source, word } = wrong.find((one) => one.name === name)!
       const judged = (weak: Policy, boxWritable: boolean) =>

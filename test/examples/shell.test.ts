@@ -173,3 +173,20 @@ for (const caller of callers) {
     })
   })
 }
+
+test('what cannot be started is told in one line', { skip: notInstalled('git') }, () => {
+  const caller = callers[0]!
+  const plain = workFolder(caller, 'plain')
+  const wrong: readonly (readonly [args: readonly string[], said: RegExp])[] = [
+    [[plain], /^\/.*\/plain\/\.git is not there, and a command could make it: .*git init.*\n$/],
+    [['/no/such/place'], /^ENOENT: .*'\/no'?.*\n$/],
+    [['--no-such-flag'], /^Unknown option '--no-such-flag'.*\n$/],
+    [['a', 'b'], /^usage: .*\n$/],
+    [[plain, '--policy', '/no/such/policy'], /^ENOENT: .*\n$/],
+  ]
+  for (const [args, said] of wrong) {
+    const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', input: '' })
+    assert.match(stderr, said)
+    assert.equal(status, 1)
+  }
+})

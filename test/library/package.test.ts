@@ -29,8 +29,8 @@ const options: ts.CompilerOptions = {
   moduleResolution: ts.ModuleResolutionKind.Node16,
   target: ts.ScriptTarget.ES2022,
   strict: true,
-  types: ['node'],
-  typeRoots: [join(top, 'node_modules/@types')],
+  // Such a project has no @types/node of its own: vial's declarations bring it.
+  types: [],
   outDir: join(project, 'out'),
 }
 
