@@ -258,7 +258,7 @@ describe('the units', () => {
     const page = readFileSync(join(top, 'docs/services.md'), 'utf8')
     for (const name of units.filter((name) => name.endsWith('.service'))) {
       const [, file] = /^ExecStart=\/opt\/hello\/(\S+) /m.exec(readFileSync(join(example, name), 'utf8'))!
-      assert.match(page, new RegExp(`^sudo vial compile .* -o ${file}$`, 'm'))
+      assert.match(page, new RegExp(`^vial compile .* -o ${file}$`, 'm'))
     }
     assert.ok(existsSync(join(example, 'try.sh')))
   })
