@@ -94,3 +94,20 @@ test('the links of the documents in the package lead to files in it', () => {
   )
   assert.deepEqual(astray, [])
 })
+
+// npm installs these in a checkout, and warns (EBADENGINE) of each that asks for a newer Node.js.
+test('each dependency works with the oldest Node.js that vial works with', () => {
+  const read = (path: string) => JSON.parse(readFileSync(join(top, path), 'utf8'))
+  const { engines, dependencies, devDependencies } = read('package.json')
+  const oldest = Number(/^>=(\d+)$/.exec(engines.node)![1])
+  const admits = (range: string) =>
+    range.split('||').some((part) => {
+      const [, sign, major] = /^\s*(>=|\^|~|)v?(\d+)/.exec(part) ?? []
+      return sign === '>=' ? Number(major) <= oldest : Number(major) === oldest
+    })
+  const newer = Object.keys({ ...dependencies, ...devDependencies }).filter((name) => {
+    const range: string = read(`node_modules/${name}/package.json`).engines?.node ?? '>=0'
+    return !admits(range)
+  })
+  assert.deepEqual(newer, [])
+})
