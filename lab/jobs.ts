@@ -21,7 +21,7 @@ export type Boot = 'plain' | 'systemd'
 
 export const jobs: readonly Job[] = [
   { id: 'smoke', boot: 'plain', tests: ['lab/tests/smoke'], minutes: 4, short: true },
-  { id: 'cgroup', boot: 'plain', tests: ['test/cgroup/v2', 'lab/tests/cgroup'], minutes: 6, short: true },
+  { id: 'cgroup', boot: 'plain', tests: ['test/cgroup/v2', 'lab/tests/cgroup'], minutes: 10, short: true },
   { id: 'io', boot: 'plain', tests: ['lab/tests/io'], minutes: 6 },
   {
     id: 'limits',

@@ -77,15 +77,17 @@ function watch(job: Job, hung: (test: string) => void) {
   let test = 'its start'
   let heard = performance.now()
   let told = false
+  const silence = () => Math.round((performance.now() - heard) / 1000)
+  const tellState = () => {
+    told = true
+    tell({ job: job.id, silent: test, seconds: silence(), state: stateOfGuest() })
+  }
   const timer = setInterval(() => {
-    const seconds = Math.round((performance.now() - heard) / 1000)
-    if (!told && seconds >= silentSeconds) {
-      told = true
-      tell({ job: job.id, silent: test, seconds, state: stateOfGuest() })
-    }
-    if (seconds >= hangs(job)) hung(test)
+    if (!told && silence() >= silentSeconds) tellState()
+    if (silence() >= hangs(job)) hung(test)
   }, 1000)
   return {
+    tellState,
     hears(begins: string | undefined) {
       test = begins ?? `what is behind ${test.replace(/^what is behind /, '')}`
       heard = performance.now()
@@ -112,7 +114,10 @@ async function attempt(job: Job, from: number, says: (text: string) => void): Pr
       for (const stream of [child.stdout!, child.stderr!]) stream.destroy()
     }
     const left = job.minutes * 60_000 - (performance.now() - from)
-    const timer = setTimeout(() => stop({ end: 'late' }), left)
+    const timer = setTimeout(() => {
+      watching.tellState()
+      stop({ end: 'late' })
+    }, left)
     const watching = watch(job, (test) => stop({ end: 'hung', test: `${name}: ${test}` }))
     const hear = (text: string) => {
       said += text
