@@ -54,16 +54,28 @@ for (const caller of callers) {
       for (const [place, line] of [
         ['alone', (command: string) => command],
         ['in a pipe', (command: string) => `trap : INT QUIT; ${command} | { trap '' INT QUIT; cat; }`],
+        [
+          'under nohup(1)',
+          (command: string) => `trap : INT QUIT; nohup ${command} </dev/null 2>&1 | { trap '' INT QUIT; cat; }`,
+        ],
+        ['under timeout(1)', (command: string) => `timeout --foreground 600 ${command}`],
+        ['under script(1)', (command: string) => `script -qec ${quoted(command)} /dev/null`],
+        [
+          'under tmux(1)',
+          (command: string) => `TERM=xterm tmux -f /dev/null -S tmux.socket new-session ${quoted(command)}`,
+        ],
       ] as const)
-        test(`^C reaches the payload of ${name} once, ${place}`, async () => {
+        test(`^C reaches the payload of ${name} once, ${place}`, {
+          skip: place === 'under tmux(1)' && notInstalled('tmux'),
+        }, async () => {
           const terminal = new Terminal(caller, line(`${start()} sh -c ${quoted(counter(newWord()))}`))
           await terminal.shows('up')
-          for (let n = 1; n <= 8; n++) {
+          for (let n = 1; n <= 30; n++) {
             terminal.type(keys.interrupt)
             await terminal.shows(`int ${n}`)
           }
           terminal.type(keys.quit)
-          await terminal.shows('sum 8')
+          await terminal.shows('sum 30')
           await terminal.ended
         })
 
