@@ -58,7 +58,6 @@ for (const caller of callers) {
           'under nohup(1)',
           (command: string) => `trap : INT QUIT; nohup ${command} </dev/null 2>&1 | { trap '' INT QUIT; cat; }`,
         ],
-        ['under timeout(1)', (command: string) => `timeout --foreground 600 ${command}`],
         ['under script(1)', (command: string) => `script -qec ${quoted(command)} /dev/null`],
         [
           'under tmux(1)',
