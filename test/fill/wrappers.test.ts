@@ -152,3 +152,30 @@ test('of settings in which something is closed to others, the rest is shown', ()
     const open = ['tool/a', 'tool/open', 'tool/partly/a'].map((one) => ({ bind: at(one) }))
     assert.deepEqual(entries(), [open[0], links[0], open[1], links[1], open[2]])
   }))
+
+test('a proxy of rustup is the program of the default toolchain, whether it is a link or another name of rustup', () =>
+  withFolder((folder) => {
+    const at = (name: string) => path.join(folder, name)
+    // It comes before what lies beside the proxy.
+    delete process.env.RUSTUP_HOME
+    const toolchain = '.rustup/toolchains/stable-x86_64-unknown-linux-gnu/bin'
+    for (const one of ['.cargo/bin', toolchain]) fs.mkdirSync(at(one), { recursive: true })
+    for (const one of ['.cargo/bin/rustup', `${toolchain}/rustfmt`, `${toolchain}/cargo-fmt`])
+      fs.copyFileSync(fs.realpathSync('/usr/bin/true'), at(one))
+    fs.linkSync(at('.cargo/bin/rustup'), at('.cargo/bin/rustfmt'))
+    fs.symlinkSync('rustup', at('.cargo/bin/cargo-fmt'))
+    // Its name without the machine, as an older rustup wrote it.
+    fs.writeFileSync(at('.rustup/settings.toml'), 'version = "12"\ndefault_toolchain = "stable"\n')
+    for (const name of ['rustfmt', 'cargo-fmt']) {
+      const entries = closure(at(`.cargo/bin/${name}`))
+      assert.deepEqual(
+        entries.find((one) => 'symlink' in one && one.symlink === at(`.cargo/bin/${name}`)),
+        { symlink: at(`.cargo/bin/${name}`), to: at(`${toolchain}/${name}`) },
+      )
+      const places = entries.map((one) => Object.values(one)[0] as string)
+      assert.ok(
+        places.some((one) => at(`${toolchain}/${name}`).startsWith(one)),
+        places.join('\n'),
+      )
+    }
+  }))

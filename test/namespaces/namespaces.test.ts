@@ -316,12 +316,14 @@ describe('ids of the host', { skip: isRoot ? false : 'needs root' }, () => {
     }
     const chown =
       "touch /tmp/f && chown 1:2 /tmp/f && stat -c '%u %g' /tmp/f; python3 -c 'import os; os.setgroups([3]); os.setuid(1499); print(os.getuid())'"
-    const { stdout, stderr } = await evaluate(
-      ordinary,
-      async ({ sandbox }, { policy, script }) => sandbox(policy).run('sh', ['-c', script]),
-      { policy, script: `${ids}; ${chown}` },
-      { wrapper },
-    )
+    const run = (policy: Policy, script: string) =>
+      evaluate(
+        ordinary,
+        async ({ sandbox }, { policy, script }) => sandbox(policy).run('sh', ['-c', script]),
+        { policy, script },
+        { wrapper },
+      )
+    const { stdout, stderr } = await run(policy, `${ids}; ${chown}`)
     assert.deepEqual(
       tidy(stdout),
       [
@@ -331,6 +333,8 @@ describe('ids of the host', { skip: isRoot ? false : 'needs root' }, () => {
       ],
       stderr,
     )
+    const asRoot = await run({ ...policy, identity: { uid: 0, gid: 0, ranges: 'subids' } }, 'cat /proc/self/uid_map')
+    assert.deepEqual(tidy(asRoot.stdout), [`0 ${ordinary.uid} 1`, '1 200000 1000', '1001 300000 500'], asRoot.stderr)
   })
 
   const ranged =
