@@ -9,6 +9,7 @@ import { hints } from '../src/plan/hints.js'
 import { makePlan } from '../src/plan/plan.js'
 import { completePolicy } from '../src/policy/complete.js'
 import type { Policy } from '../src/policy/schema.js'
+import type { Said } from '../src/text/words.js'
 
 /** One of everything that is often asked for. */
 const policy: Policy = {
@@ -32,8 +33,8 @@ const policy: Policy = {
 const plan = makePlan(completePolicy(policy), 'x64')
 const steps = [...plan.monitor, ...plan.init, ...plan.payload]
 const texts = new Set([
-  ...steps.flatMap((step) => [step.what, ...Object.values(step.hints ?? {})]),
-  ...Object.values(hints).flatMap((one) => Object.values(one)),
+  ...steps.flatMap((step) => [step.what, ...Object.values(step.hints ?? {}).map(String)]),
+  ...Object.values(hints).flatMap((one) => Object.values<Said>(one).map(String)),
   ...spelledErrors.map((name) => errnoMessage(errno[name])),
 ])
 const found: string[] = []

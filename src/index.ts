@@ -5,6 +5,7 @@
 export {
   CommandError,
   type ErrorDetails,
+  type Fault,
   HostError,
   LimitsError,
   OptionError,

@@ -12,6 +12,9 @@ import {
   closeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { errnoMessage } from '../kernel/errno.js'
+import { faultAt } from '../policy/keys.js'
+import { LimitsError } from '../text/error.js'
 import type { GroupLimits, Write, Writes } from './group.js'
 
 /** Writes one value in one write(2), as these files want it. */
@@ -33,8 +36,34 @@ export function writeLimits(folderOf: (name: keyof GroupLimits) => string, write
     if (value === undefined) continue
     const folder = folderOf(name)
     const write = writes[name] as (value: unknown, folder: string) => readonly Write[]
-    for (const [file, text] of write(value, folder)) writeValue(folder, file, text)
+    try {
+      for (const [file, text] of write(value, folder)) writeValue(folder, file, text)
+    } catch (error) {
+      throw aboutLimit(name, error)
+    }
   }
+}
+
+/** This kernel has not what a limit needs. */
+export class CannotLimit extends Error {
+  constructor(
+    text: string,
+    readonly hint?: string,
+  ) {
+    super(text)
+  }
+}
+
+/** The error with the limit that it is about. */
+function aboutLimit(name: keyof GroupLimits, error: unknown): Error {
+  const { code, errno, path, message } = error as NodeJS.ErrnoException
+  if (error instanceof CannotLimit)
+    return LimitsError.at(faultAt(`limits.${name}`, message), { hint: error.hint, cause: error })
+  if (errno === undefined) return error as Error
+  return LimitsError.at(faultAt(`limits.${name}`, `the kernel does not take it: ${path}: ${errnoMessage(-errno)}`), {
+    code,
+    cause: error,
+  })
 }
 
 export function hasFile(folder: string, file: string): boolean {
@@ -189,12 +218,13 @@ export function tryWrite(folder: string, file: string, value: string | number): 
 
 /**
  * The weight of BFQ, which knows 1 to 1000, that comes closest to one of 1 to 10000: 100 is the default of both.
- * @throws {Error} when this kernel weighs no I/O.
+ * @throws {CannotLimit} when this kernel weighs no I/O.
  */
 export function bfqWeight(folder: string, file: string, weight: number): Write {
   if (!hasFile(folder, file))
-    throw new Error(
-      'limits.ioWeight: this kernel weighs no I/O\n      it needs the scheduler BFQ, or the cost model of cgroup v2 (CONFIG_BLK_CGROUP_IOCOST)',
+    throw new CannotLimit(
+      'this kernel weighs no I/O',
+      'it needs the scheduler BFQ, or the cost model of cgroup v2 (CONFIG_BLK_CGROUP_IOCOST)',
     )
   return [file, weight <= 100 ? weight : Math.round(100 + ((weight - 100) * 900) / 9900)]
 }

@@ -3,6 +3,7 @@ import { constants, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import {
   bfqWeight,
+  CannotLimit,
   disks,
   eachGroup,
   hasFile,
@@ -82,13 +83,13 @@ export const writes: Writes = {
     ...(hasFile(folder, tcpBuffers) ? [[tcpBuffers, bytes] as const] : []),
   ],
   memoryHigh: () => {
-    throw new Error('limits.memoryHigh: cgroup v1 cannot do it')
+    throw new CannotLimit('cgroup v1 cannot do it')
   },
   swap: (bytes, folder) => {
     // The file is there only if the kernel counts swap (swapaccount=1).
     if (hasFile(folder, memsw)) return [[memsw, readNumber(folder, 'memory.limit_in_bytes')! + bytes]]
     if (bytes === 0) return []
-    throw new Error('limits.swap: this kernel does not count swap\n      boot with swapaccount=1')
+    throw new CannotLimit('this kernel does not count swap', 'boot with swapaccount=1')
   },
   pids: (count) => [['pids.max', count]],
   cpu: (cores) => [

@@ -3,6 +3,7 @@ import { constants, openSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   bfqWeight,
+  CannotLimit,
   disks,
   hasFile,
   killPids,
@@ -55,7 +56,7 @@ export const writes: Writes = {
   swap: (bytes, folder) => {
     if (hasFile(folder, 'memory.swap.max')) return [['memory.swap.max', bytes]]
     if (bytes === 0) return []
-    throw new Error('limits.swap: this kernel does not count swap (CONFIG_SWAP)')
+    throw new CannotLimit('this kernel does not count swap (CONFIG_SWAP)')
   },
   pids: (count) => [['pids.max', count]],
   // The kernel takes no less than 1 ms.

@@ -3,17 +3,15 @@ import type { Readable } from 'node:stream'
 import { printable } from '../kernel/printable.js'
 import { signalNumber } from '../kernel/signals.js'
 import type { Policy } from '../policy/schema.js'
+import type { Names } from '../text/words.js'
 import { CommandError, VialError } from '../text/error.js'
 import type { SpawnOptions } from '../run/options.js'
 import type { Result, SandboxProcess } from '../run/spawn.js'
-import type { PolicyFlags } from './options.js'
-import type { ReportFile, ReportFlags } from './report.js'
+import { type RunFlags, runOptions } from './options.js'
+import type { ReportFile } from './report.js'
 import { handOn } from './signals.js'
 import type { Texts } from './texts.js'
-import type { Size } from '../policy/units.js'
 import { write } from './write.js'
-
-export type RunFlags = PolicyFlags & ReportFlags & { readonly timeout?: string; readonly output?: string }
 
 /** A command that is to be run. */
 export interface Run {
@@ -53,14 +51,15 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     const signal = verdict.kind === 'output-limit' || verdict.kind === 'time-limit' ? 'SIGKILL' : result.signal
     process.exitCode = signal === null ? (exitCode ?? 125) : 128 + signalNumber(signal)
     await report(result, run)
-    if (verdict.kind === 'signal' && byProcessLimit.includes(verdict.signal)) await tellProcessLimit(result, started)
+    if (verdict.kind === 'signal' && byProcessLimit.includes(verdict.signal))
+      await tellProcessLimit(result, run, started)
     if (exitCode !== null && exitCode !== 0) await explainFailure(run, started, true)
     // A shell ends its loop only when the command died of ^C as well.
     if (signal === 'SIGINT' && handing.had('SIGINT')) process.kill(process.pid, 'SIGINT')
   } catch (error) {
     if (!(error instanceof VialError)) throw error
     const cannotRun = error instanceof CommandError
-    say(error.message)
+    say(error.speak(await namesOf(run)).message)
     process.exitCode = cannotRun ? (error.code === 'ENOENT' ? 127 : 126) : 125
     await report(error, run)
     if (cannotRun) await explainFailure(run, started, false)
@@ -69,12 +68,10 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
 }
 
 export const policyOf = async ({ flags, texts }: Run): Promise<Policy> =>
-  (await import('./policy.js')).policyFromFlags(
-    flags,
-    undefined,
-    flags.output === undefined ? {} : { output: flags.output as Size },
-    texts,
-  )
+  (await import('./policy.js')).policyFromFlags(flags, { options: runOptions, texts })
+
+const namesOf = async ({ flags, texts }: Run): Promise<Names> =>
+  (await import('./policy.js')).namesFor(flags, { options: runOptions, texts })
 
 const say = (text: string) => write(2, `vial: ${text.split('\n').map(printable).join('\n')}\n`)
 
@@ -82,18 +79,22 @@ async function passOn(from: Readable | null, fd: 1 | 2): Promise<void> {
   if (from !== null) await (await import('./passOn.js')).passOn(from, fd)
 }
 
-async function report(ended: Result | VialError, { flags, reportFile }: Run): Promise<void> {
+async function report(ended: Result | VialError, run: Run): Promise<void> {
+  const { flags, reportFile } = run
   const asked = flags.verdict || flags.report !== undefined
   const limited = 'verdict' in ended && ended.verdict.kind.endsWith('-limit')
-  if (asked || limited) (await import('./report.js')).tell(ended, flags, reportFile)
+  if (!asked && !limited) return
+  // Only a table names the limits.
+  const names = flags.report === 'table' ? await namesOf(run) : undefined
+  ;(await import('./report.js')).tell(ended, flags, { file: reportFile, names })
 }
 
 /** What a limit of a process ends it by: getrlimit(2). */
 const byProcessLimit: readonly string[] = ['SIGXFSZ', 'SIGXCPU', 'SIGKILL']
 
-async function tellProcessLimit(result: Result, started: Started): Promise<void> {
+async function tellProcessLimit(result: Result, run: Run, started: Started): Promise<void> {
   try {
-    const limit = (await import('./report.js')).processLimitMet(result, await started.policy())
+    const limit = (await import('./report.js')).processLimitMet(result, await started.policy(), await namesOf(run))
     if (limit !== undefined) say(limit)
   } catch {}
 }

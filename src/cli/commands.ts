@@ -1,5 +1,5 @@
 /** The commands: what each takes, what its help says, and what it does. Each is loaded when it is called. */
-import { type FlagsOf, type Option, policyOptions } from './options.js'
+import { type FlagsOf, type Option, policyOptions, runOptions } from './options.js'
 
 export interface Command<Options extends readonly Option[] = readonly Option[]> {
   readonly name: string
@@ -39,27 +39,7 @@ export const commands: readonly Command[] = [
     about: 'Run a command in a sandbox',
     takes: '[--] COMMAND [ARGUMENT…]',
     words: 'command',
-    options: [
-      ...policyOptions,
-      {
-        name: 'timeout',
-        value: 'TIME',
-        kind: 'time',
-        about: 'kill everything in the sandbox after so long, such as 5s',
-      },
-      {
-        name: 'output',
-        value: 'SIZE',
-        kind: 'size',
-        about: 'kill everything when it writes more than so much to standard output and error',
-      },
-      { name: 'verdict', about: 'tell in a line on standard error how it ended, and which limit it met' },
-      {
-        name: 'report',
-        value: 'json|table|FILE',
-        about: 'tell what it used and how it ended: on standard error, or as JSON in a file',
-      },
-    ],
+    options: runOptions,
     detail: [
       "Without flags the command sees the host's programs (/usr and what belongs to it) read-only, a /proc and a /dev of its own, an empty /tmp and HOME, no network, and nothing of yours.",
       'PATH[:INSIDE]: without INSIDE, it is seen at the same place as outside.',

@@ -3,7 +3,7 @@ import { architectures } from '../kernel/architecture.js'
 import { compile } from '../run/compile.js'
 import { fileFault } from './obstacle.js'
 import type { PolicyFlags } from './options.js'
-import { policyFromFlags } from './policy.js'
+import { speaking } from './policy.js'
 import { replaceExecutable } from './replace.js'
 import { listening } from './listening.js'
 import { trustedBy } from './trusted.js'
@@ -16,12 +16,14 @@ export function compileTo(
   const architecture = architectures.find((one) => one === flags.arch)
   if (flags.arch !== undefined && architecture === undefined)
     throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
-  const { complete, passFds } = listening(policyFromFlags(flags, policy), flags['listen-fds'] ?? 0)
-  const { bytes } = compile(complete, {
-    passFds,
-    // The vial is what the next run executes.
-    trusted: [...trustedBy(flags, policy), flags.output],
-    ...(architecture === undefined ? {} : { architecture }),
+  const { bytes } = speaking(flags, { named: policy }, (checked) => {
+    const { complete, passFds } = listening(checked, flags['listen-fds'] ?? 0)
+    return compile(complete, {
+      passFds,
+      // The vial is what the next run executes.
+      trusted: [...trustedBy(flags, policy), flags.output],
+      ...(architecture === undefined ? {} : { architecture }),
+    })
   })
   try {
     replaceExecutable(flags.output, bytes)

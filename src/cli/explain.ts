@@ -4,7 +4,7 @@ import type { Visible } from '../policy/visible.js'
 import type { ExplainedStep, Explanation } from '../run/explain.js'
 import { Sandbox } from '../run/sandbox.js'
 import type { PolicyFlags } from './options.js'
-import { policyFromFlags } from './policy.js'
+import { speaking } from './policy.js'
 import { trustedBy } from './trusted.js'
 import { write, printJson } from './write.js'
 
@@ -14,7 +14,10 @@ export function explain(
   command: readonly string[],
 ): void {
   const trusted = trustedBy(flags, policy)
-  const explanation = new Sandbox(policyFromFlags(flags, policy), process.cwd(), undefined, trusted).explain()
+  const explanation = speaking(flags, { named: policy }, (complete, names) => {
+    const { missing, ...rest } = new Sandbox(complete, process.cwd(), undefined, trusted).explained()
+    return missing === undefined ? rest : { ...rest, limits: missing.speak(names).message }
+  })
   if (flags.json) printJson(explanation)
   else write(1, describe(explanation, command))
 }

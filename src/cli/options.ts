@@ -1,4 +1,5 @@
 /** What a flag is, and those flags that make a policy. */
+import type { KeyPath } from '../policy/keys.js'
 import type { ValueKind } from './values.js'
 
 export interface Option {
@@ -17,6 +18,10 @@ export interface Option {
   /** May be given more than once, and its place among the others of this name counts: all are one list. */
   readonly list?: string
   readonly required?: true
+  /** The key of a policy that it sets, or adds to: faults of that key are its own. */
+  readonly sets?: KeyPath
+  /** Of a switch: what it sets that to. */
+  readonly to?: unknown
   /** For help: a sentence without its full stop. */
   readonly about: string
 }
@@ -48,45 +53,90 @@ const page = 4096
 const limitOptions = [
   {
     name: 'memory',
+    sets: 'limits.memory',
     value: 'SIZE',
     kind: 'size',
     least: 2 ** 20,
     about: 'at most so much memory, all processes together, such as 256M',
   },
-  { name: 'pids', value: 'COUNT', kind: 'count', about: 'at most so many processes and threads' },
-  { name: 'cpus', value: 'CORES', kind: 'cores', about: 'at most so many cores, such as 0.5: more is slowed down' },
-  { name: 'cpu-time', value: 'TIME', kind: 'time', about: 'kill everything after so much CPU time, such as 2s' },
-  { name: 'wall-time', value: 'TIME', kind: 'time', about: 'kill everything after so long, such as 5s' },
+  {
+    name: 'pids',
+    sets: 'limits.pids',
+    value: 'COUNT',
+    kind: 'count',
+    about: 'at most so many processes and threads',
+  },
+  {
+    name: 'cpus',
+    sets: 'limits.cpu',
+    value: 'CORES',
+    kind: 'cores',
+    about: 'at most so many cores, such as 0.5: more is slowed down',
+  },
+  {
+    name: 'cpu-time',
+    sets: 'limits.cpuTime',
+    value: 'TIME',
+    kind: 'time',
+    about: 'kill everything after so much CPU time, such as 2s',
+  },
+  {
+    name: 'wall-time',
+    sets: 'limits.wallTime',
+    value: 'TIME',
+    kind: 'time',
+    about: 'kill everything after so long, such as 5s',
+  },
   {
     name: 'disk',
+    sets: 'limits.disk',
     value: 'SIZE',
     kind: 'size',
     least: page,
     about: 'at most so much in each folder in memory that has no size of its own',
   },
-  { name: 'file-size', value: 'SIZE', kind: 'size', about: 'no file larger than this' },
-  { name: 'limits-optional', about: 'where there is no cgroup: rlimits instead, as far as they come close' },
+  { name: 'file-size', sets: 'limits.fileSize', value: 'SIZE', kind: 'size', about: 'no file larger than this' },
+  {
+    name: 'limits-optional',
+    sets: 'limits.required',
+    to: false,
+    about: 'where there is no cgroup: rlimits instead, as far as they come close',
+  },
 ] as const satisfies readonly Option[]
-export type LimitFlags = FlagsOf<typeof limitOptions>
 
 /** A policy from flags alone, or added to a policy file. */
 export const policyOptions = [
   { name: 'policy', value: 'FILE', about: 'a policy in JSON; the flags below are added to it' },
   {
     name: 'preset',
+    sets: 'preset',
     value: 'NAME',
     about: 'a ready environment: system (default, unless --policy or --fill is given) or empty; see "vial presets"',
   },
   {
     name: 'fill',
+    sets: 'fill.program',
     value: 'PROGRAM',
     many: true,
     about: 'show only what this program needs of the host, instead of a preset',
   },
-  { name: 'ro', value: 'PATH[:INSIDE]', list: 'shown', about: 'show a file or folder of the host, read-only' },
-  { name: 'rw', value: 'PATH[:INSIDE]', list: 'shown', about: 'show a file or folder of the host, writable' },
+  {
+    name: 'ro',
+    sets: 'filesystem',
+    value: 'PATH[:INSIDE]',
+    list: 'shown',
+    about: 'show a file or folder of the host, read-only',
+  },
+  {
+    name: 'rw',
+    sets: 'filesystem',
+    value: 'PATH[:INSIDE]',
+    list: 'shown',
+    about: 'show a file or folder of the host, writable',
+  },
   {
     name: 'tmpfs',
+    sets: 'filesystem',
     value: 'INSIDE[:SIZE]',
     list: 'shown',
     least: page,
@@ -94,36 +144,79 @@ export const policyOptions = [
   },
   {
     name: 'env',
+    sets: 'env',
     value: 'NAME[=VALUE]',
     many: true,
     about: "set a variable, or hand on the caller's (NAME may have *); the environment is clean but for TERM",
   },
   {
     name: 'network',
+    sets: 'network',
     value: 'none|host',
     about: 'none (default): a loopback of its own and nothing else; host: the network of the host',
   },
-  { name: 'hostname', value: 'NAME', about: 'the host name inside; default vial' },
+  { name: 'hostname', sets: 'hostname', value: 'NAME', about: 'the host name inside; default vial' },
   {
     name: 'cwd',
+    sets: 'cwd',
     value: 'INSIDE',
     about: 'the working folder inside; default: the current folder if --ro or --rw shows it, else HOME',
   },
-  { name: 'uid', value: 'ID', kind: 'id', about: 'the user id inside; default 1000, with --root 65534 (nobody)' },
-  { name: 'gid', value: 'ID', kind: 'id', about: 'the group id inside; default as for --uid' },
+  {
+    name: 'uid',
+    sets: 'identity.uid',
+    value: 'ID',
+    kind: 'id',
+    about: 'the user id inside; default 1000, with --root 65534 (nobody)',
+  },
+  { name: 'gid', sets: 'identity.gid', value: 'ID', kind: 'id', about: 'the group id inside; default as for --uid' },
   {
     name: 'share-session',
+    sets: 'session',
+    to: 'host',
     about:
       "stay in the terminal's session: job control works; the filter keeps the command from typing into the terminal",
   },
   {
     name: 'seccomp',
+    sets: 'seccomp',
     value: 'NAME|FILE',
     about:
       'the filter of system calls: default, strict, nested, none, or a profile in JSON (Docker and OCI format too)',
   },
   ...limitOptions,
-  { name: 'root', about: 'root mode: no user namespace; needs a caller who is root' },
+  {
+    name: 'root',
+    sets: 'namespaces.user',
+    to: 'host',
+    about: 'root mode: no user namespace; needs a caller who is root',
+  },
 ] as const satisfies readonly Option[]
 
 export type PolicyFlags = FlagsOf<typeof policyOptions>
+
+/** Of `vial run`. */
+export const runOptions = [
+  ...policyOptions,
+  {
+    name: 'timeout',
+    value: 'TIME',
+    kind: 'time',
+    about: 'kill everything in the sandbox after so long, such as 5s',
+  },
+  {
+    name: 'output',
+    sets: 'limits.output',
+    value: 'SIZE',
+    kind: 'size',
+    about: 'kill everything when it writes more than so much to standard output and error',
+  },
+  { name: 'verdict', about: 'tell in a line on standard error how it ended, and which limit it met' },
+  {
+    name: 'report',
+    value: 'json|table|FILE',
+    about: 'tell what it used and how it ended: on standard error, or as JSON in a file',
+  },
+] as const satisfies readonly Option[]
+
+export type RunFlags = FlagsOf<typeof runOptions>

@@ -1,21 +1,22 @@
 /** Flags and a policy file → a policy. */
 import { dirname, resolve } from 'node:path'
 import { ownOverRoot } from '../policy/overRoot.js'
-import { isWithin, normal } from '../policy/path.js'
-import type { LimitsPolicy } from '../policy/limitsSchema.js'
-import { otherNames } from '../run/otherNames.js'
+import { below, isWithin, normal } from '../policy/path.js'
 import { checkPolicy } from '../policy/check.js'
-import { PolicyError } from '../text/error.js'
+import { VialError } from '../text/error.js'
+import type { Names } from '../text/words.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { profileNames } from '../seccomp/schema.js'
 import { didYouMean } from '../text/closest.js'
 import { jsonFault } from './json.js'
-import { limitOfFlag, limitsFromFlags } from './limits.js'
+import { namesIn, type Origin, TypedNames } from './names.js'
 import { fileFault } from './obstacle.js'
-import type { PolicyFlags } from './options.js'
+import { type Option, type PolicyFlags, policyOptions } from './options.js'
 import { UsageError } from './parse.js'
+import { put, settingsOf } from './settings.js'
 import { entryOf } from './sources.js'
 import { Texts } from './texts.js'
+import { isProfile } from './trusted.js'
 
 /** An entry, and the flag that it comes from as it was typed. */
 interface Shown {
@@ -23,73 +24,102 @@ interface Shown {
   readonly entry: FilesystemEntry
 }
 
+/** Where a policy is looked for besides its flags. */
+export interface Sources {
+  /** A policy file that is named without a flag. */
+  readonly named?: string | undefined
+  /** The flags of the command; default: those that all have. */
+  readonly options?: readonly Option[]
+  /** What was read of the files before. */
+  readonly texts?: Texts
+}
+
 /**
  * The policy that a policy file and flags describe, checked; host paths in it are absolute.
- * @param limits of flags that only one command has
- * @param texts what was read of the files before
  * @throws {UsageError} when flags contradict each other
  * @throws {PolicyError} whose faults name the flag or the file
  */
-export function policyFromFlags(
+export const policyFromFlags = (flags: PolicyFlags, sources?: Sources): Policy =>
+  speaking(flags, sources, (policy) => policy)
+
+/**
+ * Does something with that policy.
+ * @throws {VialError} whose message speaks of what was typed, whatever it is about
+ */
+export function speaking<Value>(
   flags: PolicyFlags,
-  named?: string,
-  limits: LimitsPolicy = {},
-  texts = new Texts(),
-): Policy {
+  sources: Sources | undefined,
+  action: (policy: Policy, names: Names) => Value,
+): Value {
+  const { policy, names } = describe(flags, sources)
+  try {
+    return action(checkPolicy(policy), names)
+  } catch (error) {
+    throw error instanceof VialError ? error.speak(names) : error
+  }
+}
+
+/** How to speak of that policy. */
+export const namesFor = (flags: PolicyFlags, sources?: Sources): Names => describe(flags, sources).names
+
+function describe(
+  flags: PolicyFlags,
+  { named, options = policyOptions, texts = new Texts() }: Sources = {},
+): { readonly policy: object; readonly names: Names } {
   if (named !== undefined && flags.policy !== undefined)
     throw new UsageError(`two policies are given: ${named} and --policy ${flags.policy}`)
-  const from = named ?? flags.policy
-  const file: Policy = from === undefined ? {} : readPolicy(from, texts)
+  const path = named ?? flags.policy
+  const file = path === undefined ? undefined : { path: nameOf(path), policy: readPolicy(path, texts) }
+  const { policy, origins } = merge(file?.policy ?? {}, flags, options, texts)
+  const filled = file !== undefined || flags.fill !== undefined || flags.preset !== undefined
+  return {
+    policy: filled ? policy : { ...policy, preset: 'system' },
+    names: new TypedNames(options, origins, file),
+  }
+}
+
+/** A policy with what the flags say; and which flag says what. */
+function merge(file: Policy, flags: PolicyFlags, options: readonly Option[], texts: Texts) {
+  const origins = new Map<string, Origin>()
+  let policy: object = file
+  for (const { flag, path, value, typed } of settingsOf(flags, options)) {
+    const isFile = path === 'seccomp' && !isProfile(String(value))
+    policy = put(policy, path, isFile ? profileIn(String(value), texts) : value)
+    origins.set(path, { typed, name: `--${flag}`, isFile })
+  }
+  if (flags.fill !== undefined) policy = { ...policy, fill: { program: [...flags.fill] } }
+  for (const [index, program] of (flags.fill ?? []).entries())
+    origins.set(`fill.program[${index}]`, { typed: `--fill ${program}`, name: '--fill' })
   // In the order given: each lies over those before it.
   const shown = (flags.shown ?? []).map(({ name, value }): Shown => {
     return { flag: `--${name} ${value}`, entry: entryOf[name](value) }
   })
   refuseContradictions(flags, file, shown)
+  const before = file.filesystem ?? []
+  for (const [index, { flag }] of shown.entries()) origins.set(`filesystem[${before.length + index}]`, { typed: flag })
   const cwd = flags.cwd ?? file.cwd ?? (isShown(process.cwd(), shown) ? process.cwd() : undefined)
-  const variables = (flags.env ?? []).map((flag) => flag.split(/=(.*)/s) as [string, string?])
-  const ready = flags.fill !== undefined || from !== undefined
-  const preset = flags.preset ?? (ready ? undefined : 'system')
-  const policy = {
-    ...file,
-    ...(preset === undefined ? {} : { preset }),
-    ...(flags.fill === undefined ? {} : { fill: { program: [...flags.fill] } }),
-    filesystem: [...(file.filesystem ?? []), ...shown.map(({ entry }) => entry)],
-    ...(flags.network === undefined ? {} : { network: flags.network }),
-    ...(flags.hostname === undefined ? {} : { hostname: flags.hostname }),
+  policy = {
+    ...policy,
+    filesystem: [...before, ...shown.map(({ entry }) => entry)],
     ...(cwd === undefined ? {} : { cwd }),
-    ...(flags['share-session'] ? { session: 'host' } : {}),
-    ...(flags.seccomp === undefined ? {} : { seccomp: seccompOf(flags.seccomp, texts) }),
-    ...limitsFromFlags(flags, { ...file.limits, ...limits }),
-    ...(flags.root ? { namespaces: { ...file.namespaces, user: 'host' } } : {}),
-    identity: {
-      ...file.identity,
-      ...(flags.uid === undefined ? {} : { uid: flags.uid }),
-      ...(flags.gid === undefined ? {} : { gid: flags.gid }),
-    },
-    env: {
-      ...file.env,
-      set: { ...file.env?.set, ...Object.fromEntries(variables.filter(([, value]) => value !== undefined)) },
-      inherit:
-        file.env?.inherit === true
-          ? true
-          : [
-              ...(file.env?.inherit ?? ['TERM']),
-              ...variables.filter(([, value]) => value === undefined).map(([name]) => name),
-            ],
-    },
+    env: environment(file, flags, origins),
   }
-  // What it says of an order is clearer than a place that is writable.
-  const checked = check(policy, (fault) => nameFlag(fault, flags, shown, file.filesystem?.length ?? 0))
-  refuseOtherNames(policy.filesystem, shown, file.filesystem?.length ?? 0)
-  return checked
+  return { policy, origins }
 }
 
-function check(policy: unknown, name: (fault: string) => string): Policy {
-  try {
-    return checkPolicy(policy)
-  } catch (error) {
-    throw error instanceof PolicyError ? new PolicyError(error.faults.map(name)) : error
+/** With the flags' variables behind the file's. */
+function environment(file: Policy, flags: PolicyFlags, origins: Map<string, Origin>): Policy['env'] {
+  const set = new Map(Object.entries(file.env?.set ?? {}))
+  const inherit = file.env?.inherit === true ? true : [...(file.env?.inherit ?? ['TERM'])]
+  for (const variable of flags.env ?? []) {
+    const [name = '', value] = variable.split(/=(.*)/s)
+    const origin = { typed: `--env ${variable}` }
+    if (value !== undefined) {
+      set.set(name, value)
+      origins.set(below('env.set', name), origin)
+    } else if (inherit !== true) origins.set(below('env.inherit', inherit.push(name) - 1), origin)
   }
+  return { set: Object.fromEntries(set), inherit }
 }
 
 function refuseContradictions(flags: PolicyFlags, file: Policy, shown: readonly Shown[]): void {
@@ -106,50 +136,8 @@ function refuseContradictions(flags: PolicyFlags, file: Policy, shown: readonly 
   }
 }
 
-/**
- * Flags have a sentence of their own; a policy's entries have {@link compile}'s.
- * @throws {UsageError} that names what to write
- */
-function refuseOtherNames(entries: readonly FilesystemEntry[], shown: readonly Shown[], before: number): void {
-  for (const { index, by, place, real, seen } of otherNames(entries, process.cwd())) {
-    const flag = shown[index - before]?.flag
-    if (flag === undefined) continue
-    const writable = shown[by - before]?.flag ?? `filesystem[${by}]`
-    throw new UsageError(
-      `${flag}: ${writable} leaves it writable at ${seen}: write --ro ${real}${seen === real ? '' : `:${seen}`} behind that, or ${flag}:${place} if only this place is meant`,
-    )
-  }
-}
-
-/** `filesystem[2].tmpfs: …` → `--tmpfs scratch: …`. */
-function nameFlag(fault: string, flags: PolicyFlags, shown: readonly Shown[], before: number): string {
-  const named = fault.replace(
-    /filesystem\[(\d+)\](?:\.\w+)?/g,
-    (path, index) => shown[Number(index) - before]?.flag ?? path,
-  )
-  if (named !== fault) return named
-  for (const [key, name] of flagOfKey) {
-    const value = flags[name]
-    if (
-      value !== undefined &&
-      (fault.startsWith(`${key}:`) || fault.startsWith(`${key}.`) || fault.startsWith(`${key}[`))
-    )
-      return `--${name}${value === true ? '' : ` ${value}`}: ${fault.slice(fault.indexOf(': ') + 2)}`
-  }
-  return fault
-}
-
-const flagOfKey: readonly (readonly [string, keyof PolicyFlags])[] = [
-  ['preset', 'preset'],
-  ['fill', 'fill'],
-  ['network', 'network'],
-  ['hostname', 'hostname'],
-  ['cwd', 'cwd'],
-  ['identity.uid', 'uid'],
-  ['identity.gid', 'gid'],
-  ['env', 'env'],
-  ...Object.entries(limitOfFlag).map(([flag, limit]) => [`limits.${limit}`, flag as keyof PolicyFlags] as const),
-]
+/** What `<(…)` gives is a number to the shell only. */
+const nameOf = (path: string) => (/^\/(dev|proc)\//.test(path) ? 'the policy' : path)
 
 /** Reads and checks a policy file; its relative host paths start from its folder. */
 function readPolicy(path: string, texts: Texts): Policy {
@@ -159,36 +147,44 @@ function readPolicy(path: string, texts: Texts): Policy {
   } catch (error) {
     throw new UsageError(`cannot read the policy ${path}: ${fileFault(error, path, 'read')}`)
   }
-  const policy = check(parsed(text, path), (fault) => `${path}: ${fault}`)
+  const policy = inFile(nameOf(path), () => checkPolicy(parsed(text, path)))
+  const { filesystem } = policy
+  if (filesystem === undefined) return policy
   const base = dirname(resolve(path))
-  const absolute = (host: string) => resolve(base, host)
-  return {
-    ...policy,
-    filesystem: (policy.filesystem ?? []).map((entry) => {
-      if ('bind' in entry)
-        return entry.fd === undefined && entry.from !== undefined ? { ...entry, from: absolute(entry.from) } : entry
-      if (!('overlay' in entry)) return entry
-      const upper =
-        typeof entry.upper === 'object'
-          ? { upper: { upper: absolute(entry.upper.upper), work: absolute(entry.upper.work) } }
-          : {}
-      return { ...entry, lower: entry.lower.map(absolute), ...upper }
-    }),
+  return { ...policy, filesystem: filesystem.map((entry) => fromBase(entry, (host) => resolve(base, host))) }
+}
+
+/** An entry whose paths of the host are absolute. */
+function fromBase(entry: FilesystemEntry, absolute: (host: string) => string): FilesystemEntry {
+  if ('bind' in entry)
+    return entry.fd === undefined && entry.from !== undefined ? { ...entry, from: absolute(entry.from) } : entry
+  if (!('overlay' in entry)) return entry
+  const upper =
+    typeof entry.upper === 'object'
+      ? { upper: { upper: absolute(entry.upper.upper), work: absolute(entry.upper.work) } }
+      : {}
+  return { ...entry, lower: entry.lower.map(absolute), ...upper }
+}
+
+function inFile<Value>(path: string, action: () => Value): Value {
+  try {
+    return action()
+  } catch (error) {
+    throw error instanceof VialError ? error.speak(namesIn(path)) : error
   }
 }
 
-/** The name of a profile, or what stands in a file of this path. */
-function seccompOf(flag: string, texts: Texts): unknown {
-  if ((profileNames as readonly string[]).includes(flag)) return flag
+/** The profile in a file of this path. */
+function profileIn(path: string, texts: Texts): unknown {
   let text: string
   try {
-    text = texts.read(flag)
+    text = texts.read(path)
   } catch (error) {
-    const near = didYouMean(flag, profileNames)
-    const fault = near === '' ? `, or a profile in a file: ${fileFault(error, flag, 'read')}` : near
-    throw new UsageError(`--seccomp ${flag}: must be one of ${profileNames.join(', ')}${fault}`)
+    const near = didYouMean(path, profileNames)
+    const fault = near === '' ? `, or a profile in a file: ${fileFault(error, path, 'read')}` : near
+    throw new UsageError(`--seccomp ${path}: must be one of ${profileNames.join(', ')}${fault}`)
   }
-  return parsed(text, flag)
+  return parsed(text, path)
 }
 
 /** @throws {UsageError} that says where the text is no JSON, and what was expected there */

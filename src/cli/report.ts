@@ -1,7 +1,9 @@
 /** What `vial run` tells about a run: `--report` and `--verdict`. */
 import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, writeFileSync } from 'node:fs'
+import type { KeyPath } from '../policy/keys.js'
 import type { Policy } from '../policy/schema.js'
 import type { VialError } from '../text/error.js'
+import { type Names, policyNames } from '../text/words.js'
 import type { Result } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
 import { fileFault } from './obstacle.js'
@@ -40,13 +42,20 @@ export function openReport(path: string): ReportFile | undefined {
   }
 }
 
+interface Told {
+  /** Of `--report FILE`. */
+  readonly file: ReportFile | undefined
+  /** How the limits of a table are named. */
+  readonly names: Names | undefined
+}
+
 const elsewhere = '\n      a sandbox may have left it: look at it, or name a file where the sandbox does not write'
 
 /**
  * Both go to standard error, a file named by `--report` aside: standard output is the command's. Where neither says there which limit
  * ended the command, a line does: its exit status alone would be that of any kill.
  */
-export function tell(ended: Result | VialError, flags: ReportFlags, file: ReportFile | undefined): void {
+export function tell(ended: Result | VialError, flags: ReportFlags, { file, names = policyNames }: Told): void {
   const report: Report = ended instanceof Error ? { verdict: faultOf(ended) } : ended
   const said = flags.verdict || flags.report === 'table' || flags.report === 'json'
   const limit = said ? undefined : limitMet(report.verdict)
@@ -54,7 +63,7 @@ export function tell(ended: Result | VialError, flags: ReportFlags, file: Report
   if (flags.verdict) write(2, `vial: ${sentence(report.verdict)}\n`)
   if (flags.report === undefined) return
   if (file !== undefined) writeReport(file, `${JSON.stringify(report, null, 2)}\n`)
-  else if (flags.report === 'table') write(2, table(report))
+  else if (flags.report === 'table') write(2, table(report, names))
   else write(2, `${JSON.stringify(report)}\n`)
 }
 
@@ -127,20 +136,26 @@ function limitMet(verdict: Verdict): string | undefined {
  * Which limit of a single process ended the command, for people. The kernel tells it by a signal alone, which others may send, too:
  * it has no verdict of its own.
  */
-export function processLimitMet({ verdict, usage }: Result, { limits, rlimits }: Policy): string | undefined {
+export function processLimitMet(
+  { verdict, usage }: Result,
+  { limits, rlimits }: Policy,
+  names: Names,
+): string | undefined {
   if (verdict.kind !== 'signal') return undefined
   const own = rlimits?.cpu
   const cpu = typeof own === 'object' ? own.hard : own
   // The kernel counts the ticks of its clock for this limit, and what was used for the usage: they differ by a fifth and more.
   const likely = typeof cpu === 'number' && usage.userMs + usage.systemMs >= 500 * cpu
   if (verdict.signal === 'SIGXFSZ') {
-    const key =
+    const key: KeyPath | undefined =
       limits?.fileSize === undefined ? (rlimits?.fsize === undefined ? undefined : 'rlimits.fsize') : 'limits.fileSize'
-    return `ended by the limit: size of a file, ${key ?? "the caller's own (ulimit -f)"}`
+    return `ended by the limit: size of a file, ${key === undefined ? "the caller's own (ulimit -f)" : names.key(key)}`
   }
   if (verdict.signal === 'SIGXCPU')
-    return `ended by the limit: CPU time of a process, ${own === undefined ? "the caller's own (ulimit -t)" : 'rlimits.cpu'}`
-  return likely ? 'killed, and probably by the limit: CPU time of a process, rlimits.cpu' : undefined
+    return `ended by the limit: CPU time of a process, ${own === undefined ? "the caller's own (ulimit -t)" : names.key('rlimits.cpu' satisfies KeyPath)}`
+  return likely
+    ? `killed, and probably by the limit: CPU time of a process, ${names.key('rlimits.cpu' satisfies KeyPath)}`
+    : undefined
 }
 
 /** `64 MiB`, or to the byte. */
@@ -160,7 +175,7 @@ const MiB = 2 ** 20
 const milliseconds = (value: number) => `${value.toFixed(1)} ms`
 const bytes = (value: number) => (value < MiB ? `${(value / 1024).toFixed(0)} KiB` : `${(value / MiB).toFixed(1)} MiB`)
 
-function table(report: Report): string {
+function table(report: Report, names: Names): string {
   const rows: [string, string | undefined][] = [['verdict', sentence(report.verdict)]]
   if ('usage' in report) {
     const { usage, durationMs, enforcement } = report
@@ -180,7 +195,7 @@ function table(report: Report): string {
       ['refused processes', show(usage.pidsLimitHits, String)],
       ['read', show(usage.readBytes, bytes)],
       ['written', show(usage.writtenBytes, bytes)],
-      ...Object.entries<string>(enforcement).map(([name, by]): [string, string] => [`limits.${name}`, by]),
+      ...Object.entries<string>(enforcement).map(([name, by]): [string, string] => [names.key(`limits.${name}`), by]),
     )
   }
   const shown = rows.filter((row): row is [string, string] => row[1] !== undefined)

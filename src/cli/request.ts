@@ -10,8 +10,8 @@ import { keptOver, trustedPaths } from '../run/kept.js'
 import type { Limiter } from '../run/limiter.js'
 import { otherNames } from '../run/otherNames.js'
 import type { Stdio } from '../run/stdio.js'
-import type { RunFlags } from './attend.js'
-import { limitOfFlag } from './limits.js'
+import type { RunFlags } from './options.js'
+import { limitOptions } from './settings.js'
 import { entryOf } from './sources.js'
 import type { Texts } from './texts.js'
 import { isProfile, trustedBy } from './trusted.js'
@@ -30,7 +30,7 @@ export type Requester = () => Request | undefined
 /** Set by build/bundle.js: which code compiles. The modules themselves do not know. */
 declare const bundledBuild: string
 
-const limitFlags: readonly string[] = ['output', 'limits-optional', ...Object.keys(limitOfFlag)]
+const limitFlags: readonly string[] = limitOptions.map(({ name }) => name)
 /** Flags and keys of a policy that say everything themselves, with what the key has of the host. Any other is compiled each time. */
 const plainFlags: readonly string[] = [
   ...['policy', 'preset', 'fill', 'shown', 'env', 'network', 'hostname', 'cwd', 'uid', 'gid', 'share-session', 'root'],

@@ -1,9 +1,12 @@
 /** `vial run` when its vial is not there yet. Apart from run.ts, for all the compiler comes with it. */
 import { Looks, noting } from '../policy/fill/look.js'
+import { faultAt } from '../policy/keys.js'
+import type { Policy } from '../policy/schema.js'
 import type { Compiled } from '../run/compile.js'
 import { rememberVial } from '../run/remember.js'
 import { Sandbox } from '../run/sandbox.js'
 import { openStored } from '../run/store.js'
+import { PolicyError } from '../text/error.js'
 import { attend, policyOf, type Run, type Started } from './attend.js'
 import { type Request, type Requester, stdioOf } from './request.js'
 import { requireSources } from './sources.js'
@@ -18,6 +21,7 @@ async function startCompiled(run: Run, request: Request | undefined, requester: 
   const { command, args, flags, options, ignored } = run
   const policy = await policyOf(run)
   requireSources(flags)
+  refuseDescriptors(policy)
   const { output, stdout, stderr } = policy.limits ?? {}
   const limitsOutput = [output, stdout, stderr].some((limit) => limit !== undefined)
   const looks = new Looks()
@@ -35,4 +39,14 @@ async function startCompiled(run: Run, request: Request | undefined, requester: 
   const start = () => sandbox.spawn(command, args, { ...options, stdio: stdioOf({ limitsOutput }) })
   const child = policy.fill === undefined ? start() : noting(looks, start)
   return { child, sharesSession: policy.session === 'host', policy: () => complete }
+}
+
+/** @throws {PolicyError} where an entry is of a descriptor that the command has not */
+function refuseDescriptors({ filesystem = [] }: Policy): void {
+  const faults = filesystem.flatMap((entry, index) =>
+    'fd' in entry && entry.fd !== undefined && entry.fd > 2
+      ? [faultAt(`filesystem[${index}].fd`, '"vial run" hands on standard input, output and error only: 0 to 2')]
+      : [],
+  )
+  if (faults.length > 0) throw new PolicyError(faults)
 }

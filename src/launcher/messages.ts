@@ -2,6 +2,7 @@
  * Error sentences: how they lie in a vial, and the code that prints one. All texts are packed (see fragments.ts) and lie in
  * lists, one behind the other: the n-th is found by walking: speed does not matter here.
  */
+import type { Said } from '../text/words.js'
 import { routine } from '../assembly/routine.js'
 import { variables } from '../assembly/variables.js'
 import { copyText, cursorOf, decimal } from '../assembly/text.js'
@@ -105,8 +106,10 @@ export class Messages {
   }
 
   #packHints(hints: Hints | undefined): number[] {
-    return (Object.entries(hints ?? {}) as [ErrnoName | '', string][]).flatMap(([name, hint]) => {
+    return (Object.entries(hints ?? {}) as [ErrnoName | '', Said][]).flatMap(([name, said]) => {
       if (name === '') return []
+      // A vial is run by callers who know the policy at most.
+      const hint = String(said)
       const number = this.#hints.get(hint) ?? this.#hints.size
       this.#hints.set(hint, number)
       return [errno[name], 1 + Math.floor(number / base), 1 + (number % base)]

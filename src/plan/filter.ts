@@ -6,6 +6,7 @@ import type { Policy } from '../policy/schema.js'
 import { compileSeccomp } from '../seccomp/compile.js'
 import { FilterTooLong } from '../seccomp/graph.js'
 import { type Situation, situations } from '../seccomp/schema.js'
+import { faultAt } from '../policy/keys.js'
 import { PolicyError } from '../text/error.js'
 import { hints } from './hints.js'
 import type { Step } from './step.js'
@@ -25,11 +26,14 @@ export function compileFilter(policy: Policy, architecture: Architecture) {
       kernel: release(),
     })
   } catch (error) {
-    throw error instanceof FilterTooLong ? new PolicyError([`seccomp: ${error.message}`]) : error
+    throw error instanceof FilterTooLong ? new PolicyError([faultAt('seccomp', error.message)]) : error
   }
   if (filter?.refusesExecution)
     throw new PolicyError([
-      `seccomp: refuses execve, as a call that no rule names or by a rule of its own: no command could be started on ${architecture}`,
+      faultAt(
+        'seccomp',
+        `refuses execve, as a call that no rule names or by a rule of its own: no command could be started on ${architecture}`,
+      ),
     ])
   return filter
 }

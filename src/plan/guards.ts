@@ -4,6 +4,7 @@
  * files' own modes are wall enough, but for the few that tell everybody of the whole machine: the rest is root's. That
  * saves it 20 mounts a run.
  */
+import { aside, words } from '../text/words.js'
 import type { Place, Step } from './step.js'
 
 export interface Guard {
@@ -70,7 +71,7 @@ export function guardStep(
     ...(when === 'refuseOwner'
       ? {
           hints: {
-            EPERM: `the caller is root, and so could the payload write the host's settings there: run it as an ordinary user, or accept it with { proc: "${at}", masked: false }`,
+            EPERM: words`the caller is root, and so could the payload write the host's settings there: run it as an ordinary user${aside(`, or accept it with { proc: "${at}", masked: false }`)}`,
           },
         }
       : {}),

@@ -69,7 +69,7 @@ export function beforeCapabilities(kept: readonly CapabilityName[], keysAreRefus
       why: "the caller's keys stay with the caller",
       hints: {
         EDQUOT:
-          'the caller has too many keys (sysctl kernel.keys.maxkeys): wait until other sandboxes have ended, or let the filter refuse keyctl, add_key and request_key, as seccomp "default" does',
+          'the caller has too many keys (sysctl kernel.keys.maxkeys): wait until other sandboxes have ended, or let the filter refuse keyctl, add_key and request_key, as the profile default does',
       },
     },
     {

@@ -1,4 +1,6 @@
 /** What to do about the errors that people meet most. The keys are errno names; `''` is any other. */
+import { key, setting } from '../policy/keys.js'
+import { aside, words } from '../text/words.js'
 import type { Step } from './step.js'
 
 type Hints = NonNullable<Step['hints']>
@@ -6,7 +8,7 @@ type Hints = NonNullable<Step['hints']>
 const leadsOut =
   'a link on the way leads out of a folder that the sandbox may write, where anybody inside could have put it'
 const outer =
-  'an outer container forbids mounts, or covers parts of its /proc: where it is a vial, its policy needs seccomp: "nested"'
+  'an outer container forbids mounts, or covers parts of its /proc: where it is a vial, it needs the seccomp profile nested'
 const loop = 'a symbolic link on the way leads in a circle'
 
 export const hints = {
@@ -21,11 +23,10 @@ export const hints = {
     EPERM: 'newuidmap or newgidmap refused: the caller needs these ranges in /etc/subuid and /etc/subgid',
   },
   rootMode: {
-    EPERM:
-      'root mode (namespaces.user "host") needs a caller who is root and has CAP_SYS_ADMIN; leave it out for a rootless sandbox',
+    EPERM: words`root mode (${setting('namespaces.user', 'host')}) needs a caller who is root and has CAP_SYS_ADMIN; leave it out for a rootless sandbox`,
   },
   identity: {
-    EINVAL: "identity.uid or identity.gid has no meaning in the sandbox's user namespace: map it, or name another",
+    EINVAL: words`${key('identity.uid')} or ${key('identity.gid')} has no meaning in the sandbox's user namespace: ${aside('map it, or ')}name another`,
   },
   namespaces: {
     EPERM: 'forbidden here ("vial doctor" tells which), or needs a caller who is root',
@@ -34,9 +35,9 @@ export const hints = {
   mounts: { EPERM: outer },
   source: {
     EXDEV: leadsOut,
-    ENOENT: 'the source does not exist; optional: true leaves it out',
+    ENOENT: words`the source does not exist${aside('; optional: true leaves it out')}`,
     EACCES: 'the caller may not look into a folder on the way',
-    EINVAL: 'something is mounted beneath it that may not be left out: use recursive: true',
+    EINVAL: words`something is mounted beneath it that may not be left out${aside(': use recursive: true')}`,
     ENOTDIR: 'a name on the way is no folder',
     ELOOP: loop,
   },
@@ -46,7 +47,7 @@ export const hints = {
     EACCES: 'the place does not exist, and cannot be made there',
     EEXIST: 'something else is at this place already',
     EISDIR: 'a folder is at this place already',
-    EINVAL: 'owner is no id of the sandbox, which has identity.uid, identity.gid and identity.ranges',
+    EINVAL: words`${aside('owner is no id of the sandbox, which has identity.uid, identity.gid and identity.ranges')}`,
     ENOSPC: 'the filesystem that it lies in is full: see its size and inodes',
     ELOOP: loop,
   },
@@ -54,7 +55,7 @@ export const hints = {
     ENOENT: 'nothing is at this place: list the entry after what makes it',
     EROFS: 'it lies on what is read-only: list the entry before that, or make it writable',
     EPERM: 'it belongs to another user than the payload: change it outside',
-    EINVAL: 'it is no mount: leave mount out',
+    EINVAL: words`it is no mount${aside(': leave mount out')}`,
     ELOOP: loop,
   },
   /** At a place in a mount that others may have written. */
@@ -85,9 +86,8 @@ export const hints = {
   },
   bind: {
     EXDEV: leadsOut,
-    ENOENT: 'the source does not exist; optional: true leaves it out',
-    EINVAL:
-      'a file cannot cover a folder, nor a folder a file; or something is mounted beneath it that may not be left out: use recursive: true',
+    ENOENT: words`the source does not exist${aside('; optional: true leaves it out')}`,
+    EINVAL: words`a file cannot cover a folder, nor a folder a file; or something is mounted beneath it that may not be left out${aside(': use recursive: true')}`,
     EROFS: 'the place does not exist, and what it lies in is read-only: make it there first, or bind to another place',
     ENOTDIR: 'a file lies on the way of either path, or would cover a directory',
     EACCES: 'the caller may not look into a folder on the way, or may not make the place',
@@ -95,9 +95,9 @@ export const hints = {
     ELOOP: loop,
   },
   cwd: {
-    ENOENT: 'cwd is not visible inside: bind it, or name another',
-    ENOTDIR: 'cwd is no folder',
-    EACCES: 'the payload may not enter cwd',
+    ENOENT: words`${key('cwd')} is not visible inside: bind it, or name another`,
+    ENOTDIR: words`${key('cwd')} is no folder`,
+    EACCES: words`the payload may not enter ${key('cwd')}`,
   },
   cwdOfRun: {
     ENOENT: 'cwd is not visible inside: bind it, or name another',

@@ -1,4 +1,6 @@
 /** Landlock rules from the mounts of a plan: everything may be read, and written only beneath what is writable. */
+import { setting } from '../policy/keys.js'
+import { words } from '../text/words.js'
 import type { Grant } from '../kernel/landlock.js'
 import type { Policy } from '../policy/schema.js'
 import { nests } from './nesting.js'
@@ -9,6 +11,8 @@ export interface LandlockContext {
   readonly newMount: boolean
   readonly passFds: readonly number[]
 }
+
+const doesWithout = words`${setting('landlock', 'on')} does without`
 
 /**
  * The step that restricts the payload; none for a policy that turns it off, or whose payload is to mount: a restricted
@@ -27,10 +31,9 @@ export function landlockStep(policy: Policy, init: readonly Step[], context: Lan
         ? 'a second wall behind the mounts: no write but where one is writable, no signal and no abstract socket outside'
         : 'no signal and no abstract socket reaches outside',
       hints: {
-        ENOSYS: 'this kernel has no Landlock (CONFIG_SECURITY_LANDLOCK): landlock: "on" does without',
-        EOPNOTSUPP:
-          'Landlock is not among the modules that this kernel was booted with (lsm=…): landlock: "on" does without',
-        EINVAL: 'the Landlock of this kernel is older than Linux 5.19: landlock: "on" does without',
+        ENOSYS: words`this kernel has no Landlock (CONFIG_SECURITY_LANDLOCK): ${doesWithout}`,
+        EOPNOTSUPP: words`Landlock is not among the modules that this kernel was booted with (lsm=…): ${doesWithout}`,
+        EINVAL: words`the Landlock of this kernel is older than Linux 5.19: ${doesWithout}`,
         E2BIG: 'there are 16 Landlock restrictions already, more cannot be stacked',
       },
     },

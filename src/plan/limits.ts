@@ -8,7 +8,9 @@ import {
   substitutes,
 } from '../policy/limits.js'
 import type { Policy } from '../policy/schema.js'
+import { faultAt, setting } from '../policy/keys.js'
 import { PolicyError } from '../text/error.js'
+import { words } from '../text/words.js'
 import type { GroupEntry, Step } from './step.js'
 
 /** The descriptors of a cgroup that the vial gets from whoever starts it. */
@@ -121,14 +123,19 @@ export function limitSteps(policy: Policy, group: GroupOption | undefined, outpu
 function refuse(limits: Limits, isHeld: (name: string) => boolean, outputIsWatched: boolean): void {
   const first = neededResources(limits).find((name) => !isHeld(name))
   const output = (['output', 'stdout', 'stderr'] as const).find((name) => limits[name] !== undefined)
+  const without = (instead: string) => ({
+    hint: words`use "vial run" or run(), which do; or with ${setting('limits.required', false)} ${instead}`,
+  })
   if (first !== undefined)
-    throw new PolicyError([
-      `limits.${first}: a vial by itself has no cgroup\n      use "vial run" or run(), which make one, or set limits.required to false: an rlimit then stands in where there is one`,
-    ])
+    throw new PolicyError(
+      [faultAt(`limits.${first}`, 'a vial by itself makes no cgroup')],
+      without('an rlimit stands in where there is one'),
+    )
   if (output !== undefined && !outputIsWatched)
-    throw new PolicyError([
-      `limits.${output}: nobody counts the output of a vial by itself\n      use "vial run" or run(), or set limits.required to false: the output is then not limited`,
-    ])
+    throw new PolicyError(
+      [faultAt(`limits.${output}`, 'a vial by itself does not count its output')],
+      without('it is not limited'),
+    )
 }
 
 /**

@@ -1,5 +1,6 @@
 /** What a policy names of the host: where it is, and what a link that an earlier run left there could lead to. */
 import { resolve } from 'node:path'
+import { faultAt } from '../policy/keys.js'
 import { PolicyError } from '../text/error.js'
 import type { FilesystemEntry } from '../policy/schema.js'
 import type { FilesystemContext } from './planner.js'
@@ -43,7 +44,9 @@ export class Sources {
     const named = beneath === undefined ? [] : [this.#host(beneath)]
     const within = [...this.#writable, ...named].find((folder) => source.startsWith(`${folder}/`))
     if (within === undefined && beneath !== undefined)
-      throw new PolicyError([`beneath: ${source} does not lie beneath ${named[0]}; name a directory above it`])
+      throw new PolicyError([
+        faultAt('filesystem', `${source} does not lie beneath ${named[0]}: beneath must name a directory above it`),
+      ])
     return within === undefined ? {} : { within }
   }
 

@@ -6,6 +6,7 @@ import type { CapabilityName } from '../kernel/capabilities.js'
 import type { ErrnoName } from '../kernel/errno.js'
 import type { Grant } from '../kernel/landlock.js'
 import type { RlimitName } from '../kernel/rlimits.js'
+import type { Said } from '../text/words.js'
 
 export type NamespaceName = 'user' | 'mount' | 'pid' | 'net' | 'ipc' | 'uts' | 'cgroup' | 'time'
 
@@ -318,7 +319,7 @@ export interface Wording {
 export type LaunchedStep = Wording & { readonly do?: StepKind }
 
 /** What to say about an error, by its name; `''` is for any other. */
-export type Hints = Partial<Record<ErrnoName | '', string>>
+export type Hints = Partial<Record<ErrnoName | '', Said>>
 
 /** Which of the caller's variables the payload gets. */
 export interface Environment {

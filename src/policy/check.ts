@@ -1,17 +1,14 @@
 /** Checks a policy: every fault at once, each with its path. */
 import * as v from 'valibot'
 import { contradictions } from './contradictions.js'
-import { PolicyError } from '../text/error.js'
+import { below } from './path.js'
+import { Fault, PolicyError } from '../text/error.js'
 import { wrongValue } from '../text/shapes.js'
 import { policySchema, type StrictPolicy } from './schema.js'
 
 function pathOf(issue: v.BaseIssue<unknown>): string {
-  let path = ''
-  for (const { key } of issue.path ?? []) {
-    if (typeof key === 'number') path += `[${key}]`
-    else if (/^[\w-]+$/.test(String(key))) path += `${path === '' ? '' : '.'}${String(key)}`
-    else path += `[${JSON.stringify(String(key))}]`
-  }
+  const keys = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)))
+  const path = keys.reduce<string>(below, '')
   return path === '' ? 'policy' : path
 }
 
@@ -21,9 +18,12 @@ function pathOf(issue: v.BaseIssue<unknown>): string {
  */
 export function checkPolicy(input: unknown): StrictPolicy {
   const { issues = [], typed, output } = v.safeParse(policySchema, input, { message: wrongValue })
-  const faults = issues.map((issue) => `${pathOf(issue)}: ${issue.message}`)
-  if (typed) faults.push(...contradictions(output))
-  if (faults.length > 0) throw new PolicyError([...new Set(faults)])
+  const faults = [
+    ...issues.map((issue) => new Fault(pathOf(issue), issue.message)),
+    ...(typed ? contradictions(output) : []),
+  ]
+  const distinct = new Map(faults.map((fault) => [String(fault), fault]))
+  if (distinct.size > 0) throw new PolicyError([...distinct.values()])
   // Strict, for the schema has refused a second kind.
   return output as StrictPolicy
 }

@@ -1,6 +1,6 @@
 /** Presets and fill: a policy that says "a system" or "what python3 needs" becomes one that lists every entry. */
 import { accountFiles } from './fill/accounts.js'
-import { closure } from './fill/closure.js'
+import { CannotFill, closure } from './fill/closure.js'
 import { hostPath } from './fill/find.js'
 import { hostNames, nameFiles, sharesNetwork } from './fill/network.js'
 import { homeOverRoot, overRoot, showsRoot } from './overRoot.js'
@@ -8,6 +8,7 @@ import { systemEntries } from './fill/system.js'
 import { identityOf } from './identity.js'
 import { normal, usualPath } from './path.js'
 import type { FilesystemEntry, Policy } from './schema.js'
+import { faultAt } from './keys.js'
 import { PolicyError } from '../text/error.js'
 
 const home = '/home/vial'
@@ -76,7 +77,8 @@ function closureOf(programs: readonly string[], path: string | undefined) {
   try {
     return closure(programs, path === undefined ? {} : { path })
   } catch (error) {
-    throw new PolicyError([(error as Error).message])
+    const said = error instanceof CannotFill ? error.said : (error as Error).message
+    throw new PolicyError([faultAt('fill.program', said)], { cause: error })
   }
 }
 

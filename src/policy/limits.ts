@@ -1,6 +1,9 @@
 /** `limits`: how much of memory, time, processes and output a sandbox may take. docs/limits.md says who measures what. */
 import type { HugePage } from '../kernel/hugePages.js'
 import type { RlimitName } from '../kernel/rlimits.js'
+import type { Fault } from '../text/error.js'
+import { words } from '../text/words.js'
+import { faultAt, key } from './keys.js'
 import type { LimitsPolicy } from './limitsSchema.js'
 import { parseDuration, parseSize } from './units.js'
 
@@ -91,16 +94,23 @@ export const substitutes = { memory: 'data', pids: 'nproc', cpuTime: 'cpu' } as 
 }
 
 /** Faults between limits and other keys of a policy. */
-export function limitFaults(limits: LimitsPolicy, rlimits: Readonly<Partial<Record<RlimitName, unknown>>>): string[] {
-  const twice = Object.entries(processLimits).filter(
-    ([name, rlimit]) => limits[name as LimitName] !== undefined && rlimits[rlimit] !== undefined,
+export function limitFaults(limits: LimitsPolicy, rlimits: Readonly<Partial<Record<RlimitName, unknown>>>): Fault[] {
+  const twice = (Object.keys(processLimits) as (keyof typeof processLimits)[]).filter(
+    (name) => limits[name] !== undefined && rlimits[processLimits[name]] !== undefined,
   )
   const { memory: max, memoryHigh: high } = parseLimits(limits)
   return [
-    ...twice.map(([name, rlimit]) => `limits.${name}: says the same as rlimits.${rlimit}; leave one out`),
+    ...twice.map((name) =>
+      faultAt(
+        `limits.${name}`,
+        words`says the same as ${key(`rlimits.${processLimits[name]}`)}; leave one of them out`,
+      ),
+    ),
     ...(high !== undefined && max !== undefined && high >= max
-      ? ['limits.memoryHigh: must be below limits.memory, or it has no effect']
+      ? [faultAt('limits.memoryHigh', words`must be below ${key('limits.memory')}, or it has no effect`)]
       : []),
-    ...(limits.swap !== undefined && limits.memory === undefined ? ['limits.swap: needs limits.memory'] : []),
+    ...(limits.swap !== undefined && limits.memory === undefined
+      ? [faultAt('limits.swap', words`needs ${key('limits.memory')}`)]
+      : []),
   ]
 }

@@ -13,6 +13,13 @@ export function normal(path: string): string {
 export const isWithin = (place: string, above: string) =>
   place === above || place.startsWith(above === '/' ? '/' : `${above}/`)
 
+/** The path of a key of a policy's object or list: `env.set` and `A` → `env.set.A`. */
+export function below(path: string, key: string | number): string {
+  if (typeof key === 'number') return `${path}[${key}]`
+  if (!/^[\w-]+$/.test(key)) return `${path}[${JSON.stringify(key)}]`
+  return path === '' ? key : `${path}.${key}`
+}
+
 /**
  * Where relative paths start.
  * @throws {HostError} where the kernel cannot tell it

@@ -1,5 +1,6 @@
 /** Policy → vial: the whole compiler in one call. */
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Architecture } from '../kernel/architecture.js'
 import { hostArchitecture } from './host.js'
 import { launch } from '../launcher/program.js'
@@ -9,7 +10,9 @@ import { makePlan, type PlanOptions } from '../plan/plan.js'
 import type { Plan, LaunchedStep } from '../plan/step.js'
 import { completePolicy } from '../policy/complete.js'
 import { checkPolicy } from '../policy/check.js'
+import { faultAt, key, readOnlyEntry } from '../policy/keys.js'
 import { PolicyError } from '../text/error.js'
+import { words } from '../text/words.js'
 import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { callerName } from './caller.js'
@@ -64,10 +67,17 @@ export function compile(policy: StrictPolicy, options: CompileOptions = {}): Com
 }
 
 function refuseOtherNames({ filesystem = [] }: Policy, base: string): void {
-  const faults = otherNames(filesystem, base).map(
-    ({ index, by, place, real, seen }) =>
-      `filesystem[${index}].bind: filesystem[${by}] leaves it writable at ${seen}: bind ${seen}${seen === real ? '' : ` from ${real}`} behind that, or say "from" if only ${place} is meant`,
-  )
+  const faults = otherNames(filesystem, base).map(({ index, by, place, real, seen }) => {
+    const covers = readOnlyEntry(
+      { bind: seen, ...(seen === real ? {} : { from: real }) },
+      seen === real ? real : `${real}:${seen}`,
+    )
+    const only = readOnlyEntry({ bind: place, from: resolve(base, place) }, `${resolve(base, place)}:${place}`)
+    return faultAt(
+      `filesystem[${index}].bind`,
+      words`${key(`filesystem[${by}]`)} leaves it writable at ${seen}: write ${covers} behind that, or ${only} if only this place is meant`,
+    )
+  })
   if (faults.length > 0) throw new PolicyError(faults)
 }
 
@@ -87,7 +97,10 @@ function callerSubids(): { uids: SubidRange[]; gids: SubidRange[] } {
     })
     if (ranges.length === 0)
       throw new PolicyError([
-        `identity.ranges: ${username} has no range in ${path}; add one with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`,
+        faultAt(
+          'identity.ranges',
+          `${username} has no range in ${path}; add one with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`,
+        ),
       ])
     return ranges
   }

@@ -33,7 +33,7 @@ export interface Explanation {
   readonly limits?: string
 }
 
-export function explainPlan({ plan, policy }: Compiled, base: string, limits?: string): Explanation {
+export function explainPlan({ plan, policy }: Compiled, base: string): Explanation {
   const { program, steps, processes } = launch(plan, hostArchitecture())
   const calls = syscallsByStep(program.instructions)
   const { set, inherit } = plan.environment
@@ -47,7 +47,6 @@ export function explainPlan({ plan, policy }: Compiled, base: string, limits?: s
     })),
     view: visiblePlaces(policy, base),
     shared: sharedWithHost(policy),
-    ...(limits === undefined ? {} : { limits }),
   }
 }
 

@@ -21,7 +21,9 @@ import {
 } from '../policy/limits.js'
 import type { LimitsPolicy } from '../policy/limitsSchema.js'
 import type { Policy } from '../policy/schema.js'
+import { key, setting } from '../policy/keys.js'
 import { LimitsError } from '../text/error.js'
+import { joined, words } from '../text/words.js'
 import { OutputMeter } from './output.js'
 import type { Usage } from './status.js'
 import type { Receiver } from './streams.js'
@@ -89,8 +91,10 @@ export class Limiter {
       this.#held = this.#needed
       this.#way = found
     } else if (this.limits.required) {
-      throw new LimitsError(`cannot limit ${this.#needed.join(', ')}: ${found.missing}`, {
-        hint: `repair: ${[found.repair, ...(found.further === undefined ? [] : [found.further])].join('\n      ')}\n      or set limits.required to false: an rlimit then stands in where there is one`,
+      const needed = this.#needed.map((name) => key(`limits.${name}`))
+      const repairs = [found.repair, ...(found.further === undefined ? [] : [found.further])].join('\n      ')
+      throw new LimitsError(words`cannot enforce ${joined(needed, ', ')}: ${found.missing}`, {
+        hint: words`repair: ${repairs}\n      or with ${setting('limits.required', false)} an rlimit stands in where there is one`,
       })
     } else this.#findWhatThereIs()
     this.#searched = true
@@ -124,14 +128,14 @@ export class Limiter {
    * The same for a plan that is only read: where a run would fail for want of a cgroup, as one in a cgroup of version 2 would
    * have it, and what the run would say.
    */
-  explained(first: number): { readonly group?: GroupOption | undefined; readonly missing?: string } {
+  explained(first: number): { readonly group?: GroupOption | undefined; readonly missing?: LimitsError } {
     try {
       return { group: this.option(first) }
     } catch (error) {
       if (!(error instanceof LimitsError)) throw error
       this.#held = this.#needed
       this.#assumed = true
-      return { group: this.#optionOf(2, [], first), missing: error.message }
+      return { group: this.#optionOf(2, [], first), missing: error }
     }
   }
 
@@ -161,6 +165,7 @@ export class Limiter {
       return new LimitedRun(this.limits, group, watch, this.#hasReaper)
     } catch (error) {
       const { errno, code, path } = error as NodeJS.ErrnoException
+      if (error instanceof LimitsError) throw error
       if (errno === undefined) throw new LimitsError((error as Error).message, { cause: error })
       throw new LimitsError(`cannot make a cgroup: ${path ?? way!.bases[0]}: ${errnoMessage(-errno)}`, {
         code,

@@ -7,7 +7,7 @@ import type { Environment, LaunchedStep } from '../plan/step.js'
 import { checkPolicy } from '../policy/check.js'
 import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
-import { OptionError } from '../text/error.js'
+import { type LimitsError, OptionError } from '../text/error.js'
 import { identityOf, type OpenVial, reopen } from './executable.js'
 import { type Compiled, type CompileOptions, compile } from './compile.js'
 import { type Explanation, explainPlan } from './explain.js'
@@ -123,12 +123,22 @@ export class Sandbox {
 
   /** What the vial will do, step by step; nothing is run, and no cgroup is needed. */
   explain(): Explanation {
+    const { missing, ...rest } = this.explained()
+    return missing === undefined ? rest : { ...rest, limits: missing.message }
+  }
+
+  /**
+   * The same, with the error of a run that would fail here.
+   * @internal
+   */
+  explained(): Explanation & { readonly missing?: LimitsError } {
     if (this.#policy.limits === undefined) return explainPlan(this.#vial(undefined).compiled, this.#base)
     // As a run has it, in a cgroup that is made for it.
     const stdio: Stdio = ['inherit', 'inherit', 'inherit']
     const { group, missing } = new Limiter(checkPolicy(this.#policy)).explained(stdio.length + 1)
     const options = { base: this.#base, ...optionsFor(stdio), ...(group === undefined ? {} : { group }) }
-    return explainPlan(compile(this.#policy, options), this.#base, missing)
+    const explained = explainPlan(compile(this.#policy, options), this.#base)
+    return missing === undefined ? explained : { ...explained, missing }
   }
 
   /** Runs a command to its end and collects its output. */

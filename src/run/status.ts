@@ -1,4 +1,5 @@
 /** The records that a vial leaves about itself (see launcher/record.ts), read after its end. */
+import type { Said } from '../text/words.js'
 import { errnoMessage, errnoName } from '../kernel/errno.js'
 import { structs } from '../kernel/structs.js'
 import { printable } from '../kernel/printable.js'
@@ -92,7 +93,7 @@ export function failureText(
   errno: number,
   named: { readonly [Kind in NonNullable<LaunchedStep['do']>]?: string | undefined },
   refused?: string,
-): { readonly text: string; readonly hint: string | undefined } {
+): { readonly text: string; readonly hint: Said | undefined } {
   const name = errnoName(errno)
   const hint = refused ?? step.hints?.[name ?? ''] ?? step.hints?.['']
   const own = step.do === undefined ? undefined : named[step.do]

@@ -2,6 +2,7 @@
  * What the library throws: one class for each kind of cause, which is what a caller decides by. The class holds also for an error of
  * another copy of this file: the library as CommonJS, the command's bundles, a program that was bundled with it.
  */
+import { type Names, policyNames, type Said, tell } from './words.js'
 
 /** Where it went wrong; one class has each. docs/library.md has the table. */
 export type Stage = 'policy' | 'options' | 'host' | 'limits' | 'sandbox' | 'command' | 'abort'
@@ -19,6 +20,9 @@ export interface ErrorDetails {
 /** The same in every copy of this file. */
 const brand = Symbol.for('vial.error')
 
+/** The same, with sentences that name keys of a policy as data. */
+type Details = Omit<ErrorDetails, 'hint'> & { readonly hint?: Said | undefined }
+
 type ErrorClass = (abstract new (...args: never[]) => Error) & { readonly prototype: Error }
 const ordinaryHasInstance = Function.prototype[Symbol.hasInstance]
 
@@ -31,10 +35,32 @@ export abstract class VialError extends Error {
   /** What to do next. `message` ends with it. Absent where there is nothing to advise. */
   declare readonly hint?: string
 
-  constructor(text: string, { code, hint, ...rest }: ErrorDetails = {}) {
-    super(hint === undefined ? text : `${text}\n      ${hint}`, rest)
+  readonly #said: (names: Names) => Sentences
+
+  /** @internal */
+  constructor(said: Said | ((names: Names) => string), { code, hint, ...rest }: Details = {}) {
+    const told = (names: Names): Sentences => ({
+      text: typeof said === 'function' ? said(names) : tell(said, names),
+      // A hint that only the writer of a policy could follow comes to nothing for others.
+      hint: hint === undefined ? undefined : tell(hint, names) || undefined,
+    })
+    super(messageOf(told(policyNames)), rest)
+    this.#said = told
     if (code !== undefined) this.code = code
-    if (hint !== undefined) this.hint = hint
+    const own = told(policyNames).hint
+    if (own !== undefined) this.hint = own
+  }
+
+  /**
+   * Says the same to a reader who knows the policy by other names: in `message` and `hint`.
+   * @internal
+   */
+  speak(names: Names): this {
+    const told = this.#said(names)
+    this.message = messageOf(told)
+    if (told.hint === undefined) delete (this as { hint?: string }).hint
+    else (this as { hint?: string }).hint = told.hint
+    return this
   }
 
   /** @internal */
@@ -43,22 +69,58 @@ export abstract class VialError extends Error {
   }
 }
 
-/** The policy has faults. `faults` has a line for each. */
+interface Sentences {
+  readonly text: string
+  readonly hint: string | undefined
+}
+
+const messageOf = ({ text, hint }: Sentences) => (hint === undefined ? text : `${text}\n      ${hint}`)
+
+/** One fault of a policy. As text: `limits.memory: must not be 0`. */
+export class Fault {
+  /** What is wrong there. */
+  readonly message: string
+  readonly #said: Said
+
+  /** @internal */
+  constructor(
+    /** Where in the policy, such as `limits.memory` or `filesystem[3].bind`; `policy`: the whole of it. */
+    readonly path: string,
+    said: Said,
+  ) {
+    this.#said = said
+    this.message = String(said)
+  }
+
+  /** `path: message`. */
+  toString(): string {
+    return this.tell(policyNames)
+  }
+
+  /** @internal */
+  tell(names: Names): string {
+    return `${names.at(this.path)}: ${tell(this.#said, names)}`
+  }
+}
+
+/** The policy has faults. `faults` has them all. */
 export class PolicyError extends VialError {
   readonly stage = 'policy'
 
+  /** @internal */
   constructor(
-    /** One line for each fault: the path in the policy, and what is wrong there. */
-    readonly faults: readonly string[],
-    details?: ErrorDetails,
+    /** Each with its path in the policy, and what is wrong there. */
+    readonly faults: readonly Fault[],
+    details?: Details,
   ) {
-    super(
-      faults.length === 1
-        ? faults[0]!
-        : `the policy has ${faults.length} faults:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
-      details,
-    )
+    super((names) => listed(faults.map((fault) => fault.tell(names))), details)
   }
+}
+
+function listed(faults: readonly string[]): string {
+  return faults.length === 1
+    ? faults[0]!
+    : `the policy has ${faults.length} faults:\n${faults.map((fault) => `  ${fault}`).join('\n')}`
 }
 
 /** An option of `run` or `spawn` cannot be used: the message names it. */
@@ -74,6 +136,14 @@ export class HostError extends VialError {
 /** The policy has limits, and there is no cgroup to hold the sandbox to them, or it cannot be used. */
 export class LimitsError extends VialError {
   readonly stage = 'limits'
+
+  /**
+   * About one limit.
+   * @internal
+   */
+  static at(fault: Fault, details?: Details): LimitsError {
+    return new LimitsError((names) => fault.tell(names), details)
+  }
 }
 
 /** The sandbox could not be made: the message says which step failed. The command was not started. */

@@ -23,10 +23,10 @@ const viewOf = (filesystem: Policy['filesystem'], rest: Policy = {}) =>
 describe('explain', () => {
   test('needs no cgroup for a policy with limits, and says what a run would say', () => {
     const text = explain('--memory', '64M', '--pids', '9')
-    assert.match(text, /\nvial run would fail here: cannot limit memory, pids: VIAL_CGROUP is \/nonexistent\n/)
+    assert.match(text, /\nvial run would fail here: cannot enforce --memory, --pids: VIAL_CGROUP is \/nonexistent\n/)
     assert.match(text, /enter a cgroup|start in .*cgroup|cgroup/)
     const { limits } = JSON.parse(explain('--memory', '64M', '--json')) as Explanation
-    assert.match(limits!, /^cannot limit memory: /)
+    assert.match(limits!, /^cannot enforce --memory: /)
     assert.equal(sandbox({}).explain().limits, undefined)
     assert.ok(
       vial(caller, ['explain', '--security', '--memory', '64M'], { cwd, env: { VIAL_CGROUP: '/nonexistent' } })

@@ -76,9 +76,9 @@ for (const caller of callers) {
       symlinkSync(cwd, link)
       refused(`write --ro ${cwd}/.git behind that`, '--ro', `${link}/.git`)
       write({ bind: cwd, writable: true }, { bind: `${link}/.git` })
-      refused(`bind ${cwd}/.git behind that`)
+      refused(`write {"bind":"${cwd}/.git"} behind that`)
       write({ bind: `${link}/.git` })
-      refused(`bind ${cwd}/.git behind that`, '--rw', cwd)
+      refused(`write --ro ${cwd}/.git behind that`, '--rw', cwd)
       // By the library, and for the upper layer of an overlay.
       const layers = { lower: ['/srv'], upper: { upper: cwd, work: folder } }
       for (const writable of [
@@ -87,9 +87,10 @@ for (const caller of callers) {
       ] as const)
         assert.throws(
           () => compile({ filesystem: [writable, { bind: `${link}/.git` }] }),
-          new PolicyError([
-            `filesystem[1].bind: filesystem[0] leaves it writable at ${cwd}/.git: bind ${cwd}/.git behind that, or say "from" if only ${link}/.git is meant`,
-          ]),
+          (error) =>
+            error instanceof PolicyError &&
+            error.message ===
+              `filesystem[1].bind: filesystem[0] leaves it writable at ${cwd}/.git: write {"bind":"${cwd}/.git"} behind that, or {"bind":"${link}/.git","from":"${link}/.git"} if only this place is meant`,
         )
       // What the messages say to write.
       compile({
@@ -114,7 +115,10 @@ for (const caller of callers) {
       mkdirSync(join(cwd, 'part'), { recursive: true })
       writeFileSync(policy, JSON.stringify({ preset: 'system', filesystem: [{ bind: join(cwd, 'part') }] }))
       const { stderr } = run('--policy', policy, '--rw', '.', '--', 'true')
-      assert.equal(stderr, `vial: filesystem[0].bind: is hidden whole by --rw . (${cwd}), which comes later\n`)
+      assert.equal(
+        stderr,
+        `vial: ${policy}: filesystem[0].bind: is hidden whole by --rw . (${cwd}), which comes later\n`,
+      )
     })
   })
 }
@@ -125,7 +129,7 @@ test('in a policy, what a later entry hides whole is a fault that names both', (
       checkPolicy({ filesystem })
       return []
     } catch (error) {
-      return (error as { faults: string[] }).faults
+      return (error as PolicyError).faults.map(String)
     }
   }
   const hidden = 'filesystem[0].bind: is hidden whole by filesystem[1].tmpfs (/a), which comes later'

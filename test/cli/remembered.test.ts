@@ -237,7 +237,7 @@ for (const caller of callers) {
     chmodSync(second, 0o700)
     assert.match(
       runIn(cache, ahead)('--fill', program, '--ro', folder, '--', program).stderr,
-      /^vial: fill\.program: .*second/,
+      /^vial: --fill \S+: .*second/,
     )
   })
 

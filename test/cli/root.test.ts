@@ -50,7 +50,7 @@ for (const caller of callers) {
       assert.equal(status, 125)
       assert.match(
         run('--fill', 'sh', '--ro', '/', '--', 'true').stderr,
-        /^vial: --ro \/: "\/" shows everything, and fill/,
+        /^vial: --ro \/: "\/" shows everything, and --fill only/,
       )
     })
   })

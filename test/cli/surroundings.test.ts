@@ -83,11 +83,11 @@ describe('a namespace of another user namespace', () => {
   for (const name of ['mount', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time'] as const)
     test(`${name} is joined with that, or not at all`, () => {
       const rest: Policy = name === 'mount' ? {} : { preset: 'system' }
-      const fault = `namespaces.${name}: cannot be joined from a new user namespace: set namespaces.user to { "pid": 1 }, or, for a caller who is root there, to "host"`
+      const fault = `namespaces.${name}: cannot be joined from a new user namespace: join the one that owns it too (namespaces.user: {"pid":1}), or, for a caller who is root there, use namespaces.user: "host"`
       assert.equal(faultOf({ ...rest, namespaces: { [name]: { pid: 1 } } }), fault)
       assert.match(
         faultOf({ ...rest, namespaces: { [name]: { path: '/x' } } }),
-        /set namespaces\.user to the one that owns it/,
+        /join the one that owns it too \(namespaces\.user\), or/,
       )
       assert.equal(faultOf({ ...rest, namespaces: { user: 'host', [name]: { pid: 1 } } }), '')
       assert.equal(faultOf({ ...rest, namespaces: { user: { pid: 1 }, [name]: { pid: 1 } } }), '')

@@ -8,6 +8,7 @@ import { Messages } from '../../src/launcher/messages.js'
 import { Builder } from '../../src/machine/builder.js'
 import { hints } from '../../src/plan/hints.js'
 import type { Hints } from '../../src/plan/step.js'
+import type { Said } from '../../src/text/words.js'
 import { interpret } from '../machine/interpreter.js'
 
 const unpack = (bytes: readonly number[]): number[] => {
@@ -18,7 +19,7 @@ const unpack = (bytes: readonly number[]): number[] => {
   const at = 2 * (first - firstToken)
   return unpack([pairs[at]!, pairs[at + 1]!, ...rest])
 }
-const texts = Object.values(hints).flatMap((one) => Object.values(one))
+const texts = Object.values(hints).flatMap((one) => Object.values<Said>(one).map(String))
 
 test('any text comes out as it went in', () => {
   const check = (text: string) => assert.equal(Buffer.from(unpack([...pack(text)])).toString(), text)

@@ -113,8 +113,8 @@ for (const caller of callers) {
 
 test('a class that others derive holds for its own errors only', () => {
   class Mine extends vial.PolicyError {}
-  assert.ok(!(new vial.PolicyError(['a']) instanceof Mine))
-  assert.ok(new Mine(['a']) instanceof vial.PolicyError)
+  assert.ok(!(new vial.PolicyError([]) instanceof Mine))
+  assert.ok(new Mine([]) instanceof vial.PolicyError)
   for (const other of [undefined, null, 1, {}, new Error('x')])
     assert.ok(!((other as object) instanceof vial.VialError))
 })

@@ -82,13 +82,16 @@ for (const caller of callers) {
 
     test('a CPU that is not there', async () => {
       const error = await run({ cpuset: '4000' })
-      assert.match(String(error), /^cannot make a cgroup: \/.*\/cpuset\.cpus: \S/)
+      assert.match(String(error), /^limits\.cpuset: the kernel does not take it: \/.*\/cpuset\.cpus: \S/)
       assert.deepEqual(delegation.left(), [])
     })
 
     test('what one version cannot do is an error, or told', { skip: version === 2 && 'it can' }, async () => {
       const high: LimitsPolicy = { memory: '64M', memoryHigh: '32M' }
-      assert.match(String(await run(high)), /^cannot limit memory, memoryHigh: cgroup v1 cannot limit memoryHigh\n/)
+      assert.match(
+        String(await run(high)),
+        /^cannot enforce limits\.memory, limits\.memoryHigh: cgroup v1 cannot limit memoryHigh\n/,
+      )
       const seen = await run({ ...high, cpuTime: 10, required: false })
       assert.ok(typeof seen === 'object', String(seen))
       assert.deepEqual(seen.enforcement, { memory: 'cgroup v1', memoryHigh: 'none', cpuTime: 'cgroup v1' })

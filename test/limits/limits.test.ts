@@ -41,7 +41,7 @@ test('faults in limits are named with their paths', () => {
   ]
   for (const [limits, fault] of faults) assert.throws(() => checkPolicy({ limits }), { message: fault })
   assert.throws(() => checkPolicy({ limits: { fileSize: 1 }, rlimits: { fsize: 1 } }), {
-    message: 'limits.fileSize: says the same as rlimits.fsize; leave one out',
+    message: 'limits.fileSize: says the same as rlimits.fsize; leave one of them out',
   })
 })
 
@@ -275,7 +275,7 @@ for (const caller of callers) {
       const large = 'exec head -c 30000 /dev/zero >/tmp/f'
       assert.equal(
         limited('--file-size', '1K', '--', 'sh', '-c', large),
-        'vial: ended by the limit: size of a file, limits.fileSize\n',
+        'vial: ended by the limit: size of a file, --file-size\n',
       )
       const policy = join(workFolder(caller, 'home'), 'rlimits.json')
       const withRlimits = (rlimits: object, command: string) => {
@@ -289,7 +289,7 @@ for (const caller of callers) {
         [{ cpu: 1 }, loop, 'killed, and probably by the limit: CPU time of a process, rlimits.cpu'],
         [{ cpu: { soft: 1, hard: 20 } }, loop, 'ended by the limit: CPU time of a process, rlimits.cpu'],
       ] as const)
-        assert.equal(withRlimits(rlimits, command), `vial: ${said}\n`)
+        assert.equal(withRlimits(rlimits, command), `vial: ${said} of ${policy}\n`)
       assert.equal(withRlimits({ cpu: 20 }, 'kill -9 $$'), '')
       const nothing = vial(caller, ['run', '--report', 'json', '--', 'no-such-program'])
       assert.equal(nothing.status, 127)
@@ -329,7 +329,7 @@ describe('without a cgroup', { skip: notRoot }, () => {
 
   test('there is no run, and the command that grants one is told', async () => {
     const message = String(await run({ memory: '64M', pids: 5 }, 'true'))
-    assert.match(message, /^cannot limit memory, pids: /)
+    assert.match(message, /^cannot enforce limits\.memory, limits\.pids: /)
     assert.match(message, /\n +repair: \S/)
   })
 

@@ -146,7 +146,7 @@ function faultsOf(policy: unknown): readonly string[] {
     checkPolicy(policy)
     return []
   } catch (error) {
-    if (error instanceof PolicyError) return error.faults
+    if (error instanceof PolicyError) return error.faults.map(String)
     throw error
   }
 }

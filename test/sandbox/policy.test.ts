@@ -8,7 +8,7 @@ const faultsOf = (policy: unknown): readonly string[] => {
     return []
   } catch (error) {
     assert.ok(error instanceof PolicyError)
-    return error.faults
+    return error.faults.map(String)
   }
 }
 

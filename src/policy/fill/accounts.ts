@@ -1,4 +1,4 @@
-import { PolicyError } from '../../text/error.js'
+import { Fault, PolicyError } from '../../text/error.js'
 import type { FillEntry } from './entry.js'
 
 export interface Account {
@@ -34,7 +34,8 @@ export function accountFiles(account: Account): FillEntry[] {
   for (const [field, text] of Object.entries({ user, group, home, hostname, shell })) {
     const separators = field === 'hostname' ? /\s|\0/ : field === 'group' || field === 'user' ? /[:,\s\0]/ : /[:\n\0]/
     if (separators.test(text) || (text === '' && field !== 'shell')) {
-      throw new PolicyError([`identity.${field}: ${JSON.stringify(text)} cannot be written to an account file`])
+      const path = field === 'user' || field === 'group' ? `identity.${field}` : field
+      throw new PolicyError([new Fault(path, `${JSON.stringify(text)} cannot be written to an account file`)])
     }
   }
   const users = distinct(

@@ -1,4 +1,6 @@
 import * as path from 'node:path'
+import { type Said, type Words, words } from '../../text/words.js'
+import { key, readOnlyEntry } from '../keys.js'
 import { readElf } from './elf.js'
 import type { FillEntry } from './entry.js'
 import { FACILITIES } from './facilities.js'
@@ -14,6 +16,16 @@ import { TOOLS } from './tools.js'
 import { glob, hops, realpath, View } from './view.js'
 
 const RULES: readonly Rule[] = [...LANGUAGES, ...TOOLS, ...FACILITIES]
+
+/** A program cannot be filled with. */
+export class CannotFill extends Error {
+  constructor(
+    /** Why, and what to do. */
+    readonly said: Said,
+  ) {
+    super(String(said))
+  }
+}
 
 /** A wrapper may start a wrapper. What those start that the second starts is not looked for. */
 const WRAPPERS = 2
@@ -43,7 +55,7 @@ const TOO_WIDE = new Set([
  * A shim of pyenv, rbenv or rustup becomes a link to the program of the version that its settings name.
  *
  * @param options.path where to look for the program, in place of {@link hostPath}
- * @throws Error when it is not found, is no program, or needs a library that ld.so(8) would not find
+ * @throws {CannotFill} when it is not found, is no program, or needs a library that ld.so(8) would not find
  */
 export function closure(program: string | readonly string[], options: { path?: string } = {}): FillEntry[] {
   const builder = new Closure(options.path ?? hostPath())
@@ -76,10 +88,10 @@ class Closure {
     this.name(name)
     const found = locate(name, this.#search)
     if (found === undefined) {
-      throw new Error(
+      throw new CannotFill(
         name.includes('/')
-          ? `fill.program: ${JSON.stringify(name)} is not an executable file`
-          : `fill.program: ${JSON.stringify(name)} was not found on PATH (${this.#search})`,
+          ? `${JSON.stringify(name)} is not an executable file`
+          : `${JSON.stringify(name)} was not found on PATH (${this.#search})`,
       )
     }
     this.#addLocated(found, { named: true, wrappers: 0 })
@@ -95,11 +107,10 @@ class Closure {
     if (this.#done.has(file)) return
     this.#done.add(file)
     const real = this.view.reach(file)
-    if (real === undefined)
-      throw new Error(`fill.program: ${file} cannot be reached${this.#advice(file, 'fill.program')}`)
+    if (real === undefined) throw new CannotFill(words`${file} cannot be reached${this.#advice(file, 'program')}`)
     const script = readShebang(real)
     if (script !== undefined) this.#addScript(real, script, how)
-    else if (!this.#addObject(real)) throw new Error(`fill.program: ${file} is neither an ELF file nor a #! script`)
+    else if (!this.#addObject(real)) throw new CannotFill(`${file} is neither an ELF file nor a #! script`)
     const links = hops(file)
     const program = script === undefined ? real : undefined
     // By the last of its names that means something: Debian's fpc is a link to one that is named after its machine and version.
@@ -115,7 +126,7 @@ class Closure {
     const { interpreter, argument } = shebang
     const found = locate(interpreter, '')
     if (found === undefined || !interpreter.startsWith('/')) {
-      throw new Error(`fill.program: ${script} begins with #!${interpreter}, which is not an executable file`)
+      throw new CannotFill(`${script} begins with #!${interpreter}, which is not an executable file`)
     }
     this.#addLocated(found, { named: false, wrappers: how.wrappers })
     const name = path.basename(interpreter) === 'env' ? envProgram(argument) : undefined
@@ -153,15 +164,15 @@ class Closure {
     const resolved = this.#resolver.resolve(file, program, extra)
     const absent = resolved.missing[0]
     if (absent !== undefined && program === undefined) {
-      throw new Error(
-        `fill.program: ${absent.neededBy} needs the library ${absent.name}, which ld.so(8) would not find: ` +
+      throw new CannotFill(
+        `${absent.neededBy} needs the library ${absent.name}, which ld.so(8) would not find: ` +
           'install it, or list its directory in /etc/ld.so.conf.d and run ldconfig',
       )
     }
     if (resolved.interpreter !== undefined) {
       if (!isLoader(resolved.interpreter) || this.view.reach(resolved.interpreter) === undefined) {
-        throw new Error(
-          `fill.program: ${file} needs the ELF interpreter ${resolved.interpreter}, which does not exist or is no program${this.#advice(resolved.interpreter, 'filesystem')}`,
+        throw new CannotFill(
+          words`${file} needs the ELF interpreter ${resolved.interpreter}, which does not exist or is no program${this.#advice(resolved.interpreter, 'file')}`,
         )
       }
       this.view.reach(muslPathFile(resolved.interpreter) ?? '/etc/ld.so.cache')
@@ -169,7 +180,7 @@ class Closure {
     }
     for (const library of resolved.libraries) {
       if (this.view.reach(library.path) === undefined && program === undefined)
-        throw new Error(`fill.program: ${file} needs ${library.path}${this.#advice(library.path, 'filesystem')}`)
+        throw new CannotFill(words`${file} needs ${library.path}${this.#advice(library.path, 'file')}`)
       for (const variant of library.variants) this.view.reach(variant)
       this.#addFacilities(library.real)
     }
@@ -187,12 +198,14 @@ class Closure {
   }
 
   /** What to do about a file that others cannot read. */
-  #advice(file: string, key: 'fill.program' | 'filesystem'): string {
+  #advice(file: string, what: 'program' | 'file'): Words | string {
     const closed = this.view.closedAt(file)
     if (closed === undefined) return ''
-    const name =
-      key === 'filesystem' ? 'show it by an entry of filesystem (--ro)' : 'name it in fill.program too (--fill)'
-    return `: ${closed} is closed to others, and so nothing there is shown unasked; ${name}, or: chmod o+rX ${closed}`
+    const way =
+      what === 'file'
+        ? words`show it by ${readOnlyEntry({ bind: file }, file)}`
+        : words`name it by ${key('fill.program')} too`
+    return words`: ${closed} is closed to others, and so nothing there is shown unasked; ${way}, or: chmod o+rX ${closed}`
   }
 
   /** @param of the ELF file that the rule is for, if it is one, and whether the caller named it */
