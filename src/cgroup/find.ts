@@ -69,6 +69,8 @@ interface Search {
 }
 
 function search(resources: readonly Resource[], { shielded, only, asks = false }: Search): Way | Missing {
+  if (!existsSync('/proc/self/cgroup'))
+    return nothing('/proc is not mounted here', byRoot('sudo mount -t proc proc /proc', 'kernel'))
   const all = hierarchies()
   const systemd = existsSync('/run/systemd/system')
   const ways = {

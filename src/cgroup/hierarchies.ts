@@ -1,6 +1,8 @@
 /** Which hierarchies are mounted, and where in each this process is: cgroups(7), proc_pid_mountinfo(5). */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { systemFault } from '../kernel/systemError.js'
+import { HostError } from '../text/error.js'
 
 export interface Hierarchy {
   readonly version: 1 | 2
@@ -14,8 +16,8 @@ export interface Hierarchy {
 
 /** What this process sees, or what such texts as these say. */
 export function hierarchies(
-  mountinfo = readFileSync('/proc/self/mountinfo', 'utf8'),
-  cgroup = readFileSync('/proc/self/cgroup', 'utf8'),
+  mountinfo = procText('/proc/self/mountinfo'),
+  cgroup = procText('/proc/self/cgroup'),
 ): Hierarchy[] {
   const places = cgroup
     .split('\n')
@@ -39,6 +41,18 @@ export function hierarchies(
     if (place === undefined) return []
     return [{ version: 1, controllers: place.names, mount, own: within(mount, root, place.path) }]
   })
+}
+
+function procText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new HostError(systemFault(error), {
+      code: (error as NodeJS.ErrnoException).code,
+      hint: 'where a process has its cgroups is told by /proc: mount -t proc proc /proc',
+      cause: error,
+    })
+  }
 }
 
 /** The folder of group `path` where the group `root` is mounted on `mount`. */

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { errnoMessage } from '../kernel/errno.js'
+import { systemFault } from '../kernel/systemError.js'
 import { byRoot } from '../kernel/privilege.js'
 import type { Repair } from '../text/repair.js'
 import type { Missing } from './group.js'
@@ -64,8 +64,7 @@ function busAddress(): string | undefined {
 function busctl(bus: string, command: 'call' | 'get-property', ...words: readonly string[]): unknown {
   const args = ['--json=short', `--address=${bus}`, command, systemd, ...words]
   const { stdout, stderr, error } = spawnSync('busctl', args, { encoding: 'utf8', timeout: patience })
-  if (error !== undefined)
-    throw new BusError(`cannot run busctl: ${errnoMessage(-(error as NodeJS.ErrnoException).errno!)}`)
+  if (error !== undefined) throw new BusError(systemFault(error))
   // A failing call prints nothing else.
   if (stdout === '') throw new BusError(stderr.trim().split('\n').at(-1) ?? 'no answer')
   return (JSON.parse(stdout) as { data: unknown }).data

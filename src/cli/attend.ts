@@ -89,8 +89,11 @@ async function report(ended: Result | VialError, run: Run): Promise<void> {
   ;(await import('./report.js')).tell(ended, flags, { file: reportFile, names })
 }
 
-/** What a limit of a process ends it by: getrlimit(2). */
-const byProcessLimit: readonly string[] = ['SIGXFSZ', 'SIGXCPU', 'SIGKILL']
+/** What a limit of a process ends it by, getrlimit(2); and what ends one that is refused memory: a page that is not there, abort(3), V8's own trap. */
+const byProcessLimit: readonly string[] = [
+  ...['SIGXFSZ', 'SIGXCPU', 'SIGKILL'],
+  ...['SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGTRAP', 'SIGILL'],
+]
 
 async function tellProcessLimit(result: Result, run: Run, started: Started): Promise<void> {
   try {

@@ -1,5 +1,5 @@
 /** After a command that failed: which flag would show what its command line names and the sandbox does not see. Nothing is advised of what it sees. */
-import { accessSync, constants, existsSync, readlinkSync } from 'node:fs'
+import { accessSync, constants, existsSync, readlinkSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { placeOf } from '../policy/complete.js'
 import { findProgram } from '../policy/fill/find.js'
@@ -15,7 +15,7 @@ import { obstacleTo } from './obstacle.js'
 export function hints(policy: Policy, command: string, args: readonly string[], started: boolean): string[] {
   const view = new View(policy)
   const found = [...new Set([command, ...args])].flatMap((word) => view.hint(word, word === command))
-  if (!started && !command.includes('/')) found.push(...programHint(view, command))
+  if (!started) found.push(...(command.includes('/') ? executableHint(view, command) : programHint(view, command)))
   return [...new Set(found)]
 }
 
@@ -139,6 +139,17 @@ function isOpen(path: string): boolean {
 
 /** Not a flag, nor a piece of code. */
 const likeAPath = /^[^-\s"'(){};|&$<>*?=,][^\s"'(){};|&$<>*?=,]*$/
+
+/** Of a file that the sandbox sees: why execve(2) refuses it. */
+function executableHint(view: View, command: string): string[] {
+  const path = resolve(command)
+  if (view.find(path).is !== 'seen') return []
+  const status = statSync(path, { throwIfNoEntry: false })
+  if (status?.isDirectory()) return [`${command} is a directory`]
+  return status?.isFile() && (status.mode & 0o111) === 0
+    ? [`${command} is not executable: chmod +x ${command}, or name the program that reads it`]
+    : []
+}
 
 function programHint(view: View, command: string): string[] {
   const found = findProgram(command, process.env.PATH ?? '')

@@ -4,6 +4,7 @@ import type { KeyPath } from '../policy/keys.js'
 import type { Policy } from '../policy/schema.js'
 import type { VialError } from '../text/error.js'
 import { type Names, policyNames } from '../text/words.js'
+import type { EnforcementOf } from '../run/limiter.js'
 import type { Result } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
 import { fileFault } from './obstacle.js'
@@ -137,7 +138,7 @@ function limitMet(verdict: Verdict): string | undefined {
  * it has no verdict of its own.
  */
 export function processLimitMet(
-  { verdict, usage }: Result,
+  { verdict, usage, enforcement }: Result,
   { limits, rlimits }: Policy,
   names: Names,
 ): string | undefined {
@@ -153,9 +154,20 @@ export function processLimitMet(
   }
   if (verdict.signal === 'SIGXCPU')
     return `ended by the limit: CPU time of a process, ${own === undefined ? "the caller's own (ulimit -t)" : names.key('rlimits.cpu' satisfies KeyPath)}`
-  return likely
+  return likely && verdict.signal === 'SIGKILL'
     ? `killed, and probably by the limit: CPU time of a process, ${names.key('rlimits.cpu' satisfies KeyPath)}`
-    : undefined
+    : refusalBehind(verdict.signal, enforcement)
+}
+
+/** The kernel tells nobody that it refused something for an rlimit: a signal is all that is seen of it. setrlimit(2). */
+function refusalBehind(signal: string, enforcement: EnforcementOf): string | undefined {
+  const behind = [
+    ...(enforcement.memory === 'rlimit of each process' && signal !== 'SIGKILL'
+      ? ['memory, which RLIMIT_DATA stands in for here']
+      : []),
+    ...(enforcement.stack !== undefined && signal === 'SIGSEGV' ? ['stack'] : []),
+  ]
+  return behind.length === 0 ? undefined : `ended by ${signal}: it may have met a limit: ${behind.join('; or ')}`
 }
 
 /** `64 MiB`, or to the byte. */

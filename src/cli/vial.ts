@@ -1,6 +1,8 @@
 /** The `vial` command. */
 import { readFileSync } from 'node:fs'
 import { printable } from '../kernel/printable.js'
+import { systemFault, systemHints } from '../kernel/systemError.js'
+import { VialError } from '../text/error.js'
 import { didYouMean } from '../text/closest.js'
 import { explainDirectory } from '../policy/path.js'
 import { type Command, commands } from './commands.js'
@@ -74,10 +76,11 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     await command(args)
   } catch (error) {
-    const lines = explainDirectory(error as Error)
-      .message.split('\n')
+    const hint = error instanceof VialError ? undefined : systemHints[(error as NodeJS.ErrnoException).code ?? '']
+    const lines = systemFault(explainDirectory(error as Error))
+      .split('\n')
       .map(printable)
-    write(2, `vial: ${lines.join('\n')}\n`)
+    write(2, `vial: ${[...lines, ...(hint === undefined ? [] : [`      ${hint}`])].join('\n')}\n`)
     process.exitCode = failed
   }
 }

@@ -81,7 +81,7 @@ function cachePath(c: FrontContext, missing: Label) {
   }
   whenGiven('VIAL_CACHE', () => put(''))
   whenGiven('XDG_CACHE_HOME', () => b.when(byte, 'eq', slash, () => put('/vial')))
-  whenGiven('HOME', () => put('/.cache/vial'))
+  whenGiven('HOME', () => b.when(byte, 'eq', slash, () => put('/.cache/vial')))
   b.jump(missing)
   b.place(chosen)
   return path

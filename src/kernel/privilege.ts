@@ -14,8 +14,10 @@ type Changes = 'files' | 'kernel'
 
 /** Whether no command that this process starts, sudo included, can change it. */
 export function isConfined(changes: Changes): boolean {
-  // The first user namespace maps every id.
-  if (!/^\s*0\s+0\s+4294967295\s*$/.test(textOf('/proc/self/uid_map'))) return true
+  // The first user namespace maps every id. Without /proc nothing is known.
+  const map = textOf('/proc/self/uid_map')
+  if (map === '') return false
+  if (!/^\s*0\s+0\s+4294967295\s*$/.test(map)) return true
   return process.geteuid!() === 0
     ? changes === 'kernel' && !hasCapability('CAP_SYS_ADMIN')
     : /^NoNewPrivs:\s*1/m.test(textOf('/proc/self/status'))

@@ -17,6 +17,7 @@ export const hints = {
       'a setting, a chroot, a container around this process, or for root the lack of CAP_SETFCAP forbids it: "vial doctor" says which',
     ENOSPC: 'none is left of the sysctl user.max_user_namespaces',
     EINVAL: 'this kernel has no user namespaces (CONFIG_USER_NS)',
+    ENOENT: '/proc is not mounted here',
   },
   helper: {
     ENOENT: 'ranges of ids need newuidmap and newgidmap: install the package uidmap (or shadow-utils)',

@@ -1,12 +1,14 @@
 /** The cache: a directory that only the caller can write. */
 import { readdirSync, unlinkSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { errnoMessage } from '../kernel/errno.js'
+import { systemFault } from '../kernel/systemError.js'
+import { isWithin } from '../policy/path.js'
 import { HostError } from '../text/error.js'
 import { isOwnDirectory, trustedDirectory } from './trust.js'
 
-/** `$VIAL_CACHE`, else `$XDG_CACHE_HOME/vial`, else `~/.cache/vial`. */
+/** `$VIAL_CACHE`, else `$XDG_CACHE_HOME/vial`, else `~/.cache/vial`. Of the last two only an absolute one counts, as for the front. */
 export function cacheFolder(): string {
   const { VIAL_CACHE, XDG_CACHE_HOME } = process.env
   if (VIAL_CACHE) return resolve(VIAL_CACHE)
@@ -14,8 +16,10 @@ export function cacheFolder(): string {
 }
 
 function home(): string {
+  const { HOME } = process.env
+  if (HOME?.startsWith('/')) return HOME
   try {
-    return homedir()
+    return userInfo().homedir
   } catch {
     throw new HostError('there is no directory for the cache, for the caller has no home', {
       hint: 'set VIAL_CACHE to a directory of yours',
@@ -32,11 +36,11 @@ export function inCache<Value>(what: string, action: (folder: string) => Value, 
   try {
     return action(usable(folder))
   } catch (error) {
-    const { code, errno, message } = error as NodeJS.ErrnoException
+    const { code, errno, path = '' } = error as NodeJS.ErrnoException
     // No fault of the cache's.
     if (code === 'EMFILE') throw error
-    // Node's own words name a temporary file.
-    const cause = errno === undefined ? message : errnoMessage(-errno)
+    // What lies in the cache is of no interest by name.
+    const cause = errno !== undefined && isWithin(path, folder) ? errnoMessage(-errno) : systemFault(error)
     throw new HostError(`${what} cannot be stored in ${folder}: ${cause}`, {
       code,
       hint: 'set VIAL_CACHE to a directory of yours that has room and is not mounted noexec',

@@ -2,6 +2,8 @@
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { entryFolder } from '../front/format.js'
+import { systemFault } from '../kernel/systemError.js'
+import { HostError } from '../text/error.js'
 import { cacheFolder } from './cache.js'
 import { type FrontKey, frontVials } from './frontCache.js'
 import { rememberedFolder } from './remember.js'
@@ -45,8 +47,9 @@ export function clearCache(folder = cacheFolder()): CacheEntry[] {
       unlinkSync(path)
       return true
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-      throw error
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT') return false
+      throw new HostError(`the cache cannot be cleared: ${systemFault(error)}`, { code, cause: error })
     }
   })
 }
@@ -55,7 +58,12 @@ function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return []
+    throw new HostError(`the cache cannot be read: ${systemFault(error)}`, {
+      code,
+      hint: 'set VIAL_CACHE to a directory of yours',
+      cause: error,
+    })
   }
 }

@@ -1,6 +1,7 @@
 /** What this host allows, what does not work without it, and the command that repairs it. Nothing is changed. */
-import { closeSync, constants, openSync, readdirSync } from 'node:fs'
-import { errno, errnoMessage } from '../kernel/errno.js'
+import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs'
+import { errno } from '../kernel/errno.js'
+import { systemFault } from '../kernel/systemError.js'
 import { byRoot, isOnPath, textOf } from '../kernel/privilege.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { cacheFinding } from './cacheFinding.js'
@@ -22,9 +23,11 @@ const limitOf = (name: Namespace) => `user.max_${name === 'mount' ? 'mnt' : name
 
 /** All of them, the most needed first. */
 export async function findings(): Promise<readonly Finding[]> {
+  const none = (detail: string) => ({ name: 'vial run', works: false, detail })
+  if (!existsSync('/proc/self')) return [none('see below: /proc'), noProc()]
   const cache = cacheFinding()
   // Every question is an executable in the cache.
-  if (!cache.works) return [{ name: 'vial run', works: false, detail: 'see below: the cache' }, cache]
+  if (!cache.works) return [none('see below: the cache'), cache]
   const user = await namespaceFinding('user', [])
   const others = await Promise.all(namespaces.slice(1).map((one) => namespaceFinding(one, [user])))
   const needed = (...names: readonly Namespace[]) => [
@@ -66,6 +69,14 @@ export async function findings(): Promise<readonly Finding[]> {
     binfmtFinding(),
   ]
 }
+
+const noProc = (): Finding => ({
+  name: '/proc',
+  works: false,
+  detail: 'it is not mounted here',
+  without: 'everything',
+  repair: byRoot('sudo mount -t proc proc /proc', 'kernel'),
+})
 
 /** What a question is answered. */
 type Answer = Pick<Finding, 'works' | 'detail' | 'repair' | 'further'>
@@ -198,7 +209,7 @@ function terminalFinding(): Finding {
     return {
       name,
       works: false,
-      detail: `/dev/ptmx cannot be opened: ${errnoMessage(-(error as NodeJS.ErrnoException).errno!)}`,
+      detail: systemFault(error),
       without: 'new pseudo-terminals on the host, for programs that want a terminal',
       repair: byRoot(
         'sudo mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts /dev/pts && sudo ln -sf pts/ptmx /dev/ptmx',

@@ -7,6 +7,7 @@ import { cpuTimeUnit, type Group, type GroupLimits, type GroupUsage, type Watch,
 import { newGroupName } from '../cgroup/owner.js'
 import { errnoMessage } from '../kernel/errno.js'
 import { type HugePage, hugePages } from '../kernel/hugePages.js'
+import { systemFault, systemHints } from '../kernel/systemError.js'
 import type { GroupOption } from '../plan/limits.js'
 import { mayMount } from '../plan/nesting.js'
 import type { HeldLimit } from '../plan/security.js'
@@ -169,6 +170,7 @@ export class Limiter {
       if (errno === undefined) throw new LimitsError((error as Error).message, { cause: error })
       throw new LimitsError(`cannot make a cgroup: ${path ?? way!.bases[0]}: ${errnoMessage(-errno)}`, {
         code,
+        hint: systemHints[code ?? ''],
         cause: error,
       })
     }
@@ -280,8 +282,8 @@ export class LimitedRun {
       usage = this.group.measure()
       if (!this.group.tryRemove()) await removeGroup(this.group)
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      throw new LimitsError(`cannot remove the cgroup: ${message}`, { code, cause: error })
+      const { code } = error as NodeJS.ErrnoException
+      throw new LimitsError(`cannot remove the cgroup: ${systemFault(error)}`, { code, cause: error })
     }
     if (usage.peakPids === undefined || !this.hasReaper) return usage
     return { ...usage, peakPids: usage.peakPids - 1 }

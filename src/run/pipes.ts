@@ -1,5 +1,6 @@
 /** This process's ends of the pipes that a vial's monitor makes: launcher/pipes.ts. */
 import { closeSync, constants, openSync, readFileSync, readlinkSync } from 'node:fs'
+import { systemFault, systemHints } from '../kernel/systemError.js'
 import { record, pipesTaken } from '../launcher/record.js'
 import type { PayloadPipe } from '../plan/step.js'
 import { HostError } from '../text/error.js'
@@ -40,20 +41,18 @@ export function takePipes(
     })
   } catch (error) {
     for (const fd of opened) closeSync(fd)
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code } = error as NodeJS.ErrnoException
     // It failed or was killed meanwhile, and has no descriptors any more.
     if (code === 'ENOENT') return []
-    throw new HostError(`cannot open the pipes of the vial: ${message}`, {
+    throw new HostError(`cannot open the pipes of the vial: ${systemFault(error)}`, {
       code,
-      hint: hints[code ?? ''],
+      hint: systemHints[code ?? ''],
       cause: error,
     })
   }
   process.kill(pid, pipesTaken)
   return opened
 }
-
-const hints: Readonly<Record<string, string>> = { EMFILE: 'this process has too many files open: see ulimit -n' }
 
 /** The record about the pipes, if it is written before any other. This process does nothing else meanwhile: so there is an end to it. */
 function awaitPipes(pid: number, count: number, status: number, patience: number): Buffer | undefined {

@@ -3,13 +3,14 @@ import { asking } from '../assembly/asking.js'
 import { spawnSync } from 'node:child_process'
 import { AT, BPF, CLONE, FSOPEN, LANDLOCK, MS, OPEN_TREE, PR, SECCOMP } from '../kernel/flags.js'
 import { errno, errnoMessage, errnoName } from '../kernel/errno.js'
+import { systemFault } from '../kernel/systemError.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Policy } from '../policy/schema.js'
 import { withName } from './executable.js'
 import { openStored } from './store.js'
 import { hostArchitecture } from './compile.js'
 import { sandbox } from './sandbox.js'
-import { CommandError, SandboxError, VialError } from '../text/error.js'
+import { CommandError, HostError, VialError } from '../text/error.js'
 
 /** Nothing when the sandbox can be made, else the sentence that says why not. */
 export async function whyNot(policy: Policy): Promise<VialError | undefined> {
@@ -19,7 +20,9 @@ export async function whyNot(policy: Policy): Promise<VialError | undefined> {
     return undefined
   } catch (error) {
     if (error instanceof CommandError) return undefined
-    return error instanceof VialError ? error : new SandboxError((error as Error).message, { cause: error })
+    return error instanceof VialError
+      ? error
+      : new HostError(systemFault(error), { code: (error as NodeJS.ErrnoException).code, cause: error })
   }
 }
 

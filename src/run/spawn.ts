@@ -5,6 +5,7 @@ import type { Readable, Writable } from 'node:stream'
 import { getSystemErrorName } from 'node:util'
 import { errnoMessage } from '../kernel/errno.js'
 import { signalName } from '../kernel/signals.js'
+import { systemHints } from '../kernel/systemError.js'
 import type { Environment, LaunchedStep } from '../plan/step.js'
 import { CommandError, HostError, SandboxError } from '../text/error.js'
 import { type OpenVial, withName } from './executable.js'
@@ -348,7 +349,7 @@ function startError(error: unknown): unknown {
 const startHints: Record<string, string> = {
   EACCES: 'the cache may be mounted noexec: set VIAL_CACHE to a directory of yours that is not',
   E2BIG: 'the arguments and the environment are too long together: see execve(2)',
-  EMFILE: 'this process has too many files open: see ulimit -n',
+  ...systemHints,
   EAGAIN: 'this user has too many processes: see ulimit -u',
   ENOSYS: 'refused here: clone (ENOSYS); by the filter of a container runtime or of systemd',
   EPERM: 'refused here: clone or execve (EPERM); by the filter of a container runtime or of systemd',

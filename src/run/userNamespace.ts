@@ -47,8 +47,9 @@ function causes(): Repair[] {
         'this root lacks CAP_SETFCAP, without which its user id cannot be mapped: start what is around it with that capability (docker run --cap-add SETFCAP; CapabilityBoundingSet= of a unit), or run vial as an ordinary user',
       ...(hasCapability('CAP_SYS_ADMIN') ? { further: 'or, without a user namespace: vial run --root' } : {}),
     })
+  const mounts = textOf('/proc/self/mountinfo')
   // The root of a chroot is seldom a mount: proc_pid_mountinfo(5) has then none at /. create_user_ns() asks current_chrooted().
-  if (!/^(?:\S+ ){4}\/ /m.test(textOf('/proc/self/mountinfo')))
+  if (mounts !== '' && !/^(?:\S+ ){4}\/ /m.test(mounts))
     found.push({
       repair:
         'this process is in a chroot, in which the kernel makes no user namespace: enter that directory by pivot_root(2), as bwrap and systemd-nspawn do',

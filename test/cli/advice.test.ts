@@ -167,6 +167,27 @@ test('a FUSE mount whose server has ended', { skip: noRoot }, () => {
     })
   const words = `${place} is a FUSE mount whose server has ended: fusermount3 -u ${place}\n`
   assert.equal(inside('--ro', place, '--', 'true').stderr, `vial: --ro ${place}: ${words}`)
+  const policy = join(workFolder(callers.at(-1)!, 'policies'), 'dead.json')
+  writeFileSync(policy, JSON.stringify({ preset: 'system', filesystem: [{ bind: place }] }))
+  assert.match(
+    inside('--policy', policy, '--', 'true').stderr,
+    /: Transport endpoint is not connected\n {6}a FUSE mount on the way has lost its server: /,
+  )
   const { stderr } = inside('--ro', '.', '--', 'ls', 'dead')
   assert.ok(stderr.endsWith(`\nvial: dead cannot be reached outside either: ${words}`), stderr)
+})
+
+test('what cannot be executed is told by what it is', () => {
+  const caller = callers[0]!
+  const directory = workFolder(caller, 'commands')
+  writeFileSync(join(directory, 'script'), 'echo ran\n', { mode: 0o644 })
+  const last = (command: string) =>
+    vial(caller, ['run', '--ro', '.', '--', command], { cwd: directory }).stderr.split('\n').at(-2)
+  assert.equal(last(directory), `vial: ${directory} is a directory`)
+  assert.equal(
+    last('./script'),
+    'vial: ./script is not executable: chmod +x ./script, or name the program that reads it',
+  )
+  // What the sandbox has of its own is not looked at.
+  assert.equal(last('/tmp'), '      it is not executable, or lies on a noexec mount')
 })

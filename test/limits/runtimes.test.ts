@@ -48,6 +48,22 @@ describe('without a cgroup', { skip: notRoot }, () => {
     })
   }
 
+  test('a signal behind which a limit may be is told in one line', () => {
+    const last = (...args: readonly string[]) =>
+      vial(ordinary, ['run', ...args])
+        .stderr.split('\n')
+        .at(-2)
+    // Less than the program's own data: execve(2) ends it.
+    const said = 'vial: ended by SIGSEGV: it may have met a limit: memory, which RLIMIT_DATA stands in for here'
+    assert.equal(last('--memory', '1K', '--limits-optional', '--', 'true'), said)
+    // Nothing is told of signals that no limit sends, nor where none was given.
+    for (const args of [
+      ['--memory', '64M', '--limits-optional', '--', 'sh', '-c', 'kill -TERM $$'],
+      ['--', 'sh', '-c', 'kill -SEGV $$'],
+    ])
+      assert.equal(last(...args), undefined)
+  })
+
   test('and more is refused', { skip: notInstalled('python3') }, () => {
     const words = (policy: Policy) => {
       const file = join(workFolder(ordinary, 'large'), 'policy.json')

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Finding } from '../../src/run/finding.js'
@@ -81,6 +81,41 @@ describe('a limit of namespaces in the user namespace around', () => {
       if (name === 'user') assert.ok(within(`${vial} run -- true`).stderr.endsWith(`\n      ${repair}\n`))
       const after = within(`${repair} > /dev/null && ${vial} run -- echo works`)
       assert.deepEqual([after.stdout, after.stderr], ['works\n', ''])
+    })
+})
+
+describe('each finding that does not work has a next step, or names the one that has it', () => {
+  const repository = resolve(dirname(main), '../../..')
+  // Where Node is not Debian's.
+  const node = process.execPath.startsWith('/usr/') ? '' : `--ro ${resolve(process.execPath, '../..')}`
+  const inVial = (...flags: readonly string[]) => `${vial} run --ro ${repository} ${node} ${flags.join(' ')} --`
+  const bubblewrap = `bwrap --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --unshare-all --ro-bind ${repository} ${repository}`
+  for (const [name, before, needed] of [
+    ['by an ordinary user', '', ''],
+    ['under no_new_privs', 'setpriv --no-new-privs', ''],
+    ['in a user namespace', 'unshare -Ur', ''],
+    ['in a vial', inVial(), ''],
+    ['in a vial whose payload may make sandboxes', inVial('--seccomp', 'nested'), ''],
+    ['in bubblewrap', bubblewrap, 'bwrap'],
+  ] as const)
+    test(name, { skip: needed !== '' && notInstalled(needed) }, () => {
+      const { stdout, stderr } = bash(`${before} ${vial} doctor --json`, notRoot ? {} : { user: uid })
+      assert.equal(stderr, '')
+      const { findings, works } = JSON.parse(stdout) as { findings: readonly Finding[]; works: boolean }
+      const names = findings.filter((one) => !one.works).map((one) => one.name)
+      for (const { name, works, detail = '', repair } of findings) {
+        const above = /^see (?:above|below): (?:the )?(.*)/.exec(detail)?.[1] ?? ''
+        assert.ok(
+          works ||
+            repair !== undefined ||
+            name === 'vial run' ||
+            (above !== '' && names.some((one) => one.includes(above))),
+          `${name}: ${detail}`,
+        )
+      }
+      assert.equal(works, !names.includes('vial run'))
+      // In a sandbox of vial's own nothing is told to be done with sudo.
+      if (before !== '') for (const { repair = '' } of findings) assert.doesNotMatch(repair, /^sudo |^as root: /)
     })
 })
 

@@ -5,6 +5,7 @@
  */
 import { closeSync, ftruncateSync, writeSync } from 'node:fs'
 import { none } from '../../front/format.js'
+import { systemFault } from '../../kernel/systemError.js'
 import { readKey, readWhole, storeFrontVial } from '../../run/frontCache.js'
 import { compileParsed } from './compile.js'
 import { inheritedFds, readInherited } from './descriptors.js'
@@ -16,7 +17,7 @@ export async function main([memory = none, name = none, called = 'bwrap', ...arg
   try {
     await compile(memory, name, called, args)
   } catch (error) {
-    write(2, `${args.includes('--level-prefix') ? '<3>' : ''}bwrap: ${(error as Error).message}\n`)
+    write(2, `${args.includes('--level-prefix') ? '<3>' : ''}bwrap: ${systemFault(error)}\n`)
     process.exitCode = 1
   }
 }

@@ -5,13 +5,13 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { systemFault } from '../../kernel/systemError.js'
 import { type OpenVial, withName } from '../../run/executable.js'
 import { openStored } from '../../run/store.js'
 import { compileParsed } from './compile.js'
 import { inheritedFds, readInherited } from './descriptors.js'
 import { usage } from './options.js'
 import { parse } from './parse.js'
-import { BwrapError } from './state.js'
 import { write } from '../write.js'
 
 /** The version of bubblewrap whose command line this is, as programs that look for a feature expect to read it. */
@@ -37,8 +37,7 @@ export async function main(args: readonly string[], called: string): Promise<voi
     const { vial, remove } = store(bytes)
     run(vial, args.slice(options), fds, first.request.dieWithParent, remove)
   } catch (error) {
-    const message = error instanceof BwrapError ? error.message : (error as Error).message
-    write(2, `${prefix}bwrap: ${message}\n`)
+    write(2, `${prefix}bwrap: ${systemFault(error)}\n`)
     process.exitCode = 1
   }
 }

@@ -3,6 +3,7 @@
  * for is data, and what depends on the host is left to the vial.
  */
 import { readFileSync } from 'node:fs'
+import { errnoMessage } from '../../kernel/errno.js'
 import type { BwrapRequest } from '../../plan/bwrapRequest.js'
 import { descriptor } from './numbers.js'
 import { arity, options as table, Stop } from './options.js'
@@ -108,9 +109,8 @@ function readArguments(state: State, value: string, readFd: ReadFd): void {
   try {
     data = readFd(from)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const words: Record<string, string> = { EBADF: 'Bad file descriptor', EISDIR: 'Is a directory' }
-    throw new BwrapError(`Can't read --args data: ${words[code ?? ''] ?? message}`)
+    const { errno, message } = error as NodeJS.ErrnoException
+    throw new BwrapError(`Can't read --args data: ${errno === undefined ? message : errnoMessage(-errno)}`)
   }
   state.argsFds.push(from)
   const list = data.toString('utf8').split('\0')
