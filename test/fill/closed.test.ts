@@ -141,7 +141,7 @@ test('an interpreter that is closed to others is shown when it is named as well'
     const interpreter = write(path.join(folder, 'home/versions/bin/interpreter'), elf, 0o755)
     fs.chmodSync(path.join(folder, 'home'), 0o750)
     const program = write(path.join(folder, 'tree/bin/prog'), `#!${interpreter}\n`, 0o755)
-    assert.match(String(shown(folder, program)), /home is closed to others.*name it in fill\.program too/)
+    assert.match(String(shown(folder, program)), /home is closed to others.*name it by fill\.program too/)
     assert.deepEqual(shown(folder, [program, interpreter]), [interpreter, program].sort())
     // A link that the caller names leads to what it leads to.
     const link = path.join(folder, 'link')

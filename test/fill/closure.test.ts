@@ -103,8 +103,7 @@ test('documentation is not there', { skip: notInstalled('bwrap', 'python3') }, (
 
 test('a program that is not there', () => {
   assert.throws(() => closure('foo-of-vial'), {
-    message:
-      'fill.program: "foo-of-vial" was not found on PATH (/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin)',
+    message: '"foo-of-vial" was not found on PATH (/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin)',
   })
   assert.throws(() => closure('foo', { path: '/nowhere' }), { message: /"foo" was not found on PATH \(\/nowhere\)/ })
   assert.throws(() => closure('/nowhere/foo'), { message: /"\/nowhere\/foo" is not an executable file/ })

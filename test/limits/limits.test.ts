@@ -304,7 +304,7 @@ for (const caller of callers) {
       assert.deepEqual([ran.status, ran.stderr], [137, 'vial: the wall time limit is reached\n'])
       const refused = vial(caller, ['compile', '--preset', 'system', '--memory', '64M', '-o', path])
       assert.equal(refused.status, 125)
-      assert.match(refused.stderr, /limits\.memory: a vial by itself has no cgroup\n +use "vial run"/)
+      assert.match(refused.stderr, /--memory 64M: a vial by itself makes no cgroup\n +use "vial run"/)
       const optional = ['compile', '--preset', 'system', '--memory', '64M', '--limits-optional', '-o', path]
       assert.equal(vial(caller, optional).status, 0)
       assert.match(spawnSync(path, ['sh', '-c', 'ulimit -d'], { encoding: 'utf8' }).stdout, /^65536\n/)
