@@ -30,7 +30,7 @@ const policy: Policy = {
   disableUserns: true,
 }
 
-const plan = makePlan(completePolicy(policy), 'x64')
+const plan = makePlan(completePolicy(policy), { architecture: 'x64', base: '/', kernel: '6.12' })
 const steps = [...plan.monitor, ...plan.init, ...plan.payload]
 const texts = new Set([
   ...steps.flatMap((step) => [step.what, ...Object.values(step.hints ?? {}).map(String)]),

@@ -65,3 +65,13 @@ test('no imports go in a circle', () => {
   }
   for (const file of files) visit(file, [])
 })
+
+/** From a policy to bytes, the same facts give the same result: of the host, these rooms know what they are told. */
+const pure = ['kernel', 'machine', 'assembly', 'seccomp', 'plan', 'launcher', 'front']
+
+test('what compiles asks nothing of the host', () => {
+  for (const file of files.filter((name) => pure.includes(name.split('/')[0]!))) {
+    const source = readFileSync(join(top, 'src', file), 'utf8')
+    assert.doesNotMatch(source, /from 'node:(?!path'|crypto')|\bprocess\.(?:env|cwd|get|arch)\b(?!`)/, `src/${file}`)
+  }
+})

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { pidsIn, readText, writeValue } from './files.js'
-import { byRoot, isConfined } from '../kernel/privilege.js'
+import { byRoot, isConfined } from './privilege.js'
 import type { Repair } from '../text/repair.js'
 import type { Missing, Resource, Way } from './group.js'
 import { type Hierarchy, hierarchies } from './hierarchies.js'

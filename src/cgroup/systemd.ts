@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { systemFault } from '../kernel/systemError.js'
-import { byRoot } from '../kernel/privilege.js'
+import { byRoot } from './privilege.js'
 import type { Repair } from '../text/repair.js'
 import type { Missing } from './group.js'
 import { ourselves } from './owner.js'

@@ -1,6 +1,4 @@
 /** The payload's filter of system calls, as a step. */
-import { release } from 'node:os'
-import type { Architecture } from '../kernel/architecture.js'
 import { structs } from '../kernel/structs.js'
 import type { Policy } from '../policy/schema.js'
 import { compileSeccomp } from '../seccomp/compile.js'
@@ -9,13 +7,14 @@ import { type Situation, situations } from '../seccomp/schema.js'
 import { faultAt } from '../policy/keys.js'
 import { PolicyError } from '../text/error.js'
 import { hints } from './hints.js'
+import type { Host } from './host.js'
 import type { Step } from './step.js'
 
 /**
  * Made once, and then remembered.
  * @throws {PolicyError} when the profile is too long for the kernel.
  */
-export function compileFilter(policy: Policy, architecture: Architecture) {
+export function compileFilter(policy: Policy, { architecture, kernel }: Host) {
   const { seccomp = 'default', capabilities = [] } = policy
   let filter: ReturnType<typeof compileSeccomp>
   try {
@@ -23,7 +22,7 @@ export function compileFilter(policy: Policy, architecture: Architecture) {
       architecture,
       capabilities,
       situations: situationsOf(policy),
-      kernel: release(),
+      kernel,
     })
   } catch (error) {
     throw error instanceof FilterTooLong ? new PolicyError([faultAt('seccomp', error.message)]) : error
@@ -49,8 +48,8 @@ function situationsOf({ namespaces = {}, network, session }: Policy): Situation[
 }
 
 /** The very last thing: from here on only what the profile allows can be called, by vial too. */
-export function filterSteps(policy: Policy, architecture: Architecture): Step[] {
-  const filter = compileFilter(policy, architecture)
+export function filterSteps(policy: Policy, host: Host): Step[] {
+  const filter = compileFilter(policy, host)
   if (filter === undefined) return []
   const { seccomp = 'default' } = policy
   const { program, flags } = filter

@@ -1,8 +1,7 @@
 /** Policy → plan: the ordered steps that make the sandbox, each with its reason. */
 import { resolve } from 'node:path'
-import type { Architecture } from '../kernel/architecture.js'
 import type { RlimitName } from '../kernel/rlimits.js'
-import { currentDirectory, usualPath } from '../policy/path.js'
+import { usualPath } from '../policy/path.js'
 import { modeOf, parseSize } from '../policy/units.js'
 import { identityOf } from '../policy/identity.js'
 import type { Policy } from '../policy/schema.js'
@@ -12,6 +11,7 @@ import { vialStyle } from './style.js'
 import { beforeCapabilities, beforeMounts, beforeUserns, defaultRlimits, standardStreams } from './hardening.js'
 import { compileFilter, filterSteps } from './filter.js'
 import { hints } from './hints.js'
+import type { Host } from './host.js'
 import { idMap, type Subids } from './ids.js'
 import { landlockStep } from './landlock.js'
 import { type GroupOption, limitSteps } from './limits.js'
@@ -19,8 +19,6 @@ import { nests } from './nesting.js'
 import type { Manner, NamespaceName, PayloadPipe, Plan, Step } from './step.js'
 
 export interface PlanOptions {
-  /** Folder that relative host paths start from; default: the current one. */
-  readonly base?: string
   /**
    * Report to this file descriptor instead of standard error.
    * @internal
@@ -39,7 +37,7 @@ export interface PlanOptions {
    */
   readonly group?: GroupOption
   /**
-   * Whether somebody counts the output; default false.
+   * Whether the caller counts the output; default false.
    * @internal
    */
   readonly outputIsWatched?: boolean
@@ -72,8 +70,8 @@ const vialManner: Manner = {
 }
 
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
-export function makePlan(policy: Policy, architecture: Architecture, options: PlanOptions = {}): Plan {
-  const base = options.base ?? currentDirectory()
+export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}): Plan {
+  const { base } = host
   const namespaces = { ...policy.namespaces }
   if (policy.network === 'host') namespaces.net = 'host'
   const setting = (name: NamespaceName) => namespaces[name] ?? 'new'
@@ -212,7 +210,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
     })
   }
   init.push(
-    ...beforeCapabilities(kept, compileFilter(policy, architecture)?.refusesKeys ?? false),
+    ...beforeCapabilities(kept, compileFilter(policy, host)?.refusesKeys ?? false),
     { do: 'noNewPrivs', what: 'set no_new_privs', why: 'no setuid program or file capability gives anything back' },
     {
       do: 'capabilities',
@@ -277,7 +275,7 @@ export function makePlan(policy: Policy, architecture: Architecture, options: Pl
     const hints = { EPERM: "a hard limit cannot be raised: the caller's own is lower" }
     payload.push({ ...rlimit(name, soft, hard), why: 'the policy names it', hints })
   }
-  payload.push(...standing, ...filterSteps(policy, architecture))
+  payload.push(...standing, ...filterSteps(policy, host))
   payload.push({ do: 'execute', what: 'run', why: 'this is what the sandbox is for', hints: hints.execute })
 
   const inherit = policy.env?.inherit ?? []

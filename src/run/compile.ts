@@ -1,5 +1,6 @@
 /** Policy → vial: the whole compiler in one call. */
 import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
 import { resolve } from 'node:path'
 import type { Architecture } from '../kernel/architecture.js'
 import { hostArchitecture } from './host.js'
@@ -23,6 +24,8 @@ export { hostArchitecture }
 
 /** How a policy is compiled. */
 export interface CompileOptions extends PlanOptions {
+  /** Directory that relative host paths start from; default: the current one. */
+  readonly base?: string
   /** Paths that the next run trusts, besides vial, its cache and Node.js: a writable bind that covers one does not let it be written. */
   readonly trusted?: readonly string[]
   /** Default: this machine's. */
@@ -61,7 +64,7 @@ export function compile(policy: StrictPolicy, options: CompileOptions = {}): Com
     trustedPaths([...(options.trusted ?? []), ...(options.group?.bases ?? [])]),
   )
   const architecture = options.architecture ?? hostArchitecture()
-  const plan = makePlan(complete, architecture, { ...subids, kept, ...options })
+  const plan = makePlan(complete, { architecture, base, kernel: release() }, { ...subids, kept, ...options })
   const { program, steps } = launch(plan, architecture)
   return { bytes: assemble(program, architecture), plan, policy: complete as StrictPolicy, steps }
 }

@@ -1,5 +1,5 @@
 /** Whether a crash inside a sandbox runs something of the host's: core(5), and plan/hardening.ts for what keeps it away. */
-import { hasCapability, textOf } from '../kernel/privilege.js'
+import { hasCapability, textOf } from '../cgroup/privilege.js'
 import type { Finding } from './finding.js'
 import { setting } from './userNamespace.js'
 

@@ -2,7 +2,7 @@
 import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs'
 import { errno } from '../kernel/errno.js'
 import { systemFault } from '../kernel/systemError.js'
-import { byRoot, isOnPath, textOf } from '../kernel/privilege.js'
+import { byRoot, isOnPath, textOf } from '../cgroup/privilege.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { cacheFinding } from './cacheFinding.js'
 import { callerName } from './caller.js'

@@ -1,7 +1,7 @@
 /** Why this caller may make no user namespace: what the kernel and Debian's and Ubuntu's settings ask for is looked at here. */
 import { accessSync, constants, existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { byRoot, hasCapability, isConfined, textOf } from '../kernel/privilege.js'
+import { byRoot, hasCapability, isConfined, textOf } from '../cgroup/privilege.js'
 import type { Repair } from '../text/repair.js'
 
 const fileOf = (name: string) => join('/proc/sys', ...name.split('.'))

@@ -26,7 +26,11 @@ const caseOf = (name: string, plan: Plan, calls = false): Case => ({ name, plan,
 
 export const cases: readonly Case[] = [
   ...Object.entries(policies).map(([name, { policy, options, calls }]) =>
-    caseOf(`policy: ${name}`, makePlan(checkPolicy(policy), 'x64', { base: '/here', ...options }), calls),
+    caseOf(
+      `policy: ${name}`,
+      makePlan(checkPolicy(policy), { architecture: 'x64', base: '/here', kernel: '6.12' }, options),
+      calls,
+    ),
   ),
   ...Object.entries(lines).map(([name, { line, uid = 1000, calls }]) => {
     const parsed = parse([...line.split(' '), 'true'])

@@ -1,7 +1,7 @@
 /** What this caller may do by itself, and how the rest can be asked of root: capabilities(7), proc_pid_status(5), user_namespaces(7). */
 import { accessSync, constants, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { capabilities } from './capabilities.js'
+import { capabilities } from '../kernel/capabilities.js'
 
 /** Whether it is among this process's effective capabilities. */
 export function hasCapability(name: keyof typeof capabilities): boolean {
