@@ -137,7 +137,7 @@ function groupsIn(folder: string): string[] {
   }
 }
 
-/** Pids in the folders, as this process's pid namespace has them; 0 stands for one it cannot see. */
+/** Pids in the directories, as this process's pid namespace has them; 0 stands for one it cannot see. */
 export function pidsIn(folders: readonly string[]): number[] {
   const texts = folders.map((folder) => {
     try {
@@ -167,7 +167,7 @@ export function killPids(pids: readonly number[]): void {
   }
 }
 
-/** Makes the folders, and takes back all of them when `fill` or one of them fails. */
+/** Makes the directories, and takes back all of them when `fill` or one of them fails. */
 export function makeFolders(folders: readonly string[], fill: () => void): void {
   const made: string[] = []
   try {

@@ -219,7 +219,7 @@ const wordsOf = (folder: string, file: string) => (readText(folder, file) ?? '')
 
 /**
  * Switches controllers on for groups below `base`; where processes of ours stand in the way, they go into a group below,
- * first: pids and cpu could be switched on over their heads, and make groups that nobody may enter (cgroup-v2.rst, "Threads").
+ * first: pids and cpu could be switched on over their heads, and make groups that no process may enter (cgroup-v2.rst, "Threads").
  */
 function enable(base: string, controllers: readonly string[], mayMove: boolean): boolean {
   const missing = controllers.filter((name) => !wordsOf(base, 'cgroup.subtree_control').includes(name))

@@ -49,7 +49,7 @@ function reasonFor(folder: string): string {
   }
 }
 
-/** Folders in which this process would make groups: its own and, up to the top of each hierarchy, those above. */
+/** Directories in which this process would make groups: its own and, up to the top of each hierarchy, those above. */
 export function allBases(): string[] {
   return hierarchies().flatMap(({ mount, own }) => {
     if (own === undefined) return []

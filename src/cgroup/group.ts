@@ -29,7 +29,7 @@ export interface GroupLimits {
 
 /** A value, and the file of a group that it is written to. */
 export type Write = readonly [file: string, value: string | number]
-/** What is written for each limit. The folder is there already, with the files that this kernel has. */
+/** What is written for each limit. The directory is there already, with the files that this kernel has. */
 export type Writes = {
   readonly [Name in keyof GroupLimits]-?: (value: NonNullable<GroupLimits[Name]>, folder: string) => readonly Write[]
 }
@@ -90,17 +90,17 @@ export interface Pressure {
   readonly fullMs: number
 }
 
-/** Descriptors for whoever is to enter, which the caller closes. */
+/** Descriptors for the process that enters, which the caller closes. */
 export interface GroupDescriptors {
-  /** v1: the `tasks` file of each hierarchy, where a process writes 0. v2: the folder, for CLONE_INTO_CGROUP. */
+  /** v1: the `tasks` file of each hierarchy, where a process writes 0. v2: the directory, for CLONE_INTO_CGROUP. */
   readonly enter: readonly number[]
   /** A file that begins with the CPU time used so far. */
   readonly cpuTime: number | undefined
-  /** v1: the folder whose memory.oom_control tells when memory is short; v2 kills all by itself. */
+  /** v1: the directory whose memory.oom_control tells when memory is short; v2 kills all by itself. */
   readonly memory: number | undefined
 }
 
-/** What whoever has the descriptors is to look at. */
+/** What the holder of the descriptors looks at. */
 export interface Watch {
   readonly cpuTime: boolean
   readonly memory: boolean
@@ -129,7 +129,7 @@ export const cpuTimeUnit = { 1: 1, 2: 1000 } as const
 export interface Way {
   readonly name: 'cgroup v2' | 'cgroup v1' | 'systemd'
   readonly version: 1 | 2
-  /** The folders in which groups are made. */
+  /** The directories in which groups are made. */
   readonly bases: readonly string[]
   /** @throws {Error} when the kernel refuses; nothing is left behind then. */
   create(name: string, limits: GroupLimits, shielded?: boolean): Group

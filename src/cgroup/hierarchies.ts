@@ -10,7 +10,7 @@ export interface Hierarchy {
   readonly controllers: readonly string[]
   /** Where its topmost visible group is mounted. */
   readonly mount: string
-  /** The folder of this process's own group; undefined when it is not visible in this mount. */
+  /** The directory of this process's own group; undefined when it is not visible in this mount. */
   readonly own: string | undefined
 }
 
@@ -55,7 +55,7 @@ function procText(path: string): string {
   }
 }
 
-/** The folder of group `path` where the group `root` is mounted on `mount`. */
+/** The directory of group `path` where the group `root` is mounted on `mount`. */
 function within(mount: string, root: string, path: string): string | undefined {
   if (path.startsWith('/..')) return undefined
   if (path === root) return mount

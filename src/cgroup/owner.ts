@@ -11,7 +11,7 @@ export interface Owner {
   readonly start: string
 }
 
-/** How sandboxes end that outlive their maker: their groups are only removed when nobody is left in them. */
+/** How sandboxes end that outlive their maker: their groups are only removed when no process is left in them. */
 const outlives = '.outlives'
 
 let self: Owner | undefined

@@ -85,7 +85,7 @@ function delegatedUnit(bus: string): string | undefined {
   }
 }
 
-/** `PIDs`: whom to move; `CollectMode`: nothing stays in systemd's list when all in it have ended. */
+/** `PIDs`: the processes to move; `CollectMode`: nothing stays in systemd's list when all in it have ended. */
 const properties = [
   ['Description', 's', 'sandboxes of vial'],
   ['PIDs', 'au', '1', String(process.pid)],

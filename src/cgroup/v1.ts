@@ -68,7 +68,7 @@ function createV1(folder: Bases, folders: readonly string[], limits: GroupLimits
   return new GroupV1(folder, folders, entered)
 }
 
-/** A new group of cpuset has no CPU and no memory, and nobody may enter it then. */
+/** A new group of cpuset has no CPU and no memory, and no process may enter it then. */
 function inheritCpus(folder: string): void {
   for (const file of ['cpuset.cpus', 'cpuset.mems'])
     if (readText(folder, file)?.trim() === '') writeValue(folder, file, readText(dirname(folder), file)!.trim())
@@ -99,7 +99,7 @@ export const writes: Writes = {
   ],
   // 1024 is the default, and 2 the least.
   cpuWeight: (weight) => [['cpu.shares', Math.max(2, Math.round((weight * 1024) / 100))]],
-  // A new group has neither, and nobody may enter it then.
+  // A new group has neither, and no process may enter it then.
   cpuset: (cpus, folder) => [
     ['cpuset.cpus', cpus],
     ['cpuset.mems', (readText(dirname(folder), 'cpuset.mems') ?? '').trim()],
@@ -178,8 +178,8 @@ class GroupV1 implements Group {
   }
 
   /**
-   * Where there is a freezer nobody can fork meanwhile, and none dies before all are woken; elsewhere it is done again
-   * until nobody is left.
+   * Where there is a freezer no process can fork meanwhile, and none dies before all are woken; elsewhere it is done again
+   * until none is left.
    */
   kill(): void {
     const { freezer } = this.folder

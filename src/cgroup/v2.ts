@@ -30,7 +30,7 @@ import {
 
 const cpuPeriod = 100_000
 
-/** Groups below this folder, whose cgroup.subtree_control has what is needed. */
+/** Groups below this directory, whose cgroup.subtree_control has what is needed. */
 export function v2Way(base: string, name: 'cgroup v2' | 'systemd' = 'cgroup v2'): Way {
   return {
     name,

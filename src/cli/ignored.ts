@@ -15,7 +15,7 @@ export function ignoreAsCaller(): void {
   delete process.env[variable]
   if (told === undefined || !/^[\da-f]{1,16}$/i.test(told)) return
   mask = BigInt(`0x${told}`)
-  // Nobody may have a handler for these two: signal(7).
+  // No process can have a handler for these two: signal(7).
   for (const [name, number] of Object.entries(constants.signals))
     if (((mask >> BigInt(number - 1)) & 1n) === 1n && name !== 'SIGKILL' && name !== 'SIGSTOP')
       process.on(name as NodeJS.Signals, () => {})

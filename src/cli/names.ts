@@ -1,4 +1,4 @@
-/** How a policy's keys are named to whoever typed the flags: by the flag that set a key, or as a key of the policy file. */
+/** How messages name a policy's keys: by the flag that set a key, or as a key of the policy file. */
 import type { Policy } from '../policy/schema.js'
 import { type Names, policyNames } from '../text/words.js'
 import type { Option } from './options.js'

@@ -31,7 +31,7 @@ export class UnknownFlag extends UsageError {
 }
 
 /**
- * @param stops the first word that is no flag ends the flags: all from there on are somebody else's
+ * @param stops the first word that is no flag ends the flags: all from there on belong to the command
  * @throws {UsageError}
  */
 export function parse(args: readonly string[], options: readonly Option[], stops: boolean): Parsed {

@@ -4,7 +4,7 @@ import { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
-/** Ends when all is written, or when nobody reads it any more: then the payload's pipe is closed, too. */
+/** Ends when all is written, or when there is no reader any more: then the payload's pipe is closed, too. */
 export async function passOn(from: Readable, fd: 1 | 2): Promise<void> {
   const { to, end } = writer(fd)
   await pipeline(from, to, { end }).catch(() => {})

@@ -139,7 +139,7 @@ function refuseContradictions(flags: PolicyFlags, file: Policy, shown: readonly 
 /** What `<(…)` gives is a number to the shell only. */
 const nameOf = (path: string) => (/^\/(dev|proc)\//.test(path) ? 'the policy' : path)
 
-/** Reads and checks a policy file; its relative host paths start from its folder. */
+/** Reads and checks a policy file; its relative host paths start from its directory. */
 function readPolicy(path: string, texts: Texts): Policy {
   let text: string
   try {

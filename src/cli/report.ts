@@ -159,7 +159,7 @@ export function processLimitMet(
     : refusalBehind(verdict.signal, enforcement)
 }
 
-/** The kernel tells nobody that it refused something for an rlimit: a signal is all that is seen of it. setrlimit(2). */
+/** The kernel reports no refusal that an rlimit caused: only a signal, where it sends one, is seen. setrlimit(2). */
 function refusalBehind(signal: string, enforcement: EnforcementOf): string | undefined {
   const behind = [
     ...(enforcement.memory === 'rlimit of each process' && signal !== 'SIGKILL'

@@ -35,7 +35,7 @@ export function handOn(child: Pick<SandboxProcess, 'pid' | 'kill'>, sharesSessio
     }
     soon.clear()
   }
-  // First all of the sandbox stops, then we, by the signal's own action: there is none where nobody could continue us. A payload
+  // First all of the sandbox stops, then we, by the signal's own action: there is none where no shell could continue us. A payload
   // of the same session has stopped by itself.
   const stop = () => {
     if (!sharesSession) process.kill(child.pid, suspend)

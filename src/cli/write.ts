@@ -6,7 +6,7 @@ import { writeSync } from 'node:fs'
 
 const still = new Int32Array(new SharedArrayBuffer(4))
 
-/** Waits where the caller has itself set O_NONBLOCK. Whoever reads standard output may close it early: `vial explain | head`. */
+/** Waits where the caller has itself set O_NONBLOCK. The reader of standard output may close it early: `vial explain | head`. */
 export function write(fd: 1 | 2, text: string): void {
   const bytes = Buffer.from(text)
   for (let at = 0; at < bytes.length; ) {

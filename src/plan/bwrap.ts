@@ -19,7 +19,7 @@ export class BwrapContradiction extends Error {}
  */
 export function bwrapPlan(request: BwrapRequest, caller: Ids): Plan {
   const { unshare } = request
-  // Whoever is not root has no other way: bwrap(1), DESCRIPTION.
+  // A caller other than root has no other way: bwrap(1), DESCRIPTION.
   const user = unshare.user === 'yes' || (caller.uid !== 0 && request.userns === undefined) ? 'yes' : unshare.user
   const ids = { uid: request.uid ?? caller.uid, gid: request.gid ?? caller.gid }
   const reaper = !request.asPid1 && (unshare.pid || request.lockFiles.length > 0 || request.syncFd !== undefined)

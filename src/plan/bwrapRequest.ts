@@ -2,7 +2,7 @@
 import type { CapabilityName } from '../kernel/capabilities.js'
 import type { FilesystemEntry } from '../policy/schema.js'
 
-/** `try`: go on without one where it is not to be had. */
+/** `try`: go on without one where it cannot be made. */
 export type Unshare = 'no' | 'yes' | 'try'
 
 export interface BwrapRequest {

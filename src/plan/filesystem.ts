@@ -60,7 +60,7 @@ class FilesystemPlanner implements Planner {
     const last = this.context.style.stacksRoots ? onTop : entries.findLastIndex(coversRoot)
     const cover = entries.splice(0, last + 1).findLast(coversRoot)
     this.#said = cover === undefined ? undefined : this.context.style.complaints?.(cover)
-    // One that is read-only can be filled by nobody.
+    // A read-only one cannot be filled.
     const writable = policy.root?.writable ?? false
     if (cover === undefined) this.#rootTmpfs({ size: policy.root?.size }, writable)
     else this.#cover('tmpfs' in cover ? { ...cover, size: cover.size ?? policy.root?.size } : cover, writable)

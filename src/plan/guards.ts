@@ -1,7 +1,7 @@
 /**
  * What of /proc and /sys is closed to a payload. Where it is the host's root, by uid and without any capability (a root
  * caller's own sandbox, whose user namespace maps its id, and root mode), that is all of it. For any other caller the
- * files' own modes are wall enough, but for the few that tell everybody of the whole machine: the rest is root's. That
+ * files' own modes are wall enough, but for the few that all users can read and that tell of the whole machine: the rest is root's. That
  * saves it 20 mounts a run.
  */
 import { aside, words } from '../text/words.js'
@@ -10,9 +10,9 @@ import type { Place, Step } from './step.js'
 export interface Guard {
   readonly readonly: readonly string[]
   readonly masked: readonly string[]
-  /** Masked whoever the caller is: their modes let everybody read them. */
+  /** Masked for every caller: their modes let all users read them. */
   readonly worldReadable: readonly string[]
-  /** The same, in the folder of each processor in /sys. */
+  /** The same, in the directory of each processor in /sys. */
   readonly eachCpu?: readonly string[]
   readonly why: string
 }

@@ -31,7 +31,7 @@ export function proc(planner: Planner, entry: Extract<FilesystemEntry, { proc: s
     planner.mount('proc', at, options, flags, 'foreign', "shows the sandbox's own processes only")
   }
   if (guarded && entry.masked !== false) {
-    // Pid 1 is not dumpable, and so its files are root's, proc(5): whoever is root outside could write there.
+    // Pid 1 is not dumpable, and so its files are root's, proc(5): a payload that is root outside could write there.
     const init = pids === 'reaper' && !nests ? ['1'] : []
     if (entry.subset === undefined) guard(planner, at, { ...procGuard, readonly: [...init, ...procGuard.readonly] })
     else if (init.length > 0) guard(planner, at, { ...procGuard, readonly: init, masked: [], worldReadable: [] })

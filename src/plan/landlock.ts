@@ -76,7 +76,7 @@ export function landlockRules(init: readonly Step[]): LandlockRule[] {
       case 'mountFile': {
         const { path } = step.place
         const above = ancestors(path).at(-1)
-        // Where a folder holds device nodes, one rule is for all of them.
+        // Where a directory holds device nodes, one rule is for all of them.
         if (!step.flags.nodev && above !== undefined && found.has(above)) found.get(above)!.add('device')
         else if (!step.flags.nodev) put(path, 'device', ...(step.flags.readonly ? [] : ['write' as const]))
         else put(path, ...(step.flags.readonly ? [] : ['write' as const]))

@@ -1,4 +1,4 @@
-/** The steps of `limits`: what the vial itself does about them. The cgroup is made by whoever starts it. */
+/** The steps of `limits`: what the vial itself does about them. The cgroup is made by the process that starts it. */
 import {
   type GroupLimitName,
   type Limits,
@@ -13,7 +13,7 @@ import { PolicyError } from '../text/error.js'
 import { words } from '../text/words.js'
 import type { GroupEntry, Step } from './step.js'
 
-/** The descriptors of a cgroup that the vial gets from whoever starts it. */
+/** The descriptors of a cgroup that the vial gets from the process that starts it. */
 export interface GroupOption extends GroupEntry {
   /** The directories that it is made in: what can write there can write its limits. */
   readonly bases: readonly string[]
@@ -21,7 +21,7 @@ export interface GroupOption extends GroupEntry {
   readonly holds: readonly GroupLimitName[]
   /** A file that begins with the CPU time used, and the nanoseconds that 1 stands for there. */
   readonly cpuTime: { readonly fd: number; readonly unit: number } | undefined
-  /** v1: the folder that tells when memory is short. */
+  /** v1: the directory that tells when memory is short. */
   readonly memoryFd: number | undefined
   /** CPUs of this machine, for `cpuTime`: so fast may CPU time go by. */
   readonly cpus: number

@@ -2,7 +2,7 @@
 import type { Policy } from '../policy/schema.js'
 
 /**
- * Such a payload mounts, which Landlock forbids to whom it restricts, and mounts a /proc of its own, which the kernel
+ * Such a payload mounts, which Landlock forbids to the processes that it restricts, and mounts a /proc of its own, which the kernel
  * forbids where any part of the outer one is covered.
  */
 export function nests(policy: Pick<Policy, 'seccomp' | 'capabilities'>): boolean {

@@ -336,7 +336,7 @@ function mayBeSeen(policy: Policy): boolean {
 
 /**
  * Whether the monitor may make the network namespace, for init to enter after the mounts. But what /sys shows is the
- * network of whoever mounts it; and a monitor that the payload could find in /proc is closed to init too.
+ * network of the process that mounts it; and a monitor that the payload could find in /proc is closed to init too.
  */
 function netMayBeLate({ namespaces = {}, filesystem = [] }: Policy): boolean {
   const monitorIsOutside = (namespaces.pid ?? 'new') === 'new'

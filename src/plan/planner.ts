@@ -5,7 +5,7 @@ import type { Hints, KeptAs, MountFlags, MountOptions, Owner, Place, Step } from
 import type { Style } from './style.js'
 
 export interface FilesystemContext {
-  /** Where relative host paths start; undefined: the folder that the vial is started in. */
+  /** Where relative host paths start; undefined: the directory that the vial is started in. */
   readonly base: string | undefined
   readonly style: Style
   readonly identity: Owner
@@ -42,7 +42,7 @@ type Directory = Step<'directory'>
 export interface Planner {
   readonly context: FilesystemContext
   readonly steps: Step[]
-  /** Makes the folders above `at`, then the step, then remembers what is there now. */
+  /** Makes the directories above `at`, then the step, then remembers what is there now. */
   make(at: string, leaves: Leaves, step: (place: Place, above: Directory[]) => Step, made?: Made): void
   mount(
     type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts',

@@ -28,7 +28,7 @@ export interface HeldLimit {
   readonly name: string
   /** Its value, as text. */
   readonly value: string
-  /** `none`: nobody. */
+  /** `none`: nothing does. */
   readonly by: string
 }
 

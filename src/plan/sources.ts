@@ -7,7 +7,7 @@ import type { FilesystemContext } from './planner.js'
 import type { Layer } from './step.js'
 
 export class Sources {
-  /** Host folders that the payload may write, the outermost first. */
+  /** Host directories that the payload may write, the outermost first. */
   readonly #writable: readonly string[]
 
   constructor(

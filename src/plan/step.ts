@@ -26,7 +26,7 @@ export type Place =
       readonly planted: boolean
     }
 
-/** A folder of the host. */
+/** A directory of the host. */
 export interface Layer {
   readonly path: string
   /** As of a `bind`. */
@@ -41,7 +41,7 @@ export interface MountFlags {
 }
 
 export interface IdMap {
-  /** Lines of user_namespaces(7); `outside: 'caller'` is whoever starts the vial. */
+  /** Lines of user_namespaces(7); `outside: 'caller'` is the user who starts the vial. */
   readonly uids: readonly MapLine[]
   readonly gids: readonly MapLine[]
   /** Written by newuidmap(1) and newgidmap(1), which may map more than the caller's own id. */
@@ -57,18 +57,18 @@ export interface MapLine {
 export interface Steps {
   // the monitor
   closeFds: { readonly keep: readonly number[] }
-  /** Makes pipes to whoever started the vial. `foreign`: the payload may be another user than that. */
+  /** Makes pipes to the process that started the vial. `foreign`: the payload may be another user than that. */
   pipes: { readonly pipes: readonly PayloadPipe[]; readonly foreign: boolean }
   dieWithParent: unknown
   /** What ps(1) and pkill(1) know monitor and init by. */
   processName: { readonly name: string }
-  /** Fails when one of these descriptors is a folder. */
+  /** Fails when one of these descriptors is a directory. */
   refuseFolders: { readonly fds: readonly number[] }
   /** Gives up supplementary groups where the caller may. */
   dropGroups: unknown
   /** `from` is a path, or a descriptor that is closed afterwards. */
   join: { readonly namespace: NamespaceName; readonly from: string | number }
-  /** `optional`: where user namespaces are not to be had, go on without one. */
+  /** `optional`: where user namespaces cannot be made, go on without one. */
   newUser: { readonly map: IdMap; readonly optional: boolean }
   /** Writes the map of the user namespace that init was cloned into. */
   mapUser: { readonly map: IdMap }
@@ -117,7 +117,7 @@ export interface Steps {
     /** A file that is there stays of the mode that it has. */
     readonly keepsMode: boolean
     readonly owner: Owner | undefined
-    /** The payload's user: where others may have put a file, one of anybody else is replaced, and not written. */
+    /** The payload's user: where others may have put a file, one that is not this user's is replaced and not written. */
     readonly payload: number
   }
   /** A file of its own that is mounted over the place: it may cover one that cannot be written. */
@@ -139,10 +139,10 @@ export interface Steps {
     readonly source: string | number
     readonly recursive: boolean
     readonly optional: boolean
-    /** Folders to make on the way, once the source is known to exist. */
+    /** Directories to make on the way, once the source is known to exist. */
     readonly above: readonly Action<'directory'>[]
     readonly flags: MountFlags
-    /** A folder above the source that somebody inside may write: links in it must not lead out of it. */
+    /** A directory above the source that a payload may write: links in it must not lead out of it. */
     readonly within?: string
   }
   mount: {
@@ -154,7 +154,7 @@ export interface Steps {
   overlay: {
     /** The path `.` is the root itself. */
     readonly place: Place
-    /** Folders of the host, the first on top. */
+    /** Directories of the host, the first on top. */
     readonly lower: readonly Layer[]
     readonly upper: 'tmpfs' | { readonly upper: Layer; readonly work: Layer } | undefined
     /** Marks are kept in user.* attributes. */
@@ -176,8 +176,9 @@ export interface Steps {
   sealRoot: unknown
   /**
    * Covers parts of a filesystem that shows the kernel, /proc or /sys; paths are relative to it, and a missing one is
-   * passed over. `worldReadable`, and `eachCpu` beneath each processor of /sys, whoever the payload is; the others `always`; or only for one that is the host's root,
-   * whom file modes do not keep out (`owner`); or such a payload is refused (`refuseOwner`).
+   * skipped. `worldReadable`, and `eachCpu` beneath each processor of /sys, are covered for every payload. The rest is
+   * covered as `when` says: `always`, or only for a payload that is the host's root, which file modes do not keep out
+   * (`owner`); `refuseOwner` refuses such a payload instead.
    */
   guard: {
     readonly place: Place
@@ -200,7 +201,7 @@ export interface Steps {
   }
   /** Takes note of the caller's effective set, before a user namespace gives all. */
   callersCapabilities: unknown
-  /** `keep`: a set; or the caller's own effective set, less `without` and more `with`, as far as they are to be had. `bounding`: also drop the rest from the bounding set. */
+  /** `keep`: a set; or the caller's own effective set, less `without` and more `with`, as far as the caller has them. `bounding`: also drop the rest from the bounding set. */
   capabilities: {
     readonly keep:
       | readonly CapabilityName[]
@@ -231,7 +232,7 @@ export interface Steps {
   chdir: { readonly path: string }
   /** That which the caller names at the start: see {@link Plan.perRun}. It must lie in the sandbox. */
   chdirNamed: unknown
-  /** The caller's working folder if it is visible, else HOME, else the root. */
+  /** The caller's working directory if it is visible, else HOME, else the root. */
   chdirBack: unknown
   /** Waits for a byte, or the end, of a descriptor. */
   block: { readonly fd: number }
@@ -290,7 +291,7 @@ export interface LandlockRule {
  */
 export type KeptAs = 'readonly' | 'placed' | 'link'
 
-/** A cgroup, by descriptors: in v1 the `tasks` file of each hierarchy, in v2 one, the folder. */
+/** A cgroup, by descriptors: in v1 the `tasks` file of each hierarchy, in v2 one, the directory. */
 export interface GroupEntry {
   readonly way: 'move' | 'clone'
   readonly fds: readonly number[]
@@ -329,11 +330,11 @@ export interface Environment {
   readonly inherit: readonly string[] | true
   /** Not handed on, whatever `inherit` says. */
   readonly unset: readonly string[]
-  /** PWD is the working folder. */
+  /** PWD is the working directory. */
   readonly pwd: boolean
 }
 
-/** How a vial behaves towards whoever calls it. */
+/** How a vial behaves towards its caller. */
 export interface Manner {
   /** Begins every error sentence. */
   readonly prefix: string
@@ -356,7 +357,7 @@ export interface Manner {
 export interface Announcement {
   readonly infoFd: number | undefined
   readonly statusFd: number | undefined
-  /** After the announcement, wait for this descriptor: somebody else writes the id maps. */
+  /** After the announcement, wait for this descriptor: another process writes the id maps. */
   readonly blockFd: number | undefined
 }
 
@@ -365,7 +366,7 @@ export interface Plan {
   readonly monitor: readonly Step[]
   /** New namespaces that init is cloned into. */
   readonly clone: readonly NamespaceName[]
-  /** Those of them that are left out where they cannot be had. */
+  /** Those of them that are left out where they cannot be made. */
   readonly cloneIfPossible: readonly NamespaceName[]
   readonly init: readonly Step[]
   readonly payload: readonly Step[]

@@ -10,7 +10,7 @@ export interface Style {
   readonly overlay: MountFlags
   /** Layers in a user namespace keep their marks in user.* attributes; bwrap has them there always. */
   readonly userAttributes: boolean
-  /** A tmpfs for everybody, or a plain folder. */
+  /** A tmpfs that all users may write, or a plain directory. */
   readonly shm: 'tmpfs' | 'directory'
   readonly devSize: readonly (readonly [string, string])[]
   /** Parts of /proc that become read-only, where they are there and could be written. */
@@ -36,10 +36,10 @@ export interface Style {
   readonly complaints: ((entry: FilesystemEntry) => Complaints) | undefined
 }
 
-/** What is said when the folders above a place, or what an entry itself makes, cannot be made. */
+/** What is said when the directories above a place, or what an entry itself makes, cannot be made. */
 export interface Complaints {
   readonly parents: string
-  /** For what is mounted: of the source, of the mount, of the file and of the folder to mount on. */
+  /** For what is mounted: of the source, of the mount, of the file and of the directory to mount on. */
   readonly own: string | readonly (string | Hints)[]
 }
 

@@ -18,14 +18,14 @@ export class Tree {
     if (written) this.#written.add('')
   }
 
-  /** Whether every folder above `path` is ours, or is still to be made by us. */
+  /** Whether every directory above `path` is ours, or is still to be made by us. */
   owns(path: string): boolean {
     return (
       this.#nodes.get('') === 'ours' && ancestors(path).every((above) => (this.#nodes.get(above) ?? 'ours') === 'ours')
     )
   }
 
-  /** Folders above `path` that no step has made yet, outermost first. */
+  /** Directories above `path` that no step has made yet, outermost first. */
   missing(path: string): string[] {
     return ancestors(path).filter((above) => (this.#nodes.get(above) ?? 'maybe') === 'maybe')
   }

@@ -99,7 +99,7 @@ export function placeOf(entry: object): string {
   return normal(String(place))
 }
 
-/** Entries of several fills together: the first of each place, and nothing beneath a bound folder. */
+/** Entries of several fills together: the first of each place, and nothing beneath a bound directory. */
 function mergeEntries<Entry extends object>(entries: readonly Entry[]): Entry[] {
   const bound = entries.filter((entry) => 'bind' in entry).map(placeOf)
   const seen = new Set<string>()

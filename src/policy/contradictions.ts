@@ -86,7 +86,7 @@ export function contradictions(policy: Policy): Fault[] {
 
 const placeOf = (index: number, kind: MountKind) => `filesystem[${index}].${kind}` as KeyPath
 
-/** Whoever wrote them meant something else, such as a read-only part of a writable directory. */
+/** The author meant something else, such as a read-only part of a writable directory. */
 function hiddenFaults(entries: readonly FilesystemEntry[]): Fault[] {
   const named = (index: number) => placeOf(index, kindOf(entries[index]!).kind)
   return hiddenEntries(entries).flatMap(({ index, by }) => {

@@ -17,13 +17,13 @@ const upperFault = 'must be "tmpfs" or { upper, work }'
 
 /** Entries of `filesystem`, by the key that names their kind. The key's value is always the place inside. */
 export const mountKinds = {
-  /** Shows a host file or folder. Read-only, nosuid, nodev, recursive unless said otherwise. */
+  /** Shows a host file or directory. Read-only, nosuid, nodev, recursive unless said otherwise. */
   bind: object({
     /** The place inside. */
     bind: inside,
     /** The host's side; default: the same path. */
     from: v.optional(host),
-    /** Instead of `from`: a file descriptor of the file or folder. */
+    /** Instead of `from`: a file descriptor of the file or directory. */
     fd: v.optional(fd),
     /** Let the payload write beneath it; default false. */
     writable: v.optional(flag),
@@ -89,7 +89,7 @@ export const mountKinds = {
     /** The place inside. */
     mqueue: inside,
   }),
-  /** An empty folder. Default mode 0755. */
+  /** An empty directory. Default mode 0755. */
   directory: object({
     /** The place inside. */
     directory: inside /** Octal, a number or text such as `"0755"`. */,
@@ -113,7 +113,7 @@ export const mountKinds = {
       fd: v.optional(fd),
       mode: v.optional(mode),
       owner,
-      /** Mount it over the place, so that it may cover a file of a read-only folder. */
+      /** Mount it over the place, so that it may cover a file of a read-only directory. */
       mount: v.optional(v.picklist(['readonly', 'writable'], 'must be "readonly" or "writable"')),
     }),
     v.check((entry) => (entry.content === undefined) !== (entry.fd === undefined), 'needs either content or fd'),

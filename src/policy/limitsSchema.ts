@@ -35,7 +35,7 @@ const hugePageFault = `is no size of a huge page: one of ${Object.keys(hugePages
 export const limitsSchema = object({
   /** Bytes of all processes together, page cache and kernel memory included. The kernel kills when it needs more. */
   memory: v.optional(positiveSize),
-  /** Bytes of the same, above which all are slowed down and their memory is reclaimed; nobody is killed. Needs cgroup v2. */
+  /** Bytes of the same, above which all are slowed down and their memory is reclaimed; no process is killed. Needs cgroup v2. */
   memoryHigh: v.optional(positiveSize),
   /** Bytes of swap beside `memory`; default 0. */
   swap: v.optional(size),

@@ -151,7 +151,7 @@ export const policySchema = object({
       ),
     }),
   ),
-  /** Working folder inside; default `/`. */
+  /** Working directory inside; default `/`. */
   cwd: v.optional(inside),
   /** What the payload sees as argv[0]. */
   argv0: v.optional(text),
@@ -175,7 +175,7 @@ export const policySchema = object({
    * are for sandboxes inside. `required`: an error where the kernel has none.
    */
   landlock: v.optional(v.picklist(['on', 'off', 'required'], 'must be "on", "off" or "required"')),
-  /** No further user namespace can be made inside, and so no privilege be had over any other. Default false. */
+  /** No further user namespace can be made inside, and so no privilege over any other can be obtained. Default false. */
   disableUserns: v.optional(flag),
   /**
    * The system calls that the payload may make: `default`, `strict`, `nested`, `none`, a profile of vial's or one in the

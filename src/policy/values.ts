@@ -18,7 +18,7 @@ export const inside = v.pipe(
   v.startsWith('/', 'must be an absolute path inside the sandbox'),
   v.check((path) => !path.split('/').includes('..'), 'must not contain ".."'),
 )
-/** A path of the host; relative ones are relative to the policy's folder. */
+/** A path of the host; relative ones are relative to the policy's directory. */
 export const host = pathText
 
 /** tmpfs(5) takes 0 for no limit at all. */

@@ -49,7 +49,7 @@ export function inCache<Value>(what: string, action: (folder: string) => Value, 
   }
 }
 
-/** Real paths, of the directories that were walked to: nobody else can make them lead elsewhere. */
+/** Real paths, of the directories that were walked to: no other user can make them lead elsewhere. */
 const known = new Map<string, string>()
 
 function usable(folder: string): string {
@@ -61,7 +61,7 @@ function usable(folder: string): string {
   return real
 }
 
-/** Nobody else's name for a file that is to be renamed to `path`. No secret: the folder is the caller's. */
+/** A name that no other process uses, for a file that is to be renamed to `path`. No secret: the directory is the caller's. */
 export function temporaryName(path: string): string {
   return `${path}.${process.pid}.${Math.trunc(Math.random() * 2 ** 32)
     .toString(16)

@@ -4,7 +4,7 @@ import { closeSync, constants, existsSync, fstatSync, openSync } from 'node:fs'
 /** The caller closes the descriptor. */
 export interface OpenVial {
   readonly fd: number
-  /** For a host without /proc: nobody but the caller and root can make it lead elsewhere. */
+  /** For a host without /proc: only the caller and root can make it lead elsewhere. */
   readonly path: string
 }
 

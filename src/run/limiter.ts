@@ -29,7 +29,7 @@ import { OutputMeter } from './output.js'
 import type { Usage } from './status.js'
 import type { Receiver } from './streams.js'
 
-/** Who holds the sandbox to a limit. `none`: nobody, which only `required: false` allows. */
+/** Who holds the sandbox to a limit. `none`: not held, which only `required: false` allows. */
 export type Enforcement = Way['name'] | 'rlimit of each process' | 'timer' | 'reader' | 'tmpfs' | 'none'
 
 /** Who holds the sandbox to each limit that was given. */
@@ -218,7 +218,7 @@ export class Limiter {
 }
 
 const live = new Set<LimitedRun>()
-/** Whoever calls process.exit leaves nothing behind. What cannot be removed at once, the next run removes. */
+/** A call of process.exit leaves nothing behind. What cannot be removed at once, the next run removes. */
 process.on('exit', () => {
   for (const run of live) run.abandon()
 })
@@ -267,7 +267,7 @@ export class LimitedRun {
     return this.#meter?.exceeded
   }
 
-  /** Kills whom the end of pid 1 did not. */
+  /** Kills what outlived pid 1. */
   kill(): void {
     this.group?.kill()
   }

@@ -15,7 +15,7 @@ import { CommandError, HostError, VialError } from '../text/error.js'
 /** Nothing when the sandbox can be made, else the sentence that says why not. */
 export async function whyNot(policy: Policy): Promise<VialError | undefined> {
   try {
-    // A folder is no program: when that is all that is wrong, everything before it went well.
+    // A directory is no program: when that is all that is wrong, everything before it went well.
     await sandbox(policy, '/').run('/')
     return undefined
   } catch (error) {

@@ -265,7 +265,7 @@ export function optionsFor(
   }
 }
 
-/** A sandbox of this policy. Relative host paths start from `base`, by default the current folder. */
+/** A sandbox of this policy. Relative host paths start from `base`, by default the current directory. */
 export function sandbox(policy: StrictPolicy, base = currentDirectory()): Sandbox {
   return new Sandbox(policy, base)
 }

@@ -54,7 +54,7 @@ export interface SandboxProcess {
   /** Sends a signal to the payload, `SIGINT` and `SIGQUIT` to its whole process group; `SIGKILL` ends the whole sandbox. */
   kill(signal?: NodeJS.Signals): boolean
   /**
-   * Resolves when the payload has ended and its output is read, as far as anybody reads it. Rejects with
+   * Resolves when the payload has ended and its output, where the caller reads it, has been read. Rejects with
    * {@link SandboxError} when the sandbox could not be made.
    */
   readonly result: Promise<Result>
@@ -62,12 +62,12 @@ export interface SandboxProcess {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** A payload whose pipes somebody has. */
+/** A payload whose pipes another process may hold. */
 export type ConnectedProcess = Pick<SandboxProcess, 'pid' | 'kill' | 'result'>
 
 /** What holds the pipes of a payload. */
 export interface Connection {
-  /** Resolves when nobody has the other ends of what the payload writes. */
+  /** Resolves when no process has the other ends of what the payload writes. */
   ended(): Promise<unknown>
   /** Reads what was written until now, and closes our ends. */
   finish(): void
@@ -132,7 +132,7 @@ export function spawnVial(
     await Promise.all([...outputs.values()].map((output) => output.heard()))
     return ended
   })
-  // Whoever only uses the streams need not look at the result.
+  // A caller that only uses the streams need not look at the result.
   heard.catch(() => {})
   return {
     ...{ pid, stdin, stdout, stderr, stdio: all, kill, result: heard },
@@ -225,7 +225,7 @@ export function startVial(
       returnStatusFile(status, true)
       reject(startError(error))
     })
-    // Not 'close': somebody may have an end of a pipe for long, such as a process in the background where pid 1 is the host's.
+    // Not 'close': a process may keep an end of a pipe for long, such as a process in the background where pid 1 is the host's.
     child.once('exit', async (exitCode, signal) => {
       // After an error in the start there is also this event.
       if (child.pid === undefined) return
@@ -268,7 +268,7 @@ export function startVial(
       else run.finish(outcome.usage !== undefined).then(conclude, reject)
     })
   })
-  // Whoever only uses the streams need not look at the result.
+  // A caller that only uses the streams need not look at the result.
   result.catch(() => {})
   return {
     pid: child.pid ?? -1,
@@ -357,7 +357,7 @@ const startHints: Record<string, string> = {
 
 const mostAttempts = 100
 
-/** Milliseconds after which a killed sandbox is not waited for: somebody outside may have its pipes. */
+/** Milliseconds after which a killed sandbox is not waited for: a process outside may have its pipes. */
 const dying = 100
 
 async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {

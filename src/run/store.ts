@@ -78,7 +78,7 @@ const hasHash = (fd: number, hash: string) =>
   createHash('sha256').update(readFileSync(fd)).digest('hex').startsWith(hash)
 
 /**
- * Written under another name and renamed, so that nobody ever sees half a vial. Gives a descriptor of the very file, whatever
+ * Written under another name and renamed, so that no process ever sees half a vial. Gives a descriptor of the very file, whatever
  * others do with its name meanwhile: `vial cache clear`, or another process that stores the same.
  */
 function write(path: string, bytes: Uint8Array): number {

@@ -57,7 +57,7 @@ export class PipeReader {
     if (!this.#ended) await new Promise((resolve) => this.#socket!.once('close', resolve))
   }
 
-  /** What was written before is read, and no more: somebody else may have the other end for long. */
+  /** What was written before is read, and no more: another process may keep the other end for long. */
   finish(): void {
     if (this.#ended) return
     for (let left = largestPipe; left > 0; ) {
@@ -92,7 +92,7 @@ export class PipeReader {
   }
 }
 
-/** What the payload reads. Without a descriptor: nobody reads it. */
+/** What the payload reads. Without a descriptor there is no reader. */
 export function pipeWriter(fd: number | undefined): Writable {
   return fd === undefined ? new Writable().destroy() : new Socket({ fd, readable: false, writable: true })
 }
@@ -120,7 +120,7 @@ export function feed(fd: number, input: string | Uint8Array): Writable | undefin
 export class OutputStream extends Readable {
   readonly #reader: PipeReader | undefined
 
-  /** Without a descriptor nobody writes it. */
+  /** Without a descriptor there is no writer. */
   constructor(fd: number | undefined, through: (receiver: Receiver) => Receiver) {
     super()
     if (fd === undefined) this.push(null)
@@ -149,7 +149,7 @@ export class OutputStream extends Readable {
     done(error)
   }
 
-  /** Resolves when whoever listens has heard all; at once, when nobody does. */
+  /** Resolves when all listeners have heard all; at once where there is none. */
   async heard(): Promise<void> {
     if (this.readableFlowing === null || this.readableEnded || this.destroyed) return
     // As child_process does at the end of a process.

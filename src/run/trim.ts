@@ -1,4 +1,4 @@
-/** Keeps the directories of the cache small: whoever adds a vial removes what has long not been used. */
+/** Keeps the directories of the cache small: each store of a vial removes those that have long not been used. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -23,7 +23,7 @@ interface Trimmed {
 
 /**
  * Trims one directory, once: one readdir, and one lstat for each file. A vial that runs or is about to be executed is open, so its
- * process does not miss the name; whoever finds none stores it again.
+ * process does not miss the name; one that finds none stores it again.
  *
  * The last use is the last time it was read or stored. Where the filesystem keeps no times of reading (noatime), it is when it was stored.
  */

@@ -11,7 +11,7 @@ export function inheritedFds(): ReadonlySet<number> {
     try {
       names.set(Number(name), readlinkSync(`/proc/self/fd/${name}`))
     } catch {
-      // The one that the folder itself was read by.
+      // The descriptor that the directory itself was read by.
     }
   }
   const own = (fd: number, name: string) => {
