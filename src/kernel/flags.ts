@@ -147,7 +147,7 @@ export const RESOLVE = {
   CACHED: 0x20,
 } as const
 
-/** `linux/magic.h`; statfs(2). Each ends in `_SUPER_MAGIC` there. */
+/** `linux/magic.h`; statfs(2). PROC_SUPER_MAGIC and SYSFS_MAGIC there. */
 export const SUPER_MAGIC = { PROC: 0x9fa0, SYSFS: 0x62656572 } as const
 
 /** `linux/fs.h`; renameat2(2). */

@@ -47,6 +47,7 @@ const prefixes: Readonly<Record<string, string>> = { S_IF: 'S_IF', S_IS: 'S_IS',
 for (const group of ['WAIT', 'POLL', 'TIOC', 'TC', 'FIO', 'SIOC']) Object.assign(prefixes, { [group]: group })
 const exceptions: Readonly<Record<string, string>> = {
   'SUPER_MAGIC.PROC': 'PROC_SUPER_MAGIC',
+  'SUPER_MAGIC.SYSFS': 'SYSFS_MAGIC',
   'MNT.NOFOLLOW': 'UMOUNT_NOFOLLOW',
   'MAP.PROT_NONE': 'PROT_NONE',
   'MAP.PROT_READ': 'PROT_READ',
