@@ -1,21 +1,15 @@
 /** What the monitor tells others: the JSON of bwrap(1)'s --info-fd and --json-status-fd. */
 import { copyText, decimal } from '../assembly/text.js'
 import { AT, STATX } from '../kernel/flags.js'
+import { type NamespaceName, namespaces } from '../kernel/namespaces.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
-import type { Announcement, NamespaceName } from '../plan/step.js'
+import type { Announcement } from '../plan/step.js'
 import type { LauncherContext } from './context.js'
 
-/** Names in /proc/PID/ns, in the order of bwrap's output. */
-const namespaces: readonly (readonly [NamespaceName, string])[] = [
-  ['cgroup', 'cgroup'],
-  ['ipc', 'ipc'],
-  ['mount', 'mnt'],
-  ['net', 'net'],
-  ['pid', 'pid'],
-  ['uts', 'uts'],
-]
+/** In the order of bwrap's output. */
+const announced = ['cgroup', 'ipc', 'mount', 'net', 'pid', 'uts'] as const
 
 const longest = 1024
 
@@ -67,8 +61,9 @@ function write(
   b.move(cursor, buffer)
   copyText(b, cursor, b.text(begin))
   decimal(b, cursor, init)
-  for (const [namespace, file] of namespaces) {
+  for (const namespace of announced) {
     if (!made.includes(namespace)) continue
+    const { file } = namespaces[namespace]
     b.move(name, path)
     copyText(b, name, b.text('/proc/'))
     decimal(b, name, init)

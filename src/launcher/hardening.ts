@@ -4,6 +4,7 @@ import { variable } from '../assembly/variables.js'
 import { copyText, decimal } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'
 import { AT, KEYCTL, MOVE_MOUNT, OPEN_TREE, PR, S_IF, STATX, SUPER_MAGIC } from '../kernel/flags.js'
+import { limitFileOf } from '../kernel/namespaces.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Slot } from '../machine/instruction.js'
 import type { Code, LauncherContext } from './context.js'
@@ -49,7 +50,7 @@ export const hardeningCode: Code<Hardening> = {
   limitUserns(c) {
     const { b } = c
     const file = b.temporary()
-    const path = b.text('/proc/sys/user/max_user_namespaces')
+    const path = b.text(limitFileOf('user'))
     b.move(file, c.must('openat', AT.FDCWD, path, c.open.WRONLY | c.open.CLOEXEC, 0))
     c.must('write', file, b.text('0'), 1)
     c.attempt('close', file)

@@ -5,8 +5,9 @@ import { copyText, cursorOf, decimal } from '../assembly/text.js'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { errno } from '../kernel/errno.js'
 import { AT, CLONE, PR, WAIT } from '../kernel/flags.js'
+import { limitFileOf, namespaces } from '../kernel/namespaces.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
-import type { MapLine, NamespaceName, Step } from '../plan/step.js'
+import type { MapLine, Step } from '../plan/step.js'
 import type { Code, LauncherContext } from './context.js'
 import { enterCallersFolder, enterNamedFolder } from './environment.js'
 import { capabilitySets, dropGroupsIfAllowed, spareSet } from './privileges.js'
@@ -29,17 +30,6 @@ type Identity =
   | 'chdirNamed'
   | 'chdirBack'
 
-export const cloneFlag: Record<NamespaceName, number> = {
-  user: CLONE.NEWUSER,
-  mount: CLONE.NEWNS,
-  pid: CLONE.NEWPID,
-  net: CLONE.NEWNET,
-  ipc: CLONE.NEWIPC,
-  uts: CLONE.NEWUTS,
-  cgroup: CLONE.NEWCGROUP,
-  time: CLONE.NEWTIME,
-}
-
 const maskOf = (names: readonly CapabilityName[]) =>
   names.reduce((bits, name) => bits | (1n << BigInt(capabilities[name])), 0n)
 const everyCapability = maskOf(Object.keys(capabilities) as CapabilityName[])
@@ -61,7 +51,7 @@ export const identityCode: Code<Identity> = {
     else b.move(file, c.must('openat', AT.FDCWD, b.text(step.from), c.open.RDONLY | c.open.CLOEXEC, 0))
     // Once inside, it may be too late: a caller who is root takes no group along.
     if (step.namespace === 'user') dropGroupsIfAllowed(c)
-    c.must('setns', file, cloneFlag[step.namespace])
+    c.must('setns', file, namespaces[step.namespace].flag)
     c.attempt('close', file)
   },
 
@@ -102,7 +92,7 @@ export const identityCode: Code<Identity> = {
     const flags = c.open.CLOEXEC
     b.move(inner(b).proc, c.must('openat', AT.FDCWD, b.text('/proc'), c.open.PATH | flags, 0))
     if (!step.last) return
-    const limit = b.text('/proc/sys/user/max_user_namespaces')
+    const limit = b.text(limitFileOf('user'))
     b.move(inner(b).limit, c.must('openat', AT.FDCWD, limit, c.open.WRONLY | flags, 0))
   },
 

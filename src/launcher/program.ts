@@ -2,6 +2,7 @@
 import { routine } from '../assembly/routine.js'
 import type { Architecture } from '../kernel/architecture.js'
 import { CLONE, POLL, PR } from '../kernel/flags.js'
+import { cloneFlags } from '../kernel/namespaces.js'
 import { rlimits } from '../kernel/rlimits.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
@@ -17,7 +18,7 @@ import { entryRows } from './entries.js'
 import { filesystemCode } from './filesystem.js'
 import { makeForegroundPipe, rememberForeground, takeForeground } from './foreground.js'
 import { hardeningCode } from './hardening.js'
-import { cloneFlag, identityCode, userMade } from './identity.js'
+import { identityCode, userMade } from './identity.js'
 import { landlockCode } from './landlock.js'
 import { cloneIntoGroup, limitCode } from './limits.js'
 import { makeNet, monitorsPidfd, netIsLate, networkCode, prepareNet } from './network.js'
@@ -216,10 +217,9 @@ const diesWithParent = (plan: Plan) => plan.monitor.some((step) => step.do === '
 function cloneInit(c: LauncherContext, more = 0): void {
   const { b, plan } = c
   const cloned = b.label()
-  const later = netIsLate(plan) ? cloneFlag.net : 0
   for (const dropped of subsets(plan.cloneIfPossible)) {
     const made = plan.clone.filter((name) => !dropped.includes(name))
-    const flags = made.reduce((all, name) => all | cloneFlag[name], 0) & ~later
+    const flags = cloneFlags(netIsLate(plan) ? made.filter((name) => name !== 'net') : made)
     if (plan.cloneIfPossible.includes('user')) b.move(userMade(b), made.includes('user') ? 1 : 0)
     cloneIntoGroup(c, flags | more)
     c.whenFailed(

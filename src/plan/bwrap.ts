@@ -1,9 +1,10 @@
 /** A request in bwrap's words → plan, with bwrap(1)'s manner: what it inherits, how it fails, when it ends. */
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
+import { limitFileOf, type NamespaceName } from '../kernel/namespaces.js'
 import { bwrapStyle } from './bwrapStyle.js'
 import type { BwrapRequest } from './bwrapRequest.js'
 import { filesystemSteps } from './filesystem.js'
-import type { Environment, IdMap, Manner, NamespaceName, Plan, Step } from './step.js'
+import type { Environment, IdMap, Manner, Plan, Step } from './step.js'
 
 export interface Ids {
   readonly uid: number
@@ -183,7 +184,7 @@ function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolea
       last: true,
       what: "open the host's /proc",
       why: 'the limit of user namespaces is written there',
-      complaint: 'cannot open /proc/sys/user/max_user_namespaces',
+      complaint: `cannot open ${limitFileOf('user')}`,
     })
   steps.push(
     ...filesystemSteps(

@@ -1,4 +1,5 @@
 /** What to do about the errors that people meet most. The keys are errno names; `''` is any other. */
+import { limitOf } from '../kernel/namespaces.js'
 import { key, setting } from '../policy/keys.js'
 import { aside, words } from '../text/words.js'
 import type { Step } from './step.js'
@@ -15,7 +16,7 @@ export const hints = {
   userNamespace: {
     EPERM:
       'a setting, a chroot, a container around this process, or for root the lack of CAP_SETFCAP forbids it: "vial doctor" says which',
-    ENOSPC: 'none is left of the sysctl user.max_user_namespaces',
+    ENOSPC: `none is left of the sysctl ${limitOf('user')}`,
     EINVAL: 'this kernel has no user namespaces (CONFIG_USER_NS)',
     ENOENT: '/proc is not mounted here',
   },

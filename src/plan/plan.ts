@@ -1,5 +1,6 @@
 /** Policy → plan: the ordered steps that make the sandbox, each with its reason. */
 import { resolve } from 'node:path'
+import { type NamespaceName, namespaceNames, namespaces } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import { usualPath } from '../policy/path.js'
 import { modeOf, parseSize } from '../policy/units.js'
@@ -16,7 +17,7 @@ import { idMap, type Subids } from './ids.js'
 import { landlockStep } from './landlock.js'
 import { type GroupOption, limitSteps } from './limits.js'
 import { nests } from './nesting.js'
-import type { Manner, NamespaceName, PayloadPipe, Plan, Step } from './step.js'
+import type { Manner, PayloadPipe, Plan, Step } from './step.js'
 
 export interface PlanOptions {
   /**
@@ -55,8 +56,6 @@ export interface PlanOptions {
   readonly kept?: FilesystemContext['kept']
 }
 
-const namespaceOrder: readonly NamespaceName[] = ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time']
-
 /** Exit statuses as docker run(1) and sh(1) have them. */
 const vialManner: Manner = {
   prefix: 'vial: cannot ',
@@ -72,9 +71,9 @@ const vialManner: Manner = {
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
 export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}): Plan {
   const { base } = host
-  const namespaces = { ...policy.namespaces }
-  if (policy.network === 'host') namespaces.net = 'host'
-  const setting = (name: NamespaceName) => namespaces[name] ?? 'new'
+  const settings = { ...policy.namespaces }
+  if (policy.network === 'host') settings.net = 'host'
+  const setting = (name: NamespaceName) => settings[name] ?? 'new'
   const isNew = (name: NamespaceName) => setting(name) === 'new'
   const identity = identityOf(policy)
   const ownIds = isNew('user')
@@ -93,10 +92,10 @@ export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}):
     ...pipeSteps(options.pipes ?? [], !ownIds),
     ...standardStreams(),
   ]
-  const joined = namespaceOrder.flatMap((name) => {
+  const joined = namespaceNames.flatMap((name) => {
     const from = setting(name)
     if (typeof from !== 'object' || !('pid' in from || 'path' in from)) return []
-    const path = 'pid' in from ? `/proc/${from.pid}/ns/${procName[name]}` : resolve(base, from.path)
+    const path = 'pid' in from ? `/proc/${from.pid}/ns/${namespaces[name].file}` : resolve(base, from.path)
     return [
       {
         do: 'join',
@@ -156,7 +155,7 @@ export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}):
 
   // The cgroup namespace of one that enters a group is made there: its root is the group that its maker is in.
   const later: readonly NamespaceName[] = ['user', 'time', ...(group === undefined ? [] : (['cgroup'] as const))]
-  const clone = namespaceOrder.filter((name) => !later.includes(name) && isNew(name))
+  const clone = namespaceNames.filter((name) => !later.includes(name) && isNew(name))
   const init: Step[] = [...limits.init, ...beforeMounts(policy)]
   const newMount = isNew('mount')
   if (newMount)
@@ -346,18 +345,6 @@ function netMayBeLate({ namespaces = {}, filesystem = [] }: Policy): boolean {
 /** Descriptors that the policy itself reads: sources of binds and contents of files. */
 export function entryFds(policy: Policy): number[] {
   return (policy.filesystem ?? []).flatMap((entry) => ('fd' in entry && entry.fd !== undefined ? [entry.fd] : []))
-}
-
-/** Names in /proc/PID/ns. */
-const procName: Record<NamespaceName, string> = {
-  user: 'user',
-  mount: 'mnt',
-  pid: 'pid',
-  net: 'net',
-  ipc: 'ipc',
-  uts: 'uts',
-  cgroup: 'cgroup',
-  time: 'time',
 }
 
 const unlimited = 2n ** 64n - 1n

@@ -5,10 +5,9 @@
 import type { CapabilityName } from '../kernel/capabilities.js'
 import type { ErrnoName } from '../kernel/errno.js'
 import type { Grant } from '../kernel/landlock.js'
+import type { NamespaceName } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import type { Said } from '../text/words.js'
-
-export type NamespaceName = 'user' | 'mount' | 'pid' | 'net' | 'ipc' | 'uts' | 'cgroup' | 'time'
 
 /** A place in the new root; `path` is relative to it. */
 export type Place =

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
+import type { NamespaceName } from '../kernel/namespaces.js'
 import { seccompSchema } from '../seccomp/schema.js'
 import { dictionary, either, object, type OfOneKind, oneKind } from '../text/shapes.js'
 import { type FilesystemEntry, mountKinds, type StrictEntry } from './entries.js'
@@ -104,7 +105,7 @@ export const policySchema = object({
       cgroup: v.optional(namespace),
       /** Uptime and the monotonic clock: time_namespaces(7). Offsets make a new one that is ahead by so many seconds. */
       time: v.optional(timeNamespace),
-    }),
+    } satisfies Record<NamespaceName, unknown>),
   ),
   /** `none`: only the sandbox's own loopback. `host`: the host's network. */
   network: v.optional(v.picklist(['none', 'host'], 'must be "none" or "host"')),

@@ -1,4 +1,5 @@
 /** What a payload has in common with the host, whatever stands between them. */
+import type { NamespaceName } from '../kernel/namespaces.js'
 import { kindOf } from './hidden.js'
 import type { Policy } from './schema.js'
 
@@ -12,7 +13,7 @@ const namespaceWords = {
   uts: 'the host name',
   cgroup: 'the names of control groups',
   time: 'the clocks that count from the start: uptime and the monotonic one',
-} as const
+} as const satisfies Record<NamespaceName, string>
 
 /**
  * A line for each.

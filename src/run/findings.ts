@@ -1,6 +1,7 @@
 /** What this host allows, what does not work without it, and the command that repairs it. Nothing is changed. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs'
 import { errno } from '../kernel/errno.js'
+import { limitOf, type NamespaceName, namespaceNames } from '../kernel/namespaces.js'
 import { systemFault } from '../kernel/systemError.js'
 import { byRoot, isOnPath, textOf } from '../cgroup/privilege.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
@@ -15,12 +16,6 @@ import { HostError, type VialError } from '../text/error.js'
 import { askLandlock, askMountApi, askSeccomp, inWords, whyNot } from './probe.js'
 import { setting, sysctl, together, userNamespaceRepair } from './userNamespace.js'
 
-const namespaces = ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'time'] as const
-type Namespace = (typeof namespaces)[number]
-
-/** In /proc/sys/user: max_mnt_namespaces and so on, namespaces(7). */
-const limitOf = (name: Namespace) => `user.max_${name === 'mount' ? 'mnt' : name}_namespaces`
-
 /** All of them, the most needed first. */
 export async function findings(): Promise<readonly Finding[]> {
   const none = (detail: string) => ({ name: 'vial run', works: false, detail })
@@ -29,10 +24,10 @@ export async function findings(): Promise<readonly Finding[]> {
   // Every question is an executable in the cache.
   if (!cache.works) return [none('see below: the cache'), cache]
   const user = await namespaceFinding('user', [])
-  const others = await Promise.all(namespaces.slice(1).map((one) => namespaceFinding(one, [user])))
-  const needed = (...names: readonly Namespace[]) => [
+  const others = await Promise.all(namespaceNames.slice(1).map((one) => namespaceFinding(one, [user])))
+  const needed = (...names: readonly NamespaceName[]) => [
     user,
-    ...others.filter((_, at) => names.includes(namespaces[at + 1]!)),
+    ...others.filter((_, at) => names.includes(namespaceNames[at + 1]!)),
   ]
   return [
     await wholeFinding(),
@@ -104,10 +99,10 @@ async function wholeFinding(): Promise<Finding> {
 }
 
 /** Only those namespaces are the sandbox's own that are named. */
-const only = (...own: readonly Namespace[]): Policy['namespaces'] =>
-  Object.fromEntries(namespaces.map((one) => [one, own.includes(one) ? 'new' : 'host']))
+const only = (...own: readonly NamespaceName[]): Policy['namespaces'] =>
+  Object.fromEntries(namespaceNames.map((one) => [one, own.includes(one) ? 'new' : 'host']))
 
-const namespaceFinding = (one: Namespace, needed: readonly Finding[]): Promise<Finding> =>
+const namespaceFinding = (one: NamespaceName, needed: readonly Finding[]): Promise<Finding> =>
   after(
     needed,
     `${one} namespace`,
@@ -120,7 +115,7 @@ const namespaceFinding = (one: Namespace, needed: readonly Finding[]): Promise<F
       ),
   )
 
-const mounting = (entry: FilesystemEntry, ...own: readonly Namespace[]): Policy => ({
+const mounting = (entry: FilesystemEntry, ...own: readonly NamespaceName[]): Policy => ({
   namespaces: only('user', 'mount', ...own),
   filesystem: [entry],
 })
@@ -133,12 +128,12 @@ async function policyAnswer(policy: Policy, repairOf: (error: VialError) => Repa
   return { works: false, detail: firstLine(error.message), ...repair }
 }
 
-const namespaceRepair = (one: Namespace): Repair =>
+const namespaceRepair = (one: NamespaceName): Repair =>
   one !== 'user' && sysctl(limitOf(one)) === '0' ? setting(limitOf(one), 15000) : userNamespaceRepair()
 
 function limitFinding(): Finding {
   const name = 'user.max_*_namespaces'
-  const limits = namespaces.map((one) => [limitOf(one), sysctl(limitOf(one))] as const)
+  const limits = namespaceNames.map((one) => [limitOf(one), sysctl(limitOf(one))] as const)
   const closed = limits.filter(([, value]) => value === '0').map(([limit]) => limit)
   if (closed.length === 0) {
     const lowest = Math.min(...limits.flatMap(([, value]) => (value === undefined ? [] : [Number(value)])))

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { byRoot, hasCapability, isConfined, textOf } from '../cgroup/privilege.js'
+import { limitOf } from '../kernel/namespaces.js'
 import type { Repair } from '../text/repair.js'
 
 const fileOf = (name: string) => join('/proc/sys', ...name.split('.'))
@@ -32,7 +33,7 @@ function isWritable(path: string): boolean {
 function causes(): Repair[] {
   const forbidding = (name: string, value: string, good: number) =>
     sysctl(name) === value ? [setting(name, good)] : []
-  const found = forbidding('user.max_user_namespaces', '0', 15000)
+  const found = forbidding(limitOf('user'), '0', 15000)
   // Debian's patch, and AppArmor's, ask for this capability instead.
   if (!hasCapability('CAP_SYS_ADMIN'))
     found.push(

@@ -3,7 +3,7 @@
  * the whole machine (clocks, keys, modules, swap…), or is a large part of the kernel that such programs do without
  * (bpf, perf, io_uring, userfaultfd, new mounts…). docs/seccomp.md says why for each.
  */
-import { CLONE } from '../../kernel/flags.js'
+import { cloneFlags, madeByClone } from '../../kernel/namespaces.js'
 import type { SeccompProfile } from '../schema.js'
 import { absent, everyday } from './everyday.js'
 import { fcntlRules } from './files.js'
@@ -12,8 +12,7 @@ import { ioctlRules } from './ioctls.js'
 import { processRules } from './others.js'
 import { socketRules } from './sockets.js'
 
-const newNamespace =
-  CLONE.NEWNS | CLONE.NEWCGROUP | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWUSER | CLONE.NEWPID | CLONE.NEWNET
+const newNamespace = cloneFlags(madeByClone)
 
 /** S_IFIFO, S_IFREG, S_IFSOCK and none, which means S_IFREG: everything but device nodes; mknod(2). */
 const fileTypes = { mask: 0xf000, in: [0, 0x1000, 0x8000, 0xc000] }

@@ -5,13 +5,13 @@
  * program of each language under it.
  */
 import { AF, CLOCK, CLONE, MSG, SO, SOCK, SOL } from '../../kernel/flags.js'
+import { cloneFlags, madeByClone } from '../../kernel/namespaces.js'
 import type { SeccompProfile } from '../schema.js'
 import { waiting } from './everyday.js'
 import { fcntlRules } from './files.js'
 import { int } from './int.js'
 
-const newNamespace =
-  CLONE.NEWNS | CLONE.NEWCGROUP | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWUSER | CLONE.NEWPID | CLONE.NEWNET
+const newNamespace = cloneFlags(madeByClone)
 /** O_ACCMODE, O_CREAT, O_TRUNC and __O_TMPFILE, the same on all ABIs: without any of them a file is opened to be read. */
 const writing = 0o3 | 0o100 | 0o1000 | 0o20000000
 /** TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX: is it a terminal, how wide; ioctl_tty(2). */
