@@ -262,7 +262,7 @@ function initSteps(request: BwrapRequest, caller: Ids, ids: Ids, ownUser: boolea
       complaint: [`Unable to open lock file ${path}`, `Unable to lock file ${path}`],
     })
   if (request.chdir === undefined)
-    steps.push({ do: 'chdirBack', what: "enter the caller's folder, or HOME", why: 'the caller is there' })
+    steps.push({ do: 'chdirBack', what: "enter the caller's directory, or HOME", why: 'the caller is there' })
   else
     steps.push({
       do: 'chdir',

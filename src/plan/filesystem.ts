@@ -149,7 +149,7 @@ class FilesystemPlanner implements Planner {
       mode,
       implicit: false,
       owner: this.#owner(entry.owner),
-      what: `make the folder ${entry.directory}`,
+      what: `make the directory ${entry.directory}`,
       why: 'the policy names it',
       hints: this.hints(hints.place),
       ...this.complaint(),
@@ -277,7 +277,7 @@ class FilesystemPlanner implements Planner {
           ? 'layers, read-only'
           : upper === 'tmpfs'
             ? 'changes stay in memory'
-            : 'changes go to the upper folder',
+            : 'changes go to the upper directory',
       hints: this.hints(hints.overlay),
       ...this.complaint(),
     })
@@ -335,7 +335,7 @@ class FilesystemPlanner implements Planner {
       mode: 0o755 & ~closed,
       implicit: true,
       owner: undefined,
-      what: `make the folder /${above}`,
+      what: `make the directory /${above}`,
       why: `${at} lies in it`,
       hints: this.hints(hints.place),
       ...(this.#said === undefined ? {} : { complaint: this.#said.parents }),

@@ -23,8 +23,8 @@ export function standardStreams(): Step[] {
       do: 'refuseFolders',
       fds: [0, 1, 2],
       what: 'hand on the standard streams',
-      why: 'none of them is a folder, from which the whole host could be walked',
-      hints: { EISDIR: 'standard input, output or error is a folder: give it a file, a pipe or /dev/null' },
+      why: 'none of them is a directory, from which the whole host could be reached',
+      hints: { EISDIR: 'standard input, output or error is a directory: give it a file, a pipe or /dev/null' },
     },
   ]
 }
@@ -45,7 +45,7 @@ export function beforeMounts(policy: Policy): Step[] {
     {
       do: 'limitUserns',
       what: 'forbid further user namespaces',
-      why: 'no privilege over any namespace can be had inside',
+      why: 'no privilege over any namespace can be obtained inside',
       hints: {
         ENOENT: "the limit is in the host's /proc/sys/user, which is not there",
         EROFS: 'an outer container has made /proc/sys read-only',

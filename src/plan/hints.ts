@@ -7,7 +7,7 @@ import type { Step } from './step.js'
 type Hints = NonNullable<Step['hints']>
 
 const leadsOut =
-  'a link on the way leads out of a folder that the sandbox may write, where anybody inside could have put it'
+  'a link on the way leads out of a directory that the sandbox may write; a payload could have put it there'
 const outer =
   'an outer container forbids mounts, or covers parts of its /proc: where it is a vial, it needs the seccomp profile nested'
 const loop = 'a symbolic link on the way leads in a circle'
@@ -16,7 +16,7 @@ export const hints = {
   userNamespace: {
     EPERM:
       'a setting, a chroot, a container around this process, or for root the lack of CAP_SETFCAP forbids it: "vial doctor" says which',
-    ENOSPC: `none is left of the sysctl ${limitOf('user')}`,
+    ENOSPC: `the limit ${limitOf('user')} is used up`,
     EINVAL: 'this kernel has no user namespaces (CONFIG_USER_NS)',
     ENOENT: '/proc is not mounted here',
   },
@@ -32,23 +32,23 @@ export const hints = {
   },
   namespaces: {
     EPERM: 'forbidden here ("vial doctor" tells which), or needs a caller who is root',
-    ENOSPC: 'none is left of a sysctl user.max_*_namespaces',
+    ENOSPC: 'a limit user.max_*_namespaces is used up',
   },
   mounts: { EPERM: outer },
   source: {
     EXDEV: leadsOut,
     ENOENT: words`the source does not exist${aside('; optional: true leaves it out')}`,
-    EACCES: 'the caller may not look into a folder on the way',
+    EACCES: 'the caller may not search a directory on the way',
     EINVAL: words`something is mounted beneath it that may not be left out${aside(': use recursive: true')}`,
-    ENOTDIR: 'a name on the way is no folder',
+    ENOTDIR: 'a name on the way is not a directory',
     ELOOP: loop,
   },
   place: {
     EROFS: 'the place does not exist, and what it lies in is read-only: make it there first, or bind to another place',
-    ENOTDIR: 'a file cannot cover a folder, nor lie below a file',
+    ENOTDIR: 'a file cannot cover a directory, nor lie below a file',
     EACCES: 'the place does not exist, and cannot be made there',
     EEXIST: 'something else is at this place already',
-    EISDIR: 'a folder is at this place already',
+    EISDIR: 'a directory is at this place already',
     EINVAL: words`${aside('owner is no id of the sandbox, which has identity.uid, identity.gid and identity.ranges')}`,
     ENOSPC: 'the filesystem that it lies in is full: see its size and inodes',
     ELOOP: loop,
@@ -71,8 +71,8 @@ export const hints = {
   overlay: {
     EXDEV: leadsOut,
     ENOENT: 'a layer does not exist',
-    ENOTDIR: 'a layer is no folder',
-    EACCES: 'the caller may not look into a folder on the way to a layer, or not write to upper and work',
+    ENOTDIR: 'a layer is not a directory',
+    EACCES: 'the caller may not search a directory on the way to a layer, or not write to upper and work',
     EPERM: 'overlay in a user namespace needs kernel 5.11 or newer',
     EINVAL: 'a layer may itself be an overlay, or upper and work lie on different filesystems',
     ENODEV: 'the overlay module is not loaded: modprobe overlay',
@@ -89,21 +89,21 @@ export const hints = {
   bind: {
     EXDEV: leadsOut,
     ENOENT: words`the source does not exist${aside('; optional: true leaves it out')}`,
-    EINVAL: words`a file cannot cover a folder, nor a folder a file; or something is mounted beneath it that may not be left out${aside(': use recursive: true')}`,
+    EINVAL: words`a file cannot cover a directory, nor a directory a file; or something is mounted beneath it that may not be left out${aside(': use recursive: true')}`,
     EROFS: 'the place does not exist, and what it lies in is read-only: make it there first, or bind to another place',
     ENOTDIR: 'a file lies on the way of either path, or would cover a directory',
-    EACCES: 'the caller may not look into a folder on the way, or may not make the place',
+    EACCES: 'the caller may not search a directory on the way, or may not make the place',
     EBADF: 'the descriptor is not open',
     ELOOP: loop,
   },
   cwd: {
     ENOENT: words`${key('cwd')} is not visible inside: bind it, or name another`,
-    ENOTDIR: words`${key('cwd')} is no folder`,
+    ENOTDIR: words`${key('cwd')} is not a directory`,
     EACCES: words`the payload may not enter ${key('cwd')}`,
   },
   cwdOfRun: {
     ENOENT: 'cwd is not visible inside: bind it, or name another',
-    ENOTDIR: 'cwd is no directory',
+    ENOTDIR: 'cwd is not a directory',
     EACCES: 'the payload may not enter cwd',
     EXDEV: 'cwd leads out of the sandbox',
   },

@@ -36,7 +36,7 @@ export interface LimitSteps {
 const hints = {
   rlimit: { EPERM: "a hard limit cannot be raised: the caller's own is lower" },
   group: {
-    EACCES: 'the cgroup, and the folder above it, must belong to the caller: "vial doctor" tells how',
+    EACCES: 'the cgroup, and the directory above it, must belong to the caller: "vial doctor" tells how',
     EBUSY: 'a cgroup that hands controllers on may have no process of its own',
     ENOENT: 'the cgroup was removed meanwhile',
   },

@@ -231,7 +231,7 @@ export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}):
     init.push({
       do: 'chdir',
       path: cwd,
-      what: `enter the working folder ${cwd}`,
+      what: `enter the working directory ${cwd}`,
       why: "the caller's own is not visible",
       hints: hints.cwd,
     })

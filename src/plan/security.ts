@@ -134,7 +134,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
         `processes are seen in ${view.notOwn('pid')} pid namespace`,
       )
       for (const { what } of view.hostProc)
-        say(false, '', `command lines of all processes, and whatever else /proc shows to everybody: ${what}`)
+        say(false, '', `command lines of all processes, and all else that /proc shows to every user: ${what}`)
       if (!view.makes('pid'))
         say(
           !view.lets('prlimit64', 2, rlimits.cpu, 1n << 40n) && !view.lets('setpriority', PRIO.PROCESS, 2),
@@ -154,7 +154,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       say(
         view.plan.initIs === 'reaper',
         'pid 1, or what stands for it, cannot be traced, read or opened through /proc',
-        'pid 1 is the payload itself: it reaps what it leaves, or nobody does',
+        'pid 1 is the payload itself: no other process reaps what it leaves',
       )
       say(
         view.first('dieWithParent'),
@@ -310,14 +310,14 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       if (!view.rootMode) say(false, '', "outside, it is the caller: what is shown, it may do as the caller's uid")
       const writable = view.shown.filter(({ flags }) => !flags.readonly).map((step) => view.at(step))
       if (writable.length === 0) return
-      say(false, '', 'outside, a file that it made setuid where it may write gives its uid to whoever runs it')
+      say(false, '', 'outside, a file that it made setuid where it may write gives its uid to any user who runs it')
       if (!view.rootMode || kept === undefined) return
       for (const { needs, makes } of asRootOutside)
         if (needs.every((name) => kept.includes(name)))
           say(
             false,
             '',
-            `with ${needs.join(' and ')} it makes ${makes} in ${list(writable)}: whoever can run or open it outside is root`,
+            `with ${needs.join(' and ')} it makes ${makes} in ${list(writable)}: a user who can run or open it outside is root`,
           )
     },
   ],
@@ -344,7 +344,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
       say(
         !view.lets('ioctl', 0, TIOC.EXCL),
         'a terminal that it is given can be used when it has ended (TIOCEXCL, TCXONC)',
-        'a terminal that it is given may be left so that nobody can open it or nothing is shown (TIOCEXCL, TCXONC)',
+        'a terminal that it is given may be left so that no process can open it or nothing is shown (TIOCEXCL, TCXONC)',
       )
       say(false, '', 'of a terminal that it is given it reads what is typed, and changes modes and size')
       say(false, '', 'what it writes to a terminal, the terminal obeys (escape sequences): use a pipe')
@@ -388,7 +388,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
         `descriptors are closed, but for the standard streams${keep?.length ? ` and ${keep.join(', ')}` : ''}`,
         'inherited descriptors stay open',
       )
-      say(view.first('refuseFolders'), 'no standard stream is a folder')
+      say(view.first('refuseFolders'), 'no standard stream is a directory')
       say(
         view.first('landlock')?.files,
         `${view.landlock}: a file that is open cannot be opened again for more; a pipe or memfd can`,
@@ -405,7 +405,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
         `of the caller's environment: ${names?.length ? list(names) : 'nothing'}`,
         "the caller's whole environment, and what is secret in it",
       )
-      say(view.first('chdir') ?? view.first('chdirBack'), 'its own working folder', "the caller's working folder")
+      say(view.first('chdir') ?? view.first('chdirBack'), 'its own working directory', "the caller's working directory")
     },
   ],
 ]

@@ -86,7 +86,7 @@ const weaker: readonly (readonly [Policy, open: RegExp, gone: RegExp])[] = [
   [{ ...system, seccomp: letting('setrlimit') }, /a crash may run the host's handler/, /a crash runs no handler/],
   [{ ...system, rlimits: { core: 0 } }, /a crash may run the host's handler/, /a crash runs no handler/],
   [{ ...system, seccomp: 'nested' }, /user namespaces can be made inside/, /nothing/],
-  [{ ...system, seccomp: letting('ioctl') }, /left so that nobody can open it/, /can be used when it has ended/],
+  [{ ...system, seccomp: letting('ioctl') }, /left so that no process can open it/, /can be used when it has ended/],
   [{ ...system, seccomp: letting('ioctl') }, /shows its devices and addresses/, /cannot be asked for that network's/],
   [
     { ...system, session: 'host' },

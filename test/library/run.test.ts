@@ -117,7 +117,7 @@ for (const caller of callers) {
         'OptionError: cwd: must be an absolute path inside the sandbox, without ".."',
         'OptionError: cwd: must be an absolute path inside the sandbox, without ".."',
         'SandboxError: cannot enter the working directory /nonexistent: No such file or directory; cwd is not visible inside: bind it, or name another',
-        'SandboxError: cannot enter the working directory /etc/passwd: Not a directory; cwd is no directory',
+        'SandboxError: cannot enter the working directory /etc/passwd: Not a directory; cwd is not a directory',
         'OptionError: cwd: has a NUL byte',
         true,
       ])

@@ -266,13 +266,13 @@ for (const caller of callers) {
       ],
       [
         on(data, { tmpfs: '/data/loop/under' }),
-        /^cannot make the folder \/data\/loop: Too many levels|^cannot mount tmpfs on \/data\/loop\/under: Too many levels/,
+        /^cannot make the directory \/data\/loop: Too many levels|^cannot mount tmpfs on \/data\/loop\/under: Too many levels/,
       ],
       [
         on(data, { tmpfs: '/data/absent' }),
         /^cannot mount tmpfs on \/data\/absent: Read-only file system\n +the place does not exist/,
       ],
-      [on(data, { bind: '/data/a/b/c', from: folder }), /^cannot make the folder \/data\/a.*: \S.*\n +\S/],
+      [on(data, { bind: '/data/a/b/c', from: folder }), /^cannot make the directory \/data\/a.*: \S.*\n +\S/],
       [
         on(data, { bind: '/data/file/below', from: folder }),
         /^cannot .* \/data\/file.*: Not a directory\n +a file lies on the way/,
@@ -284,9 +284,9 @@ for (const caller of callers) {
       [on(data, { bind: '/data/deep', from: at('file') }), /^cannot bind .* on \/data\/deep: \S.*\n +a file cannot/],
       [
         on({ file: '/f', content: '' }, { directory: '/f/below' }),
-        /^cannot make the folder \/f\/below: Not a directory\n +\S/,
+        /^cannot make the directory \/f\/below: Not a directory\n +\S/,
       ],
-      [on({ file: '/f', content: '' }, { directory: '/f' }), /^cannot make the folder \/f: Not a directory\n +\S/],
+      [on({ file: '/f', content: '' }, { directory: '/f' }), /^cannot make the directory \/f: Not a directory\n +\S/],
       [on({ directory: '/d' }, { file: '/d', content: '' }), /^cannot write the file \/d: Is a directory\n +\S/],
       [on({ directory: '/d' }, { symlink: '/d', to: 'x' }), /^cannot link \/d to x: File exists\n +\S/],
       [on({ symlink: '/l', to: 'x' }, { symlink: '/l', to: 'y' }), /^cannot link \/l to y: File exists\n +\S/],
@@ -302,7 +302,7 @@ for (const caller of callers) {
         /^cannot write the file \/t\/f: No space left on device\n +\S/,
       ],
       [on({ tmpfs: '/t', owner: { uid: 77 } }), /^cannot mount tmpfs on \/t: Invalid argument\n +\S/],
-      [on({ directory: '/d', owner: { uid: 77 } }), /^cannot make the folder \/d: Invalid argument\n +\S/],
+      [on({ directory: '/d', owner: { uid: 77 } }), /^cannot make the directory \/d: Invalid argument\n +\S/],
       [
         on({ overlay: '/o', lower: [at('absent')] }),
         /^cannot mount an overlay on \/o: No such file or directory\n +\S/,
@@ -313,11 +313,11 @@ for (const caller of callers) {
       ],
       [
         { preset: 'system', cwd: '/absent' },
-        /^cannot enter the working folder \/absent: No such file or directory\n +cwd is not visible/,
+        /^cannot enter the working directory \/absent: No such file or directory\n +cwd is not visible/,
       ],
       [
         { preset: 'system', cwd: '/etc/passwd' },
-        /^cannot enter the working folder \/etc\/passwd: Not a directory\n +\S/,
+        /^cannot enter the working directory \/etc\/passwd: Not a directory\n +\S/,
       ],
       [
         { preset: 'system', rlimits: { nofile: { soft: 1, hard: 2 ** 40 } } },

@@ -54,12 +54,12 @@ const faults: readonly (readonly [string, NonNullable<Policy['filesystem']>, str
   [
     'a folder below a file',
     [{ directory: '/file-3/below' }],
-    'vial: cannot make the folder /file-3/below: Not a directory\n      a file cannot cover a folder, nor lie below a file\n',
+    'vial: cannot make the directory /file-3/below: Not a directory\n      a file cannot cover a directory, nor lie below a file\n',
   ],
   [
     'a file where a folder is',
     [{ file: '/folder-4', content: '' }],
-    'vial: cannot write the file /folder-4: Is a directory\n      a folder is at this place already\n',
+    'vial: cannot write the file /folder-4: Is a directory\n      a directory is at this place already\n',
   ],
 ]
 for (const [name, filesystem, sentence] of faults) {

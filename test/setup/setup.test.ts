@@ -23,7 +23,7 @@ const refusals: Record<Kind, RegExp> = {
   protection: /Too many levels of symbolic links\n.*name the place that it leads to/,
   file: /File exists\n.*something else is at this place already/,
   'other name': /(Too many links|error 31)\n.*the file has another name/,
-  source: /cross-device link\n.*a link on the way leads out of a folder/,
+  source: /cross-device link\n.*a link on the way leads out of a directory/,
 }
 // Ours come last: their root mode is led by what is closed to an ordinary caller.
 const reachable = [...doors.filter(({ weak }) => weak).toReversed(), ...doors.filter(({ whose }) => whose === 'theirs')]
