@@ -66,7 +66,7 @@ test("root without CAP_SETFCAP, which maps root's id: user_namespaces(7)", {
   skip: isRoot ? notInstalled('capsh') : 'needs root',
 }, () => {
   const { stderr, status } = shell(`capsh --drop=cap_setfcap -- -c 'node ${dist}/src/cli/main.cjs run -- true'`, root)
-  assert.match(stderr, /cannot make a user namespace: Operation not permitted\n.*root without CAP_SETFCAP/)
+  assert.match(stderr, /cannot make a user namespace: Operation not permitted\n.*this root lacks CAP_SETFCAP/)
   assert.equal(status, 125)
 })
 

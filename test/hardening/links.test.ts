@@ -86,7 +86,7 @@ for (const { name, caller, policy } of modes) {
       const apart: Policy = { ...policy, filesystem: [{ bind: '/sub', from: secret, beneath: folder }] }
       assert.match(
         runAs(caller, apart, 'true').error ?? '',
-        /beneath: .* does not lie beneath .*name a directory above/,
+        /^filesystem: .* does not lie beneath .*: beneath must name a directory above it/m,
       )
       assert.throws(
         () => compile({ filesystem: [{ bind: '/sub', fd: 5, beneath: folder }] }),
