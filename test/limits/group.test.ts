@@ -133,5 +133,5 @@ test('what is written into a group of either version', () => {
 
   // Swap is forbidden by default, and that is no fault where the kernel has none to count.
   assert.deepEqual(writesV2.swap(0, folder), [])
-  assert.throws(() => writesV2.swap(1, folder), /limits\.swap: this kernel does not count swap/)
+  assert.throws(() => writesV2.swap(1, folder), /^Error: this kernel does not count swap/)
 })
