@@ -17,9 +17,9 @@ export function compileTo(
   if (flags.arch !== undefined && architecture === undefined)
     throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
   const { bytes } = speaking(flags, { named: policy }, (checked) => {
-    const { complete, passFds } = listening(checked, flags['listen-fds'] ?? 0)
+    const { complete, listenFds } = listening(checked, flags['listen-fds'] ?? 0)
     return compile(complete, {
-      passFds,
+      listenFds,
       // The vial is what the next run executes.
       trusted: [...trustedBy(flags, policy), flags.output],
       ...(architecture === undefined ? {} : { architecture }),

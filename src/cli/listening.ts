@@ -12,14 +12,14 @@ const most = 256
  * The policy of a vial that keeps `count` sockets, with the variables that tell the payload of them. LISTEN_PID is the process that they
  * are meant for: in a pid namespace of its own this is the payload's number, which the one who starts the vial cannot know.
  */
-export function listening(policy: Policy, count: number): { complete: Policy; passFds: readonly number[] } {
-  if (count === 0) return { complete: policy, passFds: [] }
+export function listening(policy: Policy, count: number): { complete: Policy; listenFds: readonly number[] } {
+  if (count === 0) return { complete: policy, listenFds: [] }
   const flag = `--listen-fds ${count}`
   if (count < 0 || count > most) throw new UsageError(`${flag}: must be a number from 0 to ${most}`)
   if ((policy.namespaces?.pid ?? 'new') !== 'new')
     throw new UsageError(`${flag}: needs namespaces.pid to be "new": LISTEN_PID cannot be known otherwise`)
-  const passFds = Array.from({ length: count }, (_, index) => first + index)
-  const read = entryFds(policy).find((fd) => passFds.includes(fd))
+  const listenFds = Array.from({ length: count }, (_, index) => first + index)
+  const read = entryFds(policy).find((fd) => listenFds.includes(fd))
   if (read !== undefined) throw new UsageError(`${flag}: the policy itself reads descriptor ${read}`)
   const { inherit = [], ...env } = policy.env ?? {}
   return {
@@ -31,6 +31,6 @@ export function listening(policy: Policy, count: number): { complete: Policy; pa
         set: { ...env.set, LISTEN_PID: policy.init === 'payload' ? '1' : '2' },
       },
     },
-    passFds,
+    listenFds,
   }
 }

@@ -17,7 +17,8 @@ export const defaultRlimits = {
   sigpending: { value: 1024, why: "queued signals do not use up the caller's, whose timers could then not be made" },
 } as const satisfies { readonly [Name in RlimitName]?: { readonly value: number; readonly why: string } }
 
-export function standardStreams(): Step[] {
+/** @param listening descriptors of sockets that a supervisor hands over, by --listen-fds */
+export function streams(listening: readonly number[]): Step[] {
   return [
     {
       do: 'refuseFolders',
@@ -26,8 +27,20 @@ export function standardStreams(): Step[] {
       why: 'none of them is a directory, from which the whole host could be reached',
       hints: { EISDIR: 'standard input, output or error is a directory: give it a file, a pipe or /dev/null' },
     },
+    ...(listening.length === 0 ? [] : [sockets(listening)]),
   ]
 }
+
+/** Unlike a descriptor of `passFds`, none of these is chosen by the caller of the vial: whatever has such a number is handed on. */
+const sockets = (fds: readonly number[]): Step => ({
+  do: 'refuseFolders',
+  fds,
+  what: `hand on descriptors ${fds[0]} to ${fds.at(-1)}`,
+  why: 'sockets that a supervisor opened; none of them is a directory, from which the whole host could be walked',
+  hints: {
+    EISDIR: 'one of them is a directory: close it before the vial is started, or compile for fewer descriptors',
+  },
+})
 
 export function beforeUserns(): Step[] {
   return [

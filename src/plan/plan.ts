@@ -9,7 +9,7 @@ import type { Policy } from '../policy/schema.js'
 import { filesystemSteps } from './filesystem.js'
 import type { FilesystemContext } from './planner.js'
 import { vialStyle } from './style.js'
-import { beforeCapabilities, beforeMounts, beforeUserns, defaultRlimits, standardStreams } from './hardening.js'
+import { beforeCapabilities, beforeMounts, beforeUserns, defaultRlimits, streams } from './hardening.js'
 import { compileFilter, filterSteps } from './filter.js'
 import { hints } from './hints.js'
 import type { Host } from './host.js'
@@ -27,6 +27,11 @@ export interface PlanOptions {
   readonly statusFd?: number
   /** Descriptors above 2 that the payload keeps. */
   readonly passFds?: readonly number[]
+  /**
+   * Others that it keeps, of which none may be a directory: the caller of the vial may not know that they are kept.
+   * @internal
+   */
+  readonly listenFds?: readonly number[]
   /**
    * Pipes that the monitor makes, which the caller then takes; only with `statusFd`.
    * @internal
@@ -77,7 +82,7 @@ export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}):
   const isNew = (name: NamespaceName) => setting(name) === 'new'
   const identity = identityOf(policy)
   const ownIds = isNew('user')
-  const passFds = options.passFds ?? []
+  const passFds = [...(options.passFds ?? []), ...(options.listenFds ?? [])]
   const { group } = options
   const limits = limitSteps(policy, group, options.outputIsWatched ?? false)
   const own = [options.statusFd, group?.cpuTime?.fd, group?.memoryFd, ...(group?.fds ?? [])]
@@ -90,7 +95,7 @@ export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}):
       why: 'an open descriptor is a way out',
     },
     ...pipeSteps(options.pipes ?? [], !ownIds),
-    ...standardStreams(),
+    ...streams(options.listenFds ?? []),
   ]
   const joined = namespaceNames.flatMap((name) => {
     const from = setting(name)

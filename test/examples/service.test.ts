@@ -165,6 +165,24 @@ print(os.environ.get("LISTEN_PID") == str(os.getpid()), os.environ.get("LISTEN_F
       await (await seen('none')).says(/^3 Bad file descriptor\n4 Bad file descriptor\nFalse None$/m)
     })
 
+    for (const opened of ['os.O_RDONLY', 'os.O_PATH'])
+      test(`does not start where a directory lies at the number of a socket (${opened})`, () => {
+        const file = compiled(caller, 'directory.vial', plain, '--listen-fds', '2')
+        const start = `import os, sys
+os.dup2(os.open("/", ${opened}), 4)
+os.dup2(os.open("/dev/null", 0), 3)
+os.execv(sys.argv[1], [sys.argv[1], "python3", "-c", "import os; print(*sorted(os.listdir(4)))"])`
+        const { status, stderr } = spawnSync('python3', ['-c', start, file], {
+          encoding: 'utf8',
+          ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
+        })
+        assert.match(
+          stderr,
+          /cannot hand on descriptors 3 to 4: Is a directory\n *one of them is a directory: close it/,
+        )
+        assert.equal(status, 125)
+      })
+
     test('answers on that socket without any network', async () => {
       const directory = workFolder(caller, 'answers')
       const file = compiled(caller, 'answers.vial', plain, '--listen-fds', '1')
