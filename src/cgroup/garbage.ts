@@ -88,7 +88,7 @@ export function collectGarbage(bases: readonly string[]): Collected {
     else
       kept.push({
         folder,
-        why: `processes run in it that were to outlive their maker: ${pidsBelow([folder]).join(', ')}`,
+        why: `it holds processes that were meant to outlive their maker: ${pidsBelow([folder]).join(', ')}`,
       })
   }
   return { removed, kept }

@@ -49,7 +49,7 @@ function procText(path: string): string {
   } catch (error) {
     throw new HostError(systemFault(error), {
       code: (error as NodeJS.ErrnoException).code,
-      hint: 'where a process has its cgroups is told by /proc: mount -t proc proc /proc',
+      hint: '/proc tells the cgroups of a process: mount -t proc proc /proc',
       cause: error,
     })
   }

@@ -19,7 +19,7 @@ const patience = 5000
 /** systemd-run(1), systemd.resource-control(5). */
 export const scopeOf: Repair = {
   repair: 'systemd-run --user --scope -p Delegate=yes COMMAND',
-  further: 'that is for one command; for a service, Delegate=yes in its unit lasts',
+  further: 'this holds for one command; for a service, set Delegate=yes in its unit',
 }
 
 class BusError extends Error {}

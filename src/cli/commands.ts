@@ -47,10 +47,10 @@ export const commands: readonly Command[] = [
     examples: [
       [`vial run -- python3 -c 'print("hello")'`, 'nothing of yours is visible'],
       ['vial run --memory 256M --cpu-time 2s --verdict -- ./a.out', 'with limits'],
-      ['vial run --rw . -- make', 'this folder, writable'],
-      ['vial run --ro . --tmpfs /scratch:64M -- ./analyse', 'this folder, read-only'],
+      ['vial run --rw . -- make', 'this directory, writable'],
+      ['vial run --ro . --tmpfs /scratch:64M -- ./analyse', 'this directory, read-only'],
       ['vial run --fill python3 --ro . -- python3 x.py', 'of the host only what python3 needs'],
-      ['vial run --ro ./config:/etc/nginx/conf.d -- ls /etc/nginx/conf.d', 'your folder at another place'],
+      ['vial run --ro ./config:/etc/nginx/conf.d -- ls /etc/nginx/conf.d', 'your directory at another place'],
     ],
     statuses: [
       ['N', "the command's own status"],
@@ -73,7 +73,7 @@ export const commands: readonly Command[] = [
         name: 'listen-fds',
         value: 'COUNT',
         kind: 'count',
-        about: 'keep descriptors 3, 4, … open, so many, with which systemd hands over sockets (LISTEN_FDS)',
+        about: 'keep this many descriptors open, from 3 on, in which systemd hands over sockets (LISTEN_FDS)',
       },
       ...policyOptions,
     ],
@@ -97,7 +97,7 @@ export const commands: readonly Command[] = [
     takesCommand: true,
     options: [
       ...policyOptions,
-      { name: 'security', about: 'instead: what stands between the command and the host, and where nothing does' },
+      { name: 'security', about: 'instead: the walls between the command and the host, and where there is none' },
       json,
     ],
     detail: [
@@ -117,7 +117,7 @@ export const commands: readonly Command[] = [
   }),
   command({
     name: 'doctor',
-    about: 'Tell what this kernel and host allow, and how to repair what is missing',
+    about: 'Print what this kernel and host allow, and how to repair what is missing',
     words: 0,
     options: [json],
     detail: ['Asks as the user who calls it; nothing is changed.'],
@@ -133,7 +133,9 @@ export const commands: readonly Command[] = [
     about: 'Remove control groups that runs left behind when vial itself was killed',
     words: 0,
     options: [],
-    detail: ['The next run with limits does it too. Groups of others, and those whose maker lives, stay.'],
+    detail: [
+      'The next run with limits does it too. Groups of other users stay, and so do groups whose maker still runs.',
+    ],
     examples: [['vial gc', '']],
     statuses: [['0', 'nothing is left']],
     action: async () => (await import('./gc.js')).gc(),
@@ -153,7 +155,7 @@ export const commands: readonly Command[] = [
   }),
   command({
     name: 'bwrap',
-    about: 'Take the arguments of bubblewrap, and do as it does',
+    about: 'Take the arguments of bubblewrap and behave as it does',
     takes: '[--to-policy] [OPTION…] [--] COMMAND [ARGUMENT…]',
     words: 'all',
     options: [],
@@ -161,7 +163,7 @@ export const commands: readonly Command[] = [
     examples: [['vial bwrap --ro-bind / / --unshare-all -- true', '']],
     statuses: [
       ['N', "the command's own status"],
-      ['1', "what bwrap's own faults end with"],
+      ['1', 'a fault in the options, or a sandbox that cannot be made, as with bwrap'],
     ],
     action: async (_, args) => (await import('./bwrap/main.js')).main(args, 'vial bwrap'),
   }),
@@ -187,7 +189,12 @@ export const commands: readonly Command[] = [
     about: 'Write the fast vial-bwrap, an executable for this machine',
     words: 0,
     options: [
-      { name: 'output', short: 'o', value: 'FILE', about: "where to; default: in place of the package's own script" },
+      {
+        name: 'output',
+        short: 'o',
+        value: 'FILE',
+        about: "where to write it; default: in place of the package's own script",
+      },
     ],
     examples: [['vial front -o ~/bin/bwrap', 'for programs that find bwrap by their PATH']],
     statuses: [

@@ -21,7 +21,7 @@ function table(
   const column = Math.max(...found.map(({ name }) => name.length)) + 2
   const rows = found.flatMap(({ name, works, detail = '', without, repair, further }) => [
     `${works ? 'yes' : 'no '}  ${name.padEnd(column)}${detail}`.trimEnd(),
-    ...(without === undefined ? [] : [`       does not work without it: ${without}`]),
+    ...(without === undefined ? [] : [`       ${works ? 'not available' : 'needed for'}: ${without}`]),
     ...(repair === undefined ? [] : [`       repair: ${repair}`]),
     ...(further === undefined ? [] : [`       ${further}`]),
   ])

@@ -30,15 +30,15 @@ function describe(policy: Policy): string {
     ['written anew', (entry) => ('file' in entry ? entry.file : undefined)],
     ['of its own', (entry) => ('proc' in entry ? entry.proc : 'dev' in entry ? entry.dev : undefined)],
     ['empty, in memory', (entry) => ('tmpfs' in entry ? entry.tmpfs : undefined)],
-    ['empty folders', (entry) => ('directory' in entry ? entry.directory : undefined)],
+    ['empty directories', (entry) => ('directory' in entry ? entry.directory : undefined)],
   ]
   const variables = Object.entries(policy.env?.set ?? {}).map(([name, value]) => `${name}=${value}`)
   const rows = [
     ...kinds.map(([kind, pick]) => [kind, entries.flatMap((entry) => pick(entry) ?? [])] as const),
     ['variables', variables] as const,
-    ['working folder', policy.cwd === undefined ? [] : [policy.cwd]] as const,
+    ['working directory', policy.cwd === undefined ? [] : [policy.cwd]] as const,
   ]
   return rows
-    .flatMap(([kind, found]) => found.map((one, index) => `  ${(index === 0 ? kind : '').padEnd(18)}${one}\n`))
+    .flatMap(([kind, found]) => found.map((one, index) => `  ${(index === 0 ? kind : '').padEnd(19)}${one}\n`))
     .join('')
 }

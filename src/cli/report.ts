@@ -38,7 +38,7 @@ export function openReport(path: string): ReportFile | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const left =
-      code === 'ELOOP' ? 'it is a symbolic link' : code === 'ENXIO' ? 'it is a pipe that nobody reads' : undefined
+      code === 'ELOOP' ? 'it is a symbolic link' : code === 'ENXIO' ? 'it is a pipe without a reader' : undefined
     throw new Error(`--report ${path}: ${left === undefined ? fileFault(error, path, 'write') : `${left}${elsewhere}`}`)
   }
 }

@@ -3,7 +3,7 @@ import { closest } from '../text/closest.js'
 import { type Command, commands } from './commands.js'
 
 const none = 'leave it out'
-const inPolicy = (key: string) => `"${key}" of a policy (--policy FILE) says it`
+const inPolicy = (key: string) => `"${key}" of a policy (--policy FILE) sets it`
 
 /** Of docker run(1) and podman-run(1); letters may be written together, as in `-it`. */
 export const containers: Readonly<Record<string, string>> = {
@@ -17,19 +17,19 @@ export const containers: Readonly<Record<string, string>> = {
   '-w': 'write --cwd INSIDE',
   '-u': 'write --uid ID and --gid ID',
   '-m': 'write --memory SIZE',
-  '-c': `${inPolicy('limits.cpuWeight')}; a command for a shell comes behind --`,
+  '-c': `${inPolicy('limits.cpuWeight')}; a command for a shell follows --`,
   '--rm': `a run leaves nothing behind: ${none}`,
   '--name': `sandboxes have no names: ${none}`,
   '--net': 'write --network none, the default, or --network host',
-  '--entrypoint': 'the command is what comes behind --',
+  '--entrypoint': 'the command is what follows --',
   '--env-file': 'write --env NAME=VALUE for each variable',
   '--mount': 'write --rw PATH[:INSIDE], --ro PATH[:INSIDE] or --tmpfs INSIDE[:SIZE]',
   '--read-only': `only what --rw and --tmpfs show can be written: ${none}`,
   '--privileged':
-    'a sandbox without walls is none: show what is needed with --rw; "vial explain --security" tells what is closed',
+    'there is no sandbox without walls: show what is needed with --rw; "vial explain --security" tells what is closed',
   '--cap-add': inPolicy('capabilities'),
-  '--cap-drop': `no capability is held: ${none}`,
-  '--security-opt': 'a filter of system calls is given with --seccomp NAME|FILE; no_new_privs is always set',
+  '--cap-drop': `the command holds no capability: ${none}`,
+  '--security-opt': '--seccomp NAME|FILE gives the filter of system calls; no_new_privs is always set',
   '--pids-limit': 'write --pids COUNT',
   '--memory-swap': inPolicy('limits.swap'),
   '--cpuset-cpus': inPolicy('limits.cpuset'),
@@ -37,13 +37,13 @@ export const containers: Readonly<Record<string, string>> = {
   '--ulimit': inPolicy('rlimits'),
   '--shm-size': 'write --tmpfs /dev/shm:SIZE',
   '--init': `pid 1 of a sandbox reaps: ${none}`,
-  '--pid': `${inPolicy('namespaces.pid')}; --pids COUNT is how many there may be`,
+  '--pid': `${inPolicy('namespaces.pid')}; --pids COUNT limits how many there may be`,
   '--ipc': inPolicy('namespaces.ipc'),
   '--uts': inPolicy('namespaces.uts'),
   '--userns': inPolicy('namespaces.user'),
   '--cgroupns': inPolicy('namespaces.cgroup'),
-  '--device': 'an entry { "bind": "/dev/…", "devices": true } of a policy (--policy FILE) says it',
-  '--add-host': 'an entry { "file": "/etc/hosts", "content": "…" } of a policy (--policy FILE) says it',
+  '--device': 'an entry { "bind": "/dev/…", "devices": true } of a policy (--policy FILE) sets it',
+  '--add-host': 'an entry { "file": "/etc/hosts", "content": "…" } of a policy (--policy FILE) sets it',
 }
 const longer: Readonly<Record<string, string>> = {
   '--interactive': '-i',
@@ -63,22 +63,22 @@ export const bubblewrap: Readonly<Record<string, string>> = {
   '--ro-bind-try': 'write --ro SRC:DEST, if SRC is there',
   '--bind': 'write --rw SRC:DEST',
   '--bind-try': 'write --rw SRC:DEST, if SRC is there',
-  '--dev-bind': 'an entry { "bind": "DEST", "from": "SRC", "devices": true } of a policy (--policy FILE) says it',
+  '--dev-bind': 'an entry { "bind": "DEST", "from": "SRC", "devices": true } of a policy (--policy FILE) sets it',
   '--dev': 'the preset system and --fill make a /dev',
   '--proc': 'the preset system and --fill make a /proc',
   '--dir': 'write --tmpfs INSIDE',
-  '--symlink': 'an entry { "symlink": "DEST", "to": "SRC" } of a policy (--policy FILE) says it',
-  '--file': 'an entry { "file": "DEST", "content": "…" } of a policy (--policy FILE) says it',
+  '--symlink': 'an entry { "symlink": "DEST", "to": "SRC" } of a policy (--policy FILE) sets it',
+  '--file': 'an entry { "file": "DEST", "content": "…" } of a policy (--policy FILE) sets it',
   '--chdir': 'write --cwd INSIDE',
   '--setenv': 'write --env NAME=VALUE',
   '--unsetenv': `of the caller's variables only TERM is handed on: ${none}`,
   '--clearenv': `of the caller's variables only TERM is handed on: ${none}`,
   '--share-net': 'write --network host',
-  '--die-with-parent': `it is always so: ${none}`,
-  '--new-session': `it is so without --share-session: ${none}`,
+  '--die-with-parent': `this is always so: ${none}`,
+  '--new-session': `this is so without --share-session: ${none}`,
   '--as-pid-1': inPolicy('init'),
   '--disable-userns': inPolicy('disableUserns'),
-  '--perms': '"mode" of an entry of a policy (--policy FILE) says it',
+  '--perms': '"mode" of an entry of a policy (--policy FILE) sets it',
   '--size': 'write --tmpfs INSIDE:SIZE',
 }
 const unshare = /^--unshare-(all|user|ipc|pid|net|uts|cgroup)(-try)?$/

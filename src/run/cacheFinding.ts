@@ -37,7 +37,7 @@ function otherPlace(): Repair {
     return { repair: 'set VIAL_CACHE to a directory of yours that has room and is not mounted noexec' }
   return {
     repair: `mkdir -pm 700 ${folder} && export VIAL_CACHE=${folder}`,
-    further: 'that is for one shell; in ~/.profile it is for each',
+    further: 'this holds for one shell; put it in ~/.profile for all',
   }
 }
 

@@ -13,19 +13,12 @@ import { withName } from './executable.js'
 import { hostArchitecture } from './host.js'
 import { openStored } from './store.js'
 
-const anotherWay = 'nothing: it is done another way'
-
-/** What a vial does without it. */
-type Without =
-  | 'nothing starts'
-  | typeof anotherWay
-  | 'the payload gets no wall of Landlock'
-  | 'the payload sees the keys of its caller, if the filter in force lets it ask'
-  | `no ${string}`
+const anotherWay = 'nothing: another way is taken'
 
 interface Call {
   readonly args: readonly (number | bigint)[]
-  readonly without: Without
+  /** What needs it. */
+  readonly without: string
   /** Permission is looked at first: what a filter answers shows in a user namespace only. */
   readonly privileged?: true
 }
@@ -33,8 +26,8 @@ interface Call {
 const none = -1
 const noAddress = 1
 const wrongFlags = 0x7fff_0000
-const sealed: Without = 'no vial-bwrap, and no policy whose payload shares the pid namespace or is its pid 1'
-const every: Without = 'nothing starts'
+const sealed = 'vial-bwrap, and policies whose payload shares the pid namespace or is its pid 1'
+const every = 'everything'
 
 /** Beside what any program needs, such as read(2) and execve(2). */
 export const calls = {
@@ -47,11 +40,11 @@ export const calls = {
   geteuid: { args: [], without: every },
   getegid: { args: [], without: every },
   ppoll: { args: [0, 0, noAddress, 0, 0], without: anotherWay },
-  kill: { args: [0x7fff_ffff, 0], without: 'no signals reach the payload through the vial' },
-  pidfd_send_signal: { args: [none, 0, 0, 0], without: 'no early end of a vial-bwrap whose parent died' },
+  kill: { args: [0x7fff_ffff, 0], without: 'signals that reach the payload through the vial' },
+  pidfd_send_signal: { args: [none, 0, 0, 0], without: 'the early end of a vial-bwrap whose parent died' },
   eventfd2: { args: [0, wrongFlags], without: every },
-  timer_create: { args: [wrongFlags, 0, 0], without: 'no limits.wallTime and cpuTime' },
-  timer_settime: { args: [none, 0, 0, 0], without: 'no limits.wallTime and cpuTime' },
+  timer_create: { args: [wrongFlags, 0, 0], without: 'limits.wallTime and limits.cpuTime' },
+  timer_settime: { args: [none, 0, 0, 0], without: 'limits.wallTime and limits.cpuTime' },
   clone3: { args: [0, 0], without: anotherWay },
   close_range: { args: [2, 1, 0], without: every },
   setsid: { args: [], without: every },
@@ -60,7 +53,7 @@ export const calls = {
   unshare: { args: [0], without: every },
   setns: { args: [none, CLONE.NEWUSER], without: every },
   sethostname: { args: [0, none], without: every, privileged: true },
-  setdomainname: { args: [0, none], without: 'no domainname', privileged: true },
+  setdomainname: { args: [0, none], without: 'domainname', privileged: true },
   socket: { args: [none, none, none], without: every },
   // mounts
   fsopen: { args: [0, wrongFlags], without: every, privileged: true },
@@ -69,7 +62,7 @@ export const calls = {
   open_tree: { args: [none, 0, wrongFlags], without: every },
   move_mount: { args: [none, 0, none, 0, wrongFlags], without: every, privileged: true },
   mount_setattr: { args: [none, 0, wrongFlags, 0, 0], without: every },
-  mount: { args: [0, 0, 0, 0, 0], without: 'no entries of the kind overlay' },
+  mount: { args: [0, 0, 0, 0, 0], without: 'entries of the kind overlay' },
   umount2: { args: [0, wrongFlags], without: every },
   pivot_root: { args: [0, 0], without: every, privileged: true },
   // the vial itself, where its payload could look at a process of it
@@ -81,39 +74,40 @@ export const calls = {
   statx: { args: [none, 0, 0, 0, 0], without: every },
   mkdirat: { args: [none, 0, 0], without: every },
   mknodat: { args: [none, 0, 0x8000, 0], without: every },
-  symlinkat: { args: [0, none, 0], without: 'no entries of the kind symlink' },
-  unlinkat: { args: [none, 0, wrongFlags], without: "no content in the place of another user's file" },
-  fchmod: { args: [none, 0], without: 'no entries of the kind file' },
-  fchmodat: { args: [none, 0, 0], without: 'no entries of the kind chmod' },
-  fchown: { args: [none, 0, 0], without: 'no entries with an owner' },
+  symlinkat: { args: [0, none, 0], without: 'entries of the kind symlink' },
+  unlinkat: { args: [none, 0, wrongFlags], without: "content in the place of another user's file" },
+  fchmod: { args: [none, 0], without: 'entries of the kind file' },
+  fchmodat: { args: [none, 0, 0], without: 'entries of the kind chmod' },
+  fchown: { args: [none, 0, 0], without: 'entries with an owner' },
   fstatfs: { args: [none, 0], without: anotherWay },
   fchdir: { args: [none], without: every },
   chdir: { args: [0], without: every },
   // what the payload may not
   prctl: { args: [wrongFlags, 0, 0, 0, 0], without: every },
-  prlimit64: { args: [0, 999, 0, 0], without: 'no rlimits' },
-  capget: { args: [0, 0], without: 'no identity.uid in root mode' },
+  prlimit64: { args: [0, 999, 0, 0], without: 'rlimits' },
+  capget: { args: [0, 0], without: 'identity.uid in root mode' },
   capset: { args: [0, 0], without: every },
   setgroups: { args: [none, 0], without: every },
-  setresuid: { args: [none, none, none], without: 'no identity.uid in root mode' },
-  setresgid: { args: [none, none, none], without: 'no identity.gid in root mode' },
-  seccomp: { args: [wrongFlags, 0, 0], without: 'no filters of system calls' },
+  setresuid: { args: [none, none, none], without: 'identity.uid in root mode' },
+  setresgid: { args: [none, none, none], without: 'identity.gid in root mode' },
+  seccomp: { args: [wrongFlags, 0, 0], without: 'filters of system calls' },
   keyctl: {
     args: [wrongFlags, 0, 0, 0, 0],
-    without: 'the payload sees the keys of its caller, if the filter in force lets it ask',
+    without: "keeping the caller's keys from the payload, where the filter lets it ask",
   },
-  landlock_create_ruleset: { args: [0, 0, wrongFlags], without: 'the payload gets no wall of Landlock' },
-  landlock_add_rule: { args: [none, 0, 0, wrongFlags], without: 'the payload gets no wall of Landlock' },
-  landlock_restrict_self: { args: [none, wrongFlags], without: 'the payload gets no wall of Landlock' },
+  landlock_create_ruleset: { args: [0, 0, wrongFlags], without: 'Landlock around the payload' },
+  landlock_add_rule: { args: [none, 0, 0, wrongFlags], without: 'Landlock around the payload' },
+  landlock_restrict_self: { args: [none, wrongFlags], without: 'Landlock around the payload' },
 } as const satisfies Partial<Record<SyscallName, Call>>
 
 export type NeededCall = keyof typeof calls
 
 export interface RefusedCall {
   readonly call: NeededCall
-  /** `SIGSYS`: a filter kills who makes it. */
+  /** `SIGSYS`: a filter kills the process that makes it. */
   readonly answer: ErrnoName | 'SIGSYS'
-  readonly without: Without
+  /** What needs it. */
+  readonly without: string
 }
 
 /**

@@ -6,6 +6,6 @@ export interface Finding extends Partial<Repair> {
   readonly works: boolean
   /** What was found, or the error in words. */
   readonly detail?: string
-  /** What cannot be obtained without it. */
+  /** What needs it; where it works, what of it is not available. */
   readonly without?: string
 }

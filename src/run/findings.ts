@@ -1,4 +1,4 @@
-/** What this host allows, what does not work without it, and the command that repairs it. Nothing is changed. */
+/** What this host allows, what needs it, and the command that repairs it. Nothing is changed. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs'
 import { errno } from '../kernel/errno.js'
 import { limitOf, type NamespaceName, namespaceNames } from '../kernel/namespaces.js'
@@ -107,7 +107,7 @@ const namespaceFinding = (one: NamespaceName, needed: readonly Finding[]): Promi
     needed,
     `${one} namespace`,
     one === 'user'
-      ? 'everything, but for root with --root'
+      ? 'everything except root mode (--root)'
       : `vial run, unless the policy has namespaces.${one} "host"`,
     () =>
       policyAnswer({ namespaces: only('user', one) }, ({ code }) =>
@@ -189,7 +189,7 @@ function callFindings(): Finding[] {
   return refused.map((one) => ({
     name: `system call ${one.call}`,
     works: false,
-    detail: one.answer === 'SIGSYS' ? 'SIGSYS: a filter kills who makes it' : inWords(-errno[one.answer]),
+    detail: one.answer === 'SIGSYS' ? 'SIGSYS: a filter kills the process that makes it' : inWords(-errno[one.answer]),
     without: one.without,
     repair: `it is refused by ${whoRefuses(one)}: allow it there`,
   }))
@@ -223,7 +223,7 @@ function landlockFinding(): Finding {
     name: 'Landlock',
     works: false,
     detail: inWords(abi),
-    without: 'a second wall around files; the mounts are the only one then',
+    without: 'a second wall around files, behind the mounts',
     repair: 'a kernel 5.13 or newer with CONFIG_SECURITY_LANDLOCK, and landlock in the list of its boot parameter lsm=',
   }
 }

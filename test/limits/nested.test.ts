@@ -198,7 +198,7 @@ test('gc says what it cannot remove, and why', {
     writeFileSync(join(folder, 'cgroup.procs'), String(child.pid))
     const { stdout } = spawnSync(process.execPath, [main, 'gc'], { encoding: 'utf8' })
     assert.ok(
-      stdout.includes(`kept ${folder}: processes run in it that were to outlive their maker: ${child.pid}\n`),
+      stdout.includes(`kept ${folder}: it holds processes that were meant to outlive their maker: ${child.pid}\n`),
       stdout,
     )
   } finally {

@@ -36,7 +36,7 @@ export const options: Readonly<Record<string, Option>> = {
   '--level-prefix': flag('levelPrefix', 'Begin messages with their severity, such as <3>'),
   '--unshare-all': {
     operands: '',
-    help: 'New namespaces of every kind that can be had',
+    help: 'New namespaces of every kind that can be made',
     apply: ({ unshare }) => {
       if (unshare.user === 'no') unshare.user = 'try'
       if (unshare.cgroup === 'no') unshare.cgroup = 'try'
@@ -51,20 +51,20 @@ export const options: Readonly<Record<string, Option>> = {
     },
   },
   '--unshare-user': unshares('user', 'yes', 'A new user namespace (implied unless the caller is root)'),
-  '--unshare-user-try': unshares('user', 'try', 'A new user namespace if it can be had'),
+  '--unshare-user-try': unshares('user', 'try', 'A new user namespace if one can be made'),
   '--unshare-ipc': unshares('ipc', true, 'A new ipc namespace'),
   '--unshare-pid': unshares('pid', true, 'A new pid namespace'),
   '--unshare-net': unshares('net', true, 'A new network namespace'),
   '--unshare-uts': unshares('uts', true, 'A new uts namespace'),
   '--unshare-cgroup': unshares('cgroup', 'yes', 'A new cgroup namespace'),
-  '--unshare-cgroup-try': unshares('cgroup', 'try', 'A new cgroup namespace if it can be had'),
+  '--unshare-cgroup-try': unshares('cgroup', 'try', 'A new cgroup namespace if one can be made'),
   '--userns': fd('userns', 'Join this user namespace (not with --unshare-user)'),
   '--userns2': fd('userns2', 'Join this user namespace when all is set up, with --userns'),
   '--refuse-links': flag(
     'refuseLinks',
     'Not of bubblewrap: refuse links at places below a mount, and those in a source that lead out of what a --bind shows',
   ),
-  '--disable-userns': flag('disableUserns', 'Let nobody inside make user namespaces'),
+  '--disable-userns': flag('disableUserns', 'Allow no further user namespaces inside'),
   '--assert-userns-disabled': flag('assertUsernsDisabled', 'Fail if user namespaces could be made inside'),
   '--pidns': fd('pidns', 'Join this pid namespace, or make the new one below it'),
   '--uid': id('uid', 'User id inside (needs --unshare-user or --userns)'),
@@ -79,7 +79,7 @@ export const options: Readonly<Record<string, Option>> = {
   },
   '--chdir': {
     operands: 'DIR',
-    help: 'Working folder',
+    help: 'Working directory',
     takes: 'one argument',
     ...warned,
     apply: (state, [folder]) => {
@@ -127,7 +127,7 @@ export const options: Readonly<Record<string, Option>> = {
   '--dev-bind-try': bind({ writable: true, devices: true, optional: true }, 'As --dev-bind, unless SRC does not exist'),
   '--ro-bind': bind({}, 'Show SRC of the host at DEST, read-only'),
   '--ro-bind-try': bind({ optional: true }, 'As --ro-bind, unless SRC does not exist'),
-  '--bind-fd': bindFd({ writable: true }, 'Show the file or folder that is open as FD'),
+  '--bind-fd': bindFd({ writable: true }, 'Show the file or directory that is open as FD'),
   '--ro-bind-fd': bindFd({}, 'As --bind-fd, read-only'),
   '--remount-ro': {
     operands: 'DEST',
@@ -183,7 +183,7 @@ export const options: Readonly<Record<string, Option>> = {
   '--mqueue': mount('mqueue', 'Mount an mqueue'),
   '--dir': {
     operands: 'DEST',
-    help: 'Make a folder',
+    help: 'Make a directory',
     apply: (state, [place]) => {
       // mkdir(2) takes the nine permission bits and the sticky bit, and bwrap calls no chmod(2) behind it.
       state.filesystem.push({ directory: inside(place!), mode: taken(state, 0o755) & 0o1777 })
@@ -217,7 +217,7 @@ export const options: Readonly<Record<string, Option>> = {
     },
   },
   '--block-fd': fd('blockFd', 'Wait until FD gives something'),
-  '--userns-block-fd': fd('usernsBlockFd', 'Wait for FD until somebody has written the id maps'),
+  '--userns-block-fd': fd('usernsBlockFd', 'Wait for FD until another process has written the id maps'),
   '--info-fd': fd('infoFd', 'Write what the sandbox is to FD, as JSON'),
   '--json-status-fd': fd('jsonStatusFd', 'Write lines of JSON to FD, when it starts and when it ends'),
   '--new-session': flag('newSession', 'A new session, apart from the terminal'),
