@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { findWay } from '../src/cgroup/find.js'
-import type { Resource } from '../src/cgroup/group.js'
+import type { GroupLimitName } from '../src/policy/limits.js'
 import { newGroupName } from '../src/cgroup/owner.js'
 import { type LimitsPolicy, sandbox } from '../src/index.js'
 import { makeBundle } from './runtimes.js'
@@ -68,7 +68,7 @@ async function benchRuns(): Promise<void> {
 
 function benchGroups(): void {
   const limits = { memory: 2 ** 28, pids: 64, cpu: 1 } as const
-  const parts: readonly Resource[][] = [
+  const parts: readonly GroupLimitName[][] = [
     ['pids'],
     ['cpuTime'],
     ['cpu'],
@@ -88,7 +88,9 @@ function benchGroups(): void {
       steps[name]!.push(performance.now() - start)
       return value
     }
-    const wanted = Object.fromEntries(Object.entries(limits).filter(([name]) => resources.includes(name as Resource)))
+    const wanted = Object.fromEntries(
+      Object.entries(limits).filter(([name]) => resources.includes(name as GroupLimitName)),
+    )
     for (let round = 0; round < runs; round++) {
       const group = time('create', () => way.create(newGroupName(), wanted))
       const opened = time('open', () =>

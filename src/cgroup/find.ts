@@ -2,41 +2,15 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { pidsIn, readText, writeValue } from './files.js'
+import { type GroupLimitName, limitTable } from '../policy/limits.js'
 import { byRoot, isConfined } from './privilege.js'
 import type { Repair } from '../text/repair.js'
-import type { Missing, Resource, Way } from './group.js'
+import type { Missing, Way } from './group.js'
 import { type Hierarchy, hierarchies } from './hierarchies.js'
 import { collectGarbage } from './garbage.js'
 import { requestScope, scopeOf } from './systemd.js'
 import { type Bases, type Controller, v1Way } from './v1.js'
 import { v2Way } from './v2.js'
-
-/** memory.soft_limit_in_bytes of v1 is another thing: it counts only when the whole machine is short of memory. */
-const controllersV1: Readonly<Record<Resource, Controller | undefined>> = {
-  memory: 'memory',
-  memoryHigh: undefined,
-  pids: 'pids',
-  cpu: 'cpu',
-  cpuWeight: 'cpu',
-  cpuset: 'cpuset',
-  cpuTime: 'cpuacct',
-  io: 'blkio',
-  ioWeight: 'blkio',
-  hugepages: 'hugetlb',
-}
-/** CPU time needs no controller: each group counts it. */
-const controllersV2: Readonly<Record<Resource, string | undefined>> = {
-  memory: 'memory',
-  memoryHigh: 'memory',
-  pids: 'pids',
-  cpu: 'cpu',
-  cpuWeight: 'cpu',
-  cpuset: 'cpuset',
-  cpuTime: undefined,
-  io: 'io',
-  ioWeight: 'io',
-  hugepages: 'hugetlb',
-}
 
 const known = new Map<string, Way>()
 
@@ -45,7 +19,7 @@ const known = new Map<string, Way>()
  * is removed. `VIAL_CGROUP` (v2, systemd, v1) demands one way and no other. `shielded`: the payload may mount, see {@link inside}.
  */
 export function findWay(
-  resources: readonly Resource[],
+  resources: readonly GroupLimitName[],
   { shielded = false, only = process.env.VIAL_CGROUP }: { readonly shielded?: boolean; readonly only?: string } = {},
 ): Way | Missing {
   const key = [only, shielded, ...[...resources].sort()].join(' ')
@@ -57,7 +31,7 @@ export function findWay(
 }
 
 /** The same, and nothing is changed but for the scope that systemd gives to this process. */
-export function askWay(resources: readonly Resource[]): Way | Missing {
+export function askWay(resources: readonly GroupLimitName[]): Way | Missing {
   return search(resources, { shielded: false, only: process.env.VIAL_CGROUP, asks: true })
 }
 
@@ -68,7 +42,7 @@ interface Search {
   readonly asks?: boolean
 }
 
-function search(resources: readonly Resource[], { shielded, only, asks = false }: Search): Way | Missing {
+function search(resources: readonly GroupLimitName[], { shielded, only, asks = false }: Search): Way | Missing {
   if (!existsSync('/proc/self/cgroup'))
     return nothing('/proc is not mounted here', byRoot('sudo mount -t proc proc /proc', 'kernel'))
   const all = hierarchies()
@@ -122,7 +96,7 @@ function mayWrite(path: string): boolean {
 
 // --- v1 -------------------------------------------------------------------------------------------------------------
 
-function searchV1(all: readonly Hierarchy[], resources: readonly Resource[], shielded: boolean): Way | Missing {
+function searchV1(all: readonly Hierarchy[], resources: readonly GroupLimitName[], shielded: boolean): Way | Missing {
   // In v1 this limit holds one group, and none below it: block/blk-throttle.c, throtl_pd_init().
   if (shielded && resources.includes('io'))
     return nothing(
@@ -132,7 +106,7 @@ function searchV1(all: readonly Hierarchy[], resources: readonly Resource[], shi
   const bases: Partial<Record<Controller, string>> = {}
   const closed: string[] = []
   for (const resource of resources) {
-    const controller = controllersV1[resource]
+    const controller = limitTable[resource].v1
     if (controller === undefined)
       return nothing(`cgroup v1 cannot limit ${resource}`, 'boot with systemd.unified_cgroup_hierarchy=1')
     const base = all.find(({ version, controllers }) => version === 1 && controllers.includes(controller))?.own
@@ -179,7 +153,7 @@ function grantV1(directories: readonly string[]): Repair {
 
 // --- v2 -------------------------------------------------------------------------------------------------------------
 
-function searchV2(all: readonly Hierarchy[], resources: readonly Resource[], asks: boolean): Way | Missing {
+function searchV2(all: readonly Hierarchy[], resources: readonly GroupLimitName[], asks: boolean): Way | Missing {
   const mount = all.find(({ version, own }) => version === 2 && own !== undefined)
   if (mount?.own === undefined)
     return nothing('cgroup v2 is not mounted', byRoot('sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup', 'kernel'))
@@ -198,8 +172,8 @@ function searchV2(all: readonly Hierarchy[], resources: readonly Resource[], ask
     : nothing(`no group may be made in ${mount.own}`, scopeOf)
 }
 
-const neededV2 = (resources: readonly Resource[]) => [
-  ...new Set(resources.flatMap((resource) => controllersV2[resource] ?? [])),
+const neededV2 = (resources: readonly GroupLimitName[]) => [
+  ...new Set(resources.flatMap((resource) => limitTable[resource].v2 ?? [])),
 ]
 
 /** systemd.resource-control(5); https://systemd.io/CGROUP_DELEGATION. */
@@ -295,7 +269,7 @@ function parentOf(pid: number): number | undefined {
 let hasScope = false
 
 /** The scope is a part of v2 that systemd gives to this process: from there on all is as in v2. */
-function searchSystemd(all: readonly Hierarchy[], resources: readonly Resource[], asks: boolean): Way | Missing {
+function searchSystemd(all: readonly Hierarchy[], resources: readonly GroupLimitName[], asks: boolean): Way | Missing {
   const mount = all.find(({ version }) => version === 2)
   const needed = neededV2(resources)
   if (mount === undefined) return nothing('cgroup v2 is not mounted', 'boot with systemd.unified_cgroup_hierarchy=1')

@@ -2,27 +2,11 @@
  * A group: what cgroups(7) calls a cgroup, or one in each of several v1 hierarchies, that holds the processes of one
  * sandbox. Three ways lead to one (v2, v1, and systemd, which hands out a part of v2), and all give this interface.
  */
+import type { GroupLimitName, Limits } from '../policy/limits.js'
 import type { Repair } from '../text/repair.js'
 
 /** What a group holds its processes to, all of them together. Absent: no limit. */
-export interface GroupLimits {
-  /** Bytes: resident memory, page cache, and what the kernel keeps for them. */
-  readonly memory?: number
-  /** Bytes of the same above which the processes are slowed down; v2 only. */
-  readonly memoryHigh?: number
-  /** Bytes of swap. Default 0 when `memory` is given, where the kernel counts swap. */
-  readonly swap?: number
-  /** Processes and threads at one time. */
-  readonly pids?: number
-  /** Cores: 0.5 is 50 ms of CPU in every 100 ms. */
-  readonly cpu?: number
-  /** From 1 to 10000; 100 is what every other group has. */
-  readonly cpuWeight?: number
-  /** CPUs, `0-3,6`. */
-  readonly cpuset?: string
-  readonly io?: IoLimits
-  /** From 1 to 10000; 100 is what every other group has. */
-  readonly ioWeight?: number
+export type GroupLimits = Pick<Limits, Exclude<GroupLimitName | 'swap', 'cpuTime' | 'hugepages'>> & {
   /** Bytes for each size of page, `2MB`. */
   readonly hugepages?: Readonly<Record<string, number>>
 }
@@ -35,15 +19,7 @@ export type Writes = {
 }
 
 /** Bytes and operations per second, for each block device. */
-export interface IoLimits {
-  readonly read?: number
-  readonly write?: number
-  readonly readOps?: number
-  readonly writeOps?: number
-}
-
-/** What is to be limited or measured; each kernel interface has its own name for who does it. */
-export type Resource = Exclude<keyof GroupLimits, 'swap'> | 'cpuTime'
+export type IoLimits = NonNullable<Limits['io']>
 
 /** What a group's files say. A field is absent where the kernel does not measure it. Times are milliseconds. */
 export interface GroupUsage {

@@ -1,6 +1,7 @@
 /** Groups in v1 hierarchies, https://docs.kernel.org/admin-guide/cgroup-v1/: one directory in each that is needed. */
 import { constants, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { type GroupLimitName, limitTable } from '../policy/limits.js'
 import {
   bfqWeight,
   CannotLimit,
@@ -32,7 +33,7 @@ import {
   type Writes,
 } from './group.js'
 
-export type Controller = 'memory' | 'pids' | 'cpu' | 'cpuset' | 'cpuacct' | 'blkio' | 'hugetlb' | 'freezer'
+export type Controller = NonNullable<(typeof limitTable)[GroupLimitName]['v1']> | 'freezer'
 /** Where each controller's own group of this process lies; two controllers may share a hierarchy. */
 export type Bases = Readonly<Partial<Record<Controller, string>>>
 
@@ -58,7 +59,8 @@ export function v1Way(bases: Bases, others: readonly string[] = []): Way {
 function createV1(folder: Bases, folders: readonly string[], limits: GroupLimits, shielded: boolean): Group {
   const entered = shielded ? folders.map((one) => join(one, inside)) : folders
   makeFolders(folders, () => {
-    writeLimits((name) => folder[controllerOf[name]]!, writes, limits)
+    // What v1 lacks has no controller, and `writes` refuses it.
+    writeLimits((name) => folder[limitTable[name].v1 ?? 'memory']!, writes, limits)
     if (!shielded) return
     // Before Linux 5.11 a limit of memory held those below only on request, made before there are any.
     if (folder.memory !== undefined && readNumber(folder.memory, 'memory.use_hierarchy') === 0)
@@ -120,19 +122,6 @@ export const writes: Writes = {
 }
 const tcpBuffers = 'memory.kmem.tcp.limit_in_bytes'
 const memsw = 'memory.memsw.limit_in_bytes'
-
-const controllerOf: Readonly<Record<keyof GroupLimits, Controller>> = {
-  memory: 'memory',
-  memoryHigh: 'memory',
-  swap: 'memory',
-  pids: 'pids',
-  cpu: 'cpu',
-  cpuWeight: 'cpu',
-  cpuset: 'cpuset',
-  io: 'blkio',
-  ioWeight: 'blkio',
-  hugepages: 'hugetlb',
-}
 
 const ioFiles: Readonly<Record<keyof IoLimits, string>> = {
   read: 'blkio.throttle.read_bps_device',

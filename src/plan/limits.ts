@@ -1,11 +1,13 @@
 /** The steps of `limits`: what the vial itself does about them. The cgroup is made by the process that starts it. */
+import type { RlimitName } from '../kernel/rlimits.js'
 import {
   type GroupLimitName,
   type Limits,
+  limitTable,
   neededResources,
+  outputLimits,
   parseLimits,
-  processLimits,
-  substitutes,
+  rlimitedLimits,
 } from '../policy/limits.js'
 import type { Policy } from '../policy/schema.js'
 import { faultAt, setting } from '../policy/keys.js'
@@ -92,37 +94,31 @@ export function limitSteps(policy: Policy, group: GroupOption | undefined, outpu
       hints: hints.group,
     })
   }
-  const rlimits = [
-    ...Object.entries(processLimits).map(
-      ([name, rlimit]) => [limits[name as keyof typeof processLimits], rlimit] as const,
-    ),
-    ...Object.entries(substitutes)
-      .filter(([name]) => !isHeld(name))
-      .map(([name, rlimit]) => [substituteValue(limits, name), rlimit] as const),
-  ]
-  const payload = rlimits.flatMap(([value, name]): Step<'rlimit'>[] =>
-    value === undefined
-      ? []
-      : [
-          {
-            do: 'rlimit',
-            name,
-            soft: BigInt(value),
-            // SIGXCPU at the soft limit tells why; for one that ignores it there is SIGKILL a second later.
-            hard: BigInt(name === 'cpu' ? value + 1 : value),
-            what: `limit ${name} to ${value}`,
-            why: 'the limits of the policy, for each process',
-            hints: hints.rlimit,
-          },
-        ],
-  )
+  const payload = rlimitedLimits.flatMap((limit): Step<'rlimit'>[] => {
+    const given = limits[limit]
+    if (given === undefined || isHeld(limit)) return []
+    const name = limitTable[limit].rlimit
+    const value = rlimitValue(name, given)
+    return [
+      {
+        do: 'rlimit',
+        name,
+        soft: BigInt(value),
+        // SIGXCPU at the soft limit tells why; for one that ignores it there is SIGKILL a second later.
+        hard: BigInt(name === 'cpu' ? value + 1 : value),
+        what: `limit ${name} to ${value}`,
+        why: 'the limits of the policy, for each process',
+        hints: hints.rlimit,
+      },
+    ]
+  })
   return { monitor, init, payload }
 }
 
 /** A vial alone: the kernel's limits of a process go with it, and so does the timer; anything else needs a cgroup or a reader. */
 function refuse(limits: Limits, isHeld: (name: string) => boolean, outputIsWatched: boolean): void {
   const first = neededResources(limits).find((name) => !isHeld(name))
-  const output = (['output', 'stdout', 'stderr'] as const).find((name) => limits[name] !== undefined)
+  const output = outputLimits.find((name) => limits[name] !== undefined)
   const without = (instead: string) => ({
     hint: words`use "vial run" or run(), which do; or with ${setting('limits.required', false)} ${instead}`,
   })
@@ -146,11 +142,10 @@ function nearLimit(bytes: number): number {
   return bytes - Math.min(Math.floor(bytes / 8), 2 ** 19)
 }
 
-/** nproc counts the user's processes in the sandbox's user namespace: the monitor and init are two of them. */
-function substituteValue(limits: Limits, name: string): number | undefined {
-  const value = limits[name as keyof typeof substitutes]
-  if (value === undefined) return undefined
-  if (name === 'pids') return value + 2
+/** What a limit is as an rlimit of each process. */
+function rlimitValue(name: RlimitName, value: number): number {
+  // It counts the user's processes in the sandbox's user namespace: the monitor and init are two of them.
+  if (name === 'nproc') return value + 2
   // RLIMIT_CPU counts whole seconds.
-  return name === 'cpuTime' ? Math.ceil(value / 1000) : value
+  return name === 'cpu' ? Math.ceil(value / 1000) : value
 }

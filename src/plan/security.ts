@@ -5,6 +5,7 @@
 import type { CapabilityName } from '../kernel/capabilities.js'
 import { CLONE, F, IP, IPPROTO, PRIO, SIOC, TIOC } from '../kernel/flags.js'
 import { rlimits } from '../kernel/rlimits.js'
+import { limitTable, starvingLimits } from '../policy/limits.js'
 import { place, View } from './securityView.js'
 import type { Plan } from './step.js'
 
@@ -43,14 +44,6 @@ const asRootOutside: readonly { readonly needs: readonly CapabilityName[]; reado
   { needs: ['CAP_CHOWN', 'CAP_FOWNER'], makes: 'a file of root that is setuid' },
   { needs: ['CAP_SETFCAP'], makes: 'a file with capabilities' },
 ]
-
-/** What a sandbox without this limit may take from all others. */
-const starving = [
-  ['memory', 'memory'],
-  ['pids', 'processes'],
-  ['cpuTime', 'CPU time'],
-  ['wallTime', 'time'],
-] as const
 
 const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, beside: Beside) => void])[] = [
   [
@@ -367,7 +360,7 @@ const rows: readonly (readonly [attack: string, judge: (view: View, say: Say, be
         '',
         "no limit here holds what the kernel counts for a user as a whole, the caller's programs included: inotify, queued signals, pipe buffers, descriptors in flight; nor pseudo-terminals, counted for the machine",
       )
-      const endlessly = starving.filter(([name]) => !isHeld(name)).map(([, what]) => what)
+      const endlessly = starvingLimits.filter((name) => !isHeld(name)).map((name) => limitTable[name].starves)
       if (endlessly.length > 0) say(false, '', `no limit on ${either(endlessly)}: it may starve the host`)
       const endless = view
         .all('mount')

@@ -13,12 +13,13 @@ import { mayMount } from '../plan/nesting.js'
 import type { HeldLimit } from '../plan/security.js'
 import {
   type GroupLimitName,
+  type Holder,
   type LimitName,
   type Limits,
+  limitTable,
   neededResources,
+  outputLimits,
   parseLimits,
-  processLimits,
-  substitutes,
 } from '../policy/limits.js'
 import type { LimitsPolicy } from '../policy/limitsSchema.js'
 import type { Policy } from '../policy/schema.js'
@@ -30,12 +31,10 @@ import type { Usage } from './status.js'
 import type { Receiver } from './streams.js'
 
 /** Who holds the sandbox to a limit. `none`: not held, which only `required: false` allows. */
-export type Enforcement = Way['name'] | 'rlimit of each process' | 'timer' | 'reader' | 'tmpfs' | 'none'
+export type Enforcement = Way['name'] | Exclude<Holder, 'cgroup'> | 'none'
 
 /** Who holds the sandbox to each limit that was given. */
 export type EnforcementOf = { readonly [Name in keyof Omit<LimitsPolicy, 'required'>]?: Enforcement }
-
-const outputLimits = ['output', 'stdout', 'stderr'] as const
 
 /** What of a policy with limits a run of it depends on. */
 export type LimitedPolicy = Pick<Policy, 'limits' | 'init' | 'dieWithParent' | 'seccomp' | 'capabilities'>
@@ -207,13 +206,11 @@ export class Limiter {
   }
 
   #enforcement(name: LimitName, way: Way | undefined): Enforcement {
-    if (name === 'wallTime') return 'timer'
-    if (name === 'disk') return 'tmpfs'
-    if (Object.hasOwn(processLimits, name)) return 'rlimit of each process'
-    if (outputLimits.some((one) => one === name)) return 'reader'
+    const { by } = limitTable[name]
+    if (by !== 'cgroup') return by
     if (this.#assumed && this.#holds(name)) return 'cgroup v2'
     if (way !== undefined && this.#holds(name)) return way.name
-    return Object.hasOwn(substitutes, name) ? 'rlimit of each process' : 'none'
+    return 'rlimit' in limitTable[name] ? 'rlimit of each process' : 'none'
   }
 }
 

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { askWay } from '../../src/cgroup/find.js'
-import type { Resource } from '../../src/cgroup/group.js'
+import type { GroupLimitName } from '../../src/policy/limits.js'
 import { askLandlock } from '../../src/run/probe.js'
 
 /** What lies in a home directory is for its owner alone, and not for a sandbox. */
@@ -40,7 +40,7 @@ export const notRoot: string | false = process.getuid?.() !== 0 && 'needs root'
 export const noScopes = (): string | false => askLandlock() < 6 && 'Landlock has no scopes before Linux 6.12'
 
 /** What keeps the tests from groups of their own: root makes some for each of its callers, others need a delegated one. */
-export function noGroups(...resources: readonly Resource[]): string | false {
+export function noGroups(...resources: readonly GroupLimitName[]): string | false {
   const way = askWay(resources)
   return 'missing' in way && way.missing
 }
