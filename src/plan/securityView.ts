@@ -1,4 +1,4 @@
-/** A plan, and the questions that security.ts asks of it. */
+/** A plan, and the questions that are asked of it to say what stands between the payload and the host. */
 import { join } from 'node:path'
 import type { AnySyscallName } from '../kernel/abis.js'
 import type { CapabilityName } from '../kernel/capabilities.js'
@@ -6,6 +6,27 @@ import { PROGRAMS } from '../policy/fill/system.js'
 import { isWithin } from '../policy/path.js'
 import { letsThrough } from '../seccomp/run.js'
 import type { Plan, Step, StepKind } from './step.js'
+
+/** What the plan does not show: who holds the sandbox to the limits of its policy. */
+export interface Beside {
+  /** Limits, and who holds the sandbox to each. */
+  readonly limits?: readonly HeldLimit[]
+}
+export interface HeldLimit {
+  /** The limit's key. */
+  readonly name: string
+  /** Its value, as text. */
+  readonly value: string
+  /** `none`: nothing does. */
+  readonly by: string
+}
+
+/** Says what stands where the condition holds, and else what is open. */
+export type Say = (condition: unknown, stands: string, open?: string) => void
+/** One kind of attack, and what is said of it. */
+export type Judgement = readonly [attack: string, judge: (view: View, say: Say, beside: Beside) => void]
+
+export const list = (places: readonly string[]) => places.join(', ')
 
 /** A place of a plan as a path inside. */
 export const place = (path: string) => (path === '.' ? '/' : `/${path}`)
