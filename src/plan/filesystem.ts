@@ -7,6 +7,7 @@ import { hints } from './hints.js'
 import { dev, proc, sysfs } from './kernelFilesystems.js'
 import { keep } from './keep.js'
 import { type FilesystemContext, type Leaves, type Made, type Planner, relative } from './planner.js'
+import { bindFlags, coversRoot, type RootCover, shownSource, written } from './entryFacts.js'
 import { Sources } from './sources.js'
 import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
 import type { Complaints } from './style.js'
@@ -385,33 +386,12 @@ class FilesystemPlanner implements Planner {
   }
 }
 
-function bindFlags(entry: Extract<FilesystemEntry, { bind: string }>): MountFlags {
-  return {
-    readonly: !(entry.writable ?? false),
-    nosuid: !(entry.suid ?? false),
-    nodev: !(entry.devices ?? false),
-    noexec: entry.noexec ?? false,
-  }
-}
-
 const noHints: Hints = {}
 
 /** The same step, with what to do about links in its way where they are refused. */
 function warned(step: Step): Step {
   const refuses = 'place' in step && !step.place.owned && step.place.mount !== undefined
   return refuses && step.hints !== noHints ? { ...step, hints: { ...step.hints, ...hints.foreign } } : step
-}
-
-/** Whether a payload writes it on the host, and so may leave something there for the next run. */
-const written = (entry: RootCover): boolean =>
-  ('bind' in entry && (entry.writable ?? false)) || ('overlay' in entry && typeof entry.upper === 'object')
-
-const shownSource = (source: string | number) => (typeof source === 'number' ? `descriptor ${source}` : source)
-
-type RootCover = Extract<FilesystemEntry, { bind: string } | { tmpfs: string } | { overlay: string }>
-function coversRoot(entry: FilesystemEntry): entry is RootCover {
-  const place = 'bind' in entry ? entry.bind : 'tmpfs' in entry ? entry.tmpfs : 'overlay' in entry ? entry.overlay : ''
-  return place !== '' && normal(place) === '/'
 }
 
 /** A file that is not empty takes a page of 4 KiB: as many again may be empty files, directories and links. */

@@ -1,0 +1,27 @@
+/** What the planner of the new root reads off a single entry. */
+import { normal } from '../policy/path.js'
+import type { FilesystemEntry } from '../policy/schema.js'
+import type { MountFlags } from './step.js'
+
+export function bindFlags(entry: Extract<FilesystemEntry, { bind: string }>): MountFlags {
+  return {
+    readonly: !(entry.writable ?? false),
+    nosuid: !(entry.suid ?? false),
+    nodev: !(entry.devices ?? false),
+    noexec: entry.noexec ?? false,
+  }
+}
+
+/** Whether a payload writes it on the host, and so may leave something there for the next run. */
+export const written = (entry: RootCover): boolean =>
+  ('bind' in entry && (entry.writable ?? false)) || ('overlay' in entry && typeof entry.upper === 'object')
+
+/** A source in words. */
+export const shownSource = (source: string | number) => (typeof source === 'number' ? `descriptor ${source}` : source)
+
+/** What may be the root itself. */
+export type RootCover = Extract<FilesystemEntry, { bind: string } | { tmpfs: string } | { overlay: string }>
+export function coversRoot(entry: FilesystemEntry): entry is RootCover {
+  const place = 'bind' in entry ? entry.bind : 'tmpfs' in entry ? entry.tmpfs : 'overlay' in entry ? entry.overlay : ''
+  return place !== '' && normal(place) === '/'
+}
