@@ -49,7 +49,7 @@ export const hints = {
     EACCES: 'the place does not exist, and cannot be made there',
     EEXIST: 'something else is at this place already',
     EISDIR: 'a directory is at this place already',
-    EINVAL: words`${aside('owner is no id of the sandbox, which has identity.uid, identity.gid and identity.ranges')}`,
+    EINVAL: words`${aside('owner is not an id of the sandbox, which has identity.uid, identity.gid and identity.ranges')}`,
     ENOSPC: 'the filesystem that it lies in is full: see its size and inodes',
     ELOOP: loop,
   },
@@ -57,7 +57,7 @@ export const hints = {
     ENOENT: 'nothing is at this place: list the entry after what makes it',
     EROFS: 'it lies on what is read-only: list the entry before that, or make it writable',
     EPERM: 'it belongs to another user than the payload: change it outside',
-    EINVAL: words`it is no mount${aside(': leave mount out')}`,
+    EINVAL: words`it is not a mount${aside(': leave mount out')}`,
     ELOOP: loop,
   },
   /** At a place in a mount that others may have written. */
@@ -84,7 +84,7 @@ export const hints = {
   execute: {
     ENOENT: 'it is not visible inside the sandbox, or its interpreter is not',
     EACCES: 'it is not executable, or lies on a noexec mount',
-    ENOEXEC: 'it is no program for this machine, and has no #! line',
+    ENOEXEC: 'it is not a program for this machine, and has no #! line',
   },
   bind: {
     EXDEV: leadsOut,

@@ -30,7 +30,7 @@ const weight = v.pipe(
   v.minValue(1, 'must be from 1 to 10000'),
   v.maxValue(10_000, 'must be from 1 to 10000'),
 )
-const hugePageFault = `is no size of a huge page: one of ${Object.keys(hugePages).join(', ')}`
+const hugePageFault = `is not a size of a huge page: one of ${Object.keys(hugePages).join(', ')}`
 
 export const limitsSchema = object({
   /** Bytes of all processes together, page cache and kernel memory included. The kernel kills when it needs more. */

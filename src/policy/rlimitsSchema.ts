@@ -58,7 +58,7 @@ export interface Rlimits {
   stack?: Rlimit | undefined
 }
 
-const fault = `is no resource: one of ${Object.keys(rlimits).join(', ')}`
+const fault = `is not a resource: one of ${Object.keys(rlimits).join(', ')}`
 export const rlimitsSchema = dictionary(
   v.picklist(Object.keys(rlimits) as RlimitName[], fault),
   rlimit,

@@ -167,7 +167,7 @@ export const policySchema = object({
     v.array(
       v.picklist(
         Object.keys(capabilities) as CapabilityName[],
-        'is no capability: use names such as CAP_NET_BIND_SERVICE',
+        'is not a capability: use names such as CAP_NET_BIND_SERVICE',
       ),
     ),
   ),

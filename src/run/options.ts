@@ -126,5 +126,5 @@ function refuse(name: string, fault: string | undefined, index = ''): void {
 
 function unknown(name: string, checks: object): Check {
   const meant = closest(name, Object.keys(checks))
-  return () => `: is no known option${meant === undefined ? '' : ` (did you mean ${meant}?)`}`
+  return () => `: is not a known option${meant === undefined ? '' : ` (did you mean ${meant}?)`}`
 }

@@ -24,7 +24,7 @@ const argument = v.pipe(
   ),
 )
 const errnoNames = Object.keys(errno) as ErrnoName[]
-const errnoFault = 'is no error: use names such as EPERM'
+const errnoFault = 'is not an error: use names such as EPERM'
 const errnoNumber = v.pipe(
   v.number(),
   v.check((number) => Number.isInteger(number) && number >= 0 && number <= largestErrno, 'must be from 0 to 4095'),
@@ -35,12 +35,12 @@ const sixteenBits = v.pipe(
 )
 const capability = v.picklist(
   Object.keys(capabilities) as CapabilityName[],
-  'is no capability: use names such as CAP_SYS_CHROOT',
+  'is not a capability: use names such as CAP_SYS_CHROOT',
 )
 
 const known = (name: unknown) =>
   architectures.some((architecture) => abisOf[architecture].some((abi) => abiSyscalls(abi).has(name as string)))
-const systemCall = v.custom<AnySyscallName>(known, 'is no system call of Linux 6.18')
+const systemCall = v.custom<AnySyscallName>(known, 'is not a system call of Linux 6.18')
 
 /** Sandboxes that a rule may be for. `noNetwork`: in a network namespace of its own; the others share those of the caller. */
 export const situations = ['noNetwork', 'sharedPids', 'sharedSession'] as const
@@ -151,7 +151,7 @@ const ociArchitectures = [
   ...['X86', 'X86_64', 'X32', 'ARM', 'AARCH64', 'MIPS', 'MIPS64', 'MIPS64N32', 'MIPSEL', 'MIPSEL64', 'MIPSEL64N32'],
   ...['PPC', 'PPC64', 'PPC64LE', 'S390', 'S390X', 'PARISC', 'PARISC64', 'RISCV64', 'LOONGARCH64', 'M68K', 'SH', 'SHEB'],
 ].map((name) => `SCMP_ARCH_${name}`)
-const ociArchitecture = v.picklist(ociArchitectures, 'is no architecture: use names such as SCMP_ARCH_X86_64')
+const ociArchitecture = v.picklist(ociArchitectures, 'is not an architecture: use names such as SCMP_ARCH_X86_64')
 
 export const ociOperators = [
   'SCMP_CMP_NE',

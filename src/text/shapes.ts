@@ -29,7 +29,7 @@ export function object<const Entries extends v.ObjectEntries>(entries: Entries):
     const strange = Object.keys(given).filter((key) => !Object.hasOwn(entries, key))
     const checked = schema['~run'](dataset, config)
     if (strange.length === 0) return checked
-    const words = strange.map((key) => [key, refused(`is no known key${didYouMean(key, known)}`)] as const)
+    const words = strange.map((key) => [key, refused(`is not a known key${didYouMean(key, known)}`)] as const)
     const { issues } = v.object(Object.fromEntries(words))['~run']({ value: given }, config)
     // That key is not missing, it is misspelt.
     const meant = strange.map((key) => closest(key, known))
@@ -89,7 +89,7 @@ export function oneKind<const Kinds extends Readonly<Record<string, ObjectSchema
     for (const key of keys) {
       const meant = having([key]).length === 0 ? closest(key, names) : undefined
       if (meant !== undefined)
-        return refused(`has ${described(key)}, which is no key of ${one}; did you mean "${meant}"?`)
+        return refused(`has ${described(key)}, which is not a key of ${one}; did you mean "${meant}"?`)
     }
     if (rest !== undefined) return rest
     const fitting = having(keys)
@@ -107,7 +107,7 @@ export function oneKind<const Kinds extends Readonly<Record<string, ObjectSchema
     if (others.length > 0) return refused(`has "${[name, ...others].join('" and "')}": ${one} has only one of them`)
     return namingOwners(kinds[name]!, (key) => {
       const owners = having([key])
-      return owners.length === 0 ? undefined : `is no key of ${name}, but of ${owners.join(', ')}`
+      return owners.length === 0 ? undefined : `is a key of ${owners.join(', ')}, not of ${name}`
     })
   }
   return v.lazy((given) => kindOf(given) as Kind)

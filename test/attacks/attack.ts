@@ -183,9 +183,7 @@ export async function attacks(title: string, list: readonly Attack[]): Promise<v
             absent.includes(weak) &&
             absent.includes(outside(mode, program, words))
           )
-            return t.diagnostic(
-              `not weakened: this kernel has it not (${weak})${attack.guest ? '; needs a guest' : ''}`,
-            )
+            return t.diagnostic(`not weakened: this kernel lacks it (${weak})${attack.guest ? '; needs a guest' : ''}`)
           assert.equal(weak, 'succeeded', `${words.join(' ')} against the weakened policy`)
         })
       })

@@ -96,17 +96,17 @@ const texts: readonly (readonly [string, string, RegExp])[] = [
   ['text behind it', '{} {}', /p\.json:1:4: nothing may follow the policy/],
   ['a word', '{ "cwd": here }', /p\.json:1:10: a value was expected, not "h"/],
   ['an end that is missing', '{ "cwd": "/"', /p\.json:1:13: "}" is missing at the end/],
-  ['a wrong key', '{ "filesytem": [] }', /p\.json: filesytem: is no known key \(did you mean filesystem\?\)/],
-  ['a wrong key inside', '{ "identity": { "uidd": 1 } }', /identity\.uidd: is no known key \(did you mean uid\?\)/],
+  ['a wrong key', '{ "filesytem": [] }', /p\.json: filesytem: is not a known key \(did you mean filesystem\?\)/],
+  ['a wrong key inside', '{ "identity": { "uidd": 1 } }', /identity\.uidd: is not a known key \(did you mean uid\?\)/],
   [
     'a wrong key of an entry',
     '{ "filesystem": [{ "bind": "/usr", "writeable": true }] }',
-    /filesystem\[0\]\.writeable: is no known key \(did you mean writable\?\)/,
+    /filesystem\[0\]\.writeable: is not a known key \(did you mean writable\?\)/,
   ],
   [
     'a wrong kind',
     '{ "filesystem": [{ "binds": "/usr" }] }',
-    /filesystem\[0\]: has "binds", which is no key of an entry; did you mean "bind"\?/,
+    /filesystem\[0\]: has "binds", which is not a key of an entry; did you mean "bind"\?/,
   ],
 ]
 

@@ -33,7 +33,7 @@ function isKey(path: string): boolean {
   try {
     checkPolicy(path === 'mode' ? { filesystem: [{ directory: '/x', ...(value as object) }] } : value)
   } catch (error) {
-    return error instanceof PolicyError && error.faults.every((fault) => !/is no known key/.test(fault.message))
+    return error instanceof PolicyError && error.faults.every((fault) => !/is not a known key/.test(fault.message))
   }
   return true
 }

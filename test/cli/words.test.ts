@@ -218,9 +218,9 @@ const faults: readonly Fault[] = [
   fault(
     'seccomp',
     ['--seccomp', wrongRule],
-    /^vial: --seccomp \S+wrong-rule: rules\[0\]\.calls\[0\]: is no system call/,
+    /^vial: --seccomp \S+wrong-rule: rules\[0\]\.calls\[0\]: is not a system call/,
     { seccomp: { default: 'allow', rules: [{ calls: ['raed'], do: 'allow' }] } },
-    /^seccomp\.rules\[0\]\.calls\[0\]: is no system call/,
+    /^seccomp\.rules\[0\]\.calls\[0\]: is not a system call/,
   ),
   fault(
     'seccomp',

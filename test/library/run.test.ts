@@ -268,8 +268,8 @@ test('an option that is wrong, or none at all, is named', async () => {
     ['args[1]: has a NUL byte', 'true', ['a', 'b\0'], {}],
     ['args[0]: must be text', 'true', [5], {}],
     ['timeout: must be a number of milliseconds', 'true', [], { timeout: '5s' }],
-    ['timuot: is no known option (did you mean timeout?)', 'true', [], { timuot: 5 }],
-    ['stdio: is no known option (did you mean stdin?)', 'true', [], { stdio: [] }],
+    ['timuot: is not a known option (did you mean timeout?)', 'true', [], { timuot: 5 }],
+    ['stdio: is not a known option (did you mean stdin?)', 'true', [], { stdio: [] }],
     ['env: must be an object', 'true', [], { env: ['A=1'] }],
     ['env.A: has a NUL byte', 'true', [], { env: { A: 'a\0b' } }],
     ['env.A: must be text', 'true', [], { env: { A: 1 } }],
@@ -290,6 +290,6 @@ test('an option that is wrong, or none at all, is named', async () => {
     })
   assert.throws(() => one.spawn('true', [], { input: '' } as never), {
     name: 'OptionError',
-    message: 'input: is no known option',
+    message: 'input: is not a known option',
   })
 })

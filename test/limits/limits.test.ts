@@ -33,11 +33,14 @@ test('faults in limits are named with their paths', () => {
     [{ cpuWeight: 0 }, 'limits.cpuWeight: must be from 1 to 10000'],
     [{ ioWeight: 10_001 }, 'limits.ioWeight: must be from 1 to 10000'],
     [{ cpuset: '0,' }, 'limits.cpuset: must be a list of CPUs such as "0-3,6"'],
-    [{ hugepages: { '3M': 1 } }, 'limits.hugepages.3M: is no size of a huge page: one of 64K, 2M, 32M, 512M, 1G, 16G'],
+    [
+      { hugepages: { '3M': 1 } },
+      'limits.hugepages.3M: is not a size of a huge page: one of 64K, 2M, 32M, 512M, 1G, 16G',
+    ],
     [{ memory: '1M', memoryHigh: '1M' }, 'limits.memoryHigh: must be below limits.memory, or it has no effect'],
     [{ swap: '1M' }, 'limits.swap: needs limits.memory'],
-    [{ io: { speed: 1 } }, 'limits.io.speed: is no known key'],
-    [{ ram: 1 }, 'limits.ram: is no known key'],
+    [{ io: { speed: 1 } }, 'limits.io.speed: is not a known key'],
+    [{ ram: 1 }, 'limits.ram: is not a known key'],
   ]
   for (const [limits, fault] of faults) assert.throws(() => checkPolicy({ limits }), { message: fault })
   assert.throws(() => checkPolicy({ limits: { fileSize: 1 }, rlimits: { fsize: 1 } }), {

@@ -253,8 +253,8 @@ describe('of a wrong policy one fault names the key:', () => {
       const [fault] = naming as [string]
       const ownPath = path.slice(0, -key.length) + misspelt
       assert.ok(
-        fault === `${ownPath}: is no known key (did you mean ${key}?)` ||
-          (fault.startsWith(`${above}: has "${misspelt}", which is no key of `) &&
+        fault === `${ownPath}: is not a known key (did you mean ${key}?)` ||
+          (fault.startsWith(`${above}: has "${misspelt}", which is not a key of `) &&
             fault.endsWith(`; did you mean "${key}"?`)),
         fault,
       )
@@ -319,10 +319,10 @@ describe('of a wrong policy one fault names the key:', () => {
 
   test("another kind's key", () => {
     assert.deepEqual(faultsOf({ filesystem: [{ bind: '/x', size: '1M' }] }), [
-      'filesystem[0].size: is no key of bind, but of tmpfs',
+      'filesystem[0].size: is a key of tmpfs, not of bind',
     ])
     assert.deepEqual(faultsOf({ filesystem: [{ proc: '/x', recursive: true }] }), [
-      'filesystem[0].recursive: is no key of proc, but of bind, readonly',
+      'filesystem[0].recursive: is a key of bind, readonly, not of proc',
     ])
   })
 
@@ -343,7 +343,7 @@ describe('of a wrong policy one fault names the key:', () => {
     ])
     assert.ok(faultsOf({ dieWithParent: 'x'.repeat(10_000) })[0]!.length < 120)
     assert.deepEqual(faultsOf({ filesystem: [{ 'bi\nnd': '/x' }] }), [
-      'filesystem[0]: has "bi\\nnd", which is no key of an entry; did you mean "bind"?',
+      'filesystem[0]: has "bi\\nnd", which is not a key of an entry; did you mean "bind"?',
     ])
   })
 })

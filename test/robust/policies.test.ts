@@ -177,11 +177,11 @@ describe('wrong policies', () => {
 
   test('unknown keys are all named, however odd', () => {
     assert.deepEqual(faultsOf({ a: 1, b: { c: 1 }, 'x\x1b[2J': 1, identity: { d: 1, e: 2 } }).toSorted(), [
-      '["x\\u001b[2J"]: is no known key',
-      'a: is no known key',
-      'b: is no known key',
-      'identity.d: is no known key',
-      'identity.e: is no known key',
+      '["x\\u001b[2J"]: is not a known key',
+      'a: is not a known key',
+      'b: is not a known key',
+      'identity.d: is not a known key',
+      'identity.e: is not a known key',
     ])
     assert.deepEqual(faultsOf([]), ['policy: must be an object, not a list'])
     assert.match(faultsOf('text')[0]!, /^policy: must be /)
@@ -229,7 +229,7 @@ describe('wrong policies', () => {
     assert.deepEqual([bad.status, bad.stdout], [125, ''])
     assert.match(
       bad.stderr,
-      /2 faults:\n {2}.*bad\.json: network: must be .*\n {2}.*bad\.json: colour: is no known key\n$/,
+      /2 faults:\n {2}.*bad\.json: network: must be .*\n {2}.*bad\.json: colour: is not a known key\n$/,
     )
     assert.match(vial(caller, ['explain', join(folder, 'broken.json')]).stderr, /^vial: .*broken\.json:1:10: /)
     assert.match(

@@ -23,7 +23,7 @@ test('every fault is named with its path', () => {
     'filesystem[1].size: ',
     'filesystem[2]: needs one of the keys bind, ',
     'filesystem[3]: has "bind" and "tmpfs": ',
-    'colour: is no known key',
+    'colour: is not a known key',
     'network: must be',
   ]
   for (const start of starts)

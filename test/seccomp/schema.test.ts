@@ -42,7 +42,7 @@ test('a filter that the kernel cannot take is a fault of the policy', () => {
 
 test('faults of a profile are named with their path', () => {
   assert.match(faultsOf({ seccomp: 'open' }), /^seccomp: must be one of default, strict, nested, none/)
-  assert.match(typed({ calls: ['read', 'raed'] }), /^seccomp\.rules\[0\]\.calls\[1\]: is no system call/)
+  assert.match(typed({ calls: ['read', 'raed'] }), /^seccomp\.rules\[0\]\.calls\[1\]: is not a system call/)
   assert.match(typed({ calls: [] }), /^seccomp\.rules\[0\]\.calls: names no system call/)
   assert.match(typed({ do: { errno: 'ENOPE' } }), /^seccomp\.rules\[0\]\.do/)
   assert.match(typed({ when: [{ arg: 6, eq: 0 }] }), /^seccomp\.rules\[0\]\.when\[0\]\.arg: must be the number/)
@@ -60,7 +60,7 @@ test('faults of a profile are named with their path', () => {
     /^seccomp\.rules\[0\]\.when\[0\]\.eq: must be a whole number/,
   )
   assert.match(typed({ when: [{ arg: 1, eq: -1 }] }), /^seccomp\.rules\[0\]\.when\[0\]\.eq: must be a whole number/)
-  assert.match(typed({ wehn: [] }), /^seccomp\.rules\[0\]\.wehn: is no known key/)
+  assert.match(typed({ wehn: [] }), /^seccomp\.rules\[0\]\.wehn: is not a known key/)
 })
 
 test('so are those of a profile in Docker’s format', () => {
@@ -78,7 +78,7 @@ test('so are those of a profile in Docker’s format', () => {
   assert.match(oci({}, { action: 'SCMP_ACT_FOO' }), /^seccomp\.syscalls\[0\]\.action: must be one of/)
   assert.match(oci({}, { errnoRet: 1 }), /^seccomp\.syscalls\[0\]\.errnoRet: goes only with/)
   assert.match(oci({}, { action: 'SCMP_ACT_ERRNO', errnoRet: 5000 }), /^seccomp\.syscalls\[0\]\.errnoRet: must be/)
-  assert.match(oci({ architectures: ['SCMP_ARCH_NONE'] }), /^seccomp\.architectures\[0\]: is no architecture/)
+  assert.match(oci({ architectures: ['SCMP_ARCH_NONE'] }), /^seccomp\.architectures\[0\]: is not an architecture/)
   assert.match(oci({ flags: ['SECCOMP_FILTER_FLAG_NEW_LISTENER'] }), /^seccomp\.flags\[0\]: must be one of/)
   assert.match(oci({}, { args: [{ index: 0, op: 'SCMP_CMP_XX', value: 0 }] }), /^seccomp\.syscalls\[0\]\.args\[0\]\.op/)
   assert.match(oci({}, { names: undefined }), /^seccomp\.syscalls\[0\]: names no system call/)

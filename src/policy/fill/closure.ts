@@ -172,7 +172,7 @@ class Closure {
     if (resolved.interpreter !== undefined) {
       if (!isLoader(resolved.interpreter) || this.view.reach(resolved.interpreter) === undefined) {
         throw new CannotFill(
-          words`${file} needs the ELF interpreter ${resolved.interpreter}, which does not exist or is no program${this.#advice(resolved.interpreter, 'file')}`,
+          words`${file} needs the ELF interpreter ${resolved.interpreter}, which does not exist or is not a program${this.#advice(resolved.interpreter, 'file')}`,
         )
       }
       this.view.reach(muslPathFile(resolved.interpreter) ?? '/etc/ld.so.cache')
