@@ -5,6 +5,7 @@
  */
 import { lstatSync, mkdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
+import { isUnmapped } from '../policy/fill/unmapped.js'
 
 /** As path_resolution(7) has it: more links than this in one path are a loop. */
 const mostLinks = 40
@@ -98,24 +99,6 @@ function requireDirectory(path: string, status: Stats, strict: boolean): void {
 function requireOwner(path: string, { uid }: Stats, strict: boolean): void {
   if (uid === 0 || uid === process.geteuid!() || (!strict && isUnmapped(uid))) return
   throw new Error(`${path} belongs to another user, uid ${uid}, who could exchange it`)
-}
-
-/**
- * Whether this id stands for all those that the caller's user namespace does not map: user_namespaces(7), "Unmapped user and
- * group IDs". Such a directory was put there by the outside of that namespace, which chose all that is seen here: `/` itself
- * belongs to this id in a namespace of one user. Where the id is mapped, as in the first namespace, it is a user like others.
- */
-function isUnmapped(uid: number): boolean {
-  try {
-    if (uid !== Number(readFileSync('/proc/sys/kernel/overflowuid', 'utf8'))) return false
-    return readFileSync('/proc/self/uid_map', 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => line.trim().split(/\s+/).map(Number))
-      .every(([inside = 0, , count = 0]) => uid < inside || uid >= inside + count)
-  } catch {
-    return false
-  }
 }
 
 /**

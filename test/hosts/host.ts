@@ -4,6 +4,7 @@ import {
   chmodSync,
   copyFileSync,
   cpSync,
+  lchownSync,
   mkdirSync,
   readFileSync,
   realpathSync,
@@ -30,6 +31,8 @@ export interface Host {
   readonly compiled?: Readonly<Record<string, string>>
   /** Modes of directories; 0755. */
   readonly directories?: Readonly<Record<string, number>>
+  /** User ids by path, of links themselves; root. */
+  readonly owners?: Readonly<Record<string, number>>
 }
 
 /** What a host like this one cannot be made without. */
@@ -78,6 +81,7 @@ export function makeHost(name: string, host: Host) {
     chmodSync(inside(path), mode)
   }
   for (const [path, mode] of Object.entries(host.directories ?? {})) chmodSync(inside(path), mode)
+  for (const [path, uid] of Object.entries(host.owners ?? {})) lchownSync(inside(path), uid, uid)
   return (caller: Caller, args: readonly string[]) => {
     const enter = `mount --bind ${top} ${top} && cd ${top} && mount --rbind /proc proc && mount --rbind /dev dev && pivot_root . . && ${ours}/bin/umount -l . && exec "$@"`
     const become = `const { mkdirSync, chownSync } = require('node:fs')

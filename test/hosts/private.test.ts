@@ -52,6 +52,9 @@ const host: Host = {
     '/etc/nsswitch.conf': '/run/secrets/a',
     '/etc/groff': '/etc/ssl/private',
     '/etc/R/link': '/home/other/a',
+    // A store that another user made: by the link itself, and by a directory on the way to one.
+    '/nix/store': '/home/other',
+    '/gnu/store': '/srv',
   },
   files: Object.fromEntries([
     ...open.map(file(0o644)),
@@ -68,6 +71,7 @@ const host: Host = {
     '/etc/ssl/private': 0o710,
     '/home/other': 0o755,
   },
+  owners: { '/nix/store': 4242, '/gnu': 4242 },
 }
 
 describe('what the preset system shows of /etc and /var', { skip: noHosts }, () => {

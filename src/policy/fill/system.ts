@@ -1,6 +1,8 @@
 /** What the preset `system` shows of the host. It is looked for by name: nothing walks /usr, for every run waits for this. */
+
 import type { FillEntry } from './entry.js'
 import { ROOT_DIRECTORIES } from './own.js'
+import { isUnmapped } from './unmapped.js'
 import { globIn, names, View } from './view.js'
 
 /**
@@ -45,11 +47,14 @@ const SETTINGS = [
 
 /**
  * The host's programs and libraries, read-only, and what they read of its settings. What a link of these leads to is visible. Of
- * settings that others could not read, nothing is shown to root either, which could, and its payload with it.
+ * settings that others could not read, nothing is shown to root either, which could, and its payload with it; nor is what another user
+ * than root and the caller could exchange.
  */
 export function systemEntries(): FillEntry[] {
-  const view = new View()
-  const isRoot = process.geteuid!() === 0
+  const caller = process.geteuid!()
+  const isRoot = caller === 0
+  // A store is a user's own where Nix was installed for that one alone: it would choose what of the others' is shown.
+  const view = new View((uid) => uid === 0 || uid === caller || isUnmapped(uid))
   for (const place of PROGRAMS) view.reach(place)
   // One listing of a directory costs less than to ask for each name that most hosts lack.
   const there = new Set(names('/etc'))

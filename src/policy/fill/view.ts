@@ -23,6 +23,12 @@ export class View {
   readonly #named = new Set<string>()
   readonly #aliases = new Map<string, { to: string; real: string }>()
   readonly #known: Known = new Map()
+  readonly #trusts: (uid: number) => boolean
+
+  /** @param trusts whose files may say what is shown; default: all users' */
+  constructor(trusts: (uid: number) => boolean = () => true) {
+    this.#trusts = trusts
+  }
 
   /** Records that the caller named this program, and so, by each link that leads to it, the directories in which it lies. */
   name(program: string): void {
@@ -36,8 +42,8 @@ export class View {
    * Makes `file` visible, with each link that leads to it.
    *
    * @param own directories of a program that the caller named: what lies in one, and is reached without a link in it, may be closed
-   * @returns the real path, or undefined when it does not exist, cannot be looked up, is a loop of links, or is closed to others;
-   * then nothing changes
+   * @returns the real path, or undefined when it does not exist, cannot be looked up, is a loop of links, is closed to others, or
+   * could be exchanged by a user who is not trusted; then nothing changes
    */
   reach(file: string, own: readonly string[] = []): string | undefined {
     const walked = walk(file, this.#known)
@@ -77,7 +83,8 @@ export class View {
     return walked === undefined ? undefined : this.#closedAt(walked)
   }
 
-  #closedAt({ real, closed }: Walk): string | undefined {
+  #closedAt({ real, closed, owners }: Walk): string | undefined {
+    if (!owners.every(this.#trusts)) return real
     if (this.#named.has(real)) return undefined
     const named = [...this.#named]
     return closed.find((one) => !named.some((program) => program.startsWith(one === '/' ? one : `${one}/`)))
@@ -127,6 +134,8 @@ interface Walk {
   /** What of the real path is closed to others: directories that they cannot search, or an end that they cannot read. */
   closed: string[]
   directory: boolean
+  /** Of each directory and link on the way, and of the end. */
+  owners: number[]
   links: [string, string][]
   /** Directories that a link leaves again by `..`: they have to exist inside. */
   passed: string[]
@@ -140,6 +149,7 @@ function walk(file: string, known: Known): Walk | undefined {
   const links: [string, string][] = []
   const passed: string[] = []
   const modes = new Map<string, number>()
+  const owners = new Set<number>()
   let real = '/'
   let directory = true
   while (left.length > 0) {
@@ -155,6 +165,7 @@ function walk(file: string, known: Known): Walk | undefined {
     const found = known.get(next)
     if (found === undefined) return undefined
     const { stat, to } = found
+    owners.add(stat.uid)
     directory = to !== undefined || stat.isDirectory()
     if (to === undefined) {
       modes.set(next, stat.mode)
@@ -171,7 +182,7 @@ function walk(file: string, known: Known): Walk | undefined {
     const needed = one === real ? end : real.startsWith(`${one}/`) ? 0o001 : 0
     return (mode & needed) === needed ? [] : [one]
   })
-  return { real, directory, links, passed, closed }
+  return { real, directory, owners: [...owners], links, passed, closed }
 }
 
 function lookUp(file: string) {
