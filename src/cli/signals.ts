@@ -30,8 +30,11 @@ export function handOn(child: Pick<SandboxProcess, 'pid' | 'kill'>, sharesSessio
     for (const signal of soon) {
       had.add(signal)
       // A kill(1) means the payload alone; a terminal that is closed means all of its foreground.
-      if (signal === 'SIGHUP' && hadTerminal && !hasTerminal()) process.kill(child.pid, hangUp)
-      else child.kill(signal)
+      if (signal === 'SIGHUP' && hadTerminal && !hasTerminal()) {
+        process.kill(child.pid, hangUp)
+        // As the kernel does, for what is stopped would never get it: disassociate_ctty() in drivers/tty/tty_jobctrl.c.
+        child.kill('SIGCONT')
+      } else child.kill(signal)
     }
     soon.clear()
   }

@@ -166,6 +166,15 @@ for (const caller of callers) {
         await terminal.close()
         await assertGone(word)
       })
+
+      test(`a terminal that is closed ends ${name} that has stopped itself`, async () => {
+        const word = newWord()
+        const terminal = new Terminal(caller, `${start()} sh -c 'kill -STOP $$; :' ${word}`)
+        const stopped = () => below(terminal.pid).filter((pid) => stateOf(pid) === 'T')
+        assert.equal((await eventually(stopped, (pids) => pids.length > 0)).length, 1)
+        await terminal.close()
+        await assertGone(word)
+      })
     }
 
     const outlives = () => {
