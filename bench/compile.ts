@@ -6,7 +6,7 @@ import { alone, runs } from './support/folder.js'
 import { median, raceHere } from './support/race.js'
 import { milliseconds, table } from './support/table.js'
 
-/** Forty mounts as a user writes them: a small system, of which /dev is nine, and folders of projects. */
+/** Forty mounts as a user writes them: a small system, of which /dev is nine, and directories of projects. */
 export const fortyMounts: Policy = {
   filesystem: [
     { bind: '/usr' },

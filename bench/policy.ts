@@ -37,7 +37,7 @@ export const bwrap: Command = ['bwrap', ...bwrapOptions.split(' ')]
 export const bwrapWithHostsNetwork: Command = [...bwrap, '--share-net']
 export const bwrapWithExit = (bwrap: Command): Command => [...bwrap, '--ro-bind', exitProgram(), exitInside]
 
-/** Writes the vial of a policy to the work folder. */
+/** Writes the vial of a policy to the work directory. */
 export function vial(policy: Policy, name: string): string {
   const path = join(work, name)
   writeFileSync(path, compile(policy).bytes)

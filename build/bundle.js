@@ -7,7 +7,7 @@ import { dirname, relative, resolve } from 'node:path'
 const sources = resolve('dist/src')
 const folder = resolve(sources, 'cli/bundle')
 const entries = { vial: 'cli/vial.js', front: 'cli/bwrap/front.js' }
-// Nobody should wait for `vial run`: the bundle of the entry has it, though it is loaded by import().
+// `vial run` should not wait: the bundle of the entry has it, though it is loaded by import().
 const atOnce = ['cli/run.js']
 // What import() names is in the bundle `later`, except these.
 const bundleOf = { 'cli/limited.js': 'limits', 'cli/passOn.js': 'limits' }

@@ -1,5 +1,5 @@
 /**
- * C from somebody else: compiled in one sandbox, run in another that holds nothing but the result.
+ * C from a stranger: compiled in one sandbox, run in another that holds nothing but the result.
  * Run it with: node dist/examples/compile-then-run.js
  *
  * Look at what each of the two sees: the compiler its tools and the source, the program only itself.

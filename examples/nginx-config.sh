@@ -1,8 +1,8 @@
 #!/bin/bash
-# nginx thinks that ./config is /etc/nginx/conf.d. Nothing outside is changed, and nobody is root.
+# nginx thinks that ./config is /etc/nginx/conf.d. Nothing outside is changed, and no process is root.
 # Run it with: bash examples/nginx-config.sh (needs nginx and curl)
 #
-# Look at the greeting: it comes from ./config, through a server on the sandbox's own loopback, which nobody outside can
+# Look at the greeting: it comes from ./config, through a server on the sandbox's own loopback, which no process outside can
 # reach. nginx complains that it is not root, and goes on.
 set -euo pipefail
 here=$(realpath "$0" | xargs dirname)

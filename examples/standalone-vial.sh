@@ -1,5 +1,5 @@
 #!/bin/bash
-# A sandbox as a file: compiled once, copied elsewhere, run by somebody else, with neither Node nor vial there.
+# A sandbox as a file: compiled once, copied elsewhere, run by another user, with neither Node nor vial there.
 # Run it with: bash examples/standalone-vial.sh (as root it really runs as another user)
 #
 # Look at the size of the file, and at who runs it outside and who it is inside.

@@ -1,4 +1,4 @@
-/** Debian's packages of any suite and architecture, by apt with folders of its own: nothing is installed here. */
+/** Debian's packages of any suite and architecture, by apt with directories of its own: nothing is installed here. */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Architecture } from '../src/kernel/architecture.js'

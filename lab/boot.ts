@@ -7,7 +7,7 @@ import { type Kernel, modules, spareModule } from './kernels.js'
 import { call } from './shell.js'
 import { makeImage } from './userland.js'
 
-/** A folder with `vmlinuz`, and `modules`, unpacked. */
+/** A directory with `vmlinuz`, and `modules`, unpacked. */
 export function fetchKernel(kernel: Kernel, say: (text: string) => void): Promise<string> {
   const name = `kernel-${kernel.name.replace(' ', '-')}`
   return cached(name, { ...kernel, modules, spareModule }, async (folder) => {

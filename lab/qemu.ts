@@ -67,7 +67,7 @@ export function commandOf(guest: Guest): [string, string[]] {
 /** Runs it to its end, with each line that it writes to its port. Gives nothing, or why it did not end by itself. */
 export async function runGuest(guest: Guest, line: (text: string) => void): Promise<string | undefined> {
   const [program, args] = commandOf(guest)
-  // At the end of its standard input qemu calls the port closed, and the guest waits for somebody to open it.
+  // At the end of its standard input qemu calls the port closed, and the guest waits until it is opened.
   const child = spawn(program, args, { stdio: 'pipe' })
   const started = once(child, 'spawn')
   const stop = () => child.kill('SIGKILL')

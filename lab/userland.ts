@@ -124,7 +124,7 @@ async function addNode(architecture: Architecture, root: string, work: string): 
   await call('install', ['-D', join(work, 'package/bin/node'), join(root, 'usr/local/bin/node')])
 }
 
-/** mke2fs(8): without a journal, for nobody keeps what a guest writes. */
+/** mke2fs(8): without a journal, since what a guest writes is not kept. */
 export async function makeImage(folder: string, image: string, size: string): Promise<void> {
   await call('mke2fs', ['-q', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', folder, image, size])
 }

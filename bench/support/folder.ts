@@ -1,5 +1,5 @@
 /**
- * Who runs the benches and where. Root becomes an ordinary user first (`--root`: stays root), in a work folder of its
+ * Who runs the benches and where. Root becomes an ordinary user first (`--root`: stays root), in a work directory of its
  * own that is removed at the end; what is to be kept is copied next to the sources.
  */
 import { spawnSync } from 'node:child_process'
@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
-/** The folder `bench` of the sources, and the compiled `dist`. */
+/** The directory `bench` of the sources, and the compiled `dist`. */
 export const sources = fileURLToPath(new URL('../../../bench', import.meta.url))
 export const dist = fileURLToPath(new URL('../..', import.meta.url))
 

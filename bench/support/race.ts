@@ -18,7 +18,7 @@ export function installed(program: string): string | undefined {
     .find((path) => existsSync(path))
 }
 
-/** The executable that a C file of this folder makes, compiled once for each run of the benches. */
+/** The executable that a C file of this directory makes, compiled once for each run of the benches. */
 export function compiledC(name: string): string {
   const output = join(work, basename(name))
   if (existsSync(output)) return output

@@ -58,7 +58,7 @@ function prepare(): void {
   writeFileSync('/proc/sys/kernel/core_pattern', '|/lab/handler %p')
 }
 
-// Never on a machine that somebody needs: only a guest of the lab has this.
+// Never on a machine that is needed: only a guest of the lab has this.
 describe('attacks that only a guest may let succeed', {
   skip: existsSync('/lab/dummy.ko') ? false : 'not in a guest of the lab',
 }, () => {

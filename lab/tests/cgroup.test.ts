@@ -77,7 +77,7 @@ for (const caller of callers) {
       assert.ok(cpu.usage.throttledMs! > 0, JSON.stringify(cpu.usage))
     })
 
-    // Over the heads of processes the kernel lets them be switched on, and nobody may enter the groups below then.
+    // Over the heads of processes the kernel lets them be switched on, and no process may enter the groups below then.
     test('pids and cpu alone first, where processes stand in the way', async () => {
       const fresh = delegate(caller)
       try {

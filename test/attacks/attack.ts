@@ -30,7 +30,7 @@ export interface Attack {
   readonly weak: Partial<Policy> | ((scene: Scene) => Partial<Policy>) | 'outside' | { readonly never: string }
   /** Only root can make the file that it needs. */
   readonly byRoot?: true
-  /** Another program of the scene's folder than the plain one: setuid and setgid root, or with a file capability. */
+  /** Another program of the scene's directory than the plain one: setuid and setgid root, or with a file capability. */
   readonly runs?: 'setuid' | 'capable'
   /** What both policies have. */
   readonly base?: Partial<Policy>
@@ -52,14 +52,14 @@ export const holding = (...names: CapabilityName[]): Partial<Policy> => ({
   ...open,
   identity: { uid: 0, gid: 0 },
   capabilities: names,
-  // Whoever may mount gets a /proc that covers nothing only on request, if root is behind it.
+  // A payload that may mount gets a /proc that covers nothing only on request, if root is behind it.
   ...(names.includes('CAP_SYS_ADMIN') ? { filesystem: [{ proc: '/proc', masked: false }] } : {}),
 })
 
 const sources = fileURLToPath(new URL('../../../test/attacks/programs/', import.meta.url))
 
 /**
- * A folder with `attack`, compiled elsewhere: `npm run attacks:programs FOLDER`. Set in a throw-away guest, which may
+ * A directory with `attack`, compiled elsewhere: `npm run attacks:programs FOLDER`. Set in a throw-away guest, which may
  * have no compiler, and whose kernel has what this machine's may lack: there, nothing is left untried.
  */
 const compiledFolder = process.env.VIAL_ATTACK_PROGRAMS

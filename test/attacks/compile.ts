@@ -1,4 +1,4 @@
-/** Builds the attacks into a folder, to take them into a guest: `npm run attacks:programs FOLDER`. */
+/** Builds the attacks into a directory, to take them into a guest: `npm run attacks:programs FOLDER`. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { compileTo } from './attack.js'

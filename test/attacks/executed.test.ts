@@ -29,7 +29,7 @@ const badly = 7
 /** A race that was lost once may be won. */
 const turns = 3
 
-/** Every file below a folder: its mode and what it holds. */
+/** Every file below a directory: its mode and what it holds. */
 function filesBelow(folder: string): Record<string, string> {
   const files: Record<string, string> = {}
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {

@@ -123,7 +123,7 @@ await attacks('other processes', [
       words: ({ decoy }: Scene) => [word, String(decoy.pid)],
       refused: ['ESRCH'],
       weak: visible,
-      // Nobody changes these of one who has more capabilities: cap_safe_nice() in security/commoncap.c.
+      // No process changes these of one that has more capabilities: cap_safe_nice() in security/commoncap.c.
       weakIn: word === 'limit-of' ? (['ordinary user', 'root', 'root mode'] as const) : (['ordinary user'] as const),
     },
     {

@@ -1,4 +1,4 @@
-/** Somebody else who may write a bound folder changes it while the sandbox is being built. */
+/** Another user who may write a bound directory changes it while the sandbox is being built. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -27,7 +27,7 @@ for (const mode of modes) {
     const { caller } = mode
     const owner = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
 
-    /** A folder to bind, with `link` leading to one outside, by so many "..". */
+    /** A directory to bind, with `link` leading to one outside, by so many "..". */
     const fixture = (name: string) => {
       const outside = workFolder(caller, `${mode.name}-${name}-outside`)
       const shared = workFolder(caller, `${mode.name}-${name}-shared`)
@@ -102,7 +102,7 @@ for (const mode of modes) {
             policyWith(shared, [{ directory: '/shared/inner/folder' }]),
           ],
         )
-        // Both sides of the race were met: the folder, and the link, which leads nowhere inside.
+        // Both sides of the race were met: the directory, and the link, which leads nowhere inside.
         assert.ok(endings.made! > 0 && Object.keys(endings).length > 1, JSON.stringify(endings))
       } finally {
         racer.kill('SIGKILL')

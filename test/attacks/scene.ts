@@ -25,7 +25,7 @@ export const modes = process.getuid?.() === 0 ? everyMode : everyMode.slice(0, 1
 
 export interface Scene {
   readonly mode: Mode
-  /** A folder of the host that no policy shows by itself, with the file `secret`. */
+  /** A directory of the host that no policy shows by itself, with the file `secret`. */
   readonly folder: string
   readonly secret: string
   /** A process of the caller's, outside. */

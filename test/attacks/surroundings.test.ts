@@ -52,7 +52,7 @@ for (const mode of modes) {
     })
 
     test('what a service hands over by a socket that is shown can be used as it was opened', async () => {
-      // Promised is no more than that: what lies beneath a folder, or writing, is refused (network.test.ts).
+      // Promised is no more than that: what lies beneath a directory, or writing, is refused (network.test.ts).
       const scene = await makeScene(mode, attackProgram())
       const shown = scene.policy([{ bind: '/shown', from: join(scene.folder, 'given') }])
       assert.equal(runAs(caller, shown, '/attack', ['read-given', '/shown/file']).stdout, 'succeeded\n')

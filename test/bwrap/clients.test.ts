@@ -12,7 +12,7 @@ import { notInstalled } from '../support/needs.js'
 
 const main = resolve(dirname(fileURLToPath(import.meta.url)), '../../src/cli/bwrap/main.js')
 
-/** A folder for PATH with our bwrap in it, and nothing else that is ours. */
+/** A directory for PATH with our bwrap in it, and nothing else that is ours. */
 function folderWithBwrap(caller: Caller, form: Form): string {
   const folder = workFolder(caller, `bin-${form}`)
   writeFileSync(join(folder, 'bwrap'), `#!/bin/sh\nexec ${forms[form]} "$@"\n`, { mode: 0o755 })

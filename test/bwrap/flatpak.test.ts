@@ -7,7 +7,7 @@ import { suite, test } from 'node:test'
 import { frontPath } from '../../src/cli/bwrap/frontFile.js'
 import { type Ending, runProgram } from './tools.js'
 
-/** The system's bus refuses whoever has no name: this is the ordinary user that every Debian has. */
+/** The system's bus refuses a user without a name: this is the ordinary user that every Debian has. */
 const nobody = { name: 'nobody', uid: 65534, gid: 65534 }
 
 /** The host's programs and their libraries as a runtime; an app that is a script. */

@@ -435,7 +435,7 @@ function folderOf(caller: Caller, path: string): void {
   own(caller, path)
 }
 
-/** An empty folder of the caller's. */
+/** An empty directory of the caller's. */
 function fresh(caller: Caller, name: string): string {
   const path = join(workFolder(caller, 'home'), name)
   rmSync(path, { recursive: true, force: true })

@@ -68,7 +68,7 @@ const cases: readonly Case[] = [
     '--new-session',
     [...host, ...words('--new-session'), ...shell('test $(ps -o sid= -p $$) != $(ps -o sid= -p $PPID) || echo same')],
   ],
-  // the environment and the folder
+  // the environment and the directory
   ['environment', [...programs, ...shell('env | sort; pwd')]],
   ['--clearenv', [...host, ...words('--clearenv env')]],
   ['--clearenv and the search for a command', [...host, ...words('--clearenv ls -d /usr')]],
@@ -258,7 +258,7 @@ const cases: readonly Case[] = [
   ['a file on a link to a folder', [...programs, ...words('--ro-bind /etc/hostname /bin true')]],
   ['a folder where the root is', [...programs, ...words('--dir / --perms 0700 --dir /'), ...shell(tree)]],
   ["a folder that is named ''", [...programs, '--dir', '', ...shell(tree)]],
-  // the caller's folder
+  // the caller's directory
   ['PWD through a link', [...host, ...shell('echo $PWD; pwd')], undefined, { cwd: '/bin', env: { PWD: '/bin' } }],
   [
     'PWD of another folder',
@@ -350,7 +350,7 @@ const cases: readonly Case[] = [
   ['--userns of no namespace', [...host, ...words('--userns 7 true')], { 7: { text: '' } }],
 ]
 
-/** The root itself is a folder of a tmpfs there and a tmpfs of its own here, which only mountinfo tells. */
+/** The root itself is a directory of a tmpfs there and a tmpfs of its own here, which only mountinfo tells. */
 function shown({ status, stdout, stderr, written }: Ending): unknown {
   const lines = stdout.replace(/^\/newroot \/ /gm, '/ / ').replace(/^(\S* ?\/ .* - tmpfs tmpfs rw).*$/gm, '$1')
   return { status, stdout: lines.split('\n'), stderr, written }
@@ -369,7 +369,7 @@ for (const caller of callers)
       })
   })
 
-/** A folder to be called from, four below the root. */
+/** A directory to be called from, four below the root. */
 function folder(caller: Caller): string {
   const path = join(workFolder(caller, 'home'), 'cwd')
   mkdirSync(path, { recursive: true })

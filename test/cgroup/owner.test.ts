@@ -19,7 +19,7 @@ test('a maker is dead when its pid is free, somebody else has it, or it is a zom
   assert.equal(isDead(self), false)
   assert.equal(isDead({ ...self, start: '1' }), true)
   assert.equal(isDead({ ...self, pid: 2 ** 22 + 1 }), true)
-  // What another pid namespace calls this pid, nobody here knows.
+  // The number of this pid in another pid namespace cannot be known here.
   assert.equal(isDead({ ...self, namespace: '1', start: '1' }), false)
   const child = spawn('sh', ['-c', 'sleep 0 & exec sleep 600'])
   const start = () => readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[19]!

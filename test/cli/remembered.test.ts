@@ -45,7 +45,7 @@ for (const caller of callers) {
     }
 
   /**
-   * The stored vial exchanged for one that says so: whoever still gets an answer of the command has compiled. What is
+   * The stored vial exchanged for one that says so: a run that still gets an answer of the command has compiled. What is
    * written stands before the key, as the vial did.
    */
   function mark(path: string): void {
@@ -94,7 +94,7 @@ for (const caller of callers) {
     assert.equal(ids('--uid', '8'), '8\n')
     assert.equal(run('--env', 'A=1', '--', 'printenv', 'A').stdout, '1\n')
     assert.equal(run('--env', 'A=2', '--', 'printenv', 'A').stdout, '2\n')
-    // Relative paths are of the folder.
+    // Relative paths are of the directory.
     assert.equal(run('--ro', '.', '--', 'pwd').stdout, `${folder}\n`)
     const other = newFolder(caller)
     assert.equal(runIn(cache, { cwd: other })('--ro', '.', '--', 'pwd').stdout, `${other}\n`)

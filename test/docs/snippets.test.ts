@@ -59,7 +59,7 @@ function runAsCaller(command: string, args: readonly string[], cwd: string) {
   })
 }
 
-/** A folder with the command `vial`, as npm makes one. */
+/** A directory with the command `vial`, as npm makes one. */
 function commands(): string {
   const folder = workFolder(caller, 'commands')
   const path = join(folder, 'vial')

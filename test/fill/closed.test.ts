@@ -77,7 +77,7 @@ const ways: Record<string, { content: string | Buffer; name: (tree: string, file
 for (const [way, { content, name }] of Object.entries(ways)) {
   test(`${way}: only what others can read`, () =>
     withFolder((folder) => {
-      // By root's measure all can be executed that somebody may execute.
+      // For root, a file can be executed if any user may execute it.
       for (const [mode, directory, visible] of [
         [0o755, 0o755, true],
         [0o755, 0o711, true],

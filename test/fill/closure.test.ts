@@ -307,7 +307,7 @@ test('a program does not name files of the host for itself', () => {
     for (const interpreter of [key, secrets])
       assert.throws(() => closure(environment(path.basename(interpreter), interpreter).program), /ELF interpreter/)
 
-    // Its folders and settings are links that lead elsewhere.
+    // Its directories and settings are links that lead elsewhere.
     const linked = environment('linked')
     fs.symlinkSync(secrets, path.join(linked.prefix, 'lib/python3.9'))
     fs.symlinkSync(key, path.join(linked.prefix, 'pyvenv.cfg'))
@@ -320,7 +320,7 @@ test('a program does not name files of the host for itself', () => {
       fs.symlinkSync(path.join(secrets, name), path.join(files.prefix, 'lib/python3.9', `${name}.py`))
     assert.deepEqual(shown(files.program), [path.join(secrets, 'open')])
 
-    // A prefix that is reached by a link has its own folders.
+    // A prefix that is reached by a link has its own directories.
     const real = environment('real')
     fs.mkdirSync(path.join(real.prefix, 'lib/python3.9'))
     fs.symlinkSync('real', path.join(folder, 'alias'))

@@ -5,7 +5,7 @@ import * as path from 'node:path'
 import type { FillEntry } from '../../src/policy/fill/entry.js'
 import { ordinary } from '../support/user.js'
 
-/** Runs `body` with a fresh folder that others may enter, and removes the folder afterwards. */
+/** Runs `body` with a fresh directory that others may enter, and removes the directory afterwards. */
 export function withFolder<T>(body: (folder: string) => T): T {
   const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'vial-fill-')))
   fs.chmodSync(folder, 0o755)

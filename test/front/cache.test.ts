@@ -24,7 +24,7 @@ for (const caller of callers) {
     assert.match(stdout, /^sandbox .* ([0-9a-f]{16}|[0-9a-f]{40})$/m)
     const listed = JSON.parse(vial(caller, ['cache', 'list', '--json'], { env }).stdout)
     assert.deepEqual(listed.map(({ kind }: { kind: string }) => kind).sort(), ['bwrap', 'sandbox'])
-    // What somebody else put there is none of ours.
+    // What another user put there is not ours.
     writeFileSync(join(cache, 'bwrap/notes.txt'), '')
     assert.match(vial(caller, ['cache', 'clear'], { env }).stdout, /: removed 2 vials, /)
     assert.deepEqual(entries(cache), ['notes.txt'])

@@ -175,12 +175,12 @@ test('who the caller is: two users and groups with one cache', {
     cached: fromCache(caller, args, { cache }).stdout,
   })
   assert.equal(as(root).cached, '0:0\n')
-  // The same user in another group has a vial of its own in the same folder.
+  // The same user in another group has a vial of its own in the same directory.
   const group = { name: 'group', uid: 0, gid: 54321 }
   assert.equal(fromCache(group, args, { cache }).status, notCached)
   assert.equal(as(group).cached, '0:54321\n')
   assert.equal(fromCache(root, args, { cache }).stdout, '0:0\n')
-  // Another user does not use the folder.
+  // Another user does not use the directory.
   assert.equal(fromCache(ordinary, args, { cache }).status, notCached)
   assert.equal(front(ordinary, args, { cache }).stdout, `${ordinary.uid}:${ordinary.gid}\n`)
   assert.equal(entries(cache).length, 2)

@@ -196,7 +196,7 @@ test("a stranger's directory on the way to the compiler", { skip: process.getuid
     const planted = plantedPackage(caller)
     chownSync(join(planted.folder, 'dist/src'), stranger, stranger)
     assert.equal(planted.run(...works).stdout, 'ok\n', 'not used')
-    // Whoever owns the front may also own the compiler.
+    // The owner of the front may also own the compiler.
     chownSync(planted.path, stranger, stranger)
     assert.equal(planted.run('true').status, 9)
   }

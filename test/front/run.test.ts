@@ -177,7 +177,7 @@ for (const caller of callers) {
     }
     assert.equal(entries(join(home, 'xdg/vial')).length, 1)
     assert.equal(entries(join(home, '.cache/vial')).length, 1)
-    // A relative one counts from the working folder.
+    // A relative one counts from the working directory.
     mkdirSync(join(home, 'here'))
     const options = { env: { VIAL_CACHE: 'here/cache' }, cwd: home }
     if (process.getuid?.() === 0 && caller !== root) return

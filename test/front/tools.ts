@@ -6,7 +6,7 @@ import { compileFront, frontPath } from '../../src/cli/bwrap/frontFile.js'
 import { type Caller, callers, workFolder } from '../support/user.js'
 
 let folders = 0
-/** A new folder of the caller's. */
+/** A new directory of the caller's. */
 export const newFolder = (caller: Caller) => workFolder(caller, `front-${folders++}`)
 
 export interface Run {

@@ -113,7 +113,7 @@ for (const caller of callers) {
       chmodSync(join(cache, 'bwrap'), mode)
       notUsed(caller, cache, `bwrap ${mode.toString(8)}`)
     }
-    // Sticky is enough above, but not for the folder itself.
+    // Sticky is enough above, but not for the directory itself.
     const above = newFolder(caller)
     const { cache } = filled(caller, join(above, 'cache'))
     for (const [mode, used] of [

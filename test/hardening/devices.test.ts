@@ -1,6 +1,6 @@
 /**
  * In root mode a payload that keeps CAP_MKNOD makes nodes that are the host's devices: wherever it can make one, the
- * mount has to be nodev, and stay so. The device is null's, 1:3, which harms nobody.
+ * mount has to be nodev, and stay so. The device is null's, 1:3, which does no harm.
  */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
@@ -80,7 +80,7 @@ describe('devices in root mode, with CAP_MKNOD', options, () => {
   test('without it, none works, wherever it is made', () => {
     const policy: Policy = { ...policyOf(fresh('made')), landlock: 'off' }
     for (const [place, answer] of Object.entries(attempts(root, { ...policy, seccomp: 'none' }, lines))) {
-      // A block device's node may be made; this one's number is nobody's.
+      // A block device's node may be made; this one's number belongs to no driver.
       if (place.startsWith('disk')) continue
       assert.ok(['EACCES', 'EPERM'].includes(String(answer)), `${place}: ${answer}`)
     }
@@ -121,7 +121,7 @@ describe('devices in root mode, with CAP_MKNOD', options, () => {
     ])
       for (const [name, answer] of Object.entries(attempts(root, capable, tries(wrap))))
         assert.ok(['EPERM', 'EINVAL'].includes(String(answer)), `${name}: ${answer}`)
-    // What is mounted there is nodev by itself, and no node can be made: mknod(2); nobody is mapped there either.
+    // What is mounted there is nodev by itself, and no node can be made: mknod(2); no id is mapped there either.
     const inside = attempts(root, capable, {
       own: `inChild(lambda: (unshare(NEWUSER | NEWNS), call('mount', b'none', b'/tmp', b'tmpfs', 0, 0), ${use('/tmp')}))`,
     })

@@ -160,7 +160,7 @@ test('what tells of each processor is covered for each of them', () => {
     plan.init.flatMap((step) => (step.do === 'guard' ? step.eachCpu : [])),
     ['thermal_throttle'],
   )
-  // Few machines have it: another folder stands for it.
+  // Few machines have it: another directory stands for it.
   const instead = { ...plan, init: plan.init.map((step) => (step.do === 'guard' ? aim(step) : step)) }
   const list = (plan: Plan) => {
     const vial = join(workFolder(ordinary, 'processors'), 'vial')

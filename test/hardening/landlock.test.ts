@@ -124,7 +124,7 @@ print(libc.mq_send(queue, b'sent', 4, 1), libc.mq_receive(queue, text, 8192, Non
         } finally {
           closeSync(fd)
         }
-        // Whoever made the file here is root, and the ordinary user may not write it in the first place.
+        // The maker of the file here is root, and the ordinary user may not write it in the first place.
         if (caller.uid === 0) assert.equal(readFileSync(file, 'utf8'), expected)
         assert.match(readFileSync(error, 'utf8'), /written\n/)
       }
@@ -160,7 +160,7 @@ print(libc.mq_send(queue, b'sent', 4, 1), libc.mq_receive(queue, text, 8192, Non
     })
 
     test('a write is refused even where a mount would let it', { skip: notInstalled('python3') }, () => {
-      // Nothing of ours makes such a place: a folder that is passed as a descriptor is what comes nearest.
+      // Nothing of ours makes such a place: a directory that is passed as a descriptor is what comes nearest.
       const lines = {
         file: "os.open('/etc/passwd', os.O_WRONLY)",
         root: "os.mkdir('/new')",

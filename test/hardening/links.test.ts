@@ -200,7 +200,7 @@ for (const { name, caller, policy } of modes) {
       mkdirSync(join(folder, 'x'))
       symlinkSync(outside, join(folder, 'y'))
       if (process.getuid?.() === 0) chownSync(join(folder, 'x'), caller.uid, caller.gid)
-      // RENAME_EXCHANGE: at any moment x is either the folder or the link.
+      // RENAME_EXCHANGE: at any moment x is either the directory or the link.
       const swap = `import ctypes, os
 os.chdir(${JSON.stringify(folder)}); libc = ctypes.CDLL(None); print('up', flush=True)
 while True: libc.renameat2(-100, b'x', -100, b'y', 2)`
@@ -220,12 +220,12 @@ while True: libc.renameat2(-100, b'x', -100, b'y', 2)`
         writeFileSync(vial, compile(raced).bytes, { mode: 0o755 })
         const user = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
         const statuses = Array.from({ length: 60 }, () => spawnSync(vial, ['true'], { ...user }).status)
-        // The link leads nowhere inside, the folder somewhere.
+        // The link leads nowhere inside, the directory somewhere.
         assert.ok(statuses.every((status) => status === 0 || status === 125))
       } finally {
         racer.kill('SIGKILL')
       }
-      // Nothing of it came to lie, or was changed, outside of the shared folder.
+      // Nothing of it came to lie, or was changed, outside of the shared directory.
       assert.deepEqual([statSync(target).size, statSync(target).mode & 0o7777], [6, 0o644])
       assert.equal(lstatSync(outside).mode & 0o7000, 0)
       assert.throws(() => lstatSync(join(outside, 'tmp')))

@@ -177,7 +177,7 @@ test('/proc of a shared session is read-only: autogroup is the share of all of i
   assert.match(lines(security(planOf(uncovered)), 'open').join('\n'), /autogroup/)
 })
 
-// As the sentences have it; the accomplice is whoever runs the file.
+// As the sentences have it; the accomplice is a user who runs the file.
 test('capabilities of root mode, with a place to write, make a file of root outside', {
   skip: process.getuid?.() === 0 ? false : 'needs root',
 }, () => {

@@ -217,7 +217,7 @@ describe('a walk in place of openat2', () => {
       ['closed/below', 'closed/.', 'closed/..', 'closed'].flatMap(everyWay),
     ))
       assert.equal(walk, kernel, `${path}, ${links}`)
-    // Else nobody but root could remove what is in it.
+    // Else only root could remove what is in it.
     chmodSync(closed, 0o700)
   })
 

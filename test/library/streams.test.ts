@@ -70,7 +70,7 @@ for (const caller of callers) {
               text += data
             })
             await waits.result
-            // Nobody reads any more: SIGPIPE.
+            // There is no reader any more: SIGPIPE.
             const unread = one.spawn('cat', ['/dev/zero'])
             unread.stdout!.once('data', () => unread.stdout!.destroy())
             const { signal, exitCode: failed } = await unread.result

@@ -18,7 +18,7 @@ for (const caller of callers) {
     const wrapper = delegation.wrapper === undefined ? {} : { wrapper: delegation.wrapper }
     after(() => delegation.remove())
 
-    /** A sandbox in a Node process of its own, which stays; with the folders of its group. */
+    /** A sandbox in a Node process of its own, which stays; with the directories of its group. */
     async function running(t: TestContext, word: string, dieWithParent: boolean) {
       const node = start(
         caller,

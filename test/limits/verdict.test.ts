@@ -43,7 +43,7 @@ test('when limits race', () => {
   // It ended just before the timer's kill.
   assert.equal(of({ exitCode: 0, reached: 'wallTime' }), 'ok')
   assert.equal(of({ signal: 'SIGKILL', payloadEnded: true, reached: 'wallTime' }), 'signal SIGKILL')
-  // It used more than it may, and ended before anybody looked.
+  // It used more than it may, and ended before the next look.
   assert.equal(of({ exitCode: 0, usage: { ...noUsage, cpuMs: 1000.1 } }), 'time-limit cpu 1000')
   assert.equal(of({ exitCode: 0, usage: { ...noUsage, cpuMs: 1000 } }), 'ok')
   assert.equal(

@@ -140,7 +140,7 @@ for (const caller of callers) {
               const said = []
               for (let round = 0; round < 9; round++) {
                 const one = sandbox({ ...policy, hostname: `h${round % 3}` })
-                // Somebody empties the cache meanwhile.
+                // Another process empties the cache meanwhile.
                 if (round % 4 === 3) rmSync(await one.compile(), { force: true })
                 said.push((await one.run('uname', ['-n'])).stdout.trim())
               }

@@ -123,7 +123,7 @@ for (const caller of callers) {
 
     test('while it is still being built', async () => {
       const word = uniqueSeconds()
-      // The content of /file is read from a pipe that nobody closes.
+      // The content of /file is read from a pipe that is never closed.
       const seen = await evaluate(
         caller,
         async ({ sandbox }, { word }) => {

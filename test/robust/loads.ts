@@ -43,7 +43,7 @@ const content = fc.oneof(
   fc.nat(200_000).map((length) => 'x'.repeat(length)),
 )
 
-/** Sources are in a folder of the test's own, or what any host has; the payload is none, so that nothing is written. */
+/** Sources are in a directory of the test's own, or what any host has; the payload is none, so that nothing is written. */
 const source = (folder: string) => fc.constantFrom(folder, join(folder, 'file'), '/usr', '/etc/passwd', '/no/such', '/')
 
 const entry = (folder: string): fc.Arbitrary<Entry> => {

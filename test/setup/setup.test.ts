@@ -1,6 +1,6 @@
 /**
  * Directories that an earlier payload could write, under each operation of a later sandbox. No case may reach the host through
- * a door of ours, and each has to where one wall is taken away, or in somebody else's sandbox: so each is known to be able to.
+ * a door of ours, and each has to where one wall is taken away, or in another program's sandbox: so each is known to be able to.
  */
 import assert from 'node:assert/strict'
 import { chmodSync } from 'node:fs'

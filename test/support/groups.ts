@@ -7,7 +7,7 @@ import { type Caller, root } from './user.js'
 
 let serial = 0
 
-/** Folders in which groups may be made, of each hierarchy that a limit may need. */
+/** Directories in which groups may be made, of each hierarchy that a limit may need. */
 function bases(): string[] {
   const needed = ['memory', 'pids', 'cpu', 'cpuset', 'cpuacct', 'blkio', 'freezer']
   return hierarchies().flatMap(({ version, controllers, own }) =>
@@ -20,7 +20,7 @@ export interface Delegation {
   readonly folders: readonly string[]
   /** Words before a command that put it there; undefined: there is nowhere to put it. */
   readonly wrapper: readonly string[] | undefined
-  /** Groups in it, or anywhere if there is none, that nobody will remove. */
+  /** Groups in it, or anywhere if there is none, that are never removed. */
   left(): string[]
   remove(): void
 }
@@ -38,12 +38,12 @@ export function delegate(caller: Caller): Delegation {
   for (const folder of folders) {
     mkdirSync(folder)
     chownSync(folder, caller.uid, caller.gid)
-    // In v1 a new group has none, and nobody may enter it then.
+    // In v1 a new group has none, and no process may enter it then.
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
       if (!existsSync(join(folder, 'cpuset.cpu_exclusive'))) continue
       writeFileSync(join(folder, file), readFileSync(join(dirname(folder), file)))
     }
-    // In v2 whoever moves processes below it writes this file as well.
+    // In v2 a process that moves others below it writes this file as well.
     for (const file of ['cgroup.procs', 'tasks', 'cgroup.subtree_control']) {
       try {
         chownSync(join(folder, file), caller.uid, caller.gid)
@@ -51,7 +51,7 @@ export function delegate(caller: Caller): Delegation {
     }
   }
   const become = caller.uid === root.uid ? '' : `setpriv --reuid ${caller.uid} --regid ${caller.gid} --clear-groups`
-  // In v2 nobody may enter a group whose controllers are on below it: then the one beside, where vial put its callers.
+  // In v2 no process may enter a group whose controllers are on below it: then the one beside, where vial put its callers.
   const enter = folders
     .map(
       (folder) => `{ [ ! -d ${folder}/vial.callers ] || at=/vial.callers; echo $$ > ${folder}$at/cgroup.procs; at=; }`,
@@ -88,7 +88,7 @@ function isLeft(name: string): boolean {
   return owner !== undefined && (owner.pid === process.pid || isDead(owner))
 }
 
-/** Groups below a folder, at any depth, that nobody will remove. */
+/** Groups below a directory, at any depth, that are never removed. */
 function groupsLeft(folder: string): string[] {
   let names: string[] = []
   try {

@@ -4,7 +4,7 @@ import { randomInt } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A number of seconds for sleep(1) that nobody else uses. */
+/** A number of seconds for sleep(1) that no other process uses. */
 export const uniqueSeconds = () => String(1e9 + randomInt(1e9))
 
 /** Pids of the processes, other than zombies, with this word in their command line. */

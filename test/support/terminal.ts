@@ -43,7 +43,7 @@ export class Terminal {
     if (!seen.includes(text)) throw new Error(`no ${JSON.stringify(text)} in ${JSON.stringify(seen)}`)
   }
 
-  /** Nobody has the other side any more. */
+  /** No process has the other side any more. */
   async close(): Promise<void> {
     this.#script.kill('SIGKILL')
     await this.ended

@@ -1,4 +1,4 @@
-/** Runs vial as root or as an ordinary user, each with a work folder of its own that is removed at the end. */
+/** Runs vial as root or as an ordinary user, each with a work directory of its own that is removed at the end. */
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,11 +21,11 @@ export const callers: readonly Caller[] =
 
 const dist = resolve(fileURLToPath(import.meta.url), '../../..')
 const work = mkdtempSync(join(tmpdir(), 'vial-test-'))
-// Each caller reaches its own folder through it.
+// Each caller reaches its own directory through it.
 chmodSync(work, 0o711)
 process.on('exit', () => rmSync(work, { recursive: true, force: true }))
 
-/** A folder that this caller owns. */
+/** A directory that this caller owns. */
 export function workFolder(caller: Caller, name: string): string {
   const path = join(work, `${caller.uid}`, name)
   mkdirSync(path, { recursive: true })

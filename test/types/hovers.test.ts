@@ -1,4 +1,4 @@
-/** Whoever points at a name of the library in an editor reads what it is: every public member has its text. */
+/** Every public member has a docstring, so that an editor shows what it is. */
 import assert from 'node:assert/strict'
 import { resolve } from 'node:path'
 import { test } from 'node:test'

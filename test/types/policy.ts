@@ -45,7 +45,7 @@ export const wrong: Policy[] = [
   { filesystem: [{ bind: 5 }] },
   // @ts-expect-error a flag is no text
   { filesystem: [{ bind: '/a', writable: 'yes' }] },
-  // @ts-expect-error an upper layer has its work folder
+  // @ts-expect-error an upper layer has its work directory
   { filesystem: [{ overlay: '/a', lower: ['/b'], upper: { upper: '/c' } }] },
   // @ts-expect-error no such namespace
   { namespaces: { network: 'new' } },

@@ -51,7 +51,7 @@ static int climb(char **w) {
   return open_only(path, O_RDONLY);
 }
 
-/* The same from magic links, which lead to a root and to a working folder: proc(5). */
+/* The same from magic links, which lead to a root and to a working directory: proc(5). */
 static int climb_magic(char **w) {
   char path[4096];
   snprintf(path, sizeof path, "/proc/self/root/../..%s", w[0]);
@@ -60,7 +60,7 @@ static int climb_magic(char **w) {
   return open_only(path, O_RDONLY);
 }
 
-/* chroot(2), "escape": a working folder outside the new root. */
+/* chroot(2), "escape": a working directory outside the new root. */
 static int chroot_escape(char **w) {
   if (mkdir("/tmp/jail", 0700) && errno != EEXIST) return -1;
   if (chroot("/tmp/jail")) return -1;

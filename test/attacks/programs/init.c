@@ -7,7 +7,7 @@
 /* A payload that ends so has not ended well, whatever it wrote before. */
 enum { badly = 7 };
 
-/* Makes the executable of a process another, if it is one below the folder. */
+/* Makes the executable of a process another, if it is one below the directory. */
 static void poison_one(int pid, const char *folder) {
   char name[64], path[4096];
   snprintf(name, sizeof name, "/proc/%d/exe", pid);
