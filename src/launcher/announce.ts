@@ -21,7 +21,7 @@ export function announce(
   init: Slot,
 ): void {
   const { infoFd, statusFd, blockFd } = announcement
-  c.begin({ what: 'tell about the sandbox', why: 'somebody waits for it', complaint: 'Write to info_fd' })
+  c.begin({ what: 'tell about the sandbox', why: 'a process waits for it', complaint: 'Write to info_fd' })
   if (infoFd !== undefined) {
     write(c, infoFd, ['{\n    "child-pid": ', ',\n    ', '\n}\n'], made, init)
     c.attempt('close', infoFd)

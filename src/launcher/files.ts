@@ -42,7 +42,7 @@ export function refuseShared(c: LauncherContext, file: Operand): void {
  * Opens the regular file that is at a name, to be written over, into `result`. Nothing else is ever opened: a FIFO waits for
  * a reader for ever, and a device may act on being opened.
  * @param foreign others may have put the file there. Then it has no other name: see {@link refuseShared}. And what is not the
- * payload's own is not written but removed and made anew, with this mode: it may be a file of anybody who has lost
+ * payload's own is not written but removed and made anew, with this mode: it may be a file of a user who has lost
  * or got a name since, and only what the payload could write is safe to be written for it.
  */
 export function openRegular(

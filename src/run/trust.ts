@@ -5,7 +5,7 @@
  */
 import { lstatSync, mkdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
-import { isUnmapped } from '../policy/fill/unmapped.js'
+import { isUnmapped } from '../policy/unmapped.js'
 
 /** As path_resolution(7) has it: more links than this in one path are a loop. */
 const mostLinks = 40

@@ -2,7 +2,7 @@
 
 import type { FillEntry } from './entry.js'
 import { ROOT_DIRECTORIES } from './own.js'
-import { isUnmapped } from './unmapped.js'
+import { isUnmapped } from '../unmapped.js'
 import { globIn, names, View } from './view.js'
 
 /**
