@@ -408,7 +408,7 @@ describe('ids of the host', { skip: isRoot ? false : 'needs root' }, () => {
     assert.equal(status, 125)
     assert.match(
       stderr,
-      /^vial: cannot make a user namespace: No space left on device\n +.*user\.max_user_namespaces\n$/,
+      /^vial: cannot make a user namespace: No space left on device\n +the limit user\.max_user_namespaces is used up\n$/,
     )
   })
 
