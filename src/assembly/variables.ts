@@ -11,7 +11,9 @@ export type Variables<Name extends string> = Readonly<Record<Name, Slot>>
 export function own<Owner extends object, Value>(make: (owner: Owner) => Value): (owner: Owner) => Value {
   const known = new WeakMap<Owner, { readonly value: Value }>()
   return (owner) => {
-    const { value } = known.get(owner) ?? { value: make(owner) }
+    const held = known.get(owner)
+    if (held !== undefined) return held.value
+    const value = make(owner)
     known.set(owner, { value })
     return value
   }

@@ -24,15 +24,17 @@ export function kindOf(entry: FilesystemEntry): { readonly kind: MountKind; read
 
 /** Those that have no effect, each once. */
 export function hiddenEntries(entries: readonly FilesystemEntry[]): Hidden[] {
-  return entries.flatMap((entry, index) => {
-    const by = entries.findIndex((later, at) => at > index && hides(later, entry))
+  const all = entries.map((entry) => ({ entry, ...kindOf(entry) }))
+  return all.flatMap((one, index) => {
+    const by = all.findIndex((later, at) => at > index && hides(later, one))
     return by === -1 ? [] : [{ index, by }]
   })
 }
 
-function hides(later: FilesystemEntry, earlier: FilesystemEntry): boolean {
-  const over = kindOf(later)
-  const under = kindOf(earlier)
+type Known = ReturnType<typeof kindOf> & { readonly entry: FilesystemEntry }
+
+function hides(over: Known, under: Known): boolean {
+  const later = over.entry
   if (!isWithin(under.place, over.place)) return false
   if (under.place !== over.place) return mounts.includes(over.kind)
   if ('file' in later) return under.kind === 'file' || (later.mount !== undefined && !stepping.includes(under.kind))

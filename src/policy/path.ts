@@ -3,6 +3,8 @@ import { HostError } from '../text/error.js'
 
 /** `/a//b/./c/` → `/a/b/c`. */
 export function normal(path: string): string {
+  // Most are so already, and each is asked for many times.
+  if (/^(?:\/(?!\.?(?:\/|$))[^/]*)+$/.test(path)) return path
   return `/${path
     .split('/')
     .filter((name) => name !== '' && name !== '.')

@@ -94,7 +94,15 @@ function isThere(path: string): boolean {
   }
 }
 
+const packageNames = new Map<string, unknown>()
+
+/** What this file lies in does not change its name while the process lasts. */
 function packageName(folder: string): unknown {
+  if (!packageNames.has(folder)) packageNames.set(folder, readName(folder))
+  return packageNames.get(folder)
+}
+
+function readName(folder: string): unknown {
   try {
     return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).name
   } catch {

@@ -99,16 +99,22 @@ export function oneKind<const Kinds extends Readonly<Record<string, ObjectSchema
         : `needs one of the keys ${names.join(', ')}`,
     )
   }
+  const named = new Map(
+    Object.entries(kinds).map(([name, schema]) => {
+      const elsewhere = (key: string) => {
+        const owners = having([key])
+        return owners.length === 0 ? undefined : `is a key of ${owners.join(', ')}, not of ${name}`
+      }
+      return [name, namingOwners(schema, elsewhere)]
+    }),
+  )
   const kindOf = (given: unknown): Schema => {
     if (!isFields(given)) return noObject(given)
     const keys = Object.keys(given)
     const [name, ...others] = keys.filter((key) => Object.hasOwn(kinds, key))
     if (name === undefined) return ofNone(keys)
     if (others.length > 0) return refused(`has "${[name, ...others].join('" and "')}": ${one} has only one of them`)
-    return namingOwners(kinds[name]!, (key) => {
-      const owners = having([key])
-      return owners.length === 0 ? undefined : `is a key of ${owners.join(', ')}, not of ${name}`
-    })
+    return named.get(name)!
   }
   return v.lazy((given) => kindOf(given) as Kind)
 }
