@@ -5,6 +5,7 @@
  * Node.js gets of the environment only what says where the cache is: NODE_OPTIONS, LD_PRELOAD and the like are meant for the
  * payload. It gets the caller's descriptors, and what was read of --args again, under the same numbers.
  */
+import { writeAllBy } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { decimal } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'
@@ -162,14 +163,10 @@ function restoreArgs(c: FrontContext): void {
 }
 
 const writeAll = routine('writeAll', { takes: ['to', 'from', 'left'] }, (c: FrontContext, { to, from, left }) => {
-  const { b } = c
-  b.loop(({ leave, again }) => {
-    b.when(left, 'eq', 0, leave)
+  writeAllBy(c, { from, left }, (again) => {
     c.attempt('write', to, from, left)
     c.whenError('EINTR', again)
     c.whenFailed(() => c.die('Cannot write to a file in memory'))
-    b.compute(from, from, 'add', c.result)
-    b.compute(left, left, 'sub', c.result)
   })
 })
 

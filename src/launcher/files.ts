@@ -1,4 +1,5 @@
 /** Open files: what they are, and what is written into them. */
+import { writeAllBy } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { descriptorPath } from '../assembly/text.js'
 import { own, variables } from '../assembly/variables.js'
@@ -104,12 +105,7 @@ export function writeAll(c: LauncherContext, to: Slot, from: Operand, length: Op
   const { cursor, left } = writing(b)
   b.move(cursor, from)
   b.move(left, length)
-  b.loop(({ leave }) => {
-    b.when(left, 'eq', 0, leave)
-    c.must('write', to, cursor, left)
-    b.compute(cursor, cursor, 'add', c.result)
-    b.compute(left, left, 'sub', c.result)
-  })
+  writeAllBy(c, { from: cursor, left }, () => c.must('write', to, cursor, left))
 }
 
 export function copyFrom(c: LauncherContext, source: Operand, to: Slot): void {

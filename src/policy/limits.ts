@@ -98,7 +98,7 @@ export function parseLimits({ required = true, ...limits }: LimitsPolicy): Limit
 /** Limits that need a cgroup. Swap goes with memory. */
 export type GroupLimitName = Exclude<HeldBy<'cgroup'>, 'swap'>
 export const groupLimits = heldBy('cgroup').filter((name) => name !== 'swap')
-/** Limits that whoever reads the output holds it to. */
+/** Limits that the reader of the output holds it to. */
 export const outputLimits = heldBy('reader')
 /** Limits of each process, which are rlimits by another name. */
 export const processLimits = heldBy('rlimit of each process')

@@ -2,16 +2,12 @@
  * The system calls that vials make, and what each is for. Each can be tried in a way that changes nothing: with arguments
  * that the kernel refuses before it looks at who asks, so that ENOSYS and EPERM tell of a kernel without it, or of a filter.
  */
-import { type SpawnSyncOptions, spawnSync } from 'node:child_process'
 import { release } from 'node:os'
 import { CLONE, PR } from '../kernel/flags.js'
 import { errno, type ErrnoName } from '../kernel/errno.js'
 import type { SyscallName } from '../kernel/syscalls.js'
-import { asking } from '../assembly/asking.js'
 import type { Step } from '../plan/step.js'
-import { withName } from './executable.js'
-import { hostArchitecture } from './host.js'
-import { openStored } from './store.js'
+import { answersTo } from './asked.js'
 
 const anotherWay = 'nothing: another way is taken'
 
@@ -158,20 +154,17 @@ function tryCalls(list: readonly Try[]): (readonly [NeededCall, number | 'SIGSYS
 }
 
 /** As far as they come: one that kills is the next. */
-function answersOf(list: readonly Try[]): number[] {
-  const program = asking(hostArchitecture(), { stops: false }, (ask) => {
-    // landlock_restrict_self(2) wants it of those without a privilege.
-    ask('prctl', PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    for (const [name, { args }] of list) ask(name, ...args)
-  })
-  const vial = openStored(program)
-  const options: SpawnSyncOptions = { stdio: ['ignore', 'pipe', 'ignore'], timeout: 5000, killSignal: 'SIGKILL' }
-  const { error, stdout } = withName(vial, 3, (name) => spawnSync(name, options))
+function answersOf(list: readonly Try[]): readonly number[] {
+  const { answers, error } = answersTo(
+    (ask) => {
+      // landlock_restrict_self(2) wants it of those without a privilege.
+      ask('prctl', PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+      for (const [name, { args }] of list) ask(name, ...args)
+    },
+    { stops: false, timeout: 5000 },
+  )
   if (error !== undefined) throw error
-  const bytes = Buffer.from(stdout)
-  return Array.from({ length: Math.floor(bytes.length / 8) }, (_, index) =>
-    Number(bytes.readBigInt64LE(8 * index)),
-  ).slice(1)
+  return answers.slice(1)
 }
 
 /** Who may be behind it. */

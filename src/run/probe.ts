@@ -1,14 +1,11 @@
 /** What this kernel allows the caller: asked with sandboxes that run nothing, and with tiny executables. */
-import { asking } from '../assembly/asking.js'
-import { spawnSync } from 'node:child_process'
+import type { asking } from '../assembly/asking.js'
 import { AT, BPF, CLONE, FSOPEN, LANDLOCK, MS, OPEN_TREE, PR, SECCOMP } from '../kernel/flags.js'
 import { errno, errnoMessage, errnoName } from '../kernel/errno.js'
 import { systemFault } from '../kernel/systemError.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Policy } from '../policy/schema.js'
-import { withName } from './executable.js'
-import { openStored } from './store.js'
-import { hostArchitecture } from './compile.js'
+import { answersTo } from './asked.js'
 import { sandbox } from './sandbox.js'
 import { CommandError, HostError, VialError } from '../text/error.js'
 
@@ -32,19 +29,16 @@ export async function whyNot(policy: Policy): Promise<VialError | undefined> {
  */
 export function ask(calls: Parameters<typeof asking>[2], cache?: string): number {
   let asked = 0
-  const program = asking(hostArchitecture(), { stops: true }, (ask, b) =>
+  const counted: typeof calls = (ask, b) =>
     calls((...call) => {
       asked++
       ask(...call)
-    }, b),
-  )
-  const vial = openStored(program, cache)
-  const { error, stdout } = withName(vial, 3, (name) => spawnSync(name, { stdio: ['ignore', 'pipe', 'ignore'] }))
-  if (error !== undefined) return (error as NodeJS.ErrnoException).errno ?? -errno.EPERM
-  const answers = stdout.length / 8
-  const last = answers === 0 ? 0 : Number(stdout.readBigInt64LE(stdout.length - 8))
+    }, b)
+  const { answers, error } = answersTo(counted, { stops: true, cache })
+  if (error !== undefined) return error.errno ?? -errno.EPERM
+  const last = answers.at(-1) ?? 0
   // A process that was killed does not answer to the end: a filter around this one does so.
-  return last >= 0 && answers < asked ? -errno.EPERM : last
+  return last >= 0 && answers.length < asked ? -errno.EPERM : last
 }
 
 /** `EPERM: Operation not permitted` of a negative answer. */
