@@ -106,7 +106,7 @@ export async function bench(): Promise<void> {
   say(`load the default profile, a tree of ${tree.length / 8} instructions`, load(treeFile), 'us')
   say(`load its allow-list as ${linear().length / 8} instructions in a row`, load(linearFile), 'us')
   const own = filterOf(profiles.default, { architecture, kernel }).abis[0]!
-  const libraryFiles: [name: string, file: string][] = []
+  const exported: [name: string, file: string][] = []
   for (const [optimize, how] of [
     [1, 'as it comes'],
     [2, 'its binary tree'],
@@ -116,7 +116,7 @@ export async function bench(): Promise<void> {
     const file = join(work, `libseccomp-${optimize}`)
     writeFileSync(file, program)
     const name = `libseccomp's export, ${how}: ${program.length / 8} instructions`
-    libraryFiles.push([name, file])
+    exported.push([name, file])
     say(`load ${name}`, load(file), 'us')
   }
 
@@ -148,7 +148,7 @@ export async function bench(): Promise<void> {
           ['bwrap without a filter', undefined],
           ['bwrap --seccomp, the same tree', treeFile],
           ['bwrap --seccomp, its allow-list in a row', linearFile],
-          ...libraryFiles.map(([name, file]) => [`bwrap --seccomp, ${name}`, file] as const),
+          ...exported.map(([name, file]) => [`bwrap --seccomp, ${name}`, file] as const),
         ]
   const runners: readonly Runner[] = [
     ...vials.map(({ name, path, size }) => ({

@@ -301,7 +301,8 @@ test('the library says the same of keys', async () => {
   if (before === undefined) delete process.env.VIAL_CGROUP
   else process.env.VIAL_CGROUP = before
   for (const [index, message] of told.entries()) {
-    assert.match(message, faults[index]!.library)
+    const { library } = faults[index]!
+    assert.match(message, library)
     assert.deepEqual(flagsIn(message), [], message)
   }
 })

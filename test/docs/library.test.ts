@@ -1,25 +1,14 @@
 /** docs/library.md is true of the types: its tables have the members that there are, in the words of their texts. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
+import { checker, source, top } from '../support/declarations.js'
 
-const top = resolve(fileURLToPath(import.meta.url), '../../../..')
-const entry = resolve(top, 'dist/src/index.d.ts')
-const program = ts.createProgram([entry], {
-  module: ts.ModuleKind.Node16,
-  moduleResolution: ts.ModuleResolutionKind.Node16,
-  target: ts.ScriptTarget.ES2022,
-  strict: true,
-  types: ['node'],
-  typeRoots: [resolve(top, 'node_modules/@types')],
-})
-const checker = program.getTypeChecker()
 const exported = new Map(
   checker
-    .getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(entry)!)!)
+    .getExportsOfModule(checker.getSymbolAtLocation(source)!)
     .map((symbol) => [symbol.name, symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol]),
 )
 

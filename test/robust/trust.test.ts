@@ -73,10 +73,10 @@ for (const caller of callers) {
   }, async () => {
     const { there, cache, link } = scene()
     chownSync(there, stranger, stranger)
-    const told = await doors(caller, link)
-    for (const message of [told.library, told.command])
+    const { library, command, front } = await doors(caller, link)
+    for (const message of [library, command])
       assert.match(message, new RegExp(`${there} belongs to another user, uid ${stranger}.*\\n +set VIAL_CACHE to `))
-    assert.equal(told.front, 'not used')
+    assert.equal(front, 'not used')
     assert.deepEqual(readdirSync(cache), [])
   })
 
@@ -90,8 +90,8 @@ for (const caller of callers) {
     symlinkSync(join(there, 'second'), join(base, 'first'))
     for (const path of [good, join(there, 'second'), join(base, 'first')]) own(path)
     chownSync(there, stranger, stranger)
-    const told = await doors(caller, join(base, 'first/cache'))
-    for (const message of [told.library, told.command]) assert.match(message, /there belongs to another user/)
+    const { library, command } = await doors(caller, join(base, 'first/cache'))
+    for (const message of [library, command]) assert.match(message, /there belongs to another user/)
     assert.deepEqual(readdirSync(good), [])
   })
 
@@ -162,9 +162,9 @@ test('uid 65534 is a user like others, unless a user namespace lacks it', { skip
   mkdirSync(cache, { mode: 0o700 })
   chownSync(there, 65534, 65534)
   chownSync(cache, ordinary.uid, ordinary.gid)
-  const told = await doors(ordinary, cache)
-  for (const message of [told.library, told.command]) assert.match(message, /there belongs to another user, uid 65534/)
-  assert.equal(told.front, 'not used')
+  const { library, command, front } = await doors(ordinary, cache)
+  for (const message of [library, command]) assert.match(message, /there belongs to another user, uid 65534/)
+  assert.equal(front, 'not used')
   // Root outside, and every user that the namespace does not map, is seen as 65534.
   for (const [owner, used] of [
     [0, true],

@@ -1,21 +1,8 @@
 /** Every public member has a docstring, so that an editor shows what it is. */
 import assert from 'node:assert/strict'
-import { resolve } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
-
-const top = resolve(fileURLToPath(import.meta.url), '../../../..')
-const program = ts.createProgram([resolve(top, 'dist/src/index.d.ts')], {
-  module: ts.ModuleKind.Node16,
-  moduleResolution: ts.ModuleResolutionKind.Node16,
-  target: ts.ScriptTarget.ES2022,
-  strict: true,
-  types: ['node'],
-  typeRoots: [resolve(top, 'node_modules/@types')],
-})
-const checker = program.getTypeChecker()
-const source = program.getSourceFile(resolve(top, 'dist/src/index.d.ts'))!
+import { checker, source } from '../support/declarations.js'
 
 /** Names of members, as far as they are declared here, and whether they have a text. */
 function members(): Map<string, boolean> {
