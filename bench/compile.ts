@@ -1,7 +1,8 @@
 /** The compiler: a policy of forty mounts, warm, and the size of what it makes. */
+
+import { compile } from '../src/compile/compile.js'
 import { type Architecture, architectures } from '../src/kernel/architecture.js'
 import type { Policy } from '../src/policy/schema.js'
-import { compile } from '../src/run/compile.js'
 import { alone, runs } from './support/folder.js'
 import { median, raceHere } from './support/race.js'
 import { milliseconds, table } from './support/table.js'

@@ -2,12 +2,13 @@
  * Finds the fragments of src/launcher/fragments.ts: the pairs that occur most in our own sentences, one after the other.
  * To be run, and its output pasted there, when the sentences have changed much; it is no bench and runs by itself only.
  */
+
+import { completePolicy } from '../src/fill/complete.js'
 import { errno, errnoMessage } from '../src/kernel/errno.js'
 import { firstToken } from '../src/launcher/fragments.js'
 import { spelledErrors } from '../src/launcher/messages.js'
 import { hints } from '../src/plan/hints.js'
 import { makePlan } from '../src/plan/plan.js'
-import { completePolicy } from '../src/policy/complete.js'
 import type { Policy } from '../src/policy/schema.js'
 import type { Said } from '../src/text/words.js'
 

@@ -1,7 +1,7 @@
 /** The fast front of vial-bwrap against bwrap itself: from the cache, without it, and with many lists of options. */
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { frontPath } from '../src/cli/bwrap/frontFile.js'
+import { frontPath } from '../src/bwrap/frontFile.js'
 import { alone, runs, work } from './support/folder.js'
 import { exitProgram, installed, median, race, type Times } from './support/race.js'
 import { milliseconds, note, raceTable, table } from './support/table.js'

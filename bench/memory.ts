@@ -1,5 +1,5 @@
 /** Memory of monitor and init while a payload sleeps: what /proc/PID/status shows to everybody. */
-import { readFileSync, readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { sandbox } from '../src/index.js'
 import { policy } from './policy.js'
 import { alone } from './support/folder.js'

@@ -2,9 +2,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { vial } from './policy.js'
+import { chart } from './support/chart.js'
 import { alone, kept, runs, work } from './support/folder.js'
 import { exitProgram, installed, median, race } from './support/race.js'
-import { chart } from './support/chart.js'
 import { milliseconds, note, table } from './support/table.js'
 
 const counts = [1, 10, 25, 50, 100, 200, 300, 400, 500]

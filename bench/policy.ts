@@ -1,7 +1,7 @@
 /** The policy of the benches, in each tool's own words: a small system, all namespaces, nothing writable but /tmp. */
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { compile } from '../src/run/compile.js'
+import { compile } from '../src/compile/compile.js'
 import type { Policy } from '../src/policy/schema.js'
 import { work } from './support/folder.js'
 import { type Command, exitProgram } from './support/race.js'

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { policy, vial } from './policy.js'
 import { alone, runs, work } from './support/folder.js'
 import { type Command, installed, race } from './support/race.js'
-import { note, raceTable, type Runner } from './support/table.js'
+import { note, type Runner, raceTable } from './support/table.js'
 
 export async function bench(): Promise<void> {
   const ours: Command = [vial(policy, 'vial'), 'true']

@@ -6,9 +6,9 @@ import { dirname, relative, resolve } from 'node:path'
 
 const sources = resolve('dist/src')
 const folder = resolve(sources, 'cli/bundle')
-const entries = { vial: 'cli/vial.js', front: 'cli/bwrap/front.js' }
+const entries = { vial: 'cli/vial.js', front: 'bwrap/compileForFront.js' }
 // `vial run` should not wait: the bundle of the entry has it, though it is loaded by import().
-const atOnce = ['cli/run.js']
+const atOnce = ['cli/runCommand.js']
 // What import() names is in the bundle `later`, except these.
 const bundleOf = { 'cli/limited.js': 'limits', 'cli/passOn.js': 'limits' }
 
@@ -16,7 +16,7 @@ rmSync(folder, { recursive: true, force: true })
 if (!process.argv.includes('--remove')) {
   mkdirSync(folder)
   const { build } = await import('esbuild')
-  const { buildOf } = await import('../dist/src/cli/bwrap/frontFile.js')
+  const { buildOf } = await import('../dist/src/bwrap/frontFile.js')
   const id = Buffer.from(buildOf()).toString('hex')
   const bundle = (name, input, ...plugins) =>
     build({

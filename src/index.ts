@@ -2,6 +2,25 @@
 // The public types speak of Node.js's. Where a package manager links vial or keeps its dependencies apart, tsc(1) looks for
 // them beside vial only when it is told so here.
 /** vial: a sandbox compiler. `sandbox(policy)` is where to start. */
+
+export { type Compiled, type CompileOptions, compile } from './compile/compile.js'
+export type { ExplainedStep, Explanation } from './compile/explain.js'
+export type { Architecture } from './kernel/architecture.js'
+export { type Beside, type SecurityRow, security } from './plan/security.js'
+export { checkPolicy } from './policy/check.js'
+export type { LimitsPolicy } from './policy/limitsSchema.js'
+export type { StrictEntry as FilesystemEntry, StrictPolicy as Policy } from './policy/schema.js'
+export type { Duration, Size } from './policy/units.js'
+export type { Visible } from './policy/visible.js'
+export { AbortError } from './run/abort.js'
+export type { Enforcement } from './run/limiter.js'
+export type { CommandOptions, RunOptions, SpawnOptions } from './run/runOptions.js'
+export { type RunResult, Sandbox, sandbox } from './run/sandbox.js'
+export type { Result, SandboxProcess } from './run/spawn.js'
+export type { Usage } from './run/status.js'
+export type { OutputStream, SignalName, Verdict } from './run/verdict.js'
+export { profiles } from './seccomp/compileProfile.js'
+export type { OciProfile, SeccompProfile } from './seccomp/profileSchema.js'
 export {
   CommandError,
   type ErrorDetails,
@@ -14,21 +33,3 @@ export {
   type Stage,
   VialError,
 } from './text/error.js'
-export type { Architecture } from './kernel/architecture.js'
-export { checkPolicy } from './policy/check.js'
-export type { StrictEntry as FilesystemEntry, StrictPolicy as Policy } from './policy/schema.js'
-export { profiles } from './seccomp/compile.js'
-export type { OciProfile, SeccompProfile } from './seccomp/schema.js'
-export { compile, type Compiled, type CompileOptions } from './run/compile.js'
-export { type Beside, type SecurityRow, security } from './plan/security.js'
-export type { Visible } from './policy/visible.js'
-export type { ExplainedStep, Explanation } from './run/explain.js'
-export type { Enforcement } from './run/limiter.js'
-export { AbortError } from './run/abort.js'
-export type { CommandOptions, RunOptions, SpawnOptions } from './run/options.js'
-export { type RunResult, Sandbox, sandbox } from './run/sandbox.js'
-export type { Result, SandboxProcess } from './run/spawn.js'
-export type { Usage } from './run/status.js'
-export type { OutputStream, SignalName, Verdict } from './run/verdict.js'
-export type { LimitsPolicy } from './policy/limitsSchema.js'
-export type { Duration, Size } from './policy/units.js'

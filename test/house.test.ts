@@ -1,7 +1,7 @@
 /** The house in order: which room may import from which, CONTRIBUTING.md, and that no imports go in a circle. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 
@@ -15,11 +15,17 @@ const rooms = [
   'assembly',
   'seccomp',
   'policy',
+  'fill',
   'plan',
   'launcher',
   'front',
   'cgroup',
+  'cache',
+  'host',
+  'compile',
+  'bwrap',
   'run',
+  'doctor',
   'cli',
 ]
 
@@ -53,6 +59,15 @@ test('CONTRIBUTING.md has the rooms in this order', () => {
     (found) => found[1],
   )
   assert.deepEqual(listed.toReversed(), rooms)
+})
+
+test('no two files have one name', () => {
+  const paths = new Map<string, string>()
+  for (const file of files) {
+    const name = basename(file).replace(/\..*$/, '')
+    assert.equal(paths.get(name), undefined, `src/${file}`)
+    paths.set(name, file)
+  }
 })
 
 test('no imports go in a circle', () => {

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { abiSyscalls } from '../../src/kernel/abis.js'
-import type { AbiFilter, Rule, Test } from '../../src/seccomp/filter.js'
+import type { AbiFilter, Rule, Test } from '../../src/seccomp/filterRules.js'
 import { sources } from './folder.js'
 
 /**

@@ -1,9 +1,10 @@
 /** The pictures of how-it-works.md, drawn from what the compiler makes of one policy. */
-import { launch } from '../../src/launcher/program.js'
+
+import { type Compiled, compile } from '../../src/compile/compile.js'
+import { launch } from '../../src/launcher/launch.js'
 import type { Instruction, Program } from '../../src/machine/instruction.js'
 import type { Plan, Step } from '../../src/plan/step.js'
 import { visiblePlaces } from '../../src/policy/visible.js'
-import { type Compiled, compile } from '../../src/run/compile.js'
 import { type Colour, type Line, Picture, type Theme, width } from './draw.js'
 
 const policy = {

@@ -1,6 +1,7 @@
 /** The lab's own files in a guest's root. */
-import type { Boot } from '../jobs.js'
+
 import type { Overlay } from '../boot.js'
+import type { Boot } from '../jobs.js'
 
 /** pid 1 of a guest without systemd: the usual mounts, all controllers on, the jobs, and off. */
 const plainInit = `#!/bin/sh

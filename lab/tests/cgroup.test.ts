@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { after, describe, test } from 'node:test'
-import { delegate } from '../../test/support/groups.js'
 import { evaluate } from '../../test/support/evaluate.js'
+import { delegate } from '../../test/support/groups.js'
 import { callers } from '../../test/support/user.js'
 
 const limits = { memory: '24M', pids: 8, cpu: 0.5, cpuTime: '20s', wallTime: '60s', io: { write: '10M' } } as const

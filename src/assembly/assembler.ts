@@ -1,6 +1,6 @@
 /** What the code of any program here begins with: a builder, the caller's stack, and system calls with their result. */
 import type { Architecture } from '../kernel/architecture.js'
-import { errno, type ErrnoName } from '../kernel/errno.js'
+import { type ErrnoName, errno } from '../kernel/errno.js'
 import { openFlags } from '../kernel/flags.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { Builder } from '../machine/builder.js'

@@ -5,10 +5,10 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { systemFault } from '../kernel/systemError.js'
-import { byRoot } from './privilege.js'
 import type { Repair } from '../text/repair.js'
 import type { Missing } from './group.js'
 import { ourselves } from './owner.js'
+import { byRoot } from './privilege.js'
 
 // org.freedesktop.systemd1(5)
 const systemd = 'org.freedesktop.systemd1'

@@ -3,6 +3,17 @@ import { constants, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type GroupLimitName, limitTable } from '../policy/limits.js'
 import {
+  type Group,
+  type GroupDescriptors,
+  type GroupLimits,
+  type GroupUsage,
+  type IoLimits,
+  inside,
+  type Watch,
+  type Way,
+  type Writes,
+} from './group.js'
+import {
   bfqWeight,
   CannotLimit,
   disks,
@@ -20,18 +31,7 @@ import {
   tryWrite,
   writeLimits,
   writeValue,
-} from './files.js'
-import {
-  type Group,
-  type GroupDescriptors,
-  type GroupLimits,
-  type GroupUsage,
-  inside,
-  type IoLimits,
-  type Watch,
-  type Way,
-  type Writes,
-} from './group.js'
+} from './groupFiles.js'
 
 export type Controller = NonNullable<(typeof limitTable)[GroupLimitName]['v1']> | 'freezer'
 /** Where each controller's own group of this process lies; two controllers may share a hierarchy. */

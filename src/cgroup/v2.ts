@@ -2,6 +2,16 @@
 import { constants, openSync } from 'node:fs'
 import { join } from 'node:path'
 import {
+  type Group,
+  type GroupDescriptors,
+  type GroupUsage,
+  type IoLimits,
+  inside,
+  type Watch,
+  type Way,
+  type Writes,
+} from './group.js'
+import {
   bfqWeight,
   CannotLimit,
   disks,
@@ -16,17 +26,7 @@ import {
   removeFolder,
   writeLimits,
   writeValue,
-} from './files.js'
-import {
-  type Group,
-  type GroupDescriptors,
-  type GroupUsage,
-  inside,
-  type IoLimits,
-  type Watch,
-  type Way,
-  type Writes,
-} from './group.js'
+} from './groupFiles.js'
 
 const cpuPeriod = 100_000
 

@@ -3,15 +3,15 @@ import type { Readable } from 'node:stream'
 import { printable } from '../kernel/printable.js'
 import { signalNumber } from '../kernel/signals.js'
 import type { Policy } from '../policy/schema.js'
-import type { Names } from '../text/words.js'
-import { CommandError, VialError } from '../text/error.js'
-import type { SpawnOptions } from '../run/options.js'
+import type { SpawnOptions } from '../run/runOptions.js'
 import type { Result, SandboxProcess } from '../run/spawn.js'
-import { type RunFlags, runOptions } from './options.js'
+import { CommandError, VialError } from '../text/error.js'
+import type { Names } from '../text/words.js'
+import { write } from '../text/write.js'
+import { handOn } from './forwardSignals.js'
+import { type RunFlags, runOptions } from './policyFlags.js'
 import type { ReportFile } from './report.js'
-import { handOn } from './signals.js'
 import type { Texts } from './texts.js'
-import { write } from './write.js'
 
 /** A command that is to be run. */
 export interface Run {
@@ -68,10 +68,10 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
 }
 
 export const policyOf = async ({ flags, texts }: Run): Promise<Policy> =>
-  (await import('./policy.js')).policyFromFlags(flags, { options: runOptions, texts })
+  (await import('./flagsToPolicy.js')).policyFromFlags(flags, { options: runOptions, texts })
 
 const namesOf = async ({ flags, texts }: Run): Promise<Names> =>
-  (await import('./policy.js')).namesFor(flags, { options: runOptions, texts })
+  (await import('./flagsToPolicy.js')).namesFor(flags, { options: runOptions, texts })
 
 const say = (text: string) => write(2, `vial: ${text.split('\n').map(printable).join('\n')}\n`)
 

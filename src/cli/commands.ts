@@ -1,5 +1,5 @@
 /** The commands: what each takes, what its help says, and what it does. Each is loaded when it is called. */
-import { type FlagsOf, type Option, policyOptions, runOptions } from './options.js'
+import { type FlagsOf, type Option, policyOptions, runOptions } from './policyFlags.js'
 
 export interface Command<Options extends readonly Option[] = readonly Option[]> {
   readonly name: string
@@ -59,7 +59,7 @@ export const commands: readonly Command[] = [
       ['126', 'the command cannot be executed'],
       ['127', 'the command is not found inside'],
     ],
-    action: async (flags, [name = '', ...args]) => (await import('./run.js')).run(name, args, flags),
+    action: async (flags, [name = '', ...args]) => (await import('./runCommand.js')).run(name, args, flags),
   }),
   command({
     name: 'compile',
@@ -87,7 +87,7 @@ export const commands: readonly Command[] = [
       ['vial compile policy.json --listen-fds 1 -o service', 'for ExecStart= of a unit with a socket'],
     ],
     statuses: [['0', 'the vial is written'], failure],
-    action: async (flags, [policy]) => (await import('./compile.js')).compileTo(policy, flags),
+    action: async (flags, [policy]) => (await import('./compileCommand.js')).compileTo(policy, flags),
   }),
   command({
     name: 'explain',
@@ -111,8 +111,8 @@ export const commands: readonly Command[] = [
     ],
     statuses: [['0', ''], failure],
     action: async (flags, [policy], command) => {
-      if (flags.security) (await import('./security.js')).explainSecurity(policy, flags)
-      else (await import('./explain.js')).explain(policy, flags, command)
+      if (flags.security) (await import('./securityCommand.js')).explainSecurity(policy, flags)
+      else (await import('./explainCommand.js')).explain(policy, flags, command)
     },
   }),
   command({
@@ -126,7 +126,7 @@ export const commands: readonly Command[] = [
       ['0', '"vial run" works'],
       ['1', 'it does not'],
     ],
-    action: async (flags) => (await import('./doctor.js')).doctor(flags),
+    action: async (flags) => (await import('./doctorCommand.js')).doctor(flags),
   }),
   command({
     name: 'gc',
@@ -138,7 +138,7 @@ export const commands: readonly Command[] = [
     ],
     examples: [['vial gc', '']],
     statuses: [['0', 'nothing is left']],
-    action: async () => (await import('./gc.js')).gc(),
+    action: async () => (await import('./gcCommand.js')).gc(),
   }),
   command({
     name: 'presets',
@@ -151,7 +151,7 @@ export const commands: readonly Command[] = [
       ['0', ''],
       ['125', 'there is no such preset'],
     ],
-    action: async (flags, [name]) => (await import('./presets.js')).presets(name, flags),
+    action: async (flags, [name]) => (await import('./presetsCommand.js')).presets(name, flags),
   }),
   command({
     name: 'bwrap',
@@ -165,7 +165,7 @@ export const commands: readonly Command[] = [
       ['N', "the command's own status"],
       ['1', 'a fault in the options, or a sandbox that cannot be made, as with bwrap'],
     ],
-    action: async (_, args) => (await import('./bwrap/main.js')).main(args, 'vial bwrap'),
+    action: async (_, args) => (await import('../bwrap/bwrapCommand.js')).main(args, 'vial bwrap'),
   }),
   command({
     name: 'cache',
@@ -182,7 +182,7 @@ export const commands: readonly Command[] = [
       ['0', ''],
       ['125', 'it cannot be used'],
     ],
-    action: async (flags, [what = 'list']) => (await import('./cache.js')).cache(what, flags),
+    action: async (flags, [what = 'list']) => (await import('./cacheCommand.js')).cache(what, flags),
   }),
   command({
     name: 'front',
@@ -201,6 +201,6 @@ export const commands: readonly Command[] = [
       ['0', 'it is written'],
       ['125', 'it cannot be'],
     ],
-    action: async (flags) => (await import('./front.js')).frontCommand(flags),
+    action: async (flags) => (await import('./frontCommand.js')).frontCommand(flags),
   }),
 ]

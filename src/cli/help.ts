@@ -1,6 +1,6 @@
 /** Help, from the tables. */
 import type { Command } from './commands.js'
-import type { Option } from './options.js'
+import type { Option } from './policyFlags.js'
 
 const width = 100
 

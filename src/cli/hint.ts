@@ -1,8 +1,8 @@
 /** After a command that failed: which flag would show what its command line names and the sandbox does not see. Nothing is advised of what it sees. */
 import { accessSync, constants, existsSync, readlinkSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { placeOf } from '../policy/complete.js'
-import { findProgram } from '../policy/fill/find.js'
+import { placeOf } from '../fill/complete.js'
+import { findProgram } from '../fill/findProgram.js'
 import { isWithin } from '../policy/path.js'
 import type { Policy } from '../policy/schema.js'
 import { obstacleTo } from './obstacle.js'

@@ -1,7 +1,7 @@
 /** What a run with limits needs besides, before its policy is checked. Apart from request.ts: other runs do not load it. */
 import type { Policy } from '../policy/schema.js'
 import { type LimitedPolicy, Limiter } from '../run/limiter.js'
-import type { RunFlags } from './options.js'
+import type { RunFlags } from './policyFlags.js'
 import { limitOptions, put, settingsOf } from './settings.js'
 
 /**

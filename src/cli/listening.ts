@@ -1,7 +1,7 @@
 /** Sockets that systemd listens on and hands over when it starts a service: sd_listen_fds(3). */
 import { entryFds } from '../plan/plan.js'
 import type { Policy } from '../policy/schema.js'
-import { UsageError } from './parse.js'
+import { UsageError } from './commandLine.js'
 
 /** SD_LISTEN_FDS_START. */
 const first = 3

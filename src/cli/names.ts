@@ -1,7 +1,7 @@
 /** How messages name a policy's keys: by the flag that set a key, or as a key of the policy file. */
 import type { Policy } from '../policy/schema.js'
 import { type Names, policyNames } from '../text/words.js'
-import type { Option } from './options.js'
+import type { Option } from './policyFlags.js'
 
 /** A flag that set a key. */
 export interface Origin {

@@ -10,7 +10,7 @@ export async function passOn(from: Readable, fd: 1 | 2): Promise<void> {
   await pipeline(from, to, { end }).catch(() => {})
 }
 
-/** No stream of Node's over a pipe that others share: see write.ts. */
+/** No stream of Node's over a pipe that others share: see text/write.ts. */
 function writer(fd: 1 | 2): { to: Writable; end: boolean } {
   const status = fstatSync(fd)
   if (status.isFile()) return { to: createWriteStream('', { fd, autoClose: false }), end: true }

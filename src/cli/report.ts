@@ -2,13 +2,13 @@
 import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, writeFileSync } from 'node:fs'
 import type { KeyPath } from '../policy/keys.js'
 import type { Policy } from '../policy/schema.js'
-import type { VialError } from '../text/error.js'
-import { type Names, policyNames } from '../text/words.js'
 import type { EnforcementOf } from '../run/limiter.js'
 import type { Result } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
+import type { VialError } from '../text/error.js'
+import { type Names, policyNames } from '../text/words.js'
+import { write } from '../text/write.js'
 import { fileFault } from './obstacle.js'
-import { write } from './write.js'
 
 export interface ReportFlags {
   readonly report?: string

@@ -1,18 +1,19 @@
-/** `vial run` when its vial is not there yet. Apart from run.ts, for all the compiler comes with it. */
-import { Looks, noting } from '../policy/fill/look.js'
+/** `vial run` when its vial is not there yet. Apart from runCommand.ts, for all the compiler comes with it. */
+
+import { rememberVial } from '../cache/remember.js'
+import { openStored } from '../cache/store.js'
+import type { Compiled } from '../compile/compile.js'
+import { Looks, noting } from '../fill/look.js'
 import { faultAt } from '../policy/keys.js'
 import type { Policy } from '../policy/schema.js'
-import type { Compiled } from '../run/compile.js'
-import { rememberVial } from '../run/remember.js'
 import { Sandbox } from '../run/sandbox.js'
-import { openStored } from '../run/store.js'
 import { PolicyError } from '../text/error.js'
 import { attend, policyOf, type Run, type Started } from './attend.js'
+import { requireSources } from './pathFlags.js'
 import { type Request, type Requester, stdioOf } from './request.js'
-import { requireSources } from './sources.js'
 import { trustedBy } from './trusted.js'
 
-// Errors are known by their class, and this is another bundle than run.ts, with another such class: it attends by itself.
+// Errors are known by their class, and this is another bundle than runCommand.ts, with another such class: it attends by itself.
 export async function runCompiled(run: Run, request: Request | undefined, requester: Requester): Promise<void> {
   await attend(run, () => startCompiled(run, request, requester))
 }

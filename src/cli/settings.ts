@@ -1,6 +1,6 @@
 /** Flags that set one key of a policy each. */
 import type { KeyPath } from '../policy/keys.js'
-import { type Option, runOptions } from './options.js'
+import { type Option, runOptions } from './policyFlags.js'
 
 export interface Setting {
   readonly flag: string

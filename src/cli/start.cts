@@ -78,7 +78,7 @@ async function start(entry: Entry, args: readonly string[] = process.argv.slice(
   await main(args)
 }
 
-const loadModule = (entry: Entry) => (entry === 'vial' ? import('./vial.js') : import('./bwrap/front.js'))
+const loadModule = (entry: Entry) => (entry === 'vial' ? import('./vial.js') : import('../bwrap/compileForFront.js'))
 
 function read(path: string): Buffer | undefined {
   try {

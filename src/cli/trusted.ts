@@ -1,6 +1,6 @@
-/** What a command line names that the next run trusts: run/kept.ts keeps it from the payload. */
-import type { ProfileName } from '../seccomp/schema.js'
-import type { PolicyFlags } from './options.js'
+/** What a command line names that the next run trusts: compile/kept.ts keeps it from the payload. */
+import type { ProfileName } from '../seccomp/profileSchema.js'
+import type { PolicyFlags } from './policyFlags.js'
 
 /** Names that are no files. The schema takes long to load. */
 const profiles: Readonly<Record<ProfileName, true>> = { default: true, strict: true, nested: true, none: true }

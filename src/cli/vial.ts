@@ -1,15 +1,15 @@
 /** The `vial` command. */
 import { readFileSync } from 'node:fs'
+import { packageFile } from '../host/packagePlace.js'
 import { printable } from '../kernel/printable.js'
 import { systemFault, systemHints } from '../kernel/systemError.js'
-import { VialError } from '../text/error.js'
-import { didYouMean } from '../text/closest.js'
 import { explainDirectory } from '../policy/path.js'
+import { didYouMean } from '../text/closest.js'
+import { VialError } from '../text/error.js'
+import { write } from '../text/write.js'
+import { parse, UnknownFlag, UsageError } from './commandLine.js'
 import { type Command, commands } from './commands.js'
 import { ignoreAsCaller } from './ignored.js'
-import { parse, UnknownFlag, UsageError } from './parse.js'
-import { packageFile } from './place.js'
-import { write } from './write.js'
 
 /** As docker run(1) has it: what goes wrong before there is a sandbox. */
 const failed = 125

@@ -8,8 +8,8 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { temporaryName } from '../cache/cacheDirectory.js'
 import { none } from '../front/format.js'
-import { temporaryName } from '../run/cache.js'
 
 const script = fileURLToPath(import.meta.url)
 const folder = join(script, '../bundle')

@@ -4,8 +4,8 @@ import { hash, hashOf } from '../assembly/text.js'
 import { auxv } from '../kernel/auxv.js'
 import { errno } from '../kernel/errno.js'
 import type { Slot } from '../machine/instruction.js'
-import type { FrontContext } from './context.js'
 import { key } from './format.js'
+import type { FrontContext } from './frontContext.js'
 import { makeRoom, use } from './key.js'
 
 /** Variables and ids. */

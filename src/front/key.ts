@@ -2,8 +2,8 @@
 import { copyMemory } from '../assembly/memory.js'
 import { routine } from '../assembly/routine.js'
 import type { Operand, Slot } from '../machine/instruction.js'
-import type { FrontContext } from './context.js'
 import { key } from './format.js'
+import type { FrontContext } from './frontContext.js'
 
 const usualRoom = 2 ** 15
 

@@ -2,17 +2,17 @@
  * Code that finds a vial in the cache and executes it, if only the caller or root can have put it there.
  *
  * The path is resolved once. The directory that it led to, the file and the file's content are looked at through the
- * descriptors that are then used; what lies above, as in trust.ts.
+ * descriptors that are then used; what lies above, as in lookAbove.ts.
  */
 import { routine } from '../assembly/routine.js'
 import { copyText } from '../assembly/text.js'
 import { AT, S_IF } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
-import type { FrontContext } from './context.js'
 import { entryFolder, entryMode } from './format.js'
-import { copyForExecution, execute } from './sealed.js'
-import { look, lookAbove, writers } from './trust.js'
+import type { FrontContext } from './frontContext.js'
+import { look, lookAbove, writers } from './lookAbove.js'
+import { copyForExecution, execute } from './sealedVial.js'
 
 /** PATH_MAX, and room for what is put behind. */
 const longestPath = 4096
@@ -60,7 +60,7 @@ const lookUpKey = routine('lookUp', {}, (c: FrontContext) => {
   b.place(missing)
 })
 
-/** The directory of the front's vials, as cacheFolder() of run/cache.ts chooses it. */
+/** The directory of the front's vials, as cacheFolder() of cache/cacheDirectory.ts chooses it. */
 function cachePath(c: FrontContext, missing: Label) {
   const { b } = c
   const path = b.reserve(longestPath + 64)

@@ -4,7 +4,7 @@
  */
 import type { Architecture } from './architecture.js'
 import { auditArchitecture } from './flags.js'
-import { syscallNumbers, type SyscallName, type X64OnlySyscallName, x64OnlySyscalls } from './syscalls.js'
+import { type SyscallName, syscallNumbers, type X64OnlySyscallName, x64OnlySyscalls } from './syscalls.js'
 import { notOnArm32, notOnX32, syscalls32, x32Bit, x32Own } from './syscalls32.js'
 
 /** The ABIs of each architecture, its own first. */

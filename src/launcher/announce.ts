@@ -6,7 +6,7 @@ import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Announcement } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
+import type { LauncherContext } from './launcherContext.js'
 
 /** In the order of bwrap's output. */
 const announced = ['cgroup', 'ipc', 'mount', 'net', 'pid', 'uts'] as const

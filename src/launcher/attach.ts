@@ -5,9 +5,9 @@ import { errno } from '../kernel/errno.js'
 import { MOVE_MOUNT, S_IF } from '../kernel/flags.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Place, Wording } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
-import { fileKind } from './files.js'
+import type { LauncherContext } from './launcherContext.js'
 import { onEmptyPath, treeOf } from './mounts.js'
+import { fileKind } from './openFiles.js'
 import { isPlanted, locate, placeOf, placeWords, release, requireMounted, tryFind } from './places.js'
 
 /**

@@ -4,7 +4,7 @@ import { F, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import type { Slot } from '../machine/instruction.js'
 import type { Plan } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
+import type { LauncherContext } from './launcherContext.js'
 
 export const belowJoined = (plan: Plan) =>
   plan.clone.includes('pid') && plan.monitor.some((step) => step.do === 'join' && step.namespace === 'pid')

@@ -10,7 +10,7 @@ import { AT, F, FIO, SIGMASK, TIOC, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { firstError, type Operand, type Slot } from '../machine/instruction.js'
 import type { Plan } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
+import type { LauncherContext } from './launcherContext.js'
 import { told } from './record.js'
 
 const maskSize = 8

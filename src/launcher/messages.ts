@@ -2,14 +2,15 @@
  * Error sentences: how they lie in a vial, and the code that prints one. All texts are packed (see fragments.ts) and lie in
  * lists, one behind the other: the n-th is found by walking: speed does not matter here.
  */
-import type { Said } from '../text/words.js'
+
 import { routine } from '../assembly/routine.js'
-import { variables } from '../assembly/variables.js'
 import { copyText, cursorOf, decimal } from '../assembly/text.js'
-import { errno, type ErrnoName, errnoMessage } from '../kernel/errno.js'
+import { variables } from '../assembly/variables.js'
+import { type ErrnoName, errno, errnoMessage } from '../kernel/errno.js'
 import type { Builder } from '../machine/builder.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { Hints } from '../plan/step.js'
+import type { Said } from '../text/words.js'
 import { firstToken, literal, pack, pairs } from './fragments.js'
 import type { Word } from './rows.js'
 

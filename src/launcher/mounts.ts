@@ -5,7 +5,7 @@ import { AT, FSCONFIG, FSMOUNT, FSOPEN, MOUNT_ATTR, MOVE_MOUNT, MS } from '../ke
 import { structs } from '../kernel/structs.js'
 import type { Slot } from '../machine/instruction.js'
 import type { MountFlags } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
+import type { LauncherContext } from './launcherContext.js'
 import type { Word } from './rows.js'
 
 /** The mount at work: made, or cloned, and not attached yet. */

@@ -8,8 +8,8 @@ import { PR } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import type { Slot } from '../machine/instruction.js'
 import type { Plan } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
-import { callersPid } from './pipes.js'
+import type { LauncherContext } from './launcherContext.js'
+import { callersPid } from './pipeCode.js'
 import { parentEnded } from './record.js'
 
 /** A monitor that takes no signals, as that of bwrap(1), is killed. */

@@ -2,16 +2,17 @@
  * Places in the new root: how each is opened, and where it is made. A place that this plan owns is walked by the kernel as
  * it is. Any other may be full of links that an earlier payload planted: see {@link Place}.
  */
+
+import { basename, dirname, relative } from 'node:path'
 import { routine } from '../assembly/routine.js'
 import { variable, variables } from '../assembly/variables.js'
-import { basename, dirname, relative } from 'node:path'
 import { errno } from '../kernel/errno.js'
 import { AT, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Place } from '../plan/step.js'
-import type { LauncherContext } from './context.js'
-import { statusBuffer } from './files.js'
+import type { LauncherContext } from './launcherContext.js'
+import { statusBuffer } from './openFiles.js'
 import { howOf, openPath } from './resolve.js'
 import type { Word } from './rows.js'
 

@@ -1,7 +1,7 @@
 /** What several steps do with privileges: capget(2) and capset(2), and setgroups(2). */
 import { own, variable } from '../assembly/variables.js'
 import { pack, structs } from '../kernel/structs.js'
-import type { LauncherContext } from './context.js'
+import type { LauncherContext } from './launcherContext.js'
 
 /** _LINUX_CAPABILITY_VERSION_3: each set has two words. */
 const version = 0x20080522

@@ -5,7 +5,7 @@ import { errno } from '../kernel/errno.js'
 import { RESOLVE } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address } from '../machine/instruction.js'
-import type { LauncherContext } from './context.js'
+import type { LauncherContext } from './launcherContext.js'
 import { walk } from './walk.js'
 
 /** What becomes of a symbolic link on the way. Magic links of proc(5) are never followed. */

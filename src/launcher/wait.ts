@@ -5,7 +5,8 @@ import { POLL, PR, SI, SIG, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
-import type { LauncherContext } from './context.js'
+import { writeExitCode } from './announce.js'
+import { closeAllBut, descriptorCode } from './descriptorCode.js'
 import {
   actAs,
   endForeground,
@@ -16,13 +17,12 @@ import {
   tellForeground,
   waitingFor,
 } from './foreground.js'
+import type { LauncherContext } from './launcherContext.js'
+import { awaitSignalOrMemory, endsBySignal, releaseUnwatched, takeTimer, watches } from './limitCode.js'
 import { callerOf, takeParentsEnd, tiedToCaller } from './parent.js'
-import { endSignal, hangUp, record, suspend } from './record.js'
-import { writeExitCode } from './announce.js'
-import { closeAllBut, descriptorCode } from './descriptors.js'
-import { awaitSignalOrMemory, endsBySignal, releaseUnwatched, takeTimer, watches } from './limits.js'
-import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipes.js'
+import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipeCode.js'
 import { dropEverything } from './privileges.js'
+import { endSignal, hangUp, record, suspend } from './record.js'
 
 const maskSize = 8
 const masks = own(({ b }: LauncherContext) => ({

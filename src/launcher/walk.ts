@@ -6,12 +6,12 @@
  * at: a link's text is walked in place of its name. Descriptors of all directories on the way are kept, and ".." goes back
  * to the one before, never to what lies above it now: so a directory that is moved away meanwhile leads nowhere else.
  */
-import { errno, type ErrnoName } from '../kernel/errno.js'
+import { type ErrnoName, errno } from '../kernel/errno.js'
 import { RESOLVE, S_IF, SUPER_MAGIC } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Slot } from '../machine/instruction.js'
-import type { LauncherContext } from './context.js'
-import { fileKind, statusBuffer } from './files.js'
+import type { LauncherContext } from './launcherContext.js'
+import { fileKind, statusBuffer } from './openFiles.js'
 
 /** path_resolution(7). */
 const mostLinks = 40

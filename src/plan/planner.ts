@@ -1,4 +1,4 @@
-/** What the steps of the new root are made with: filesystem.ts makes one, kernelFilesystems.ts uses it. */
+/** What the steps of the new root are made with: filesystemSteps.ts makes one, kernelFilesystems.ts uses it. */
 import { normal } from '../policy/path.js'
 import type { FilesystemEntry } from '../policy/schema.js'
 import type { Hints, KeptAs, MountFlags, MountOptions, Owner, Place, Step } from './step.js'
@@ -9,7 +9,7 @@ export interface FilesystemContext {
   readonly base: string | undefined
   readonly style: Style
   readonly identity: Owner
-  /** What is laid over writable entries: run/kept.ts. Default: nothing. */
+  /** What is laid over writable entries: compile/kept.ts. Default: nothing. */
   readonly kept?:
     | ReadonlyMap<FilesystemEntry, readonly { readonly path: string; readonly as: KeptAs; readonly made?: true }[]>
     | undefined

@@ -1,10 +1,10 @@
 /** A plan, and the questions that are asked of it to say what stands between the payload and the host. */
 import { join } from 'node:path'
+import { PROGRAMS } from '../fill/system.js'
 import type { AnySyscallName } from '../kernel/abis.js'
 import type { CapabilityName } from '../kernel/capabilities.js'
-import { PROGRAMS } from '../policy/fill/system.js'
 import { isWithin } from '../policy/path.js'
-import { letsThrough } from '../seccomp/run.js'
+import { letsThrough } from '../seccomp/answer.js'
 import type { Plan, Step, StepKind } from './step.js'
 
 /** What the plan does not show: who holds the sandbox to the limits of its policy. */

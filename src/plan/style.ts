@@ -1,4 +1,4 @@
-/** How a face of vial has its filesystems: ours is here, that of bwrap(1) in bwrapStyle.ts. */
+/** How a face of vial has its filesystems: ours is here, that of bwrap(1) in bwrap/bwrapStyle.ts. */
 import type { FilesystemEntry } from '../policy/schema.js'
 import type { Hints, MountFlags } from './step.js'
 

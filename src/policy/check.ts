@@ -1,9 +1,9 @@
 /** Checks a policy: every fault at once, each with its path. */
 import * as v from 'valibot'
-import { contradictions } from './contradictions.js'
-import { below } from './path.js'
 import { Fault, PolicyError } from '../text/error.js'
 import { wrongValue } from '../text/shapes.js'
+import { contradictions } from './contradictions.js'
+import { below } from './path.js'
 import { policySchema, type StrictPolicy } from './schema.js'
 
 function pathOf(issue: v.BaseIssue<unknown>): string {

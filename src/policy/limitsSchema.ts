@@ -1,7 +1,7 @@
 /** What `limits` of a policy may say. Apart from its numbers, for those who only read a checked policy need no schema. */
 import * as v from 'valibot'
-import { dictionary, either, object } from '../text/shapes.js'
 import { type HugePage, hugePages } from '../kernel/hugePages.js'
+import { dictionary, either, object } from '../text/shapes.js'
 import { type Duration, type Size, sizeFault, timeFault } from './units.js'
 
 const size = v.custom<Size>(

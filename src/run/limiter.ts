@@ -1,16 +1,17 @@
 /** The limits of a sandbox's runs: their cgroup, their output, and what these tell at the end. */
 import { closeSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { findWay } from '../cgroup/find.js'
+import { findWay } from '../cgroup/findWay.js'
 import { emptyGroup, removeGroup } from '../cgroup/garbage.js'
 import { cpuTimeUnit, type Group, type GroupLimits, type GroupUsage, type Watch, type Way } from '../cgroup/group.js'
 import { newGroupName } from '../cgroup/owner.js'
 import { errnoMessage } from '../kernel/errno.js'
 import { type HugePage, hugePages } from '../kernel/hugePages.js'
 import { systemFault, systemHints } from '../kernel/systemError.js'
-import type { GroupOption } from '../plan/limits.js'
+import type { GroupOption } from '../plan/limitSteps.js'
 import { mayMount } from '../plan/nesting.js'
 import type { HeldLimit } from '../plan/security.js'
+import { key, setting } from '../policy/keys.js'
 import {
   type GroupLimitName,
   type Holder,
@@ -23,7 +24,6 @@ import {
 } from '../policy/limits.js'
 import type { LimitsPolicy } from '../policy/limitsSchema.js'
 import type { Policy } from '../policy/schema.js'
-import { key, setting } from '../policy/keys.js'
 import { LimitsError } from '../text/error.js'
 import { joined, words } from '../text/words.js'
 import { OutputMeter } from './output.js'

@@ -1,7 +1,7 @@
-/** This process's ends of the pipes that a vial's monitor makes: launcher/pipes.ts. */
+/** This process's ends of the pipes that a vial's monitor makes: launcher/pipeCode.ts. */
 import { closeSync, constants, openSync, readFileSync, readlinkSync } from 'node:fs'
 import { systemFault, systemHints } from '../kernel/systemError.js'
-import { record, pipesTaken } from '../launcher/record.js'
+import { pipesTaken, record } from '../launcher/record.js'
 import type { PayloadPipe } from '../plan/step.js'
 import { HostError } from '../text/error.js'
 import { peekStatus } from './statusFile.js'

@@ -1,6 +1,10 @@
 /** The library's face: `sandbox(policy)`, then `run`, `spawn`, `compile`, `explain`. */
 import { constants } from 'node:buffer'
 import { closeSync } from 'node:fs'
+import { identityOf, type OpenVial, reopen } from '../cache/executable.js'
+import { openStored } from '../cache/store.js'
+import { type Compiled, type CompileOptions, compile } from '../compile/compile.js'
+import { type Explanation, explainPlan } from '../compile/explain.js'
 import { mostPipes } from '../launcher/record.js'
 import { entryFds } from '../plan/plan.js'
 import type { Environment, LaunchedStep } from '../plan/step.js'
@@ -8,23 +12,19 @@ import { checkPolicy } from '../policy/check.js'
 import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { type LimitsError, OptionError } from '../text/error.js'
-import { identityOf, type OpenVial, reopen } from './executable.js'
-import { type Compiled, type CompileOptions, compile } from './compile.js'
-import { type Explanation, explainPlan } from './explain.js'
-import { type FoundWay, Limiter } from './limiter.js'
-import { type Connect, type Result, type SandboxProcess, type Startable, spawnVial, startVial } from './spawn.js'
 import { AbortError } from './abort.js'
+import { type FoundWay, Limiter } from './limiter.js'
 import {
-  checkCommand,
   type CommandOptions,
+  checkCommand,
   type RunOptions,
   runOptions,
   type SpawnOptions,
   spawnOptions,
-} from './options.js'
+} from './runOptions.js'
+import { type Connect, type Result, type SandboxProcess, type Startable, spawnVial, startVial } from './spawn.js'
 import { noUsage } from './status.js'
 import { completeStdio, pipesOf, type Stdio } from './stdio.js'
-import { openStored } from './store.js'
 import { Collector, feed, PipeReader } from './streams.js'
 import type { Verdict } from './verdict.js'
 

@@ -1,22 +1,22 @@
 /** Starts a vial, and says how it ended. How it was compiled is not known here: only a failure asks for its steps. */
-import { type ChildProcess, spawn as spawnProcess, type SpawnOptions as SpawnOptionsOfNode } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions as SpawnOptionsOfNode, spawn as spawnProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { getSystemErrorName } from 'node:util'
+import { type OpenVial, withName } from '../cache/executable.js'
 import { errnoMessage } from '../kernel/errno.js'
 import { signalName } from '../kernel/signals.js'
 import { systemHints } from '../kernel/systemError.js'
 import type { Environment, LaunchedStep } from '../plan/step.js'
 import { CommandError, HostError, SandboxError } from '../text/error.js'
-import { type OpenVial, withName } from './executable.js'
-import { killSandbox } from './kill.js'
 import { AbortError } from './abort.js'
-import { handedOn, wholeEnvironment } from './environment.js'
+import { killSandbox } from './kill.js'
 import type { EnforcementOf, LimitedRun, Limiter } from './limiter.js'
-import { type Failure, failureText, noUsage, type Outcome, readOutcome, type Usage } from './status.js'
 import { takePipes } from './pipes.js'
+import type { CommandOptions, SpawnOptions } from './runOptions.js'
+import { handedOn, wholeEnvironment } from './startEnvironment.js'
+import { type Failure, failureText, noUsage, type Outcome, readOutcome, type Usage } from './status.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
-import type { CommandOptions, SpawnOptions } from './options.js'
 import { completeStdio, pipesOf, type Stdio, withOwnFiles } from './stdio.js'
 import { OutputStream, pipeWriter, type Receiver } from './streams.js'
 import { type Evidence, type SignalName, type Verdict, verdictOf } from './verdict.js'
@@ -316,8 +316,8 @@ async function failureOf(
   const refused =
     failed?.do === 'execute'
       ? undefined
-      : ((await import('./calls.js')).refusal(name, failed?.do) ??
-        (failed?.do === 'newUser' ? (await import('./userNamespace.js')).whyNoUserNamespace(name) : undefined))
+      : ((await import('../host/calls.js')).refusal(name, failed?.do) ??
+        (failed?.do === 'newUser' ? (await import('../host/userNamespace.js')).whyNoUserNamespace(name) : undefined))
   if (failed === undefined) return new SandboxError(`cannot make the sandbox: ${errnoMessage(errno)}`, { code: name })
   const { text, hint } = failureText(failed, errno, { execute: command, chdirNamed: cwd }, refused)
   return new (failed.do === 'execute' ? CommandError : SandboxError)(text, { code: name, hint })

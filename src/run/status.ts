@@ -1,12 +1,13 @@
 /** The records that a vial leaves about itself (see launcher/record.ts), read after its end. */
-import type { Said } from '../text/words.js'
+
+import type { GroupUsage } from '../cgroup/group.js'
 import { errnoMessage, errnoName } from '../kernel/errno.js'
+import { printable } from '../kernel/printable.js'
 import { structs } from '../kernel/structs.js'
 import { systemHints } from '../kernel/systemError.js'
-import { printable } from '../kernel/printable.js'
-import type { GroupUsage } from '../cgroup/group.js'
 import { reached, record } from '../launcher/record.js'
 import type { LaunchedStep } from '../plan/step.js'
+import type { Said } from '../text/words.js'
 
 /**
  * What the sandbox used. The first five are from wait4(2): all processes that were waited for, the sandbox's own work

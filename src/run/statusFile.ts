@@ -5,8 +5,8 @@
  */
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { inCache, temporaryName } from '../cache/cacheDirectory.js'
 import { record } from '../launcher/record.js'
-import { inCache, temporaryName } from './cache.js'
 
 const idle: number[] = []
 const mostIdle = 64

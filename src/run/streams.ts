@@ -1,6 +1,6 @@
 /** The caller's ends of a payload's pipes, as streams. */
 import { closeSync, readSync, writeSync } from 'node:fs'
-import { Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net'
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
 import { Readable, Writable } from 'node:stream'
 
 /** Gets what a payload writes to one descriptor. */

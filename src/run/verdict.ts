@@ -1,7 +1,8 @@
 /** One word about how a run ended, from all the evidence: docs/limits.md. */
-import type { Stage } from '../text/error.js'
+
 import type { AnySignalName } from '../kernel/signals.js'
 import type { Limits } from '../policy/limits.js'
+import type { Stage } from '../text/error.js'
 import type { Usage } from './status.js'
 
 /** A signal, of Node's names or a real-time one's. */

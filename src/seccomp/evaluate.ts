@@ -3,8 +3,8 @@ import { abiFacts, abiSyscalls } from '../kernel/abis.js'
 import { architectures } from '../kernel/architecture.js'
 import type { CapabilityName } from '../kernel/capabilities.js'
 import { SECCOMP } from '../kernel/flags.js'
-import { type Seccomp, filterOf, profiles } from './compile.js'
-import type { AbiFilter, Test, Word } from './filter.js'
+import { filterOf, profiles, type Seccomp } from './compileProfile.js'
+import type { AbiFilter, Test, Word } from './filterRules.js'
 
 /** The action for a call of this ABI. */
 export function actionFor(filter: AbiFilter, number: number, args: readonly Word[]): number {

@@ -2,14 +2,14 @@
  * A profile in the format of Docker and the OCI → filter, as libcontainer does it by libseccomp: what a name means on
  * each ABI, which rule decides when several name a call, and ENOSYS for calls newer than the profile.
  */
-import { type Abi, abisOf, abiSyscalls, arm32Private } from '../kernel/abis.js'
+import { type Abi, abiSyscalls, abisOf, arm32Private } from '../kernel/abis.js'
 import type { Architecture } from '../kernel/architecture.js'
 import type { CapabilityName } from '../kernel/capabilities.js'
 import { errno } from '../kernel/errno.js'
 import { SECCOMP } from '../kernel/flags.js'
 import { ipcCalls, socketcalls } from '../kernel/syscalls32.js'
-import { type AbiFilter, everyBit, type Filter, type Rule, type Test, type Word, word } from './filter.js'
-import type { ociFlags, OciAction, OciProfile, OciSyscall } from './schema.js'
+import { type AbiFilter, everyBit, type Filter, type Rule, type Test, type Word, word } from './filterRules.js'
+import type { OciAction, OciProfile, OciSyscall, ociFlags } from './profileSchema.js'
 import { newerAction } from './typed.js'
 
 /** What `includes` and `excludes` ask about. */

@@ -1,17 +1,17 @@
 /** A profile of our own → filter. */
-import { type Abi, abisOf, abiSyscalls, arm32Private } from '../kernel/abis.js'
+import { type Abi, abiSyscalls, abisOf, arm32Private } from '../kernel/abis.js'
 import type { Architecture } from '../kernel/architecture.js'
+import type { CapabilityName } from '../kernel/capabilities.js'
 import { type ErrnoName, errno } from '../kernel/errno.js'
 import { SECCOMP } from '../kernel/flags.js'
-import type { CapabilityName } from '../kernel/capabilities.js'
-import { type AbiFilter, everyBit, type Filter, type Rule, type Test, word } from './filter.js'
+import { type AbiFilter, everyBit, type Filter, type Rule, type Test, word } from './filterRules.js'
 import {
   type ArgumentTest,
   comparisonNames,
   type SeccompAction,
   type SeccompProfile,
   type Situation,
-} from './schema.js'
+} from './profileSchema.js'
 
 export function filterOfProfile(
   profile: SeccompProfile,

@@ -5,16 +5,16 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, readdirSync, openSync, readFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Policy } from '../../src/index.js'
 import { type CapabilityName, capabilities } from '../../src/kernel/capabilities.js'
 import { evaluate } from '../support/evaluate.js'
-import { workFolder } from '../support/user.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { makeScene, type Mode, modes, type Scene } from './scene.js'
+import { workFolder } from '../support/user.js'
+import { type Mode, makeScene, modes, type Scene } from './scene.js'
 
 export interface Attack {
   /** What it tries, for people. */

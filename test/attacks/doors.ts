@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { frontPath } from '../../src/bwrap/frontFile.js'
 import { type Caller, root, workFolder } from '../support/user.js'
 import { attackProgram } from './attack.js'
 

@@ -19,7 +19,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { frontPath } from '../../src/bwrap/frontFile.js'
 import { callers, workFolder } from '../support/user.js'
 import { attackProgram, noAttacks } from './attack.js'
 import { type Door, doorsOf, enter, type Shows, spawned } from './doors.js'

@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
+import { notInstalled } from '../support/needs.js'
 import { workFolder } from '../support/user.js'
 import { modes } from './scene.js'
-import { notInstalled } from '../support/needs.js'
 
 /** Exchanges two names again and again, by renameat2(2) with RENAME_EXCHANGE; pauses, for each holds a lock of all. */
 const exchanger = `

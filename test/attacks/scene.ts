@@ -4,8 +4,8 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { placeOf } from '../../src/fill/complete.js'
 import type { FilesystemEntry, Policy } from '../../src/index.js'
-import { placeOf } from '../../src/policy/complete.js'
 import { type Caller, callers, root, workFolder } from '../support/user.js'
 
 /** How a sandbox is made: by whom, and with or without a user namespace. */

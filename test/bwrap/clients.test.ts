@@ -5,12 +5,12 @@ import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { frontPath } from '../../src/bwrap/frontFile.js'
+import { notInstalled } from '../support/needs.js'
 import { type Caller, callers, workFolder } from '../support/user.js'
 import { programs, type RunOptions, runProgram, words } from './tools.js'
-import { notInstalled } from '../support/needs.js'
 
-const main = resolve(dirname(fileURLToPath(import.meta.url)), '../../src/cli/bwrap/main.js')
+const main = resolve(dirname(fileURLToPath(import.meta.url)), '../../src/bwrap/bwrapCommand.js')
 
 /** A directory for PATH with our bwrap in it, and nothing else that is ours. */
 function folderWithBwrap(caller: Caller, form: Form): string {

@@ -4,7 +4,7 @@ import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { frontPath } from '../../src/bwrap/frontFile.js'
 import { type Ending, runProgram } from './tools.js'
 
 /** The system's bus refuses a user without a name: this is the ordinary user that every Debian has. */

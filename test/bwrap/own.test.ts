@@ -15,10 +15,10 @@ import {
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { suite, test } from 'node:test'
+import { notInstalled } from '../support/needs.js'
 import { assertGone, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
 import { type Caller, callers, workFolder } from '../support/user.js'
 import { type Ending, ours, programs, type RunOptions, runProgram, vialOf, words } from './tools.js'
-import { notInstalled } from '../support/needs.js'
 
 const host = words('--ro-bind / /')
 const shell = (script: string) => ['sh', '-c', script]

@@ -1,9 +1,9 @@
 /** The policy that comes closest is a policy, and shows what the command line showed. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { optionNames } from '../../src/cli/bwrap/options.js'
-import { parse } from '../../src/cli/bwrap/parse.js'
-import { policyOf } from '../../src/cli/bwrap/policy.js'
+import { optionNames } from '../../src/bwrap/bwrapOptions.js'
+import { policyOf } from '../../src/bwrap/closestPolicy.js'
+import { parse } from '../../src/bwrap/parseRequest.js'
 import { checkPolicy } from '../../src/policy/check.js'
 import { callers, runAs } from '../support/user.js'
 import { programs, words } from './tools.js'

@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { compileBwrap } from '../../src/cli/bwrap/compile.js'
-import { BwrapError } from '../../src/cli/bwrap/state.js'
+import { compileBwrap } from '../../src/bwrap/compileRequest.js'
+import { BwrapError } from '../../src/bwrap/state.js'
 import { type Caller, workFolder } from '../support/user.js'
 
 export interface Ending {

@@ -1,7 +1,7 @@
 /** What `vial doctor` says of the host's crash handler. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crashFinding } from '../../src/run/crashFinding.js'
+import { crashFinding } from '../../src/doctor/crashFinding.js'
 
 const usual = { pattern: '|/usr/share/apport/apport %p', hardLimit: Number.POSITIVE_INFINITY, raisesLimits: false }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { ordinary, callers, vial, workFolder } from '../support/user.js'
+import { callers, ordinary, vial, workFolder } from '../support/user.js'
 
 const caller = callers[0] ?? ordinary
 

@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { callers, ordinary, vial, workFolder } from '../support/user.js'
 import { notInstalled } from '../support/needs.js'
+import { callers, ordinary, vial, workFolder } from '../support/user.js'
 
 const caller = callers[0] ?? ordinary
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { PolicyError, checkPolicy, compile } from '../../src/index.js'
+import { checkPolicy, compile, PolicyError } from '../../src/index.js'
 import { callers, vial, workFolder } from '../support/user.js'
 
 for (const caller of callers) {

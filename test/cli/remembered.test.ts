@@ -18,10 +18,10 @@ import {
 import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { saying } from '../support/saying.js'
 import { delegate } from '../support/groups.js'
-import { callers, type Caller, vial, workFolder } from '../support/user.js'
 import { notRoot } from '../support/needs.js'
+import { saying } from '../support/saying.js'
+import { type Caller, callers, vial, workFolder } from '../support/user.js'
 
 let folders = 0
 const newFolder = (caller: Caller) => workFolder(caller, `remembered-${folders++}`)

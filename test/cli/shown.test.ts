@@ -4,8 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type Explanation, compile } from '../../src/index.js'
 import { commands } from '../../src/cli/commands.js'
+import { compile, type Explanation } from '../../src/index.js'
 import { callers, ordinary, vial, workFolder } from '../support/user.js'
 
 const caller = callers[0] ?? ordinary

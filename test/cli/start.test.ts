@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { buildOf } from '../../src/cli/bwrap/frontFile.js'
+import { buildOf } from '../../src/bwrap/frontFile.js'
 import { callers, workFolder } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type Policy, compile, sandbox } from '../../src/index.js'
+import { compile, type Policy, sandbox } from '../../src/index.js'
 import { notInstalled } from '../support/needs.js'
 import { callers, ordinary, root, workFolder } from '../support/user.js'
 

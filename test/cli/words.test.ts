@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { commands } from '../../src/cli/commands.js'
-import { policyOptions, runOptions } from '../../src/cli/options.js'
+import { policyOptions, runOptions } from '../../src/cli/policyFlags.js'
 import { evaluate } from '../support/evaluate.js'
 import { callers, ordinary, vial, workFolder } from '../support/user.js'
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { OciProfile } from '../../src/seccomp/schema.js'
+import type { OciProfile } from '../../src/seccomp/profileSchema.js'
 import { type Caller, root, runAs } from '../support/user.js'
 
 /** Docker's defaults, as `docker run` writes them into config.json: oci/defaults.go and oci/caps/defaults.go of moby. */

@@ -19,8 +19,8 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { checkPolicy, compile } from '../../src/index.js'
-import { callers, ordinary, workFolder } from '../support/user.js'
 import { namedButAbsent, notInstalled } from '../support/needs.js'
+import { callers, ordinary, workFolder } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const caller = callers[0] ?? ordinary

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type Caller, callers, workFolder } from '../support/user.js'
 import { namedButAbsent } from '../support/needs.js'
+import { type Caller, callers, workFolder } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const program = (name: string): readonly string[] =>

@@ -8,17 +8,17 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { launch } from '../../src/launcher/program.js'
+import { compile, hostArchitecture } from '../../src/compile/compile.js'
+import { calls, type NeededCall, type RefusedCall, refusedCalls } from '../../src/host/calls.js'
 import type { Policy } from '../../src/index.js'
-import { errnoMessage, type ErrnoName, errno } from '../../src/kernel/errno.js'
+import { type ErrnoName, errno, errnoMessage } from '../../src/kernel/errno.js'
 import type { SyscallName } from '../../src/kernel/syscalls.js'
-import { calls, type NeededCall, type RefusedCall, refusedCalls } from '../../src/run/calls.js'
-import { compile, hostArchitecture } from '../../src/run/compile.js'
+import { launch } from '../../src/launcher/launch.js'
 import { ordinary, workFolder } from '../support/user.js'
 import { without } from './without.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
-const library = new URL('../../src/run/calls.js', import.meta.url).href
+const library = new URL('../../src/host/calls.js', import.meta.url).href
 
 type Answer = ErrnoName
 const answers: readonly Answer[] = ['ENOSYS', 'EPERM']

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { SyscallName } from '../../src/kernel/syscalls.js'
-import { callers, workFolder, type Caller } from '../support/user.js'
+import { type Caller, callers, workFolder } from '../support/user.js'
 import { without } from './without.js'
 
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')

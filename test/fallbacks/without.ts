@@ -1,14 +1,14 @@
 /** Hosts without some system calls: a tiny executable loads a filter that answers for the kernel, and becomes a command. */
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { hostArchitecture } from '../../src/host/thisHost.js'
 import type { ErrnoName } from '../../src/kernel/errno.js'
 import { PR, SECCOMP } from '../../src/kernel/flags.js'
 import { structs } from '../../src/kernel/structs.js'
 import type { SyscallName } from '../../src/kernel/syscalls.js'
 import { assemble } from '../../src/machine/assemble.js'
 import { Builder } from '../../src/machine/builder.js'
-import { hostArchitecture } from '../../src/run/host.js'
-import { compileSeccomp } from '../../src/seccomp/compile.js'
+import { compileSeccomp } from '../../src/seccomp/compileProfile.js'
 import { root, workFolder } from '../support/user.js'
 
 /**

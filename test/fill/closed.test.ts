@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { test } from 'node:test'
-import { closure } from '../../src/policy/fill/closure.js'
+import { closure } from '../../src/fill/closure.js'
 import { makeElf, withFolder } from './tools.js'
 
 /** Writes a file, and the directories above it, with these modes whatever the umask is. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { test } from 'node:test'
-import { readElf } from '../../src/policy/fill/elf.js'
+import { readElf } from '../../src/fill/readElf.js'
 import { notInstalled } from '../support/needs.js'
 import { makeElf, output, withFolder } from './tools.js'
 

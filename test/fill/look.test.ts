@@ -18,13 +18,13 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import * as look from '../../src/policy/fill/look.js'
+import * as look from '../../src/fill/look.js'
 
 /** These list what `system`, a root and the network show, which is in the key itself. */
-const keyed = ['look.ts', 'network.ts', 'root.ts', 'system.ts']
+const keyed = ['look.ts', 'hostNames.ts', 'heldBy.ts', 'system.ts']
 
 test('no other file of fill reads the host by itself', () => {
-  const folder = resolve(fileURLToPath(import.meta.url), '../../../../src/policy/fill')
+  const folder = resolve(fileURLToPath(import.meta.url), '../../../../src/fill')
   for (const name of readdirSync(folder).filter((one) => !keyed.includes(one))) {
     const text = readFileSync(join(folder, name), 'utf8')
     assert.doesNotMatch(text, /from 'node:(?:fs|os|child_process|process)|process\.(?:env|cwd|get)/, name)

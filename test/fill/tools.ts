@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import * as os from 'node:os'
 import * as path from 'node:path'
-import type { FillEntry } from '../../src/policy/fill/entry.js'
+import type { FillEntry } from '../../src/fill/entry.js'
 import { ordinary } from '../support/user.js'
 
 /** Runs `body` with a fresh directory that others may enter, and removes the directory afterwards. */

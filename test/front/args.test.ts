@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { frontPath } from '../../src/bwrap/frontFile.js'
 import { callers } from '../support/user.js'
 import { cachedOnlyPath, entries, newFolder, notCached, runAs } from './tools.js'
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { compileFront, frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { compileFront, frontPath } from '../../src/bwrap/frontFile.js'
 import { callers } from '../support/user.js'
 import { entries, everything, newFolder, notCached, runAs } from './tools.js'
 

@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync }
 import { join } from 'node:path'
 import test from 'node:test'
 import { callers, vial } from '../support/user.js'
-import { entries, everything, front, fromCache, newFolder } from './tools.js'
+import { entries, everything, fromCache, front, newFolder } from './tools.js'
 
 /** Seconds. */
 const anHourAgo = Date.now() / 1000 - 3600

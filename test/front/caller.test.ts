@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { frontPath } from '../../src/bwrap/frontFile.js'
+import { notInstalled } from '../support/needs.js'
 import { type Caller, callers, root } from '../support/user.js'
 import { cachedOnlyPath, entries, everything, front, newFolder, notCached, type Run, runAs } from './tools.js'
-import { notInstalled } from '../support/needs.js'
 
 const bwrap = ['/usr/bin/bwrap', '/bin/bwrap'].find((path) => existsSync(path))
 

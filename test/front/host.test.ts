@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { frontPath } from '../../src/bwrap/frontFile.js'
 import { callers, ordinary, root } from '../support/user.js'
-import { entries, everything, front, fromCache, newFolder, notCached, type Run, runAs } from './tools.js'
-import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { entries, everything, fromCache, front, newFolder, notCached, type Run, runAs } from './tools.js'
 
 const bwrap = ['/usr/bin/bwrap', '/bin/bwrap'].find((path) => existsSync(path))
 

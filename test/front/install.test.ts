@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
-  cpSync,
   chownSync,
+  cpSync,
   mkdirSync,
-  readFileSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   statSync,
@@ -17,10 +17,10 @@ import {
 import { basename, dirname, join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { frontPath } from '../../src/cli/bwrap/frontFile.js'
-import { front as programOf } from '../../src/front/program.js'
+import { frontPath } from '../../src/bwrap/frontFile.js'
+import { front as programOf } from '../../src/front/frontProgram.js'
+import { hostArchitecture } from '../../src/host/thisHost.js'
 import { assemble } from '../../src/machine/assemble.js'
-import { hostArchitecture } from '../../src/run/host.js'
 import { type Caller, callers, vial } from '../support/user.js'
 import { entries, everything, newFolder, runAs } from './tools.js'
 
@@ -74,7 +74,7 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
     assert.equal(run(...everything, '/bin/sh', '-c', 'exit 3').status, 3)
     if (elf) continue
     const copied = join(project, 'bin/bwrap')
-    const planted = join(project, 'src/cli/bwrap/main.js')
+    const planted = join(project, 'src/bwrap/bwrapCommand.js')
     for (const path of [copied, planted]) mkdirSync(dirname(path), { recursive: true })
     cpSync(realpathSync(command), copied)
     writeFileSync(planted, 'process.exit(9)')
@@ -117,7 +117,7 @@ function plantedPackage(caller: Caller, bin = 'dist/bin', name = 'vial-bwrap') {
   const folder = newFolder(caller)
   chmodSync(folder, 0o755)
   const path = join(folder, bin, name)
-  const script = join(folder, bin, '../src/cli/bwrap/startFront.cjs')
+  const script = join(folder, bin, '../src/cli/startFront.cjs')
   for (const one of [path, script]) mkdirSync(dirname(one), { recursive: true })
   cpSync(frontPath, path)
   writeFileSync(script, `process.stderr.write("planted: " + __dirname); process.exitCode = 9`)
@@ -131,7 +131,7 @@ for (const caller of callers) {
   test(`${caller.name}: a front that was moved with the package finds its compiler beside it, by its real path`, () => {
     const { folder, path, run } = plantedPackage(caller)
     const { status, stderr } = run('true')
-    assert.deepEqual([status, stderr], [9, `planted: ${join(folder, 'dist/src/cli/bwrap')}`])
+    assert.deepEqual([status, stderr], [9, `planted: ${join(folder, 'dist/src/cli')}`])
     // By a link to it as well.
     symlinkSync(path, join(folder, 'link'))
     assert.equal(runAs(caller, join(folder, 'link'), ['true']).status, 9)

@@ -12,9 +12,9 @@ import {
 import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { frontPath } from '../../src/bwrap/frontFile.js'
 import { callers, root } from '../support/user.js'
-import { cachedOnlyPath, entries, everything, front, fromCache, newFolder, notCached, runAs } from './tools.js'
-import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { cachedOnlyPath, entries, everything, fromCache, front, newFolder, notCached, runAs } from './tools.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 

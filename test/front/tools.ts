@@ -2,7 +2,7 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { compileFront, frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { compileFront, frontPath } from '../../src/bwrap/frontFile.js'
 import { type Caller, callers, workFolder } from '../support/user.js'
 
 let folders = 0

@@ -16,9 +16,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { frontPath } from '../../src/bwrap/frontFile.js'
 import { type Caller, callers, ordinary, root } from '../support/user.js'
-import { entries, everything, front, fromCache, newFolder, notCached, runAs } from './tools.js'
-import { frontPath } from '../../src/cli/bwrap/frontFile.js'
+import { entries, everything, fromCache, front, newFolder, notCached, runAs } from './tools.js'
 
 const args = [...everything, '/bin/echo', 'ok']
 const isRoot = process.getuid?.() === 0

@@ -5,10 +5,10 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { Policy } from '../../src/index.js'
-import { compileSeccomp } from '../../src/seccomp/compile.js'
+import { compileSeccomp } from '../../src/seccomp/compileProfile.js'
 import { evaluate } from '../support/evaluate.js'
-import { callers } from '../support/user.js'
 import { notInstalled } from '../support/needs.js'
+import { callers } from '../support/user.js'
 
 const caller = callers[0]!
 const owner = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}

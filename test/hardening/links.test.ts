@@ -18,9 +18,9 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { compile, type Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
+import { notInstalled } from '../support/needs.js'
 import { runAs, workFolder } from '../support/user.js'
 import { modes } from './attempts.js'
-import { notInstalled } from '../support/needs.js'
 
 type Entries = NonNullable<Policy['filesystem']>
 

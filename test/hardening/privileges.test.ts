@@ -4,9 +4,9 @@ import { closeSync, openSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { checkPolicy, type Policy, PolicyError } from '../../src/index.js'
+import { notInstalled } from '../support/needs.js'
 import { runAs, vial, workFolder } from '../support/user.js'
 import { attempts, modes } from './attempts.js'
-import { notInstalled } from '../support/needs.js'
 
 const zero: Policy['identity'] = { uid: 0, gid: 0 }
 const status = `{line.split(':')[0]: line.split(':')[1].strip() for line in open('/proc/self/status')}`

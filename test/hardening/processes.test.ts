@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
+import { notInstalled } from '../support/needs.js'
 import { assertGone, killAll, uniqueSeconds } from '../support/processes.js'
 import { runAs } from '../support/user.js'
 import { attempts, modes, sharing } from './attempts.js'
-import { notInstalled } from '../support/needs.js'
 
 /** Against the process whose pid is `pid`. */
 const against = (pid: string) => ({

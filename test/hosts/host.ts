@@ -13,9 +13,9 @@ import {
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { readElf } from '../../src/policy/fill/elf.js'
-import { findProgram } from '../../src/policy/fill/find.js'
-import { resolveLibraries } from '../../src/policy/fill/libraries.js'
+import { findProgram } from '../../src/fill/findProgram.js'
+import { resolveLibraries } from '../../src/fill/libraries.js'
+import { readElf } from '../../src/fill/readElf.js'
 import { notInstalled, notRoot } from '../support/needs.js'
 import { type Caller, root, workFolder } from '../support/user.js'
 

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { BPF } from '../../src/kernel/flags.js'
-import { packFilter, unpackFilter } from '../../src/launcher/filter.js'
+import { packFilter, unpackFilter } from '../../src/launcher/packedFilter.js'
 import { Builder } from '../../src/machine/builder.js'
-import { compileSeccomp } from '../../src/seccomp/compile.js'
+import { compileSeccomp } from '../../src/seccomp/compileProfile.js'
 import { interpret } from '../machine/interpreter.js'
 
 const operations = [0x20, 0x54, 0x06, 0x05, 0x15, 0x25, 0x35]

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fortyMounts } from '../../bench/compile.js'
+import { compile } from '../../src/compile/compile.js'
 import { architectures } from '../../src/kernel/architecture.js'
-import { compile } from '../../src/run/compile.js'
 
 const limit = 16 * 1024
 

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { askWay } from '../../src/cgroup/find.js'
+import { askWay } from '../../src/cgroup/findWay.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
 import { noGroups, notInstalled } from '../support/needs.js'

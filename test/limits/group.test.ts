@@ -3,14 +3,14 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { askWay } from '../../src/cgroup/find.js'
+import { askWay } from '../../src/cgroup/findWay.js'
 import { writes as writesV1 } from '../../src/cgroup/v1.js'
 import { writes as writesV2 } from '../../src/cgroup/v2.js'
 import type { LimitsPolicy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
-import { callers, root, workFolder } from '../support/user.js'
 import { notRoot } from '../support/needs.js'
+import { callers, root, workFolder } from '../support/user.js'
 
 const MiB = 2 ** 20
 const limits: LimitsPolicy = { memory: '64M', pids: 7, cpu: 0.5, cpuWeight: 50, cpuset: '0' }

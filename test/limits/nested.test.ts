@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readlinkSync, rmdirSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { askWay } from '../../src/cgroup/find.js'
+import { askWay } from '../../src/cgroup/findWay.js'
 import { hierarchies } from '../../src/cgroup/hierarchies.js'
 import { evaluate, start } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'

@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { checkPolicy, PolicyError } from '../../src/index.js'
-import { limitsSchema } from '../../src/policy/limitsSchema.js'
 import { mountKinds } from '../../src/policy/entries.js'
+import { limitsSchema } from '../../src/policy/limitsSchema.js'
 import { policySchema } from '../../src/policy/schema.js'
-import { comparisonNames, ociSchema, profileSchema } from '../../src/seccomp/schema.js'
+import { comparisonNames, ociSchema, profileSchema } from '../../src/seccomp/profileSchema.js'
 
 type Fields = Record<string, unknown>
 

@@ -4,7 +4,7 @@ import { before, describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { callers } from '../support/user.js'
-import { absent, families, policyOf, type Program } from './table.js'
+import { absent, families, type Program, policyOf } from './table.js'
 
 interface Outcome {
   readonly stdout: string

@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs'
 import { before, describe, test } from 'node:test'
 import type { Policy, RunResult } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
-import { type Caller, callers, vial, workFolder } from '../support/user.js'
 import { notInstalled } from '../support/needs.js'
+import { type Caller, callers, vial, workFolder } from '../support/user.js'
 
 interface Case {
   readonly name: string

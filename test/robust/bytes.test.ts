@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { compile, type Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
-import { callers, vial, workFolder } from '../support/user.js'
 import { notInstalled } from '../support/needs.js'
+import { callers, vial, workFolder } from '../support/user.js'
 
 const policies: readonly Policy[] = [
   {},

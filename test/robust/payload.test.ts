@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
+import { notInstalled } from '../support/needs.js'
 import { childrenOf } from '../support/processes.js'
 import { type Caller, callers, ordinary, root, vial, workFolder } from '../support/user.js'
-import { notInstalled } from '../support/needs.js'
 
 const isRoot = process.getuid?.() === 0
 const system: Policy = { preset: 'system' }

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'n
 import { dirname, join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { Finding } from '../../src/run/finding.js'
+import type { Finding } from '../../src/doctor/finding.js'
 import { notInstalled, notRoot } from '../support/needs.js'
 import { callers, ordinary, root, workFolder } from '../support/user.js'
 

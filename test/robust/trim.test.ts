@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, truncateSync, utimesSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
-import { trim } from '../../src/run/trim.js'
+import { trim } from '../../src/cache/trim.js'
 import { evaluate } from '../support/evaluate.js'
 import { callers, workFolder } from '../support/user.js'
 

@@ -13,12 +13,12 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test from 'node:test'
-import { withName } from '../../src/run/executable.js'
-import { openStored } from '../../src/run/store.js'
-import { everything, front, fromCache, notCached } from '../front/tools.js'
+import { withName } from '../../src/cache/executable.js'
+import { openStored } from '../../src/cache/store.js'
+import { everything, fromCache, front, notCached } from '../front/tools.js'
 import { evaluate } from '../support/evaluate.js'
-import { saying } from '../support/saying.js'
 import { notRoot } from '../support/needs.js'
+import { saying } from '../support/saying.js'
 import { callers, ordinary, type root, vial, workFolder } from '../support/user.js'
 
 const stranger = 54321

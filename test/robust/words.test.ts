@@ -10,7 +10,7 @@ import { callers, root, workFolder } from '../support/user.js'
 
 const dist = resolve(fileURLToPath(import.meta.url), '../../..')
 const main = join(dist, 'src/cli/main.cjs')
-const bwrap = join(dist, 'src/cli/bwrap/main.js')
+const bwrap = join(dist, 'src/bwrap/bwrapCommand.js')
 const caller = callers[0]!
 const ids = notRoot ? {} : { uid: caller.uid, gid: caller.gid }
 

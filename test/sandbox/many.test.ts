@@ -5,9 +5,9 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { compile } from '../../src/compile/compile.js'
 import { type Policy, sandbox } from '../../src/index.js'
 import type { StrictPolicy } from '../../src/policy/schema.js'
-import { compile } from '../../src/run/compile.js'
 import { ordinary, root, workFolder } from '../support/user.js'
 
 type Entry = NonNullable<Policy['filesystem']>[number]

@@ -4,11 +4,11 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { compile, hostArchitecture } from '../../src/compile/compile.js'
 import { type Policy, sandbox } from '../../src/index.js'
-import { launch } from '../../src/launcher/program.js'
+import { launch } from '../../src/launcher/launch.js'
 import { assemble } from '../../src/machine/assemble.js'
 import type { Step } from '../../src/plan/step.js'
-import { compile, hostArchitecture } from '../../src/run/compile.js'
 import { ordinary, root, workFolder } from '../support/user.js'
 
 const system = [{ bind: '/usr' }, { symlink: '/lib', to: 'usr/lib' }, { symlink: '/lib64', to: 'usr/lib64' }]

@@ -3,8 +3,8 @@ import { chownSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
-import { callers, runAs, vial, workFolder } from '../support/user.js'
 import { notInstalled } from '../support/needs.js'
+import { callers, runAs, vial, workFolder } from '../support/user.js'
 
 const system: Policy = { preset: 'system' }
 

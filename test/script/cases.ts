@@ -1,6 +1,7 @@
 /** Policies and command lines of bwrap(1) whose plans are kept as text in `golden/`. They name nothing that a host must have. */
-import type { StrictPolicy } from '../../src/policy/schema.js'
+
 import type { PlanOptions } from '../../src/plan/plan.js'
+import type { StrictPolicy } from '../../src/policy/schema.js'
 
 export interface PolicyCase {
   readonly policy: StrictPolicy

@@ -2,7 +2,7 @@
  * A kernel that is told what to answer, for programs that the reference interpreter runs: it makes nothing, writes down each
  * call, and fails the one that a test chooses. A child runs to its end before its parent goes on.
  */
-import { errno, type ErrnoName } from '../../src/kernel/errno.js'
+import { type ErrnoName, errno } from '../../src/kernel/errno.js'
 import { CLONE, F, openFlags, S_IF, STATX, SUPER_MAGIC, TIOC } from '../../src/kernel/flags.js'
 import { signals } from '../../src/kernel/signals.js'
 import { type Layout, pack, structs } from '../../src/kernel/structs.js'

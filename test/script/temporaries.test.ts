@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { launch } from '../../src/launcher/program.js'
+import { launch } from '../../src/launcher/launch.js'
 import { Builder } from '../../src/machine/builder.js'
 import type { Program, Slot } from '../../src/machine/instruction.js'
 import { type Case, cases, runCase } from './golden.js'

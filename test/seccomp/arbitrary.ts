@@ -9,7 +9,7 @@ import {
   ociOperators,
   type SeccompAction,
   type SeccompProfile,
-} from '../../src/seccomp/schema.js'
+} from '../../src/seccomp/profileSchema.js'
 
 const every = [
   ...new Set([...abiSyscalls('x64').keys(), ...abiSyscalls('i386').keys(), ...abiSyscalls('arm32').keys()]),

@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { hostArchitecture } from '../../src/compile/compile.js'
 import { type Policy, profiles, type SeccompProfile } from '../../src/index.js'
 import { errnoName } from '../../src/kernel/errno.js'
 import { syscallNumbers, x64OnlySyscalls } from '../../src/kernel/syscalls.js'
-import { hostArchitecture } from '../../src/run/compile.js'
-import { callers, runAs, vial, workFolder } from '../support/user.js'
 import { notInstalled } from '../support/needs.js'
+import { callers, runAs, vial, workFolder } from '../support/user.js'
 
 const architecture = hostArchitecture()
 const numbers: Readonly<Record<string, number>> = {

@@ -1,9 +1,15 @@
 /** What a profile says about a call, read word by word from the profile itself: slow, and with no code of the compiler. */
-import { type Abi, abiFacts, abisOf, abiSyscalls } from '../../src/kernel/abis.js'
+import { type Abi, abiFacts, abiSyscalls, abisOf } from '../../src/kernel/abis.js'
 import type { Architecture } from '../../src/kernel/architecture.js'
 import { errno } from '../../src/kernel/errno.js'
 import { ipcCalls, socketcalls } from '../../src/kernel/syscalls32.js'
-import type { ArgumentTest, OciProfile, OciSyscall, SeccompAction, SeccompProfile } from '../../src/seccomp/schema.js'
+import type {
+  ArgumentTest,
+  OciProfile,
+  OciSyscall,
+  SeccompAction,
+  SeccompProfile,
+} from '../../src/seccomp/profileSchema.js'
 import type { Call } from './interpreter.js'
 
 export const returns = {

@@ -4,7 +4,7 @@ import test from 'node:test'
 import { abiFacts } from '../../src/kernel/abis.js'
 import { architectures } from '../../src/kernel/architecture.js'
 import { syscallNumbers } from '../../src/kernel/syscalls.js'
-import { compileSeccomp } from '../../src/seccomp/compile.js'
+import { compileSeccomp } from '../../src/seccomp/compileProfile.js'
 import { decide, readProgram } from './interpreter.js'
 import { returns } from './naive.js'
 

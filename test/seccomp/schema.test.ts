@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { compile } from '../../src/compile/compile.js'
 import { checkPolicy, PolicyError } from '../../src/index.js'
-import { compile } from '../../src/run/compile.js'
 
 const faultsOf = (policy: unknown): string => {
   try {

@@ -1,5 +1,5 @@
 /** Runs a function in a Node process of a caller's own, as a browser's test driver runs one in a page. */
-import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type * as Vial from '../../src/index.js'

@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Policy } from '../../src/index.js'
-import type { profileNames } from '../../src/seccomp/schema.js'
+import type { profileNames } from '../../src/seccomp/profileSchema.js'
 
 export const columns = ['default', 'strict', 'nested'] as const satisfies readonly (typeof profileNames)[number][]
 type Column = (typeof columns)[number]

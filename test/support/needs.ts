@@ -2,9 +2,9 @@
 import { accessSync, constants } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { askWay } from '../../src/cgroup/find.js'
+import { askWay } from '../../src/cgroup/findWay.js'
+import { askLandlock } from '../../src/doctor/probe.js'
 import type { GroupLimitName } from '../../src/policy/limits.js'
-import { askLandlock } from '../../src/run/probe.js'
 
 /** What lies in a home directory is for its owner alone, and not for a sandbox. */
 const isShared = (directory: string) => !`${directory}/`.startsWith(`${homedir()}/`)

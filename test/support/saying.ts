@@ -1,7 +1,8 @@
 /** A vial that is none: a static executable that says which one it is. */
+
+import { hostArchitecture } from '../../src/host/thisHost.js'
 import { assemble } from '../../src/machine/assemble.js'
 import { Builder } from '../../src/machine/builder.js'
-import { hostArchitecture } from '../../src/run/host.js'
 
 /** Prints the text and ends with 0. */
 export function saying(text: string): Uint8Array {

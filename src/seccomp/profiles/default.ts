@@ -4,9 +4,9 @@
  * (bpf, perf, io_uring, userfaultfd, new mounts…). docs/seccomp.md says why for each.
  */
 import { cloneFlags, madeByClone } from '../../kernel/namespaces.js'
-import type { SeccompProfile } from '../schema.js'
+import type { SeccompProfile } from '../profileSchema.js'
 import { absent, everyday } from './everyday.js'
-import { fcntlRules } from './files.js'
+import { fcntlRules } from './fcntl.js'
 import { int } from './int.js'
 import { ioctlRules } from './ioctls.js'
 import { processRules } from './others.js'

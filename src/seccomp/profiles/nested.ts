@@ -1,5 +1,5 @@
 /** The profile `nested`: `default`, and what a sandbox inside the sandbox is built with: namespaces and mounts. */
-import type { SeccompProfile } from '../schema.js'
+import type { SeccompProfile } from '../profileSchema.js'
 import { defaultProfile } from './default.js'
 import { deviceRules } from './ioctls.js'
 

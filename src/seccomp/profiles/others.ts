@@ -2,9 +2,10 @@
  * What the profile `default` lets through of calls that change a process: its limits, priority and processors. All but
  * prlimit(2) go by the user alone, and the payload's is the caller's.
  */
-import type { SeccompProfile } from '../schema.js'
+
 import { IOPRIO_WHO, PRIO } from '../../kernel/flags.js'
 import { rlimits } from '../../kernel/rlimits.js'
+import type { SeccompProfile } from '../profileSchema.js'
 import { int } from './int.js'
 
 /**
@@ -24,7 +25,7 @@ const ofMany = [
 export const processRules: SeccompProfile['rules'] = [
   // To look at a limit, of any process.
   { calls: ['prlimit64'], when: [{ arg: 2, eq: 0 }], do: 'allow' },
-  // The limit of core dumps stays, and programs that lower it, as gpg does, go on: none is written. See plan/hardening.ts.
+  // The limit of core dumps stays, and programs that lower it, as gpg does, go on: none is written. See plan/hardeningSteps.ts.
   { calls: ['setrlimit'], when: [{ arg: 0, mask: int, eq: rlimits.core }], do: { errno: 0 } },
   { calls: ['setrlimit'], do: 'allow' },
   // With an old limit to be filled in, it would say what is not so.

@@ -2,8 +2,9 @@
  * What the profile `default` lets through of sockets: of the internet only TCP, UDP and ping, of netlink only the route,
  * and no option that loads another protocol into a socket or makes it listen to many.
  */
-import type { ArgumentTest, SeccompProfile } from '../schema.js'
+
 import { AF, IP, IPPROTO, IPV6, MCAST, MSG, SOCK, TCP, UDP } from '../../kernel/flags.js'
+import type { ArgumentTest, SeccompProfile } from '../profileSchema.js'
 import { int } from './int.js'
 
 const family = (...families: number[]): ArgumentTest => ({ arg: 0, mask: int, in: families })

@@ -6,9 +6,9 @@
  */
 import { AF, CLOCK, CLONE, MSG, SO, SOCK, SOL } from '../../kernel/flags.js'
 import { cloneFlags, madeByClone } from '../../kernel/namespaces.js'
-import type { SeccompProfile } from '../schema.js'
+import type { SeccompProfile } from '../profileSchema.js'
 import { waiting } from './everyday.js'
-import { fcntlRules } from './files.js'
+import { fcntlRules } from './fcntl.js'
 import { int } from './int.js'
 
 const newNamespace = cloneFlags(madeByClone)

@@ -1,0 +1,105 @@
+#!/usr/bin/env node
+/** `vial-bwrap`, also `vial bwrap …`: takes the arguments of bwrap(1), compiles them, and runs the vial in its place. */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type OpenVial, withName } from '../cache/executable.js'
+import { openStored } from '../cache/store.js'
+import { systemFault } from '../kernel/systemError.js'
+import { write } from '../text/write.js'
+import { usage } from './bwrapOptions.js'
+import { compileParsed } from './compileRequest.js'
+import { inheritedFds, readInherited } from './inheritedFds.js'
+import { parse } from './parseRequest.js'
+
+/** The version of bubblewrap whose command line this is, as programs that look for a feature expect to read it. */
+const version = 'bubblewrap 0.11.1'
+
+const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
+
+/** @param called what the usage says that this command is called */
+export async function main(args: readonly string[], called: string): Promise<void> {
+  if (args[0] === '--to-policy') {
+    const { printPolicy } = await import('./closestPolicy.js')
+    return printPolicy(args.slice(1))
+  }
+  const fds = inheritedFds()
+  const readFd = readInherited(fds)
+  let prefix = args.includes('--level-prefix') ? '<3>' : ''
+  try {
+    const first = parse(args, readFd)
+    if (first.kind !== 'run') return show(first.kind, called)
+    prefix = first.request.levelPrefix ? '<3>' : ''
+    const { bytes, options, warnings } = compileParsed(first, { uid: process.getuid!(), gid: process.getgid!() })
+    for (const warning of warnings) write(2, `${prefix === '' ? '' : '<4>'}bwrap: ${warning}\n`)
+    const { vial, remove } = store(bytes)
+    run(vial, args.slice(options), fds, first.request.dieWithParent, remove)
+  } catch (error) {
+    write(2, `${prefix}bwrap: ${systemFault(error)}\n`)
+    process.exitCode = 1
+  }
+}
+
+/** What is printed instead of a run. */
+export function show(kind: 'help' | 'version' | 'usage', called: string): void {
+  if (kind === 'version') write(1, `${version}\n`)
+  else write(kind === 'help' ? 1 : 2, usage(called))
+  process.exitCode = kind === 'usage' ? 1 : 0
+}
+
+/** In the cache; or where that cannot be, as for root with another's HOME, in a directory that is gone once it runs. */
+function store(bytes: Uint8Array): { vial: OpenVial; remove: () => void } {
+  try {
+    return { vial: openStored(bytes), remove: () => {} }
+  } catch (error) {
+    let folder: string
+    try {
+      folder = mkdtempSync(join(tmpdir(), 'vial-bwrap-'))
+    } catch {
+      throw error
+    }
+    return { vial: openStored(bytes, folder), remove: () => rmSync(folder, { recursive: true, force: true }) }
+  }
+}
+
+/** Node cannot replace itself by another program: it stands by, hands on signals, and ends as the vial does. */
+function run(
+  vial: OpenVial,
+  command: readonly string[],
+  fds: ReadonlySet<number>,
+  tied: boolean,
+  remove: () => void,
+): void {
+  const highest = Math.max(2, ...fds)
+  const stdio = Array.from({ length: highest + 1 }, (_, fd) => (fds.has(fd) ? fd : 'ignore'))
+  const child = withName(vial, stdio.length, (name) =>
+    spawn(name, command, { stdio: stdio as ('ignore' | number)[], argv0: 'bwrap' }),
+  )
+  for (const signal of passedOn) process.on(signal, () => child.kill(signal))
+  if (tied) endWithParent(child)
+  child.on('spawn', remove)
+  child.on('error', (error) => {
+    remove()
+    write(2, `bwrap: ${error.message}\n`)
+    process.exitCode = 1
+  })
+  child.on('exit', (code, signal) => {
+    if (signal !== null) {
+      for (const one of passedOn) process.removeAllListeners(one)
+      process.kill(process.pid, signal)
+    }
+    process.exitCode = code ?? 128 + constants.signals[signal!]
+  })
+}
+
+/** --die-with-parent ties the vial to us; we have to notice the end of our own parent. */
+function endWithParent(child: ReturnType<typeof spawn>): void {
+  const parent = process.ppid
+  const watch = setInterval(() => process.ppid === parent || child.kill('SIGKILL'), 50)
+  child.on('exit', () => clearInterval(watch))
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url))
+  void main(process.argv.slice(2), process.argv[1])

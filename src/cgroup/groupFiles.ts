@@ -1,0 +1,249 @@
+/** Reading and writing the files of a group, and what all ways share. */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { errnoMessage } from '../kernel/errno.js'
+import { faultAt } from '../policy/keys.js'
+import { LimitsError } from '../text/error.js'
+import type { GroupLimits, Write, Writes } from './group.js'
+
+/** Writes one value in one write(2), as these files want it. */
+export function writeValue(folder: string, file: string, value: string | number): void {
+  const fd = openSync(join(folder, file), constants.O_WRONLY)
+  try {
+    writeSync(fd, String(value))
+  } catch (error) {
+    throw Object.assign(error as Error, { path: join(folder, file) })
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Writes what the limits come to, in the order of the table. */
+export function writeLimits(folderOf: (name: keyof GroupLimits) => string, writes: Writes, limits: GroupLimits): void {
+  for (const name of Object.keys(writes) as (keyof GroupLimits)[]) {
+    const value = limits[name]
+    if (value === undefined) continue
+    const folder = folderOf(name)
+    const write = writes[name] as (value: unknown, folder: string) => readonly Write[]
+    try {
+      for (const [file, text] of write(value, folder)) writeValue(folder, file, text)
+    } catch (error) {
+      throw aboutLimit(name, error)
+    }
+  }
+}
+
+/** This kernel has not what a limit needs. */
+export class CannotLimit extends Error {
+  constructor(
+    text: string,
+    readonly hint?: string,
+  ) {
+    super(text)
+  }
+}
+
+/** The error with the limit that it is about. */
+function aboutLimit(name: keyof GroupLimits, error: unknown): Error {
+  const { code, errno, path, message } = error as NodeJS.ErrnoException
+  if (error instanceof CannotLimit)
+    return LimitsError.at(faultAt(`limits.${name}`, message), { hint: error.hint, cause: error })
+  if (errno === undefined) return error as Error
+  return LimitsError.at(faultAt(`limits.${name}`, `the kernel does not take it: ${path}: ${errnoMessage(-errno)}`), {
+    code,
+    cause: error,
+  })
+}
+
+export function hasFile(folder: string, file: string): boolean {
+  return existsSync(join(folder, file))
+}
+
+const buffer = Buffer.alloc(64 * 1024)
+
+/** A file's text; undefined when there is no such file, which depends on the kernel and its configuration. */
+export function readText(folder: string, file: string): string | undefined {
+  let fd: number
+  try {
+    fd = openSync(join(folder, file), constants.O_RDONLY)
+  } catch {
+    return undefined
+  }
+  try {
+    return buffer.toString('latin1', 0, readSync(fd, buffer))
+  } catch {
+    return undefined
+  } finally {
+    closeSync(fd)
+  }
+}
+
+export function readNumber(folder: string, file: string): number | undefined {
+  const text = readText(folder, file)
+  return text === undefined || !/^\d/.test(text) ? undefined : Number.parseInt(text, 10)
+}
+
+/** `name 12` lines. */
+export function readTable(folder: string, file: string): ReadonlyMap<string, number> {
+  const lines = (readText(folder, file) ?? '').split('\n')
+  return new Map(lines.map((line) => line.split(' ')).map(([name, value]) => [name!, Number(value)]))
+}
+
+/** An object without the fields that are undefined. */
+export function present<Fields extends object>(
+  fields: Fields,
+): { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never
+}
+
+/**
+ * Calls `visit` for each group below this directory, the deepest first, and for itself last. A sandbox that has a way to
+ * make groups may make them so deep that no path reaches them: a descriptor then stands for the beginning of the path.
+ */
+export function eachGroup(folder: string, visit: (folder: string) => void): void {
+  const inner = groupsIn(folder)
+  const visitInner = (start: string) => {
+    for (const name of inner) eachGroup(join(start, name), visit)
+  }
+  // A name has at most 255 bytes, and a path PATH_MAX, which is 4096.
+  if (folder.length < 2048 || inner.length === 0) visitInner(folder)
+  else {
+    const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      visitInner(`/proc/self/fd/${fd}`)
+    } finally {
+      closeSync(fd)
+    }
+  }
+  visit(folder)
+}
+
+function groupsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+  } catch {
+    return []
+  }
+}
+
+/** Pids in the directories, as this process's pid namespace has them; 0 stands for one it cannot see. */
+export function pidsIn(folders: readonly string[]): number[] {
+  const texts = folders.map((folder) => {
+    try {
+      return readFileSync(join(folder, 'cgroup.procs'), 'utf8')
+    } catch {
+      return ''
+    }
+  })
+  return [...new Set(texts.flatMap((text) => text.split('\n').filter(Boolean).map(Number)))]
+}
+
+/** The same, of all groups below them too. */
+export function pidsBelow(folders: readonly string[]): number[] {
+  const found = new Set<number>()
+  for (const folder of folders)
+    eachGroup(folder, (group) => {
+      for (const pid of pidsIn([group])) found.add(pid)
+    })
+  return [...found]
+}
+
+export function killPids(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      if (pid > 0) process.kill(pid, 'SIGKILL')
+    } catch {}
+  }
+}
+
+/** Makes the directories, and takes back all of them when `fill` or one of them fails. */
+export function makeFolders(folders: readonly string[], fill: () => void): void {
+  const made: string[] = []
+  try {
+    for (const folder of folders) {
+      mkdirSync(folder)
+      made.push(folder)
+    }
+    fill()
+  } catch (error) {
+    for (const folder of made) removeFolder(folder)
+    throw error
+  }
+}
+
+/** rmdir(2) of a group and of all below it; true when it is gone, false while processes are in it. */
+export function removeFolder(folder: string): boolean {
+  if (isRemoved(folder)) return true
+  let gone = false
+  eachGroup(folder, (group) => {
+    gone = isRemoved(group)
+  })
+  return gone
+}
+
+function isRemoved(folder: string): boolean {
+  try {
+    rmdirSync(folder)
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return true
+    if (code === 'EBUSY' || code === 'ENOTEMPTY') return false
+    throw error
+  }
+}
+
+/** Wakes all in a v1 group of the freezer and in those below it: there, SIGKILL does not reach what is frozen. */
+export function thaw(folder: string): void {
+  eachGroup(folder, (group) => tryWrite(group, 'freezer.state', 'THAWED'))
+}
+
+/** Writes what may be gone meanwhile, or what this kernel lacks. */
+export function tryWrite(folder: string, file: string, value: string | number): void {
+  try {
+    writeValue(folder, file, value)
+  } catch {}
+}
+
+/**
+ * The weight of BFQ, which knows 1 to 1000, that comes closest to one of 1 to 10000: 100 is the default of both.
+ * @throws {CannotLimit} when this kernel weighs no I/O.
+ */
+export function bfqWeight(folder: string, file: string, weight: number): Write {
+  if (!hasFile(folder, file))
+    throw new CannotLimit(
+      'this kernel weighs no I/O',
+      'it needs the scheduler BFQ, or the cost model of cgroup v2 (CONFIG_BLK_CGROUP_IOCOST)',
+    )
+  return [file, weight <= 100 ? weight : Math.round(100 + ((weight - 100) * 900) / 9900)]
+}
+
+/** Whole disks, as `major:minor`, which is what limits of I/O are given for. */
+export function disks(): string[] {
+  const read = (path: string) => {
+    try {
+      return readFileSync(path, 'utf8').trim()
+    } catch {
+      return ''
+    }
+  }
+  let names: string[] = []
+  try {
+    names = readdirSync('/sys/block')
+  } catch {}
+  return names
+    .filter((name) => !/^(ram|zram)/.test(name) && Number(read(`/sys/block/${name}/size`)) > 0)
+    .map((name) => read(`/sys/block/${name}/dev`))
+    .filter(Boolean)
+}

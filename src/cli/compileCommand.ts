@@ -1,0 +1,38 @@
+/** `vial compile`. */
+
+import { replaceExecutable } from '../cache/replaceExecutable.js'
+import { compile } from '../compile/compile.js'
+import { architectures } from '../kernel/architecture.js'
+import { write } from '../text/write.js'
+import { speaking } from './flagsToPolicy.js'
+import { listening } from './listening.js'
+import { fileFault } from './obstacle.js'
+import type { PolicyFlags } from './policyFlags.js'
+import { trustedBy } from './trusted.js'
+
+export function compileTo(
+  policy: string | undefined,
+  flags: PolicyFlags & { readonly output: string; readonly arch?: string; readonly 'listen-fds'?: number },
+): void {
+  const architecture = architectures.find((one) => one === flags.arch)
+  if (flags.arch !== undefined && architecture === undefined)
+    throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
+  const { bytes } = speaking(flags, { named: policy }, (checked) => {
+    const { complete, listenFds } = listening(checked, flags['listen-fds'] ?? 0)
+    return compile(complete, {
+      listenFds,
+      // The vial is what the next run executes.
+      trusted: [...trustedBy(flags, policy), flags.output],
+      ...(architecture === undefined ? {} : { architecture }),
+    })
+  })
+  try {
+    replaceExecutable(flags.output, bytes)
+  } catch (error) {
+    throw new Error(`--output ${flags.output}: ${fileFault(error, flags.output, 'write')}`)
+  }
+  write(
+    2,
+    `${flags.output}: ${bytes.length} bytes; run it with: ${flags.output.includes('/') ? '' : './'}${flags.output} COMMAND [ARGUMENT…]\n`,
+  )
+}

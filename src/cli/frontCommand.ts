@@ -1,0 +1,15 @@
+/** `vial front`. */
+import { resolve } from 'node:path'
+import { frontPath, writeFront } from '../bwrap/frontFile.js'
+import { write } from '../text/write.js'
+import { fileFault } from './obstacle.js'
+
+export function frontCommand({ output }: { output?: string }): void {
+  const path = output === undefined ? frontPath : resolve(output)
+  try {
+    writeFront(path)
+  } catch (error) {
+    throw new Error(`--output ${path}: ${fileFault(error, path, 'write')}`)
+  }
+  write(1, `${path}\n`)
+}

@@ -1,0 +1,10 @@
+/** `vial gc`. */
+import { allBases, collectGarbage } from '../cgroup/garbage.js'
+import { write } from '../text/write.js'
+
+export function gc(): void {
+  const { removed, kept } = collectGarbage(allBases())
+  for (const folder of removed) write(1, `removed ${folder}\n`)
+  for (const { folder, why } of kept) write(1, `kept ${folder}: ${why}\n`)
+  if (removed.length + kept.length === 0) write(1, 'nothing to remove\n')
+}

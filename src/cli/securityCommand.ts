@@ -1,0 +1,37 @@
+/** `vial explain --security`. */
+
+import { compile } from '../compile/compile.js'
+import { printable } from '../kernel/printable.js'
+import { security } from '../plan/security.js'
+import { Limiter } from '../run/limiter.js'
+import { printJson, write } from '../text/write.js'
+import { speaking } from './flagsToPolicy.js'
+import type { PolicyFlags } from './policyFlags.js'
+import { trustedBy } from './trusted.js'
+
+export function explainSecurity(policy: string | undefined, flags: PolicyFlags & { readonly json?: true }): void {
+  const { rows, missing } = speaking(flags, { named: policy }, (complete, names) => {
+    // As a run has it, in a group that is made for it.
+    const limiter = complete.limits === undefined ? undefined : new Limiter(complete)
+    const { group, missing } = limiter?.explained(3) ?? {}
+    const { plan } = compile(complete, {
+      outputIsWatched: true,
+      trusted: trustedBy(flags, policy),
+      ...(group === undefined ? {} : { group }),
+    })
+    const rows = security(plan, limiter === undefined ? {} : { limits: limiter.held() })
+    return { rows, missing: missing?.speak(names).message }
+  })
+  if (flags.json) {
+    printJson({ rows, ...(missing === undefined ? {} : { limits: missing }) })
+    return
+  }
+  const lines = rows.flatMap(({ attack, stands, open }) => [
+    attack,
+    ...stands.map((line) => `  +  ${line}`),
+    ...open.map((line) => `  -  ${line}`),
+  ])
+  if (missing !== undefined) lines.push('', `vial run would fail here: ${missing.split('\n')[0]}`)
+  lines.push('', '+ stands between the payload and the host; - nothing does. See SECURITY.md.')
+  write(1, `${lines.map(printable).join('\n')}\n`)
+}

@@ -1,0 +1,111 @@
+/** Policy → vial: the whole compiler in one call. */
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { resolve } from 'node:path'
+import { completePolicy } from '../fill/complete.js'
+import { callerName } from '../host/caller.js'
+import { hostArchitecture } from '../host/thisHost.js'
+import type { Architecture } from '../kernel/architecture.js'
+import { launch } from '../launcher/launch.js'
+import { assemble } from '../machine/assemble.js'
+import type { SubidRange } from '../plan/ids.js'
+import { makePlan, type PlanOptions } from '../plan/plan.js'
+import type { LaunchedStep, Plan } from '../plan/step.js'
+import { checkPolicy } from '../policy/check.js'
+import { faultAt, key, readOnlyEntry } from '../policy/keys.js'
+import { currentDirectory } from '../policy/path.js'
+import type { Policy, StrictPolicy } from '../policy/schema.js'
+import { PolicyError } from '../text/error.js'
+import { words } from '../text/words.js'
+import { keptOver, trustedPaths } from './kept.js'
+import { otherNames } from './otherNames.js'
+
+export { hostArchitecture }
+
+/** How a policy is compiled. */
+export interface CompileOptions extends PlanOptions {
+  /** Directory that relative host paths start from; default: the current one. */
+  readonly base?: string
+  /** Paths that the next run trusts, besides vial, its cache and Node.js: a writable bind that covers one does not let it be written. */
+  readonly trusted?: readonly string[]
+  /** Default: this machine's. */
+  readonly architecture?: Architecture
+}
+
+/** A compiled policy. */
+export interface Compiled {
+  /** The executable. */
+  readonly bytes: Uint8Array
+  /**
+   * What it was compiled from: not part of the stable interface.
+   * @internal
+   */
+  readonly plan: Plan
+  /** With what `preset` and `fill` stand for. */
+  readonly policy: StrictPolicy
+  /**
+   * The steps by the numbers that status records use: not part of the stable interface.
+   * @internal
+   */
+  readonly steps: readonly LaunchedStep[]
+}
+
+/**
+ * Compiles a policy.
+ * @throws {PolicyError} when the policy has faults.
+ */
+export function compile(policy: StrictPolicy, options: CompileOptions = {}): Compiled {
+  const checked = checkPolicy(policy)
+  const base = options.base ?? currentDirectory()
+  refuseOtherNames(checked, base)
+  const complete = completePolicy(checked, options.base)
+  const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
+  const kept = keptOver(complete, base, () =>
+    trustedPaths([...(options.trusted ?? []), ...(options.group?.bases ?? [])]),
+  )
+  const architecture = options.architecture ?? hostArchitecture()
+  const plan = makePlan(complete, { architecture, base, kernel: release() }, { ...subids, kept, ...options })
+  const { program, steps } = launch(plan, architecture)
+  return { bytes: assemble(program, architecture), plan, policy: complete as StrictPolicy, steps }
+}
+
+function refuseOtherNames({ filesystem = [] }: Policy, base: string): void {
+  const faults = otherNames(filesystem, base).map(({ index, by, place, real, seen }) => {
+    const covers = readOnlyEntry(
+      { bind: seen, ...(seen === real ? {} : { from: real }) },
+      seen === real ? real : `${real}:${seen}`,
+    )
+    const only = readOnlyEntry({ bind: place, from: resolve(base, place) }, `${resolve(base, place)}:${place}`)
+    return faultAt(
+      `filesystem[${index}].bind`,
+      words`${key(`filesystem[${by}]`)} leaves it writable at ${seen}: write ${covers} behind that, or ${only} if only this place is meant`,
+    )
+  })
+  if (faults.length > 0) throw new PolicyError(faults)
+}
+
+/** The caller's lines of subuid(5) and subgid(5). */
+function callerSubids(): { uids: SubidRange[]; gids: SubidRange[] } {
+  const username = callerName()
+  const read = (path: string) => {
+    let text = ''
+    try {
+      text = readFileSync(path, 'utf8')
+    } catch {}
+    const ranges = text.split('\n').flatMap((line) => {
+      const [name, start, count] = line.split(':')
+      return name === username || name === String(process.getuid!())
+        ? [{ start: Number(start), count: Number(count) }]
+        : []
+    })
+    if (ranges.length === 0)
+      throw new PolicyError([
+        faultAt(
+          'identity.ranges',
+          `${username} has no range in ${path}; add one with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`,
+        ),
+      ])
+    return ranges
+  }
+  return { uids: read('/etc/subuid'), gids: read('/etc/subgid') }
+}

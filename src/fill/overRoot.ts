@@ -1,0 +1,56 @@
+/** A preset where the policy shows a whole root, such as the host's own "/": what is laid over that root. */
+
+import { resolve } from 'node:path'
+import { kindOf } from '../policy/hidden.js'
+import { isWithin } from '../policy/path.js'
+import type { FilesystemEntry, Policy } from '../policy/schema.js'
+import type { FillEntry } from './entry.js'
+import { heldBy } from './heldBy.js'
+import { nameFiles, sharesNetwork } from './hostNames.js'
+import { systemEntries } from './system.js'
+
+/** Directories of the host's services, processes and other users, in whose place the sandbox has its own. */
+export const ownOverRoot: readonly string[] = ['/proc', '/dev', '/tmp', '/var/tmp', '/run']
+/** In a root that is read-only no place can be made, so it lies in what is the sandbox's own. */
+export const homeOverRoot = '/tmp/home'
+
+/** Whether the first entry is the root itself. */
+export function showsRoot({ filesystem = [] }: Pick<Policy, 'filesystem'>): boolean {
+  const [first] = filesystem
+  return first !== undefined && ('bind' in first || 'overlay' in first) && kindOf(first).place === '/'
+}
+
+/** That root, what lies over it, and the other entries of the policy. */
+export function overRoot(policy: Policy, base: string): FilesystemEntry[] {
+  const [root, ...others] = policy.filesystem!
+  const own: FilesystemEntry[] = [
+    { proc: '/proc' },
+    { dev: '/dev' },
+    { tmpfs: '/tmp', mode: 0o1777 },
+    { tmpfs: homeOverRoot, mode: 0o700 },
+    ...heldBy(layersOf(root!, base)).map((tmpfs) => (tmpfs === '/run' ? { tmpfs } : { tmpfs, mode: 0o1777 })),
+    ...(isHost(root!, base) ? stillShown(policy) : []),
+  ]
+  const taken = others.filter((entry) => !('readonly' in entry || 'chmod' in entry)).map((entry) => kindOf(entry).place)
+  return [root!, ...own.filter((entry) => !taken.includes(kindOf(entry).place)), ...others]
+}
+
+/** What programs need of the directories that the sandbox has anew: NixOS has its programs in /run, resolv.conf is often a link there. */
+function stillShown(policy: Policy): FilesystemEntry[] {
+  const names = sharesNetwork(policy) ? nameFiles() : []
+  // Where the root has a link, what it leads to is shown at its own place.
+  const files = names.map(
+    (entry): FillEntry => ('from' in entry && entry.from !== undefined ? { bind: entry.from } : entry),
+  )
+  const entries = [...systemEntries(), ...files] as FilesystemEntry[]
+  return entries.filter((entry) => ownOverRoot.some((own) => isWithin(kindOf(entry).place, own)))
+}
+
+/** The host directories that a root is made of. Of a descriptor nothing can be told from outside. */
+export function layersOf(root: FilesystemEntry, base: string): string[] {
+  if ('fd' in root && root.fd !== undefined) return []
+  const paths = 'bind' in root ? [root.from ?? root.bind] : 'overlay' in root ? root.lower : []
+  return paths.map((path) => resolve(base, path))
+}
+
+const isHost = (root: FilesystemEntry, base: string) => layersOf(root, base).includes('/')

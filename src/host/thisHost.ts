@@ -1,0 +1,11 @@
+import type { Architecture } from '../kernel/architecture.js'
+import { HostError } from '../text/error.js'
+
+/**
+ * This machine's architecture.
+ * @throws {HostError} when it is another
+ */
+export function hostArchitecture(): Architecture {
+  if (process.arch === 'x64' || process.arch === 'arm64') return process.arch
+  throw new HostError(`vial does not know the architecture ${process.arch}: it compiles for x64 and arm64`)
+}

@@ -1,0 +1,250 @@
+/** What every part of the launcher's code shares: the builder, the slots, and how a failing system call is reported. */
+import { Assembler } from '../assembly/assembler.js'
+import { routine } from '../assembly/routine.js'
+import { own } from '../assembly/variables.js'
+import type { Architecture } from '../kernel/architecture.js'
+import { type ErrnoName, errno } from '../kernel/errno.js'
+import { printable } from '../kernel/printable.js'
+import type { SyscallName } from '../kernel/syscalls.js'
+import { type Address, firstError, type Label, type Operand, type Slot } from '../machine/instruction.js'
+import type { LaunchedStep, Plan, Step, StepKind, Wording } from '../plan/step.js'
+import { Messages } from './messages.js'
+import { record } from './record.js'
+import { type Row, Rows, type Word } from './rows.js'
+
+/** Bytes of {@link LauncherContext.scratch}: a path and a sentence about it. */
+export const scratchSize = 16384
+
+/** The code of some kinds of steps: a kind that lacks it does not type-check. */
+export type Code<Kind extends StepKind> = { [One in Kind]: (c: LauncherContext, step: Step<One>) => void }
+
+export type Process = 'monitor' | 'init' | 'payload'
+
+/** Marks code that belongs to no step: it tells which one failed. */
+const noStep = -1
+
+export class LauncherContext extends Assembler {
+  /** Room for one path or sentence, for a short time. */
+  readonly scratch = this.b.reserve(scratchSize)
+  /** The number of the step at work, or of its message. */
+  readonly step: Slot = this.b.variable()
+  /** The new root. */
+  readonly root: Slot = this.b.variable()
+  /** Of the payload; `command` is its first word. */
+  readonly argv: Slot = this.b.variable()
+  readonly command: Slot = this.b.variable()
+  readonly envp: Slot = this.b.variable()
+  /** The working directory of this run, where each names its own. */
+  readonly cwd: Slot = this.b.variable()
+  /**
+   * Where an init that lingers tells how the payload ended: an eventfd(2), which nothing in /proc can open again. Its low half is
+   * a wait status and one more, its high half says that the sandbox was not made.
+   */
+  readonly outcome: Slot = this.b.variable()
+  /** What an error sentence ends with, where it is known at run time only: an address, or 0. */
+  readonly detail: Slot = this.b.variable()
+  readonly fail: Label = this.b.label()
+  readonly steps: LaunchedStep[] = []
+  /** Who does each of them. */
+  readonly processes: Process[] = []
+  /** Whose code is written. */
+  process: Process = 'monitor'
+  readonly #rows = new Rows(this.b, this.step)
+  readonly #messages = new Messages(this.b)
+  /** What `step` holds in the last step, which is the one that executes. */
+  #last = -1
+  /** Descriptors that init keeps open, known at run time. */
+  readonly heldSlots: Slot[] = []
+
+  constructor(
+    readonly plan: Plan,
+    architecture: Architecture,
+  ) {
+    super(architecture)
+  }
+
+  /** Emits the code that does the rows so far. */
+  endRows(): void {
+    this.#rows.flush()
+  }
+
+  /** Begins the code of a step: a failure from here on is this step's. Gives its number, for {@link resume}. */
+  begin(step: Wording): number {
+    this.endRows()
+    const { mark, number } = this.#number(step)
+    this.b.mark(mark)
+    this.b.move(this.step, number)
+    return number
+  }
+
+  /** A failure from here on is of that step again. */
+  resume(number: number): void {
+    this.b.move(this.step, number)
+  }
+
+  /** The same for a step that cannot fail, or fails in the words of the one before: it needs no sentence. */
+  note(step: Wording): void {
+    this.b.mark(this.#add(step))
+  }
+
+  /** What vial does between the steps of a plan: it is explained as one of its own. */
+  aside(what: string, why: string): void {
+    this.note({ what, why })
+  }
+
+  #add(step: Wording): number {
+    this.processes.push(this.process)
+    return this.steps.push(step) - 1
+  }
+
+  /**
+   * A step as a row of a table instead: `kind` names the code of `body`, which finds the words in their slots. What fails
+   * in several ways, each with a sentence of its own, is no row: its code tells them apart.
+   */
+  row(step: Wording, kind: string, words: readonly Word[], body: () => void): void {
+    if (typeof step.complaint !== 'object') {
+      const { mark, number } = this.#number(step, words)
+      this.#rows.add(mark, number, kind, words, body)
+      return
+    }
+    this.begin(step)
+    this.setWords(words)
+    body()
+  }
+
+  /**
+   * A step as several rows, which fail in the same words. The code of the first may leave out all the others by
+   * {@link passRows}; its words are those that its sentence may quote.
+   */
+  rows(step: Wording, first: Row, others: readonly Row[]): void {
+    const { mark, number } = this.#number(step, first.words)
+    const add = ({ kind, words, body }: Row) => this.#rows.add(mark, number, kind, words, body)
+    add({ ...first, words: [...first.words, this.#rows.passed] })
+    this.#rows.passable(() => others.forEach(add))
+  }
+
+  /** In the code of the first of {@link rows}. */
+  passRows(): void {
+    this.#rows.pass()
+  }
+
+  /** What a row would load. */
+  setWords(words: readonly Word[]): void {
+    for (const [slot, word] of words) this.b.move(slot, typeof word === 'string' ? this.b.text(word) : word)
+  }
+
+  /** From here on the step fails with this one of its complaints, if it has several. */
+  complain(step: Wording, which: number): void {
+    if (typeof step.complaint === 'object') this.b.move(this.step, this.complaint(step, which))
+  }
+
+  /** The number of a step that fails with this complaint. */
+  complaint(step: Wording, which: number): number {
+    const [first, ...others] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]
+    const chosen = which === 0 ? first : others[which - 1]
+    const { complaint: _, ...rest } = step
+    const said =
+      typeof chosen === 'object' ? { complaint: [first ?? ''], hints: chosen } : { complaint: [chosen ?? ''] }
+    return this.#number({ ...rest, ...said }).number
+  }
+
+  /**
+   * Takes note of a step. What `step` holds while it is at work is its number in the status records, or that of its
+   * message in a program that prints.
+   */
+  #number(step: Wording, words: readonly Word[] = []): { mark: number; number: number } {
+    const mark = this.#add(step)
+    const number = this.plan.statusFd === undefined ? this.#messages.add(sentence(step), step.hints, words) : mark
+    this.#last = number
+    return { mark, number }
+  }
+
+  /** A system call that must succeed; the result is in `result`. */
+  must(name: SyscallName, ...args: Operand[]): Slot {
+    if (name !== 'clone') this.b.emit({ op: 'syscall', name, args, to: this.result, failing: this.fail })
+    else {
+      // A child in our memory shares the stack: no return address may lie there that the parent comes back to.
+      this.attempt(name, ...args)
+      this.orFail()
+    }
+    return this.result
+  }
+
+  /** Fails if the last system call did. */
+  orFail(): void {
+    check(this, {})
+  }
+
+  /** A system call that may fail with `tolerated`, and with nothing else. */
+  mustUnless(tolerated: ErrnoName, name: SyscallName, ...args: Operand[]): void {
+    this.attempt(name, ...args)
+    const tolerable = this.b.label()
+    this.b.branch(this.result, 'eq', -errno[tolerated], tolerable)
+    this.orFail()
+    this.b.place(tolerable)
+  }
+
+  /** Writes one status record; only in a program that has a status descriptor. */
+  report(kind: number, first: Operand, second: Operand = 0): void {
+    const buffer = this.recordBuffer()
+    this.b.store(64, buffer, 0, kind)
+    this.b.store(64, buffer, 8, first)
+    this.b.store(64, buffer, 16, second)
+    this.attempt('write', this.plan.statusFd!, buffer, record.size)
+  }
+
+  /** `PWD=` and the working directory, which is filled in when it is known. */
+  get pwd(): Address {
+    return pwdOf(this)
+  }
+
+  /** Room for one status record. */
+  recordBuffer(): Address {
+    return recordOf(this)
+  }
+
+  /** The code at `fail`: reports step and errno, or prints the sentence, and exits. Emitted once, last. */
+  emitFailure(): void {
+    const { b } = this
+    const [error, status] = b.temporaries(2)
+    const { exit, lingers } = this.plan.manner
+    b.mark(noStep)
+    b.place(this.fail)
+    b.compute(error, 0, 'sub', this.result)
+    b.move(status, exit.sandbox)
+    b.when(this.step, 'eq', this.#last, () => {
+      b.move(status, exit.cannotExecute)
+      b.when(error, 'eq', errno.ENOENT, () => b.move(status, exit.notFound))
+    })
+    if (lingers) this.tellMonitor(0, 1)
+    if (this.plan.statusFd !== undefined) this.report(record.failed, this.step, error)
+    else {
+      const { prefix, hints } = this.plan.manner
+      const { step: message, scratch: buffer, detail } = this
+      const naming = { naming: this.#last, command: this.command }
+      this.#messages.print({ message, error, buffer, prefix, hints, detail, ...naming })
+    }
+    this.exit(status)
+  }
+
+  /** Adds both halves of {@link outcome}: a wait status and one more, or 0, and whether the sandbox was not made. */
+  tellMonitor(ended: Operand, failed: 0 | 1): void {
+    const { b } = this
+    const word = b.reserve(8, 8)
+    b.when(this.outcome, 'ne', 0, () => {
+      b.store(32, word, 0, ended)
+      b.store(32, word, 4, failed)
+      this.attempt('write', this.outcome, word, 8)
+    })
+  }
+}
+
+const pwdOf = own(({ b }: LauncherContext) => b.reserve(4 + 4096))
+const recordOf = own(({ b }: LauncherContext) => b.reserve(record.size, 16))
+
+const check = routine('check', {}, ({ b, result, fail }: LauncherContext) => b.branch(result, 'ge', firstError, fail))
+
+function sentence(step: Wording): string {
+  const [first] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]
+  return printable(typeof first === 'string' ? first : step.what)
+}

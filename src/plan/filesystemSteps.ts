@@ -1,0 +1,398 @@
+/** The steps that build the new root, from the ordered list of a policy. */
+import { parseLimits } from '../policy/limits.js'
+import { normal } from '../policy/path.js'
+import type { FilesystemEntry, Policy } from '../policy/schema.js'
+import { modeOf, parseSize } from '../policy/units.js'
+import { bindFlags, coversRoot, type RootCover, shownSource, written } from './entryFacts.js'
+import { hints } from './hints.js'
+import { keep } from './keep.js'
+import { dev, proc, sysfs } from './kernelFilesystems.js'
+import { Sources } from './namedSources.js'
+import { type FilesystemContext, type Leaves, type Made, type Planner, relative } from './planner.js'
+import { Tree } from './rootTree.js'
+import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
+import type { Complaints } from './style.js'
+
+export function filesystemSteps(policy: Policy, context: FilesystemContext): Step[] {
+  return new FilesystemPlanner(policy, context).steps
+}
+
+class FilesystemPlanner implements Planner {
+  readonly steps: Step[] = []
+  #tree = new Tree()
+  readonly #sources: Sources
+  #said: Complaints | undefined
+  /** What `limits.disk` says of a tmpfs: bytes and inodes. */
+  readonly #disk: { readonly size?: number; readonly inodes?: number }
+
+  constructor(
+    policy: Policy,
+    readonly context: FilesystemContext,
+  ) {
+    const entries = [...(policy.filesystem ?? [])]
+    this.#disk = policy.limits === undefined ? {} : (parseLimits(policy.limits).disk ?? {})
+    this.#sources = new Sources(entries, context)
+    this.steps.push({
+      do: 'isolateMounts',
+      propagation: context.style.propagation,
+      what: "cut the mounts off from the host's",
+      why: 'no mount made here shows outside',
+      ...(context.style.cutOffFails === undefined ? {} : { complaint: context.style.cutOffFails }),
+    })
+    this.#root(policy, entries)
+    for (const entry of entries) {
+      this.#said = context.style.complaints?.(entry)
+      if (coversRoot(entry)) this.#cover(entry)
+      else this.#entry(entry)
+    }
+    if (this.#tree.get('') === 'ours' && !(policy.root?.writable ?? false))
+      this.steps.push({ do: 'sealRoot', what: 'make the root read-only', why: 'only what is asked for is writable' })
+    this.steps.push({
+      do: 'pivot',
+      what: 'make the new root the only one',
+      why: "pivot_root and a detach leave no way back to the host's",
+    })
+  }
+
+  /** What is mounted on "/" hides all that came before it, and is the root itself. */
+  #root(policy: Policy, entries: FilesystemEntry[]): void {
+    const first = entries[0]
+    const onTop = first !== undefined && coversRoot(first) && !('bind' in first && first.optional) ? 0 : -1
+    const last = this.context.style.stacksRoots ? onTop : entries.findLastIndex(coversRoot)
+    const cover = entries.splice(0, last + 1).findLast(coversRoot)
+    this.#said = cover === undefined ? undefined : this.context.style.complaints?.(cover)
+    // A read-only one cannot be filled.
+    const writable = policy.root?.writable ?? false
+    if (cover === undefined) this.#rootTmpfs({ size: policy.root?.size }, writable)
+    else this.#cover('tmpfs' in cover ? { ...cover, size: cover.size ?? policy.root?.size } : cover, writable)
+  }
+
+  #cover(cover: RootCover, writable = true): void {
+    this.#tree = 'tmpfs' in cover ? new Tree() : new Tree('foreign', written(cover))
+    if ('tmpfs' in cover) this.#rootTmpfs(cover, writable)
+    else if ('overlay' in cover) this.#overlay(cover)
+    else this.#rootBind(cover)
+    keep(this, cover)
+  }
+
+  #rootTmpfs(entry: Omit<Extract<FilesystemEntry, { tmpfs: string }>, 'tmpfs'>, writable: boolean): void {
+    const { mode, size, inodes, owner } = entry
+    this.steps.push({
+      do: 'rootTmpfs',
+      options: [
+        ...(this.context.style.namesSources ? [['source', 'tmpfs'] as const] : []),
+        ['mode', modeOf(mode, 0o755).toString(8)],
+        ...this.room(size, inodes, writable),
+        ...this.ownerOptions(owner),
+      ],
+      what: 'make an empty root',
+      why: 'nothing of the host is visible unless it is named',
+      // Without a user namespace of its own the root is given to ids that another one may not have.
+      hints: this.hints(this.context.hostIds ? { ...hints.mounts, ...hints.identity } : hints.mounts),
+      ...this.complaint(),
+    })
+  }
+
+  complaint(): Pick<Step, 'complaint'> {
+    return this.#said === undefined ? {} : { complaint: this.#said.own }
+  }
+
+  #rootBind(entry: Extract<FilesystemEntry, { bind: string }>): void {
+    const source = this.#sources.of(entry)
+    this.steps.push({
+      do: 'rootBind',
+      source,
+      ...this.#sources.within(source, entry.beneath),
+      recursive: entry.recursive ?? true,
+      optional: entry.optional ?? false,
+      flags: bindFlags(entry),
+      ...this.complaint(),
+      what: `use ${shownSource(source)} as the root`,
+      why: entry.writable ? 'writable, as the policy says' : 'read-only',
+      hints: this.hints(hints.source),
+    })
+  }
+
+  #entry(entry: FilesystemEntry): void {
+    if ('bind' in entry) this.bind(entry)
+    else if ('tmpfs' in entry) this.#tmpfs(entry)
+    else if ('proc' in entry) proc(this, entry)
+    else if ('sysfs' in entry) sysfs(this, entry.sysfs)
+    else if ('dev' in entry) dev(this, entry.dev)
+    else if ('mqueue' in entry) {
+      this.mount('mqueue', entry.mqueue, [], this.context.style.mqueue, 'foreign', 'POSIX message queues')
+    } else if ('directory' in entry) this.directory(entry)
+    else if ('symlink' in entry) this.symlink(entry.symlink, entry.to)
+    else if ('file' in entry) this.#file(entry)
+    else if ('overlay' in entry) this.#overlay(entry)
+    else if ('chmod' in entry) this.#chmod(entry)
+    else this.#readonly(entry)
+    keep(this, entry)
+  }
+
+  #tmpfs(entry: Extract<FilesystemEntry, { tmpfs: string }>): void {
+    const options = [
+      ['mode', modeOf(entry.mode, 0o755).toString(8)] as const,
+      ...this.room(entry.size, entry.inodes),
+      ...this.ownerOptions(entry.owner),
+    ]
+    const flags = { nosuid: true, nodev: true, noexec: entry.noexec ?? false }
+    this.mount('tmpfs', entry.tmpfs, options, flags, 'ours', 'scratch space in memory', modeOf(entry.mode, 0o755))
+  }
+
+  directory(entry: Extract<FilesystemEntry, { directory: string }>): void {
+    // The root is there.
+    if (normal(entry.directory) === '/') return
+    const mode = modeOf(entry.mode, 0o755)
+    const make = (place: Place): Step => ({
+      do: 'directory',
+      place,
+      mode,
+      implicit: false,
+      owner: this.#owner(entry.owner),
+      what: `make the directory ${entry.directory}`,
+      why: 'the policy names it',
+      hints: this.hints(hints.place),
+      ...this.complaint(),
+    })
+    this.make(entry.directory, 'ours', make, { mode })
+  }
+
+  #readonly(entry: Extract<FilesystemEntry, { readonly: string }>): void {
+    const place = this.place(entry.readonly)
+    const step: Step = {
+      do: 'readonly',
+      place,
+      recursive: entry.recursive ?? true,
+      only: entry.mount ? 'mount' : undefined,
+      flags: this.context.style.remount,
+      what: `make ${entry.readonly} read-only`,
+      why: 'the policy names it',
+      hints: this.hints(hints.present),
+      ...this.complaint(),
+    }
+    this.steps.push(warned(step))
+  }
+
+  bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
+    const source = this.#sources.of(entry)
+    const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
+    const optional = entry.optional ?? false
+    const make = (place: Place, above: Step<'directory'>[]): Step => ({
+      do: 'bind',
+      place,
+      source,
+      recursive: entry.recursive ?? true,
+      optional,
+      above,
+      flags: bindFlags(entry),
+      ...this.#sources.within(source, entry.beneath),
+      what: `bind ${shown}`,
+      why: entry.writable ? 'shown, and writable' : 'shown read-only',
+      hints: this.hints(hints.bind),
+      ...this.complaint(),
+    })
+    this.make(entry.bind, optional ? 'maybe' : 'foreign', make, { written: written(entry) })
+  }
+
+  symlink(at: string, target: string): void {
+    const make = (place: Place): Step => ({
+      do: 'symlink',
+      place,
+      target,
+      what: `link ${at} to ${target}`,
+      why: 'the policy names it',
+      hints: this.hints(hints.place),
+      ...this.complaint(),
+    })
+    this.make(at, 'link', make, { target })
+  }
+
+  #file(entry: Extract<FilesystemEntry, { file: string }>): void {
+    const content =
+      entry.fd ??
+      (typeof entry.content === 'string'
+        ? new TextEncoder().encode(entry.content)
+        : (entry.content ?? new Uint8Array()))
+    const mode = modeOf(entry.mode, 0o644)
+    const common = {
+      content,
+      mode,
+      what: `write the file ${entry.file}`,
+      why: 'the policy gives its content',
+      hints: this.hints(hints.place),
+      ...this.complaint(),
+    }
+    const make = (place: Place): Step => {
+      if (entry.mount === undefined)
+        return {
+          do: 'file',
+          place,
+          owner: this.#owner(entry.owner),
+          keepsMode: this.context.style.keepsMode,
+          payload: this.context.identity.uid,
+          ...common,
+        }
+      return {
+        do: 'mountFile',
+        place,
+        room: this.room(undefined, undefined),
+        flags: { readonly: entry.mount === 'readonly', nosuid: true, nodev: true },
+        ...common,
+      }
+    }
+    this.make(entry.file, entry.mount === undefined ? 'file' : 'foreign', make, { mode })
+  }
+
+  #chmod(entry: Extract<FilesystemEntry, { chmod: string }>): void {
+    const step: Step = {
+      do: 'chmod',
+      place: this.place(entry.chmod),
+      mode: modeOf(entry.mode, 0),
+      payload: this.context.identity.uid,
+      what: `set the mode of ${entry.chmod}`,
+      why: 'the policy names it',
+      hints: this.hints(hints.present),
+      ...this.complaint(),
+    }
+    this.steps.push(warned(step))
+  }
+
+  #overlay(entry: Extract<FilesystemEntry, { overlay: string }>): void {
+    const upper =
+      typeof entry.upper === 'object'
+        ? { upper: this.#sources.layer(entry.upper.upper), work: this.#sources.layer(entry.upper.work) }
+        : entry.upper
+    const make = (place: Place): Step => ({
+      do: 'overlay',
+      place,
+      lower: entry.lower.map((path) => this.#sources.layer(path)),
+      upper,
+      // A user namespace may not set trusted.* attributes: https://docs.kernel.org/filesystems/overlayfs.html
+      userAttributes: !this.context.hostIds || this.context.style.userAttributes,
+      flags: { ...this.context.style.overlay, readonly: upper === undefined },
+      room: this.room(undefined, undefined),
+      what: `mount an overlay on ${entry.overlay}`,
+      why:
+        upper === undefined
+          ? 'layers, read-only'
+          : upper === 'tmpfs'
+            ? 'changes stay in memory'
+            : 'changes go to the upper directory',
+      hints: this.hints(hints.overlay),
+      ...this.complaint(),
+    })
+    if (normal(entry.overlay) === '/') this.steps.push(make({ path: '.', owned: true }))
+    else this.make(entry.overlay, 'foreign', make, { written: written(entry) })
+  }
+
+  mount(
+    type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts',
+    at: string,
+    options: readonly (readonly [string, string])[],
+    flags: MountFlags,
+    leaves: 'ours' | 'foreign',
+    why: string,
+    mode?: number,
+  ): void {
+    const step = (place: Place): Step => ({
+      do: 'mount',
+      place,
+      type,
+      options: this.context.style.namesSources ? [['source', type], ...options] : options,
+      flags,
+      what: `mount ${type} on ${at}`,
+      why,
+      hints: this.hints(type === 'proc' || type === 'sysfs' ? hints.proc : hints.place),
+      ...this.complaint(),
+    })
+    this.make(at, leaves, step, { mode })
+  }
+
+  room(size: string | number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
+    const disk = writable ? this.#disk : {}
+    const bytes = size === undefined ? disk.size : parseSize(size)
+    // A tmpfs without a number admits as many as half of the machine's pages, whatever its size; none is counted in it.
+    const most = inodes ?? disk.inodes ?? (disk.size === undefined ? undefined : inodesFor(bytes!))
+    return [
+      ...(bytes === undefined ? [] : [['size', String(bytes)] as const]),
+      ...(most === undefined ? [] : [['nr_inodes', String(most)] as const]),
+    ]
+  }
+
+  hints(own: Hints): Hints {
+    return this.context.style.complaints === undefined ? own : noHints
+  }
+
+  make(at: string, leaves: Leaves, step: (place: Place, above: Step<'directory'>[]) => Step, made: Made = {}): void {
+    const path = this.#real(relative(at), leaves !== 'link' && leaves !== 'file')
+    // What has no mode of its own counts as closed to all others.
+    const open = this.context.style.closesParents ? (made.mode ?? 0) : 0o777
+    const closed = ((open & 0o070) === 0 ? 0o050 : 0) | ((open & 0o007) === 0 ? 0o005 : 0)
+    const missing = this.#tree.missing(path)
+    const folders = missing.map((above) => ({
+      do: 'directory' as const,
+      place: this.#place(above),
+      mode: 0o755 & ~closed,
+      implicit: true,
+      owner: undefined,
+      what: `make the directory /${above}`,
+      why: `${at} lies in it`,
+      hints: this.hints(hints.place),
+      ...(this.#said === undefined ? {} : { complaint: this.#said.parents }),
+    }))
+    if (leaves === 'maybe') {
+      // Where the source is missing, nothing is made: what lies above stays unknown.
+      this.steps.push(warned(step(this.#place(path), folders)))
+      this.#tree.put(path, 'maybe', made)
+      return
+    }
+    for (const above of missing) this.#tree.pass(above)
+    this.steps.push(...[...folders, step(this.#place(path), [])].map(warned))
+    this.#tree.put(path, leaves === 'ours' && !this.#tree.owns(path) ? 'foreign' : leaves, made)
+  }
+
+  place(at: string): Place {
+    const path = this.#real(relative(at), true)
+    return path === '' ? { path: '.', owned: true } : this.#place(path)
+  }
+
+  #place(path: string): Place {
+    if (this.#tree.owns(path) && this.#tree.get(path) !== 'link') return { path, owned: true }
+    // In bwrap's manner, what is put on a link goes where it leads.
+    if (this.context.style.followsLinks) return { path, owned: false, planted: false }
+    return { path, owned: false, ...this.#tree.around(path) }
+  }
+
+  #real(path: string, last: boolean): string {
+    return this.context.style.followsLinks ? path : this.#tree.real(path, last)
+  }
+
+  #owner(owner: { uid?: number | undefined; gid?: number | undefined } | undefined): Owner | undefined {
+    if (owner === undefined && !this.context.hostIds) return undefined
+    return { uid: owner?.uid ?? this.context.identity.uid, gid: owner?.gid ?? this.context.identity.gid }
+  }
+
+  ownerOptions(
+    owner: { uid?: number | undefined; gid?: number | undefined } | undefined,
+  ): (readonly [string, string])[] {
+    const ids = this.#owner(owner)
+    return ids === undefined
+      ? []
+      : [
+          ['uid', String(ids.uid)],
+          ['gid', String(ids.gid)],
+        ]
+  }
+}
+
+const noHints: Hints = {}
+
+/** The same step, with what to do about links in its way where they are refused. */
+function warned(step: Step): Step {
+  const refuses = 'place' in step && !step.place.owned && step.place.mount !== undefined
+  return refuses && step.hints !== noHints ? { ...step, hints: { ...step.hints, ...hints.foreign } } : step
+}
+
+/** A file that is not empty takes a page of 4 KiB: as many again may be empty files, directories and links. */
+const inodesFor = (bytes: number) => Math.max(1024, Math.floor(bytes / 2048))
