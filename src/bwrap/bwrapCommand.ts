@@ -32,7 +32,7 @@ export async function main(args: readonly string[], called: string): Promise<voi
     const first = parse(args, readFd)
     if (first.kind !== 'run') return show(first.kind, called)
     prefix = first.request.levelPrefix ? '<3>' : ''
-    const { bytes, options, warnings } = compileParsed(first, { uid: process.getuid!(), gid: process.getgid!() })
+    const { bytes, options, warnings } = compileParsed(first)
     for (const warning of warnings) write(2, `${prefix === '' ? '' : '<4>'}bwrap: ${warning}\n`)
     const { vial, remove } = store(bytes)
     run(vial, args.slice(options), fds, first.request.dieWithParent, remove)

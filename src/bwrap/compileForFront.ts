@@ -37,7 +37,7 @@ async function compile(memory: string, name: string, called: string, args: reado
     show(parsed.kind, called === '' ? 'bwrap' : called)
     return
   }
-  const { bytes, options, warnings } = compileParsed(parsed, { uid: process.getuid!(), gid: process.getgid!() })
+  const { bytes, options, warnings } = compileParsed(parsed)
   if (key === undefined || key.words.length !== options || key.words.some((word, index) => word !== args[index]))
     throw new Error('the front and the compiler do not agree about these arguments; use "vial bwrap"')
   const vial = Buffer.concat([bytes, key.bytes])

@@ -1,7 +1,5 @@
 /** The arguments of bwrap → vial. */
-import { hostArchitecture } from '../host/thisHost.js'
-import { launch } from '../launcher/launch.js'
-import { assemble } from '../machine/assemble.js'
+import { compilePlan } from '../compile/compilePlan.js'
 import { installedFront } from './installedFront.js'
 import { type Parsed, parse, type ReadFd } from './parseRequest.js'
 import { BwrapContradiction, bwrapPlan, type Ids } from './planRequest.js'
@@ -14,8 +12,6 @@ export interface CompiledBwrap {
   readonly options: number
   /** To be printed before each run. */
   readonly warnings: readonly string[]
-  /** Descriptors that options were read from: the vial is of what they gave this time. */
-  readonly argsFds: readonly number[]
 }
 
 /**
@@ -28,13 +24,15 @@ export function compileBwrap(args: readonly string[], caller: Ids, readFd?: Read
   return compileParsed(parsed, caller)
 }
 
-/** Compiles what was parsed. */
-export function compileParsed(parsed: Extract<Parsed, { kind: 'run' }>, caller: Ids): CompiledBwrap {
+/** Compiles what was parsed, for this caller unless it is told another. */
+export function compileParsed(
+  parsed: Extract<Parsed, { kind: 'run' }>,
+  caller: Ids = { uid: process.getuid!(), gid: process.getgid!() },
+): CompiledBwrap {
   try {
-    const architecture = hostArchitecture()
-    const { program } = launch(bwrapPlan(parsed.request, caller), architecture, installedFront())
-    const { options, warnings, argsFds } = parsed
-    return { bytes: assemble(program, architecture), options, warnings, argsFds }
+    const { bytes } = compilePlan(bwrapPlan(parsed.request, caller), { again: installedFront() })
+    const { options, warnings } = parsed
+    return { bytes, options, warnings }
   } catch (error) {
     if (error instanceof BwrapContradiction) throw new BwrapError(error.message)
     throw error

@@ -17,8 +17,6 @@ export type Parsed =
       /** How many leading arguments are options; the command comes after them. */
       readonly options: number
       readonly warnings: readonly string[]
-      /** Descriptors that options were read from. */
-      readonly argsFds: readonly number[]
     }
 
 /** Reads all of a descriptor. */
@@ -39,7 +37,7 @@ export function parse(args: readonly string[], readFd: ReadFd = (fd) => readFile
     return { kind: error.kind, levelPrefix: state.flags.levelPrefix }
   }
   if (args.length === 0) return { kind: 'usage', levelPrefix: false }
-  const { unshare, fds, flags, uid, gid, hostname, chdir, argv0, lockFiles, warnings, argsFds } = state
+  const { unshare, fds, flags, uid, gid, hostname, chdir, argv0, lockFiles, warnings } = state
   const request: BwrapRequest = {
     filesystem: state.filesystem,
     unshare,
@@ -64,7 +62,7 @@ export function parse(args: readonly string[], readFd: ReadFd = (fd) => readFile
   }
   contradictions(request)
   if (options === args.length) return { kind: 'usage', levelPrefix: flags.levelPrefix }
-  return { kind: 'run', request, options, warnings, argsFds }
+  return { kind: 'run', request, options, warnings }
 }
 
 const numbers = ['no', 'an argument', 'two arguments', 'three arguments']
@@ -112,7 +110,6 @@ function readArguments(state: State, value: string, readFd: ReadFd): void {
     const { errno, message } = error as NodeJS.ErrnoException
     throw new BwrapError(`Can't read --args data: ${errno === undefined ? message : errnoMessage(-errno)}`)
   }
-  state.argsFds.push(from)
   const list = data.toString('utf8').split('\0')
   // What follows the last NUL is an argument too, if there is something.
   if (list.at(-1) === '') list.pop()

@@ -47,7 +47,6 @@ export class State {
   size: number | undefined
   layers: string[] = []
   readonly warnings: string[] = []
-  readonly argsFds: number[] = []
   readonly seen = new Set<string>()
   inArgsFile = false
 }

@@ -6,8 +6,6 @@ import { completePolicy } from '../fill/complete.js'
 import { callerName } from '../host/caller.js'
 import { hostArchitecture } from '../host/thisHost.js'
 import type { Architecture } from '../kernel/architecture.js'
-import { launch } from '../launcher/launch.js'
-import { assemble } from '../machine/assemble.js'
 import type { SubidRange } from '../plan/ids.js'
 import { makePlan, type PlanOptions } from '../plan/plan.js'
 import type { LaunchedStep, Plan } from '../plan/step.js'
@@ -17,10 +15,9 @@ import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { PolicyError } from '../text/error.js'
 import { words } from '../text/words.js'
+import { compilePlan } from './compilePlan.js'
 import { keptOver, trustedPaths } from './kept.js'
 import { otherNames } from './otherNames.js'
-
-export { hostArchitecture }
 
 /** How a policy is compiled. */
 export interface CompileOptions extends PlanOptions {
@@ -65,8 +62,7 @@ export function compile(policy: StrictPolicy, options: CompileOptions = {}): Com
   )
   const architecture = options.architecture ?? hostArchitecture()
   const plan = makePlan(complete, { architecture, base, kernel: release() }, { ...subids, kept, ...options })
-  const { program, steps } = launch(plan, architecture)
-  return { bytes: assemble(program, architecture), plan, policy: complete as StrictPolicy, steps }
+  return { ...compilePlan(plan, { architecture }), plan, policy: complete as StrictPolicy }
 }
 
 function refuseOtherNames({ filesystem = [] }: Policy, base: string): void {

@@ -1,4 +1,6 @@
 /** A plan in words, with the system calls that each step really makes: read back from the program, not written by hand. */
+
+import { hostArchitecture } from '../host/thisHost.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { launch } from '../launcher/launch.js'
 import type { Instruction } from '../machine/instruction.js'
@@ -6,7 +8,6 @@ import type { Environment } from '../plan/step.js'
 import { sharedWithHost } from '../policy/shared.js'
 import { type Visible, visiblePlaces } from '../policy/visible.js'
 import type { Compiled } from './compile.js'
-import { hostArchitecture } from './compile.js'
 
 /** One step of the plan, in words. */
 export interface ExplainedStep {

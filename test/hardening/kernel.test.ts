@@ -4,10 +4,8 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { compile } from '../../src/compile/compile.js'
-import { hostArchitecture } from '../../src/host/thisHost.js'
+import { compilePlan } from '../../src/compile/compilePlan.js'
 import type { Policy } from '../../src/index.js'
-import { launch } from '../../src/launcher/launch.js'
-import { assemble } from '../../src/machine/assemble.js'
 import type { Plan, Step } from '../../src/plan/step.js'
 import { notInstalled } from '../support/needs.js'
 import { ordinary, runAs, workFolder } from '../support/user.js'
@@ -164,7 +162,7 @@ test('what tells of each processor is covered for each of them', () => {
   const instead = { ...plan, init: plan.init.map((step) => (step.do === 'guard' ? aim(step) : step)) }
   const list = (plan: Plan) => {
     const vial = join(workFolder(ordinary, 'processors'), 'vial')
-    writeFileSync(vial, assemble(launch(plan, hostArchitecture()).program, hostArchitecture()), { mode: 0o755 })
+    writeFileSync(vial, compilePlan(plan).bytes, { mode: 0o755 })
     const { stdout, stderr } = spawnSync(vial, ['sh', '-c', 'ls /sys/devices/system/cpu/cpu*/topology'], {
       encoding: 'utf8',
     })

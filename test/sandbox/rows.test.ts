@@ -4,10 +4,9 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { compile, hostArchitecture } from '../../src/compile/compile.js'
+import { compile } from '../../src/compile/compile.js'
+import { compilePlan } from '../../src/compile/compilePlan.js'
 import { type Policy, sandbox } from '../../src/index.js'
-import { launch } from '../../src/launcher/launch.js'
-import { assemble } from '../../src/machine/assemble.js'
 import type { Step } from '../../src/plan/step.js'
 import { ordinary, root, workFolder } from '../support/user.js'
 
@@ -114,8 +113,7 @@ for (const [from, bind, sentence] of [
       const { source, place } = step
       return { ...step, complaint: [`no source ${source}`, `no bind of ${source} on /${place.path}`] }
     })
-    const { program } = launch({ ...plan, init }, hostArchitecture())
-    const { stderr } = execute(assemble(program, hostArchitecture()))
+    const { stderr } = execute(compilePlan({ ...plan, init }).bytes)
     assert.equal(stderr.split(': ')[1], `cannot ${sentence}`)
   })
 }

@@ -6,10 +6,8 @@ import { compileBwrap } from '../../src/bwrap/compileRequest.js'
 import { parse } from '../../src/cli/commandLine.js'
 import { policyFromFlags } from '../../src/cli/flagsToPolicy.js'
 import { policyOptions } from '../../src/cli/policyFlags.js'
-import { hostArchitecture } from '../../src/host/thisHost.js'
+import { compilePlan } from '../../src/compile/compilePlan.js'
 import { compile, type Policy } from '../../src/index.js'
-import { launch } from '../../src/launcher/launch.js'
-import { assemble } from '../../src/machine/assemble.js'
 import type { Place, Plan, Step } from '../../src/plan/step.js'
 import { installed } from '../support/needs.js'
 import { type Caller, ordinary, root } from '../support/user.js'
@@ -101,10 +99,9 @@ function placed(step: Step, change: (place: Place) => Place): Step {
 }
 
 export function weakened({ plan }: { plan: Plan }, weaken: (step: Step) => Step): Uint8Array {
-  const architecture = hostArchitecture()
   // Descriptors are a way out that is none of this.
   const monitor = plan.monitor.filter((step) => step.do !== 'closeFds')
-  return assemble(launch({ ...plan, monitor, init: plan.init.map(weaken) }, architecture).program, architecture)
+  return compilePlan({ ...plan, monitor, init: plan.init.map(weaken) }).bytes
 }
 
 const vial = (name: string, caller: Caller, rootMode = false): Door[] => {
