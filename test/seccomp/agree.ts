@@ -66,14 +66,16 @@ function check(
   }
 }
 
-/** Checks random profiles for so many runs, or so many seconds. */
+/** Checks random profiles for so many runs, or so many seconds; those of one seed are the same each time. */
 export function agree(
   kind: 'typed' | 'oci',
-  limit: { readonly runs: number } | { readonly seconds: number },
+  limit: { readonly runs: number; readonly seed?: number } | { readonly seconds: number },
 ): Coverage {
   const seen: Coverage = { profiles: 0, calls: 0, longest: 0, tooLong: 0 }
   const options =
-    'runs' in limit ? { numRuns: limit.runs } : { numRuns: 2 ** 31 - 1, interruptAfterTimeLimit: limit.seconds * 1000 }
+    'runs' in limit
+      ? { numRuns: limit.runs, ...(limit.seed === undefined ? {} : { seed: limit.seed }) }
+      : { numRuns: 2 ** 31 - 1, interruptAfterTimeLimit: limit.seconds * 1000 }
   const property =
     kind === 'typed'
       ? fc.property(typedProfile, fc.nat(), (profile, seed) =>
