@@ -1,7 +1,7 @@
 /**
  * An attack is a small real program that runs twice: under the default policy, which must refuse it, and under one that
  * was weakened in just the place that is meant to stand in its way, where it must succeed. So each is known to be able
- * to fail.
+ * to fail: judge.ts has the rules.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -14,6 +14,7 @@ import { type CapabilityName, capabilities } from '../../src/kernel/capabilities
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled, notRoot } from '../support/needs.js'
 import { workFolder } from '../support/user.js'
+import { judge } from './judge.js'
 import { type Mode, makeScene, modes, type Scene } from './scene.js'
 
 export interface Attack {
@@ -21,13 +22,17 @@ export interface Attack {
   readonly tries: string
   /** The attack and its words: see programs/. */
   readonly words: readonly string[] | ((scene: Scene) => readonly string[])
-  /** How the default policy answers: an errno's name, or a signal's. Several where kernels differ. */
+  /** How the default policy answers: an errno's name, or a signal's. Several where kernels or callers differ. */
   readonly refused: readonly string[]
+  /** What is added to the policy so that it succeeds; `outside`: it runs without any sandbox, and is one of `harmless`. */
+  readonly weak: Partial<Policy> | ((scene: Scene) => Partial<Policy>) | 'outside'
   /**
-   * What is added to the policy so that it succeeds; `outside`: it runs without any sandbox. A text says why neither
-   * can be: no policy takes this wall away.
+   * Words for the weakened run, where the wall is the kernel's own and no policy takes it away: the same program is after what
+   * it may reach, and so is known to be able to.
    */
-  readonly weak: Partial<Policy> | ((scene: Scene) => Partial<Policy>) | 'outside' | { readonly never: string }
+  readonly control?: readonly string[]
+  /** What a kernel without the feature answers, with and without the wall: there the attack is skipped. */
+  readonly lacking?: string
   /** Only root can make the file that it needs. */
   readonly byRoot?: true
   /** Another program of the scene's directory than the plain one: setuid and setgid root, or with a file capability. */
@@ -36,13 +41,16 @@ export interface Attack {
   readonly base?: Partial<Policy>
   /** Entries that both policies have. */
   readonly shows?: (scene: Scene) => NonNullable<Policy['filesystem']>
-  /** Where the weakened policy helps; elsewhere the kernel itself stands in the way. Default: everywhere. */
+  /** Where the weakened policy lets it succeed; elsewhere the kernel itself still has to refuse it. Default: everywhere. */
   readonly weakIn?: readonly Mode['name'][]
   /** Capabilities of the host's root that the weakened run needs: this machine may have taken them. */
   readonly needs?: readonly CapabilityName[]
   /** In a guest the weakened run has to succeed, whatever this machine's kernel was built without. */
   readonly guest?: boolean
 }
+
+/** Attacks that may run outside, as root too: they look at, or change, nothing but the process itself. */
+const harmless = ['inherited', 'is-root', 'has-capability', 'securebits', 'keepcaps']
 
 /** Nothing of what stands behind the namespaces. */
 export const open = { seccomp: 'none', landlock: 'off' } as const
@@ -145,46 +153,35 @@ export async function attacks(title: string, list: readonly Attack[]): Promise<v
   for (const mode of modes) {
     const scene = await makeScene(mode, attackProgram())
     describe(`${title}, ${mode.name}`, () => {
-      const resolved = list.map((attack) => {
-        const words = typeof attack.words === 'function' ? attack.words(scene) : attack.words
-        const shown =
-          attack.runs === undefined ? [] : [{ bind: `/${attack.runs}`, from: join(scene.folder, attack.runs) }]
-        const base = scene.weaken(scene.policy([...shown, ...(attack.shows?.(scene) ?? [])]), attack.base ?? {})
-        const command = attack.runs === undefined ? '/attack' : `/${attack.runs}`
-        const program = attack.runs === undefined ? attackProgram() : join(scene.folder, attack.runs)
-        const { weak } = attack
-        const weakened = typeof weak === 'function' ? weak(scene) : weak
-        const possible = (attack.weakIn ?? [mode.name]).includes(mode.name)
-        const missing = (attack.needs ?? []).filter(lacks)
-        return { attack, words, command, program, base, weakened, possible, missing }
-      })
-      const trials = resolved.map(({ base, command, words }) => ({ policy: base, command, words }))
-      const weakTrials = resolved.map(({ base, weakened, command, words, possible, missing }) => {
-        const usable = possible && missing.length === 0 && typeof weakened === 'object' && !('never' in weakened)
-        return { policy: usable ? scene.weaken(base, weakened as Partial<Policy>) : base, command, words }
-      })
-      const answers = run(mode, trials)
-      const weakAnswers = answers.then(() => run(mode, weakTrials))
-      resolved.forEach(({ attack, words, program, weakened, possible, missing }, index) => {
-        const skip = attack.byRoot && notRoot
-        test(attack.tries, { skip }, async (t: TestContext) => {
-          const answer = (await answers)[index]!
-          assert.ok(attack.refused.includes(answer), `${words.join(' ')} was answered ${answer}`)
-          if (!possible) return t.diagnostic(`${mode.name}: the kernel itself refuses it without any wall of ours`)
-          if (typeof weakened === 'object' && 'never' in weakened) return t.diagnostic(String(weakened.never))
-          if (missing.length > 0) return t.diagnostic(`not weakened: this machine's root lacks ${missing.join(', ')}`)
-          // A kernel without the feature refuses it to everyone: what happens without a sandbox tells.
-          const unsandboxed = weakened === 'outside' ? outside(mode, program, words) : undefined
-          const weak = unsandboxed ?? (await weakAnswers)[index]!
-          const mustSucceed = attack.guest === true && compiledFolder !== undefined
-          if (
-            !mustSucceed &&
-            weak !== 'succeeded' &&
-            absent.includes(weak) &&
-            absent.includes(outside(mode, program, words))
+      const resolved = list.map((attack) => resolve(attack, scene))
+      const walled = run(mode, resolved)
+      const weakened = walled.then(() =>
+        run(
+          mode,
+          resolved.map(({ weak }) => weak),
+        ),
+      )
+      resolved.forEach(({ attack, command, words, missing, program }, index) => {
+        test(attack.tries, { skip: attack.byRoot && notRoot }, async (t: TestContext) => {
+          const answer = (await walled)[index]!
+          if (missing.length > 0) {
+            assert.ok(attack.refused.includes(answer), `${words.join(' ')} was answered ${answer}`)
+            return t.skip(`not weakened: this machine's root lacks ${missing.join(', ')}`)
+          }
+          const complete = attack.guest === true && compiledFolder !== undefined
+          const judgement = judge(
+            {
+              refused: attack.refused,
+              last: (attack.weakIn ?? [mode.name]).includes(mode.name),
+              ...(attack.lacking === undefined || complete ? {} : { lacking: attack.lacking }),
+            },
+            {
+              walled: answer,
+              weakened: attack.weak === 'outside' ? outside(mode, program, words) : (await weakened)[index]!,
+            },
           )
-            return t.diagnostic(`not weakened: this kernel lacks it (${weak})${attack.guest ? '; needs a guest' : ''}`)
-          assert.equal(weak, 'succeeded', `${words.join(' ')} against the weakened policy`)
+          if ('wrong' in judgement) assert.fail(`${command} ${words.join(' ')}: ${judgement.wrong}`)
+          if ('skip' in judgement) t.skip(judgement.skip)
         })
       })
       test('the scene is as it was', () => scene.close())
@@ -192,4 +189,22 @@ export async function attacks(title: string, list: readonly Attack[]): Promise<v
   }
 }
 
-const absent = ['ENOENT', 'ENOSYS', 'EAFNOSUPPORT', 'ENODEV', 'ENOTTY', 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'SIGSEGV']
+/** What is run in a scene. */
+function resolve(attack: Attack, scene: Scene) {
+  const words = typeof attack.words === 'function' ? attack.words(scene) : attack.words
+  const shown = attack.runs === undefined ? [] : [{ bind: `/${attack.runs}`, from: join(scene.folder, attack.runs) }]
+  const policy = scene.weaken(scene.policy([...shown, ...(attack.shows?.(scene) ?? [])]), attack.base ?? {})
+  const command = attack.runs === undefined ? '/attack' : `/${attack.runs}`
+  const program = attack.runs === undefined ? attackProgram() : join(scene.folder, attack.runs)
+  const missing = (attack.needs ?? []).filter(lacks)
+  const { weak } = attack
+  assert.ok(weak !== 'outside' || harmless.includes(words[0]!), `${words[0]} may not run outside`)
+  const weaker = typeof weak === 'function' ? weak(scene) : weak
+  // Without the capability the sandbox could not be made.
+  const untried = weaker === 'outside' || missing.length > 0
+  const trial = { policy, command, words }
+  return {
+    ...{ ...trial, attack, program, missing },
+    weak: untried ? trial : { ...trial, policy: scene.weaken(policy, weaker), words: attack.control ?? words },
+  }
+}

@@ -60,9 +60,11 @@ await attacks('privileges', [
   },
   {
     tries: 'to forget no_new_privs',
-    words: ['new-privs'],
+    words: ['new-privs', '0'],
     refused: ['EINVAL'],
-    weak: { never: 'prctl(2) has no way to clear it' },
+    // prctl(2) has no way to clear it.
+    weak: open,
+    control: ['new-privs', '1'],
   },
   {
     tries: 'a user namespace, to be root in (unshare)',

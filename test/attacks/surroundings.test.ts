@@ -8,6 +8,7 @@ import { describe, test } from 'node:test'
 import { type Policy, profiles } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
+import { notRoot } from '../support/needs.js'
 import { runAs, vial, workFolder } from '../support/user.js'
 import { attackProgram, noAttacks } from './attack.js'
 import { makeScene, modes } from './scene.js'
@@ -57,6 +58,17 @@ for (const mode of modes) {
       const shown = scene.policy([{ bind: '/shown', from: join(scene.folder, 'given') }])
       assert.equal(runAs(caller, shown, '/attack', ['read-given', '/shown/file']).stdout, 'succeeded\n')
       scene.close()
+    })
+
+    // A host whose mounts are shared, as systemd makes them: only root can stand in for it.
+    test('no mount is one that the host hears of, or that hears of the host', { skip: notRoot }, async () => {
+      const vial = await standalone({ ...system, filesystem: [{ bind: '/attack', from: attackProgram() }] })
+      const ids = ['--reuid', `${caller.uid}`, '--regid', `${caller.gid}`, '--clear-groups']
+      const where = ['-m', '--propagation', 'shared', 'setpriv', ...ids]
+      const answers = [[vial, '/attack'], [attackProgram()]].map(
+        (words) => spawnSync('unshare', [...where, ...words, 'propagates'], { encoding: 'utf8' }).stdout,
+      )
+      assert.deepEqual(answers, ['ENOENT\n', 'succeeded\n'])
     })
 
     test("nothing is typed into the caller's terminal, nor is it taken", async () => {

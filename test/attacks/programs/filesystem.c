@@ -2,6 +2,7 @@
 #include "attack.h"
 #include <dirent.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
@@ -10,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 
 static int open_path(char **w) { return open_only(w[0], O_RDONLY); }
@@ -21,6 +23,15 @@ static int read_path(char **w) {
   if (file < 0) return -1;
   errno = ENODATA;
   return read(file, &byte, 1) == 1 ? 0 : -1;
+}
+
+/* A file of /proc itself, and nothing that lies over it; nothing is read, for a log is empty then. */
+static int open_of_proc(char **w) {
+  struct statfs status;
+  int file = open(w[0], O_RDONLY | O_NONBLOCK);
+  if (file < 0 || fstatfs(file, &status)) return -1;
+  errno = ENODATA;
+  return status.f_type == PROC_SUPER_MAGIC ? 0 : -1;
 }
 
 static int write_path(char **w) { return open_only(w[0], O_WRONLY); }
@@ -253,6 +264,7 @@ const struct attack filesystem[] = {
     {"dnotify", watch_by_signal},
     {"open", open_path},
     {"read", read_path},
+    {"open-of-proc", open_of_proc},
     {"write", write_path},
     {"read-write", read_write_path},
     {"create", create},

@@ -17,6 +17,7 @@
 #include <termios.h>
 #if defined(__x86_64__)
 #include <asm/ldt.h>
+#include <asm/prctl.h>
 #include <sys/io.h>
 #endif
 
@@ -113,12 +114,18 @@ static int compare_with_itself(char **w) { return got(syscall(SYS_kcmp, getpid()
 /* PR_SET_MM(2const): where proc shows a program's own command line. */
 static int move_memory_map(char **w) { return prctl(PR_SET_MM, PR_SET_MM_START_BRK, (unsigned long)sbrk(0), 0, 0); }
 
-/* prctl(2): "2" can be set by no program; whoever has it is owned by root in /proc. */
-static int dump_as_root(char **w) { return prctl(PR_SET_DUMPABLE, 2, 0, 0, 0); }
+/* prctl(2): "2" can be set by no program; a process that has it is owned by root in /proc. */
+static int set_dumpable(char **w) { return prctl(PR_SET_DUMPABLE, atoi(w[0]), 0, 0, 0); }
 
-/* arch_prctl(2) on x86-64: where the kernel's own memory begins, as the base of a segment. */
+/* arch_prctl(2) on x86-64: the base of a segment, which for FS ("fs") may be where the kernel's own memory begins; or the base
+   that it has already. */
 #if defined(__x86_64__)
-static int kernel_segment(char **w) { return got(syscall(SYS_arch_prctl, strtol(w[0], NULL, 16), 0xffff888000000000)); }
+static int segment_base(char **w) {
+  int is_fs = strcmp(w[0], "fs") == 0;
+  unsigned long base = 0xffff888000000000;
+  if (strcmp(w[1], "own") == 0 && syscall(SYS_arch_prctl, is_fs ? ARCH_GET_FS : ARCH_GET_GS, &base)) return -1;
+  return got(syscall(SYS_arch_prctl, is_fs ? ARCH_SET_FS : ARCH_SET_GS, base));
+}
 #endif
 
 static int map_zero(char **w) {
@@ -231,7 +238,7 @@ const struct attack kernel[] = {
     {"kcmp", compare_with_itself},
     {"memory-map", move_memory_map},
     {"map-zero", map_zero},
-    {"dumpable", dump_as_root},
+    {"dumpable", set_dumpable},
     {"tiocsti", push_input},
     {"tiocsti-upper", push_input_upper},
     {"tiocsti-tty", push_input_anew},
@@ -246,7 +253,7 @@ const struct attack kernel[] = {
     {"int80", old_calls},
     {"x32", x32_calls},
     {"iopl", ports},
-    {"kernel-segment", kernel_segment},
+    {"segment-base", segment_base},
     {"modify-ldt", local_descriptors},
 #endif
     {0},

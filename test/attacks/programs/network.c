@@ -43,7 +43,16 @@ static int low_port(char **w) {
   return bind(socket(AF_INET, SOCK_STREAM, 0), (void *)&address, sizeof address);
 }
 
-static int family(char **w) { return got(socket(atoi(w[0]), atoi(w[1]), atoi(w[2]))); }
+/* A kernel that lacks the family or the protocol refuses it as a filter does. A type that no family has is refused before either is
+   looked for (__sock_create() of net/socket.c): with it the kernel answers EINVAL, and a filter what it answered before. */
+enum { no_type = SOCK_PACKET + 1 };
+static int family(char **w) {
+  if (socket(atoi(w[0]), atoi(w[1]), atoi(w[2])) >= 0) return 0;
+  int why = errno;
+  if (socket(atoi(w[0]), no_type, atoi(w[2])) < 0 && errno == EINVAL) return 0;
+  errno = why;
+  return -1;
+}
 
 static int mark_packets(char **w) {
   int mark = 1;
@@ -141,7 +150,8 @@ static int namespace_of_given(char **w) {
   return got(ioctl(other, SIOCGSKNS));
 }
 
-/* Another protocol on top of TCP, for which its module is loaded: net/ipv4/tcp_ulp.c. */
+/* Another protocol on top of TCP, for which its module is loaded: net/ipv4/tcp_ulp.c. A kernel that lacks it answers as the filter does,
+   but refuses an empty name before it looks: do_tcp_setsockopt() of net/ipv4/tcp.c. */
 static int upper_protocol(char **w) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
@@ -149,7 +159,8 @@ static int upper_protocol(char **w) {
   if (listen(listening, 1) || getsockname(listening, (void *)&address, &size)) return -1;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (connect(connected, (void *)&address, size)) return -1;
-  return setsockopt(connected, IPPROTO_TCP, TCP_ULP, w[0], strlen(w[0]));
+  if (setsockopt(connected, IPPROTO_TCP, TCP_ULP, w[0], strlen(w[0])) == 0) return 0;
+  return reached(setsockopt(connected, IPPROTO_TCP, TCP_ULP, w[0], 0), EINVAL);
 }
 
 /* UDP_ENCAP_ESPINUDP: IPsec in datagrams. */

@@ -48,7 +48,7 @@ static int in_bounding(char **w) {
 
 static int loosen_securebits(char **w) { return prctl(PR_SET_SECUREBITS, SECBIT_KEEP_CAPS, 0, 0, 0); }
 
-static int forget_no_new_privs(char **w) { return prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0); }
+static int set_no_new_privs(char **w) { return prctl(PR_SET_NO_NEW_PRIVS, atol(w[0]), 0, 0, 0); }
 
 static int new_namespace(char **w) { return unshare((int)strtol(w[0], NULL, 0)); }
 
@@ -94,7 +94,7 @@ const struct attack privileges[] = {
     {"has-capability", has_capability},
     {"capset", raise_capabilities},   {"ambient", raise_ambient},
     {"bounding", in_bounding},        {"securebits", loosen_securebits},
-    {"new-privs", forget_no_new_privs},
+    {"new-privs", set_no_new_privs},
     {"unshare", new_namespace},       {"clone-user", clone_user},
     {"keepcaps", keep_capabilities},  {"in-user", in_user},
     {"clone3-user", clone3_user},     {"sethostname", new_hostname},

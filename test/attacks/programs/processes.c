@@ -96,6 +96,20 @@ static int parent_namespace(char **w) {
   return got(ioctl(file, _IO(0xb7, 2)));
 }
 
+/* The same of a child in namespaces of its own, whose parents are those of this process. */
+static int parent_of_child(char **w) {
+  char path[64];
+  long child = syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+  if (child == 0) for (;;) pause();
+  if (child < 0) return -1;
+  snprintf(path, sizeof path, "/proc/%ld/ns/%s", child, w[0]);
+  int result = parent_namespace((char *[]){path}), why = errno;
+  kill(child, SIGKILL);
+  waitpid(child, NULL, __WALL);
+  errno = why;
+  return result;
+}
+
 /* NS_MNT_GET_PREV of linux/nsfs.h (Linux 6.12): the mount namespace that was made before one's own. */
 static int earlier_mounts(char **w) {
   struct { uint32_t size, mounts; uint64_t id; } info = {.size = 16};
@@ -213,6 +227,7 @@ const struct attack processes[] = {
     {"advise", advise},              {"mapped-files", mapped_files},
     {"namespace-of-pidfd", namespace_of_pidfd},
     {"parent-namespace", parent_namespace},
+    {"parent-of-child", parent_of_child},
     {"earlier-mounts", earlier_mounts},
     {"namespace-by-handle", namespace_by_handle},
     {"timer-slack", timer_slack},    {"limit-of", limit_of},
