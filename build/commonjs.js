@@ -17,7 +17,7 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
-  // src/compile/kept.ts finds its file by __filename instead.
+  // src/compile/trustedPaths.ts finds its file by __filename instead.
   define: { 'import.meta.url': 'undefined' },
   logLevel: 'warning',
 })

@@ -1,14 +1,10 @@
 /**
- * The one walk over the path of a cache. What a path leads to is found out first, component by component as
- * path_resolution(7) does, and each directory on the real way is looked at, with those that hold a link on the way. When each of
+ * The one walk over the path of a cache. Each directory on the real way is looked at, with those that hold a link on the way. When each of
  * them can be changed by the caller and root only, the real path that comes out means the same directory from then on.
  */
 import { lstatSync, mkdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
-import { dirname } from 'node:path'
+import { walkPath } from '../kernel/pathWalk.js'
 import { isUnmapped } from '../policy/unmapped.js'
-
-/** As path_resolution(7) has it: more links than this in one path are a loop. */
-const mostLinks = 40
 
 export interface Walk {
   /** `make` (default): what is not there is made, with mode 0700; `refuse`: an error. */
@@ -23,30 +19,20 @@ export interface Walk {
  */
 export function trustedDirectory(path: string, { missing = 'make', trusts }: Walk = {}): string {
   const strict = trusts === 'front'
-  const left = path.split('/').reverse()
-  let real = '/'
-  requireDirectory(real, lstatSync(real), strict)
-  for (let links = 0; left.length > 0; ) {
-    const name = left.pop()!
-    if (name === '' || name === '.') continue
-    if (name === '..') {
-      real = dirname(real)
-      continue
-    }
-    const next = real === '/' ? `/${name}` : `${real}/${name}`
-    if (missing === 'make') makeDirectory(next)
-    const status = lstatSync(next)
-    if (!status.isSymbolicLink()) {
-      requireDirectory(next, status, strict)
-      real = next
-      continue
-    }
-    requireOwner(next, status, strict)
-    if (++links > mostLinks) throw new Error(`${path} is a loop of symbolic links`)
-    const target = readlinkSync(next)
-    if (target.startsWith('/')) real = '/'
-    left.push(...target.split('/').reverse())
-  }
+  requireDirectory('/', lstatSync('/'), strict)
+  const real = walkPath(path, {
+    at(next) {
+      if (missing === 'make') makeDirectory(next)
+      const status = lstatSync(next)
+      if (!status.isSymbolicLink()) {
+        requireDirectory(next, status, strict)
+        return undefined
+      }
+      requireOwner(next, status, strict)
+      return readlinkSync(next)
+    },
+  })
+  if (real === undefined) throw new Error(`${path} is a loop of symbolic links`)
   requireOwn(real, lstatSync(real))
   return real
 }

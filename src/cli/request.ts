@@ -1,8 +1,8 @@
 /** What `vial run` compiles from, as one text: the same text, the same vial. So a vial is found before the compiler is loaded. */
 import { release } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import { keptOver, trustedPaths } from '../compile/kept.js'
-import { otherNames } from '../compile/otherNames.js'
+import { trustedPaths } from '../compile/trustedPaths.js'
+import { keptOver, otherNames, writableEntries } from '../compile/writableEntries.js'
 import { heldBy } from '../fill/heldBy.js'
 import { hostNames, nameFiles, sharesNetwork } from '../fill/hostNames.js'
 import { layersOf, showsRoot } from '../fill/overRoot.js'
@@ -137,7 +137,7 @@ function keptOf(
   base: string,
   bases: readonly string[],
 ): unknown {
-  if (otherNames(filesystem, base).length > 0) return undefined
-  const trusted = () => trustedPaths([...trustedBy(flags), ...bases])
-  return [...keptOver({ filesystem: [...filesystem] }, base, trusted)].map(([, kept]) => kept)
+  const writable = writableEntries(filesystem, base)
+  if (otherNames(filesystem, base, writable).length > 0) return undefined
+  return [...keptOver(writable, () => trustedPaths([...trustedBy(flags), ...bases])).values()]
 }

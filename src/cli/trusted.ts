@@ -1,4 +1,4 @@
-/** What a command line names that the next run trusts: compile/kept.ts keeps it from the payload. */
+/** What a command line names that the next run trusts: compile/writableEntries.ts keeps it from the payload. */
 import type { ProfileName } from '../seccomp/profileSchema.js'
 import type { PolicyFlags } from './policyFlags.js'
 

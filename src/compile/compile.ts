@@ -12,12 +12,12 @@ import type { LaunchedStep, Plan } from '../plan/step.js'
 import { checkPolicy } from '../policy/check.js'
 import { faultAt, key, readOnlyEntry } from '../policy/keys.js'
 import { currentDirectory } from '../policy/path.js'
-import type { Policy, StrictPolicy } from '../policy/schema.js'
+import type { FilesystemEntry, StrictPolicy } from '../policy/schema.js'
 import { PolicyError } from '../text/error.js'
 import { words } from '../text/words.js'
 import { compilePlan } from './compilePlan.js'
-import { keptOver, trustedPaths } from './kept.js'
-import { otherNames } from './otherNames.js'
+import { trustedPaths } from './trustedPaths.js'
+import { keptOver, otherNames, type Writable, writableEntries } from './writableEntries.js'
 
 /** How a policy is compiled. */
 export interface CompileOptions extends PlanOptions {
@@ -54,19 +54,20 @@ export interface Compiled {
 export function compile(policy: StrictPolicy, options: CompileOptions = {}): Compiled {
   const checked = checkPolicy(policy)
   const base = options.base ?? currentDirectory()
-  refuseOtherNames(checked, base)
+  const { filesystem = [] } = checked
+  const writable = writableEntries(filesystem, base)
+  refuseOtherNames(filesystem, base, writable)
+  // What a preset or fill adds is never writable.
   const complete = completePolicy(checked, options.base)
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
-  const kept = keptOver(complete, base, () =>
-    trustedPaths([...(options.trusted ?? []), ...(options.group?.bases ?? [])]),
-  )
+  const kept = keptOver(writable, () => trustedPaths([...(options.trusted ?? []), ...(options.group?.bases ?? [])]))
   const architecture = options.architecture ?? hostArchitecture()
   const plan = makePlan(complete, { architecture, base, kernel: release() }, { ...subids, kept, ...options })
   return { ...compilePlan(plan, { architecture }), plan, policy: complete as StrictPolicy }
 }
 
-function refuseOtherNames({ filesystem = [] }: Policy, base: string): void {
-  const faults = otherNames(filesystem, base).map(({ index, by, place, real, seen }) => {
+function refuseOtherNames(filesystem: readonly FilesystemEntry[], base: string, writable: readonly Writable[]): void {
+  const faults = otherNames(filesystem, base, writable).map(({ index, by, place, real, seen }) => {
     const covers = readOnlyEntry(
       { bind: seen, ...(seen === real ? {} : { from: real }) },
       seen === real ? real : `${real}:${seen}`,

@@ -3,11 +3,9 @@
  * So what was looked at can be written down, and the answer is valid as long as all of it stays as it was.
  */
 import * as fs from 'node:fs'
+import { walkPath } from '../kernel/pathWalk.js'
 
 export { closeSync, constants, type Dirent, fstatSync, readSync, type Stats } from 'node:fs'
-
-/** As path_resolution(7) has it: more links than this in one path are a loop. */
-const mostLinks = 40
 
 /** Milliseconds: a second change within one tick of a filesystem's clock leaves the same times. FAT has the longest ticks. */
 const tick = 2000
@@ -28,28 +26,14 @@ export class Looks {
     const call = `${listed ? 'l' : 'e'}${path}`
     if (this.#noted.has(call)) return
     this.#noted.add(call)
-    const left = path.split('/').reverse()
-    let real = '/'
-    for (let links = 0; left.length > 0; ) {
-      const name = left.pop()!
-      if (name === '' || name === '.') continue
-      if (name === '..') {
-        real = real.slice(0, Math.max(1, real.lastIndexOf('/')))
-        continue
-      }
-      const next = real === '/' ? `/${name}` : `${real}/${name}`
-      const found = this.#found.get(next) ?? findAt(next)
-      this.#found.set(next, found)
-      if (found.link === undefined) {
-        if (found.status === undefined) return
-        real = next
-        continue
-      }
-      if (++links > mostLinks) return
-      if (found.link.startsWith('/')) real = '/'
-      left.push(...found.link.split('/').reverse())
-    }
-    if (listed) this.#listed.add(real)
+    const real = walkPath(path, {
+      at: (next) => {
+        const found = this.#found.get(next) ?? findAt(next)
+        this.#found.set(next, found)
+        return found.link ?? (found.status === undefined ? false : undefined)
+      },
+    })
+    if (listed && real !== undefined) this.#listed.add(real)
   }
 
   noteVariable(name: string): void {

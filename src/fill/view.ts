@@ -1,9 +1,7 @@
 import * as path from 'node:path'
+import { mostLinks, walkPath } from '../kernel/pathWalk.js'
 import type { FillEntry } from './entry.js'
 import * as fs from './look.js'
-
-/** As path_resolution(7) has it: more links than this in one path are a loop. */
-const LINK_LIMIT = 40
 
 /** Trees of the kernel's own making, which a sandbox gets fresh or not at all. */
 const KERNEL_TREES = ['/proc', '/sys', '/dev', '/run']
@@ -145,38 +143,26 @@ interface Walk {
 type Known = Map<string, { readonly stat: fs.Stats; readonly to?: string } | undefined>
 
 function walk(file: string, known: Known): Walk | undefined {
-  const left = file.split('/').reverse()
   const links: [string, string][] = []
   const passed: string[] = []
   const modes = new Map<string, number>()
   const owners = new Set<number>()
-  let real = '/'
   let directory = true
-  while (left.length > 0) {
-    const name = left.pop()!
-    if (name === '' || name === '.') continue
-    if (name === '..') {
-      if (real !== '/') passed.push(real)
-      real = path.dirname(real)
-      continue
-    }
-    const next = real === '/' ? `/${name}` : `${real}/${name}`
-    if (!known.has(next)) known.set(next, lookUp(next))
-    const found = known.get(next)
-    if (found === undefined) return undefined
-    const { stat, to } = found
-    owners.add(stat.uid)
-    directory = to !== undefined || stat.isDirectory()
-    if (to === undefined) {
-      modes.set(next, stat.mode)
-      real = next
-      continue
-    }
-    links.push([next, to])
-    if (links.length > LINK_LIMIT) return undefined
-    if (to.startsWith('/')) real = '/'
-    left.push(...to.split('/').reverse())
-  }
+  const real = walkPath(file, {
+    at(next) {
+      if (!known.has(next)) known.set(next, lookUp(next))
+      const found = known.get(next)
+      if (found === undefined) return false
+      const { stat, to } = found
+      owners.add(stat.uid)
+      directory = to !== undefined || stat.isDirectory()
+      if (to === undefined) modes.set(next, stat.mode)
+      else links.push([next, to])
+      return to
+    },
+    leaves: (left) => left !== '/' && passed.push(left),
+  })
+  if (real === undefined) return undefined
   const end = directory ? 0o005 : 0o004
   const closed = [...modes].flatMap(([one, mode]) => {
     const needed = one === real ? end : real.startsWith(`${one}/`) ? 0o001 : 0
@@ -228,7 +214,7 @@ export function hops(file: string): string[] {
   const passed: string[] = []
   let now = file
   try {
-    while (passed.length <= LINK_LIMIT) {
+    while (passed.length <= mostLinks) {
       passed.push(now)
       if (!fs.lstatSync(now).isSymbolicLink()) break
       now = path.resolve(fs.realpathSync(path.dirname(now)), fs.readlinkSync(now))

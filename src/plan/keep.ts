@@ -1,4 +1,4 @@
-/** What is laid over a writable entry, so that a payload does not write what the next run trusts: compile/kept.ts. */
+/** What is laid over a writable entry, so that a payload does not write what the next run trusts: compile/writableEntries.ts. */
 import { kindOf } from '../policy/hidden.js'
 import { normal } from '../policy/path.js'
 import type { FilesystemEntry } from '../policy/schema.js'

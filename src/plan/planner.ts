@@ -9,7 +9,7 @@ export interface FilesystemContext {
   readonly base: string | undefined
   readonly style: Style
   readonly identity: Owner
-  /** What is laid over writable entries: compile/kept.ts. Default: nothing. */
+  /** What is laid over writable entries: compile/writableEntries.ts. Default: nothing. */
   readonly kept?:
     | ReadonlyMap<FilesystemEntry, readonly { readonly path: string; readonly as: KeptAs; readonly made?: true }[]>
     | undefined

@@ -1,0 +1,100 @@
+/** What every run trusts, and its payload may therefore not change: vial itself, its cache, Node.js, and what a command line names. */
+import { lstatSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cacheFolder } from '../cache/cacheDirectory.js'
+
+export interface Trusted {
+  readonly path: string
+  /** A directory that is made, for the caller only, where it is missing: what is not there cannot be kept. */
+  readonly made?: true
+}
+
+/** CommonJS has this in place of `import.meta.url`: dist/cjs, and programs that were bundled so. */
+declare const __filename: string
+
+/** What every run trusts, and besides what a command line names. */
+export function trustedPaths(named: readonly string[] = []): Trusted[] {
+  const paths = [...packagePaths(), process.execPath, ...named.map((path) => resolve(path))]
+  return [...paths.map((path) => ({ path })), ...cachePaths().map((path) => ({ path, made: true as const }))]
+}
+
+/** In a bundle of another program, vial is that file. In a checkout, where vial itself is worked on, only what is executed. */
+function packagePaths(): string[] {
+  const file = import.meta.url === undefined ? __filename : fileURLToPath(import.meta.url)
+  const root = file.slice(0, Math.max(0, file.lastIndexOf('/dist/')))
+  isPackaged ??= isPackage(root)
+  if (!isPackaged) return [file, ...namesOfPackage()]
+  const installed = basename(dirname(root)) === 'node_modules'
+  const own = installed ? [root] : [join(root, 'dist'), join(root, 'package.json')]
+  return [...own, ...dependencyPaths(root), ...namesOfPackage()]
+}
+
+/**
+ * Where Node finds the package's dependency: in the `node_modules` of the nearest directory above, whatever links lie there.
+ * A nearer `node_modules` that lacks it is kept whole, for what the payload put there would be found first.
+ * https://nodejs.org/api/modules.html#loading-from-node_modules-folders
+ */
+function dependencyPaths(root: string): string[] {
+  const nearer: string[] = []
+  for (const directory of [root, ...directoriesAbove(root)]) {
+    if (basename(directory) === 'node_modules') continue
+    const modules = join(directory, 'node_modules')
+    const found = join(modules, 'valibot')
+    if (isThere(found)) return [...nearer, found]
+    if (isThere(modules)) nearer.push(modules)
+  }
+  return []
+}
+
+/**
+ * The names by which a program beside the caller's, or `npx`, finds vial: links, of npm, pnpm, `npm link` and workspaces, or
+ * scripts.
+ */
+function namesOfPackage(): string[] {
+  const starts = [currentDirectory(), ...(process.argv[1] === undefined ? [] : [dirname(resolve(process.argv[1]))])]
+  const directories = new Set(starts.flatMap((start) => [start, ...directoriesAbove(start)]))
+  return [...directories].flatMap((directory) =>
+    ['vial', '.bin/vial', '.bin/vial-bwrap'].map((name) => join(directory, 'node_modules', name)).filter(isThere),
+  )
+}
+
+/** One that was removed has no directories above that could be known. */
+function currentDirectory(): string {
+  try {
+    return process.cwd()
+  } catch {
+    return '/'
+  }
+}
+
+const directoriesAbove = (path: string): string[] =>
+  path === '/' ? [] : [dirname(path), ...directoriesAbove(dirname(path))]
+
+/** A link is there, wherever it leads. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return false
+  }
+}
+
+/** Whether vial's own package is there: asked once, for this file does not move while the process lasts. */
+let isPackaged: boolean | undefined
+
+function isPackage(directory: string): boolean {
+  try {
+    return JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')).name === 'vial'
+  } catch {
+    return false
+  }
+}
+
+function cachePaths(): string[] {
+  try {
+    return [cacheFolder()]
+  } catch {
+    return []
+  }
+}
