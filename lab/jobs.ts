@@ -40,7 +40,7 @@ export const jobs: readonly Job[] = [
   {
     id: 'attacks',
     boot: 'plain',
-    tests: ['filesystem', 'kernel', 'network', 'privileges', 'processes', 'races', 'surroundings'].map(
+    tests: ['filesystem', 'kernel', 'network', 'privileges', 'processes', 'surroundings'].map(
       (name) => `test/attacks/${name}`,
     ),
     minutes: 40,

@@ -237,6 +237,7 @@ export const ours = doors.filter(({ whose, weak }) => whose === 'ours' && !weak)
 export interface Outcome {
   readonly reached: Reached | undefined
   readonly said: string
+  readonly status: number | null
 }
 
 /** Tries one case through one door, in a scene of its own below `top`, which all callers may enter. */
@@ -253,7 +254,7 @@ export function start(door: Door, one: Case, scene: Scene, [program, ...words]: 
   writeFileSync(content, 'planted')
   const needsDirectory = one.operation.name === 'bind from a descriptor'
   const fds = [needsDirectory ? join(scene.other, 'dir') : content, scene.outside].map((path) => openSync(path, 'r'))
-  const { stdout, stderr, error } = spawnSync(program!, words, {
+  const { stdout, stderr, status, error } = spawnSync(program!, words, {
     cwd: scene.base,
     env: { PATH: process.env.PATH ?? '' },
     encoding: 'utf8',
@@ -275,7 +276,7 @@ export function start(door: Door, one: Case, scene: Scene, [program, ...words]: 
     [written, 'written'],
     [opened, 'opened'],
   ]
-  return { reached: ways.find(([was]) => was)?.[1], said: stderr }
+  return { reached: ways.find(([was]) => was)?.[1], said: stderr, status }
 }
 
 /** What vial-bwrap does as bwrap(1) does: it follows links inside the new root, and those of the caller's own paths. */

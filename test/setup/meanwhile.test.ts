@@ -18,14 +18,13 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { compile } from '../../src/index.js'
 import type { FilesystemEntry, Policy } from '../../src/policy/schema.js'
 import { notInstalled } from '../support/needs.js'
 import { ordinary, root, workFolder } from '../support/user.js'
 import { weakened, weakenings } from './doors.js'
+import { atMoment, moments, neverCame } from './moments.js'
 
-const source = fileURLToPath(new URL('../../../test/setup/programs/meanwhile.c', import.meta.url))
 const asRoot = process.getuid?.() === 0
 const nobody = { uid: 65534, gid: 65534 }
 const self = { name: 'caller', uid: process.getuid!(), gid: process.getgid!() }
@@ -48,8 +47,8 @@ interface Gap {
   /** The call after which it is too late to be noticed; default: never. */
   readonly until?: string
   readonly make: (scene: Scene) => void
-  /** What the other does, in /work. */
-  readonly meanwhile: string
+  /** The two names in /work that the other exchanges, or the one that is removed. */
+  readonly meanwhile: readonly [one: string, other?: string]
   readonly payload?: string
   /** Whether the wall was passed. */
   readonly reached: (scene: Scene, output: string) => boolean
@@ -58,8 +57,6 @@ interface Gap {
   readonly weakening: keyof typeof weakenings
 }
 
-const exchange = (one: string, other: string) =>
-  `python3 -c "import ctypes; ctypes.CDLL(None).renameat2(-100, b'${one}', -100, b'${other}', 2)"`
 /** Of the host's root alone, in a directory of the payload's. */
 const theirs = ({ work }: Scene, name: string, mode: number, directory: boolean) => {
   const path = join(work, name)
@@ -81,7 +78,7 @@ const gaps: readonly Gap[] = [
     entries: [{ directory: '/work/new' }],
     name: 'new',
     make: (scene) => theirs(scene, 'mine', 0o755, true),
-    meanwhile: exchange('new', 'mine'),
+    meanwhile: ['new', 'mine'],
     reached: (scene) => isChanged(scene, 0o755, true),
     by: ['root mode'],
     weakening: 'owned',
@@ -91,7 +88,7 @@ const gaps: readonly Gap[] = [
     entries: [{ directory: '/work/new', mode: 0o2777, owner: { uid: 0, gid: 0 } }],
     name: 'new',
     make: (scene) => theirs(scene, 'mine', 0o700, true),
-    meanwhile: exchange('new', 'mine'),
+    meanwhile: ['new', 'mine'],
     reached: (scene) => isChanged(scene, 0o700, true),
     by: ['root mode'],
     weakening: 'owned',
@@ -105,7 +102,7 @@ const gaps: readonly Gap[] = [
       writeFileSync(join(scene.work, 'new'), '')
       if (asRoot) chownSync(join(scene.work, 'new'), nobody.uid, nobody.gid)
     },
-    meanwhile: exchange('new', 'mine'),
+    meanwhile: ['new', 'mine'],
     reached: (scene) => isChanged(scene, 0o600, false),
     by: ['root mode'],
     weakening: 'owned',
@@ -115,7 +112,7 @@ const gaps: readonly Gap[] = [
     entries: [{ file: '/work/new', content: 'planted', mode: 0o666 }],
     name: 'new',
     make: ({ work, secret }) => linkSync(secret, join(work, 'new')),
-    meanwhile: 'rm new',
+    meanwhile: ['new'],
     reached: ({ secret }) => readFileSync(secret, 'utf8') !== 'secret' || lstatSync(secret).uid !== 0,
     by: ['root mode'],
     weakening: 'owned',
@@ -125,7 +122,7 @@ const gaps: readonly Gap[] = [
     entries: [{ chmod: '/work/new', mode: 0o666 }],
     name: 'new',
     make: ({ work, secret }) => linkSync(secret, join(work, 'new')),
-    meanwhile: 'rm new',
+    meanwhile: ['new'],
     reached: ({ secret }) => (lstatSync(secret).mode & 0o777) !== 0o600,
     by: ['root mode'],
     weakening: 'owned',
@@ -147,7 +144,7 @@ const gaps: readonly Gap[] = [
           chmodSync(join(work, name), 0o777)
         }
       },
-      meanwhile: exchange('new', 'mine'),
+      meanwhile: ['new', 'mine'],
       payload: 'echo x > /work/new/written && echo written',
       reached: (_, output) => output.includes('written'),
       by: ['user', 'root mode'],
@@ -161,7 +158,7 @@ const gaps: readonly Gap[] = [
     make({ work }) {
       for (const name of ['new', 'mine']) mkdirSync(join(work, name))
     },
-    meanwhile: exchange('new', 'mine'),
+    meanwhile: ['new', 'mine'],
     payload: 'cat /work/new/interrupts /work/mine/interrupts',
     reached: (_, output) => output.includes('CPU0'),
     by: ['user', 'root mode'],
@@ -198,15 +195,6 @@ function restore(scene: Scene, gap: Gap, by: Gap['by'][number]): void {
   }
 }
 
-let program: string | undefined
-function meanwhile(): string {
-  if (program !== undefined) return program
-  program = join(top, 'meanwhile')
-  const { status, stderr } = spawnSync('gcc', ['-O1', '-o', program, source], { encoding: 'utf8' })
-  assert.equal(status, 0, stderr)
-  return program
-}
-
 /** One start for each moment, until there is none left. */
 function sweep(gap: Gap, by: Gap['by'][number], weak: boolean): { starts: number; reached: string[] } {
   const reached: string[] = []
@@ -218,21 +206,16 @@ function sweep(gap: Gap, by: Gap['by'][number], weak: boolean): { starts: number
   const vial = join(base, 'vial')
   writeFileSync(vial, weak ? weakened(compiled, weakenings[gap.weakening]) : compiled.bytes, { mode: 0o755 })
   const payload = gap.payload === undefined ? ['/usr/bin/true'] : ['/bin/sh', '-c', gap.payload]
-  const script = `cd ${scene.work} && ${gap.meanwhile}`
-  // After as many calls each of these steps is over.
-  for (let moment = 0; moment < 16 && !(weak && reached.length > 0); moment++) {
+  for (let moment = 0; moment < moments && !(weak && reached.length > 0); moment++) {
     restore(scene, gap, by)
-    const { status, stdout, stderr } = spawnSync(
-      meanwhile(),
-      [gap.name, String(moment), gap.until ?? '-', script, vial, ...payload],
-      {
-        cwd: scene.base,
-        env: { PATH: process.env.PATH ?? '' },
-        encoding: 'utf8',
-        ...(asRoot && by === 'user' ? { uid: ordinary.uid, gid: ordinary.gid } : {}),
-      },
-    )
-    if (status === 99) break
+    const [program, ...words] = atMoment({ ...gap, moment }, [vial, ...payload])
+    const { status, stdout, stderr } = spawnSync(program!, words, {
+      cwd: scene.base,
+      env: { PATH: process.env.PATH ?? '' },
+      encoding: 'utf8',
+      ...(asRoot && by === 'user' ? { uid: ordinary.uid, gid: ordinary.gid } : {}),
+    })
+    if (status === neverCame) break
     assert.ok(status === 0 || status === 1 || status === 2 || status === 125, `${status}: ${stderr}`)
     if (gap.reached(scene, stdout)) reached.push(`before call ${moment}: ${stderr}`)
     starts++
@@ -240,7 +223,7 @@ function sweep(gap: Gap, by: Gap['by'][number], weak: boolean): { starts: number
   return { starts, reached }
 }
 
-describe('an exchange at each moment of the building', { skip: notInstalled('gcc', 'python3') }, () => {
+describe('an exchange at each moment of the building', { skip: notInstalled('gcc') }, () => {
   for (const gap of gaps)
     for (const by of gap.by)
       test(`${by}: ${gap.title}`, { skip: by === 'root mode' && !asRoot ? 'needs root' : false }, () => {

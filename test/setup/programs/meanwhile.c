@@ -1,12 +1,14 @@
 /*
- * meanwhile NAME COUNT UNTIL SCRIPT PROGRAM...: runs PROGRAM, and SCRIPT at one moment of it: before the COUNTth system call
- * that a process makes from the first on whose path ends in NAME. UNTIL is a call after which that process is left
- * alone, or "-". A race whose two sides always meet at the same place: ptrace(2).
+ * meanwhile NAME COUNT UNTIL ONE OTHER PROGRAM...: runs PROGRAM, and at one moment of it exchanges the names ONE and OTHER, or
+ * removes ONE if OTHER is empty: before the COUNTth system call that a process makes from the first on whose path has the
+ * component NAME. UNTIL is a call after which that process is left alone, or "-". A race whose two sides always meet at the
+ * same place: ptrace(2).
  *
  * Exits with 99 if the moment never came, and else as PROGRAM does.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +37,9 @@ static int names(pid_t pid, const struct __ptrace_syscall_info *info, const char
     ssize_t got = process_vm_readv(pid, &ours, 1, &theirs, 1, 0);
     if (got <= 0) return 0;
     path[got] = 0;
-    const char *slash = strrchr(path, '/');
-    return strcmp(slash ? slash + 1 : path, wanted) == 0;
+    for (char *rest = path, *part; (part = strsep(&rest, "/"));)
+      if (strcmp(part, wanted) == 0) return 1;
+    return 0;
   }
   return 0;
 }
@@ -50,14 +53,14 @@ static int is(const struct __ptrace_syscall_info *info, const char *call)
 
 int main(int argc, char **argv)
 {
-  if (argc < 6) return 98;
-  const char *wanted = argv[1], *until = argv[3], *script = argv[4];
+  if (argc < 7) return 98;
+  const char *wanted = argv[1], *until = argv[3], *one = argv[4], *other = argv[5];
   long left = atol(argv[2]);
   pid_t child = fork();
   if (child == 0) {
     if (ptrace(PTRACE_TRACEME, 0, 0, 0) != 0) _exit(97);
     raise(SIGSTOP);
-    execv(argv[5], argv + 5);
+    execv(argv[6], argv + 6);
     _exit(96);
   }
   int status, ending = 0, done = 0;
@@ -82,7 +85,9 @@ int main(int argc, char **argv)
         if (followed == 0 && names(pid, &info, wanted)) followed = pid;
         if (pid == followed && left-- == 0) {
           done = 1;
-          if (system(script) != 0) return 95;
+          /* What the builder has not made yet cannot be exchanged. */
+          int failed = *other ? renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) : unlink(one);
+          if (failed && errno != ENOENT) return 95;
         } else if (pid == followed && is(&info, until))
           done = -1;
       }
