@@ -161,6 +161,40 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
     options: library,
     calls: true,
   },
+  'limits in a group of version 2': {
+    policy: { limits: { memory: '64M', cpuTime: '2s', pids: 9, output: '1M' } },
+    options: {
+      ...library,
+      group: {
+        way: 'clone',
+        bases: ['/sys/fs/cgroup/own'],
+        fds: [5],
+        holds: ['memory', 'cpuTime', 'pids'],
+        cpuTime: { fd: 4, unit: 1000 },
+        memoryFd: undefined,
+        cpus: 2,
+      },
+    },
+  },
+  'limits in groups of version 1': {
+    policy: { limits: { memory: '64M', cpuTime: '2s', pids: 9 } },
+    options: {
+      ...library,
+      group: {
+        way: 'move',
+        bases: ['/sys/fs/cgroup/memory/own', '/sys/fs/cgroup/pids/own'],
+        fds: [6, 7],
+        holds: ['memory', 'cpuTime', 'pids'],
+        cpuTime: { fd: 4, unit: 1 },
+        memoryFd: 5,
+        cpus: 2,
+      },
+    },
+  },
+  'descriptors that the payload keeps, and one that the policy reads': {
+    policy: { filesystem: [{ file: '/etc/key', fd: 9 }] },
+    options: { passFds: [7] },
+  },
 }
 
 export interface LineCase {
