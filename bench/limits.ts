@@ -7,6 +7,7 @@ import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { findWay } from '../src/cgroup/findWay.js'
 import { newGroupName } from '../src/cgroup/owner.js'
+import { layOut } from '../src/plan/namedDescriptors.js'
 import { type LimitsPolicy, sandbox } from '../src/index.js'
 import type { GroupLimitName } from '../src/policy/limits.js'
 import { makeBundle } from './runtimes.js'
@@ -96,7 +97,7 @@ function benchGroups(): void {
       const opened = time('open', () =>
         group.open({ cpuTime: resources.includes('cpuTime'), memory: 'memory' in wanted }),
       )
-      for (const fd of [...opened.enter, opened.cpuTime, opened.memory]) if (fd !== undefined) closeSync(fd)
+      for (const fd of layOut(opened)) closeSync(fd)
       time('measure', () => group.measure())
       time('remove', () => group.tryRemove())
     }

@@ -17,16 +17,15 @@ const policy = {
   hostname: 'elsewhere',
 }
 const architecture = 'x64'
-/** As of the command and the library. */
-const statusFd = 3
 
 interface Facts {
   readonly compiled: Compiled
   readonly plan: Plan
   readonly program: Program
 }
+/** As of the command and the library. */
 export function factsOf(): Facts {
-  const compiled = compile(policy, { architecture, statusFd })
+  const compiled = compile(policy, { architecture, descriptors: { status: 1 } })
   return { compiled, plan: compiled.plan, program: launch(compiled.plan, architecture).program }
 }
 

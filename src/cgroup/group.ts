@@ -2,6 +2,7 @@
  * A group: what cgroups(7) calls a cgroup, or one in each of several v1 hierarchies, that holds the processes of one
  * sandbox. Three ways lead to one (v2, v1, and systemd, which hands out a part of v2), and all give this interface.
  */
+import type { Opened } from '../plan/namedDescriptors.js'
 import type { GroupLimitName, Limits } from '../policy/limits.js'
 import type { Repair } from '../text/repair.js'
 
@@ -66,14 +67,14 @@ export interface Pressure {
   readonly fullMs: number
 }
 
-/** Descriptors for the process that enters, which the caller closes. */
-export interface GroupDescriptors {
+/** Descriptors for the process that enters, by their names in its plan. The caller closes them. */
+export interface GroupDescriptors extends Opened<number> {
   /** v1: the `tasks` file of each hierarchy, where a process writes 0. v2: the directory, for CLONE_INTO_CGROUP. */
   readonly enter: readonly number[]
-  /** A file that begins with the CPU time used so far. */
-  readonly cpuTime: number | undefined
-  /** v1: the directory whose memory.oom_control tells when memory is short; v2 kills all by itself. */
-  readonly memory: number | undefined
+  /** At most one: a file that begins with the CPU time used so far. */
+  readonly cpuTime: readonly number[]
+  /** At most one; v1: the directory whose memory.oom_control tells when memory is short; v2 kills all by itself. */
+  readonly memory: readonly number[]
 }
 
 /** What the holder of the descriptors looks at. */

@@ -150,8 +150,8 @@ class GroupV1 implements Group {
     const file = (folder: string) => join(folder, hasFile(folder, 'tasks') ? 'tasks' : 'cgroup.procs')
     return {
       enter: this.entered.map((folder) => openSync(file(folder), constants.O_WRONLY)),
-      cpuTime: cpuTime ? openSync(join(this.folder.cpuacct!, 'cpuacct.usage'), constants.O_RDONLY) : undefined,
-      memory: memory ? openSync(this.folder.memory!, constants.O_RDONLY | constants.O_DIRECTORY) : undefined,
+      cpuTime: cpuTime ? [openSync(join(this.folder.cpuacct!, 'cpuacct.usage'), constants.O_RDONLY)] : [],
+      memory: memory ? [openSync(this.folder.memory!, constants.O_RDONLY | constants.O_DIRECTORY)] : [],
     }
   }
 

@@ -101,8 +101,8 @@ export class GroupV2 implements Group {
   open({ cpuTime }: Watch): GroupDescriptors {
     return {
       enter: [openSync(this.entered, constants.O_RDONLY | constants.O_DIRECTORY)],
-      cpuTime: cpuTime ? openSync(join(this.folder, 'cpu.stat'), constants.O_RDONLY) : undefined,
-      memory: undefined,
+      cpuTime: cpuTime ? [openSync(join(this.folder, 'cpu.stat'), constants.O_RDONLY)] : [],
+      memory: [],
     }
   }
 

@@ -18,9 +18,9 @@ export function compileTo(
   if (flags.arch !== undefined && architecture === undefined)
     throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
   const { bytes } = speaking(flags, { named: policy }, (checked) => {
-    const { complete, listenFds } = listening(checked, flags['listen-fds'] ?? 0)
-    return compile(complete, {
-      listenFds,
+    const count = flags['listen-fds'] ?? 0
+    return compile(listening(checked, count), {
+      descriptors: { listening: count },
       // The vial is what the next run executes.
       trusted: [...trustedBy(flags, policy), flags.output],
       ...(architecture === undefined ? {} : { architecture }),

@@ -99,7 +99,7 @@ function keyOf(flags: RunFlags, policy: Policy, { text, filter, limiter }: Named
     ...(flags.shown ?? []).map(({ name, value }) => entryOf[name](value)),
   ]
   const base = flags.policy === undefined ? process.cwd() : dirname(resolve(flags.policy))
-  const group = limiter?.option(stdioOf(limiter).length + 1)
+  const group = limiter?.option()
   const kept = keptOf(flags, filesystem, base, group?.bases ?? [])
   if (kept === undefined) return undefined
   return JSON.stringify([

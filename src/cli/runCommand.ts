@@ -55,12 +55,11 @@ function startRemembered(
     async steps() {
       const policy = await policyOf(run)
       const { compile } = await import('../compile/compile.js')
-      const { optionsFor } = await import('../run/sandbox.js')
-      const group = limiter?.option(stdio.length + 1)
+      const { compiledFor } = await import('../run/stdio.js')
       const trusted = trustedBy(flags)
       // Steps of another vial would tell something else.
       return requester()?.key === key && isAsSeen(seen)
-        ? compile(policy, { ...optionsFor(stdio), ...(group === undefined ? {} : { group }), trusted }).steps
+        ? compile(policy, { ...compiledFor(stdio, limiter?.option()), trusted }).steps
         : []
     },
   }

@@ -13,7 +13,7 @@ export function explainSecurity(policy: string | undefined, flags: PolicyFlags &
   const { rows, missing } = speaking(flags, { named: policy }, (complete, names) => {
     // As a run has it, in a group that is made for it.
     const limiter = complete.limits === undefined ? undefined : new Limiter(complete)
-    const { group, missing } = limiter?.explained(3) ?? {}
+    const { group, missing } = limiter?.explained() ?? {}
     const { plan } = compile(complete, {
       outputIsWatched: true,
       trusted: trustedBy(flags, policy),

@@ -13,20 +13,25 @@ import {
 import type { Policy } from '../policy/schema.js'
 import { PolicyError } from '../text/error.js'
 import { words } from '../text/words.js'
+import type { DescriptorCounts, DescriptorNumbers } from './namedDescriptors.js'
 import type { GroupEntry, Step } from './step.js'
 
-/** The descriptors of a cgroup that the vial gets from the process that starts it. */
-export interface GroupOption extends GroupEntry {
+/** The cgroup that is made by the process that starts the vial. */
+export interface GroupOption extends Pick<GroupEntry, 'way'> {
+  /** How many descriptors of it the vial gets. */
+  readonly descriptors: Required<Pick<DescriptorCounts, 'cpuTime' | 'memory' | 'enter'>>
   /** The directories that it is made in: what can write there can write its limits. */
   readonly bases: readonly string[]
   /** The limits that it has. */
   readonly holds: readonly GroupLimitName[]
-  /** A file that begins with the CPU time used, and the nanoseconds that 1 stands for there. */
-  readonly cpuTime: { readonly fd: number; readonly unit: number } | undefined
-  /** v1: the directory that tells when memory is short. */
-  readonly memoryFd: number | undefined
-  /** CPUs of this machine, for `cpuTime`: so fast may CPU time go by. */
-  readonly cpus: number
+  /** How the CPU time used is watched: the nanoseconds that 1 stands for, and the CPUs of this machine, as fast as which it may go by. */
+  readonly cpuTime: { readonly unit: number; readonly cpus: number } | undefined
+}
+
+interface LimitContext {
+  readonly group: GroupOption | undefined
+  readonly descriptors: DescriptorNumbers
+  readonly outputIsWatched: boolean
 }
 
 export interface LimitSteps {
@@ -48,7 +53,7 @@ const hints = {
 /**
  * @throws {Error} when a limit needs a cgroup, there is none, and the policy does not do without.
  */
-export function limitSteps(policy: Policy, group: GroupOption | undefined, outputIsWatched: boolean): LimitSteps {
+export function limitSteps(policy: Policy, { group, descriptors, outputIsWatched }: LimitContext): LimitSteps {
   if (policy.limits === undefined) return { monitor: [], init: [], payload: [] }
   const limits = parseLimits(policy.limits)
   const isHeld = (name: string) => group?.holds.some((one) => one === name) ?? false
@@ -63,20 +68,21 @@ export function limitSteps(policy: Policy, group: GroupOption | undefined, outpu
       why: 'then all is killed',
       hints: hints.timer,
     })
-  if (limits.cpuTime !== undefined && group?.cpuTime !== undefined)
+  const [usageFd] = descriptors.cpuTime
+  if (limits.cpuTime !== undefined && group?.cpuTime !== undefined && usageFd !== undefined)
     monitor.push({
       do: 'cpuTime',
       limit: nanoseconds(limits.cpuTime),
+      fd: usageFd,
       ...group.cpuTime,
-      cpus: group.cpus,
       what: `watch the CPU time, ${limits.cpuTime} ms`,
       why: 'then all is killed',
       hints: hints.timer,
     })
-  if (group?.memoryFd !== undefined)
+  for (const fd of descriptors.memory)
     monitor.push({
       do: 'watchMemory',
-      fd: group.memoryFd,
+      fd,
       near: nearLimit(limits.memory ?? 0),
       what: 'watch the memory',
       why: 'when it is short all are killed, as memory.oom.group has it in cgroup v2',
@@ -87,7 +93,7 @@ export function limitSteps(policy: Policy, group: GroupOption | undefined, outpu
     const own = (policy.namespaces?.cgroup ?? 'new') === 'new'
     init.push({
       do: 'enterGroup',
-      group: { way: group.way, fds: group.fds },
+      group: { way: group.way, fds: descriptors.enter },
       namespace: own,
       what: 'enter the cgroup',
       why: own ? 'all that follows is limited, and sees no group but this' : 'all that follows is limited',

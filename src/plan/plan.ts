@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { type NamespaceName, namespaceNames, namespaces } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import { identityOf } from '../policy/identity.js'
+import { entryFds } from '../policy/entries.js'
 import { usualPath } from '../policy/path.js'
 import type { Policy } from '../policy/schema.js'
 import { modeOf, parseSize } from '../policy/units.js'
@@ -15,25 +16,21 @@ import { idMap, type Subids } from './ids.js'
 import { landlockStep } from './landlockStep.js'
 import { type GroupOption, limitSteps } from './limitSteps.js'
 import { nests } from './nesting.js'
+import { type DescriptorCounts, numbered } from './namedDescriptors.js'
 import type { FilesystemContext } from './planner.js'
 import type { Manner, PayloadPipe, Plan, Step } from './step.js'
 import { vialStyle } from './style.js'
 
 export interface PlanOptions {
-  /**
-   * Report to this file descriptor instead of standard error.
-   * @internal
-   */
-  readonly statusFd?: number
   /** Descriptors above 2 that the payload keeps. */
   readonly passFds?: readonly number[]
   /**
-   * Others that it keeps, of which none may be a directory: the caller of the vial may not know that they are kept.
+   * What the vial is started with besides. With `status` it reports there instead of on standard error.
    * @internal
    */
-  readonly listenFds?: readonly number[]
+  readonly descriptors?: DescriptorCounts
   /**
-   * Pipes that the monitor makes, which the caller then takes; only with `statusFd`.
+   * Pipes that the monitor makes, which the caller then takes; only with a descriptor for `status`.
    * @internal
    */
   readonly pipes?: readonly PayloadPipe[]
@@ -82,11 +79,12 @@ export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}):
   const isNew = (name: NamespaceName) => setting(name) === 'new'
   const identity = identityOf(policy)
   const ownIds = isNew('user')
-  const passFds = [...(options.passFds ?? []), ...(options.listenFds ?? [])]
   const { group } = options
-  const limits = limitSteps(policy, group, options.outputIsWatched ?? false)
-  const own = [options.statusFd, group?.cpuTime?.fd, group?.memoryFd, ...(group?.fds ?? [])]
-  const keep = [0, 1, 2, ...passFds, ...entryFds(policy), ...own.filter((fd) => fd !== undefined)]
+  const descriptors = numbered({ ...options.descriptors, ...group?.descriptors })
+  const [, , , ...behindStreams] = descriptors.payload
+  const passFds = [...behindStreams, ...(options.passFds ?? []), ...descriptors.listening]
+  const limits = limitSteps(policy, { group, descriptors, outputIsWatched: options.outputIsWatched ?? false })
+  const keep = [...Object.values(descriptors).flat(), ...passFds, ...entryFds(policy.filesystem)]
   const monitor: Step[] = [
     {
       do: 'closeFds',
@@ -95,7 +93,7 @@ export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}):
       why: 'an open descriptor is a way out',
     },
     ...pipeSteps(options.pipes ?? [], !ownIds),
-    ...streams(options.listenFds ?? []),
+    ...streams(descriptors.listening),
   ]
   const joined = namespaceNames.flatMap((name) => {
     const from = setting(name)
@@ -300,7 +298,7 @@ export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}):
     initIs: policy.init ?? 'reaper',
     newPid: isNew('pid'),
     sharesSession: session === 'host',
-    statusFd: options.statusFd,
+    statusFd: descriptors.status[0],
     manner: vialManner,
     announcement: undefined,
     holdFds: [],
@@ -345,11 +343,6 @@ function mayBeSeen(policy: Policy): boolean {
 function netMayBeLate({ namespaces = {}, filesystem = [] }: Policy): boolean {
   const monitorIsOutside = (namespaces.pid ?? 'new') === 'new'
   return monitorIsOutside && !filesystem.some((entry) => 'sysfs' in entry)
-}
-
-/** Descriptors that the policy itself reads: sources of binds and contents of files. */
-export function entryFds(policy: Policy): number[] {
-  return (policy.filesystem ?? []).flatMap((entry) => ('fd' in entry && entry.fd !== undefined ? [entry.fd] : []))
 }
 
 const unlimited = 2n ** 64n - 1n

@@ -207,3 +207,8 @@ export type StrictEntry =
   | OverlayEntry
   | ReadonlyEntry
   | ChmodEntry
+
+/** Descriptors that a policy itself reads: sources of binds and contents of files. */
+export function entryFds(entries: readonly FilesystemEntry[] = []): number[] {
+  return entries.flatMap((entry) => ('fd' in entry && entry.fd !== undefined ? [entry.fd] : []))
+}

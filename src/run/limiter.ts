@@ -9,6 +9,7 @@ import { errnoMessage } from '../kernel/errno.js'
 import { type HugePage, hugePages } from '../kernel/hugePages.js'
 import { systemFault, systemHints } from '../kernel/systemError.js'
 import type { GroupOption } from '../plan/limitSteps.js'
+import { layOut, type Opened } from '../plan/namedDescriptors.js'
 import { mayMount } from '../plan/nesting.js'
 import type { HeldLimit } from '../plan/security.js'
 import { key, setting } from '../policy/keys.js'
@@ -117,42 +118,39 @@ export class Limiter {
     return held.includes(name === 'swap' ? 'memory' : name)
   }
 
-  /** What the vial is told about the group whose descriptors begin at `first`. */
-  option(first: number): GroupOption | undefined {
+  /** What the vial is told about its group; nothing where it has none. */
+  option(): GroupOption | undefined {
     const way = this.way()
-    if (way === undefined) return undefined
-    return this.#optionOf(way.version, way.bases, first)
+    return way === undefined ? undefined : this.#optionOf(way.version, way.bases)
   }
 
   /**
    * The same for a plan that is only read: where a run would fail for want of a cgroup, as one in a cgroup of version 2 would
    * have it, and what the run would say.
    */
-  explained(first: number): { readonly group?: GroupOption | undefined; readonly missing?: LimitsError } {
+  explained(): { readonly group: GroupOption | undefined; readonly missing?: LimitsError } {
     try {
-      return { group: this.option(first) }
+      return { group: this.option() }
     } catch (error) {
       if (!(error instanceof LimitsError)) throw error
       this.#held = this.#needed
       this.#assumed = true
-      return { group: this.#optionOf(2, [], first), missing: error }
+      return { group: this.#optionOf(2, []), missing: error }
     }
   }
 
-  #optionOf(version: Way['version'], bases: readonly string[], first: number): GroupOption {
-    let next = first
-    const cpuTime = this.#holds('cpuTime') ? { fd: next++, unit: cpuTimeUnit[version] } : undefined
-    const memoryFd = this.#holds('memory') && version === 1 ? next++ : undefined
-    const fds = Array.from({ length: version === 2 ? 1 : bases.length }, () => next++)
-    const holds = this.#held
+  #optionOf(version: Way['version'], bases: readonly string[]): GroupOption {
+    const watchesTime = this.#holds('cpuTime')
     return {
       way: version === 2 ? 'clone' : 'move',
-      fds,
       bases,
-      holds,
-      cpuTime,
-      memoryFd,
-      cpus: cpuTime ? cpus().length : 0,
+      holds: this.#held,
+      descriptors: {
+        cpuTime: watchesTime ? 1 : 0,
+        memory: version === 1 && this.#holds('memory') ? 1 : 0,
+        enter: version === 2 ? 1 : bases.length,
+      },
+      cpuTime: watchesTime ? { unit: cpuTimeUnit[version], cpus: cpus().length } : undefined,
     }
   }
 
@@ -221,8 +219,8 @@ process.on('exit', () => {
 })
 
 export class LimitedRun {
-  /** In the order of {@link Limiter.option}; open until {@link started}. */
-  readonly descriptors: readonly number[]
+  /** As many of each name as {@link Limiter.option} says; open until {@link started}. */
+  readonly descriptors: Opened<number>
   #meter: OutputMeter | undefined
   #open: boolean
   readonly #thawing: NodeJS.Timeout | undefined
@@ -234,8 +232,7 @@ export class LimitedRun {
     readonly hasReaper: boolean,
   ) {
     try {
-      const opened = group?.open(watch)
-      this.descriptors = [opened?.cpuTime, opened?.memory, ...(opened?.enter ?? [])].filter((fd) => fd !== undefined)
+      this.descriptors = group?.open(watch) ?? {}
     } catch (error) {
       group?.tryRemove()
       throw error
@@ -248,7 +245,7 @@ export class LimitedRun {
 
   /** The vial has its descriptors. */
   started(): void {
-    if (this.#open) for (const fd of this.descriptors) closeSync(fd)
+    if (this.#open) for (const fd of layOut(this.descriptors)) closeSync(fd)
     this.#open = false
   }
 

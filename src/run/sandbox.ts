@@ -3,12 +3,12 @@ import { constants } from 'node:buffer'
 import { closeSync } from 'node:fs'
 import { identityOf, type OpenVial, reopen } from '../cache/executable.js'
 import { openStored } from '../cache/store.js'
-import { type Compiled, type CompileOptions, compile } from '../compile/compile.js'
+import { type Compiled, compile } from '../compile/compile.js'
 import { type Explanation, explainPlan } from '../compile/explain.js'
 import { mostPipes } from '../launcher/record.js'
-import { entryFds } from '../plan/plan.js'
 import type { Environment, LaunchedStep } from '../plan/step.js'
 import { checkPolicy } from '../policy/check.js'
+import { entryFds } from '../policy/entries.js'
 import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { type LimitsError, OptionError } from '../text/error.js'
@@ -24,7 +24,7 @@ import {
 } from './runOptions.js'
 import { type Connect, type Result, type SandboxProcess, type Startable, spawnVial, startVial } from './spawn.js'
 import { noUsage } from './status.js'
-import { completeStdio, pipesOf, type Stdio } from './stdio.js'
+import { compiledFor, completeStdio, pipesOf, type Stdio } from './stdio.js'
 import { Collector, feed, PipeReader } from './streams.js'
 import type { Verdict } from './verdict.js'
 
@@ -135,9 +135,9 @@ export class Sandbox {
     if (this.#policy.limits === undefined) return explainPlan(this.#vial(undefined).compiled, this.#base)
     // As a run has it, in a cgroup that is made for it.
     const stdio: Stdio = ['inherit', 'inherit', 'inherit']
-    const { group, missing } = new Limiter(checkPolicy(this.#policy)).explained(stdio.length + 1)
-    const options = { base: this.#base, ...optionsFor(stdio), ...(group === undefined ? {} : { group }) }
-    const explained = explainPlan(compile(this.#policy, options), this.#base)
+    const { group, missing } = new Limiter(checkPolicy(this.#policy)).explained()
+    const compiled = compile(this.#policy, { base: this.#base, ...compiledFor(stdio, group) })
+    const explained = explainPlan(compiled, this.#base)
     return missing === undefined ? explained : { ...explained, missing }
   }
 
@@ -210,7 +210,7 @@ export class Sandbox {
   /** Starts a command, and gives its streams. */
   spawn(command: string, args: readonly string[] = [], options: SpawnOptions = {}): SandboxProcess {
     checkCommand(command, args, options, spawnOptions)
-    const stdio = completeStdio(options.stdio, entryFds(this.#policy))
+    const stdio = completeStdio(options.stdio, entryFds(this.#policy.filesystem))
     return this.#start(stdio, options, (vial) => spawnVial(vial, command, args, { ...options, stdio }))
   }
 
@@ -229,15 +229,14 @@ export class Sandbox {
     let vial = this.#vials.get(key)
     if (vial === undefined) {
       const limiter = this.#limiter
-      const group = stdio === undefined ? undefined : limiter?.option(stdio.length + 1)
       const compiled = compile(this.#policy, {
         base: this.#base,
         trusted: this.#trusted,
-        ...optionsFor(stdio),
+        ...(stdio === undefined ? {} : compiledFor(stdio, limiter?.option())),
         ...(perRun ? { perRun } : {}),
-        ...(group === undefined ? {} : { group }),
       })
-      const unknown = stdio === undefined ? undefined : entryFds(this.#policy).find((fd) => fd >= stdio.length)
+      const unknown =
+        stdio === undefined ? undefined : entryFds(this.#policy.filesystem).find((fd) => fd >= stdio.length)
       if (unknown !== undefined)
         throw new OptionError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${stdio!.length - 1}`)
       const { pid = 'new', mount = 'new' } = this.#policy.namespaces ?? {}
@@ -249,19 +248,6 @@ export class Sandbox {
       this.#vials.set(key, vial)
     }
     return vial
-  }
-}
-
-/** A vial of the library writes its status records behind the last descriptor that it hands on. */
-export function optionsFor(
-  stdio: Stdio | undefined,
-): Pick<CompileOptions, 'statusFd' | 'passFds' | 'pipes' | 'outputIsWatched'> {
-  if (stdio === undefined) return {}
-  return {
-    statusFd: stdio.length,
-    passFds: Array.from({ length: stdio.length - 3 }, (_, index) => index + 3),
-    pipes: pipesOf(stdio),
-    outputIsWatched: true,
   }
 }
 

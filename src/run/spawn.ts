@@ -7,6 +7,7 @@ import { type OpenVial, withName } from '../cache/executable.js'
 import { errnoMessage } from '../kernel/errno.js'
 import { signalName } from '../kernel/signals.js'
 import { systemHints } from '../kernel/systemError.js'
+import { layOut } from '../plan/namedDescriptors.js'
 import type { Environment, LaunchedStep } from '../plan/step.js'
 import { CommandError, HostError, SandboxError } from '../text/error.js'
 import { AbortError } from './abort.js'
@@ -165,11 +166,11 @@ export function startVial(
     child = withOwnFiles(stdio, (files) =>
       start(vial, vial.perRun === undefined ? words : [options.cwd ?? vial.perRun.cwd, ...words], {
         // In the place of a pipe there is something open, until the monitor puts its own there.
-        stdio: [
-          ...files.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),
-          status,
-          ...(run?.descriptors ?? []),
-        ],
+        stdio: layOut({
+          payload: files.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),
+          status: [status],
+          ...run?.descriptors,
+        }),
         env:
           vial.perRun === undefined
             ? handedOn(process.env, vial.inherit)

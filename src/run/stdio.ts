@@ -1,5 +1,7 @@
 /** What the descriptors of a payload are: which of them are pipes to this process, and in which direction. */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import type { GroupOption } from '../plan/limitSteps.js'
+import type { PlanOptions } from '../plan/plan.js'
 import type { PayloadPipe } from '../plan/step.js'
 
 /**
@@ -24,6 +26,19 @@ export function pipesOf(stdio: Stdio): PayloadPipe[] {
   return stdio.flatMap((entry, fd) =>
     entry === 'input' || entry === 'output' ? [{ fd, payload: payload[entry] }] : [],
   )
+}
+
+/** How a vial is compiled that is started with these entries, its own status file, and what `group` has. */
+export function compiledFor(
+  stdio: Stdio,
+  group: GroupOption | undefined,
+): Pick<PlanOptions, 'descriptors' | 'pipes' | 'outputIsWatched' | 'group'> {
+  return {
+    descriptors: { payload: stdio.length, status: 1 },
+    pipes: pipesOf(stdio),
+    outputIsWatched: true,
+    ...(group === undefined ? {} : { group }),
+  }
 }
 
 /**

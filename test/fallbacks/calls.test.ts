@@ -186,7 +186,7 @@ test('the table has every call that a vial makes', () => {
     { preset: 'system', namespaces: { user: 'host' }, identity: { uid: 1, gid: 1 } },
   ]
   for (const policy of policies)
-    for (const options of [{}, { statusFd: 3 }]) {
+    for (const options of [{}, { descriptors: { status: 1 } }]) {
       const { program } = launch(compile(policy as never, options).plan, hostArchitecture())
       const emitted = program.instructions.flatMap((one) => (one.op === 'syscall' ? [one.name] : []))
       assert.deepEqual(

@@ -10,7 +10,7 @@ const limit = 16 * 1024
 for (const architecture of architectures) {
   for (const [face, options] of [
     ['stands alone', {}],
-    ['is run by the library', { statusFd: 3 }],
+    ['is run by the library', { descriptors: { status: 1 } }],
   ] as const) {
     test(`forty mounts on ${architecture}, in a vial that ${face}`, () => {
       const { bytes } = compile(fortyMounts, { architecture, ...options })

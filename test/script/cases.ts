@@ -12,7 +12,7 @@ export interface PolicyCase {
 
 /** As the library compiles for a run. */
 const library: PolicyCase['options'] = {
-  statusFd: 3,
+  descriptors: { status: 1 },
   outputIsWatched: true,
   pipes: [
     { fd: 1, payload: 'writes' },
@@ -168,11 +168,9 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
       group: {
         way: 'clone',
         bases: ['/sys/fs/cgroup/own'],
-        fds: [5],
         holds: ['memory', 'cpuTime', 'pids'],
-        cpuTime: { fd: 4, unit: 1000 },
-        memoryFd: undefined,
-        cpus: 2,
+        descriptors: { cpuTime: 1, memory: 0, enter: 1 },
+        cpuTime: { unit: 1000, cpus: 2 },
       },
     },
   },
@@ -183,11 +181,9 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
       group: {
         way: 'move',
         bases: ['/sys/fs/cgroup/memory/own', '/sys/fs/cgroup/pids/own'],
-        fds: [6, 7],
         holds: ['memory', 'cpuTime', 'pids'],
-        cpuTime: { fd: 4, unit: 1 },
-        memoryFd: 5,
-        cpus: 2,
+        descriptors: { cpuTime: 1, memory: 1, enter: 2 },
+        cpuTime: { unit: 1, cpus: 2 },
       },
     },
   },
