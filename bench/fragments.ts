@@ -8,7 +8,8 @@ import { errno, errnoMessage } from '../src/kernel/errno.js'
 import { firstToken } from '../src/launcher/fragments.js'
 import { spelledErrors } from '../src/launcher/messages.js'
 import { hints } from '../src/plan/hints.js'
-import { makePlan } from '../src/plan/plan.js'
+import { stepsOf } from '../src/plan/plan.js'
+import { makePlan } from '../src/plan/planPolicy.js'
 import type { Policy } from '../src/policy/schema.js'
 import type { Said } from '../src/text/words.js'
 
@@ -32,7 +33,7 @@ const policy: Policy = {
 }
 
 const plan = makePlan(completePolicy(policy), { architecture: 'x64', base: '/', kernel: '6.12' })
-const steps = [...plan.monitor, ...plan.init, ...plan.payload]
+const steps = Object.values(stepsOf(plan)).flat()
 const texts = new Set([
   ...steps.flatMap((step) => [step.what, ...Object.values(step.hints ?? {}).map(String)]),
   ...Object.values(hints).flatMap((one) => Object.values<Said>(one).map(String)),

@@ -3,7 +3,8 @@
 import { type Compiled, compile } from '../../src/compile/compile.js'
 import { launch } from '../../src/launcher/launch.js'
 import type { Instruction, Program } from '../../src/machine/instruction.js'
-import type { Plan, Step } from '../../src/plan/step.js'
+import { type Plan, stepsOf } from '../../src/plan/plan.js'
+import type { Step } from '../../src/plan/step.js'
 import { visiblePlaces } from '../../src/policy/visible.js'
 import { type Colour, type Line, Picture, type Theme, width } from './draw.js'
 
@@ -48,7 +49,7 @@ const code = (text: string, colour: Colour = 'text'): Line => ({ text, mono: tru
 function pipeline({ compiled, plan, program }: Facts, theme: Theme): string {
   const picture = new Picture('policy, plan, program, vial, sandbox', theme)
   const wide = width - 8
-  const named = stepOf(plan.init, 'hostname')
+  const named = stepOf(stepsOf(plan).init, 'hostname')
   const number = compiled.steps.indexOf(
     only(
       compiled.steps.find(({ what }) => what === named.what),
@@ -56,10 +57,10 @@ function pipeline({ compiled, plan, program }: Facts, theme: Theme): string {
     ),
   )
   const steps = [
-    stepOf(plan.monitor, 'newUser'),
-    stepOf(plan.init, 'bind', '/usr'),
+    stepOf(stepsOf(plan).monitor, 'newUser'),
+    stepOf(stepsOf(plan).init, 'bind', '/usr'),
     named,
-    stepOf(plan.init, 'capabilities'),
+    stepOf(stepsOf(plan).init, 'capabilities'),
   ]
   const boxes: readonly (readonly [lines: readonly Line[], after: string])[] = [
     [
@@ -148,16 +149,16 @@ function processes({ plan }: Facts, theme: Theme): string {
     { text: name, colour: 'faint' },
     { text, indent: 12 },
   ]
-  const keep = (stepOf(plan.monitor, 'closeFds') as Extract<Step, { do: 'closeFds' }>).keep
-  const made = plan.monitor.flatMap((step) =>
+  const keep = (stepOf(stepsOf(plan).monitor, 'closeFds') as Extract<Step, { do: 'closeFds' }>).keep
+  const made = stepsOf(plan).monitor.flatMap((step) =>
     step.do === 'newUser' ? ['user'] : step.do === 'newTime' ? ['time'] : [],
   )
-  const late = plan.init.some((step) => step.do === 'loopback' && step.enter)
-  const cloned = plan.clone.filter((name) => !(late && name === 'net'))
-  const walls = plan.payload.flatMap((step) =>
+  const late = stepsOf(plan).init.some((step) => step.do === 'loopback' && step.enter)
+  const cloned = plan.world.clone.namespaces.filter((name) => !(late && name === 'net'))
+  const walls = stepsOf(plan).payload.flatMap((step) =>
     step.do === 'landlock' ? ['Landlock'] : step.do === 'filter' ? ['a seccomp filter'] : [],
   )
-  stepOf(plan.payload, 'session')
+  stepOf(stepsOf(plan).payload, 'session')
   const boxes: readonly (readonly [Line[], Colour, string])[] = [
     [
       [
@@ -184,8 +185,8 @@ function processes({ plan }: Facts, theme: Theme): string {
       [
         { text: 'init', bold: true },
         { text: 'pid 1 inside: builds all, then reaps', colour: 'faint' },
-        ...fact('namespaces', `new: ${[...made, ...plan.clone].slice(0, 4).join(', ')},`),
-        { text: [...made, ...plan.clone].slice(4).join(', '), indent: 12 },
+        ...fact('namespaces', `new: ${[...made, ...plan.world.clone.namespaces].slice(0, 4).join(', ')},`),
+        { text: [...made, ...plan.world.clone.namespaces].slice(4).join(', '), indent: 12 },
         ...fact('process group', 'its own'),
         ...fact('capabilities', 'none, once the root is built'),
       ],
@@ -221,8 +222,8 @@ function mounts({ compiled, plan }: Facts, theme: Theme): string {
   const picture = new Picture('how the root is built', theme)
   const places = only(visiblePlaces(compiled.policy, '/'), 'view')
   const wide = width - 8
-  const isolated = stepOf(plan.init, 'isolateMounts')
-  const empty = stepOf(plan.init, 'rootTmpfs')
+  const isolated = stepOf(stepsOf(plan).init, 'isolateMounts')
+  const empty = stepOf(stepsOf(plan).init, 'rootTmpfs')
   const numbered = (text: string, rest: string): Line[] => [
     { text, bold: true },
     { text: rest, colour: 'faint' },
@@ -256,8 +257,8 @@ function mounts({ compiled, plan }: Facts, theme: Theme): string {
   picture.text(96, y + 12, { text: 'writable', colour: 'writable' })
   picture.text(166, y + 12, { text: 'not listed: not there', colour: 'faint' })
   y += 30
-  const sealed = stepOf(plan.init, 'sealRoot')
-  const pivot = stepOf(plan.init, 'pivot')
+  const sealed = stepOf(stepsOf(plan).init, 'sealRoot')
+  const pivot = stepOf(stepsOf(plan).init, 'pivot')
   const end = picture.box(4, y, wide, [
     ...numbered(`4. ${sealed.what}`, sealed.why),
     { text: `5. ${pivot.what}`, bold: true },

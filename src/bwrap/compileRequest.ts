@@ -2,7 +2,8 @@
 import { compilePlan } from '../compile/compilePlan.js'
 import { installedFront } from './installedFront.js'
 import { type Parsed, parse, type ReadFd } from './parseRequest.js'
-import { BwrapContradiction, bwrapPlan, type Ids } from './planRequest.js'
+import { BwrapContradiction, type Ids } from './lowerRequest.js'
+import { bwrapPlan } from './planRequest.js'
 import { BwrapError } from './state.js'
 
 export interface CompiledBwrap {

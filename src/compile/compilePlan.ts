@@ -3,7 +3,8 @@ import { hostArchitecture } from '../host/thisHost.js'
 import type { Architecture } from '../kernel/architecture.js'
 import { launch } from '../launcher/launch.js'
 import { assemble } from '../machine/assemble.js'
-import type { LaunchedStep, Plan } from '../plan/step.js'
+import type { Plan } from '../plan/plan.js'
+import type { LaunchedStep } from '../plan/step.js'
 
 export interface CompiledPlan {
   /** The executable. */

@@ -4,7 +4,7 @@ import { hostArchitecture } from '../host/thisHost.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { launch } from '../launcher/launch.js'
 import type { Instruction } from '../machine/instruction.js'
-import type { Environment } from '../plan/step.js'
+import type { Environment } from '../plan/manner.js'
 import { sharedWithHost } from '../policy/shared.js'
 import { type Visible, visiblePlaces } from '../policy/visible.js'
 import type { Compiled } from './compile.js'
@@ -37,7 +37,7 @@ export interface Explanation {
 export function explainPlan({ plan, policy }: Compiled, base: string): Explanation {
   const { program, steps, processes } = launch(plan, hostArchitecture())
   const calls = syscallsByStep(program.instructions)
-  const { set, inherit } = plan.environment
+  const { set, inherit } = plan.start.environment
   return {
     environment: { set, inherit },
     steps: steps.map((step, index) => ({

@@ -5,7 +5,7 @@ import { type NamespaceName, namespaces } from '../kernel/namespaces.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
-import type { Announcement } from '../plan/step.js'
+import type { Announcement } from '../plan/manner.js'
 import type { LauncherContext } from './launcherContext.js'
 
 /** In the order of bwrap's output. */

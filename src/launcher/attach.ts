@@ -1,6 +1,6 @@
 /** Puts a mount at its place in the new root, which is found or made first. */
 import { routine } from '../assembly/routine.js'
-import { variable, variables } from '../assembly/variables.js'
+import { own, variable, variables } from '../assembly/variables.js'
 import { errno } from '../kernel/errno.js'
 import { MOVE_MOUNT, S_IF } from '../kernel/flags.js'
 import type { Operand, Slot } from '../machine/instruction.js'
@@ -31,12 +31,12 @@ export function attachHere(
   const { b } = c
   const { owned } = step.place
   if (tellsApart(c)) {
-    const several = typeof step.complaint === 'object' && step.complaint.length === 4
-    const [mount, file, folder] = [1, 2, 3].map((which) => (several ? c.complaint(step, which) : c.step))
-    b.move(c.step, mount!)
-    b.move(said(b).unmounted, mount!)
-    b.move(said(b).unmadeFile, file!)
-    b.move(said(b).unmadeFolder, folder!)
+    const { unmounted, unmadeFile, unmadeFolder } = said(b)
+    const { points } = step
+    c.complain(step, 1)
+    b.move(unmounted, c.step)
+    b.move(unmadeFile, points === undefined ? c.step : c.said(step, points[0]))
+    b.move(unmadeFolder, points === undefined ? c.step : c.said(step, points[1]))
   }
   b.move(kindOf(b), kind === 'directory' ? S_IF.DIR : 0)
   if (owned) attachOwned(c, {})
@@ -93,7 +93,7 @@ function makeMountPoint(c: LauncherContext, tree: Slot, at: Slot, name: Operand)
     'eq',
     S_IF.DIR,
     () => c.mustUnless('EEXIST', 'mkdirat', at, name, 0o755),
-    () => c.mustUnless('EEXIST', 'mknodat', at, name, S_IF.REG | c.plan.manner.mountPointMode, 0),
+    () => c.mustUnless('EEXIST', 'mknodat', at, name, S_IF.REG | c.plan.start.manner.mountPointMode, 0),
   )
   if (tellsApart(c)) b.move(c.step, said(b).unmounted)
 }
@@ -109,8 +109,8 @@ function learnKind(c: LauncherContext, tree: Slot): void {
   })
 }
 
-/** Whether the mount, and the file or directory to mount on, fail in words of their own. */
-const tellsApart = (c: LauncherContext) => c.plan.manner.hints === 'instead'
+/** Whether of any step in this program the mount, and the file or directory to mount on, fail in words of their own. */
+const tellsApart = own(({ plan }: LauncherContext) => plan.world.init.some((step) => step.points !== undefined))
 
 function complainOfKind(c: LauncherContext): void {
   const { b } = c

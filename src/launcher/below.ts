@@ -3,11 +3,11 @@ import { errno } from '../kernel/errno.js'
 import { F, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import type { Slot } from '../machine/instruction.js'
-import type { Plan } from '../plan/step.js'
+import { ownPids, type Plan } from '../plan/plan.js'
 import type { LauncherContext } from './launcherContext.js'
 
 export const belowJoined = (plan: Plan) =>
-  plan.clone.includes('pid') && plan.monitor.some((step) => step.do === 'join' && step.namespace === 'pid')
+  ownPids(plan) && plan.world.monitor.some((step) => step.do === 'join' && step.namespace === 'pid')
 
 /**
  * pid_namespaces(7): a process that joins a pid namespace is not in it, but its children are; and only one that is in it makes another
@@ -39,7 +39,7 @@ export function cloneBelow(c: LauncherContext, shared: Slot, cloneInit: () => vo
       })
       b.load(child, 32, status)
       // It has said why.
-      b.when(child, 'ne', 0, () => c.exit(c.plan.manner.exit.sandbox))
+      b.when(child, 'ne', 0, () => c.exit(c.plan.start.manner.exit.sandbox))
       c.must('fcntl', shared, F.GETOWN, 0)
     },
   )

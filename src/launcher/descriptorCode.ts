@@ -32,7 +32,7 @@ export const descriptorCode: Code<Descriptors> = {
       first = kept + 1
     }
     c.must('close_range', first, last, 0)
-    const { statusFd } = c.plan
+    const { statusFd } = c.plan.start
     // Else the payload could write records of its own.
     if (statusFd !== undefined) c.must('close_range', statusFd, statusFd, CLOSE_RANGE.CLOEXEC)
   },

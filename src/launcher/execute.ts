@@ -7,7 +7,7 @@ import { errno } from '../kernel/errno.js'
 import { AT, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
-import type { Environment } from '../plan/step.js'
+import type { Environment } from '../plan/manner.js'
 import type { LauncherContext } from './launcherContext.js'
 
 /**
@@ -19,10 +19,10 @@ export function prepareArguments(c: LauncherContext): void {
   const { argv, command } = c
   const count = b.temporary()
   // Behind the vial's own name, and a working directory.
-  const before = plan.perRun ? 2 : 1
+  const before = plan.start.perRun ? 2 : 1
   b.load(count, 64, c.stack)
   b.compute(argv, c.stack, 'add', 8 + 8 * before)
-  if (plan.perRun) b.load(c.cwd, 64, c.stack, 16)
+  if (plan.start.perRun) b.load(c.cwd, 64, c.stack, 16)
   b.when(count, 'le', before, () => {
     const usage = 'vial: no command was given\n      usage: VIAL COMMAND [ARGUMENT…]\n'
     c.attempt('write', 2, b.text(usage), Buffer.byteLength(usage))
@@ -32,7 +32,7 @@ export function prepareArguments(c: LauncherContext): void {
   const host = b.temporary()
   findEnvironment(c, host, count)
   prepareEnvironment(c, host)
-  if (plan.argv0 !== undefined) b.store(64, argv, 0, b.text(plan.argv0))
+  if (plan.start.argv0 !== undefined) b.store(64, argv, 0, b.text(plan.start.argv0))
 }
 
 /** Of a vial whose environment its caller has made. */
@@ -40,7 +40,7 @@ const whole: Environment = { set: [], inherit: true, unset: [], pwd: false }
 
 function prepareEnvironment(c: LauncherContext, host: Slot): void {
   const { b, plan } = c
-  const { set, inherit, unset, pwd } = plan.perRun ? whole : plan.environment
+  const { set, inherit, unset, pwd } = plan.start.perRun ? whole : plan.start.environment
   const { envp } = c
   const [next, variable] = b.temporaries(2)
   if (inherit === true || inherit.length > 0) {
@@ -301,7 +301,7 @@ export function execute(c: LauncherContext): void {
 
 /** After an execve(2) that failed: a script without a "#!" line goes to the shell. */
 function runScript(c: LauncherContext, path: Operand): void {
-  if (!c.plan.manner.runsScripts) return
+  if (!c.plan.start.manner.runsScripts) return
   c.whenError('ENOEXEC', () => {
     const { b } = c
     const argv = b.temporary()

@@ -9,15 +9,14 @@ import { variables } from '../assembly/variables.js'
 import { AT, F, FIO, SIGMASK, TIOC, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { firstError, type Operand, type Slot } from '../machine/instruction.js'
-import type { Plan } from '../plan/step.js'
+import { ownPids, type Plan, relays } from '../plan/plan.js'
 import type { LauncherContext } from './launcherContext.js'
 import { told } from './record.js'
 
 const maskSize = 8
 
 /** Elsewhere the payload is in the caller's group, and nothing is given. */
-const groups = ({ sharesSession, manner, newPid, initIs }: Plan) =>
-  sharesSession && manner.forwardsSignals && newPid && initIs === 'reaper'
+const groups = (plan: Plan) => plan.start.sharesSession && relays(plan) && ownPids(plan) && plan.start.init === 'reaper'
 
 const state = variables('callers', 'grouped', 'given', 'next', 'hears', 'interrupted', 'tells')
 
@@ -127,7 +126,7 @@ export function takeForegroundSignals(c: LauncherContext, signal: Slot, again: (
       takeForegroundBack(c, {})
       stopJob(c)
       // The command tells when it goes on.
-      if (c.plan.statusFd !== undefined) again()
+      if (c.plan.start.statusFd !== undefined) again()
       b.move(signal, signals.SIGCONT)
     })
     b.when(signal, 'eq', signals.SIGCONT, () =>
@@ -163,7 +162,7 @@ const takeForegroundBack = routine('takeForegroundBack', {}, (c: LauncherContext
 /** As ^Z does, which reached the payload only. A monitor in the job stops here until it is continued: see takeStop in wait.ts. */
 function stopJob(c: LauncherContext): void {
   signalJob(c, signals.SIGTSTP)
-  if (c.plan.statusFd === undefined) actAs(c, signals.SIGTSTP)
+  if (c.plan.start.statusFd === undefined) actAs(c, signals.SIGTSTP)
 }
 
 /**
@@ -204,7 +203,7 @@ function relayInterrupt(c: LauncherContext): void {
   b.loop(({ leave }) => b.when(hear(c), 'eq', 0, leave))
   b.when(interrupted(c), 'ne', 0, () => {
     signalJob(c, signals.SIGINT)
-    if (c.plan.statusFd === undefined) actAs(c, signals.SIGINT)
+    if (c.plan.start.statusFd === undefined) actAs(c, signals.SIGINT)
   })
 }
 

@@ -78,7 +78,7 @@ export const identityCode: Code<Identity> = {
   mapUser(c, step) {
     const { b } = c
     const without = b.label()
-    if (c.plan.cloneIfPossible.includes('user')) b.branch(userMade(b), 'eq', 0, without)
+    if (c.plan.world.clone.ifPossible.includes('user')) b.branch(userMade(b), 'eq', 0, without)
     // user_namespaces(7): gid_map of an unprivileged writer needs setgroups denied first.
     writeFile(c, '/proc/self/setgroups', b.text('deny'), 4)
     writeMap(c, '/proc/self/uid_map', step.map.uids, 0)
@@ -141,8 +141,8 @@ export const identityCode: Code<Identity> = {
   },
 
   identity(c, step) {
-    if (step.dropGroups === 'ifAllowed') dropGroupsIfAllowed(c)
-    else c.must('setgroups', 0, 0)
+    if (step.groups === 'drop') c.must('setgroups', 0, 0)
+    if (step.groups === 'dropIfAllowed') dropGroupsIfAllowed(c)
     // Capabilities stay until `capabilities` drops them by name.
     c.must('prctl', PR.SET_KEEPCAPS, 1, 0, 0, 0)
     c.must('setresgid', step.gid, step.gid, step.gid)
@@ -369,7 +369,7 @@ function waitFor(c: LauncherContext, child: Slot, status: Operand): void {
   c.must('wait4', child, status, WAIT.ALL, 0)
   const code = b.temporary()
   b.load(code, 32, status)
-  const { sandbox } = c.plan.manner.exit
+  const { sandbox } = c.plan.start.manner.exit
   b.when(code, 'eq', sandbox << 8, () => c.exit(sandbox))
   b.when(code, 'ne', 0, () => {
     b.move(c.result, -errno.EPERM)

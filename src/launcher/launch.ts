@@ -7,8 +7,8 @@ import { rlimits } from '../kernel/rlimits.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Program } from '../machine/instruction.js'
-import { hints } from '../plan/hints.js'
-import type { Hints, LaunchedStep, Plan, Step, StepKind, Wording } from '../plan/step.js'
+import { ownPids, type Plan, relays, stepsOf } from '../plan/plan.js'
+import type { LaunchedStep, Step, StepKind } from '../plan/step.js'
 import { announce } from './announce.js'
 import { becomeSealed } from './becomeSealed.js'
 import { belowJoined, cloneBelow } from './below.js'
@@ -23,7 +23,7 @@ import { landlockCode } from './landlockCode.js'
 import { type Code, LauncherContext, type Process } from './launcherContext.js'
 import { cloneIntoGroup, limitCode } from './limitCode.js'
 import { makeNet, monitorsPidfd, netIsLate, networkCode, prepareNet } from './networkCode.js'
-import { dieWithParent } from './parent.js'
+import { dieWithParent, diesWithParent } from './parent.js'
 import { awaitAcknowledgement, closeCallersEnds, pipeCode } from './pipeCode.js'
 import {
   blockSignals,
@@ -36,9 +36,14 @@ import {
   watchMonitor,
 } from './wait.js'
 
-type ProcessStep = 'dieWithParent' | 'processName' | 'session' | 'umask' | 'rlimit' | 'execute'
+type ProcessStep = 'clone' | 'dieWithParent' | 'processName' | 'session' | 'umask' | 'rlimit' | 'execute'
 
 const processCode: Code<ProcessStep> = {
+  clone(c, step) {
+    if (belowJoined(c.plan)) cloneBelow(c, c.outcome, () => cloneInit(c, step, CLONE.PARENT))
+    else cloneInit(c, step)
+  },
+
   dieWithParent(c) {
     dieWithParent(c)
   },
@@ -84,7 +89,7 @@ function emitSteps(c: LauncherContext, steps: readonly Step[]): void {
     if (isEntry(step)) c.b.scope(() => emit(c, entryRows, step))
     else {
       // Where sentences take room, one that hardly ever fails has none.
-      if ('ifAllowed' in step && step.ifAllowed && c.plan.statusFd === undefined) c.note(step)
+      if ('ifAllowed' in step && step.ifAllowed && c.plan.start.statusFd === undefined) c.note(step)
       else c.begin(step)
       c.b.scope(() => emit(c, code, step))
     }
@@ -114,36 +119,35 @@ export interface Launch {
 export function launch(plan: Plan, architecture: Architecture, again?: Uint8Array): Launch {
   const c = new LauncherContext(plan, architecture)
   const { b } = c
-  const { manner, announcement } = plan
+  const { world, start } = plan
+  const { manner, announcement } = start
   const pidfd = monitorsPidfd(b)
   const release = releaseOf(b)
   const [child, umask] = b.temporaries(2)
 
   b.entry(c.stack)
-  if (plan.sealed) becomeSealed(c, again)
+  if (start.sealed) becomeSealed(c, again)
   c.begin({ what: 'start', why: "a failure here is the monitor's own" })
   prepareArguments(c)
-  if (plan.statusFd === undefined) openStandardDescriptors(c)
+  if (start.statusFd === undefined) openStandardDescriptors(c)
   c.aside('hold signals back', 'the monitor takes them when it waits, and none is lost')
   b.move(umask, c.attempt('umask', 0))
-  if (plan.sharesSession && !manner.lingers) rememberForeground(c)
+  if (start.sharesSession && relays(plan)) rememberForeground(c)
   blockSignals(c)
-  emitSteps(c, plan.monitor)
+  emitSteps(c, stepsOf(plan).monitor)
 
   c.aside('make ready to start init', 'each of the two notices when the other has ended')
   const released = b.reserve(8)
-  if (manner.lingers) b.move(c.outcome, c.must('eventfd2', 0, c.open.CLOEXEC | c.open.NONBLOCK))
+  if (!relays(plan)) b.move(c.outcome, c.must('eventfd2', 0, c.open.CLOEXEC | c.open.NONBLOCK))
   makeForegroundPipe(c)
   if (announcement !== undefined) c.must('pipe2', released, c.open.CLOEXEC)
   if (manner.tied) b.move(pidfd, c.must('pidfd_open', c.attempt('getpid'), 0))
   if (netIsLate(plan)) prepareNet(c)
   // From then on no process finds our descriptors in /proc. One that is not tied to the caller would wait at its end for a caller that is gone.
-  if (!plan.newPid || !diesWithParent(plan)) awaitAcknowledgement(c)
+  if (!ownPids(plan) || !diesWithParent(plan)) awaitAcknowledgement(c)
   // Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking".
-  if (!plan.newPid && !manner.lingers) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
-  c.begin(cloning(plan))
-  if (belowJoined(plan)) cloneBelow(c, c.outcome, () => cloneInit(c, CLONE.PARENT))
-  else cloneInit(c)
+  if (!ownPids(plan) && relays(plan)) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+  emitSteps(c, [world.clone])
   b.move(child, c.result)
   b.when(
     child,
@@ -154,13 +158,13 @@ export function launch(plan: Plan, architecture: Architecture, again?: Uint8Arra
       if (netIsLate(plan)) makeNet(c)
       if (announcement !== undefined) {
         keepEnd(c, released, 'write', release)
-        announce(c, announcement, plan.clone, child)
+        announce(c, announcement, world.clone.namespaces, child)
         c.attempt('close', release)
       }
       // A payload that is pid 1 may untie itself: PR_SET_PDEATHSIG(2const).
-      if (manner.tied && plan.initIs === 'payload') watchMonitor(c, pidfd, child)
-      if (manner.lingers) lingeringMonitor(c, child)
-      else monitorLoop(c, child)
+      if (manner.tied && start.init === 'payload') watchMonitor(c, pidfd, child)
+      if (relays(plan)) monitorLoop(c, child)
+      else lingeringMonitor(c, child)
     },
     () => {
       c.process = 'init'
@@ -171,18 +175,18 @@ export function launch(plan: Plan, architecture: Architecture, again?: Uint8Arra
       if (announcement !== undefined) keepEnd(c, released, 'read', release)
       // A step may wait for long, such as the one that reads a file's content from a pipe.
       if (manner.tied) tieToMonitor(c, {})
-      emitSteps(c, plan.init)
+      emitSteps(c, stepsOf(plan).init)
       const starting = c.begin({ what: 'start the payload', why: 'init stays beside it and reaps' })
       if (manner.tied) {
         // Again after the last change of credentials, which clears it; the look covers all the time before.
         tieToMonitor(c, {})
         c.attempt('close', pidfd)
       }
-      if (plan.initIs === 'reaper') {
+      if (plan.start.init === 'reaper') {
         // The payload is the same user: it may not read, trace or reopen what init holds. A program that was told its
-        // pid looks at its namespaces: there a capability that the payload lacks closes it, see bwrap/planRequest.ts.
+        // pid looks at its namespaces: there a capability that the payload lacks closes it, `spare` of a step.
         if (announcement === undefined) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
-        if (!plan.newPid && !manner.lingers) c.must('prctl', PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        if (!ownPids(plan) && manner.adopts) c.must('prctl', PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         const payload = b.temporary()
         // As vfork(2): init waits until the payload has left our memory, which then need not be copied.
         b.move(payload, c.must('clone', CLONE.VM | CLONE.VFORK | signals.SIGCHLD, 0, 0, 0, 0))
@@ -190,37 +194,35 @@ export function launch(plan: Plan, architecture: Architecture, again?: Uint8Arra
           c.aside('wait for the payload', 'signals are handed on, and what it leaves behind is reaped')
           // The payload has shared this memory: its last step stands there.
           c.resume(starting)
-          if (manner.lingers) lingeringInit(c, payload)
-          else initLoop(c, payload)
+          if (relays(plan)) initLoop(c, payload)
+          else lingeringInit(c, payload)
         })
         c.process = 'payload'
         c.aside('let signals through', "the command has the caller's mask of signals, and of modes")
-        if (!plan.newPid && manner.tied) c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
+        if (!ownPids(plan) && manner.tied) c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
         takeForeground(c)
       }
       unblockSignals(c)
       c.attempt('umask', umask)
       c.process = 'payload'
-      emitSteps(c, plan.payload)
+      emitSteps(c, stepsOf(plan).payload)
     },
   )
   c.emitFailure()
   return { program: b.finish(), steps: c.steps, processes: c.processes }
 }
 
-const leadsGroup = ({ manner, statusFd, sharesSession, initIs }: Plan) =>
-  manner.forwardsSignals && statusFd === undefined && !sharesSession && initIs === 'reaper'
-
-const diesWithParent = (plan: Plan) => plan.monitor.some((step) => step.do === 'dieWithParent')
+const leadsGroup = (plan: Plan) =>
+  relays(plan) && plan.start.statusFd === undefined && !plan.start.sharesSession && plan.start.init === 'reaper'
 
 /** Clones init into its namespaces, without those that may be left out where they cannot be made. */
-function cloneInit(c: LauncherContext, more = 0): void {
+function cloneInit(c: LauncherContext, { namespaces, ifPossible }: Step<'clone'>, more = 0): void {
   const { b, plan } = c
   const cloned = b.label()
-  for (const dropped of subsets(plan.cloneIfPossible)) {
-    const made = plan.clone.filter((name) => !dropped.includes(name))
+  for (const dropped of subsets(ifPossible)) {
+    const made = namespaces.filter((name) => !dropped.includes(name))
     const flags = cloneFlags(netIsLate(plan) ? made.filter((name) => name !== 'net') : made)
-    if (plan.cloneIfPossible.includes('user')) b.move(userMade(b), made.includes('user') ? 1 : 0)
+    if (ifPossible.includes('user')) b.move(userMade(b), made.includes('user') ? 1 : 0)
     cloneIntoGroup(c, flags | more)
     c.whenFailed(
       () => {},
@@ -236,23 +238,6 @@ function subsets<Item>(items: readonly Item[]): Item[][] {
   const found: Item[][] = [[]]
   for (const item of items) found.push(...found.map((set) => [...set, item]))
   return found.sort((a, b) => a.length - b.length)
-}
-
-const cloning = (plan: Plan): Wording => ({
-  what: `make the namespaces ${plan.clone.join(', ')}`,
-  why: 'each is new',
-  ...(plan.manner.hints === 'instead'
-    ? { complaint: 'Creating new namespace failed', hints: cloningComplaints }
-    : { hints: hints.namespaces }),
-})
-
-/** As bwrap(1) says them. */
-const cloningComplaints: Hints = {
-  EINVAL:
-    'Creating new namespace failed, likely because the kernel does not support user namespaces.  bwrap must be installed setuid on such systems.',
-  EPERM:
-    "No permissions to create new namespace, likely because the kernel does not allow non-privileged user namespaces. On e.g. debian this can be enabled with 'sysctl kernel.unprivileged_userns_clone=1'.",
-  ENOSPC: 'Creating new namespace failed: nesting depth or /proc/sys/user/max_*_namespaces exceeded (ENOSPC)',
 }
 
 /** PDEATHSIG, and a look whether the monitor was dead before it could work. */

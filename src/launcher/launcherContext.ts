@@ -7,7 +7,8 @@ import { type ErrnoName, errno } from '../kernel/errno.js'
 import { printable } from '../kernel/printable.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { type Address, firstError, type Label, type Operand, type Slot } from '../machine/instruction.js'
-import type { LaunchedStep, Plan, Step, StepKind, Wording } from '../plan/step.js'
+import { type Plan, relays } from '../plan/plan.js'
+import type { LaunchedStep, Step, StepKind, Wording } from '../plan/step.js'
 import { Messages } from './messages.js'
 import { record } from './record.js'
 import { type Row, Rows, type Word } from './rows.js'
@@ -142,10 +143,14 @@ export class LauncherContext extends Assembler {
   complaint(step: Wording, which: number): number {
     const [first, ...others] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]
     const chosen = which === 0 ? first : others[which - 1]
-    const { complaint: _, ...rest } = step
-    const said =
-      typeof chosen === 'object' ? { complaint: [first ?? ''], hints: chosen } : { complaint: [chosen ?? ''] }
-    return this.#number({ ...rest, ...said }).number
+    return typeof chosen === 'object'
+      ? this.#number({ ...step, complaint: sentence(step), instead: chosen }).number
+      : this.said(step, chosen ?? sentence(step))
+  }
+
+  /** The number of a step that fails with this sentence. */
+  said(step: Wording, complaint: string): number {
+    return this.#number({ ...step, complaint }).number
   }
 
   /**
@@ -154,7 +159,7 @@ export class LauncherContext extends Assembler {
    */
   #number(step: Wording, words: readonly Word[] = []): { mark: number; number: number } {
     const mark = this.#add(step)
-    const number = this.plan.statusFd === undefined ? this.#messages.add(sentence(step), step.hints, words) : mark
+    const number = this.plan.start.statusFd === undefined ? this.#messages.add(sentence(step), step, words) : mark
     this.#last = number
     return { mark, number }
   }
@@ -190,7 +195,7 @@ export class LauncherContext extends Assembler {
     this.b.store(64, buffer, 0, kind)
     this.b.store(64, buffer, 8, first)
     this.b.store(64, buffer, 16, second)
-    this.attempt('write', this.plan.statusFd!, buffer, record.size)
+    this.attempt('write', this.plan.start.statusFd!, buffer, record.size)
   }
 
   /** `PWD=` and the working directory, which is filled in when it is known. */
@@ -207,7 +212,7 @@ export class LauncherContext extends Assembler {
   emitFailure(): void {
     const { b } = this
     const [error, status] = b.temporaries(2)
-    const { exit, lingers } = this.plan.manner
+    const { exit, prefix } = this.plan.start.manner
     b.mark(noStep)
     b.place(this.fail)
     b.compute(error, 0, 'sub', this.result)
@@ -216,13 +221,12 @@ export class LauncherContext extends Assembler {
       b.move(status, exit.cannotExecute)
       b.when(error, 'eq', errno.ENOENT, () => b.move(status, exit.notFound))
     })
-    if (lingers) this.tellMonitor(0, 1)
-    if (this.plan.statusFd !== undefined) this.report(record.failed, this.step, error)
+    if (!relays(this.plan)) this.tellMonitor(0, 1)
+    if (this.plan.start.statusFd !== undefined) this.report(record.failed, this.step, error)
     else {
-      const { prefix, hints } = this.plan.manner
       const { step: message, scratch: buffer, detail } = this
       const naming = { naming: this.#last, command: this.command }
-      this.#messages.print({ message, error, buffer, prefix, hints, detail, ...naming })
+      this.#messages.print({ message, error, buffer, prefix, detail, ...naming })
     }
     this.exit(status)
   }

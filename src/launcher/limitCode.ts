@@ -6,7 +6,8 @@ import { CLOCK, CLONE, POLL, SI } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
-import type { Plan, Step } from '../plan/step.js'
+import { ownPids, type Plan, relays } from '../plan/plan.js'
+import type { Step } from '../plan/step.js'
 import { closeAllBut } from './descriptorCode.js'
 import { foregroundEnds } from './foreground.js'
 import type { Code, LauncherContext } from './launcherContext.js'
@@ -99,13 +100,13 @@ export const limitCode: Code<Limit> = {
   },
 }
 
-const cpuTimeSteps = (plan: Plan) => plan.monitor.filter((step) => step.do === 'cpuTime')
+const cpuTimeSteps = (plan: Plan) => plan.start.watch.filter((step) => step.do === 'cpuTime')
 
 function hasTimers(plan: Plan): boolean {
-  return plan.monitor.some((step) => step.do === 'wallTime' || step.do === 'cpuTime')
+  return plan.start.watch.some((step) => step.do === 'wallTime' || step.do === 'cpuTime')
 }
 
-const memorySteps = (plan: Plan) => plan.monitor.filter((step) => step.do === 'watchMemory')
+const memorySteps = (plan: Plan) => plan.start.watch.filter((step) => step.do === 'watchMemory')
 const watchesMemory = (plan: Plan) => memorySteps(plan).length > 0
 
 /** Whether the monitor of this plan does more than to pass signals on. */
@@ -148,7 +149,7 @@ export function awaitSignalOrMemory(c: LauncherContext, init: Slot): void {
 /** clone(2), or, for a v2 group, clone3 with CLONE_INTO_CGROUP; where clone3 is missing, init moves itself. */
 export function cloneIntoGroup(c: LauncherContext, flags: number): void {
   const { b } = c
-  const step = c.plan.init.find((one) => one.do === 'enterGroup')
+  const step = c.plan.world.init.find((one) => one.do === 'enterGroup')
   const plain = () => c.attempt('clone', flags | signals.SIGCHLD, 0, 0, 0, 0)
   if (step?.group.way !== 'clone') {
     plain()
@@ -187,7 +188,7 @@ export function takeTimer(c: LauncherContext, signal: Slot, info: Address, init:
 
 /** Closes what the monitor needs no more: all but what it watches. Standard error stays for the sentence about a limit. */
 export function releaseUnwatched(c: LauncherContext): void {
-  const { statusFd } = c.plan
+  const { statusFd } = c.plan.start
   c.attempt('close_range', 0, statusFd === undefined ? 1 : 2, 0)
   closeAllBut(c, [
     ...(statusFd === undefined ? [] : [statusFd]),
@@ -203,7 +204,7 @@ function expired(c: LauncherContext, info: Address, init: Slot): void {
   const which = b.temporary()
   b.load(which, 32, info, structs.siginfo.fields.si_value.offset)
   if (endsBySignal(c.plan)) b.when(which, 'eq', lastResort, () => c.attempt('kill', init, signals.SIGKILL))
-  for (const step of c.plan.monitor) {
+  for (const step of c.plan.start.watch) {
     if (step.do === 'wallTime')
       b.when(which, 'eq', reached.wallTime, () => end(c, init, reached.wallTime, 0, 'the wall time limit is reached'))
     if (step.do === 'cpuTime')
@@ -224,7 +225,7 @@ function expired(c: LauncherContext, info: Address, init: Slot): void {
 
 function end(c: LauncherContext, init: Slot, limit: number, used: Operand, sentence: string): void {
   const text = `vial: ${sentence}\n`
-  if (c.plan.statusFd !== undefined) c.report(record.limit, limit, used)
+  if (c.plan.start.statusFd !== undefined) c.report(record.limit, limit, used)
   else c.attempt('write', 2, c.b.text(text), text.length)
   if (!endsBySignal(c.plan)) c.attempt('kill', init, signals.SIGKILL)
   else {
@@ -237,7 +238,7 @@ function end(c: LauncherContext, init: Slot, limit: number, used: Operand, sente
 
 /** Whether pid 1 knows the signal at which it ends all, and there is a record to tell what they used. */
 export const endsBySignal = (plan: Plan) =>
-  plan.statusFd !== undefined && plan.newPid && plan.initIs === 'reaper' && !plan.manner.lingers
+  plan.start.statusFd !== undefined && ownPids(plan) && plan.start.init === 'reaper' && relays(plan)
 
 /** The timer for a pid 1 that does not end all in time, such as one that still waits for a mount. */
 const lastResort = 0

@@ -9,7 +9,7 @@ import { variables } from '../assembly/variables.js'
 import { type ErrnoName, errno, errnoMessage } from '../kernel/errno.js'
 import type { Builder } from '../machine/builder.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
-import type { Hints } from '../plan/step.js'
+import type { Hints, Wording } from '../plan/step.js'
 import type { Said } from '../text/words.js'
 import { firstToken, literal, pack, pairs } from './fragments.js'
 import type { Word } from './rows.js'
@@ -45,8 +45,10 @@ export const spelledErrors: readonly ErrnoName[] = [
 
 /** Characters 1 to this one stand for texts that a row has in its slots. */
 const mostQuoted = 9
-/** Digits of a hint's number: no byte of a list's text is 0. */
+/** Digits of the number of a text about an error: no byte of a list's text is 0. */
 const base = 255
+/** The least first digit of a hint's number, and of what is said instead of a sentence. */
+const [firstHint, firstInstead] = [1, 129] as const
 
 /** What differs from one failure to the next, and how it is said. */
 export interface Failure {
@@ -56,8 +58,7 @@ export interface Failure {
   readonly buffer: Address
   /** How the sentence begins. */
   readonly prefix: string
-  /** A hint is a second line, or takes the sentence's place and is followed by the text at `detail`, if it is not 0. */
-  readonly hints: 'added' | 'instead'
+  /** A text that ends what is said instead of a sentence, or 0. */
   readonly detail: Slot
   /** The message that ends in the name of the command, which is not ours: at most 4096 bytes of it, control characters as `?`. */
   readonly naming: number
@@ -65,14 +66,15 @@ export interface Failure {
 }
 
 export class Messages {
-  /** Of each: its hints (errno and two digits each, and a 0), and what cannot be done. */
+  /** Of each: its texts about errors (errno and two digits each, and a 0), and what cannot be done. */
   readonly #messages: Uint8Array[] = []
-  #count = 0
   readonly #numbers = new Map<string, number>()
+  /** Texts about errors, as second lines and instead of a sentence. */
   readonly #hints = new Map<string, number>()
+  readonly #instead = new Map<string, number>()
   /** Slots of rows whose texts are in sentences. */
   readonly quoted: Slot[] = []
-  readonly #kinds = new Map<Hints | undefined, number>()
+  readonly #kinds = new Map<Hints | undefined, number>([[undefined, 0]])
 
   constructor(readonly b: Builder) {}
 
@@ -80,7 +82,7 @@ export class Messages {
    * The number of a message; equal ones are one. The texts that a row has anyway are not stored in its sentence once
    * more: each stands there as a character.
    */
-  add(text: string, hints: Hints | undefined, row: readonly Word[]): number {
+  add(text: string, { hints, instead }: Pick<Wording, 'hints' | 'instead'>, row: readonly Word[]): number {
     let parts: (string | number)[] = [text]
     for (const [slot, word] of row) {
       if (typeof word !== 'string' || word.length < 2 || !text.includes(word)) continue
@@ -90,12 +92,17 @@ export class Messages {
       }
       parts = quote(parts, word, 1 + this.quoted.indexOf(slot))
     }
-    if (!this.#kinds.has(hints)) this.#kinds.set(hints, this.#kinds.size)
-    const key = `${this.#kinds.get(hints)} ${parts.map((part) => (typeof part === 'number' ? `\0${part}` : part)).join('')}`
+    const told =
+      parts.length === 1 ? text : parts.map((part) => (typeof part === 'number' ? `\0${part}` : part)).join('')
+    const key = `${this.#kind(hints)} ${this.#kind(instead)} ${told}`
     let number = this.#numbers.get(key)
     if (number === undefined) {
-      number = this.#count++
-      this.#messages.push(Uint8Array.from([...this.#packHints(hints), 0]))
+      number = this.#numbers.size
+      const about: number[] = []
+      if (instead !== undefined) this.#pack(instead, this.#instead, firstInstead, about)
+      if (hints !== undefined) this.#pack(hints, this.#hints, firstHint, about)
+      about.push(0)
+      this.#messages.push(Uint8Array.from(about))
       if (parts.length === 1) this.#messages.push(pack(text))
       else {
         const packed = parts.flatMap((part) => (typeof part === 'number' ? part : [...pack(part).subarray(0, -1)]))
@@ -106,15 +113,20 @@ export class Messages {
     return number
   }
 
-  #packHints(hints: Hints | undefined): number[] {
-    return (Object.entries(hints ?? {}) as [ErrnoName | '', Said][]).flatMap(([name, said]) => {
-      if (name === '') return []
+  #kind(hints: Hints | undefined): number {
+    const known = this.#kinds.get(hints) ?? this.#kinds.size
+    this.#kinds.set(hints, known)
+    return known
+  }
+
+  #pack(hints: Hints, texts: Map<string, number>, first: number, into: number[]): void {
+    for (const [name, said] of Object.entries(hints) as [ErrnoName, Said][]) {
       // A vial is run by callers who know the policy at most.
-      const hint = String(said)
-      const number = this.#hints.get(hint) ?? this.#hints.size
-      this.#hints.set(hint, number)
-      return [errno[name], 1 + Math.floor(number / base), 1 + (number % base)]
-    })
+      const text = String(said)
+      const number = texts.get(text) ?? texts.size
+      texts.set(text, number)
+      into.push(errno[name], first + Math.floor(number / base), 1 + (number % base))
+    }
   }
 
   /** Writes `vial: cannot WHAT: ERROR` and a second line with the hint, or what is said instead, in one write(2). */
@@ -143,10 +155,11 @@ export class Messages {
       })
       b.compute(from, from, 'add', 2)
     })
-    if (failure.hints === 'instead') {
+    if (this.#instead.size > 0) {
       const none = b.label()
-      b.branch(hint, 'eq', 0, none)
-      this.#sayHint(hint)
+      if (this.#hints.size > 0) b.branch(hint, 'lt', firstInstead * base, none)
+      else b.branch(hint, 'eq', 0, none)
+      this.#sayOf(this.#instead, firstInstead, hint)
       b.when(detail, 'ne', 0, () => copyText(b, to, detail))
       b.jump(done)
       b.place(none)
@@ -178,10 +191,10 @@ export class Messages {
       },
       () => say(this, {}),
     )
-    if (failure.hints === 'added')
+    if (this.#hints.size > 0)
       b.when(hint, 'ne', 0, () => {
         this.#say('\n      ')
-        this.#sayHint(hint)
+        this.#sayOf(this.#hints, firstHint, hint)
       })
     b.place(done)
     this.#say('\n')
@@ -189,10 +202,10 @@ export class Messages {
     b.syscall(status, 'write', 2, buffer, to)
   }
 
-  #sayHint(hint: Slot): void {
+  #sayOf(texts: ReadonlyMap<string, number>, first: number, hint: Slot): void {
     const { b } = this
-    b.compute(saying(b).nth, hint, 'sub', base + 1)
-    this.#find(Buffer.concat([...this.#hints.keys()].map(pack)))
+    b.compute(saying(b).nth, hint, 'sub', first * base + 1)
+    this.#find(Buffer.concat([...texts.keys()].map(pack)))
     say(this, {})
   }
 

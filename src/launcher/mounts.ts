@@ -32,7 +32,7 @@ export function restrict(c: LauncherContext, tree: Slot, flags: MountFlags, recu
 }
 
 export function propagationOf(c: LauncherContext): number {
-  const isolated = c.plan.init.find((step) => step.do === 'isolateMounts')
+  const isolated = c.plan.world.init.find((step) => step.do === 'isolateMounts')
   return isolated?.propagation === 'slave' ? 0 : MS.PRIVATE
 }
 

@@ -2,11 +2,12 @@
 import { variable } from '../assembly/variables.js'
 import { AF, CLONE, IFF, SIOC, SOCK } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import type { Plan, Step } from '../plan/step.js'
+import type { Plan } from '../plan/plan.js'
+import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './launcherContext.js'
 
 /** Whether init enters a network namespace that the monitor makes meanwhile: it takes the kernel as long as all the rest. */
-export const netIsLate = (plan: Plan) => plan.init.some((step) => step.do === 'loopback' && step.enter)
+export const netIsLate = (plan: Plan) => plan.world.init.some((step) => step.do === 'loopback' && step.enter)
 
 /** Of the monitor, which is in the namespace that it made. */
 export const monitorsPidfd = variable()

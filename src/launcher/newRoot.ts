@@ -13,7 +13,7 @@ const rooted = new WeakSet<LauncherContext>()
  * mounted there later, is hidden only where another bind may be of "/".
  */
 export function hidesRoot(c: LauncherContext): boolean {
-  const { init } = c.plan
+  const { init } = c.plan.world
   const mayBeRoot = (source: string | number) =>
     typeof source === 'number' || /^(?!\/)|^\/proc(\/|$)|^[/.]*$|\/\.\.(\/|$)/.test(source)
   return (

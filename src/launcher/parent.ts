@@ -7,14 +7,15 @@ import { variable } from '../assembly/variables.js'
 import { PR } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import type { Slot } from '../machine/instruction.js'
-import type { Plan } from '../plan/step.js'
+import { type Plan, relays } from '../plan/plan.js'
 import type { LauncherContext } from './launcherContext.js'
 import { callersPid } from './pipeCode.js'
 import { parentEnded } from './record.js'
 
-/** A monitor that takes no signals, as that of bwrap(1), is killed. */
-export const tiedToCaller = ({ manner, monitor }: Plan) =>
-  manner.forwardsSignals && monitor.some((step) => step.do === 'dieWithParent')
+/** A monitor that does not take its signals is killed. */
+export const tiedToCaller = (plan: Plan) => relays(plan) && diesWithParent(plan)
+
+export const diesWithParent = ({ world }: Plan) => world.monitor.some((step) => step.do === 'dieWithParent')
 
 /** Its pid. */
 export const callerOf = variable()

@@ -8,7 +8,8 @@ import { routine } from '../assembly/routine.js'
 import { variable, variableOf } from '../assembly/variables.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
-import type { Plan, Step } from '../plan/step.js'
+import type { Plan } from '../plan/plan.js'
+import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './launcherContext.js'
 import { pipesTaken, record } from './record.js'
 
@@ -32,7 +33,7 @@ export const pipeCode = {
       // What /dev/stdout opens anew is a file of the user who made the pipe.
       if (step.foreign) c.must('fchmod', fd, 0o666)
     })
-    c.must('write', c.plan.statusFd!, buffer, record.size)
+    c.must('write', c.plan.start.statusFd!, buffer, record.size)
     b.move(held(b), 1)
   },
 }
@@ -40,7 +41,7 @@ export const pipeCode = {
 /** Whether they are still open. */
 const held = variable()
 const callersEnd = variableOf<number>()
-const pipesOf = (plan: Plan) => plan.monitor.find((step) => step.do === 'pipes')?.pipes ?? []
+const pipesOf = (plan: Plan) => plan.start.streams.find((step) => step.do === 'pipes')?.pipes ?? []
 
 export const hasPipes = (plan: Plan) => pipesOf(plan).length > 0
 
@@ -98,9 +99,9 @@ export function callersPid(c: LauncherContext): Slot {
   const { b } = c
   const parent = b.temporary()
   b.move(parent, c.attempt('getppid'))
-  if (c.plan.statusFd !== undefined) {
+  if (c.plan.start.statusFd !== undefined) {
     const header = b.reserve(8, 8)
-    c.attempt('pread64', c.plan.statusFd, header, 8, 0)
+    c.attempt('pread64', c.plan.start.statusFd, header, 8, 0)
     b.when(c.result, 'eq', 8, () => b.load(parent, 64, header))
   }
   return parent

@@ -17,6 +17,7 @@ import {
   tellForeground,
   waitingFor,
 } from './foreground.js'
+import { ownPids, relays } from '../plan/plan.js'
 import type { LauncherContext } from './launcherContext.js'
 import { awaitSignalOrMemory, endsBySignal, releaseUnwatched, takeTimer, watches } from './limitCode.js'
 import { callerOf, takeParentsEnd, tiedToCaller } from './parent.js'
@@ -38,9 +39,9 @@ const allSignals = (c: LauncherContext) => masks(c).every
 export function blockSignals(c: LauncherContext): void {
   const { every, callers } = masks(c)
   // What the terminal sends to the whole job reaches the caller, who hands it on: it must not arrive twice.
-  if (c.plan.statusFd !== undefined && !c.plan.sharesSession) leaveGroup(c)
-  if (c.plan.manner.forwardsSignals) c.must('rt_sigprocmask', SIGMASK.SETMASK, every, callers, maskSize)
-  if (c.plan.statusFd !== undefined) ignoreAsCaller(c, c.plan.statusFd)
+  if (c.plan.start.statusFd !== undefined && !c.plan.start.sharesSession) leaveGroup(c)
+  if (relays(c.plan)) c.must('rt_sigprocmask', SIGMASK.SETMASK, every, callers, maskSize)
+  if (c.plan.start.statusFd !== undefined) ignoreAsCaller(c, c.plan.start.statusFd)
   c.must('rt_sigaction', signals.SIGCHLD, c.b.bytes(new Uint8Array(32), 8), 0, maskSize)
 }
 
@@ -65,7 +66,7 @@ function ignoreAsCaller(c: LauncherContext, statusFd: number): void {
 }
 
 export function unblockSignals(c: LauncherContext): void {
-  if (c.plan.manner.forwardsSignals) c.must('rt_sigprocmask', SIGMASK.SETMASK, masks(c).callers, 0, maskSize)
+  if (relays(c.plan)) c.must('rt_sigprocmask', SIGMASK.SETMASK, masks(c).callers, 0, maskSize)
 }
 
 /** docs/how-it-works.md, "Signals", says who is in which process group. */
@@ -79,7 +80,7 @@ export function lingeringMonitor(c: LauncherContext, init: Slot): void {
   const status = b.reserve(8)
   const code = b.temporary()
   const failed = b.temporary()
-  const jsonFd = plan.announcement?.statusFd
+  const jsonFd = plan.start.announcement?.statusFd
   const [pidfd, gone, told] = [b.temporary(), b.temporary(), b.temporary()]
   const value = b.reserve(8, 8)
   const polls = b.reserve(2 * structs.pollfd.size)
@@ -123,12 +124,12 @@ export function lingeringInit(c: LauncherContext, payload: Slot): void {
   const status = b.reserve(8)
   const code = b.temporary()
   const child = b.temporary()
-  closeAllBut(c, [c.outcome, ...plan.holdFds, ...c.heldSlots])
+  closeAllBut(c, [c.outcome, ...plan.start.holdFds, ...c.heldSlots])
   dropEverything(
     c,
-    plan.init.some((step) => step.do === 'capabilities' && step.spare !== undefined),
+    plan.entrant.once.some((step) => step.do === 'capabilities' && step.spare !== undefined),
   )
-  const seccomp = plan.payload.find((step) => step.do === 'seccomp')
+  const seccomp = plan.entrant.each.find((step) => step.do === 'seccomp')
   if (seccomp !== undefined) descriptorCode.seccomp(c, seccomp)
   b.move(code, 0x100)
   b.loop(({ again, leave }) => {
@@ -172,20 +173,20 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
   const { b, plan } = c
   const status = b.reserve(8)
   const code = b.temporary()
-  if (plan.statusFd !== undefined) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
+  if (plan.start.statusFd !== undefined) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
   if (watches(plan)) releaseUnwatched(c)
   else releaseFds(c, [...callersEnds(c), ...foregroundEnds(c, 'monitor')])
   // Init and payload were cloned into the job's group before.
-  if (plan.sharesSession && plan.statusFd !== undefined) leaveGroup(c)
-  relayTo(c, init, plan.initIs === 'payload' ? 'payload' : 'init')
+  if (plan.start.sharesSession && plan.start.statusFd !== undefined) leaveGroup(c)
+  relayTo(c, init, plan.start.init === 'payload' ? 'payload' : 'init')
   b.loop(({ again }) => {
     ;(watches(plan) ? takeSignalAndWatch : takeSignal)(c, { to: init })
-    const usage = plan.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
+    const usage = plan.start.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
     c.must('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
     b.load(code, 32, status)
-    if (plan.statusFd !== undefined) c.report(record.ended, code)
-    if (plan.sharesSession) giveForegroundBack(c, {})
+    if (plan.start.statusFd !== undefined) c.report(record.ended, code)
+    if (plan.start.sharesSession) giveForegroundBack(c, {})
     awaitAcknowledgement(c)
     exitAs(c, code)
   })
@@ -198,7 +199,7 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
   const code = b.temporary()
   const ending = endsBySignal(plan) ? endingOf(b) : undefined
   releaseFds(c, foregroundEnds(c, 'init'))
-  if (plan.sharesSession) {
+  if (plan.start.sharesSession) {
     leaveGroup(c)
     leaveForegroundToMonitor(c)
   }
@@ -224,7 +225,7 @@ export function initLoop(c: LauncherContext, payload: Slot): void {
       tellForeground(c, code, reapNext)
       // The others are waited for as well.
       if (ending !== undefined) b.when(ending, 'ne', 0, reapNext)
-      if (plan.statusFd !== undefined) c.report(record.payload, code)
+      if (plan.start.statusFd !== undefined) c.report(record.payload, code)
       exitAs(c, code)
     })
   })
@@ -235,11 +236,11 @@ function releaseFds(c: LauncherContext, kept: readonly Operand[] = []): void {
   const { plan } = c
   if (kept.length > 0) {
     c.attempt('close_range', 0, 2, 0)
-    closeAllBut(c, [...(plan.statusFd === undefined ? [] : [plan.statusFd]), ...kept])
+    closeAllBut(c, [...(plan.start.statusFd === undefined ? [] : [plan.start.statusFd]), ...kept])
     return
   }
-  c.attempt('close_range', 0, (plan.statusFd ?? 0x100000000) - 1, 0)
-  if (plan.statusFd !== undefined) c.attempt('close_range', plan.statusFd + 1, 0xffffffff, 0)
+  c.attempt('close_range', 0, (plan.start.statusFd ?? 0x100000000) - 1, 0)
+  if (plan.start.statusFd !== undefined) c.attempt('close_range', plan.start.statusFd + 1, 0xffffffff, 0)
 }
 
 /** Takes the next signal; returns when it is SIGCHLD and passes any other on to `to`. */
@@ -288,12 +289,12 @@ function relayTo(c: LauncherContext, next: Slot, who: 'init' | 'payload'): void 
   const { everyone, stop, hangUp: closed } = relay(b)
   const last = who === 'payload'
   // Only a pid 1 of ours may mean all that it can reach.
-  const all = last && plan.newPid && plan.initIs === 'reaper'
+  const all = last && ownPids(plan) && plan.start.init === 'reaper'
   if (all) b.move(everyone, -1)
   else if (last) b.compute(everyone, 0, 'sub', next)
   else b.move(everyone, next)
   b.move(stop, last ? signals.SIGSTOP : suspend)
-  if (plan.statusFd !== undefined) b.move(closed, last ? signals.SIGHUP : hangUp)
+  if (plan.start.statusFd !== undefined) b.move(closed, last ? signals.SIGHUP : hangUp)
 }
 
 function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
@@ -315,11 +316,11 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
     if (inMonitorOnly) takeTimer(c, signal, info, to, again)
     if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, again)
     if (tiedToCaller(plan))
-      takeParentsEnd(c, signal, again, plan.sharesSession ? () => endForeground(c, to) : undefined)
+      takeParentsEnd(c, signal, again, plan.start.sharesSession ? () => endForeground(c, to) : undefined)
     takeForegroundSignals(c, signal, again)
-    if (plan.statusFd === undefined) takeStop(c, signal)
+    if (plan.start.statusFd === undefined) takeStop(c, signal)
     // What a terminal sends reaches a payload of the same session by itself.
-    if (plan.sharesSession) {
+    if (plan.start.sharesSession) {
       b.load(target, 32, info, structs.siginfo.fields.si_code.offset)
       b.when(target, 'eq', SI.KERNEL, again)
     }
@@ -328,7 +329,7 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
     // The keys of a terminal are for a whole process group, such as a shell and what it waits for.
     b.branch(signal, 'eq', signals.SIGINT, send)
     b.branch(signal, 'eq', signals.SIGQUIT, send)
-    if (plan.statusFd !== undefined)
+    if (plan.start.statusFd !== undefined)
       b.when(signal, 'eq', hangUp, () => {
         b.move(signal, closed)
         b.jump(send)

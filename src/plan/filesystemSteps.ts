@@ -1,70 +1,76 @@
 /** The steps that build the new root, from the ordered list of a policy. */
-import { parseLimits } from '../policy/limits.js'
 import { normal } from '../policy/path.js'
-import type { FilesystemEntry, Policy } from '../policy/schema.js'
+import type { FilesystemEntry } from '../policy/schema.js'
 import { modeOf, parseSize } from '../policy/units.js'
 import { bindFlags, coversRoot, type RootCover, shownSource, written } from './entryFacts.js'
 import { hints } from './hints.js'
 import { keep } from './keep.js'
 import { dev, proc, sysfs } from './kernelFilesystems.js'
 import { Sources } from './namedSources.js'
-import { type FilesystemContext, type Leaves, type Made, type Planner, relative } from './planner.js'
+import { contextOf, type FilesystemContext, type Leaves, type Made, type Planner, relative } from './planner.js'
 import { Tree } from './rootTree.js'
-import type { Hints, MountFlags, Owner, Place, Step } from './step.js'
-import type { Complaints } from './style.js'
+import type { Specification } from './specification.js'
+import type { MountFlags, Owner, Place, Step } from './step.js'
 
-export function filesystemSteps(policy: Policy, context: FilesystemContext): Step[] {
-  return new FilesystemPlanner(policy, context).steps
+/** A step in the words of a face. `entry`: what it is for. */
+type Say = (step: Step, entry: FilesystemEntry | undefined) => Step
+
+/** @param say each step is given to it */
+export function filesystemSteps(specification: Specification, say: Say): readonly Step[] {
+  const { filesystem } = specification
+  return filesystem === undefined ? [] : new FilesystemPlanner(contextOf(specification, filesystem), say).steps
 }
 
 class FilesystemPlanner implements Planner {
   readonly steps: Step[] = []
   #tree = new Tree()
   readonly #sources: Sources
-  #said: Complaints | undefined
-  /** What `limits.disk` says of a tmpfs: bytes and inodes. */
-  readonly #disk: { readonly size?: number; readonly inodes?: number }
+  /** The entry whose steps are made. */
+  #entry: FilesystemEntry | undefined
 
   constructor(
-    policy: Policy,
     readonly context: FilesystemContext,
+    readonly say: Say,
   ) {
-    const entries = [...(policy.filesystem ?? [])]
-    this.#disk = policy.limits === undefined ? {} : (parseLimits(policy.limits).disk ?? {})
+    const entries = [...context.entries]
     this.#sources = new Sources(entries, context)
-    this.steps.push({
+    this.push({
       do: 'isolateMounts',
       propagation: context.style.propagation,
       what: "cut the mounts off from the host's",
       why: 'no mount made here shows outside',
-      ...(context.style.cutOffFails === undefined ? {} : { complaint: context.style.cutOffFails }),
     })
-    this.#root(policy, entries)
+    this.#root(entries)
     for (const entry of entries) {
-      this.#said = context.style.complaints?.(entry)
+      this.#entry = entry
       if (coversRoot(entry)) this.#cover(entry)
-      else this.#entry(entry)
+      else this.#make(entry)
     }
-    if (this.#tree.get('') === 'ours' && !(policy.root?.writable ?? false))
-      this.steps.push({ do: 'sealRoot', what: 'make the root read-only', why: 'only what is asked for is writable' })
-    this.steps.push({
+    this.#entry = undefined
+    if (this.#tree.get('') === 'ours' && !context.root.writable)
+      this.push({ do: 'sealRoot', what: 'make the root read-only', why: 'only what is asked for is writable' })
+    this.push({
       do: 'pivot',
       what: 'make the new root the only one',
       why: "pivot_root and a detach leave no way back to the host's",
     })
   }
 
+  push(step: Step): void {
+    this.steps.push(this.say(warned(step), this.#entry))
+  }
+
   /** What is mounted on "/" hides all that came before it, and is the root itself. */
-  #root(policy: Policy, entries: FilesystemEntry[]): void {
+  #root(entries: FilesystemEntry[]): void {
+    const { root } = this.context
     const first = entries[0]
     const onTop = first !== undefined && coversRoot(first) && !('bind' in first && first.optional) ? 0 : -1
     const last = this.context.style.stacksRoots ? onTop : entries.findLastIndex(coversRoot)
     const cover = entries.splice(0, last + 1).findLast(coversRoot)
-    this.#said = cover === undefined ? undefined : this.context.style.complaints?.(cover)
+    this.#entry = cover
     // A read-only one cannot be filled.
-    const writable = policy.root?.writable ?? false
-    if (cover === undefined) this.#rootTmpfs({ size: policy.root?.size }, writable)
-    else this.#cover('tmpfs' in cover ? { ...cover, size: cover.size ?? policy.root?.size } : cover, writable)
+    if (cover === undefined) this.#rootTmpfs({ size: root.size }, root.writable)
+    else this.#cover('tmpfs' in cover ? { ...cover, size: cover.size ?? root.size } : cover, root.writable)
   }
 
   #cover(cover: RootCover, writable = true): void {
@@ -77,7 +83,7 @@ class FilesystemPlanner implements Planner {
 
   #rootTmpfs(entry: Omit<Extract<FilesystemEntry, { tmpfs: string }>, 'tmpfs'>, writable: boolean): void {
     const { mode, size, inodes, owner } = entry
-    this.steps.push({
+    this.push({
       do: 'rootTmpfs',
       options: [
         ...(this.context.style.namesSources ? [['source', 'tmpfs'] as const] : []),
@@ -88,32 +94,26 @@ class FilesystemPlanner implements Planner {
       what: 'make an empty root',
       why: 'nothing of the host is visible unless it is named',
       // Without a user namespace of its own the root is given to ids that another one may not have.
-      hints: this.hints(this.context.hostIds ? { ...hints.mounts, ...hints.identity } : hints.mounts),
-      ...this.complaint(),
+      hints: this.context.hostIds ? { ...hints.mounts, ...hints.identity } : hints.mounts,
     })
-  }
-
-  complaint(): Pick<Step, 'complaint'> {
-    return this.#said === undefined ? {} : { complaint: this.#said.own }
   }
 
   #rootBind(entry: Extract<FilesystemEntry, { bind: string }>): void {
     const source = this.#sources.of(entry)
-    this.steps.push({
+    this.push({
       do: 'rootBind',
       source,
       ...this.#sources.within(source, entry.beneath),
       recursive: entry.recursive ?? true,
       optional: entry.optional ?? false,
       flags: bindFlags(entry),
-      ...this.complaint(),
       what: `use ${shownSource(source)} as the root`,
       why: entry.writable ? 'writable, as the policy says' : 'read-only',
-      hints: this.hints(hints.source),
+      hints: hints.source,
     })
   }
 
-  #entry(entry: FilesystemEntry): void {
+  #make(entry: FilesystemEntry): void {
     if ('bind' in entry) this.bind(entry)
     else if ('tmpfs' in entry) this.#tmpfs(entry)
     else if ('proc' in entry) proc(this, entry)
@@ -152,8 +152,7 @@ class FilesystemPlanner implements Planner {
       owner: this.#owner(entry.owner),
       what: `make the directory ${entry.directory}`,
       why: 'the policy names it',
-      hints: this.hints(hints.place),
-      ...this.complaint(),
+      hints: hints.place,
     })
     this.make(entry.directory, 'ours', make, { mode })
   }
@@ -168,10 +167,9 @@ class FilesystemPlanner implements Planner {
       flags: this.context.style.remount,
       what: `make ${entry.readonly} read-only`,
       why: 'the policy names it',
-      hints: this.hints(hints.present),
-      ...this.complaint(),
+      hints: hints.present,
     }
-    this.steps.push(warned(step))
+    this.push(step)
   }
 
   bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
@@ -189,8 +187,7 @@ class FilesystemPlanner implements Planner {
       ...this.#sources.within(source, entry.beneath),
       what: `bind ${shown}`,
       why: entry.writable ? 'shown, and writable' : 'shown read-only',
-      hints: this.hints(hints.bind),
-      ...this.complaint(),
+      hints: hints.bind,
     })
     this.make(entry.bind, optional ? 'maybe' : 'foreign', make, { written: written(entry) })
   }
@@ -202,8 +199,7 @@ class FilesystemPlanner implements Planner {
       target,
       what: `link ${at} to ${target}`,
       why: 'the policy names it',
-      hints: this.hints(hints.place),
-      ...this.complaint(),
+      hints: hints.place,
     })
     this.make(at, 'link', make, { target })
   }
@@ -220,8 +216,7 @@ class FilesystemPlanner implements Planner {
       mode,
       what: `write the file ${entry.file}`,
       why: 'the policy gives its content',
-      hints: this.hints(hints.place),
-      ...this.complaint(),
+      hints: hints.place,
     }
     const make = (place: Place): Step => {
       if (entry.mount === undefined)
@@ -252,10 +247,9 @@ class FilesystemPlanner implements Planner {
       payload: this.context.identity.uid,
       what: `set the mode of ${entry.chmod}`,
       why: 'the policy names it',
-      hints: this.hints(hints.present),
-      ...this.complaint(),
+      hints: hints.present,
     }
-    this.steps.push(warned(step))
+    this.push(step)
   }
 
   #overlay(entry: Extract<FilesystemEntry, { overlay: string }>): void {
@@ -279,10 +273,9 @@ class FilesystemPlanner implements Planner {
           : upper === 'tmpfs'
             ? 'changes stay in memory'
             : 'changes go to the upper directory',
-      hints: this.hints(hints.overlay),
-      ...this.complaint(),
+      hints: hints.overlay,
     })
-    if (normal(entry.overlay) === '/') this.steps.push(make({ path: '.', owned: true }))
+    if (normal(entry.overlay) === '/') this.push(make({ path: '.', owned: true }))
     else this.make(entry.overlay, 'foreign', make, { written: written(entry) })
   }
 
@@ -303,14 +296,13 @@ class FilesystemPlanner implements Planner {
       flags,
       what: `mount ${type} on ${at}`,
       why,
-      hints: this.hints(type === 'proc' || type === 'sysfs' ? hints.proc : hints.place),
-      ...this.complaint(),
+      hints: type === 'proc' || type === 'sysfs' ? hints.proc : hints.place,
     })
     this.make(at, leaves, step, { mode })
   }
 
   room(size: string | number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
-    const disk = writable ? this.#disk : {}
+    const disk = writable ? this.context.disk : {}
     const bytes = size === undefined ? disk.size : parseSize(size)
     // A tmpfs without a number admits as many as half of the machine's pages, whatever its size; none is counted in it.
     const most = inodes ?? disk.inodes ?? (disk.size === undefined ? undefined : inodesFor(bytes!))
@@ -318,10 +310,6 @@ class FilesystemPlanner implements Planner {
       ...(bytes === undefined ? [] : [['size', String(bytes)] as const]),
       ...(most === undefined ? [] : [['nr_inodes', String(most)] as const]),
     ]
-  }
-
-  hints(own: Hints): Hints {
-    return this.context.style.complaints === undefined ? own : noHints
   }
 
   make(at: string, leaves: Leaves, step: (place: Place, above: Step<'directory'>[]) => Step, made: Made = {}): void {
@@ -338,17 +326,17 @@ class FilesystemPlanner implements Planner {
       owner: undefined,
       what: `make the directory /${above}`,
       why: `${at} lies in it`,
-      hints: this.hints(hints.place),
-      ...(this.#said === undefined ? {} : { complaint: this.#said.parents }),
+      hints: hints.place,
     }))
     if (leaves === 'maybe') {
       // Where the source is missing, nothing is made: what lies above stays unknown.
-      this.steps.push(warned(step(this.#place(path), folders)))
+      this.push(step(this.#place(path), folders))
       this.#tree.put(path, 'maybe', made)
       return
     }
     for (const above of missing) this.#tree.pass(above)
-    this.steps.push(...[...folders, step(this.#place(path), [])].map(warned))
+    for (const folder of folders) this.push(folder)
+    this.push(step(this.#place(path), []))
     this.#tree.put(path, leaves === 'ours' && !this.#tree.owns(path) ? 'foreign' : leaves, made)
   }
 
@@ -359,7 +347,7 @@ class FilesystemPlanner implements Planner {
 
   #place(path: string): Place {
     if (this.#tree.owns(path) && this.#tree.get(path) !== 'link') return { path, owned: true }
-    // In bwrap's manner, what is put on a link goes where it leads.
+    // What is put on a link goes where it leads.
     if (this.context.style.followsLinks) return { path, owned: false, planted: false }
     return { path, owned: false, ...this.#tree.around(path) }
   }
@@ -386,12 +374,10 @@ class FilesystemPlanner implements Planner {
   }
 }
 
-const noHints: Hints = {}
-
 /** The same step, with what to do about links in its way where they are refused. */
 function warned(step: Step): Step {
   const refuses = 'place' in step && !step.place.owned && step.place.mount !== undefined
-  return refuses && step.hints !== noHints ? { ...step, hints: { ...step.hints, ...hints.foreign } } : step
+  return refuses ? { ...step, hints: { ...step.hints, ...hints.foreign } } : step
 }
 
 /** A file that is not empty takes a page of 4 KiB: as many again may be empty files, directories and links. */

@@ -1,4 +1,4 @@
-/** What to do about the errors that people meet most. The keys are errno names; `''` is any other. */
+/** What to do about the errors that people meet most. The keys are errno names. */
 import { limitOf } from '../kernel/namespaces.js'
 import { key, setting } from '../policy/keys.js'
 import { aside, words } from '../text/words.js'
@@ -11,6 +11,7 @@ const leadsOut =
 const outer =
   'an outer container forbids mounts, or covers parts of its /proc: where it is a vial, it needs the seccomp profile nested'
 const loop = 'a symbolic link on the way leads in a circle'
+const doesWithout = words`${setting('landlock', 'on')} does without`
 
 export const hints = {
   userNamespace: {
@@ -81,6 +82,19 @@ export const hints = {
     EINVAL: 'this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER), or does not know a flag of the profile',
     EPERM: 'an outer sandbox forbids it; its profile "nested" allows it',
   },
+  landlock: {
+    ENOSYS: words`this kernel has no Landlock (CONFIG_SECURITY_LANDLOCK): ${doesWithout}`,
+    EOPNOTSUPP: words`Landlock is not among the modules that this kernel was booted with (lsm=…): ${doesWithout}`,
+    EINVAL: words`the Landlock of this kernel is older than Linux 5.19: ${doesWithout}`,
+    E2BIG: 'there are 16 Landlock restrictions already, more cannot be stacked',
+  },
+  rlimit: { EPERM: "a hard limit cannot be raised: the caller's own is lower" },
+  group: {
+    EACCES: 'the cgroup, and the directory above it, must belong to the caller: "vial doctor" tells how',
+    EBUSY: 'a cgroup that hands controllers on may have no process of its own',
+    ENOENT: 'the cgroup was removed meanwhile',
+  },
+  timer: { EAGAIN: 'this user has too many signals pending: see ulimit -i' },
   execute: {
     ENOENT: 'it is not visible inside the sandbox, or its interpreter is not',
     EACCES: 'it is not executable, or lies on a noexec mount',

@@ -43,3 +43,14 @@ function around(own: number, ranges: readonly SubidRange[]): MapLine[] {
     }
   return lines
 }
+
+/** A map of one user and one group. */
+export const oneToOne = (inside: SandboxIds, outside: SandboxIds): IdMap => ({
+  uids: [{ inside: inside.uid, outside: outside.uid, count: 1 }],
+  gids: [{ inside: inside.gid, outside: outside.gid, count: 1 }],
+  byHelper: false,
+})
+interface SandboxIds {
+  readonly uid: number
+  readonly gid: number
+}

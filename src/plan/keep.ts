@@ -12,7 +12,7 @@ export function keep(p: Planner, entry: FilesystemEntry): void {
     const at = normal(`${kindOf(entry).place}/${path}`)
     const place = p.place(at)
     if (made)
-      p.steps.push({
+      p.push({
         do: 'directory',
         place,
         mode: 0o700,
@@ -21,10 +21,9 @@ export function keep(p: Planner, entry: FilesystemEntry): void {
         owner: undefined,
         what: `make ${at} where it is missing`,
         why: 'what is not there cannot be kept from the command',
-        hints: p.hints(hints.present),
-        ...p.complaint(),
+        hints: hints.present,
       })
-    p.steps.push({
+    p.push({
       do: 'readonly',
       place,
       recursive: true,
@@ -32,8 +31,7 @@ export function keep(p: Planner, entry: FilesystemEntry): void {
       flags: as === 'placed' ? {} : { readonly: true },
       what: as === 'readonly' ? `keep ${at} read-only` : `keep ${at} at its place`,
       why: whyKept[as],
-      hints: p.hints(hints.present),
-      ...p.complaint(),
+      hints: hints.present,
     })
   }
 }

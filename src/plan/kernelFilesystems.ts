@@ -37,7 +37,7 @@ export function proc(planner: Planner, entry: Extract<FilesystemEntry, { proc: s
     else if (init.length > 0) guard(planner, at, { ...procGuard, readonly: init, masked: [], worldReadable: [] })
   }
   for (const name of procReadonly) {
-    planner.steps.push({
+    planner.push({
       do: 'readonly',
       place: { path: `${relative(at)}/${name}`, owned: false, planted: false },
       recursive: true,
@@ -60,7 +60,7 @@ export function sysfs(planner: Planner, at: string): void {
 
 function guard(planner: Planner, at: string, what: Guard): void {
   const { nests, hostIds } = planner.context
-  planner.steps.push({ ...guardStep(at, planner.place(at), what, { nests, hostIds }) })
+  planner.push(guardStep(at, planner.place(at), what, { nests, hostIds }))
 }
 
 export function dev(planner: Planner, at: string): void {
@@ -84,8 +84,7 @@ export function dev(planner: Planner, at: string): void {
       flags: style.deviceNode,
       what: `bind the device /dev/${name}`,
       why: 'programs expect it',
-      hints: planner.hints(hints.source),
-      ...planner.complaint(),
+      hints: hints.source,
     }))
   }
   for (const [name, target] of deviceLinks) planner.symlink(`${at}/${name}`, target)

@@ -1,28 +1,34 @@
 /** What the steps of the new root are made with: filesystemSteps.ts makes one, kernelFilesystems.ts uses it. */
 import { normal } from '../policy/path.js'
 import type { FilesystemEntry } from '../policy/schema.js'
-import type { Hints, KeptAs, MountFlags, MountOptions, Owner, Place, Step } from './step.js'
-import type { Style } from './style.js'
+import type { Filesystem, Specification } from './specification.js'
+import type { MountFlags, MountOptions, Owner, Place, Step } from './step.js'
 
-export interface FilesystemContext {
-  /** Where relative host paths start; undefined: the directory that the vial is started in. */
-  readonly base: string | undefined
-  readonly style: Style
+/** What a specification says of the filesystem, and of the rest what its steps depend on. */
+export interface FilesystemContext extends Filesystem {
   readonly identity: Owner
-  /** What is laid over writable entries: compile/writableEntries.ts. Default: nothing. */
-  readonly kept?:
-    | ReadonlyMap<FilesystemEntry, readonly { readonly path: string; readonly as: KeptAs; readonly made?: true }[]>
-    | undefined
   /** Ids are the host's: what we make must be given to the payload by hand. */
   readonly hostIds: boolean
   /** The payload's pid namespace: the host's, one that is there already, or its own, and who is pid 1 of that. */
   readonly pids: 'host' | 'joined' | 'reaper' | 'payload'
-  readonly ownIpc: boolean
   readonly ownNet: boolean
   /** Whether the payload is the first of a session. */
   readonly ownSession: boolean
-  /** Whether sandboxes are to be made inside: see nesting.ts. */
-  readonly nests: boolean
+}
+
+export function contextOf(
+  { ids, namespaces, hardening, start }: Specification,
+  filesystem: Filesystem,
+): FilesystemContext {
+  const { pid, net } = namespaces
+  return {
+    ...filesystem,
+    identity: { uid: ids.uid, gid: ids.gid },
+    hostIds: ids.handsOver,
+    pids: pid.make !== 'no' ? start.init : pid.join === undefined ? 'host' : 'joined',
+    ownNet: net.make !== 'no',
+    ownSession: hardening.session === 'new',
+  }
 }
 
 /** What comes to be at a place: something of ours, of others, a link, a file, or perhaps nothing. */
@@ -41,7 +47,7 @@ type Directory = Step<'directory'>
 
 export interface Planner {
   readonly context: FilesystemContext
-  readonly steps: Step[]
+  push(step: Step): void
   /** Makes the directories above `at`, then the step, then remembers what is there now. */
   make(at: string, leaves: Leaves, step: (place: Place, above: Directory[]) => Step, made?: Made): void
   mount(
@@ -61,9 +67,6 @@ export interface Planner {
   /** Options of a tmpfs with these limits of its own, or else with those of the policy. */
   room(size: string | number | undefined, inodes: number | undefined): MountOptions
   ownerOptions(owner: undefined): MountOptions
-  /** Where a hint would take the place of another's sentence, there is none. */
-  hints(own: Hints): Hints
-  complaint(): Pick<Step, 'complaint'>
 }
 
 /** A place without the slash at its front: "" is the root. */

@@ -5,7 +5,7 @@
 import { inside } from './securityInside.js'
 import { outside } from './securityOutside.js'
 import { type Beside, View } from './securityView.js'
-import type { Plan } from './step.js'
+import type { Plan } from './plan.js'
 
 export type { Beside, HeldLimit } from './securityView.js'
 

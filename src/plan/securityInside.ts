@@ -43,8 +43,9 @@ export const inside: readonly Judgement[] = [
           `it is uid ${identity?.uid}`,
           "it owns what the host's root owns, as far as it is shown",
         )
-      say(identity?.dropGroups, 'no supplementary groups')
-      if (!identity?.dropGroups)
+      const dropsGroups = identity !== undefined && identity.groups !== 'keep'
+      say(dropsGroups, 'no supplementary groups')
+      if (!dropsGroups)
         say(false, '', `supplementary groups of a caller other than root stay, and open what is shown to them`)
       if (!view.rootMode) say(false, '', "outside, it is the caller: what is shown, it may do as the caller's uid")
       const writable = view.shown.filter(({ flags }) => !flags.readonly).map((step) => view.at(step))
@@ -120,7 +121,7 @@ export const inside: readonly Judgement[] = [
   [
     'descriptors and environment',
     (view, say) => {
-      const { environment } = view.plan
+      const { environment } = view.plan.start
       const keep = view.first('closeFds')?.keep.filter((fd) => fd > 2 && !view.own.includes(fd))
       say(
         keep,

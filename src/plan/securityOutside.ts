@@ -103,7 +103,7 @@ export const outside: readonly Judgement[] = [
           `a signal to its own process group reaches the caller's${view.first('landlock') === undefined ? '' : ', before Linux 6.12'}`,
         )
       say(
-        view.plan.initIs === 'reaper',
+        view.plan.start.init === 'reaper',
         'pid 1, or what stands for it, cannot be traced, read or opened through /proc',
         'pid 1 is the payload itself: no other process reaps what it leaves',
       )

@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { PROGRAMS } from '../fill/system.js'
 import type { AnySyscallName } from '../kernel/abis.js'
 import type { CapabilityName } from '../kernel/capabilities.js'
+import type { NamespaceName } from '../kernel/namespaces.js'
 import { isWithin } from '../policy/path.js'
 import { letsThrough } from '../seccomp/answer.js'
-import type { Plan, Step, StepKind } from './step.js'
+import { type Plan, stepsOf } from './plan.js'
+import type { Step, StepKind } from './step.js'
 
 /** What the plan does not show: who holds the sandbox to the limits of its policy. */
 export interface Beside {
@@ -37,7 +39,7 @@ type StepOf<Kind extends StepKind> = Extract<Step, { do: Kind }>
 export class View {
   readonly steps: readonly Step[]
   constructor(readonly plan: Plan) {
-    this.steps = [...plan.monitor, ...plan.init, ...plan.payload]
+    this.steps = Object.values(stepsOf(plan)).flat()
   }
   all<Kind extends StepKind>(kind: Kind): StepOf<Kind>[] {
     return this.steps.filter((step): step is StepOf<Kind> => step.do === kind)
@@ -45,16 +47,16 @@ export class View {
   first<Kind extends StepKind>(kind: Kind): StepOf<Kind> | undefined {
     return this.all(kind)[0]
   }
-  makes(namespace: Plan['clone'][number]): boolean {
-    return this.plan.clone.includes(namespace)
+  makes(namespace: NamespaceName): boolean {
+    return this.plan.world.clone.namespaces.includes(namespace)
   }
   /** Descriptors of the sandbox itself, which the payload does not get. */
   get own(): readonly (number | undefined)[] {
     const watched = [...this.all('cpuTime'), ...this.all('watchMemory')].map(({ fd }) => fd)
-    return [this.plan.statusFd, ...watched, ...(this.first('enterGroup')?.group.fds ?? [])]
+    return [this.plan.start.statusFd, ...watched, ...(this.first('enterGroup')?.group.fds ?? [])]
   }
   /** Why a namespace is not the sandbox's own. */
-  notOwn(namespace: Plan['clone'][number]): string {
+  notOwn(namespace: NamespaceName): string {
     const joined = this.all('join').find((step) => step.namespace === namespace)
     return joined === undefined ? "the host's" : `that of ${joined.from}`
   }

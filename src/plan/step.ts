@@ -83,6 +83,8 @@ export interface Steps {
   }
   /** Kills all when the v1 group whose directory this is has too little memory, and has once held `near` bytes: it is its own limit. */
   watchMemory: { readonly fd: number; readonly near: number }
+  /** Clones init into new namespaces; `ifPossible`: those of them that are left out where they cannot be made. */
+  clone: { readonly namespaces: readonly NamespaceName[]; readonly ifPossible: readonly NamespaceName[] }
   // init: its cgroup
   /** `namespace`: also a cgroup namespace, whose root is the group. */
   enterGroup: { readonly group: GroupEntry; readonly namespace: boolean }
@@ -196,7 +198,8 @@ export interface Steps {
   identity: {
     readonly uid: number
     readonly gid: number
-    readonly dropGroups: boolean | 'ifAllowed'
+    /** What becomes of supplementary groups. */
+    readonly groups: 'drop' | 'dropIfAllowed' | 'keep'
   }
   /** Takes note of the caller's effective set, before a user namespace gives all. */
   callersCapabilities: unknown
@@ -229,7 +232,7 @@ export interface Steps {
   innerUser: { readonly map: IdMap; readonly last: boolean }
   assertNoUser: unknown
   chdir: { readonly path: string }
-  /** That which the caller names at the start: see {@link Plan.perRun}. It must lie in the sandbox. */
+  /** That which the caller names at the start: see `perRun` of a start. It must lie in the sandbox. */
   chdirNamed: unknown
   /** The caller's working directory if it is visible, else HOME, else the root. */
   chdirBack: unknown
@@ -310,86 +313,21 @@ export interface Wording {
   /** Completes "cannot …": `mount a tmpfs on /tmp`. */
   readonly what: string
   readonly why: string
-  /** The error sentence where it must be another's; where a step can fail in several ways, one for each. */
+  /**
+   * The error sentence where it must be another's. Where a step can fail in several ways, one for each; of those behind the first,
+   * some are the first but for a few errors.
+   */
   readonly complaint?: string | readonly (string | Hints)[]
+  /** The same where the file, or the directory, cannot be made that something is to be mounted on. */
+  readonly points?: readonly [file: string, directory: string]
+  /** What to do about an error: a second line. */
   readonly hints?: Hints
+  /** What is said of an error instead of the sentence and the error's own words. */
+  readonly instead?: Hints
 }
 
 /** A step that a launched program has: of its plan, or vial's own between these, which has no kind. */
 export type LaunchedStep = Wording & { readonly do?: StepKind }
 
-/** What to say about an error, by its name; `''` is for any other. */
-export type Hints = Partial<Record<ErrnoName | '', Said>>
-
-/** Which of the caller's variables the payload gets. */
-export interface Environment {
-  /** Names and values. */
-  readonly set: readonly (readonly [string, string])[]
-  /** Patterns with `*`; `true`: all. */
-  readonly inherit: readonly string[] | true
-  /** Not handed on, whatever `inherit` says. */
-  readonly unset: readonly string[]
-  /** PWD is the working directory. */
-  readonly pwd: boolean
-}
-
-/** How a vial behaves towards its caller. */
-export interface Manner {
-  /** Begins every error sentence. */
-  readonly prefix: string
-  /** A hint is a second line that says what to do; or it takes the sentence's place. */
-  readonly hints: 'added' | 'instead'
-  readonly exit: { readonly sandbox: number; readonly cannotExecute: number; readonly notFound: number }
-  /** Signals that the monitor gets are passed on to the payload; else they do to the monitor what they do to anyone. */
-  readonly forwardsSignals: boolean
-  /** Init dies with the monitor, and everything with init. */
-  readonly tied: boolean
-  /** Init stays as long as any process is left in the sandbox; the monitor ends with the payload. */
-  readonly lingers: boolean
-  /** Modes of what is made only to be mounted on. */
-  readonly mountPointMode: number
-  /** Gives a file that is no program to sh(1), as execvp(3) does. */
-  readonly runsScripts: boolean
-}
-
-/** What the monitor tells others about init: JSON as bwrap(1) writes it. */
-export interface Announcement {
-  readonly infoFd: number | undefined
-  readonly statusFd: number | undefined
-  /** After the announcement, wait for this descriptor: another process writes the id maps. */
-  readonly blockFd: number | undefined
-}
-
-export interface Plan {
-  /** Steps of the monitor, before it clones init. */
-  readonly monitor: readonly Step[]
-  /** New namespaces that init is cloned into. */
-  readonly clone: readonly NamespaceName[]
-  /** Those of them that are left out where they cannot be made. */
-  readonly cloneIfPossible: readonly NamespaceName[]
-  readonly init: readonly Step[]
-  readonly payload: readonly Step[]
-  readonly environment: Environment
-  /**
-   * The working directory is the vial's first argument, and the payload's environment is the vial's own, whole: who starts it has
-   * made it of `environment`.
-   */
-  readonly perRun?: true
-  readonly argv0: string | undefined
-  /**
-   * Whether monitor and init execute memory that cannot be changed, see assembly/sealed.ts: the payload may be able to look at
-   * one of them, or at a vial that it executes itself.
-   */
-  readonly sealed: boolean
-  /** Whether init stays as a reaper, or becomes the payload. */
-  readonly initIs: 'reaper' | 'payload'
-  readonly newPid: boolean
-  /** Whether the payload is in the caller's session, and so gets the terminal's signals by itself. */
-  readonly sharesSession: boolean
-  /** Status records go to this descriptor instead of sentences on standard error. */
-  readonly statusFd: number | undefined
-  readonly manner: Manner
-  readonly announcement: Announcement | undefined
-  /** Descriptors that init holds open as long as it lives. */
-  readonly holdFds: readonly number[]
-}
+/** What to say about an error, by its name. */
+export type Hints = Partial<Record<ErrnoName, Said>>

@@ -1,14 +1,12 @@
-/** How a face of vial has its filesystems: ours is here, that of bwrap(1) in bwrap/bwrapStyle.ts. */
-import type { FilesystemEntry } from '../policy/schema.js'
-import type { Hints, MountFlags } from './step.js'
+/** How the filesystems of a sandbox are made, where an entry does not say it. */
+import type { MountFlags } from './step.js'
 
-/** What differs between our own face and that of bwrap(1). */
 export interface Style {
   readonly mqueue: MountFlags
   readonly dev: MountFlags
   readonly deviceNode: MountFlags
   readonly overlay: MountFlags
-  /** Layers in a user namespace keep their marks in user.* attributes; bwrap has them there always. */
+  /** Layers in a user namespace keep their marks in user.* attributes; or have them there always. */
   readonly userAttributes: boolean
   /** A tmpfs that all users may write, or a plain directory. */
   readonly shm: 'tmpfs' | 'directory'
@@ -30,19 +28,9 @@ export interface Style {
   readonly stacksRoots: boolean
   /** Whether what is mounted has its type as its source, mountinfo's tenth field. */
   readonly namesSources: boolean
-  /** The error sentence where it must be another's: the mounts cannot be cut off from the host's. */
-  readonly cutOffFails: string | undefined
-  /** The same of an entry. */
-  readonly complaints: ((entry: FilesystemEntry) => Complaints) | undefined
 }
 
-/** What is said when the directories above a place, or what an entry itself makes, cannot be made. */
-export interface Complaints {
-  readonly parents: string
-  /** For what is mounted: of the source, of the mount, of the file and of the directory to mount on. */
-  readonly own: string | readonly (string | Hints)[]
-}
-
+/** Of a policy. */
 export const vialStyle: Style = {
   mqueue: { nosuid: true, nodev: true, noexec: true },
   dev: { nosuid: true, nodev: true, noexec: true },
@@ -57,10 +45,8 @@ export const vialStyle: Style = {
   followsLinks: false,
   closesParents: false,
   propagation: 'private',
-  cutOffFails: undefined,
   keepsMode: false,
   remount: { readonly: true },
   stacksRoots: false,
   namesSources: false,
-  complaints: undefined,
 }

@@ -6,7 +6,8 @@ import { openStored } from '../cache/store.js'
 import { type Compiled, compile } from '../compile/compile.js'
 import { type Explanation, explainPlan } from '../compile/explain.js'
 import { mostPipes } from '../launcher/record.js'
-import type { Environment, LaunchedStep } from '../plan/step.js'
+import type { Environment } from '../plan/manner.js'
+import type { LaunchedStep } from '../plan/step.js'
 import { checkPolicy } from '../policy/check.js'
 import { entryFds } from '../policy/entries.js'
 import { currentDirectory } from '../policy/path.js'
@@ -70,7 +71,7 @@ class Vial implements Startable {
   }
 
   get inherit(): Environment['inherit'] {
-    return this.compiled.plan.environment.inherit
+    return this.compiled.plan.start.environment.inherit
   }
 
   steps(): readonly LaunchedStep[] {
@@ -243,7 +244,7 @@ export class Sandbox {
       const { policy, plan } = compiled
       // Without mounts of its own it starts where the caller is.
       const cwd = policy.cwd ?? (mount === 'new' ? '/' : '.')
-      const own = perRun ? { cwd, environment: plan.environment } : undefined
+      const own = perRun ? { cwd, environment: plan.start.environment } : undefined
       vial = new Vial(compiled, pid === 'new', limiter, this.#ignored, this.#store, own)
       this.#vials.set(key, vial)
     }

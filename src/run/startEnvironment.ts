@@ -1,5 +1,5 @@
 /** The environment that a vial is started with: what it hands on of the caller's, or all that the payload gets. */
-import type { Environment } from '../plan/step.js'
+import type { Environment } from '../plan/manner.js'
 
 /** What the vial would not look at need not be copied: a run of a small program is a tenth of a millisecond shorter without. */
 export function handedOn(from: NodeJS.ProcessEnv, inherit: Environment['inherit'] = true): NodeJS.ProcessEnv {

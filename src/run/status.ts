@@ -108,7 +108,7 @@ export function failureText(
   refused?: string,
 ): { readonly text: string; readonly hint: Said | undefined } {
   const name = errnoName(errno)
-  const hint = refused ?? step.hints?.[name ?? ''] ?? step.hints?.[''] ?? anywhere[name ?? '']
+  const hint = refused ?? (name === undefined ? undefined : (step.hints?.[name] ?? anywhere[name]))
   const own = step.do === undefined ? undefined : named[step.do]
   const what = own === undefined ? step.what : `${step.what} ${own}`
   return { text: `cannot ${printable(what)}: ${errnoMessage(errno)}`, hint }

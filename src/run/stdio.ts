@@ -1,7 +1,7 @@
 /** What the descriptors of a payload are: which of them are pipes to this process, and in which direction. */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
-import type { GroupOption } from '../plan/limitSteps.js'
-import type { PlanOptions } from '../plan/plan.js'
+import type { GroupOption } from '../plan/lowerLimits.js'
+import type { PlanOptions } from '../plan/planPolicy.js'
 import type { PayloadPipe } from '../plan/step.js'
 
 /**

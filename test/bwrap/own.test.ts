@@ -313,6 +313,22 @@ except OSError: print('locked')"`
       await assertGone(seconds)
     })
 
+    test('--userns with --uid: groups that cannot be given up there stay', async () => {
+      const seconds = uniqueSeconds()
+      const ids = words('--uid 7 --gid 8')
+      const { path } = vialOf(caller, [...host, ...ids, ...words('--unshare-user --unshare-pid --json-status-fd 3 x')])
+      const child = start(caller, path, ['sleep', seconds], ['ignore', 'ignore', 'inherit', 'pipe'])
+      const first = await new Promise<string>((resolve) =>
+        child.stdio[3]!.once('data', (line) => resolve(String(line))),
+      )
+      const user = { path: `/proc/${JSON.parse(first)['child-pid']}/ns/user` }
+      const seen = await says([...host, '--userns', '9', ...ids, ...shell('id -u; id -g')], { fds: { 9: user } })
+      assert.equal(seen, '7\n8\n')
+      child.kill('SIGKILL')
+      killAll(seconds)
+      await assertGone(seconds)
+    })
+
     test('--userns2: a user namespace below the first', async () => {
       const seconds = uniqueSeconds()
       const { path } = vialOf(caller, [...host, ...words('--unshare-user --unshare-pid --json-status-fd 3 x')])

@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { commands } from '../../src/cli/commands.js'
 import { compile, type Explanation } from '../../src/index.js'
+import { stepsOf } from '../../src/plan/plan.js'
 import { callers, ordinary, vial, workFolder } from '../support/user.js'
 
 const caller = callers[0] ?? ordinary
@@ -69,7 +70,7 @@ describe('explain', () => {
       order.toSorted((a, b) => a - b),
     )
     const plan = compile({ env: { inherit: ['TERM'] } }).plan
-    for (const step of [...plan.monitor, ...plan.init, ...plan.payload])
+    for (const step of Object.values(stepsOf(plan)).flat())
       assert.ok(
         steps.some(({ what }) => what === step.what),
         step.what,

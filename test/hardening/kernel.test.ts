@@ -6,7 +6,9 @@ import { describe, test } from 'node:test'
 import { compile } from '../../src/compile/compile.js'
 import { compilePlan } from '../../src/compile/compilePlan.js'
 import type { Policy } from '../../src/index.js'
-import type { Plan, Step } from '../../src/plan/step.js'
+import type { Plan } from '../../src/plan/plan.js'
+import type { Step } from '../../src/plan/step.js'
+import { withSteps } from '../support/plans.js'
 import { notInstalled } from '../support/needs.js'
 import { ordinary, runAs, workFolder } from '../support/user.js'
 import { attempts, isRootOutside, modes, sharing } from './attempts.js'
@@ -155,11 +157,11 @@ test('what tells of each processor is covered for each of them', () => {
   const processors = readdirSync('/sys/devices/system/cpu').filter((name) => /^cpu\d+$/.test(name))
   const { plan } = compile({ preset: 'system', filesystem: [{ sysfs: '/sys' }] })
   assert.deepEqual(
-    plan.init.flatMap((step) => (step.do === 'guard' ? step.eachCpu : [])),
+    plan.world.init.flatMap((step) => (step.do === 'guard' ? step.eachCpu : [])),
     ['thermal_throttle'],
   )
   // Few machines have it: another directory stands for it.
-  const instead = { ...plan, init: plan.init.map((step) => (step.do === 'guard' ? aim(step) : step)) }
+  const instead = withSteps(plan, (step) => [step.do === 'guard' ? aim(step) : step])
   const list = (plan: Plan) => {
     const vial = join(workFolder(ordinary, 'processors'), 'vial')
     writeFileSync(vial, compilePlan(plan).bytes, { mode: 0o755 })

@@ -5,14 +5,14 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { compile, type Policy } from '../../src/index.js'
-import { landlockRules } from '../../src/plan/landlockStep.js'
+import { landlockRules } from '../../src/plan/landlockRules.js'
 import { evaluate } from '../support/evaluate.js'
 import { noScopes, notInstalled } from '../support/needs.js'
 import { runAs, workFolder } from '../support/user.js'
 import { attempts, modes, sharing } from './attempts.js'
 
 test('one rule for each writable mount, and none beneath another', () => {
-  const rules = (policy: Policy) => landlockRules(compile(policy).plan.init)
+  const rules = (policy: Policy) => landlockRules(compile(policy).plan.world.init)
   const paths = (policy: Policy) => rules(policy).map(({ path, grants }) => `${path} ${grants.join()}`)
   assert.deepEqual(paths({}), ['/ read'])
   assert.deepEqual(paths({ root: { writable: true }, filesystem: [{ tmpfs: '/tmp' }] }), ['/ read,write'])

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { hostArchitecture } from '../../src/host/thisHost.js'
 import { compile, type Policy, profiles, type SecurityRow, security } from '../../src/index.js'
-import type { Plan, Step } from '../../src/plan/step.js'
+import type { Step } from '../../src/plan/step.js'
+import { withSteps } from '../support/plans.js'
 import { compileSeccomp } from '../../src/seccomp/compileProfile.js'
 import type { SeccompProfile } from '../../src/seccomp/profileSchema.js'
 import { callers, runAs, vial, workFolder } from '../support/user.js'
@@ -169,7 +170,7 @@ test('where a namespace is shared, the filter is the wall, and said', () => {
 
 test('/proc of a shared session is read-only: autogroup is the share of all of it', () => {
   const proc = (policy: Policy) =>
-    planOf({ ...system, ...policy }).init.find((step) => step.do === 'mount' && step.type === 'proc')
+    planOf({ ...system, ...policy }).world.init.find((step) => step.do === 'mount' && step.type === 'proc')
   assert.equal((proc({}) as Step<'mount'>).flags.readonly, false)
   assert.equal((proc({ session: 'host' }) as Step<'mount'>).flags.readonly, true)
   assert.doesNotMatch(lines(security(planOf({ ...system, session: 'host' })), 'open').join('\n'), /autogroup/)
@@ -234,13 +235,7 @@ test('what stands goes when its step goes', () => {
   ] as const
   const all = lines(security(plan), 'stands')
   for (const kind of kinds) {
-    const without = (steps: readonly Step[]) => steps.filter((step) => step.do !== kind)
-    const less: Plan = {
-      ...plan,
-      monitor: without(plan.monitor),
-      init: without(plan.init),
-      payload: without(plan.payload),
-    }
+    const less = withSteps(plan, (step) => (step.do === kind ? [] : [step]))
     const left = lines(security(less), 'stands')
     assert.ok(
       all.some((line) => !left.includes(line)),
@@ -255,7 +250,10 @@ test('a filter and limits that are there are said', () => {
   const filter: Step = { do: 'filter', program, flags: 0, what: 'filter system calls by the profile x', why: '' }
   const by = 'cgroup v2'
   const limits = ['memory', 'pids', 'cpuTime', 'wallTime', 'io'].map((name) => ({ name, value: '64', by }))
-  const rows = security({ ...plan, payload: [filter, ...plan.payload] }, { limits })
+  const rows = security(
+    withSteps(plan, (step) => (step.do === 'filter' ? [filter] : [step])),
+    { limits },
+  )
   assert.match(
     lines(rows, 'stands').join('\n'),
     /kernel: a filter of system calls: .*profile x\n[\s\S]*resources: pids 64, held by cgroup v2/,

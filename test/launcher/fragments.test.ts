@@ -34,15 +34,19 @@ test('our own sentences take little more than half their length', () => {
   assert.ok(after! < 0.6 * before!, `${after} of ${before}`)
 })
 
+/** As second lines, instead of the sentence, or in one of each. */
+type How = 'hints' | 'instead' | 'mixed'
+
 /** Prints message `chosen` of many for an error. */
-function printing(count: number, chosen: number, error: number, instead = false) {
+function printing(count: number, chosen: number, error: number, how: How) {
   const b = new Builder()
   const messages = new Messages(b)
   const [message, failed, path, detail, command, stack] = b.temporaries(6)
   b.entry(stack)
   const numbers = Array.from({ length: count }, (_, index) => {
     const own: Hints = { ENOENT: `hint ${index} é\u0001`, EPERM: 'not allowed' }
-    return messages.add(`bind /some/path of ${index}`, own, [[path, '/some/path']])
+    const about = how === 'mixed' ? { hints: own, instead: { EIO: `else ${index}` } } : { [how]: own }
+    return messages.add(`bind /some/path of ${index}`, about, [[path, '/some/path']])
   })
   b.move(path, b.text('/some/path'))
   b.move(message, numbers[chosen]!)
@@ -52,7 +56,6 @@ function printing(count: number, chosen: number, error: number, instead = false)
     error: failed,
     buffer: b.reserve(1024),
     prefix: 'cannot ',
-    hints: instead ? 'instead' : 'added',
     detail: detail,
     naming: -1,
     command: command,
@@ -61,16 +64,31 @@ function printing(count: number, chosen: number, error: number, instead = false)
   return b.finish()
 }
 
-const cases: [number, number, number, boolean, string][] = [
-  [1, 0, errno.EPERM, false, `cannot bind /some/path of 0: ${errnoMessage(errno.EPERM)}\n      not allowed\n`],
-  [600, 599, errno.ENOENT, false, 'cannot bind /some/path of 599: No such file or directory\n      hint 599 é\u0001\n'],
-  [300, 254, errno.ENOENT, true, 'cannot hint 254 é\u0001\n'],
-  [300, 255, errno.EDQUOT, true, 'cannot bind /some/path of 255: Disk quota exceeded\n'],
-  [2, 1, 3000, false, 'cannot bind /some/path of 1: error 3000\n'],
+const cases: [number, number, number, How, string][] = [
+  [1, 0, errno.EPERM, 'hints', `cannot bind /some/path of 0: ${errnoMessage(errno.EPERM)}\n      not allowed\n`],
+  [
+    600,
+    599,
+    errno.ENOENT,
+    'hints',
+    'cannot bind /some/path of 599: No such file or directory\n      hint 599 é\u0001\n',
+  ],
+  [300, 254, errno.ENOENT, 'instead', 'cannot hint 254 é\u0001\n'],
+  [300, 255, errno.EDQUOT, 'instead', 'cannot bind /some/path of 255: Disk quota exceeded\n'],
+  [2, 1, 3000, 'hints', 'cannot bind /some/path of 1: error 3000\n'],
+  [300, 280, errno.EIO, 'mixed', 'cannot else 280\n'],
+  [
+    300,
+    280,
+    errno.ENOENT,
+    'mixed',
+    'cannot bind /some/path of 280: No such file or directory\n      hint 280 é\u0001\n',
+  ],
+  [300, 280, errno.EPERM, 'mixed', `cannot bind /some/path of 280: ${errnoMessage(errno.EPERM)}\n      not allowed\n`],
 ]
-for (const [count, chosen, error, instead, expected] of cases)
-  test(`message ${chosen} of ${count}, error ${error}`, () => {
-    const program = printing(count, chosen, error, instead)
+for (const [count, chosen, error, how, expected] of cases)
+  test(`message ${chosen} of ${count}, error ${error}, ${how}`, () => {
+    const program = printing(count, chosen, error, how)
     const output = Buffer.from(expected).toString('hex')
     assert.equal(interpret(program).output, output)
   })

@@ -8,6 +8,7 @@ import { compile } from '../../src/compile/compile.js'
 import { compilePlan } from '../../src/compile/compilePlan.js'
 import { type Policy, sandbox } from '../../src/index.js'
 import type { Step } from '../../src/plan/step.js'
+import { withSteps } from '../support/plans.js'
 import { ordinary, root, workFolder } from '../support/user.js'
 
 const system = [{ bind: '/usr' }, { symlink: '/lib', to: 'usr/lib' }, { symlink: '/lib64', to: 'usr/lib64' }]
@@ -108,12 +109,12 @@ for (const [from, bind, sentence] of [
 ] as const) {
   test(`a bind with two complaints, of ${from} on ${bind}, fails with the right one`, () => {
     const { plan } = compiled([{ bind, from }])
-    const init = plan.init.map((step): Step => {
-      if (step.do !== 'bind') return step
+    const failing = withSteps(plan, (step): Step[] => {
+      if (step.do !== 'bind') return [step]
       const { source, place } = step
-      return { ...step, complaint: [`no source ${source}`, `no bind of ${source} on /${place.path}`] }
+      return [{ ...step, complaint: [`no source ${source}`, `no bind of ${source} on /${place.path}`] }]
     })
-    const { stderr } = execute(compilePlan({ ...plan, init }).bytes)
+    const { stderr } = execute(compilePlan(failing).bytes)
     assert.equal(stderr.split(': ')[1], `cannot ${sentence}`)
   })
 }

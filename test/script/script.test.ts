@@ -35,7 +35,7 @@ const words = (complaint: string | object) => (typeof complaint === 'string' ? [
 
 /** The words of each step that a status record says has failed. */
 function recorded({ plan, launch: { steps } }: Case, { written }: Run): string[] {
-  const records = Buffer.from(written[plan.statusFd!] ?? '', 'hex')
+  const records = Buffer.from(written[plan.start.statusFd!] ?? '', 'hex')
   return Array.from({ length: records.length / record.size }, (_, index) => record.size * index)
     .filter((at) => records.readBigUInt64LE(at) === BigInt(record.failed))
     .map((at) => steps[Number(records.readBigUInt64LE(at + 8))]!.what)
@@ -43,7 +43,7 @@ function recorded({ plan, launch: { steps } }: Case, { written }: Run): string[]
 
 /** What a run says about the step that failed, without prefix and error. */
 function told(one: Case, run: Run): string[] {
-  const { statusFd, manner } = one.plan
+  const { statusFd, manner } = one.plan.start
   if (statusFd !== undefined) return recorded(one, run)
   if (run.said === '') return []
   assert.ok(run.said.startsWith(manner.prefix), run.said)

@@ -8,7 +8,9 @@ import { policyFromFlags } from '../../src/cli/flagsToPolicy.js'
 import { policyOptions } from '../../src/cli/policyFlags.js'
 import { compilePlan } from '../../src/compile/compilePlan.js'
 import { compile, type Policy } from '../../src/index.js'
-import type { Place, Plan, Step } from '../../src/plan/step.js'
+import type { Plan } from '../../src/plan/plan.js'
+import type { Place, Step } from '../../src/plan/step.js'
+import { withSteps } from '../support/plans.js'
 import { installed } from '../support/needs.js'
 import { type Caller, ordinary, root } from '../support/user.js'
 import type { Case, Kind } from './cases.js'
@@ -100,8 +102,7 @@ function placed(step: Step, change: (place: Place) => Place): Step {
 
 export function weakened({ plan }: { plan: Plan }, weaken: (step: Step) => Step): Uint8Array {
   // Descriptors are a way out that is none of this.
-  const monitor = plan.monitor.filter((step) => step.do !== 'closeFds')
-  return compilePlan({ ...plan, monitor, init: plan.init.map(weaken) }).bytes
+  return compilePlan(withSteps(plan, (step) => (step.do === 'closeFds' ? [] : [weaken(step)]))).bytes
 }
 
 const vial = (name: string, caller: Caller, rootMode = false): Door[] => {

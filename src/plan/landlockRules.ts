@@ -1,45 +1,7 @@
 /** Landlock rules from the mounts of a plan: everything may be read, and written only beneath what is writable. */
-
 import type { Grant } from '../kernel/landlock.js'
-import { setting } from '../policy/keys.js'
-import type { Policy } from '../policy/schema.js'
-import { words } from '../text/words.js'
-import { nests } from './nesting.js'
 import { ancestors } from './rootTree.js'
 import type { LandlockRule, Step } from './step.js'
-
-export interface LandlockContext {
-  readonly newMount: boolean
-  readonly passFds: readonly number[]
-}
-
-const doesWithout = words`${setting('landlock', 'on')} does without`
-
-/**
- * The step that restricts the payload; none for a policy that turns it off, or whose payload is to mount: a restricted
- * process never may, landlock(7).
- */
-export function landlockStep(policy: Policy, init: readonly Step[], context: LandlockContext): Step[] {
-  const setting = policy.landlock ?? 'on'
-  if (setting === 'off' || (setting === 'on' && nests(policy))) return []
-  return [
-    {
-      do: 'landlock',
-      required: setting === 'required',
-      files: context.newMount ? { rules: landlockRules(init), streams: [0, 1, 2], passed: context.passFds } : undefined,
-      what: 'restrict the payload by Landlock',
-      why: context.newMount
-        ? 'a second wall behind the mounts: no write but where one is writable, no signal and no abstract socket outside'
-        : 'no signal and no abstract socket reaches outside',
-      hints: {
-        ENOSYS: words`this kernel has no Landlock (CONFIG_SECURITY_LANDLOCK): ${doesWithout}`,
-        EOPNOTSUPP: words`Landlock is not among the modules that this kernel was booted with (lsm=…): ${doesWithout}`,
-        EINVAL: words`the Landlock of this kernel is older than Linux 5.19: ${doesWithout}`,
-        E2BIG: 'there are 16 Landlock restrictions already, more cannot be stacked',
-      },
-    },
-  ]
-}
 
 /** One rule for each writable mount, but for those that lie beneath another which gives as much. */
 export function landlockRules(init: readonly Step[]): LandlockRule[] {

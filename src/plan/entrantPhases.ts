@@ -1,0 +1,145 @@
+/** The phases that harden a process that comes to be in a sandbox. */
+import { structs } from '../kernel/structs.js'
+import { hints } from './hints.js'
+import { landlockRules } from './landlockRules.js'
+import { isShared, type Making, when } from './making.js'
+import type { CapabilityChoice } from './specification.js'
+import type { Step } from './step.js'
+
+export const entrantPhases = {
+  identity({ ids: { uid, gid, change }, namespaces: { user } }) {
+    return change === undefined
+      ? []
+      : [
+          {
+            do: 'identity',
+            uid,
+            gid,
+            groups: change.groups,
+            what: `become ${uid}:${gid}`,
+            why: 'the payload is not the caller',
+            hints: isShared(user) ? hints.rootMode : hints.identity,
+          },
+        ]
+  },
+
+  keyring: ({ hardening: { keyring } }) =>
+    when(keyring !== 'no', () => ({
+      do: 'newKeyring',
+      // A user has 200 keys, and a keyring lives on for a while after its last process: keyrings(7).
+      optional: keyring === 'ifQuota',
+      what: 'join a session keyring of its own',
+      why: "the caller's keys stay with the caller",
+      hints: {
+        EDQUOT:
+          'the caller has too many keys (sysctl kernel.keys.maxkeys): wait until other sandboxes have ended, or let the filter refuse keyctl, add_key and request_key, as the profile default does',
+      },
+    })),
+
+  secureBits: ({ hardening: { secureBits: bits } }) =>
+    bits === undefined
+      ? []
+      : [{ do: 'secureBits', bits, what: 'set the secure bits', why: 'uid 0 means no privilege' }],
+
+  noNewPrivs: () => [
+    { do: 'noNewPrivs', what: 'set no_new_privs', why: 'no setuid program or file capability gives anything back' },
+  ],
+
+  capabilities: ({ hardening: { capabilities } }) =>
+    capabilities === undefined ? [] : [capabilityStep(capabilities, capabilities.spare)],
+
+  session: ({ hardening: { session } }) =>
+    when(session === 'new', () => ({
+      do: 'session',
+      what: 'start a new session',
+      why: "the payload cannot push input into the caller's terminal",
+    })),
+
+  landlock({ hardening: { landlock }, filesystem, descriptors }, init) {
+    const files =
+      filesystem === undefined
+        ? undefined
+        : { rules: landlockRules(init), streams: descriptors.streams, passed: descriptors.passed }
+    return when(landlock !== undefined, () => ({
+      do: 'landlock',
+      required: landlock === 'required',
+      files,
+      what: 'restrict the payload by Landlock',
+      why:
+        files === undefined
+          ? 'no signal and no abstract socket reaches outside'
+          : 'a second wall behind the mounts: no write but where one is writable, no signal and no abstract socket outside',
+      hints: hints.landlock,
+    }))
+  },
+
+  umask: ({ hardening: { umask: mask } }) =>
+    mask === undefined
+      ? []
+      : [{ do: 'umask', mask, what: `set the umask ${shownMask(mask)}`, why: 'the policy names it' }],
+
+  rlimits: ({ hardening: { rlimits } }) =>
+    rlimits.map(({ name, soft, hard, shown, why, ifAllowed }) => ({
+      do: 'rlimit',
+      name,
+      soft,
+      hard,
+      what: `limit ${name} to ${shown}`,
+      why,
+      ...(ifAllowed ? { ifAllowed } : { hints: hints.rlimit }),
+    })),
+
+  readFilters: ({ hardening: { filterFds } }) =>
+    when(filterFds.length > 0, () => ({
+      do: 'readSeccomp',
+      fds: filterFds,
+      what: 'read the filters',
+      why: 'each comes by a descriptor',
+    })),
+
+  /** The very last thing: from here on only what the profile allows can be called, by vial too. */
+  filter({ hardening: { filter } }) {
+    if (filter === undefined) return []
+    const { name, program, flags } = filter
+    return [
+      {
+        do: 'filter',
+        program,
+        flags,
+        what: `load the seccomp filter ${name} (${program.length / structs.sock_filter.size} instructions)`,
+        why: 'what of the kernel the payload does not need is out of its reach',
+        hints: hints.seccomp,
+      },
+    ]
+  },
+
+  dropSpare: ({ hardening: { capabilities } }) => (capabilities?.dropsSpare ? [capabilityStep(capabilities)] : []),
+
+  filters: ({ hardening: { filterFds } }) =>
+    when(filterFds.length > 0, () => ({
+      do: 'seccomp',
+      fds: filterFds,
+      what: 'put the filters in force',
+      why: 'each came by a descriptor',
+    })),
+} satisfies Record<string, Making>
+
+function capabilityStep({ keep, bounding }: CapabilityChoice, spare?: CapabilityChoice['spare']): Step {
+  const named = 'without' in keep ? undefined : keep
+  return {
+    do: 'capabilities',
+    keep,
+    bounding: bounding !== 'no',
+    ...(bounding === 'only' ? { boundingOnly: true } : {}),
+    ...(spare === undefined ? {} : { spare }),
+    what:
+      named === undefined
+        ? 'drop capabilities'
+        : named.length === 0
+          ? 'drop all capabilities'
+          : `drop all capabilities but ${named.join(', ')}`,
+    why: named === undefined ? 'only what is asked for stays' : 'deny by default',
+  }
+}
+
+const shownMask = (mask: number) => mask.toString(8).padStart(4, '0')

@@ -1,0 +1,42 @@
+/** How a vial behaves towards its caller, and what the payload gets of the caller's variables. */
+
+/** Which of the caller's variables the payload gets. */
+export interface Environment {
+  /** Names and values. */
+  readonly set: readonly (readonly [string, string])[]
+  /** Patterns with `*`; `true`: all. */
+  readonly inherit: readonly string[] | true
+  /** Not handed on, whatever `inherit` says. */
+  readonly unset: readonly string[]
+  /** PWD is the working directory. */
+  readonly pwd: boolean
+}
+
+/** How a vial behaves towards its caller. */
+export interface Manner {
+  /** Begins every error sentence. */
+  readonly prefix: string
+  readonly exit: { readonly sandbox: number; readonly cannotExecute: number; readonly notFound: number }
+  /**
+   * `relays`: the monitor takes its signals one by one, hands them on, and ends when init has ended, which ends with the payload.
+   * `listens`: its signals do to it what they do to any process; init tells it how the payload ended, and stays itself as long as any
+   * process is left in the sandbox.
+   */
+  readonly monitor: 'relays' | 'listens'
+  /** Init dies with the monitor, and everything with init. */
+  readonly tied: boolean
+  /** In a pid namespace of others, init adopts what the payload leaves behind. */
+  readonly adopts: boolean
+  /** Modes of what is made only to be mounted on. */
+  readonly mountPointMode: number
+  /** Gives a file that is no program to sh(1), as execvp(3) does. */
+  readonly runsScripts: boolean
+}
+
+/** What the monitor tells others about init, as JSON. */
+export interface Announcement {
+  readonly infoFd: number | undefined
+  readonly statusFd: number | undefined
+  /** After the announcement, wait for this descriptor: another process writes the id maps. */
+  readonly blockFd: number | undefined
+}

@@ -1,0 +1,217 @@
+/** The phases that make the world of a sandbox: namespaces, ids and names. The mounts are in filesystemSteps.ts. */
+import { type NamespaceName, namespaceNames } from '../kernel/namespaces.js'
+import { hints } from './hints.js'
+import { oneToOne } from './ids.js'
+import { isShared, type Making, when } from './making.js'
+import type { Specification } from './specification.js'
+import type { Step } from './step.js'
+
+export const worldPhases = {
+  processName: ({ start: { processName } }) =>
+    processName === undefined
+      ? []
+      : [
+          {
+            do: 'processName',
+            name: processName,
+            what: `be named ${processName}`,
+            why: 'a vial is executed by descriptor, and would be named after a number',
+          },
+        ],
+
+  callersCapabilities: ({ hardening: { capabilities } }) =>
+    when(capabilities !== undefined && 'without' in capabilities.keep, () => ({
+      do: 'callersCapabilities',
+      what: 'look which capabilities the caller has',
+      why: 'root gives no more inside',
+    })),
+
+  dropGroups: ({ ids }) =>
+    when(ids.dropsGroups, () => ({
+      do: 'dropGroups',
+      what: 'give up supplementary groups, where the caller may',
+      why: 'what they open is not for the payload; a caller other than root cannot drop them, setgroups(2)',
+    })),
+
+  joinUser: (specification) => joins(specification, (name) => name === 'user'),
+
+  newUser: ({ namespaces: { user }, ids }) =>
+    when(user.make !== 'no' && ids.mappedBy === 'monitor', () => ({
+      do: 'newUser',
+      map: ids.map,
+      optional: user.make === 'ifPossible',
+      what: 'make a user namespace',
+      why: `the payload is ${ids.uid}:${ids.gid} inside, and has no privilege outside`,
+      hints: ids.map.byHelper ? hints.helper : hints.userNamespace,
+    })),
+
+  newTime: ({ namespaces: { time, user }, clocks }) =>
+    when(time.make !== 'no', () => ({
+      do: 'newTime',
+      ...clocks,
+      what: 'make a time namespace',
+      why: "uptime and the monotonic clock are the sandbox's own",
+      hints: {
+        ...(isShared(user) ? hints.rootMode : {}),
+        ERANGE: 'an offset may not take a clock below zero, nor beyond 146 years: time_namespaces(7)',
+      },
+    })),
+
+  // The mount namespace last: the paths of the others are looked up in the caller's.
+  joinOthers: (specification) => [
+    ...joins(specification, (name) => name !== 'user' && name !== 'mount'),
+    ...joins(specification, (name) => name === 'mount'),
+  ],
+
+  /** Behind all that changes credentials, which clears it: PR_SET_PDEATHSIG(2const). */
+  dieWithParent: ({ start }) =>
+    when(start.dieWithParent, () => ({
+      do: 'dieWithParent',
+      what: 'tie the sandbox to the life of its parent',
+      why: 'nothing is left running when the caller is gone',
+    })),
+
+  awaitRelease: ({ start: { announcement } }) =>
+    when(announcement !== undefined, () => ({
+      do: 'awaitRelease',
+      what: 'wait for the monitor',
+      why: 'it tells others about the sandbox first',
+    })),
+
+  enterGroup({ limits: { group }, namespaces: { cgroup } }) {
+    const own = cgroup.make !== 'no'
+    return group === undefined
+      ? []
+      : [
+          {
+            do: 'enterGroup',
+            group,
+            namespace: own,
+            what: 'enter the cgroup',
+            why: own ? 'all that follows is limited, and sees no group but this' : 'all that follows is limited',
+            hints: hints.group,
+          },
+        ]
+  },
+
+  mapUser({ namespaces: { user }, ids: { map, mappedBy } }) {
+    const [uid, gid] = [map.uids[0], map.gids[0]]
+    return when(user.make !== 'no' && mappedBy === 'init', () => ({
+      do: 'mapUser',
+      map,
+      what: `map ${uid?.outside}:${gid?.outside} to ${uid?.inside}:${gid?.inside}`,
+      why: 'the payload has no privilege outside',
+    }))
+  },
+
+  limitUsers: ({ hardening }) =>
+    when(hardening.noMoreUsers === 'limit', () => ({
+      do: 'limitUserns',
+      what: 'forbid further user namespaces',
+      why: 'no privilege over any namespace can be obtained inside',
+      hints: {
+        ENOENT: "the limit is in the host's /proc/sys/user, which is not there",
+        EROFS: 'an outer container has made /proc/sys read-only',
+      },
+    })),
+
+  openInner: ({ hardening }) =>
+    when(hardening.noMoreUsers === 'inner', () => ({
+      do: 'beforeInner',
+      last: true,
+      what: "open the host's /proc",
+      why: 'the limit of user namespaces is written there',
+    })),
+
+  loopback: ({ namespaces: { net }, lateNetwork }) =>
+    when(net.make !== 'no', () => ({
+      do: 'loopback',
+      enter: lateNetwork,
+      what: 'bring the loopback device up',
+      why: 'programs expect 127.0.0.1',
+    })),
+
+  names: ({ hostname, domainname }) => [
+    ...when(hostname !== undefined, () => ({
+      do: 'hostname',
+      name: hostname ?? '',
+      what: `set the host name ${hostname}`,
+      why: "the host's own name is not shown",
+    })),
+    ...when(domainname !== undefined, () => ({
+      do: 'domainname',
+      name: domainname ?? '',
+      what: `set the domain name ${domainname}`,
+      why: 'the policy names it',
+    })),
+  ],
+
+  joinInner: ({ hardening: { innerUser } }) =>
+    innerUser === undefined
+      ? []
+      : [
+          {
+            do: 'join',
+            namespace: 'user',
+            from: innerUser,
+            what: 'join the second user namespace',
+            why: 'the payload is to be in it',
+          },
+        ],
+
+  innerUser: ({ hardening: { noMoreUsers }, ids: { uid, gid } }) =>
+    when(noMoreUsers === 'inner', () => ({
+      do: 'innerUser',
+      map: oneToOne({ uid, gid }, { uid, gid }),
+      last: true,
+      what: 'enter a user namespace in which no other can be made',
+      why: 'no privilege over any namespace can be obtained inside',
+    })),
+
+  assertNoUser: ({ hardening }) =>
+    when(hardening.assertNoMoreUsers, () => ({
+      do: 'assertNoUser',
+      what: 'see that no user namespace can be made',
+      why: 'it is asked for',
+    })),
+} satisfies Record<string, Making>
+
+/** The step that clones init. */
+export function cloneStep({ namespaces: chosen, ids, limits }: Specification): Step<'clone'> {
+  const made = namespaceNames.filter((name) => {
+    // In its own step: clone(2) makes none of time.
+    if (name === 'time' || (name === 'user' && ids.mappedBy === 'monitor')) return false
+    // That of one that enters a group is made there: its root is the group that its maker is in.
+    if (name === 'cgroup' && limits.group !== undefined) return false
+    return chosen[name].make !== 'no'
+  })
+  return {
+    do: 'clone',
+    namespaces: made,
+    ifPossible: made.filter((name) => chosen[name].make === 'ifPossible'),
+    what: `make the namespaces ${made.join(', ')}`,
+    why: 'each is new',
+    hints: hints.namespaces,
+  }
+}
+
+function joins({ namespaces: chosen }: Specification, which: (name: NamespaceName) => boolean): Step[] {
+  return namespaceNames.filter(which).flatMap((name): Step[] => {
+    const { join } = chosen[name]
+    if (join === undefined) return []
+    return [
+      {
+        do: 'join',
+        namespace: name,
+        from: join,
+        what: `join the ${name} namespace ${join}`,
+        why: 'the policy names it',
+        hints: {
+          EPERM: 'joining needs to be root in the user namespace that owns it',
+          ENOENT: 'no such process or file',
+          EINVAL: `it is no ${name} namespace, or the caller is in it already`,
+        },
+      },
+    ]
+  })
+}
