@@ -10,6 +10,7 @@ import { spelledErrors } from '../src/launcher/messages.js'
 import { hints } from '../src/plan/hints.js'
 import { stepsOf } from '../src/plan/plan.js'
 import { makePlan } from '../src/plan/planPolicy.js'
+import { parsePolicy } from '../src/policy/check.js'
 import type { Policy } from '../src/policy/schema.js'
 import type { Said } from '../src/text/words.js'
 
@@ -32,7 +33,7 @@ const policy: Policy = {
   disableUserns: true,
 }
 
-const plan = makePlan(completePolicy(policy), { architecture: 'x64', base: '/', kernel: '6.12' })
+const plan = makePlan(completePolicy(parsePolicy(policy)), { architecture: 'x64', base: '/', kernel: '6.12' })
 const steps = Object.values(stepsOf(plan)).flat()
 const texts = new Set([
   ...steps.flatMap((step) => [step.what, ...Object.values(step.hints ?? {}).map(String)]),

@@ -3,7 +3,7 @@
 import { posix } from 'node:path'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { printable } from '../kernel/printable.js'
-import type { FilesystemEntry } from '../policy/schema.js'
+import type { Entry } from '../policy/schema.js'
 import { bytes, descriptor, octal, id as readId } from './numbers.js'
 import { BwrapError, type FdKey, type State } from './state.js'
 export interface Option {
@@ -339,7 +339,7 @@ function mount(kind: 'proc' | 'dev' | 'mqueue', help: string): Option {
     operands: 'DEST',
     help,
     apply: (state, [place]) => {
-      state.filesystem.push({ [kind]: inside(place!) } as FilesystemEntry)
+      state.filesystem.push({ [kind]: inside(place!) } as Entry)
     },
   }
 }

@@ -1,13 +1,13 @@
 /** What a command line of bwrap(1) asks for, as data. The parser writes it; the plan and the policy are made of it. */
 import type { CapabilityName } from '../kernel/capabilities.js'
-import type { FilesystemEntry } from '../policy/schema.js'
+import type { Entry } from '../policy/schema.js'
 
 /** `try`: go on without one where it cannot be made. */
 export type Unshare = 'no' | 'yes' | 'try'
 
 export interface BwrapRequest {
   /** In the order of the command line. Places may be relative to the new root, as bwrap allows. */
-  readonly filesystem: readonly FilesystemEntry[]
+  readonly filesystem: readonly Entry[]
   readonly unshare: {
     readonly user: Unshare
     readonly cgroup: Unshare

@@ -2,7 +2,7 @@
 import { limitFileOf } from '../kernel/namespaces.js'
 import type { Origin } from '../plan/face.js'
 import type { Step, StepKind, Wording } from '../plan/step.js'
-import type { FilesystemEntry } from '../policy/schema.js'
+import type { Entry } from '../policy/schema.js'
 
 type Saying = Pick<Wording, 'complaint' | 'points' | 'instead'>
 
@@ -73,7 +73,7 @@ function ofStep<Kind extends StepKind>(step: Step<Kind>, phase: Origin['phase'])
 }
 
 /** Of the steps of an entry: some fail in no way that bwrap has words for. */
-function ofEntry(step: Step, entry: FilesystemEntry): Saying {
+function ofEntry(step: Step, entry: Entry): Saying {
   const at = placeIn(entry)
   if (step.do === 'directory' && step.implicit) return { complaint: `Can't mkdir parents for ${at}` }
   if (step.do === 'console' || (step.do === 'readonly' && step.only === 'writable')) return {}
@@ -122,6 +122,6 @@ function ofEntry(step: Step, entry: FilesystemEntry): Saying {
   return { complaint: [own, own], points }
 }
 
-const placeIn = (entry: FilesystemEntry): string => Object.values(entry)[0] as string
+const placeIn = (entry: Entry): string => Object.values(entry)[0] as string
 
 const octal = (mode: number | string) => (Number(mode) === 0 ? '0' : `0${Number(mode).toString(8)}`)

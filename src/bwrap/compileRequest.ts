@@ -1,8 +1,8 @@
 /** The arguments of bwrap → vial. */
 import { compilePlan } from '../compile/compilePlan.js'
 import { installedFront } from './installedFront.js'
-import { type Parsed, parse, type ReadFd } from './parseRequest.js'
 import { BwrapContradiction, type Ids } from './lowerRequest.js'
+import { type Parsed, parse, type ReadFd } from './parseRequest.js'
 import { bwrapPlan } from './planRequest.js'
 import { BwrapError } from './state.js'
 

@@ -1,6 +1,6 @@
 /** A request in bwrap's words as it grows, option by option. */
 
-import type { FilesystemEntry } from '../policy/schema.js'
+import type { Entry } from '../policy/schema.js'
 import type { BwrapRequest } from './bwrapRequest.js'
 
 /** What bwrap would say, without its name, and exit with status 1. */
@@ -11,7 +11,7 @@ export type FdKey = 'userns' | 'userns2' | 'pidns' | 'syncFd' | 'blockFd' | 'use
 
 /** The request as it grows. */
 export class State {
-  readonly filesystem: FilesystemEntry[] = []
+  readonly filesystem: Entry[] = []
   readonly unshare: Mutable<BwrapRequest['unshare']> = {
     user: 'no',
     cgroup: 'no',

@@ -1,7 +1,8 @@
 /** Finds out which way to a group works here, or what is missing and the command that grants it. */
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { type GroupLimitName, limitTable } from '../policy/limits.js'
+import { limitRows } from '../policy/limitRows.js'
+import { controllerOf, type GroupLimitName } from '../policy/limits.js'
 import type { Repair } from '../text/repair.js'
 import { collectGarbage } from './garbage.js'
 import type { Missing, Way } from './group.js'
@@ -106,9 +107,10 @@ function searchV1(all: readonly Hierarchy[], resources: readonly GroupLimitName[
   const bases: Partial<Record<Controller, string>> = {}
   const closed: string[] = []
   for (const resource of resources) {
-    const controller = limitTable[resource].v1
-    if (controller === undefined)
+    const file = limitRows[resource].v1
+    if (file === undefined)
       return nothing(`cgroup v1 cannot limit ${resource}`, 'boot with systemd.unified_cgroup_hierarchy=1')
+    const controller = controllerOf(file)
     const base = all.find(({ version, controllers }) => version === 1 && controllers.includes(controller))?.own
     if (base === undefined)
       return nothing(
@@ -172,9 +174,13 @@ function searchV2(all: readonly Hierarchy[], resources: readonly GroupLimitName[
     : nothing(`no group may be made in ${mount.own}`, scopeOf)
 }
 
-const neededV2 = (resources: readonly GroupLimitName[]) => [
-  ...new Set(resources.flatMap((resource) => limitTable[resource].v2 ?? [])),
-]
+/** A file that each group has, whatever controllers are on: cgroup-v2.rst, "CPU Interface Files". */
+const coreFile = 'cpu.stat'
+
+const neededV2 = (resources: readonly GroupLimitName[]) => {
+  const files = resources.map((resource) => limitRows[resource].v2).filter((file) => file !== coreFile)
+  return [...new Set(files.map(controllerOf))]
+}
 
 /** systemd.resource-control(5); https://systemd.io/CGROUP_DELEGATION. */
 function delegate(controllers: readonly string[]): Repair {

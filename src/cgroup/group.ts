@@ -14,10 +14,18 @@ export type GroupLimits = Pick<Limits, Exclude<GroupLimitName | 'swap', 'cpuTime
 
 /** A value, and the file of a group that it is written to. */
 export type Write = readonly [file: string, value: string | number]
-/** What is written for each limit. The directory is there already, with the files that this kernel has. */
-export type Writes = {
+/**
+ * What is written for a limit, where that is not its value alone. The directory is there already, with the files that this kernel
+ * has.
+ */
+type Ways = {
   readonly [Name in keyof GroupLimits]-?: (value: NonNullable<GroupLimits[Name]>, folder: string) => readonly Write[]
 }
+/** Those whose value is no number or text. */
+type Compound = {
+  [Name in keyof GroupLimits]-?: NonNullable<GroupLimits[Name]> extends string | number ? never : Name
+}[keyof GroupLimits]
+export type Writes = Pick<Ways, Compound> & Partial<Omit<Ways, Compound>>
 
 /** Bytes and operations per second, for each block device. */
 export type IoLimits = NonNullable<Limits['io']>

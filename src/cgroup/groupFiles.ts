@@ -14,6 +14,8 @@ import {
 import { join } from 'node:path'
 import { errnoMessage } from '../kernel/errno.js'
 import { faultAt } from '../policy/keys.js'
+import { limitRows } from '../policy/limitRows.js'
+import { controllerOf, writtenLimits } from '../policy/limits.js'
 import { LimitsError } from '../text/error.js'
 import type { GroupLimits, Write, Writes } from './group.js'
 
@@ -29,15 +31,23 @@ export function writeValue(folder: string, file: string, value: string | number)
   }
 }
 
-/** Writes what the limits come to, in the order of the table. */
-export function writeLimits(folderOf: (name: keyof GroupLimits) => string, writes: Writes, limits: GroupLimits): void {
-  for (const name of Object.keys(writes) as (keyof GroupLimits)[]) {
+/** Writes what the limits come to, in the order of their rows. */
+export function writeLimits(
+  version: 1 | 2,
+  folderOf: (controller: string) => string,
+  writes: Writes,
+  limits: GroupLimits,
+): void {
+  for (const name of writtenLimits) {
     const value = limits[name]
     if (value === undefined) continue
-    const folder = folderOf(name)
-    const write = writes[name] as (value: unknown, folder: string) => readonly Write[]
+    const write = writes[name] as ((value: unknown, folder: string) => readonly Write[]) | undefined
     try {
-      for (const [file, text] of write(value, folder)) writeValue(folder, file, text)
+      const file = limitRows[name][`v${version}`]
+      if (file === undefined) throw new CannotLimit(`cgroup v${version} cannot do it`)
+      const folder = folderOf(controllerOf(file))
+      for (const [to, text] of write?.(value, folder) ?? [[file, value as string | number]])
+        writeValue(folder, to, text)
     } catch (error) {
       throw aboutLimit(name, error)
     }

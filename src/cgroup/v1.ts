@@ -1,7 +1,8 @@
 /** Groups in v1 hierarchies, https://docs.kernel.org/admin-guide/cgroup-v1/: one directory in each that is needed. */
 import { constants, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type GroupLimitName, limitTable } from '../policy/limits.js'
+import type { LimitRows } from '../policy/limitRows.js'
+import type { controllerOf, GroupLimitName } from '../policy/limits.js'
 import {
   type Group,
   type GroupDescriptors,
@@ -33,7 +34,7 @@ import {
   writeValue,
 } from './groupFiles.js'
 
-export type Controller = NonNullable<(typeof limitTable)[GroupLimitName]['v1']> | 'freezer'
+export type Controller = ReturnType<typeof controllerOf<NonNullable<LimitRows[GroupLimitName]['v1']>>> | 'freezer'
 /** Where each controller's own group of this process lies; two controllers may share a hierarchy. */
 export type Bases = Readonly<Partial<Record<Controller, string>>>
 
@@ -59,8 +60,7 @@ export function v1Way(bases: Bases, others: readonly string[] = []): Way {
 function createV1(folder: Bases, folders: readonly string[], limits: GroupLimits, shielded: boolean): Group {
   const entered = shielded ? folders.map((one) => join(one, inside)) : folders
   makeFolders(folders, () => {
-    // What v1 lacks has no controller, and `writes` refuses it.
-    writeLimits((name) => folder[limitTable[name].v1 ?? 'memory']!, writes, limits)
+    writeLimits(1, (controller) => folder[controller as Controller]!, writes, limits)
     if (!shielded) return
     // Before Linux 5.11 a limit of memory held those below only on request, made before there are any.
     if (folder.memory !== undefined && readNumber(folder.memory, 'memory.use_hierarchy') === 0)
@@ -76,24 +76,19 @@ function inheritCpus(folder: string): void {
     if (readText(folder, file)?.trim() === '') writeValue(folder, file, readText(dirname(folder), file)!.trim())
 }
 
-/** Swap comes after memory: memsw, which is both together, may not be less. */
-export const writes: Writes = {
+export const writes = {
   memory: (bytes, folder) => [
     ['memory.limit_in_bytes', bytes],
     // The buffers of TCP and UDP sockets are not in it, and not counted at all before this is written: net/ipv4/tcp_memcontrol.c,
     // mm/memcontrol-v1.c.
     ...(hasFile(folder, tcpBuffers) ? [[tcpBuffers, bytes] as const] : []),
   ],
-  memoryHigh: () => {
-    throw new CannotLimit('cgroup v1 cannot do it')
-  },
   swap: (bytes, folder) => {
     // The file is there only if the kernel counts swap (swapaccount=1).
     if (hasFile(folder, memsw)) return [[memsw, readNumber(folder, 'memory.limit_in_bytes')! + bytes]]
     if (bytes === 0) return []
     throw new CannotLimit('this kernel does not count swap', 'boot with swapaccount=1')
   },
-  pids: (count) => [['pids.max', count]],
   cpu: (cores) => [
     ['cpu.cfs_period_us', cpuPeriod],
     // The kernel takes no less than 1 ms.
@@ -119,7 +114,7 @@ export const writes: Writes = {
       [`hugetlb.${page}.limit_in_bytes`, bytes] as const,
       [`hugetlb.${page}.rsvd.limit_in_bytes`, bytes] as const,
     ]),
-}
+} satisfies Writes
 const tcpBuffers = 'memory.kmem.tcp.limit_in_bytes'
 const memsw = 'memory.memsw.limit_in_bytes'
 

@@ -40,29 +40,25 @@ export function v2Way(base: string, name: 'cgroup v2' | 'systemd' = 'cgroup v2')
       const folder = join(base, group)
       // No controller is on in the inner group: it has no file of a limit.
       const entered = shielded ? join(folder, inside) : folder
-      makeFolders([...new Set([folder, entered])], () => writeLimits(() => folder, writes, limits))
+      makeFolders([...new Set([folder, entered])], () => writeLimits(2, () => folder, writes, limits))
       return new GroupV2(folder, entered)
     },
   }
 }
 
-export const writes: Writes = {
+export const writes = {
   memory: (bytes) => [
     ['memory.max', bytes],
     // One process killed means all killed: what is left of a sandbox is of no use.
     ['memory.oom.group', 1],
   ],
-  memoryHigh: (bytes) => [['memory.high', bytes]],
   swap: (bytes, folder) => {
     if (hasFile(folder, 'memory.swap.max')) return [['memory.swap.max', bytes]]
     if (bytes === 0) return []
     throw new CannotLimit('this kernel does not count swap (CONFIG_SWAP)')
   },
-  pids: (count) => [['pids.max', count]],
   // The kernel takes no less than 1 ms.
   cpu: (cores) => [['cpu.max', `${Math.max(1000, Math.round(cores * cpuPeriod))} ${cpuPeriod}`]],
-  cpuWeight: (weight) => [['cpu.weight', weight]],
-  cpuset: (cpus) => [['cpuset.cpus', cpus]],
   io: (limits) => {
     const words = Object.entries(limits).map(([name, value]) => `${ioWords[name as keyof IoLimits]}=${value}`)
     return disks().map((disk) => ['io.max', `${disk} ${words.join(' ')}`])
@@ -76,7 +72,7 @@ export const writes: Writes = {
       [`hugetlb.${page}.max`, bytes] as const,
       [`hugetlb.${page}.rsvd.max`, bytes] as const,
     ]),
-}
+} satisfies Writes
 
 const ioWords: Readonly<Record<keyof IoLimits, string>> = {
   read: 'rbps',

@@ -1,4 +1,6 @@
 /** What a run with limits needs besides, before its policy is checked. Apart from request.ts: other runs do not load it. */
+import { parseLimits } from '../policy/limits.js'
+import type { LimitsPolicy } from '../policy/limitsSchema.js'
 import type { Policy } from '../policy/schema.js'
 import { type LimitedPolicy, Limiter } from '../run/limiter.js'
 import type { RunFlags } from './policyFlags.js'
@@ -12,7 +14,8 @@ export function limiterOf(flags: RunFlags, policy: Policy, filter: string | unde
   const limited = settingsOf(flags, limitOptions).reduce<object>(
     (limited, { path, value }) => put(limited, path, value),
     policy,
-  )
+  ) as Policy & { readonly limits: LimitsPolicy }
   const seccomp = filter === undefined ? (flags.seccomp ?? policy.seccomp) : JSON.parse(filter)
-  return new Limiter({ ...limited, ...(seccomp === undefined ? {} : { seccomp }) } as LimitedPolicy)
+  const limits = parseLimits(limited.limits)
+  return new Limiter({ ...limited, limits, ...(seccomp === undefined ? {} : { seccomp }) } as LimitedPolicy)
 }

@@ -3,6 +3,7 @@
 import { compile } from '../compile/compile.js'
 import { printable } from '../kernel/printable.js'
 import { security } from '../plan/security.js'
+import { parsePolicy } from '../policy/check.js'
 import { Limiter } from '../run/limiter.js'
 import { printJson, write } from '../text/write.js'
 import { speaking } from './flagsToPolicy.js'
@@ -12,14 +13,15 @@ import { trustedBy } from './trusted.js'
 export function explainSecurity(policy: string | undefined, flags: PolicyFlags & { readonly json?: true }): void {
   const { rows, missing } = speaking(flags, { named: policy }, (complete, names) => {
     // As a run has it, in a group that is made for it.
-    const limiter = complete.limits === undefined ? undefined : new Limiter(complete)
+    const { limits } = complete
+    const limiter = limits === undefined ? undefined : new Limiter(parsePolicy(complete))
     const { group, missing } = limiter?.explained() ?? {}
     const { plan } = compile(complete, {
       outputIsWatched: true,
       trusted: trustedBy(flags, policy),
       ...(group === undefined ? {} : { group }),
     })
-    const rows = security(plan, limiter === undefined ? {} : { limits: limiter.held() })
+    const rows = security(plan, limiter === undefined ? {} : { limits: limiter.held(limits!) })
     return { rows, missing: missing?.speak(names).message }
   })
   if (flags.json) {

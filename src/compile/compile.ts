@@ -2,15 +2,15 @@
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { resolve } from 'node:path'
-import { completePolicy } from '../fill/complete.js'
+import { completed, completionOf } from '../fill/complete.js'
 import { callerName } from '../host/caller.js'
 import { hostArchitecture } from '../host/thisHost.js'
 import type { Architecture } from '../kernel/architecture.js'
 import type { SubidRange } from '../plan/ids.js'
-import { makePlan, type PlanOptions } from '../plan/planPolicy.js'
 import type { Plan } from '../plan/plan.js'
+import { makePlan, type PlanOptions } from '../plan/planPolicy.js'
 import type { LaunchedStep } from '../plan/step.js'
-import { checkPolicy } from '../policy/check.js'
+import { parsePolicy } from '../policy/check.js'
 import { faultAt, key, readOnlyEntry } from '../policy/keys.js'
 import { currentDirectory } from '../policy/path.js'
 import type { FilesystemEntry, StrictPolicy } from '../policy/schema.js'
@@ -53,18 +53,19 @@ export interface Compiled {
  * @throws {PolicyError} when the policy has faults.
  */
 export function compile(policy: StrictPolicy, options: CompileOptions = {}): Compiled {
-  const checked = checkPolicy(policy)
+  const checked = parsePolicy(policy)
   const base = options.base ?? currentDirectory()
   const { filesystem = [] } = checked
   const writable = writableEntries(filesystem, base)
   refuseOtherNames(filesystem, base, writable)
   // What a preset or fill adds is never writable.
-  const complete = completePolicy(checked, options.base)
+  const completion = completionOf(checked, base)
+  const complete = completed(checked, completion)
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
   const kept = keptOver(writable, () => trustedPaths([...(options.trusted ?? []), ...(options.group?.bases ?? [])]))
   const architecture = options.architecture ?? hostArchitecture()
   const plan = makePlan(complete, { architecture, base, kernel: release() }, { ...subids, kept, ...options })
-  return { ...compilePlan(plan, { architecture }), plan, policy: complete as StrictPolicy }
+  return { ...compilePlan(plan, { architecture }), plan, policy: completed(policy, completion) as StrictPolicy }
 }
 
 function refuseOtherNames(filesystem: readonly FilesystemEntry[], base: string, writable: readonly Writable[]): void {

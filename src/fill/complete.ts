@@ -3,7 +3,7 @@
 import { identityOf } from '../policy/identity.js'
 import { faultAt } from '../policy/keys.js'
 import { normal, usualPath } from '../policy/path.js'
-import type { FilesystemEntry, Policy } from '../policy/schema.js'
+import type { Entry, FilesystemEntry, Policy } from '../policy/schema.js'
 import { PolicyError } from '../text/error.js'
 import { accountFiles } from './accounts.js'
 import { CannotFill, closure } from './closure.js'
@@ -14,6 +14,21 @@ import { systemEntries } from './system.js'
 
 const home = '/home/vial'
 
+/** What stands for `preset` and `fill`, by what is named besides. */
+type Completable = Pick<
+  Policy,
+  'preset' | 'fill' | 'filesystem' | 'network' | 'namespaces' | 'identity' | 'hostname' | 'env' | 'cwd'
+>
+
+/** What `preset` and `fill` of a policy stand for. */
+export interface Completion {
+  /** How many of the policy's own entries come before these: the root itself, where it is the first. */
+  readonly at: 0 | 1
+  readonly entries: readonly Entry[]
+  readonly cwd: string
+  readonly env: NonNullable<Policy['env']>
+}
+
 /**
  * The same policy without `preset` and `fill`: what they stand for comes before the policy's own entries, which lie
  * over it; where the first of these is the root itself, of the preset comes what belongs over a root. HOME, cwd and a few
@@ -21,17 +36,28 @@ const home = '/home/vial'
  * @param base where a relative host path starts
  * @throws {PolicyError} when a program to fill with is not on this host.
  */
-export function completePolicy(policy: Policy, base = '.'): Policy {
+export const completePolicy = <Given extends Completable>(policy: Given, base = '.') =>
+  completed(policy, completionOf(policy, base))
+
+export function completed<Given extends Completable>(policy: Given, completion: Completion | undefined) {
   const { preset, fill, ...rest } = policy
-  if (fill === undefined && preset !== 'system') return rest
+  if (completion === undefined) return rest
+  const { at, entries, cwd, env } = completion
+  const own: readonly NonNullable<Given['filesystem']>[number][] = policy.filesystem ?? []
+  return { ...rest, filesystem: [...own.slice(0, at), ...entries, ...own.slice(at)], cwd, env }
+}
+
+export function completionOf(policy: Completable, base: string): Completion | undefined {
+  const { preset, fill } = policy
+  if (fill === undefined && preset !== 'system') return undefined
   const programs = fill === undefined ? [] : typeof fill.program === 'string' ? [fill.program] : fill.program
-  if (showsRoot(policy)) return { ...rest, filesystem: overRoot(policy, base), ...surroundings(policy, homeOverRoot) }
+  if (showsRoot(policy)) return { at: 1, entries: overRoot(policy, base), ...surroundings(policy, homeOverRoot) }
   const shown = preset === 'system' ? systemEntries() : []
   const closures = programs.length === 0 ? [] : closureOf(programs, fill?.path)
   const identity = identityOf(policy)
   const user = userOf(policy)
-  const entries: FilesystemEntry[] = [
-    ...(mergeEntries([...shown, ...closures]) as FilesystemEntry[]),
+  const entries: Entry[] = [
+    ...(mergeEntries([...shown, ...closures]) as Entry[]),
     ...(accountFiles({
       ...identity,
       user,
@@ -41,8 +67,8 @@ export function completePolicy(policy: Policy, base = '.'): Policy {
       hostname: policy.hostname === '' ? 'localhost' : (policy.hostname ?? 'vial'),
       shell: '/bin/sh',
       hosts: sharesNetwork(policy) ? hostNames() : '',
-    }) as FilesystemEntry[]),
-    ...(sharesNetwork(policy) ? (nameFiles() as FilesystemEntry[]) : []),
+    }) as Entry[]),
+    ...(sharesNetwork(policy) ? (nameFiles() as Entry[]) : []),
     { proc: '/proc' },
     { dev: '/dev' },
     { tmpfs: '/tmp', mode: 0o1777 },
@@ -52,14 +78,10 @@ export function completePolicy(policy: Policy, base = '.'): Policy {
     { tmpfs: '/var/tmp', mode: 0o1777 },
   ]
   const taken = new Set((policy.filesystem ?? []).filter(replaces).map(placeOf))
-  return {
-    ...rest,
-    filesystem: [...entries.filter((entry) => !taken.has(placeOf(entry))), ...(policy.filesystem ?? [])],
-    ...surroundings(policy, home),
-  }
+  return { at: 0, entries: entries.filter((entry) => !taken.has(placeOf(entry))), ...surroundings(policy, home) }
 }
 
-function surroundings(policy: Policy, home: string): Pick<Policy, 'cwd' | 'env'> {
+function surroundings(policy: Completable, home: string): Pick<Completion, 'cwd' | 'env'> {
   const user = userOf(policy)
   const path = hostPath()
   const variables = {
@@ -72,7 +94,7 @@ function surroundings(policy: Policy, home: string): Pick<Policy, 'cwd' | 'env'>
   }
 }
 
-const userOf = (policy: Policy) => policy.identity?.user ?? 'vial'
+const userOf = ({ identity }: Completable) => identity?.user ?? 'vial'
 
 function closureOf(programs: readonly string[], path: string | undefined) {
   try {
@@ -89,7 +111,7 @@ function replaces(entry: FilesystemEntry): boolean {
 }
 
 /** A variable that the policy asks of the caller by its name is the caller's. */
-function withoutInherited(variables: Record<string, string>, policy: Policy): Record<string, string> {
+function withoutInherited(variables: Record<string, string>, policy: Completable): Record<string, string> {
   const inherit = policy.env?.inherit ?? []
   return Object.fromEntries(Object.entries(variables).filter(([name]) => inherit === true || !inherit.includes(name)))
 }

@@ -7,7 +7,7 @@ export type FillEntry =
   | { bind: string; from?: string; optional?: boolean }
   | { symlink: string; to: string }
   | { directory: string; mode?: number }
-  | { tmpfs: string; mode?: number; size?: string }
+  | { tmpfs: string; mode?: number; size?: number }
   | { file: string; content: string; mode?: number }
   | { proc: string }
   | { dev: string }

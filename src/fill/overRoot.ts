@@ -3,7 +3,7 @@
 import { resolve } from 'node:path'
 import { kindOf } from '../policy/hidden.js'
 import { isWithin } from '../policy/path.js'
-import type { FilesystemEntry, Policy } from '../policy/schema.js'
+import type { Entry, FilesystemEntry, Policy } from '../policy/schema.js'
 import type { FillEntry } from './entry.js'
 import { heldBy } from './heldBy.js'
 import { nameFiles, sharesNetwork } from './hostNames.js'
@@ -20,10 +20,10 @@ export function showsRoot({ filesystem = [] }: Pick<Policy, 'filesystem'>): bool
   return first !== undefined && ('bind' in first || 'overlay' in first) && kindOf(first).place === '/'
 }
 
-/** That root, what lies over it, and the other entries of the policy. */
-export function overRoot(policy: Policy, base: string): FilesystemEntry[] {
+/** What lies over that root, before the other entries of the policy. */
+export function overRoot(policy: Pick<Policy, 'filesystem' | 'network' | 'namespaces'>, base: string): Entry[] {
   const [root, ...others] = policy.filesystem!
-  const own: FilesystemEntry[] = [
+  const own: Entry[] = [
     { proc: '/proc' },
     { dev: '/dev' },
     { tmpfs: '/tmp', mode: 0o1777 },
@@ -32,17 +32,17 @@ export function overRoot(policy: Policy, base: string): FilesystemEntry[] {
     ...(isHost(root!, base) ? stillShown(policy) : []),
   ]
   const taken = others.filter((entry) => !('readonly' in entry || 'chmod' in entry)).map((entry) => kindOf(entry).place)
-  return [root!, ...own.filter((entry) => !taken.includes(kindOf(entry).place)), ...others]
+  return own.filter((entry) => !taken.includes(kindOf(entry).place))
 }
 
 /** What programs need of the directories that the sandbox has anew: NixOS has its programs in /run, resolv.conf is often a link there. */
-function stillShown(policy: Policy): FilesystemEntry[] {
+function stillShown(policy: Pick<Policy, 'network' | 'namespaces'>): Entry[] {
   const names = sharesNetwork(policy) ? nameFiles() : []
   // Where the root has a link, what it leads to is shown at its own place.
   const files = names.map(
     (entry): FillEntry => ('from' in entry && entry.from !== undefined ? { bind: entry.from } : entry),
   )
-  const entries = [...systemEntries(), ...files] as FilesystemEntry[]
+  const entries = [...systemEntries(), ...files] as Entry[]
   return entries.filter((entry) => ownOverRoot.some((own) => isWithin(kindOf(entry).place, own)))
 }
 

@@ -18,4 +18,7 @@ export const rlimits = {
   stack: 3,
 } as const
 
+/** No limit. */
+export const RLIM_INFINITY = 2n ** 64n - 1n
+
 export type RlimitName = keyof typeof rlimits

@@ -23,7 +23,7 @@ import { landlockCode } from './landlockCode.js'
 import { type Code, LauncherContext, type Process } from './launcherContext.js'
 import { cloneIntoGroup, limitCode } from './limitCode.js'
 import { makeNet, monitorsPidfd, netIsLate, networkCode, prepareNet } from './networkCode.js'
-import { dieWithParent, diesWithParent } from './parent.js'
+import { diesWithParent, dieWithParent } from './parent.js'
 import { awaitAcknowledgement, closeCallersEnds, pipeCode } from './pipeCode.js'
 import {
   blockSignals,

@@ -5,6 +5,7 @@ import { POLL, PR, SI, SIG, SIGMASK, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
+import { ownPids, relays } from '../plan/plan.js'
 import { writeExitCode } from './announce.js'
 import { closeAllBut, descriptorCode } from './descriptorCode.js'
 import {
@@ -17,7 +18,6 @@ import {
   tellForeground,
   waitingFor,
 } from './foreground.js'
-import { ownPids, relays } from '../plan/plan.js'
 import type { LauncherContext } from './launcherContext.js'
 import { awaitSignalOrMemory, endsBySignal, releaseUnwatched, takeTimer, watches } from './limitCode.js'
 import { callerOf, takeParentsEnd, tiedToCaller } from './parent.js'

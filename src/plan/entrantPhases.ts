@@ -1,4 +1,6 @@
 /** The phases that harden a process that comes to be in a sandbox. */
+
+import { RLIM_INFINITY } from '../kernel/rlimits.js'
 import { structs } from '../kernel/structs.js'
 import { hints } from './hints.js'
 import { landlockRules } from './landlockRules.js'
@@ -79,12 +81,12 @@ export const entrantPhases = {
       : [{ do: 'umask', mask, what: `set the umask ${shownMask(mask)}`, why: 'the policy names it' }],
 
   rlimits: ({ hardening: { rlimits } }) =>
-    rlimits.map(({ name, soft, hard, shown, why, ifAllowed }) => ({
+    rlimits.map(({ name, soft, hard, why, ifAllowed }) => ({
       do: 'rlimit',
       name,
       soft,
       hard,
-      what: `limit ${name} to ${shown}`,
+      what: `limit ${name} to ${soft === RLIM_INFINITY ? 'unlimited' : soft}`,
       why,
       ...(ifAllowed ? { ifAllowed } : { hints: hints.rlimit }),
     })),

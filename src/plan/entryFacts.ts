@@ -1,9 +1,9 @@
 /** What the planner of the new root reads off a single entry. */
 import { normal } from '../policy/path.js'
-import type { FilesystemEntry } from '../policy/schema.js'
+import type { Entry } from '../policy/schema.js'
 import type { MountFlags } from './step.js'
 
-export function bindFlags(entry: Extract<FilesystemEntry, { bind: string }>): MountFlags {
+export function bindFlags(entry: Extract<Entry, { bind: string }>): MountFlags {
   return {
     readonly: !(entry.writable ?? false),
     nosuid: !(entry.suid ?? false),
@@ -20,8 +20,8 @@ export const written = (entry: RootCover): boolean =>
 export const shownSource = (source: string | number) => (typeof source === 'number' ? `descriptor ${source}` : source)
 
 /** What may be the root itself. */
-export type RootCover = Extract<FilesystemEntry, { bind: string } | { tmpfs: string } | { overlay: string }>
-export function coversRoot(entry: FilesystemEntry): entry is RootCover {
+export type RootCover = Extract<Entry, { bind: string } | { tmpfs: string } | { overlay: string }>
+export function coversRoot(entry: Entry): entry is RootCover {
   const place = 'bind' in entry ? entry.bind : 'tmpfs' in entry ? entry.tmpfs : 'overlay' in entry ? entry.overlay : ''
   return place !== '' && normal(place) === '/'
 }

@@ -3,7 +3,7 @@
  * are told. Vial's own face is vialFace.ts; one more, such as for bundles of the OCI, is a directory with a lowering to a
  * Specification, and a Face. That is all: no planner and no code asks which face a plan is of.
  */
-import type { FilesystemEntry } from '../policy/schema.js'
+import type { Entry } from '../policy/schema.js'
 import type { Phase } from './phases.js'
 import type { Step } from './step.js'
 
@@ -16,7 +16,7 @@ export interface Face {
 /** Where a step comes from: a phase, and in that of the mounts an entry, if it is of one. */
 export interface Origin {
   readonly phase: Phase | 'clone' | 'execute'
-  readonly entry?: FilesystemEntry | undefined
+  readonly entry?: Entry | undefined
 }
 
 /**

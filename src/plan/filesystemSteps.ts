@@ -1,7 +1,6 @@
 /** The steps that build the new root, from the ordered list of a policy. */
 import { normal } from '../policy/path.js'
-import type { FilesystemEntry } from '../policy/schema.js'
-import { modeOf, parseSize } from '../policy/units.js'
+import type { Entry } from '../policy/schema.js'
 import { bindFlags, coversRoot, type RootCover, shownSource, written } from './entryFacts.js'
 import { hints } from './hints.js'
 import { keep } from './keep.js'
@@ -13,7 +12,7 @@ import type { Specification } from './specification.js'
 import type { MountFlags, Owner, Place, Step } from './step.js'
 
 /** A step in the words of a face. `entry`: what it is for. */
-type Say = (step: Step, entry: FilesystemEntry | undefined) => Step
+type Say = (step: Step, entry: Entry | undefined) => Step
 
 /** @param say each step is given to it */
 export function filesystemSteps(specification: Specification, say: Say): readonly Step[] {
@@ -26,7 +25,7 @@ class FilesystemPlanner implements Planner {
   #tree = new Tree()
   readonly #sources: Sources
   /** The entry whose steps are made. */
-  #entry: FilesystemEntry | undefined
+  #entry: Entry | undefined
 
   constructor(
     readonly context: FilesystemContext,
@@ -61,7 +60,7 @@ class FilesystemPlanner implements Planner {
   }
 
   /** What is mounted on "/" hides all that came before it, and is the root itself. */
-  #root(entries: FilesystemEntry[]): void {
+  #root(entries: Entry[]): void {
     const { root } = this.context
     const first = entries[0]
     const onTop = first !== undefined && coversRoot(first) && !('bind' in first && first.optional) ? 0 : -1
@@ -81,13 +80,13 @@ class FilesystemPlanner implements Planner {
     keep(this, cover)
   }
 
-  #rootTmpfs(entry: Omit<Extract<FilesystemEntry, { tmpfs: string }>, 'tmpfs'>, writable: boolean): void {
+  #rootTmpfs(entry: Omit<Extract<Entry, { tmpfs: string }>, 'tmpfs'>, writable: boolean): void {
     const { mode, size, inodes, owner } = entry
     this.push({
       do: 'rootTmpfs',
       options: [
         ...(this.context.style.namesSources ? [['source', 'tmpfs'] as const] : []),
-        ['mode', modeOf(mode, 0o755).toString(8)],
+        ['mode', (mode ?? 0o755).toString(8)],
         ...this.room(size, inodes, writable),
         ...this.ownerOptions(owner),
       ],
@@ -98,7 +97,7 @@ class FilesystemPlanner implements Planner {
     })
   }
 
-  #rootBind(entry: Extract<FilesystemEntry, { bind: string }>): void {
+  #rootBind(entry: Extract<Entry, { bind: string }>): void {
     const source = this.#sources.of(entry)
     this.push({
       do: 'rootBind',
@@ -113,7 +112,7 @@ class FilesystemPlanner implements Planner {
     })
   }
 
-  #make(entry: FilesystemEntry): void {
+  #make(entry: Entry): void {
     if ('bind' in entry) this.bind(entry)
     else if ('tmpfs' in entry) this.#tmpfs(entry)
     else if ('proc' in entry) proc(this, entry)
@@ -130,20 +129,20 @@ class FilesystemPlanner implements Planner {
     keep(this, entry)
   }
 
-  #tmpfs(entry: Extract<FilesystemEntry, { tmpfs: string }>): void {
+  #tmpfs(entry: Extract<Entry, { tmpfs: string }>): void {
     const options = [
-      ['mode', modeOf(entry.mode, 0o755).toString(8)] as const,
+      ['mode', (entry.mode ?? 0o755).toString(8)] as const,
       ...this.room(entry.size, entry.inodes),
       ...this.ownerOptions(entry.owner),
     ]
     const flags = { nosuid: true, nodev: true, noexec: entry.noexec ?? false }
-    this.mount('tmpfs', entry.tmpfs, options, flags, 'ours', 'scratch space in memory', modeOf(entry.mode, 0o755))
+    this.mount('tmpfs', entry.tmpfs, options, flags, 'ours', 'scratch space in memory', entry.mode ?? 0o755)
   }
 
-  directory(entry: Extract<FilesystemEntry, { directory: string }>): void {
+  directory(entry: Extract<Entry, { directory: string }>): void {
     // The root is there.
     if (normal(entry.directory) === '/') return
-    const mode = modeOf(entry.mode, 0o755)
+    const mode = entry.mode ?? 0o755
     const make = (place: Place): Step => ({
       do: 'directory',
       place,
@@ -157,7 +156,7 @@ class FilesystemPlanner implements Planner {
     this.make(entry.directory, 'ours', make, { mode })
   }
 
-  #readonly(entry: Extract<FilesystemEntry, { readonly: string }>): void {
+  #readonly(entry: Extract<Entry, { readonly: string }>): void {
     const place = this.place(entry.readonly)
     const step: Step = {
       do: 'readonly',
@@ -172,7 +171,7 @@ class FilesystemPlanner implements Planner {
     this.push(step)
   }
 
-  bind(entry: Extract<FilesystemEntry, { bind: string }>): void {
+  bind(entry: Extract<Entry, { bind: string }>): void {
     const source = this.#sources.of(entry)
     const shown = source === normal(entry.bind) ? source : `${shownSource(source)} on ${entry.bind}`
     const optional = entry.optional ?? false
@@ -204,13 +203,13 @@ class FilesystemPlanner implements Planner {
     this.make(at, 'link', make, { target })
   }
 
-  #file(entry: Extract<FilesystemEntry, { file: string }>): void {
+  #file(entry: Extract<Entry, { file: string }>): void {
     const content =
       entry.fd ??
       (typeof entry.content === 'string'
         ? new TextEncoder().encode(entry.content)
         : (entry.content ?? new Uint8Array()))
-    const mode = modeOf(entry.mode, 0o644)
+    const mode = entry.mode ?? 0o644
     const common = {
       content,
       mode,
@@ -239,11 +238,11 @@ class FilesystemPlanner implements Planner {
     this.make(entry.file, entry.mount === undefined ? 'file' : 'foreign', make, { mode })
   }
 
-  #chmod(entry: Extract<FilesystemEntry, { chmod: string }>): void {
+  #chmod(entry: Extract<Entry, { chmod: string }>): void {
     const step: Step = {
       do: 'chmod',
       place: this.place(entry.chmod),
-      mode: modeOf(entry.mode, 0),
+      mode: entry.mode,
       payload: this.context.identity.uid,
       what: `set the mode of ${entry.chmod}`,
       why: 'the policy names it',
@@ -252,7 +251,7 @@ class FilesystemPlanner implements Planner {
     this.push(step)
   }
 
-  #overlay(entry: Extract<FilesystemEntry, { overlay: string }>): void {
+  #overlay(entry: Extract<Entry, { overlay: string }>): void {
     const upper =
       typeof entry.upper === 'object'
         ? { upper: this.#sources.layer(entry.upper.upper), work: this.#sources.layer(entry.upper.work) }
@@ -301,9 +300,9 @@ class FilesystemPlanner implements Planner {
     this.make(at, leaves, step, { mode })
   }
 
-  room(size: string | number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
+  room(size: number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
     const disk = writable ? this.context.disk : {}
-    const bytes = size === undefined ? disk.size : parseSize(size)
+    const bytes = size ?? disk.size
     // A tmpfs without a number admits as many as half of the machine's pages, whatever its size; none is counted in it.
     const most = inodes ?? disk.inodes ?? (disk.size === undefined ? undefined : inodesFor(bytes!))
     return [

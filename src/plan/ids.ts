@@ -1,5 +1,5 @@
 /** Which ids of the host the sandbox's user namespace has, and as which. */
-import type { Policy } from '../policy/schema.js'
+import type { CheckedPolicy } from '../policy/schema.js'
 import type { IdMap, MapLine } from './step.js'
 
 /** A line of subuid(5) or subgid(5). */
@@ -14,7 +14,11 @@ export interface Subids {
 }
 
 /** @param subids those of the caller, for `ranges: 'subids'` */
-export function idMap(policy: Policy, identity: { uid: number; gid: number }, subids: Subids | undefined): IdMap {
+export function idMap(
+  policy: CheckedPolicy,
+  identity: { uid: number; gid: number },
+  subids: Subids | undefined,
+): IdMap {
   const ranges = policy.identity?.ranges
   const own = (inside: number): MapLine => ({ inside, outside: 'caller', count: 1 })
   if (ranges === undefined) return { uids: [own(identity.uid)], gids: [own(identity.gid)], byHelper: false }

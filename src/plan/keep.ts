@@ -1,13 +1,13 @@
 /** What is laid over a writable entry, so that a payload does not write what the next run trusts: compile/writableEntries.ts. */
 import { kindOf } from '../policy/hidden.js'
 import { normal } from '../policy/path.js'
-import type { FilesystemEntry } from '../policy/schema.js'
+import type { Entry } from '../policy/schema.js'
 import { hints } from './hints.js'
 import type { Planner } from './planner.js'
 import type { KeptAs } from './step.js'
 
 /** Before later entries, which lie over it. */
-export function keep(p: Planner, entry: FilesystemEntry): void {
+export function keep(p: Planner, entry: Entry): void {
   for (const { path, as, made } of p.context.kept?.get(entry) ?? []) {
     const at = normal(`${kindOf(entry).place}/${path}`)
     const place = p.place(at)

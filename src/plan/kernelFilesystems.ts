@@ -1,5 +1,5 @@
 /** /proc, /sys and /dev: what the kernel shows, and what of it is guarded. */
-import type { FilesystemEntry } from '../policy/schema.js'
+import type { Entry } from '../policy/schema.js'
 import { type Guard, guardStep, procGuard, sysGuard } from './guards.js'
 import { hints } from './hints.js'
 import { type Planner, relative } from './planner.js'
@@ -14,7 +14,7 @@ const deviceLinks: readonly (readonly [string, string])[] = [
   ['ptmx', 'pts/ptmx'],
 ]
 
-export function proc(planner: Planner, entry: Extract<FilesystemEntry, { proc: string }>): void {
+export function proc(planner: Planner, entry: Extract<Entry, { proc: string }>): void {
   const at = entry.proc
   const { pids, nests, style, ownSession } = planner.context
   const { procReadonly, guarded } = style

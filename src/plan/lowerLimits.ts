@@ -1,16 +1,9 @@
 /** `limits` of a policy: what the vial itself does about them. The cgroup is made by the process that starts it. */
 import type { RlimitName } from '../kernel/rlimits.js'
-import {
-  type GroupLimitName,
-  type Limits,
-  limitTable,
-  neededResources,
-  outputLimits,
-  parseLimits,
-  rlimitedLimits,
-} from '../policy/limits.js'
-import type { Policy } from '../policy/schema.js'
 import { faultAt, setting } from '../policy/keys.js'
+import { limitRows } from '../policy/limitRows.js'
+import { type GroupLimitName, type Limits, neededResources, outputLimits, rlimitedLimits } from '../policy/limits.js'
+import type { CheckedPolicy } from '../policy/schema.js'
 import { PolicyError } from '../text/error.js'
 import { words } from '../text/words.js'
 import type { DescriptorCounts, DescriptorNumbers } from './namedDescriptors.js'
@@ -41,11 +34,15 @@ export interface LoweredLimits extends LimitChoice {
   readonly rlimits: readonly RlimitChoice[]
 }
 
+const none: Limits = { required: false }
+
 /**
  * @throws {PolicyError} when a limit needs a cgroup, there is none, and the policy does not do without.
  */
-export function lowerLimits(policy: Policy, { group, descriptors, outputIsWatched }: LimitContext): LoweredLimits {
-  const limits: Limits = policy.limits === undefined ? { required: false } : parseLimits(policy.limits)
+export function lowerLimits(
+  { limits = none }: CheckedPolicy,
+  { group, descriptors, outputIsWatched }: LimitContext,
+): LoweredLimits {
   const isHeld = (name: string) => group?.holds.some((one) => one === name) ?? false
   if (limits.required) refuse(limits, isHeld, outputIsWatched)
   const { wallTime, cpuTime, memory = 0, disk = {} } = limits
@@ -63,7 +60,7 @@ export function lowerLimits(policy: Policy, { group, descriptors, outputIsWatche
     rlimits: rlimitedLimits.flatMap((limit): RlimitChoice[] => {
       const given = limits[limit]
       if (given === undefined || isHeld(limit)) return []
-      const name = limitTable[limit].rlimit
+      const name = limitRows[limit].rlimit
       const value = rlimitValue(name, given)
       return [
         {
@@ -71,7 +68,6 @@ export function lowerLimits(policy: Policy, { group, descriptors, outputIsWatche
           soft: BigInt(value),
           // SIGXCPU at the soft limit tells why; for one that ignores it there is SIGKILL a second later.
           hard: BigInt(name === 'cpu' ? value + 1 : value),
-          shown: String(value),
           why: 'the limits of the policy, for each process',
         },
       ]

@@ -7,14 +7,13 @@ import type { RlimitName } from '../kernel/rlimits.js'
 import { entryFds } from '../policy/entries.js'
 import { identityOf } from '../policy/identity.js'
 import { usualPath } from '../policy/path.js'
-import type { Policy } from '../policy/schema.js'
-import { modeOf, parseSize } from '../policy/units.js'
+import type { CheckedPolicy } from '../policy/schema.js'
 import type { Host } from './host.js'
 import { idMap, type Subids } from './ids.js'
 import { type GroupOption, lowerLimits } from './lowerLimits.js'
+import type { Manner } from './manner.js'
 import { type DescriptorCounts, numbered } from './namedDescriptors.js'
 import { nests } from './nesting.js'
-import type { Manner } from './manner.js'
 import { compileFilter } from './policyFilter.js'
 import type {
   Filesystem,
@@ -76,7 +75,7 @@ const manner: Manner = {
 }
 
 /** @throws {PolicyError} for what only the host's facts, or the descriptors of a group, show to be impossible. */
-export function lowerPolicy(policy: Policy, host: Host, options: PlanOptions): Specification {
+export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOptions): Specification {
   const { group } = options
   const chosen = namespacesOf(policy, host.base)
   const identity = identityOf(policy)
@@ -126,7 +125,7 @@ export function lowerPolicy(policy: Policy, host: Host, options: PlanOptions): S
   }
 }
 
-function namespacesOf(policy: Policy, base: string): Record<NamespaceName, NamespaceChoice> {
+function namespacesOf(policy: CheckedPolicy, base: string): Record<NamespaceName, NamespaceChoice> {
   const settings = { ...policy.namespaces, ...(policy.network === 'host' ? { net: 'host' as const } : {}) }
   const choose = (name: NamespaceName): NamespaceChoice => {
     const setting = settings[name] ?? 'new'
@@ -142,7 +141,7 @@ function namespacesOf(policy: Policy, base: string): Record<NamespaceName, Names
   >
 }
 
-function clocksOf({ namespaces: { time } = {} }: Policy): Specification['clocks'] {
+function clocksOf({ namespaces: { time } = {} }: CheckedPolicy): Specification['clocks'] {
   const offsets = typeof time === 'object' && !('pid' in time || 'path' in time) ? time : {}
   const { boottime = 0, monotonic = 0 } = offsets as { boottime?: number; monotonic?: number }
   return { boottime, monotonic }
@@ -155,13 +154,13 @@ const defaultRlimits = {
    * a /proc/sys/kernel/core_pattern that pipes (coredump_pipe() in fs/coredump.c). The filter keeps the payload from
    * setting it to 0.
    */
-  core: { value: 1, why: 'a crash leaves no file, and calls no handler of the host' },
+  core: { value: 1n, why: 'a crash leaves no file, and calls no handler of the host' },
   /** Each queued signal and each timer of the user's counts here and in the user namespaces above: getrlimit(2), kernel/ucount.c. */
-  sigpending: { value: 1024, why: "queued signals do not use up the caller's, whose timers could then not be made" },
-} as const satisfies { readonly [Name in RlimitName]?: { readonly value: number; readonly why: string } }
+  sigpending: { value: 1024n, why: "queued signals do not use up the caller's, whose timers could then not be made" },
+} as const satisfies { readonly [Name in RlimitName]?: { readonly value: bigint; readonly why: string } }
 
 /** @param standing rlimits that stand in for limits of the sandbox as a whole */
-function hardeningOf(policy: Policy, host: Host, standing: readonly RlimitChoice[]): Hardening {
+function hardeningOf(policy: CheckedPolicy, host: Host, standing: readonly RlimitChoice[]): Hardening {
   const { capabilities = [], landlock = 'on', session = 'new' } = policy
   const filter = compileFilter(policy, host)
   return {
@@ -174,7 +173,7 @@ function hardeningOf(policy: Policy, host: Host, standing: readonly RlimitChoice
     session: session === 'new' ? 'new' : 'callers',
     // A payload that is to mount cannot be restricted: landlock(7).
     landlock: landlock === 'required' ? 'required' : landlock === 'off' || nests(policy) ? undefined : 'on',
-    umask: policy.umask === undefined ? undefined : modeOf(policy.umask, 0o022),
+    umask: policy.umask,
     rlimits: rlimitsOf(policy.rlimits ?? {}, standing),
     filter,
     filterFds: [],
@@ -191,37 +190,22 @@ function secureBits(kept: readonly CapabilityName[]): number {
 }
 
 /** The defaults, then what the policy names, then what stands in for a limit where the policy names no lower one. */
-function rlimitsOf(named: NonNullable<Policy['rlimits']>, standing: readonly RlimitChoice[]): RlimitChoice[] {
+function rlimitsOf(named: NonNullable<CheckedPolicy['rlimits']>, standing: readonly RlimitChoice[]): RlimitChoice[] {
   const all = Object.entries(named) as [RlimitName, NonNullable<(typeof named)[RlimitName]>][]
-  const choice = (name: RlimitName, soft: number | string, hard: number | string, why: string): RlimitChoice => ({
-    name,
-    soft: rlimitValue(soft),
-    hard: rlimitValue(hard),
-    shown: String(soft),
-    why,
-  })
-  const own = all.map(([name, value]) => {
-    const { soft, hard } = typeof value === 'object' ? value : { soft: value, hard: value }
-    return choice(name, soft, hard, 'the policy names it')
-  })
+  const own = all.map(([name, { soft, hard }]): RlimitChoice => ({ name, soft, hard, why: 'the policy names it' }))
   const holding = standing.filter(({ name, soft }) => !own.some((one) => one.name === name && one.soft <= soft))
   const isHeld = (name: string) => holding.some((one) => one.name === name)
   const defaults = (Object.keys(defaultRlimits) as (keyof typeof defaultRlimits)[]).flatMap((name) => {
     const { value, why } = defaultRlimits[name]
     return isHeld(name) || named[name] !== undefined
       ? []
-      : [{ ...choice(name, value, value, why), ifAllowed: true as const }]
+      : [{ name, soft: value, hard: value, why, ifAllowed: true as const }]
   })
   return [...defaults, ...own.filter(({ name }) => !isHeld(name)), ...holding]
 }
 
-const unlimited = 2n ** 64n - 1n
-function rlimitValue(value: number | string): bigint {
-  return value === 'unlimited' ? unlimited : BigInt(parseSize(value) ?? 0)
-}
-
 function startOf(
-  policy: Policy,
+  policy: CheckedPolicy,
   options: PlanOptions,
   { ownMounts, statusFd }: { readonly ownMounts: boolean; readonly statusFd: number | undefined },
 ): StartChoice {
@@ -255,7 +239,7 @@ function startOf(
  * not dumpable and whose memory belongs to the user namespace of the host; but a payload with capabilities, without a filter,
  * or one that makes sandboxes itself can do more than that was thought out for.
  */
-function mayBeSeen(policy: Policy): boolean {
+function mayBeSeen(policy: CheckedPolicy): boolean {
   const { namespaces = {}, capabilities = [], seccomp } = policy
   return (
     (namespaces.pid ?? 'new') !== 'new' ||
@@ -270,7 +254,7 @@ function mayBeSeen(policy: Policy): boolean {
  * Whether the monitor may make the network namespace, for init to enter after the mounts. But what /sys shows is the
  * network of the process that mounts it; and a monitor that the payload could find in /proc is closed to init too.
  */
-function networkMayBeLate({ namespaces = {}, filesystem = [] }: Policy): boolean {
+function networkMayBeLate({ namespaces = {}, filesystem = [] }: CheckedPolicy): boolean {
   const monitorIsOutside = (namespaces.pid ?? 'new') === 'new'
   return monitorIsOutside && !filesystem.some((entry) => 'sysfs' in entry)
 }

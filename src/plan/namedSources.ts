@@ -1,7 +1,7 @@
 /** What a policy names of the host: where it is, and what a link that an earlier run left there could lead to. */
 import { resolve } from 'node:path'
 import { faultAt } from '../policy/keys.js'
-import type { FilesystemEntry } from '../policy/schema.js'
+import type { Entry } from '../policy/schema.js'
 import { PolicyError } from '../text/error.js'
 import type { FilesystemContext } from './planner.js'
 import type { Layer } from './step.js'
@@ -11,7 +11,7 @@ export class Sources {
   readonly #writable: readonly string[]
 
   constructor(
-    entries: readonly FilesystemEntry[],
+    entries: readonly Entry[],
     private readonly context: FilesystemContext,
   ) {
     this.#writable = context.style.followsLinks
@@ -26,7 +26,7 @@ export class Sources {
   }
 
   /** A path of the host, or a descriptor. */
-  of(entry: Extract<FilesystemEntry, { bind: string }>): string | number {
+  of(entry: Extract<Entry, { bind: string }>): string | number {
     return entry.fd ?? this.#host(entry.from ?? entry.bind)
   }
 

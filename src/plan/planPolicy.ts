@@ -1,5 +1,5 @@
 /** Policy → plan: vial's own face. */
-import type { Policy } from '../policy/schema.js'
+import type { CheckedPolicy } from '../policy/schema.js'
 import type { Face } from './face.js'
 import type { Host } from './host.js'
 import { lowerPolicy, type PlanOptions } from './lowerPolicy.js'
@@ -21,6 +21,6 @@ export const vialFace: Face = {
 }
 
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
-export function makePlan(policy: Policy, host: Host, options: PlanOptions = {}): Plan {
+export function makePlan(policy: CheckedPolicy, host: Host, options: PlanOptions = {}): Plan {
   return planOf(lowerPolicy(policy, host, options), vialFace)
 }

@@ -1,6 +1,6 @@
 /** What the steps of the new root are made with: filesystemSteps.ts makes one, kernelFilesystems.ts uses it. */
 import { normal } from '../policy/path.js'
-import type { FilesystemEntry } from '../policy/schema.js'
+import type { Entry } from '../policy/schema.js'
 import type { Filesystem, Specification } from './specification.js'
 import type { MountFlags, MountOptions, Owner, Place, Step } from './step.js'
 
@@ -59,13 +59,13 @@ export interface Planner {
     why: string,
     mode?: number,
   ): void
-  bind(entry: Extract<FilesystemEntry, { bind: string }>): void
-  directory(entry: Extract<FilesystemEntry, { directory: string }>): void
+  bind(entry: Extract<Entry, { bind: string }>): void
+  directory(entry: Extract<Entry, { directory: string }>): void
   symlink(at: string, target: string): void
   /** Where what is there already is found, links of the plan's own followed; `.` is the root. */
   place(at: string): Place
   /** Options of a tmpfs with these limits of its own, or else with those of the policy. */
-  room(size: string | number | undefined, inodes: number | undefined): MountOptions
+  room(size: number | undefined, inodes: number | undefined): MountOptions
   ownerOptions(owner: undefined): MountOptions
 }
 

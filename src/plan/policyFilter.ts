@@ -1,9 +1,10 @@
 /** The payload's filter of system calls, as a policy asks for it. */
-import type { Policy } from '../policy/schema.js'
+
+import { faultAt } from '../policy/keys.js'
+import type { CheckedPolicy } from '../policy/schema.js'
 import { compileSeccomp } from '../seccomp/compileProfile.js'
 import { FilterTooLong } from '../seccomp/graph.js'
 import { type Situation, situations } from '../seccomp/profileSchema.js'
-import { faultAt } from '../policy/keys.js'
 import { PolicyError } from '../text/error.js'
 import type { Host } from './host.js'
 
@@ -11,7 +12,7 @@ import type { Host } from './host.js'
  * Made once, and then remembered.
  * @throws {PolicyError} when the profile is too long for the kernel.
  */
-export function compileFilter(policy: Policy, { architecture, kernel }: Host) {
+export function compileFilter(policy: CheckedPolicy, { architecture, kernel }: Host) {
   const { seccomp = 'default', capabilities = [] } = policy
   let filter: ReturnType<typeof compileSeccomp>
   try {
@@ -36,7 +37,7 @@ export function compileFilter(policy: Policy, { architecture, kernel }: Host) {
 }
 
 /** For rules of the filter that are only for some sandboxes. */
-function situationsOf({ namespaces = {}, network, session }: Policy): Situation[] {
+function situationsOf({ namespaces = {}, network, session }: CheckedPolicy): Situation[] {
   const holds: Readonly<Record<Situation, boolean>> = {
     noNetwork: network !== 'host' && (namespaces.net ?? 'new') === 'new',
     sharedPids: (namespaces.pid ?? 'new') !== 'new',

@@ -1,7 +1,8 @@
 /** What the payload itself is and has: privileges, a terminal, resources, descriptors and an environment. */
 import type { CapabilityName } from '../kernel/capabilities.js'
 import { PRIO, TIOC } from '../kernel/flags.js'
-import { limitTable, starvingLimits } from '../policy/limits.js'
+import { limitRows } from '../policy/limitRows.js'
+import { starvingLimits } from '../policy/limits.js'
 import { type Judgement, list, place } from './securityView.js'
 
 const either = (words: readonly string[]) => words.join(', ').replace(/, ([^,]*)$/, ' or $1')
@@ -107,7 +108,7 @@ export const inside: readonly Judgement[] = [
         '',
         "no limit here holds what the kernel counts for a user as a whole, the caller's programs included: inotify, queued signals, pipe buffers, descriptors in flight; nor pseudo-terminals, counted for the machine",
       )
-      const endlessly = starvingLimits.filter((name) => !isHeld(name)).map((name) => limitTable[name].starves)
+      const endlessly = starvingLimits.filter((name) => !isHeld(name)).map((name) => limitRows[name].starves)
       if (endlessly.length > 0) say(false, '', `no limit on ${either(endlessly)}: it may starve the host`)
       const endless = view
         .all('mount')

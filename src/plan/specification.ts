@@ -6,8 +6,7 @@
 import type { CapabilityName } from '../kernel/capabilities.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
-import type { FilesystemEntry } from '../policy/schema.js'
-import type { Size } from '../policy/units.js'
+import type { Entry, FilesystemEntry } from '../policy/schema.js'
 import type { Announcement, Environment, Manner } from './manner.js'
 import type { GroupEntry, IdMap, KeptAs, PayloadPipe } from './step.js'
 import type { Style } from './style.js'
@@ -56,9 +55,9 @@ export interface Ids {
 }
 
 export interface Filesystem {
-  readonly root: { readonly writable: boolean; readonly size?: Size | undefined }
+  readonly root: { readonly writable: boolean; readonly size?: number | undefined }
   /** Later entries lie over earlier ones. */
-  readonly entries: readonly FilesystemEntry[]
+  readonly entries: readonly Entry[]
   /** What is laid over writable entries: compile/writableEntries.ts. */
   readonly kept: ReadonlyMap<FilesystemEntry, readonly Kept[]> | undefined
   /** Where relative host paths start; undefined: the directory that the vial is started in. */
@@ -116,8 +115,6 @@ export interface RlimitChoice {
   readonly name: RlimitName
   readonly soft: bigint
   readonly hard: bigint
-  /** The soft limit as it was written. */
-  readonly shown: string
   readonly why: string
   /** A caller whose own hard limit is lower keeps that. */
   readonly ifAllowed?: true

@@ -8,11 +8,10 @@ import { faultAt, type KeyPath, key, setting } from './keys.js'
 import { type MountKind, mountKindNames } from './kinds.js'
 import { limitFaults } from './limits.js'
 import { normal } from './path.js'
-import type { FilesystemEntry, Policy } from './schema.js'
-import { parseSize } from './units.js'
+import type { CheckedPolicy, Entry } from './schema.js'
 
 /** Faults between keys, which no single key shows. */
-export function contradictions(policy: Policy): Fault[] {
+export function contradictions(policy: CheckedPolicy): Fault[] {
   const faults: Fault[] = []
   const namespaces = policy.namespaces ?? {}
   const entries = policy.filesystem ?? []
@@ -87,7 +86,7 @@ export function contradictions(policy: Policy): Fault[] {
 const placeOf = (index: number, kind: MountKind) => `filesystem[${index}].${kind}` as KeyPath
 
 /** The author meant something else, such as a read-only part of a writable directory. */
-function hiddenFaults(entries: readonly FilesystemEntry[]): Fault[] {
+function hiddenFaults(entries: readonly Entry[]): Fault[] {
   const named = (index: number) => placeOf(index, kindOf(entries[index]!).kind)
   return hiddenEntries(entries).flatMap(({ index, by }) => {
     const { place } = kindOf(entries[by]!)
@@ -100,7 +99,7 @@ function hiddenFaults(entries: readonly FilesystemEntry[]): Fault[] {
 /**
  * setns(2) asks for capabilities in the user namespace that owns what is joined; in a new one the caller has none of any other.
  */
-function joinFaults(namespaces: NonNullable<Policy['namespaces']>): Fault[] {
+function joinFaults(namespaces: NonNullable<CheckedPolicy['namespaces']>): Fault[] {
   if ((namespaces.user ?? 'new') !== 'new') return []
   return (Object.keys(namespaces) as (keyof typeof namespaces)[]).flatMap((name) => {
     const joins = namespaces[name]
@@ -116,7 +115,7 @@ function joinFaults(namespaces: NonNullable<Policy['namespaces']>): Fault[] {
 }
 
 /** user_namespaces(7): no id has two meanings, inside or outside. */
-function rangeFaults(policy: Policy): Fault[] {
+function rangeFaults(policy: CheckedPolicy): Fault[] {
   const { ranges } = policy.identity ?? {}
   if (typeof ranges !== 'object') return []
   const identity = identityOf(policy)
@@ -137,13 +136,10 @@ function rangeFaults(policy: Policy): Fault[] {
   })
 }
 
-function rlimitFaults(policy: Policy): Fault[] {
-  const number = (value: number | string) => (value === 'unlimited' ? Number.POSITIVE_INFINITY : parseSize(value)!)
+function rlimitFaults(policy: CheckedPolicy): Fault[] {
   const rlimits = policy.rlimits ?? {}
   return (Object.keys(rlimits) as (keyof typeof rlimits)[]).flatMap((name) => {
     const value = rlimits[name]
-    return typeof value === 'object' && number(value.soft) > number(value.hard)
-      ? [faultAt(`rlimits.${name}.soft`, 'is above hard')]
-      : []
+    return value !== undefined && value.soft > value.hard ? [faultAt(`rlimits.${name}.soft`, 'is above hard')] : []
   })
 }

@@ -2,7 +2,7 @@
 import * as v from 'valibot'
 import { either, type KeyOf, object } from '../text/shapes.js'
 import type { MountKind } from './kinds.js'
-import { fd, flag, host, id, inside, mode, pathText, size } from './values.js'
+import { fd, flag, host, id, inside, mode, pathText, positiveSize } from './values.js'
 
 const owner = v.optional(
   object({
@@ -48,7 +48,7 @@ export const mountKinds = {
     /** The place inside. */
     tmpfs: inside,
     /** At most so many bytes, such as `64M`; default: half of the machine's memory, tmpfs(5). */
-    size: v.optional(size),
+    size: v.optional(positiveSize),
     /** At most so many files and directories; default: tmpfs's own, half as many as there are pages of memory. */
     inodes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
     /** Octal, a number or text such as `"1777"`; default 0755. */
@@ -165,6 +165,8 @@ export const mountKinds = {
 type EntrySchema = (typeof mountKinds)[MountKind]
 /** One entry of `filesystem`. */
 export type FilesystemEntry = v.InferInput<EntrySchema>
+/** The same, checked: sizes and modes are numbers. */
+export type Entry = v.InferOutput<EntrySchema>
 type EntryOf<Kind extends MountKind> = v.InferInput<(typeof mountKinds)[Kind]> & {
   readonly [Other in Exclude<KeyOf<FilesystemEntry>, keyof v.InferInput<(typeof mountKinds)[Kind]>>]?: never
 }

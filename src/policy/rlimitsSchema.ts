@@ -1,15 +1,26 @@
 /** `rlimits` of a policy: limits of each process. */
 import * as v from 'valibot'
-import { type RlimitName, rlimits } from '../kernel/rlimits.js'
+import { RLIM_INFINITY, type RlimitName, rlimits } from '../kernel/rlimits.js'
 import { dictionary, either, object } from '../text/shapes.js'
-import { type Size, sizeFault } from './units.js'
+import { parseSize, type Size, sizeFault } from './units.js'
+import { parsed } from './values.js'
 
 const rlimitFault = 'must be a number, a size such as "64M" or "unlimited"'
-const rlimitValue = v.custom<Size | 'unlimited'>(
-  (value) => value === 'unlimited' || sizeFault(value) === undefined,
+const rlimitValue = parsed<Size | 'unlimited', bigint>(
+  (value) => (value === 'unlimited' || sizeFault(value) === undefined ? undefined : rlimitFault),
+  (value) => (value === 'unlimited' ? RLIM_INFINITY : BigInt(parseSize(value) as number)),
+)
+const both = v.transform((value: bigint): ParsedRlimit => ({ soft: value, hard: value }))
+const rlimit = either(
+  { word: v.pipe(rlimitValue, both), object: object({ soft: rlimitValue, hard: rlimitValue }) },
   rlimitFault,
 )
-const rlimit = either({ word: rlimitValue, object: object({ soft: rlimitValue, hard: rlimitValue }) }, rlimitFault)
+
+/** What it comes to, RLIM_INFINITY where it is unlimited. */
+export interface ParsedRlimit {
+  readonly soft: bigint
+  readonly hard: bigint
+}
 
 /** A limit of each process, getrlimit(2): one value for both, or soft and hard. `unlimited` is RLIM_INFINITY. */
 export type Rlimit =
@@ -62,4 +73,4 @@ const fault = `is not a resource: one of ${Object.keys(rlimits).join(', ')}`
 export const rlimitsSchema = dictionary(
   v.picklist(Object.keys(rlimits) as RlimitName[], fault),
   rlimit,
-) as unknown as v.GenericSchema<Rlimits>
+) as unknown as v.GenericSchema<Rlimits, { [Name in RlimitName]?: ParsedRlimit }>

@@ -7,12 +7,12 @@ import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import { seccompSchema } from '../seccomp/profileSchema.js'
 import { dictionary, either, type OfOneKind, object, oneKind } from '../text/shapes.js'
-import { type FilesystemEntry, mountKinds, type StrictEntry } from './entries.js'
-import { type LimitsPolicy, limitsSchema } from './limitsSchema.js'
+import { type Entry, type FilesystemEntry, mountKinds, type StrictEntry } from './entries.js'
+import { type Limits, type LimitsPolicy, limitsSchema } from './limitsSchema.js'
 import { rlimitsSchema } from './rlimitsSchema.js'
-import { flag, host, id, inside, mode, size, text } from './values.js'
+import { flag, host, id, inside, mode, positiveSize, text } from './values.js'
 
-export type { FilesystemEntry, StrictEntry } from './entries.js'
+export type { Entry, FilesystemEntry, StrictEntry } from './entries.js'
 
 const joins = {
   pid: object({
@@ -81,11 +81,11 @@ export const policySchema = object({
       /** Let the payload write to it; default false. */
       writable: v.optional(flag),
       /** At most so many bytes; default: half of the machine's memory, tmpfs(5). */
-      size: v.optional(size),
+      size: v.optional(positiveSize),
     }),
   ),
   /** Ordered: later entries lie over earlier ones. */
-  filesystem: v.optional(v.array(oneKind('an entry', mountKinds) as v.GenericSchema<FilesystemEntry>)),
+  filesystem: v.optional(v.array(oneKind('an entry', mountKinds) as v.GenericSchema<FilesystemEntry, Entry>)),
   /** Each `new` by default. `user: 'host'` is root mode ("root namespaces") and needs a caller who is root. */
   namespaces: v.optional(
     object({
@@ -161,7 +161,7 @@ export const policySchema = object({
   /** Limits of each process, getrlimit(2): a number is both soft and hard. Sizes are bytes, `cpu` seconds, `rttime` microseconds. Default: the caller's, but for `core`, `sigpending` and what `limits` sets. */
   rlimits: v.optional(rlimitsSchema),
   /** What all of the sandbox may take together; needs a cgroup, where the kernel has no other way. */
-  limits: v.optional(limitsSchema as v.GenericSchema<LimitsPolicy>),
+  limits: v.optional(limitsSchema as v.GenericSchema<LimitsPolicy, Limits>),
   /** Capabilities to keep, `CAP_…`; default none. */
   capabilities: v.optional(
     v.array(
@@ -193,6 +193,12 @@ export const policySchema = object({
 
 /** A policy, as a user writes it. */
 export type Policy = v.InferInput<typeof policySchema>
+
+/**
+ * The same, checked: sizes are bytes, times milliseconds, modes and resource limits numbers. What comes behind the check takes this, and
+ * parses nothing.
+ */
+export type CheckedPolicy = v.InferOutput<typeof policySchema>
 
 type Namespaces = NonNullable<Policy['namespaces']>
 /** Settings of the namespaces; each is `new` by default. */

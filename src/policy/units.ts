@@ -48,10 +48,17 @@ export function timeFault(value: unknown): string | undefined {
   return milliseconds > longestMs ? 'must be at most a hundred years' : undefined
 }
 
-/** `0755`, `'0755'` → 493; undefined → `fallback`. */
-export function modeOf(mode: number | string | undefined, fallback: number): number {
-  return mode === undefined ? fallback : typeof mode === 'number' ? mode : Number.parseInt(mode, 8)
+/** `0755`, `'0755'` → 493; undefined when it is no mode. */
+export function parseMode(mode: number | string): number | undefined {
+  const bits = typeof mode === 'number' ? mode : /^0?[0-7]{3,4}$/.test(mode) ? Number.parseInt(mode, 8) : -1
+  return Number.isInteger(bits) && bits >= 0 && bits <= 0o7777 ? bits : undefined
 }
+
+/** What is wrong with a mode. */
+export const modeFault = (value: unknown): string | undefined =>
+  isQuantity(value) && parseMode(value) !== undefined
+    ? undefined
+    : 'must be an octal mode such as "0755", or a number from 0 to 0o7777'
 
 /** Whether a value is a text or a number at all, as sizes and durations are. */
 const isQuantity = (value: unknown): value is string | number => typeof value === 'string' || typeof value === 'number'

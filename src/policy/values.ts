@@ -1,6 +1,20 @@
-/** Values that several keys of a policy have: paths, ids, modes. */
+/** Values that several keys of a policy have: paths, ids, sizes, modes. */
 import * as v from 'valibot'
-import { positiveSize } from './limitsSchema.js'
+import { modeFault, parseMode, parseSize, type Size, sizeFault } from './units.js'
+
+/** A value that is checked as it is written, and is another from there on, such as a number of bytes. */
+export function parsed<Written, Parsed>(
+  fault: (value: unknown) => string | undefined,
+  parse: (written: Written) => Parsed | undefined,
+) {
+  return v.pipe(
+    v.custom<Written>(
+      (value) => fault(value) === undefined,
+      ({ input }) => fault(input)!,
+    ),
+    v.transform(parse as (written: Written) => Parsed),
+  )
+}
 
 const longestPath = 4095
 
@@ -21,15 +35,11 @@ export const inside = v.pipe(
 /** A path of the host; relative ones are relative to the policy's directory. */
 export const host = pathText
 
-/** tmpfs(5) takes 0 for no limit at all. */
-export const size = positiveSize
-export const mode = v.custom<number | string>(
-  (value) =>
-    typeof value === 'number'
-      ? Number.isInteger(value) && value >= 0 && value <= 0o7777
-      : typeof value === 'string' && /^0?[0-7]{3,4}$/.test(value),
-  'must be an octal mode such as "0755", or a number from 0 to 0o7777',
-)
+/** Bytes. */
+export const size = parsed<Size, number>(sizeFault, parseSize)
+/** Above 0, which tmpfs(5) takes for no limit at all. */
+export const positiveSize = parsed<Size, number>((value) => sizeFault(value, 1), parseSize)
+export const mode = parsed<number | string, number>(modeFault, parseMode)
 export const id = v.pipe(
   v.number(),
   v.integer('must be a whole number'),

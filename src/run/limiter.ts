@@ -13,18 +13,10 @@ import { layOut, type Opened } from '../plan/namedDescriptors.js'
 import { mayMount } from '../plan/nesting.js'
 import type { HeldLimit } from '../plan/security.js'
 import { key, setting } from '../policy/keys.js'
-import {
-  type GroupLimitName,
-  type Holder,
-  type LimitName,
-  type Limits,
-  limitTable,
-  neededResources,
-  outputLimits,
-  parseLimits,
-} from '../policy/limits.js'
+import { type Holder, type LimitName, limitRows } from '../policy/limitRows.js'
+import { type GroupLimitName, type Limits, neededResources, outputLimits } from '../policy/limits.js'
 import type { LimitsPolicy } from '../policy/limitsSchema.js'
-import type { Policy } from '../policy/schema.js'
+import type { CheckedPolicy } from '../policy/schema.js'
 import { LimitsError } from '../text/error.js'
 import { joined, words } from '../text/words.js'
 import { OutputMeter } from './output.js'
@@ -38,7 +30,7 @@ export type Enforcement = Way['name'] | Exclude<Holder, 'cgroup'> | 'none'
 export type EnforcementOf = { readonly [Name in keyof Omit<LimitsPolicy, 'required'>]?: Enforcement }
 
 /** What of a policy with limits a run of it depends on. */
-export type LimitedPolicy = Pick<Policy, 'limits' | 'init' | 'dieWithParent' | 'seccomp' | 'capabilities'>
+export type LimitedPolicy = Pick<CheckedPolicy, 'limits' | 'init' | 'dieWithParent' | 'seccomp' | 'capabilities'>
 
 /** The way to a cgroup, and which limits such a cgroup holds. */
 export interface FoundWay {
@@ -60,11 +52,8 @@ export class Limiter {
   #assumed = false
 
   /** @param found by a limiter of the same policy */
-  constructor(
-    readonly policy: LimitedPolicy,
-    found?: FoundWay,
-  ) {
-    this.limits = parseLimits(policy.limits!)
+  constructor(policy: LimitedPolicy, found?: FoundWay) {
+    this.limits = policy.limits!
     this.#needed = neededResources(this.limits)
     this.#hasReaper = (policy.init ?? 'reaper') === 'reaper'
     this.#tied = policy.dieWithParent ?? true
@@ -194,21 +183,20 @@ export class Limiter {
     return Object.fromEntries(names.map((name) => [name, this.#enforcement(name, way)]))
   }
 
-  /** The same, with what the policy says. */
-  held(): HeldLimit[] {
-    const written = this.policy.limits as Readonly<Record<string, unknown>>
+  /** The same, with what the policy says, as it is written. */
+  held(written: LimitsPolicy): HeldLimit[] {
     return Object.entries<Enforcement>(this.enforcement()).map(([name, by]) => {
-      const value = written[name]
+      const value = written[name as LimitName]
       return { name, value: typeof value === 'object' ? JSON.stringify(value) : String(value), by }
     })
   }
 
   #enforcement(name: LimitName, way: Way | undefined): Enforcement {
-    const { by } = limitTable[name]
+    const { by } = limitRows[name]
     if (by !== 'cgroup') return by
     if (this.#assumed && this.#holds(name)) return 'cgroup v2'
     if (way !== undefined && this.#holds(name)) return way.name
-    return 'rlimit' in limitTable[name] ? 'rlimit of each process' : 'none'
+    return 'rlimit' in limitRows[name] ? 'rlimit of each process' : 'none'
   }
 }
 

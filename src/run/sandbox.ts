@@ -8,7 +8,7 @@ import { type Explanation, explainPlan } from '../compile/explain.js'
 import { mostPipes } from '../launcher/record.js'
 import type { Environment } from '../plan/manner.js'
 import type { LaunchedStep } from '../plan/step.js'
-import { checkPolicy } from '../policy/check.js'
+import { parsePolicy } from '../policy/check.js'
 import { entryFds } from '../policy/entries.js'
 import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
@@ -113,7 +113,7 @@ export class Sandbox {
   }
 
   get #limiter(): Limiter | undefined {
-    if (this.#policy.limits !== undefined) this.#limits ??= new Limiter(checkPolicy(this.#policy), this.#found)
+    if (this.#policy.limits !== undefined) this.#limits ??= new Limiter(parsePolicy(this.#policy), this.#found)
     return this.#limits
   }
 
@@ -136,7 +136,7 @@ export class Sandbox {
     if (this.#policy.limits === undefined) return explainPlan(this.#vial(undefined).compiled, this.#base)
     // As a run has it, in a cgroup that is made for it.
     const stdio: Stdio = ['inherit', 'inherit', 'inherit']
-    const { group, missing } = new Limiter(checkPolicy(this.#policy)).explained()
+    const { group, missing } = new Limiter(parsePolicy(this.#policy)).explained()
     const compiled = compile(this.#policy, { base: this.#base, ...compiledFor(stdio, group) })
     const explained = explainPlan(compiled, this.#base)
     return missing === undefined ? explained : { ...explained, missing }

@@ -45,7 +45,13 @@ export function object<const Entries extends v.ObjectEntries>(entries: Entries):
 export function dictionary<
   const Key extends v.BaseSchema<string, string, v.BaseIssue<unknown>>,
   const Value extends Schema,
->(key: Key, value: Value): v.GenericSchema<v.InferInput<v.RecordSchema<Key, Value, undefined>>> {
+>(
+  key: Key,
+  value: Value,
+): v.GenericSchema<
+  v.InferInput<v.RecordSchema<Key, Value, undefined>>,
+  v.InferOutput<v.RecordSchema<Key, Value, undefined>>
+> {
   const ofKey = (name: string) => {
     const [fault] = v.safeParse(key, name).issues ?? []
     return [name, fault === undefined ? value : refused(fault.message)] as const

@@ -6,9 +6,9 @@ import { test } from 'node:test'
 import { hostArchitecture } from '../../src/host/thisHost.js'
 import { compile, type Policy, profiles, type SecurityRow, security } from '../../src/index.js'
 import type { Step } from '../../src/plan/step.js'
-import { withSteps } from '../support/plans.js'
 import { compileSeccomp } from '../../src/seccomp/compileProfile.js'
 import type { SeccompProfile } from '../../src/seccomp/profileSchema.js'
+import { withSteps } from '../support/plans.js'
 import { callers, runAs, vial, workFolder } from '../support/user.js'
 
 const planOf = (policy: Policy) => compile(policy).plan

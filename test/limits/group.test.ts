@@ -104,22 +104,22 @@ test('what is written into a group of either version', () => {
   const folder = join(workFolder(root, 'writes'), 'group')
   mkdirSync(folder, { recursive: true })
   const pages = { '2MB': 4 * MiB }
-  assert.deepEqual(writesV2.hugepages(pages, folder), [
+  assert.deepEqual(writesV2.hugepages(pages), [
     ['hugetlb.2MB.max', 4 * MiB],
     ['hugetlb.2MB.rsvd.max', 4 * MiB],
   ])
-  assert.deepEqual(writesV1.hugepages(pages, folder), [
+  assert.deepEqual(writesV1.hugepages(pages), [
     ['hugetlb.2MB.limit_in_bytes', 4 * MiB],
     ['hugetlb.2MB.rsvd.limit_in_bytes', 4 * MiB],
   ])
-  for (const [, text] of writesV2.io({ read: 1000, writeOps: 5 }, folder))
+  for (const [, text] of writesV2.io({ read: 1000, writeOps: 5 }))
     assert.match(String(text), /^\d+:\d+ rbps=1000 wiops=5$/)
-  for (const [file, text] of writesV1.io({ read: 1000 }, folder))
+  for (const [file, text] of writesV1.io({ read: 1000 }))
     assert.match(`${file} ${text}`, /^blkio\.throttle\.read_bps_device \d+:\d+ 1000$/)
 
   // The least and the most of v1 and of BFQ, and what is 100 in all of them.
   assert.deepEqual(
-    [1, 100, 10_000].map((weight) => writesV1.cpuWeight(weight, folder)[0]![1]),
+    [1, 100, 10_000].map((weight) => writesV1.cpuWeight(weight)[0]![1]),
     [10, 1024, 102_400],
   )
   assert.throws(() => writesV2.ioWeight(100, folder), /^Error: this kernel weighs no I\/O$/)

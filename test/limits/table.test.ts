@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import { groupLimits, limitNames, limitTable, parseLimits, rlimitedLimits } from '../../src/policy/limits.js'
+import { limitRows } from '../../src/policy/limitRows.js'
+import { groupLimits, limitNames, parseLimits, rlimitedLimits } from '../../src/policy/limits.js'
 import { type LimitsPolicy, limitsSchema } from '../../src/policy/limitsSchema.js'
 import { Limiter } from '../../src/run/limiter.js'
 
@@ -56,7 +57,7 @@ test('where no group can be made, an rlimit stands in or nothing does', () => {
     output: 1,
     disk: 1,
   }
-  const limiter = new Limiter({ limits: given }, { way: undefined, held: [] })
+  const limiter = new Limiter({ limits: parseLimits(given) }, { way: undefined, held: [] })
   assert.deepEqual(limiter.enforcement(), {
     memory: 'rlimit of each process',
     pids: 'rlimit of each process',
@@ -68,7 +69,7 @@ test('where no group can be made, an rlimit stands in or nothing does', () => {
     disk: 'tmpfs',
   })
   assert.deepEqual(
-    rlimitedLimits.map((name) => limitTable[name].rlimit),
+    rlimitedLimits.map((name) => limitRows[name].rlimit),
     ['fsize', 'nofile', 'stack', 'core', 'data', 'nproc', 'cpu'],
   )
 })

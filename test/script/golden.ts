@@ -10,7 +10,7 @@ import { bwrapPlan } from '../../src/bwrap/planRequest.js'
 import { type Launch, launch } from '../../src/launcher/launch.js'
 import type { Plan } from '../../src/plan/plan.js'
 import { makePlan } from '../../src/plan/planPolicy.js'
-import { checkPolicy } from '../../src/policy/check.js'
+import { parsePolicy } from '../../src/policy/check.js'
 import { lines, policies } from './cases.js'
 import { type Call, type Run, run, type Script } from './kernel.js'
 import { callText, planText } from './text.js'
@@ -28,7 +28,7 @@ export const cases: readonly Case[] = [
   ...Object.entries(policies).map(([name, { policy, options, calls }]) =>
     caseOf(
       `policy: ${name}`,
-      makePlan(checkPolicy(policy), { architecture: 'x64', base: '/here', kernel: '6.12' }, options),
+      makePlan(parsePolicy(policy), { architecture: 'x64', base: '/here', kernel: '6.12' }, options),
       calls,
     ),
   ),
