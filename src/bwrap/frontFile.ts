@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
-import { replaceExecutable } from '../cache/replaceExecutable.js'
+import { replaceFile } from '../cache/wholeFile.js'
 import { key } from '../front/format.js'
 import { front as programOf } from '../front/frontProgram.js'
 import { sources } from '../host/packagePlace.js'
@@ -64,10 +64,10 @@ else {
 
 /** Writes the executable, whole or not at all. */
 export function writeFront(path = frontPath): void {
-  replaceExecutable(path, compileFront())
+  replaceFile(path, compileFront(), 0o755)
 }
 
 export function writeScript(path = frontPath): void {
   // A file without an extension is a module or not, as the nearest package.json says; import() is in both.
-  replaceExecutable(path, Buffer.from(scriptForm))
+  replaceFile(path, Buffer.from(scriptForm), 0o755)
 }

@@ -1,12 +1,11 @@
-/** What lies in the cache: vials of the library and the command line, by content, and those of the front, by key. */
-import { lstatSync, readdirSync, unlinkSync } from 'node:fs'
+/** What lies in the cache, of all kinds. */
+import { lstatSync, readdirSync, readFileSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { entryFolder } from '../front/format.js'
 import { systemFault } from '../kernel/systemError.js'
 import { HostError } from '../text/error.js'
-import { cacheFolder } from './cacheDirectory.js'
-import { type FrontKey, frontVials } from './frontCache.js'
-import { rememberedFolder } from './remember.js'
+import { cacheDirectory } from './cacheDirectory.js'
+import { type EntryKind, entryKinds } from './entryKinds.js'
+import { type FrontKey, readKey } from './frontVials.js'
 
 export interface CacheEntry {
   readonly path: string
@@ -15,34 +14,20 @@ export interface CacheEntry {
   /** When it was stored. */
   readonly time: Date
   /** `sandbox`: made by the library or `vial run`; `bwrap`: by `vial-bwrap`. */
-  readonly kind: 'sandbox' | 'bwrap'
+  readonly kind: EntryKind['of']
   /** Of a `bwrap` entry, unless its file is damaged. */
   readonly key?: FrontKey
 }
 
 /** All vials in the cache, newest first. */
-export function cacheEntries(folder = cacheFolder()): CacheEntry[] {
-  const sandboxes = namesIn(folder)
-    .filter((name) => /^[0-9a-f]{40}$/.test(name))
-    .flatMap((name): CacheEntry[] => {
-      const path = join(folder, name)
-      try {
-        const { size, mtime } = lstatSync(path)
-        return [{ path, size, time: mtime, kind: 'sandbox' }]
-      } catch {
-        return []
-      }
-    })
-  const remembered = frontVials(join(folder, rememberedFolder)).map(
-    ({ key, ...entry }): CacheEntry => ({ ...entry, kind: 'sandbox' }),
-  )
-  const fronts = frontVials(join(folder, entryFolder)).map((entry): CacheEntry => ({ ...entry, kind: 'bwrap' }))
-  return [...sandboxes, ...remembered, ...fronts].sort((a, b) => b.time.getTime() - a.time.getTime())
+export function cacheEntries(cache = cacheDirectory()): CacheEntry[] {
+  const all = Object.values(entryKinds).flatMap((kind) => entriesOf(join(cache, kind.directory), kind))
+  return all.sort((a, b) => b.time.getTime() - a.time.getTime())
 }
 
 /** Removes all vials from the cache, and gives those that were removed. A sandbox that runs is not disturbed. */
-export function clearCache(folder = cacheFolder()): CacheEntry[] {
-  return cacheEntries(folder).filter(({ path }) => {
+export function clearCache(cache = cacheDirectory()): CacheEntry[] {
+  return cacheEntries(cache).filter(({ path }) => {
     try {
       unlinkSync(path)
       return true
@@ -54,9 +39,29 @@ export function clearCache(folder = cacheFolder()): CacheEntry[] {
   })
 }
 
-function namesIn(folder: string): string[] {
+function entriesOf(directory: string, { name: form, of: kind }: EntryKind): CacheEntry[] {
+  return namesIn(directory)
+    .filter((name) => form.test(name))
+    .flatMap((name) => {
+      const path = join(directory, name)
+      const status = lstatSync(path, { throwIfNoEntry: false })
+      if (status === undefined) return []
+      return [{ path, size: status.size, time: status.mtime, kind, ...(kind === 'bwrap' ? keyOf(path) : {}) }]
+    })
+}
+
+function keyOf(path: string): { key?: FrontKey } {
   try {
-    return readdirSync(folder)
+    const { bytes, text, ...key } = readKey(readFileSync(path))
+    return { key }
+  } catch {
+    return {}
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return []

@@ -8,6 +8,12 @@ export interface OpenVial {
   readonly path: string
 }
 
+/** The path alone, for others to execute. */
+export function pathOf({ fd, path }: OpenVial): string {
+  closeSync(fd)
+  return path
+}
+
 /** O_PATH of `asm-generic/fcntl.h`, the same on both architectures; Node does not name it. */
 const O_PATH = 0o10000000
 

@@ -1,45 +1,51 @@
-/** Keeps the directories of the cache small: each store of a vial removes those that have long not been used. */
-import { lstatSync, readdirSync, unlinkSync } from 'node:fs'
+/** Keeps the cache small: a process that stores vials removes those that have long not been used, and what killed writers left. */
+import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { type EntryKind, entryKinds } from './entryKinds.js'
+import { isOwnDirectory } from './trust.js'
+import { unlinkIfThere } from './wholeFile.js'
 
-/** Beyond either, those that were not used for longest are removed. */
-const most = { files: 512, bytes: 64 * 2 ** 20 }
-const day = 24 * 3_600_000
-/** Milliseconds without use, after which a vial is removed in any case. */
-const oldest = 30 * day
 /** Milliseconds: what was used later than this stays, beyond the limits too: its path may have been given to a program that starts it. */
 const recent = 600_000
-/** What a writer that was killed left under a temporary name. */
+/** Milliseconds: a file under a temporary name is its writer's no longer than this. */
 const abandoned = 3_600_000
 
-interface Trimmed {
-  /** Names of vials. */
-  readonly vial: RegExp
-  /** Names of vials that are being written. */
-  readonly temporary?: RegExp
-  /** Default: now. */
-  readonly now?: number
+/** How many vials this process adds before it trims again: a server of one-off policies need not look at all of them each time. */
+const untrimmed = 32
+let added = 0
+
+/** To be called after each vial that is stored. A cache that cannot be trimmed can be used all the same. */
+export function trimSometimes(cache: string): void {
+  if (added++ % untrimmed !== 0) return
+  try {
+    trimCache(cache)
+  } catch {}
 }
 
 /**
- * Trims one directory, once: one readdir, and one lstat for each file. A vial that runs or is about to be executed is open, so its
- * process does not miss the name; one that finds none stores it again.
+ * Trims the whole cache: for each kind one readdir, and one lstat for each file. A vial that runs or is about to be executed is open,
+ * so its process does not miss the name; one that finds none stores it again.
  *
  * The last use is the last time it was read or stored. Where the filesystem keeps no times of reading (noatime), it is when it was stored.
  */
-export function trim(folder: string, { vial, temporary, now = Date.now() }: Trimmed): void {
-  const vials: { path: string; size: number; unused: number }[] = []
-  for (const name of readdirSync(folder)) {
-    const isVial = vial.test(name)
-    if (!isVial && !temporary?.test(name)) continue
-    const path = join(folder, name)
-    const status = lstatSync(path, { throwIfNoEntry: false })
-    if (status === undefined) continue
-    // A time in the future was another clock's.
-    const unused = Math.abs(now - Math.max(status.mtimeMs, status.atimeMs))
-    if (isVial) vials.push({ path, size: status.size, unused })
-    else if (unused > abandoned) unlinkIfThere(path)
+export function trimCache(cache: string, now = Date.now()): void {
+  for (const kind of Object.values(entryKinds)) {
+    const directory = join(cache, kind.directory)
+    if (!isOwnDirectory(directory)) continue
+    const names = readdirSync(directory)
+    sweep(directory, names, now)
+    trim(directory, names, kind, now)
   }
+}
+
+function trim(directory: string, names: readonly string[], { name: form, most, oldest }: EntryKind, now: number): void {
+  const vials = names
+    .filter((name) => form.test(name))
+    .flatMap((name) => {
+      const path = join(directory, name)
+      const unused = sinceUse(path, now)
+      return unused === undefined ? [] : [{ path, ...unused }]
+    })
   let bytes = 0
   for (const [index, { path, size, unused }] of vials.sort((a, b) => a.unused - b.unused).entries()) {
     bytes += size
@@ -48,8 +54,27 @@ export function trim(folder: string, { vial, temporary, now = Date.now() }: Trim
   }
 }
 
-export function unlinkIfThere(path: string): void {
+/** Removes what writers and runs that were killed left behind. */
+export function sweep(directory: string, names = readdirSync(directory), now = Date.now()): void {
+  for (const name of names) {
+    const pid = /^(?:[0-9a-f]{16}|[0-9a-f]{40}|status)\.(\d+)\.[0-9a-f]{8}$/.exec(name)?.[1]
+    if (pid === undefined) continue
+    const path = join(directory, name)
+    if (!isAlive(Number(pid)) || (sinceUse(path, now)?.unused ?? 0) > abandoned) unlinkIfThere(path)
+  }
+}
+
+function sinceUse(path: string, now: number): { size: number; unused: number } | undefined {
+  const status = lstatSync(path, { throwIfNoEntry: false })
+  // A time in the future was another clock's.
+  return status && { size: status.size, unused: Math.abs(now - Math.max(status.mtimeMs, status.atimeMs)) }
+}
+
+function isAlive(pid: number): boolean {
   try {
-    unlinkSync(path)
-  } catch {}
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }

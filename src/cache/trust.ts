@@ -1,15 +1,18 @@
 /**
  * The one walk over the path of a cache. Each directory on the real way is looked at, with those that hold a link on the way. When each of
  * them can be changed by the caller and root only, the real path that comes out means the same directory from then on.
+ *
+ * The front walks for itself, from the directory upwards (front/lookAbove.ts), by the same rules: `trusted` of front/format.ts.
  */
 import { lstatSync, mkdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs'
+import { trusted } from '../front/format.js'
 import { walkPath } from '../kernel/pathWalk.js'
 import { isUnmapped } from '../policy/unmapped.js'
 
 export interface Walk {
   /** `make` (default): what is not there is made, with mode 0700; `refuse`: an error. */
   readonly missing?: 'make' | 'refuse'
-  /** Default: root and the caller, and what is as good as these. `front`: only what front/lookup.ts trusts, which is these two. */
+  /** Default: root and the caller, and what is as good as these. `front`: only what the front trusts, which is these two. */
   readonly trusts?: 'front'
 }
 
@@ -69,16 +72,16 @@ function makeDirectory(path: string): void {
 function requireOwn(path: string, status: Stats): void {
   if (!status.isDirectory()) throw new Error(`${path} is not a directory`)
   if (status.uid !== process.geteuid!()) throw new Error(`${path} belongs to another user, uid ${status.uid}`)
-  if ((status.mode & 0o022) !== 0) throw new Error(`others can write to ${path}: chmod go-w ${path}`)
+  if ((status.mode & trusted.writers.any) !== 0) throw new Error(`others can write to ${path}: chmod go-w ${path}`)
 }
 
-/** In a sticky directory, others cannot rename or remove what is not theirs: inode(7). */
 function requireDirectory(path: string, status: Stats, strict: boolean): void {
   requireOwner(path, status, strict)
   if (!status.isDirectory()) throw new Error(`${path} is not a directory`)
-  if ((status.mode & 0o1000) !== 0) return
-  if ((status.mode & 0o002) !== 0) throw new Error(`others can write to ${path}: chmod o-w ${path}`)
-  if ((status.mode & 0o020) !== 0 && (strict || !isPrivateGroup(status.gid)))
+  const writers = status.mode & trusted.writers.any
+  if (writers === 0 || (status.mode & trusted.sticky) !== 0) return
+  if ((writers & trusted.writers.world) !== 0) throw new Error(`others can write to ${path}: chmod o-w ${path}`)
+  if (strict || !isPrivateGroup(status.gid))
     throw new Error(`the group ${status.gid}, which is not the caller's alone, can write to ${path}: chmod g-w ${path}`)
 }
 

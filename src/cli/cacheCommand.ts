@@ -1,14 +1,14 @@
 /** `vial cache`. */
 import { basename } from 'node:path'
 import { buildOf } from '../bwrap/frontFile.js'
-import { cacheFolder } from '../cache/cacheDirectory.js'
+import { cacheDirectory } from '../cache/cacheDirectory.js'
 import { type CacheEntry, cacheEntries, clearCache } from '../cache/cacheEntries.js'
 import { printJson, write } from '../text/write.js'
 import { UsageError } from './commandLine.js'
 
 export function cache(what: string, { json }: { readonly json?: true }): void {
   if (what === 'list') listCache(json)
-  else if (what === 'clear') write(1, `${cacheFolder()}: removed ${summary(clearCache())}\n`)
+  else if (what === 'clear') write(1, `${cacheDirectory()}: removed ${summary(clearCache())}\n`)
   else throw new UsageError(`cache: must be followed by list or clear, not by ${what}`)
 }
 
@@ -23,7 +23,7 @@ function listCache(json?: true): void {
     const time = entry.time.toISOString().slice(0, 16).replace('T', ' ')
     return `${entry.kind.padEnd(7)}  ${kilobytes(entry.size).padStart(9)}  ${time}  ${describe(entry, current)}\n`
   })
-  write(1, `${cacheFolder()}: ${summary(entries)}\n${lines.join('')}`)
+  write(1, `${cacheDirectory()}: ${summary(entries)}\n${lines.join('')}`)
 }
 
 function describe({ kind, key, path }: CacheEntry, current: string): string {

@@ -1,6 +1,6 @@
 /** `vial compile`. */
 
-import { replaceExecutable } from '../cache/replaceExecutable.js'
+import { replaceFile } from '../cache/wholeFile.js'
 import { compile } from '../compile/compile.js'
 import { architectures } from '../kernel/architecture.js'
 import { write } from '../text/write.js'
@@ -27,7 +27,7 @@ export function compileTo(
     })
   })
   try {
-    replaceExecutable(flags.output, bytes)
+    replaceFile(flags.output, bytes, 0o755)
   } catch (error) {
     throw new Error(`--output ${flags.output}: ${fileFault(error, flags.output, 'write')}`)
   }

@@ -1,6 +1,6 @@
 /** `vial run`. */
 
-import { findVial } from '../cache/remember.js'
+import { findRemembered } from '../cache/rememberedVials.js'
 import { isAsSeen } from '../fill/look.js'
 import { parseDuration } from '../policy/units.js'
 import type { SpawnOptions } from '../run/runOptions.js'
@@ -36,7 +36,7 @@ function startRemembered(
     seen = text
     return isAsSeen(text)
   }
-  const find = () => findVial(key, isCurrent)
+  const find = () => findRemembered(key, isCurrent)
   let found = find()
   if (found === undefined) return undefined
   requireSources(flags)

@@ -1,7 +1,7 @@
 /** `vial run` when its vial is not there yet. Apart from runCommand.ts, for all the compiler comes with it. */
 
-import { rememberVial } from '../cache/remember.js'
-import { openStored } from '../cache/store.js'
+import { openStored } from '../cache/contentVials.js'
+import { rememberVial } from '../cache/rememberedVials.js'
 import type { Compiled } from '../compile/compile.js'
 import { Looks, noting } from '../fill/look.js'
 import { faultAt } from '../policy/keys.js'

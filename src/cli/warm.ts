@@ -3,12 +3,12 @@
  * in a process of its own: `warm.js BUNDLE ENTRY ARGUMENT…`.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { temporaryName } from '../cache/cacheDirectory.js'
+import { replaceFile } from '../cache/wholeFile.js'
 import { none } from '../front/format.js'
 
 const script = fileURLToPath(import.meta.url)
@@ -41,7 +41,7 @@ export function writeCodeCaches(): void {
     warm('later', 'vial', ...limited)
     warm('limits', 'vial', ...limited)
     warm('vial', 'vial', ...limited)
-    warm('front', 'front', none, none, 'bwrap', ...options.split(' '), 'true')
+    warm('front', 'front', none, 'bwrap', ...options.split(' '), 'true')
   } finally {
     rmSync(cache, { recursive: true, force: true })
   }
@@ -57,9 +57,7 @@ async function warm(name: Name, entry: 'vial' | 'front', args: readonly string[]
   await start(entry, args)
   const bundle = bundles.get(name)
   if (bundle === undefined) return
-  const temporary = temporaryName(bundle.cache)
-  writeFileSync(temporary, bundle.script.createCachedData())
-  renameSync(temporary, bundle.cache)
+  replaceFile(bundle.cache, bundle.script.createCachedData(), 0o644)
 }
 
 if (process.argv[1] === script) {

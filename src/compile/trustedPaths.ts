@@ -2,7 +2,7 @@
 import { lstatSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cacheFolder } from '../cache/cacheDirectory.js'
+import { cacheDirectory } from '../cache/cacheDirectory.js'
 
 export interface Trusted {
   readonly path: string
@@ -93,7 +93,7 @@ function isPackage(directory: string): boolean {
 
 function cachePaths(): string[] {
   try {
-    return [cacheFolder()]
+    return [cacheDirectory()]
   } catch {
     return []
   }

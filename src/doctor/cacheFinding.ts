@@ -1,8 +1,9 @@
 /** Whether vials can be stored in the cache and executed from there, and where else. Every other question is an executable in it. */
 import { existsSync, rmdirSync, statfsSync, unlinkSync } from 'node:fs'
-import { cacheFolder } from '../cache/cacheDirectory.js'
+import { cacheDirectory } from '../cache/cacheDirectory.js'
 import { clearCache } from '../cache/cacheEntries.js'
-import { storeVial } from '../cache/store.js'
+import { openStored } from '../cache/contentVials.js'
+import { pathOf } from '../cache/executable.js'
 import { VialError } from '../text/error.js'
 import type { Repair } from '../text/repair.js'
 import type { Finding } from './finding.js'
@@ -10,7 +11,7 @@ import { ask, inWords } from './probe.js'
 
 export function cacheFinding(): Finding {
   const name = 'a cache for vials'
-  const folder = cacheFolder()
+  const folder = cacheDirectory()
   const fault = faultOf(folder)
   return fault === undefined
     ? { name, works: true, detail: folder }
@@ -21,7 +22,7 @@ export function cacheFinding(): Finding {
 function faultOf(folder: string): string | undefined {
   try {
     // What was stored before is of no use where nothing can be written any more.
-    unlinkSync(storeVial(Buffer.from(`doctor ${process.pid}`), folder))
+    unlinkSync(pathOf(openStored(Buffer.from(`doctor ${process.pid}`), folder)))
     const answer = ask((call) => call('getpid'), folder)
     return answer > 0 ? undefined : `what is stored in ${folder} cannot be executed: ${inWords(answer)}`
   } catch (error) {

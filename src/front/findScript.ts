@@ -9,8 +9,9 @@ import { own } from '../assembly/variables.js'
 import { AT, S_IF, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Label, Slot } from '../machine/instruction.js'
+import { trusted } from './format.js'
 import type { FrontContext } from './frontContext.js'
-import { look, requireTrusted, writers } from './lookAbove.js'
+import { look, requireTrusted } from './lookAbove.js'
 
 const longestPath = 4096
 
@@ -24,11 +25,11 @@ export function findScript(c: FrontContext): Slot {
   readInstaller(c)
 
   const packaged = ownPlace(c, `/${front}`, `/${beside}`, elsewhere)
-  b.branch(checkScript(c, { path: packaged, refused: writers.any }).trusted, 'ne', 0, found)
+  b.branch(checkScript(c, { path: packaged, refused: trusted.writers.any }).trusted, 'ne', 0, found)
 
   b.place(elsewhere)
   // Not the group: a package is often installed in a directory that one may write to, and this command beside it.
-  b.branch(checkScript(c, { path: b.text(folder), refused: writers.world }).trusted, 'ne', 0, found)
+  b.branch(checkScript(c, { path: b.text(folder), refused: trusted.writers.world }).trusted, 'ne', 0, found)
   c.die(
     `Cannot use the compiler in ${folder}: it is gone, or others can change it. Install vial where only root, you or the owner of this command can write, and write this command again: vial front -o FILE`,
   )

@@ -2,7 +2,7 @@
 import { copyMemory } from '../assembly/memory.js'
 import { routine } from '../assembly/routine.js'
 import type { Operand, Slot } from '../machine/instruction.js'
-import { key } from './format.js'
+import { key, lanes } from './format.js'
 import type { FrontContext } from './frontContext.js'
 
 const usualRoom = 2 ** 15
@@ -68,25 +68,30 @@ export function endKey(c: FrontContext): void {
   b.store(64, to, 0, used)
 }
 
-const prime = 0x9e3779b97f4a7c15n
-
-/** Sixteen hexadecimal digits of a hash of the key. It only has to spread: the whole key is compared afterwards. */
+/** Writes what `nameOf` of format.ts gives. */
 export function nameKey(c: FrontContext): void {
   const { b } = c
-  const [hash, word, at, end] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
-  b.move(hash, 0)
+  const [low, high, word, at, end] = b.temporaries(5)
+  b.move(low, 0)
+  b.move(high, 0)
   b.move(at, c.key.address)
   b.compute(end, at, 'add', c.key.used)
   b.loop(({ leave }) => {
     b.when(at, 'ge', end, leave)
-    b.load(word, 64, at)
-    b.compute(hash, hash, 'xor', word)
-    b.compute(hash, hash, 'mul', prime)
-    b.compute(word, hash, 'shr', 32)
-    b.compute(hash, hash, 'xor', word)
-    b.compute(at, at, 'add', 8)
+    b.load(word, 32, at)
+    ;[low, high].forEach((hash, lane) => {
+      b.compute(hash, hash, 'xor', word)
+      b.compute(hash, hash, 'mul', lanes[lane]!.prime)
+      b.compute(hash, hash, 'and', 0xffff_ffff)
+      b.compute(word, hash, 'shr', lanes[lane]!.shift)
+      b.compute(hash, hash, 'xor', word)
+      b.move(word, hash)
+    })
+    b.compute(at, at, 'add', 4)
   })
-  writeHexadecimal(c, hash)
+  b.compute(high, high, 'shl', 32)
+  b.compute(high, high, 'or', low)
+  writeHexadecimal(c, high)
 }
 
 function writeHexadecimal(c: FrontContext, value: Slot): void {

@@ -3,13 +3,11 @@
  * it by its own "..", whatever links led there: so no name on the real way can be changed between the look and the use.
  */
 import { own } from '../assembly/variables.js'
-import { AT, S_IF, S_IS, STATX } from '../kernel/flags.js'
+import { AT, S_IF, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
+import { trusted } from './format.js'
 import type { FrontContext } from './frontContext.js'
-
-/** Mode bits of writers other than the owner: `any` of them, or `world`, all who are not of the file's group. */
-export const writers = { any: 0o022, world: 0o002 } as const
 
 /** Nothing of ours lies deeper than this. */
 const mostLevels = 64
@@ -22,7 +20,7 @@ export function requireTrusted(c: FrontContext, folder: Slot, missing: Label, re
 }
 
 /** Looks at every directory above an open one, at which `look` has just looked. The root is the one that is above itself. */
-export function lookAbove(c: FrontContext, folder: Slot, missing: Label, refused: Operand = writers.any): void {
+export function lookAbove(c: FrontContext, folder: Slot, missing: Label, refused: Operand = trusted.writers.any): void {
   const { b } = c
   const { stx_ino, stx_dev_major } = structs.statx.fields
   const [name, first, inode, device, before, beforeDevice] = b.temporaries(6)
@@ -100,7 +98,7 @@ function requireFolder(c: FrontContext, missing: Label, refused: Operand): void 
   b.branch(bits, 'ne', S_IF.DIR, missing)
   b.compute(bits, mode, 'and', refused)
   b.branch(bits, 'eq', 0, safe)
-  b.compute(bits, mode, 'and', S_IS.VTX)
+  b.compute(bits, mode, 'and', trusted.sticky)
   b.branch(bits, 'eq', 0, missing)
   b.place(safe)
 }

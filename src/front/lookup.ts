@@ -6,12 +6,12 @@
  */
 import { routine } from '../assembly/routine.js'
 import { copyText } from '../assembly/text.js'
-import { AT, S_IF } from '../kernel/flags.js'
+import { AT } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
-import { entryFolder, entryMode } from './format.js'
+import { frontDirectory, trusted } from './format.js'
 import type { FrontContext } from './frontContext.js'
-import { look, lookAbove, writers } from './lookAbove.js'
+import { look, lookAbove } from './lookAbove.js'
 import { copyForExecution, execute } from './sealedVial.js'
 
 /** PATH_MAX, and room for what is put behind. */
@@ -34,7 +34,7 @@ const lookUpKey = routine('lookUp', {}, (c: FrontContext) => {
   c.onFailure(missing)
   const status = look(c, folder, missing)
   b.branch(status.uid, 'ne', c.ids.euid, missing)
-  b.compute(status.mode, status.mode, 'and', writers.any)
+  b.compute(status.mode, status.mode, 'and', trusted.writers.any)
   b.branch(status.mode, 'ne', 0, missing)
   lookAbove(c, folder, missing)
 
@@ -42,9 +42,8 @@ const lookUpKey = routine('lookUp', {}, (c: FrontContext) => {
   c.onFailure(missing)
   look(c, file, missing)
   b.branch(status.uid, 'ne', c.ids.euid, missing)
-  b.branch(status.mode, 'ne', S_IF.REG | entryMode, missing)
-  // Another name may lie where others can rename it, and so it is not one that the cache gave.
-  b.branch(status.links, 'ne', 1, missing)
+  b.branch(status.mode, 'ne', trusted.vial.mode, missing)
+  b.branch(status.links, 'ne', trusted.vial.links, missing)
   b.load(size, 64, status.buffer, structs.statx.fields.stx_size.offset)
   b.branch(size, 'lt', c.key.used, missing)
   b.compute(offset, size, 'sub', c.key.used)
@@ -60,7 +59,7 @@ const lookUpKey = routine('lookUp', {}, (c: FrontContext) => {
   b.place(missing)
 })
 
-/** The directory of the front's vials, as cacheFolder() of cache/cacheDirectory.ts chooses it. */
+/** The directory of the front's vials, as cacheDirectory() of cache/cacheDirectory.ts chooses it. */
 function cachePath(c: FrontContext, missing: Label) {
   const { b } = c
   const path = b.reserve(longestPath + 64)
@@ -76,7 +75,7 @@ function cachePath(c: FrontContext, missing: Label) {
   }
   const put = (rest: string) => {
     copyPath(c, cursor, value, path, missing)
-    copyText(b, cursor, b.text(`${rest}/${entryFolder}`))
+    copyText(b, cursor, b.text(`${rest}/${frontDirectory}`))
     b.jump(chosen)
   }
   whenGiven('VIAL_CACHE', () => put(''))

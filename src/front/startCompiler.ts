@@ -44,7 +44,7 @@ export function compileVial(c: FrontContext): { file: Slot; size: Slot } {
     const cursor = b.temporary()
     b.move(cursor, digits)
     decimal(b, cursor, memory)
-    executeNode(c, { fd: digits, name: c.key.name })
+    executeNode(c, { fd: digits })
   })
   const ended = b.temporary()
   b.loop(({ leave }) => {
@@ -74,8 +74,7 @@ const seekEnd = 2
 
 /** Becomes Node.js, which says what is wrong with the arguments. */
 export function complain(c: FrontContext): void {
-  const nothing = c.b.text(none)
-  executeNode(c, { fd: nothing, name: nothing })
+  executeNode(c, { fd: c.b.text(none) })
 }
 
 /** Nothing there is executed, which the sysctl vm.memfd_noexec wants to be said; kernels before 6.3 refuse the flag. */
@@ -90,7 +89,7 @@ function createMemory(c: FrontContext, memory: Slot, name: string, more = 0): vo
   b.place(made)
 }
 
-const executeNode = routine('executeNode', { takes: ['fd', 'name'] }, (c: FrontContext, { fd, name }) => {
+const executeNode = routine('executeNode', { takes: ['fd'] }, (c: FrontContext, { fd }) => {
   const { b, facts } = c
   restoreArgs(c)
   const [size, argv, at, left, from, word] = b.temporaries(6)
@@ -99,7 +98,7 @@ const executeNode = routine('executeNode', { takes: ['fd', 'name'] }, (c: FrontC
   // A caller may give no name at all: execve(2).
   b.when(called, 'eq', 0, () => b.move(called, b.text('bwrap')))
   const env = b.bytes(encode('/usr/bin/env'))
-  const words = [b.text(facts.node), findScript(c), fd, name, called]
+  const words = [b.text(facts.node), findScript(c), fd, called]
   b.compute(size, c.argc, 'shl', 3)
   b.compute(size, size, 'add', 8 * (words.length + 3))
   c.allocate(argv, size)

@@ -1,8 +1,8 @@
 /** Runs a program that asks the kernel. */
 import { spawnSync } from 'node:child_process'
 import { asking } from '../assembly/asking.js'
+import { openStored } from '../cache/contentVials.js'
 import { withName } from '../cache/executable.js'
-import { openStored } from '../cache/store.js'
 import { hostArchitecture } from './thisHost.js'
 
 interface Asked {

@@ -1,8 +1,7 @@
 /** The library's face: `sandbox(policy)`, then `run`, `spawn`, `compile`, `explain`. */
 import { constants } from 'node:buffer'
-import { closeSync } from 'node:fs'
-import { identityOf, type OpenVial, reopen } from '../cache/executable.js'
-import { openStored } from '../cache/store.js'
+import { openStored } from '../cache/contentVials.js'
+import { identityOf, type OpenVial, pathOf, reopen } from '../cache/executable.js'
 import { type Compiled, compile } from '../compile/compile.js'
 import { type Explanation, explainPlan } from '../compile/explain.js'
 import { mostPipes } from '../launcher/record.js'
@@ -65,9 +64,7 @@ class Vial implements Startable {
   }
 
   path(): string {
-    const { fd, path } = this.open()
-    closeSync(fd)
-    return path
+    return pathOf(this.open())
   }
 
   get inherit(): Environment['inherit'] {

@@ -5,7 +5,8 @@
  */
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { inCache, temporaryName } from '../cache/cacheDirectory.js'
+import { inCache } from '../cache/cacheDirectory.js'
+import { temporaryName } from '../cache/wholeFile.js'
 import { record } from '../launcher/record.js'
 
 const idle: number[] = []
@@ -60,8 +61,8 @@ export function returnStatusFile(fd: number, quiet: boolean): void {
 }
 
 function open(): number {
-  return inCache('a status file', (folder) => {
-    const path = temporaryName(join(folder, 'status'))
+  return inCache('a status file', (cache) => {
+    const path = temporaryName(join(cache, 'status'))
     // Monitor and init write where the one file offset is, which they share with us.
     const fd = openSync(path, 'wx+', 0o600)
     try {

@@ -1,15 +1,24 @@
 /** The cache of one-off policies is trimmed by those that add to it, and no process loses what it uses. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
-import { trim } from '../../src/cache/trim.js'
+import { trimCache } from '../../src/cache/trim.js'
 import { evaluate } from '../support/evaluate.js'
 import { callers, workFolder } from '../support/user.js'
 
 const vialName = /^[0-9a-f]{40}$/
-const nameOf = (index: number) => index.toString(16).padStart(40, '0')
 const minute = 60
 const day = 24 * 60 * minute
 const secondsNow = () => Date.now() / 1000
@@ -21,48 +30,89 @@ function file(path: string, unused: number, size = 0): void {
   utimesSync(path, secondsNow() - unused, secondsNow() - unused)
 }
 
-function withFolder(action: (folder: string) => void): void {
-  const folder = mkdtempSync(join(tmpdir(), 'vial-trim-'))
+/** The parts of the cache, and how long the names of their vials are. */
+const parts = { 'by content': ['.', 40], 'of vial run': ['run', 16], 'of vial-bwrap': ['bwrap', 16] } as const
+
+/** Makes a part of a cache, and gives what is left of it, sorted, when it was trimmed. */
+function trimmed([part, digits]: readonly [string, number], fill: (at: (name: string | number) => string) => void) {
+  const cache = mkdtempSync(join(tmpdir(), 'vial-trim-'))
   try {
-    action(folder)
+    mkdirSync(join(cache, part), { recursive: true, mode: 0o700 })
+    fill((name) => join(cache, part, typeof name === 'number' ? name.toString(16).padStart(digits, '0') : name))
+    trimCache(cache)
+    return readdirSync(join(cache, part)).sort()
   } finally {
-    rmSync(folder, { recursive: true })
+    rmSync(cache, { recursive: true })
   }
 }
 
-const numbersIn = (folder: string) => readdirSync(folder).map((name) => Number.parseInt(name, 16))
+const numbers = (names: readonly string[]) => names.map((name) => Number.parseInt(name, 16))
 
-test('beyond 512 files those go that were not used for longest, but none that was used just now', () =>
-  withFolder((folder) => {
-    for (let index = 0; index < 600; index++) file(join(folder, nameOf(index)), 20 * minute + index)
-    trim(folder, { vial: vialName })
+for (const [what, part] of Object.entries(parts)) {
+  const nameOf = (index: number) => index.toString(16).padStart(part[1], '0')
+
+  test(`${what}: beyond 512 files those go that were not used for longest, but none that was used just now`, () => {
+    const old = trimmed(part, (at) => {
+      for (let index = 0; index < 600; index++) file(at(index), 20 * minute + index)
+    })
     assert.deepEqual(
-      numbersIn(folder).sort((a, b) => a - b),
+      numbers(old),
       Array.from({ length: 512 }, (_, index) => index),
     )
-    for (let index = 0; index < 600; index++) file(join(folder, nameOf(index)), minute)
-    trim(folder, { vial: vialName })
-    assert.equal(readdirSync(folder).length, 600)
-  }))
+    const recent = trimmed(part, (at) => {
+      for (let index = 0; index < 600; index++) file(at(index), minute)
+    })
+    assert.equal(recent.length, 600)
+  })
 
-test('beyond 64 MiB as well', () =>
-  withFolder((folder) => {
-    for (let index = 0; index < 5; index++) file(join(folder, nameOf(index)), 20 * minute + index, 20 * 2 ** 20)
-    trim(folder, { vial: vialName })
-    assert.deepEqual(numbersIn(folder).sort(), [0, 1, 2])
-  }))
+  test(`${what}: beyond 64 MiB as well`, () => {
+    const left = trimmed(part, (at) => {
+      for (let index = 0; index < 5; index++) file(at(index), 20 * minute + index, 20 * 2 ** 20)
+    })
+    assert.deepEqual(numbers(left), [0, 1, 2])
+  })
 
-test('what was not used for a month goes, what was read or is another file stays', () =>
-  withFolder((folder) => {
-    file(join(folder, nameOf(1)), 31 * day)
-    file(join(folder, nameOf(2)), 29 * day)
-    file(join(folder, nameOf(3)), 31 * day)
-    utimesSync(join(folder, nameOf(3)), secondsNow() - day, secondsNow() - 31 * day)
-    file(join(folder, 'notes'), 31 * day)
-    file(join(folder, 'status.1.00000000'), 31 * day)
-    trim(folder, { vial: vialName })
-    assert.deepEqual(readdirSync(folder).sort(), [nameOf(2), nameOf(3), 'notes', 'status.1.00000000'])
-  }))
+  test(`${what}: what was not used for a month goes, what was read or is another file stays`, () => {
+    const left = trimmed(part, (at) => {
+      file(at(1), 31 * day)
+      file(at(2), 29 * day)
+      file(at(3), 31 * day)
+      utimesSync(at(3), secondsNow() - day, secondsNow() - 31 * day)
+      file(at('notes'), 31 * day)
+    })
+    assert.deepEqual(left, [nameOf(2), nameOf(3), 'notes'])
+  })
+
+  test(`${what}: what a writer left that is gone, or was an hour ago, and nothing else`, () => {
+    // The kernel gives none beyond 2^22: proc_sys_kernel(5), pid_max.
+    const gone = 2 ** 22 + 1
+    const left = trimmed(part, (at) => {
+      // Process 1 is always there, but not the writer of such a file.
+      for (const name of [nameOf(1), 'status']) {
+        file(at(`${name}.1.00000000`), 2 * 60 * minute)
+        file(at(`${name}.1.11111111`), minute)
+        file(at(`${name}.${gone}.22222222`), 0)
+      }
+      file(at(`notes.${gone}.00000000`), 31 * day)
+    })
+    assert.deepEqual(left, [`${nameOf(1)}.1.11111111`, `notes.${gone}.00000000`, 'status.1.11111111'])
+  })
+}
+
+test('a part of the cache that another directory stands for is left alone', () => {
+  const elsewhere = mkdtempSync(join(tmpdir(), 'vial-trim-'))
+  const cache = mkdtempSync(join(tmpdir(), 'vial-trim-'))
+  try {
+    file(join(elsewhere, '1'.padStart(16, '0')), 31 * day)
+    symlinkSync(elsewhere, join(cache, 'run'))
+    trimCache(cache)
+    assert.equal(readdirSync(elsewhere).length, 1)
+  } finally {
+    for (const one of [cache, elsewhere]) rmSync(one, { recursive: true })
+  }
+})
+
+const nameOf = (index: number) => index.toString(16).padStart(40, '0')
 
 for (const caller of callers) {
   test(`${caller.name}: the library trims what it adds to`, async () => {
