@@ -93,7 +93,8 @@ for (const caller of callers) {
             terminal.type(how === '^Z' ? `on ${turn}\n` : `echo o""n ${turn}\n`)
             await terminal.shows(how === '^Z' ? `on ${turn}\r\non ${turn}` : `\non ${turn}`)
           }
-          const prompts = () => terminal.screen.split('$ ').length
+          // Of root it ends with "#".
+          const prompts = () => terminal.screen.split(/[$#] /).length
           const before = prompts()
           terminal.type(how === '^Z' ? keys.interrupt : 'exit 7\n')
           // ^C throws away what was typed behind it.

@@ -30,13 +30,14 @@ export function killAll(word: string): void {
   }
 }
 
-/** Waits until a look satisfies, for at most ten seconds, and gives what was seen last. */
+/** Waits until a look satisfies, and gives what was seen. Fails after half a minute: no machine is that slow. */
 export async function eventually<Seen>(look: () => Seen, satisfies: (seen: Seen) => boolean): Promise<Seen> {
-  for (let left = 1000; ; left--) {
+  for (let left = 3000; left > 0; left--) {
     const seen = look()
-    if (left === 0 || satisfies(seen)) return seen
+    if (satisfies(seen)) return seen
     await sleep(10)
   }
+  assert.fail(`seen last, for ${satisfies}: ${JSON.stringify(look())}`)
 }
 
 /** Fails when processes with this word live on. */
