@@ -1,5 +1,5 @@
-/** How the value of a flag is written: one form for all flags, which is that of a policy. */
-import { sizeFault, timeFault } from '../policy/units.js'
+/** How the value of a flag is written: one form for all flags, which is that of a policy, where a size or a time that sets a key is parsed. */
+import { parseDuration, sizeFault, timeFault } from '../policy/units.js'
 
 export type ValueKind = keyof typeof kinds
 
@@ -7,7 +7,7 @@ interface Kind {
   /** What is wrong with a text; nothing is wrong: undefined. */
   readonly fault: (text: string) => string | undefined
   /** What the flag comes to; default: the text as it is. */
-  readonly read?: (text: string) => number
+  readonly read?: (text: string) => number | undefined
 }
 
 /** Digits alone: Number() would take `0x10`, `1e3` and blanks. What is out of range is a fault of the policy. */
@@ -19,6 +19,7 @@ const whole: Kind = {
 const kinds = {
   size: { fault: (text) => sizeFault(text) },
   time: { fault: timeFault },
+  milliseconds: { fault: timeFault, read: parseDuration },
   count: whole,
   id: whole,
   cores: {

@@ -1,5 +1,13 @@
 /** What a flag is, and those flags that make a policy. */
 import type { KeyPath } from '../policy/keys.js'
+import {
+  type LimitFlag,
+  type LimitName,
+  type LimitRows,
+  type LimitUnit,
+  limitRows,
+  tmpfsPage,
+} from '../policy/limitRows.js'
 import type { ValueKind } from './flagValues.js'
 
 export interface Option {
@@ -22,13 +30,17 @@ export interface Option {
   readonly sets?: KeyPath
   /** Of a switch: what it sets that to. */
   readonly to?: unknown
+  /** What it means, its text and the caller's directory say whole: a vial may be found again by these. Else one is compiled each time. */
+  readonly remembered?: true
+  /** It is not about the sandbox, but about one run. */
+  readonly ofRun?: true
   /** For help: a sentence without its full stop. */
   readonly about: string
 }
 
 type ValueOf<One extends Option> = One extends { many: true }
   ? readonly string[]
-  : One extends { kind: 'count' | 'cores' | 'id' }
+  : One extends { kind: 'count' | 'cores' | 'id' | 'milliseconds' }
     ? number
     : One extends { value: string }
       ? string
@@ -46,75 +58,49 @@ export type FlagsOf<Options extends readonly Option[]> = {
   }[]
 } & { readonly [One in Options[number] as One extends { required: true } ? One['name'] : never]: ValueOf<One> }
 
-/** Of a tmpfs, which has no room for a byte in less: tmpfs(5). The smallest of all machines. */
-const page = 4096
+/** How the value of a limit is written, by its unit. */
+const ofUnit = {
+  size: { value: 'SIZE', kind: 'size' },
+  positiveSize: { value: 'SIZE', kind: 'size' },
+  disk: { value: 'SIZE', kind: 'size' },
+  time: { value: 'TIME', kind: 'time' },
+  count: { value: 'COUNT', kind: 'count' },
+  cores: { value: 'CORES', kind: 'cores' },
+} as const satisfies { readonly [Unit in LimitUnit]?: { readonly value: string; readonly kind: ValueKind } }
 
-/** What `limits` of a policy says. */
-const limitOptions = [
-  {
-    name: 'memory',
-    sets: 'limits.memory',
-    value: 'SIZE',
-    kind: 'size',
-    least: 2 ** 20,
-    about: 'at most this much memory for all processes together, such as 256M',
-  },
-  {
-    name: 'pids',
-    sets: 'limits.pids',
-    value: 'COUNT',
-    kind: 'count',
-    about: 'at most this many processes and threads',
-  },
-  {
-    name: 'cpus',
-    sets: 'limits.cpu',
-    value: 'CORES',
-    kind: 'cores',
-    about: 'at most this many cores, such as 0.5; the processes are slowed down to it',
-  },
-  {
-    name: 'cpu-time',
-    sets: 'limits.cpuTime',
-    value: 'TIME',
-    kind: 'time',
-    about: 'kill everything after this much CPU time, such as 2s',
-  },
-  {
-    name: 'wall-time',
-    sets: 'limits.wallTime',
-    value: 'TIME',
-    kind: 'time',
-    about: 'kill everything after this time, such as 5s',
-  },
-  {
-    name: 'disk',
-    sets: 'limits.disk',
-    value: 'SIZE',
-    kind: 'size',
-    least: page,
-    about: 'at most this much in each directory in memory that has no size of its own',
-  },
-  { name: 'file-size', sets: 'limits.fileSize', value: 'SIZE', kind: 'size', about: 'no file larger than this' },
-  {
-    name: 'limits-optional',
-    sets: 'limits.required',
-    to: false,
-    about: 'where there is no cgroup, use the rlimits that come closest',
-  },
-] as const satisfies readonly Option[]
+/** The flag that a row of policy/limitRows.ts asks for. */
+type LimitOption<Name extends LimitName, Only> = LimitRows[Name] extends {
+  readonly flag: infer Flag extends LimitFlag
+  readonly unit: infer Unit extends keyof typeof ofUnit
+}
+  ? (Flag extends { readonly only: infer Given } ? Given : undefined) extends Only
+    ? { name: Flag['name']; sets: `limits.${Name}`; about: string; remembered: true } & (typeof ofUnit)[Unit]
+    : never
+  : never
+
+/** All of them: those of each command, or of `vial run` only. */
+function limitOptionsOf<Only extends 'run' | undefined>(only: Only) {
+  return (Object.keys(limitRows) as LimitName[]).flatMap((name) => {
+    const { unit, flag }: { readonly unit: LimitUnit; readonly flag?: LimitFlag } = limitRows[name]
+    if (flag === undefined || flag.only !== only) return []
+    const { only: _, ...row } = flag
+    return [{ ...row, ...ofUnit[unit as keyof typeof ofUnit], sets: `limits.${name}`, remembered: true }]
+  }) as unknown as readonly { [Name in LimitName]: LimitOption<Name, Only> }[LimitName][]
+}
 
 /** A policy from flags alone, or added to a policy file. */
 export const policyOptions = [
-  { name: 'policy', value: 'FILE', about: 'a policy in JSON; the flags below are added to it' },
+  { name: 'policy', remembered: true, value: 'FILE', about: 'a policy in JSON; the flags below are added to it' },
   {
     name: 'preset',
+    remembered: true,
     sets: 'preset',
     value: 'NAME',
     about: 'a ready environment: system (default, unless --policy or --fill is given) or empty; see "vial presets"',
   },
   {
     name: 'fill',
+    remembered: true,
     sets: 'fill.program',
     value: 'PROGRAM',
     many: true,
@@ -122,6 +108,7 @@ export const policyOptions = [
   },
   {
     name: 'ro',
+    remembered: true,
     sets: 'filesystem',
     value: 'PATH[:INSIDE]',
     list: 'shown',
@@ -129,6 +116,7 @@ export const policyOptions = [
   },
   {
     name: 'rw',
+    remembered: true,
     sets: 'filesystem',
     value: 'PATH[:INSIDE]',
     list: 'shown',
@@ -136,14 +124,16 @@ export const policyOptions = [
   },
   {
     name: 'tmpfs',
+    remembered: true,
     sets: 'filesystem',
     value: 'INSIDE[:SIZE]',
     list: 'shown',
-    least: page,
+    least: tmpfsPage,
     about: 'an empty directory in memory, such as /scratch:64M',
   },
   {
     name: 'env',
+    remembered: true,
     sets: 'env',
     value: 'NAME[=VALUE]',
     many: true,
@@ -151,27 +141,38 @@ export const policyOptions = [
   },
   {
     name: 'network',
+    remembered: true,
     sets: 'network',
     value: 'none|host',
     about: 'none (default): a loopback of its own and nothing else; host: the network of the host',
   },
-  { name: 'hostname', sets: 'hostname', value: 'NAME', about: 'the host name inside; default vial' },
+  { name: 'hostname', remembered: true, sets: 'hostname', value: 'NAME', about: 'the host name inside; default vial' },
   {
     name: 'cwd',
+    remembered: true,
     sets: 'cwd',
     value: 'INSIDE',
     about: 'the working directory inside; default: the current directory if --ro or --rw shows it, else HOME',
   },
   {
     name: 'uid',
+    remembered: true,
     sets: 'identity.uid',
     value: 'ID',
     kind: 'id',
     about: 'the user id inside; default 1000, with --root 65534 (nobody)',
   },
-  { name: 'gid', sets: 'identity.gid', value: 'ID', kind: 'id', about: 'the group id inside; default as for --uid' },
+  {
+    name: 'gid',
+    remembered: true,
+    sets: 'identity.gid',
+    value: 'ID',
+    kind: 'id',
+    about: 'the group id inside; default as for --uid',
+  },
   {
     name: 'share-session',
+    remembered: true,
     sets: 'session',
     to: 'host',
     about:
@@ -179,14 +180,23 @@ export const policyOptions = [
   },
   {
     name: 'seccomp',
+    remembered: true,
     sets: 'seccomp',
     value: 'NAME|FILE',
     about:
       'the filter of system calls: default, strict, nested, none, or a profile in JSON (Docker and OCI format too)',
   },
-  ...limitOptions,
+  ...limitOptionsOf(undefined),
+  {
+    name: 'limits-optional',
+    sets: 'limits.required',
+    to: false,
+    remembered: true,
+    about: 'where there is no cgroup, use the rlimits that come closest',
+  },
   {
     name: 'root',
+    remembered: true,
     sets: 'namespaces.user',
     to: 'host',
     about: 'root mode: no user namespace; needs a caller who is root',
@@ -201,19 +211,19 @@ export const runOptions = [
   {
     name: 'timeout',
     value: 'TIME',
-    kind: 'time',
+    kind: 'milliseconds',
+    ofRun: true,
     about: 'kill everything in the sandbox after this time, such as 5s',
   },
+  ...limitOptionsOf('run'),
   {
-    name: 'output',
-    sets: 'limits.output',
-    value: 'SIZE',
-    kind: 'size',
-    about: 'kill everything when it writes more than this to standard output and error',
+    name: 'verdict',
+    ofRun: true,
+    about: 'say in one line on standard error how it ended, and which limit it met',
   },
-  { name: 'verdict', about: 'say in one line on standard error how it ended, and which limit it met' },
   {
     name: 'report',
+    ofRun: true,
     value: 'json|table|FILE',
     about: 'report what it used and how it ended: on standard error, or as JSON in a file',
   },

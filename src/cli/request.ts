@@ -11,8 +11,7 @@ import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import type { Limiter } from '../run/limiter.js'
 import type { Stdio } from '../run/stdio.js'
 import { entryOf } from './pathFlags.js'
-import type { RunFlags } from './policyFlags.js'
-import { limitOptions } from './settings.js'
+import { type Option, type RunFlags, runOptions } from './policyFlags.js'
 import type { Texts } from './texts.js'
 import { isProfile, trustedBy } from './trusted.js'
 
@@ -30,47 +29,34 @@ export type Requester = () => Request | undefined
 /** Set by build/bundle.js: which code compiles. The modules themselves do not know. */
 declare const bundledBuild: string
 
-const limitFlags: readonly string[] = limitOptions.map(({ name }) => name)
-/** Flags and keys of a policy that say everything themselves, with what the key has of the host. Any other is compiled each time. */
-const plainFlags: readonly string[] = [
-  ...['policy', 'preset', 'fill', 'shown', 'env', 'network', 'hostname', 'cwd', 'uid', 'gid', 'share-session', 'root'],
-  ...['seccomp', ...limitFlags],
-]
-/** These are not about the sandbox. */
-const runFlags: readonly string[] = ['timeout', 'verdict', 'report']
-const plainKeys: readonly string[] = [
-  ...[
-    'preset',
-    'fill',
-    'limits',
-    'filesystem',
-    'root',
-    'namespaces',
-    'identity',
-    'hostname',
-    'domainname',
-    'env',
-    'cwd',
-    'argv0',
-    'umask',
-  ],
-  ...['rlimits', 'capabilities', 'session', 'dieWithParent', 'init', 'network', 'seccomp', 'landlock', 'disableUserns'],
-]
+/** By the names that their values have: a list has one for all its flags. */
+const options: ReadonlyMap<string, Option> = new Map(runOptions.map((one: Option) => [one.list ?? one.name, one]))
+/** What of the flags is about the sandbox. */
+const aboutSandbox = (flags: RunFlags) => Object.entries(flags).filter(([name]) => !options.get(name)?.ofRun)
+
+/** Keys of a policy that say everything themselves, with what the key has of the host. With any other it is compiled each time. */
+const plainKeys = {
+  ...{ preset: true, fill: true, limits: true, filesystem: true, root: true, namespaces: true, identity: true },
+  ...{ hostname: true, domainname: true, env: true, cwd: true, argv0: true, umask: true, rlimits: true },
+  ...{ capabilities: true, session: true, dieWithParent: true, init: true, network: true, seccomp: true },
+  ...{ landlock: true, disableUserns: true },
+} as const satisfies Readonly<Record<keyof Policy, boolean>>
+const isPlain = (key: string) => Object.hasOwn(plainKeys, key) && plainKeys[key as keyof Policy]
 
 /** Reads each file that is named once, and loads what limits need. */
 export async function requesterOf(flags: RunFlags, texts: Texts): Promise<Requester> {
   const none = () => undefined
   if (typeof bundledBuild === 'undefined') return none
-  const shown = Object.entries(flags).filter(([name]) => !runFlags.includes(name))
-  if (shown.some(([name]) => !plainFlags.includes(name))) return none
+  const given = aboutSandbox(flags).map(([name]) => options.get(name))
+  if (given.some((option) => !option?.remembered)) return none
   try {
     const text = flags.policy === undefined ? undefined : texts.read(flags.policy)
     const policy = (text === undefined ? {} : JSON.parse(text)) as Policy
-    if (Object.keys(policy).some((name) => !plainKeys.includes(name))) return none
+    if (!Object.keys(policy).every(isPlain)) return none
     // These are looked up in /etc/subuid.
     if (policy.identity?.ranges === 'subids') return none
     const filter = flags.seccomp === undefined || isProfile(flags.seccomp) ? undefined : texts.read(flags.seccomp)
-    const isLimited = policy.limits !== undefined || shown.some(([name]) => limitFlags.includes(name))
+    const isLimited = policy.limits !== undefined || given.some((option) => option?.sets?.startsWith('limits.'))
     const limiter = isLimited ? (await import('./limited.js')).limiterOf(flags, policy, filter) : undefined
     return () => {
       try {
@@ -109,7 +95,7 @@ function keyOf(flags: RunFlags, policy: Policy, { text, filter, limiter }: Named
     release(),
     [process.getuid!(), process.geteuid!(), process.getgid!(), process.getegid!()],
     process.cwd(),
-    Object.entries(flags).filter(([name]) => !runFlags.includes(name)),
+    aboutSandbox(flags),
     text === undefined ? null : [text, base],
     preset === 'system' ? systemEntries() : null,
     sharesNetwork({ ...policy, ...(flags.network === 'host' ? { network: flags.network } : {}) })

@@ -2,7 +2,6 @@
 
 import { findRemembered } from '../cache/rememberedVials.js'
 import { isAsSeen } from '../fill/look.js'
-import { parseDuration } from '../policy/units.js'
 import type { SpawnOptions } from '../run/runOptions.js'
 import { type Startable, spawnVial } from '../run/spawn.js'
 import { attend, policyOf, type Run, type Started } from './attend.js'
@@ -14,7 +13,7 @@ import { Texts } from './texts.js'
 import { trustedBy } from './trusted.js'
 
 export async function run(command: string, args: readonly string[], flags: RunFlags): Promise<void> {
-  const options: SpawnOptions = flags.timeout === undefined ? {} : { timeout: parseDuration(flags.timeout)! }
+  const options: SpawnOptions = flags.timeout === undefined ? {} : { timeout: flags.timeout }
   const texts = new Texts()
   const requester = await requesterOf(flags, texts)
   const request = requester()

@@ -60,7 +60,7 @@ type LimitRow = Common &
   )
 
 /** Of a tmpfs, which has no room for a byte in less: tmpfs(5). The smallest of all machines. */
-export const page = 4096
+export const tmpfsPage = 4096
 
 /**
  * Of those that need a cgroup, those that matter most come first. Swap comes after memory: memory.memsw of v1, which is both together,
@@ -154,7 +154,7 @@ export const limitRows = {
     by: 'tmpfs',
     flag: {
       name: 'disk',
-      least: page,
+      least: tmpfsPage,
       about: 'at most this much in each directory in memory that has no size of its own',
     },
   },

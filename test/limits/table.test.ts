@@ -1,22 +1,10 @@
-/** The table of limits: what follows from a row of it, and that the page about limits has each. */
+/** The table of limits: what follows from a row of it. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import { limitRows } from '../../src/policy/limitRows.js'
-import { groupLimits, limitNames, parseLimits, rlimitedLimits } from '../../src/policy/limits.js'
-import { type LimitsPolicy, limitsSchema } from '../../src/policy/limitsSchema.js'
+import { groupLimits, parseLimits, rlimitedLimits } from '../../src/policy/limits.js'
+import type { LimitsPolicy } from '../../src/policy/limitsSchema.js'
 import { Limiter } from '../../src/run/limiter.js'
-
-test('each key of the schema has a row, and docs/limits.md tells of it', () => {
-  const keys = Object.keys(limitsSchema.entries).filter((name) => name !== 'required')
-  assert.deepEqual([...limitNames].sort(), keys.sort())
-  const page = readFileSync('docs/limits.md', 'utf8')
-  const told = [...page.matchAll(/^\| ((?:`\w+`(?:, )?)+) \|/gm)].flatMap(([, names]) => names!.match(/\w+/g)!)
-  assert.deepEqual(
-    limitNames.filter((name) => !told.includes(name)),
-    [],
-  )
-})
 
 test('limits that need a group come in the order of what they are for', () => {
   assert.deepEqual(groupLimits.slice(0, 4), ['memory', 'pids', 'cpuTime', 'cpu'])

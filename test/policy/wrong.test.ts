@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { checkPolicy, PolicyError } from '../../src/index.js'
 import { mountKinds } from '../../src/policy/entries.js'
+import { type LimitUnit, limitRows } from '../../src/policy/limitRows.js'
 import { limitsSchema } from '../../src/policy/limitsSchema.js'
 import { policySchema } from '../../src/policy/schema.js'
 import { comparisonNames, ociSchema, profileSchema } from '../../src/seccomp/profileSchema.js'
@@ -79,22 +80,16 @@ const oci = {
     },
   ],
 }
-const limits = {
-  ...{
-    memory: '64M',
-    memoryHigh: '32M',
-    swap: 0,
-    pids: 5,
-    cpu: 1,
-    cpuWeight: 5,
-    cpuset: '0',
-    cpuTime: '1s',
-    wallTime: 2,
-  },
-  ...{ output: 5, stdout: 5, stderr: 5, fileSize: 5, openFiles: 5, stack: '1M', core: 0, ioWeight: 5, required: false },
+const ofUnit: Readonly<Record<LimitUnit, unknown>> = {
+  ...{ size: 5, positiveSize: '64M', time: '1s', count: 5, cores: 1, weight: 5, cpus: '0' },
   disk: { size: '1M', inodes: 5 },
-  io: { read: 5, write: 5, readOps: 5, writeOps: 5 },
-  hugepages: { '2M': '4M' },
+  rates: { read: 5, write: 5, readOps: 5, writeOps: 5 },
+  hugePages: { '2M': '4M' },
+}
+const limits = {
+  ...Object.fromEntries(Object.entries(limitRows).map(([name, { unit }]) => [name, ofUnit[unit]])),
+  memoryHigh: '32M',
+  required: false,
 }
 const policies: readonly Fields[] = [
   ...Object.values(entries).flatMap((all) => all.map((entry) => ({ filesystem: [entry] }))),
