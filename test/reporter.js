@@ -1,13 +1,14 @@
 /**
  * The runner's own report, with every skipped test and its reason before the closing figures. A skip that matches no line
  * of the file named by VIAL_EXPECTED_SKIPS (regular expressions, compared with `reason: test`) fails the run: on a machine
- * where everything is installed, a skipped test is a test that is missing.
+ * where everything is installed, a skipped test is a test that is missing. A skip without a reason fails every run.
  */
 import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { spec, tap } from 'node:test/reporters'
 
 const { VIAL_EXPECTED_SKIPS } = process.env
+const noReason = 'no reason is given'
 const expected =
   VIAL_EXPECTED_SKIPS === undefined
     ? [/^/]
@@ -28,7 +29,7 @@ async function* withSkips(source) {
   for await (const event of source) {
     const { type, data } = event
     if (type === 'test:pass' && data.skip !== undefined && data.skip !== false) {
-      const reason = data.skip === true || data.skip === '' ? 'no reason is given' : String(data.skip)
+      const reason = data.skip === true || data.skip === '' ? noReason : String(data.skip)
       byReason.set(reason, [...(byReason.get(reason) ?? []), data.name])
     }
     if (!said && type === 'test:diagnostic' && data.nesting === 0 && /^tests \d+$/.test(data.message)) {
@@ -41,12 +42,14 @@ async function* withSkips(source) {
 
 function* lines(byReason) {
   if (byReason.size > 0) yield 'skipped:'
-  for (const [reason, names] of byReason) yield `  ${reason}: ${[...new Set(names)].join('; ')}`
+  for (const [reason, names] of byReason) yield `  ${names.length} × ${reason}: ${[...new Set(names)].join('; ')}`
   const unexpected = [...byReason].flatMap(([reason, names]) =>
-    names.map((name) => `${reason}: ${name}`).filter((line) => !expected.some((pattern) => pattern.test(line))),
+    names
+      .map((name) => `${reason}: ${name}`)
+      .filter((line) => reason === noReason || !expected.some((pattern) => pattern.test(line))),
   )
   if (unexpected.length === 0) return
   process.exitCode = 1
-  yield `skipped, and not expected to be (${VIAL_EXPECTED_SKIPS}):`
+  yield `skipped, and not expected to be (${VIAL_EXPECTED_SKIPS ?? 'without a reason'}):`
   for (const line of unexpected) yield `  ${line}`
 }

@@ -97,7 +97,7 @@ describe('a namespace of another user namespace', () => {
     const other = spawnSync('unshare', ['-Ur', 'true']).status === 0
     assert.ok(other)
     const { stdout } = shell(
-      `unshare -Ur sleep 5 & sleep 0.3; echo '{"preset":"system","namespaces":{"user":{"pid":'$!'}}}' > joined.json; vial run --policy joined.json -- true 2>&1; kill $!`,
+      `mkfifo up; unshare -Ur sh -c 'echo up > up; exec sleep 1000' & read up < up; echo '{"preset":"system","namespaces":{"user":{"pid":'$!'}}}' > joined.json; vial run --policy joined.json -- true 2>&1; kill $!; rm up`,
     )
     assert.match(
       stdout,

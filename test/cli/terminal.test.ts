@@ -352,7 +352,7 @@ child.wait()
       const word = newWord()
       const library = new URL('../../src/index.js', import.meta.url).href
       const script = `import { Worker } from 'node:worker_threads'
-const code = "import(" + JSON.stringify(${JSON.stringify(library)}) + ").then(({ sandbox }) => { sandbox({ preset: 'system' }).spawn('sleep', ['${word}'], { stdio: ['ignore', 'ignore', 'ignore'] }) ; setTimeout(() => process.exit(), 300) })"
+const code = "import(" + JSON.stringify(${JSON.stringify(library)}) + ").then(({ sandbox }) => { sandbox({ preset: 'system' }).spawn('sh', ['-c', 'echo up; exec sleep ${word}'], { stdio: ['ignore', 'pipe', 'ignore'] }).stdout.once('data', () => process.exit()) })"
 const worker = new Worker(code, { eval: true })
 worker.on('exit', () => { console.log('ended'); setInterval(() => {}, 1000) })`
       const node = spawn(process.execPath, ['--input-type=module', '-e', script], {

@@ -43,7 +43,7 @@ const states: Readonly<Record<string, { before: string; says: string; rootOnly?:
 for (const caller of callers) {
   for (const [name, { before, says, rootOnly }] of Object.entries(states)) {
     if (rootOnly && caller !== root) continue
-    test(`${caller.name}: ${name}`, () => {
+    test(`${caller.name}: ${name}`, (t) => {
       const cache = newFolder(caller)
       const args = [...everything, '--tmpfs', '/mnt', '/bin/sh', '-c', says]
       assert.equal(front(caller, args, { cache }).status, 0)
@@ -56,7 +56,7 @@ for (const caller of callers) {
       const ours = called(cachedOnlyPath())
       assert.notEqual(ours.status, notCached, `not from the cache: ${ours.stderr}`)
       assert.equal(entries(cache).length, 1)
-      if (bwrap === undefined) return
+      if (bwrap === undefined) return t.skip('not installed: bwrap, to compare with')
       const theirs = called(bwrap)
       assert.deepEqual([ours.status, ours.stdout, ours.stderr], [theirs.status, theirs.stdout, theirs.stderr])
     })

@@ -81,8 +81,8 @@ for (const caller of callers) {
         { program },
         wrapper,
       )
-      // Two percent for the pages of init, and of tables.
-      assert.ok(Math.abs(seen.memory / (200 * 2 ** 20) - 1) < 0.02, `${seen.memory} bytes measured`)
+      // What it took is all there; the pages of init, of tables, and those that the kernel charges in advance come on top.
+      assert.ok(seen.memory >= 200 * 2 ** 20 && seen.memory < 256 * 2 ** 20, `${seen.memory} bytes measured`)
       // The program ends when the kernel counts 250 ms for it; what the making of the sandbox took comes on top.
       assert.ok(seen.cpu >= 250 && seen.cpu <= seen.there, JSON.stringify(seen))
     })
@@ -129,7 +129,7 @@ for (const caller of callers) {
 
     test('queued signals are few unless the policy says otherwise, and never more than the caller may', {
       skip: notInstalled('gcc'),
-    }, async () => {
+    }, async (t) => {
       const seen = (rlimits: Policy['rlimits'], words: readonly string[] = []) =>
         evaluate(
           caller,
@@ -144,9 +144,12 @@ for (const caller of callers) {
           { program, rlimits },
           wrapper.wrapper === undefined ? {} : { wrapper: [...words, ...wrapper.wrapper] },
         )
-      assert.equal(await seen({}), 1024)
-      assert.equal(await seen({ sigpending: 2000 }), 2000)
-      if (wrapper.wrapper === undefined) return
+      // A signal that waits for another process of the user's, such as the end of a child, counts too: getrlimit(2).
+      const upTo = (limit: number, count: number) =>
+        assert.ok(count > limit - 20 && count <= limit, `${count}, not ${limit}`)
+      upTo(1024, await seen({}))
+      upTo(2000, await seen({ sigpending: 2000 }))
+      if (wrapper.wrapper === undefined) return t.skip("needs root: a limit of the caller's own")
       // The caller's own count towards the caller's limit.
       const lower = await seen({}, ['prlimit', '--sigpending=500', '--'])
       assert.ok(lower > 400 && lower <= 500, String(lower))
@@ -158,10 +161,13 @@ for (const caller of callers) {
       const kinds = await evaluate(
         caller,
         async ({ sandbox }, { script }) => {
-          const limits = { memory: '64M', pids: 20, wallTime: 5, cpuTime: 5 } as const
+          const limits = { memory: '64M', pids: 20, wallTime: 60, cpuTime: 5 } as const
           const one = sandbox({ preset: 'system', limits, namespaces: { pid: 'host' } })
           const left = await one.run('sh', ['-c', script])
-          const killed = await one.run('sh', ['-c', `${script}; sleep 600`], { timeout: 500 })
+          // A slow machine has not started them when the first time is over.
+          let killed = await one.run('sh', ['-c', `${script}; sleep 600`], { timeout: 200 })
+          for (let timeout = 1000; killed.stdout === ''; timeout *= 4)
+            killed = await one.run('sh', ['-c', `${script}; sleep 600`], { timeout })
           return [left.verdict.kind, killed.verdict.kind]
         },
         { script },

@@ -173,14 +173,19 @@ function check(policy: Policy, caller: Caller, file: string, seen: Loaded): void
   assert.ok([125, 126, 127].includes(status!), said)
 }
 
-/** Checks random policies for so many runs, or so many seconds. */
-export function loads(caller: Caller, limit: { readonly runs: number } | { readonly seconds: number }): Loaded {
+/** Checks random policies for so many runs, or so many seconds; those of one seed are the same each time. */
+export function loads(
+  caller: Caller,
+  limit: { readonly runs: number; readonly seed?: number } | { readonly seconds: number },
+): Loaded {
   const folder = workFolder(caller, 'loads')
   mkdirSync(join(folder, 'bound', 'a'), { recursive: true })
   writeFileSync(join(folder, 'bound', 'file'), 'x')
   const seen: Loaded = { complete: 0, refused: 0, faults: 0 }
   const options =
-    'runs' in limit ? { numRuns: limit.runs } : { numRuns: 2 ** 31 - 1, interruptAfterTimeLimit: limit.seconds * 1000 }
+    'runs' in limit
+      ? { numRuns: limit.runs, ...(limit.seed === undefined ? {} : { seed: limit.seed }) }
+      : { numRuns: 2 ** 31 - 1, interruptAfterTimeLimit: limit.seconds * 1000 }
   const property = fc.property(anyPolicy(join(folder, 'bound')), (policy) =>
     check(policy, caller, join(folder, 'vial'), seen),
   )

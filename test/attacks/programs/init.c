@@ -23,15 +23,23 @@ static void poison_one(int pid, const char *folder) {
   close(file);
 }
 
-/* Tries it again and again, also when the payload has ended: pid 1 then ends and takes all with it, or waits for the rest. */
+/* Tries it again and again, also when the payload has ended: pid 1 then ends and takes all with it, or waits for the rest. Each
+   process of the payload has tried it at least once before. */
 static int poison(char **w) {
+  int tried[2];
+  char byte;
+  if (pipe(tried)) exit(1);
   for (int i = 0; i < 2; i++)
     if (fork() == 0) {
       for (int fd = 0; fd < 3; fd++) close(fd);
-      for (int round = 0; round < 5000; round++)
+      for (int round = 0; round < 5000; round++) {
         for (int pid = 1; pid < 16; pid++) poison_one(pid, w[0]);
+        if (round == 0 && write(tried[1], "x", 1) != 1) exit(1);
+      }
       exit(0);
     }
+  for (int i = 0; i < 2; i++)
+    if (read(tried[0], &byte, 1) != 1) exit(1);
   usleep(20000);
   exit(badly);
 }
