@@ -23,8 +23,8 @@ const rooms = [
   'cache',
   'host',
   'compile',
-  'bwrap',
   'run',
+  'bwrap',
   'doctor',
   'cli',
 ]

@@ -1,13 +1,15 @@
 #!/usr/bin/env node
 /** `vial-bwrap`, also `vial bwrap …`: takes the arguments of bwrap(1), compiles them, and runs the vial in its place. */
-import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openStored } from '../cache/contentVials.js'
-import { type OpenVial, withName } from '../cache/executable.js'
+import type { OpenVial } from '../cache/executable.js'
 import { systemFault } from '../kernel/systemError.js'
+import { forward } from '../run/forwardSignals.js'
+import { startError, startProcess } from '../run/startProcess.js'
 import { write } from '../text/write.js'
 import { usage } from './bwrapOptions.js'
 import { compileParsed } from './compileRequest.js'
@@ -34,8 +36,7 @@ export async function main(args: readonly string[], called: string): Promise<voi
     prefix = first.request.levelPrefix ? '<3>' : ''
     const { bytes, options, warnings } = compileParsed(first)
     for (const warning of warnings) write(2, `${prefix === '' ? '' : '<4>'}bwrap: ${warning}\n`)
-    const { vial, remove } = store(bytes)
-    run(vial, args.slice(options), fds, first.request.dieWithParent, remove)
+    run(store(bytes), args.slice(options), fds, first.request.dieWithParent)
   } catch (error) {
     write(2, `${prefix}bwrap: ${systemFault(error)}\n`)
     process.exitCode = 1
@@ -49,10 +50,28 @@ export function show(kind: 'help' | 'version' | 'usage', called: string): void {
   process.exitCode = kind === 'usage' ? 1 : 0
 }
 
+interface Stored {
+  open(): OpenVial
+  remove(): void
+}
+
 /** In the cache; or where that cannot be, as for root with another's HOME, in a directory that is gone once it runs. */
-function store(bytes: Uint8Array): { vial: OpenVial; remove: () => void } {
+function store(bytes: Uint8Array): Stored {
+  const stored = (first: OpenVial, folder?: string): Stored => {
+    let vial: OpenVial | undefined = first
+    return {
+      open() {
+        const one = vial ?? openStored(bytes, folder)
+        vial = undefined
+        return one
+      },
+      remove() {
+        if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+      },
+    }
+  }
   try {
-    return { vial: openStored(bytes), remove: () => {} }
+    return stored(openStored(bytes))
   } catch (error) {
     let folder: string
     try {
@@ -60,42 +79,32 @@ function store(bytes: Uint8Array): { vial: OpenVial; remove: () => void } {
     } catch {
       throw error
     }
-    return { vial: openStored(bytes, folder), remove: () => rmSync(folder, { recursive: true, force: true }) }
+    return stored(openStored(bytes, folder), folder)
   }
 }
 
 /** Node cannot replace itself by another program: it stands by, hands on signals, and ends as the vial does. */
-function run(
-  vial: OpenVial,
-  command: readonly string[],
-  fds: ReadonlySet<number>,
-  tied: boolean,
-  remove: () => void,
-): void {
+function run({ open, remove }: Stored, command: readonly string[], fds: ReadonlySet<number>, tied: boolean): void {
   const highest = Math.max(2, ...fds)
   const stdio = Array.from({ length: highest + 1 }, (_, fd) => (fds.has(fd) ? fd : 'ignore'))
-  const child = withName(vial, stdio.length, (name) =>
-    spawn(name, command, { stdio: stdio as ('ignore' | number)[], argv0: 'bwrap' }),
-  )
-  for (const signal of passedOn) process.on(signal, () => child.kill(signal))
+  const child = startProcess(open, command, { stdio, argv0: 'bwrap' })
+  const forwarding = forward(passedOn, (signal) => child.kill(signal))
   if (tied) endWithParent(child)
   child.on('spawn', remove)
   child.on('error', (error) => {
     remove()
-    write(2, `bwrap: ${error.message}\n`)
+    write(2, `bwrap: ${(startError(error) as Error).message}\n`)
     process.exitCode = 1
   })
   child.on('exit', (code, signal) => {
-    if (signal !== null) {
-      for (const one of passedOn) process.removeAllListeners(one)
-      process.kill(process.pid, signal)
-    }
+    forwarding.end()
+    if (signal !== null) process.kill(process.pid, signal)
     process.exitCode = code ?? 128 + constants.signals[signal!]
   })
 }
 
 /** --die-with-parent ties the vial to us; we have to notice the end of our own parent. */
-function endWithParent(child: ReturnType<typeof spawn>): void {
+function endWithParent(child: ChildProcess): void {
   const parent = process.ppid
   const watch = setInterval(() => process.ppid === parent || child.kill('SIGKILL'), 50)
   child.on('exit', () => clearInterval(watch))

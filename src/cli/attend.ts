@@ -1,14 +1,14 @@
 /** What `vial run` does once a sandbox was started: signals, output, and what is told at the end. */
 import type { Readable } from 'node:stream'
 import { printable } from '../kernel/printable.js'
-import { signalNumber } from '../kernel/signals.js'
 import type { Policy } from '../policy/schema.js'
 import type { SpawnOptions } from '../run/runOptions.js'
-import type { Result, SandboxProcess } from '../run/spawn.js'
-import { CommandError, VialError } from '../text/error.js'
+import { forwardSignals } from '../run/forwardSignals.js'
+import { type Result, shellStatus } from '../run/result.js'
+import type { SandboxProcess } from '../run/spawn.js'
+import { exitStatusOf, VialError } from '../text/error.js'
 import type { Names } from '../text/words.js'
 import { write } from '../text/write.js'
-import { handOn } from './forwardSignals.js'
 import { type RunFlags, runOptions } from './policyFlags.js'
 import type { ReportFile } from './report.js'
 import type { Texts } from './texts.js'
@@ -41,28 +41,27 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     started = await start()
     if (started === undefined) return false
     const { child, sharesSession } = started
-    const handing = handOn(child, sharesSession)
+    const forwarding = forwardSignals(child, sharesSession)
     const passed = [passOn(child.stdout, 1), passOn(child.stderr, 2)]
-    const result = await child.result.finally(() => handing.end())
+    const result = await child.result.finally(() => forwarding.end())
     await Promise.all(passed)
     const { exitCode, timedOut, verdict } = result
     if (timedOut) say(`killed after ${options.timeout! / 1000} s`)
     // What is beyond a limit may have been written just before the end.
     const signal = verdict.kind === 'output-limit' || verdict.kind === 'time-limit' ? 'SIGKILL' : result.signal
-    process.exitCode = signal === null ? (exitCode ?? 125) : 128 + signalNumber(signal)
+    process.exitCode = shellStatus({ exitCode, signal })
     await report(result, run)
     if (verdict.kind === 'signal' && byProcessLimit.includes(verdict.signal))
       await tellProcessLimit(result, run, started)
     if (exitCode !== null && exitCode !== 0) await explainFailure(run, started, true)
     // A shell ends its loop only when the command died of ^C as well.
-    if (signal === 'SIGINT' && handing.had('SIGINT')) process.kill(process.pid, 'SIGINT')
+    if (signal === 'SIGINT' && forwarding.had('SIGINT')) process.kill(process.pid, 'SIGINT')
   } catch (error) {
     if (!(error instanceof VialError)) throw error
-    const cannotRun = error instanceof CommandError
     say(error.speak(await namesOf(run)).message)
-    process.exitCode = cannotRun ? (error.code === 'ENOENT' ? 127 : 126) : 125
+    process.exitCode = exitStatusOf(error)
     await report(error, run)
-    if (cannotRun) await explainFailure(run, started, false)
+    if (error.stage === 'command') await explainFailure(run, started, false)
   }
   return true
 }

@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, wr
 import type { KeyPath } from '../policy/keys.js'
 import type { Policy } from '../policy/schema.js'
 import type { EnforcementOf } from '../run/limiter.js'
-import type { Result } from '../run/spawn.js'
+import type { Result } from '../run/result.js'
 import type { Verdict } from '../run/verdict.js'
 import type { VialError } from '../text/error.js'
 import { type Names, policyNames } from '../text/words.js'

@@ -5,14 +5,11 @@ import { printable } from '../kernel/printable.js'
 import { systemFault, systemHints } from '../kernel/systemError.js'
 import { explainDirectory } from '../policy/path.js'
 import { didYouMean } from '../text/closest.js'
-import { VialError } from '../text/error.js'
+import { exitStatuses, VialError } from '../text/error.js'
 import { write } from '../text/write.js'
 import { parse, UnknownFlag, UsageError } from './commandLine.js'
 import { type Command, commands } from './commands.js'
 import { ignoreAsCaller } from './ignored.js'
-
-/** As docker run(1) has it: what goes wrong before there is a sandbox. */
-const failed = 125
 
 async function command([name, ...args]: readonly string[]): Promise<void> {
   if (process.platform !== 'linux')
@@ -21,7 +18,7 @@ async function command([name, ...args]: readonly string[]): Promise<void> {
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     const asked = commands.find((one) => name === 'help' && one.name === args[0])
     const { helpOf, overview } = await import('./help.js')
-    if (name === undefined) process.exitCode = failed
+    if (name === undefined) process.exitCode = exitStatuses.sandbox
     return show(asked === undefined ? overview(commands) : helpOf(asked), name === undefined ? 2 : 1)
   }
   const command = commands.find((one) => one.name === name)
@@ -81,6 +78,6 @@ export async function main(args: readonly string[]): Promise<void> {
       .split('\n')
       .map(printable)
     write(2, `vial: ${[...lines, ...(hint === undefined ? [] : [`      ${hint}`])].join('\n')}\n`)
-    process.exitCode = failed
+    process.exitCode = exitStatuses.sandbox
   }
 }

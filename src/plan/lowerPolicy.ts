@@ -8,6 +8,7 @@ import { entryFds } from '../policy/entries.js'
 import { identityOf } from '../policy/identity.js'
 import { usualPath } from '../policy/path.js'
 import type { CheckedPolicy } from '../policy/schema.js'
+import { exitStatuses } from '../text/error.js'
 import type { Host } from './host.js'
 import { idMap, type Subids } from './ids.js'
 import { type GroupOption, lowerLimits } from './lowerLimits.js'
@@ -63,10 +64,9 @@ export interface PlanOptions {
   readonly kept?: Filesystem['kept']
 }
 
-/** Exit statuses as docker run(1) and sh(1) have them. */
 const manner: Manner = {
   prefix: 'vial: cannot ',
-  exit: { sandbox: 125, cannotExecute: 126, notFound: 127 },
+  exit: exitStatuses,
   monitor: 'relays',
   tied: true,
   adopts: true,

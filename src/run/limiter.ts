@@ -1,15 +1,12 @@
-/** The limits of a sandbox's runs: their cgroup, their output, and what these tell at the end. */
-import { closeSync } from 'node:fs'
+/** The limits of a sandbox's runs: which of them a cgroup holds here, and who holds the others. */
 import { cpus } from 'node:os'
 import { findWay } from '../cgroup/findWay.js'
-import { emptyGroup, removeGroup } from '../cgroup/garbage.js'
-import { cpuTimeUnit, type Group, type GroupLimits, type GroupUsage, type Watch, type Way } from '../cgroup/group.js'
+import { cpuTimeUnit, type GroupLimits, type Way } from '../cgroup/group.js'
 import { newGroupName } from '../cgroup/owner.js'
 import { errnoMessage } from '../kernel/errno.js'
 import { type HugePage, hugePages } from '../kernel/hugePages.js'
-import { systemFault, systemHints } from '../kernel/systemError.js'
+import { systemHints } from '../kernel/systemError.js'
 import type { GroupOption } from '../plan/lowerLimits.js'
-import { layOut, type Opened } from '../plan/namedDescriptors.js'
 import { mayMount } from '../plan/nesting.js'
 import type { HeldLimit } from '../plan/security.js'
 import { key, setting } from '../policy/keys.js'
@@ -19,9 +16,7 @@ import type { LimitsPolicy } from '../policy/limitsSchema.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 import { LimitsError } from '../text/error.js'
 import { joined, words } from '../text/words.js'
-import { OutputMeter } from './output.js'
-import type { Usage } from './status.js'
-import type { Receiver } from './streams.js'
+import { LimitedRun } from './limitedRun.js'
 
 /** Who holds the sandbox to a limit. `none`: not held, which only `required: false` allows. */
 export type Enforcement = Way['name'] | Exclude<Holder, 'cgroup'> | 'none'
@@ -197,93 +192,5 @@ export class Limiter {
     if (this.#assumed && this.#holds(name)) return 'cgroup v2'
     if (way !== undefined && this.#holds(name)) return way.name
     return 'rlimit' in limitRows[name] ? 'rlimit of each process' : 'none'
-  }
-}
-
-const live = new Set<LimitedRun>()
-/** A call of process.exit leaves nothing behind. What cannot be removed at once, the next run removes. */
-process.on('exit', () => {
-  for (const run of live) run.abandon()
-})
-
-export class LimitedRun {
-  /** As many of each name as {@link Limiter.option} says; open until {@link started}. */
-  readonly descriptors: Opened<number>
-  #meter: OutputMeter | undefined
-  #open: boolean
-  readonly #thawing: NodeJS.Timeout | undefined
-
-  constructor(
-    readonly limits: Limits,
-    readonly group: Group | undefined,
-    watch: Watch,
-    readonly hasReaper: boolean,
-  ) {
-    try {
-      this.descriptors = group?.open(watch) ?? {}
-    } catch (error) {
-      group?.tryRemove()
-      throw error
-    }
-    this.#open = true
-    // What freezes itself would outlive every limit and the payload's own end: SIGKILL waits until it is woken.
-    if (group?.mayFreeze) this.#thawing = setInterval(() => group.thaw(), 1000).unref()
-    live.add(this)
-  }
-
-  /** The vial has its descriptors. */
-  started(): void {
-    if (this.#open) for (const fd of layOut(this.descriptors)) closeSync(fd)
-    this.#open = false
-  }
-
-  /** Counts what goes to the receiver of a descriptor, if a limit is about it; `kill` ends the sandbox. */
-  meter(fd: number, receiver: Receiver, kill: () => void): Receiver {
-    const stream = fd === 1 ? 'stdout' : fd === 2 ? 'stderr' : undefined
-    if (stream === undefined || outputLimits.every((name) => this.limits[name] === undefined)) return receiver
-    this.#meter ??= new OutputMeter(this.limits, kill)
-    return this.#meter.metered(stream, receiver)
-  }
-
-  get outputExceeded(): OutputMeter['exceeded'] {
-    return this.#meter?.exceeded
-  }
-
-  /** Kills what outlived pid 1. */
-  kill(): void {
-    this.group?.kill()
-  }
-
-  /** What the group measured, once all in it have ended; the group is gone then. `quiet`: pid 1 and all below it have. */
-  async finish(quiet: boolean): Promise<Partial<Usage>> {
-    this.#leave()
-    if (this.group === undefined) return {}
-    let usage: GroupUsage
-    try {
-      if (!quiet) await emptyGroup(this.group)
-      usage = this.group.measure()
-      if (!this.group.tryRemove()) await removeGroup(this.group)
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      throw new LimitsError(`cannot remove the cgroup: ${systemFault(error)}`, { code, cause: error })
-    }
-    if (usage.peakPids === undefined || !this.hasReaper) return usage
-    return { ...usage, peakPids: usage.peakPids - 1 }
-  }
-
-  /** At the end of this process, or when the vial was never started. */
-  abandon(): void {
-    this.#leave()
-    this.started()
-    const { group } = this
-    if (group === undefined || group.tryRemove()) return
-    group.kill()
-    for (let round = 0; round < 20 && !group.tryRemove(); round++)
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
-  }
-
-  #leave(): void {
-    live.delete(this)
-    clearInterval(this.#thawing)
   }
 }

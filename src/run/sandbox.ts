@@ -12,8 +12,9 @@ import { entryFds } from '../policy/entries.js'
 import { currentDirectory } from '../policy/path.js'
 import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { type LimitsError, OptionError } from '../text/error.js'
-import { AbortError } from './abort.js'
+import { collecting } from './connections.js'
 import { type FoundWay, Limiter } from './limiter.js'
+import { AbortError, type Result } from './result.js'
 import {
   type CommandOptions,
   checkCommand,
@@ -22,10 +23,10 @@ import {
   type SpawnOptions,
   spawnOptions,
 } from './runOptions.js'
-import { type Connect, type Result, type SandboxProcess, type Startable, spawnVial, startVial } from './spawn.js'
+import { type SandboxProcess, type Startable, spawnVial, startVial } from './spawn.js'
 import { noUsage } from './status.js'
 import { compiledFor, completeStdio, pipesOf, type Stdio } from './stdio.js'
-import { Collector, feed, PipeReader } from './streams.js'
+import { Collector } from './streams.js'
 import type { Verdict } from './verdict.js'
 
 /** How a command ended, and what it wrote. */
@@ -37,9 +38,6 @@ export interface RunResult<Output extends string | Buffer = string> extends Resu
   /** Whether it was ended because it wrote more than `maxBuffer`, which is what `stdout` or `stderr` then holds. */
   readonly truncated: boolean
 }
-
-/** Milliseconds after which a run's output is read as it comes. Most end earlier, and are read once. */
-const unread = 3
 
 /** Compiled, and stored when it is first asked for. */
 class Vial implements Startable {
@@ -172,30 +170,15 @@ export class Sandbox {
       child.kill('SIGKILL')
     }
     const kept = [1, 2].map(() => new Collector(most, tooMuch))
-    const connect: Connect = (ends, meter) => {
-      const stdin = ends.get(0)
-      const fed = stdin === undefined ? undefined : feed(stdin, input!)
-      const outputs = [...ends].filter(([fd]) => fd !== 0)
-      const readers = outputs.map(([fd, end]) => new PipeReader(end, meter(fd, kept[fd - 1]!)))
-      const timer = setTimeout(() => {
-        for (const reader of readers) reader.start()
-      }, unread)
-      return {
-        ended: () => Promise.all(readers.map((reader) => reader.ended())),
-        finish() {
-          clearTimeout(timer)
-          for (const reader of readers) reader.finish()
-          fed?.destroy()
-        },
-      }
-    }
     const written = () => {
       const [out, err] = kept.map(({ bytes }) => (encoding === 'buffer' ? bytes : bytes.toString()))
       return { stdout: out!, stderr: err! }
     }
     let child: ReturnType<typeof startVial>
     try {
-      child = this.#start(stdio, options, (vial) => startVial(vial, command, args, stdio, options, connect))
+      child = this.#start(stdio, options, (vial) =>
+        startVial(vial, command, args, stdio, options, collecting(input, kept)),
+      )
       const result = await child.result
       const verdict: Verdict =
         truncated && result.verdict.kind === 'killed' ? { kind: 'killed', by: 'maxBuffer' } : result.verdict

@@ -1,45 +1,46 @@
-/** Starts a vial, and says how it ended. How it was compiled is not known here: only a failure asks for its steps. */
-import { type ChildProcess, type SpawnOptions as SpawnOptionsOfNode, spawn as spawnProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
+/**
+ * The life of a sandbox, from the start of its vial to its result. How the vial was compiled is not known here.
+ *
+ * How this file thinks. A run has phases, each with a file; `startVial` below is their order, and what has to be undone between them.
+ *
+ * 1. What the caller asks for was checked before (runOptions.ts), and says what the payload's descriptors are (stdio.ts).
+ * 2. What the vial needs besides is borrowed or made: a status file (statusFile.ts), a cgroup (limitedRun.ts). Whatever fails until
+ *    there is a child gives both back, and is thrown.
+ * 3. Node starts the vial (startProcess.ts), with descriptors that lie where the vial was told (plan/namedDescriptors.ts). The group's
+ *    are closed here once the child has them. From here on nothing is thrown: a fault ends the sandbox, and rejects the result.
+ * 4. The monitor makes the pipes, and this process takes its ends (pipes.ts). It waits for them without returning to the event loop, so
+ *    that the caller gets streams; what holds them is the caller's choice (connections.ts).
+ * 5. The sandbox runs. A signal of the caller goes to the monitor, which passes it on. Four things end it early: `timeout`, an
+ *    aborted `signal`, SIGKILL, and output beyond its limit. All do it the same way (endSandbox.ts): pid 1 kills all others and waits
+ *    for them, so that what they used still counts.
+ * 6. The monitor has ended. The event is 'exit', not 'close': another process may hold an end of a pipe for long, such as one in the
+ *    background where pid 1 is the host's. What is in the pipes now is the output.
+ * 7. The records tell what happened (status.ts), the group what was used (limitedRun.ts). The result is the first of these that
+ *    holds: a step of the vial failed (failure.ts); the pipes could not be taken; the caller aborted it; the command ended
+ *    (result.ts), by whatever limit (verdict.ts).
+ *
+ * Two ends of a monitor are different. If it was killed, it did not wait for the others: they die at the same time, and with the last of
+ * them the pipes end. And where pid 1 is not the sandbox's own, others may outlive it, which only a cgroup finds.
+ */
+import type { ChildProcess } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
-import { getSystemErrorName } from 'node:util'
-import { type OpenVial, withName } from '../cache/executable.js'
-import { errnoMessage } from '../kernel/errno.js'
-import { signalName } from '../kernel/signals.js'
-import { systemHints } from '../kernel/systemError.js'
+import type { OpenVial } from '../cache/executable.js'
 import type { Environment } from '../plan/manner.js'
 import { layOut } from '../plan/namedDescriptors.js'
 import type { LaunchedStep } from '../plan/step.js'
-import { CommandError, HostError, SandboxError } from '../text/error.js'
-import { AbortError } from './abort.js'
-import { killSandbox } from './kill.js'
-import type { EnforcementOf, LimitedRun, Limiter } from './limiter.js'
+import { type Connect, Streams } from './connections.js'
+import { endSandbox } from './endSandbox.js'
+import type { LimitedRun } from './limitedRun.js'
+import type { Limiter } from './limiter.js'
 import { takePipes } from './pipes.js'
+import { AbortError, type Ending, endingOf, type Result } from './result.js'
 import type { CommandOptions, SpawnOptions } from './runOptions.js'
 import { handedOn, wholeEnvironment } from './startEnvironment.js'
-import { type Failure, failureText, noUsage, type Outcome, readOutcome, type Usage } from './status.js'
+import { startError, startProcess } from './startProcess.js'
+import { noUsage, readOutcome, type Usage } from './status.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
 import { completeStdio, pipesOf, type Stdio, withOwnFiles } from './stdio.js'
-import { OutputStream, pipeWriter, type Receiver } from './streams.js'
-import { type Evidence, type SignalName, type Verdict, verdictOf } from './verdict.js'
-
-/** How a command ended. */
-export interface Result {
-  /** Exit status of the payload; null when a signal ended it. */
-  readonly exitCode: number | null
-  /** The signal that ended it, or null. Real-time signals are `SIGRTMIN`, `SIGRTMIN+1`, …. */
-  readonly signal: SignalName | null
-  /** How it ended, and which limit it met. */
-  readonly verdict: Verdict
-  /** What it used, vial's own work included. */
-  readonly usage: Usage
-  /** Who held it to each of its limits. */
-  readonly enforcement: EnforcementOf
-  /** Wall time from the spawn to the end, in milliseconds. */
-  readonly durationMs: number
-  /** Whether `timeout` ended it. */
-  readonly timedOut: boolean
-}
+import { type Evidence, verdictOf } from './verdict.js'
 
 /** A command that runs in a sandbox. */
 export interface SandboxProcess {
@@ -67,27 +68,9 @@ export interface SandboxProcess {
 /** A payload whose pipes another process may hold. */
 export type ConnectedProcess = Pick<SandboxProcess, 'pid' | 'kill' | 'result'>
 
-/** What holds the pipes of a payload. */
-export interface Connection {
-  /** Resolves when no process has the other ends of what the payload writes. */
-  ended(): Promise<unknown>
-  /** Reads what was written until now, and closes our ends. */
-  finish(): void
-}
-
-/**
- * Takes the pipes of a payload.
- * @param ends our ends by the payload's descriptors, which do not block; none when it could not be started
- * @param meter counts what goes to a receiver, where a limit is about it
- */
-export type Connect = (
-  ends: ReadonlyMap<number, number>,
-  meter: (fd: number, receiver: Receiver) => Receiver,
-) => Connection
-
 /** A compiled sandbox, as far as its start and its end need it. */
 export interface Startable {
-  /** The executable, written again where it is gone; it writes its status records to the descriptor behind those of `stdio`. */
+  /** The executable, written again where it is gone; it was compiled as {@link compiledFor} says. */
   open(): OpenVial
   /** Whether the end of its pid 1 is the end of all. */
   readonly ownPids: boolean
@@ -112,32 +95,18 @@ export function spawnVial(
   args: readonly string[],
   options: SpawnOptions,
 ): SandboxProcess {
-  const stdio = completeStdio(options.stdio)
-  const inputs = new Map<number, Writable>()
-  const outputs = new Map<number, OutputStream>()
-  const { pid, kill, result } = startVial(vial, command, args, stdio, options, (ends, meter) => {
-    for (const { fd, payload } of pipesOf(stdio)) {
-      if (payload === 'reads') inputs.set(fd, pipeWriter(ends.get(fd)))
-      else outputs.set(fd, new OutputStream(ends.get(fd), (receiver) => meter(fd, receiver)))
-    }
-    return {
-      ended: () => Promise.all([...outputs.values()].map((output) => output.ended())),
-      finish() {
-        for (const output of outputs.values()) output.finish()
-        for (const input of inputs.values()) input.destroy()
-      },
-    }
-  })
-  const all = stdio.map((_, fd) => inputs.get(fd) ?? outputs.get(fd) ?? null) as unknown as SandboxProcess['stdio']
-  const [stdin, stdout, stderr] = all
+  const streams = new Streams(completeStdio(options.stdio))
+  const { pid, kill, result } = startVial(vial, command, args, streams.stdio, options, streams.connect)
+  const stdio = streams.all as unknown as SandboxProcess['stdio']
+  const [stdin, stdout, stderr] = stdio
   const heard = result.then(async (ended) => {
-    await Promise.all([...outputs.values()].map((output) => output.heard()))
+    await streams.heard()
     return ended
   })
   // A caller that only uses the streams need not look at the result.
   heard.catch(() => {})
   return {
-    ...{ pid, stdin, stdout, stderr, stdio: all, kill, result: heard },
+    ...{ pid, stdin, stdout, stderr, stdio, kill, result: heard },
     async [Symbol.asyncDispose]() {
       kill('SIGKILL')
       await result.catch(() => {})
@@ -154,41 +123,26 @@ export function startVial(
   options: CommandOptions,
   connect: Connect,
 ): ConnectedProcess {
-  const { timeout } = options
-  const { limiter } = vial
-  const pipes = pipesOf(stdio)
-  const words = [command, ...args]
   const status = borrowStatusFile(vial.ignored)
   const started = now()
-  let run: LimitedRun | undefined
+  let group: LimitedRun | undefined
+  /** There is no child, and nothing that could still write. */
+  const giveBack = () => {
+    group?.abandon()
+    returnStatusFile(status, true)
+  }
   let child: ChildProcess
   try {
-    run = limiter?.begin()
-    child = withOwnFiles(stdio, (files) =>
-      start(vial, vial.perRun === undefined ? words : [options.cwd ?? vial.perRun.cwd, ...words], {
-        // In the place of a pipe there is something open, until the monitor puts its own there.
-        stdio: layOut({
-          payload: files.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),
-          status: [status],
-          ...run?.descriptors,
-        }),
-        env:
-          vial.perRun === undefined
-            ? handedOn(process.env, vial.inherit)
-            : wholeEnvironment(vial.perRun.environment, options.env),
-        // The payload sees the words of pid 1: they need not tell where the caller's cache is.
-        argv0: 'vial',
-        // Ctrl-C at a terminal reaches the monitor through us, once.
-        detached: false,
-      }),
-    )
+    group = vial.limiter?.begin()
+    child = startChild(vial, [command, ...args], stdio, options, { status, group })
   } catch (error) {
-    run?.abandon()
-    returnStatusFile(status, true)
+    giveBack()
     throw startError(error)
   }
-  run?.started()
-  const end = () => killSandbox(child, status)
+  group?.started()
+
+  const end = () => endSandbox(child, status)
+  const pipes = pipesOf(stdio)
   let untaken: unknown
   let taken: readonly number[] = []
   if (child.pid !== undefined && pipes.length > 0) {
@@ -199,77 +153,61 @@ export function startVial(
       end()
     }
   }
-  const connection = connect(new Map(taken.map((end, index) => [pipes[index]!.fd, end])), (fd, receiver) =>
-    run === undefined ? receiver : run.meter(fd, receiver, end),
-  )
-  let timedOut = false
+  const ends = new Map(taken.map((end, index) => [pipes[index]!.fd, end]))
+  const connection = connect(ends, (fd, receiver) => group?.meter(fd, receiver, end) ?? receiver)
+
   let endedBy: Evidence['endedBy']
-  const timer =
-    // Beyond this a timer would fire at once.
-    timeout === undefined || timeout >= 2 ** 31
-      ? undefined
-      : setTimeout(() => {
-          timedOut = true
-          endedBy ??= 'timeout'
-          end()
-        }, timeout)
-  options.signal?.addEventListener('abort', end, { once: true })
-  const result = new Promise<Result>((resolve, reject) => {
-    const settle = () => {
+  let timedOut = false
+  const endAfterTimeout = () => {
+    timedOut = true
+    endedBy ??= 'timeout'
+    end()
+  }
+  const { timeout, signal: abort } = options
+  // Beyond this a timer would fire at once.
+  const timer = timeout === undefined || timeout >= 2 ** 31 ? undefined : setTimeout(endAfterTimeout, timeout)
+  abort?.addEventListener('abort', end, { once: true })
+
+  const conclude = async (): Promise<Result> => {
+    const monitor = await endOf(child).finally(() => {
       clearTimeout(timer)
-      options.signal?.removeEventListener('abort', end)
+      abort?.removeEventListener('abort', end)
+      if (child.pid === undefined) giveBack()
+    })
+    if (!vial.ownPids || monitor.signal !== null) group?.kill()
+    if (monitor.signal !== null && vial.ownPids) await within(dying, connection.ended())
+    connection.finish()
+    const durationMs = now() - started
+    const outcome = readOutcome(readStatus(status))
+    // Pid 1 and all below it have ended.
+    const quiet = outcome.usage !== undefined
+    let measured: Partial<Usage> | undefined
+    try {
+      measured = await group?.finish(quiet)
+    } finally {
+      returnStatusFile(status, quiet)
     }
-    child.on('error', (error) => {
-      // Any other error is a signal that could not be sent: the sandbox goes on.
-      if (child.pid !== undefined) return
-      settle()
-      run?.abandon()
-      returnStatusFile(status, true)
-      reject(startError(error))
+    const { failure } = outcome
+    if (failure !== undefined) {
+      const [{ failureError }, steps] = await Promise.all([import('./failure.js'), vial.steps()])
+      throw failureError(failure, steps, { execute: command, chdirNamed: options.cwd })
+    }
+    if (untaken !== undefined) throw untaken
+    const usage = { ...(outcome.usage ?? noUsage), ...measured }
+    if (abort?.aborted) throw new AbortError(abort.reason, { usage, durationMs })
+    const how = endingOf(outcome, monitor)
+    const verdict = verdictOf({
+      ...how,
+      usage,
+      payloadEnded: outcome.payloadEnded ?? false,
+      reached: outcome.reached,
+      limits: vial.limiter?.limits,
+      output: group?.outputExceeded,
+      endedBy,
     })
-    // Not 'close': a process may keep an end of a pipe for long, such as a process in the background where pid 1 is the host's.
-    child.once('exit', async (exitCode, signal) => {
-      // After an error in the start there is also this event.
-      if (child.pid === undefined) return
-      settle()
-      // Where pid 1 is the host's, or the monitor was killed and did not wait, the end of ours is not the end of all.
-      if (!vial.ownPids || signal !== null) run?.kill()
-      // A monitor that was killed did not wait: the others die just now, and with the last of them its pipes end.
-      if (signal !== null && vial.ownPids) await within(dying, connection.ended())
-      connection.finish()
-      const durationMs = now() - started
-      const outcome = readOutcome(readStatus(status))
-      const conclude = (measured: Partial<Usage>) => {
-        returnStatusFile(status, outcome.usage !== undefined)
-        if (outcome.failure !== undefined) {
-          failureOf(vial, outcome.failure, command, options.cwd).then(reject, reject)
-          return
-        }
-        if (untaken !== undefined) {
-          reject(untaken)
-          return
-        }
-        const usage = { ...(outcome.usage ?? noUsage), ...measured }
-        if (options.signal?.aborted) {
-          reject(new AbortError(options.signal.reason, { usage, durationMs }))
-          return
-        }
-        const how = ending(outcome, exitCode, signal)
-        const verdict = verdictOf({
-          ...how,
-          usage,
-          payloadEnded: outcome.payloadEnded ?? false,
-          reached: outcome.reached,
-          limits: limiter?.limits,
-          output: run?.outputExceeded,
-          endedBy,
-        })
-        resolve({ ...how, verdict, usage, enforcement: limiter?.enforcement() ?? {}, durationMs, timedOut })
-      }
-      if (run === undefined) conclude({})
-      else run.finish(outcome.usage !== undefined).then(conclude, reject)
-    })
-  })
+    return { ...how, verdict, usage, enforcement: vial.limiter?.enforcement() ?? {}, durationMs, timedOut }
+  }
+  const result = conclude()
   // A caller that only uses the streams need not look at the result.
   result.catch(() => {})
   return {
@@ -283,81 +221,47 @@ export function startVial(
   }
 }
 
+function startChild(
+  vial: Startable,
+  words: readonly string[],
+  stdio: Stdio,
+  options: CommandOptions,
+  { status, group }: { readonly status: number; readonly group: LimitedRun | undefined },
+): ChildProcess {
+  const { perRun } = vial
+  return withOwnFiles(stdio, (files) =>
+    startProcess(() => vial.open(), perRun === undefined ? words : [options.cwd ?? perRun.cwd, ...words], {
+      stdio: layOut({
+        // In the place of a pipe there is something open, until the monitor puts its own there.
+        payload: files.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),
+        status: [status],
+        ...group?.descriptors,
+      }),
+      env:
+        perRun === undefined ? handedOn(process.env, vial.inherit) : wholeEnvironment(perRun.environment, options.env),
+      // The payload sees the words of pid 1: they need not tell where the caller's cache is.
+      argv0: 'vial',
+      // Ctrl-C at a terminal reaches the monitor through us, once.
+      detached: false,
+    }),
+  )
+}
+
+/** How the monitor ended. Rejects when there is none. */
+function endOf(child: ChildProcess): Promise<Ending> {
+  return new Promise((resolve, reject) => {
+    // Any other error is a signal that could not be sent: the sandbox goes on.
+    child.on('error', (error) => child.pid === undefined && reject(startError(error)))
+    // After an error in the start there is also this event.
+    child.once('exit', (exitCode, signal) => child.pid !== undefined && resolve({ exitCode, signal }))
+  })
+}
+
 /** Milliseconds. `performance` would have to be loaded first. */
 function now(): number {
   const [seconds, nanoseconds] = process.hrtime()
   return seconds * 1e3 + nanoseconds / 1e6
 }
-
-function start(vial: Startable, args: readonly string[], options: SpawnOptionsOfNode): ChildProcess {
-  const descriptors = options.stdio!.length
-  for (let attempt = 1; ; attempt++) {
-    const file = vial.open()
-    try {
-      const child = withName(file, descriptors, (name) => spawnProcess(name, args, options))
-      if (child.pid !== undefined || attempt === mostAttempts || existsSync(file.path)) return child
-      // Without /proc: the cache was emptied since, and the file is stored again.
-      child.once('error', () => {})
-    } catch (error) {
-      // Another thread forked while the file was open for writing, and its child has not yet executed: execve(2).
-      if ((error as NodeJS.ErrnoException).code !== 'ETXTBSY' || attempt === mostAttempts) throw error
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
-    }
-  }
-}
-
-async function failureOf(
-  vial: Startable,
-  { step, errno }: Failure,
-  command: string,
-  cwd: string | undefined,
-): Promise<SandboxError | CommandError> {
-  const failed = (await vial.steps())[step]
-  const name = getSystemErrorName(-errno)
-  // Loaded now: no other run waits for it.
-  const refused =
-    failed?.do === 'execute'
-      ? undefined
-      : ((await import('../host/calls.js')).refusal(name, failed?.do) ??
-        (failed?.do === 'newUser' ? (await import('../host/userNamespace.js')).whyNoUserNamespace(name) : undefined))
-  if (failed === undefined) return new SandboxError(`cannot make the sandbox: ${errnoMessage(errno)}`, { code: name })
-  const { text, hint } = failureText(failed, errno, { execute: command, chdirNamed: cwd }, refused)
-  return new (failed.do === 'execute' ? CommandError : SandboxError)(text, { code: name, hint })
-}
-
-function ending(
-  outcome: Outcome,
-  exitCode: number | null,
-  signal: SignalName | null,
-): Pick<Result, 'exitCode' | 'signal'> {
-  if (outcome.payload === undefined) return { exitCode: signal === null ? exitCode : null, signal }
-  const bySignal = outcome.payload & 0x7f
-  return bySignal === 0
-    ? { exitCode: (outcome.payload >> 8) & 0xff, signal: null }
-    : { exitCode: null, signal: signalName(bySignal) }
-}
-
-/** What Node says about a vial that it could not start. */
-function startError(error: unknown): unknown {
-  const { code, errno, syscall } = error as NodeJS.ErrnoException
-  if (errno === undefined || !(syscall?.startsWith('spawn') || code === 'EMFILE')) return error
-  return new HostError(`cannot start the vial: ${errnoMessage(-errno)}`, {
-    code,
-    hint: startHints[code ?? ''],
-    cause: error,
-  })
-}
-
-const startHints: Record<string, string> = {
-  EACCES: 'the cache may be mounted noexec: set VIAL_CACHE to a directory of yours that is not',
-  E2BIG: 'the arguments and the environment are too long together: see execve(2)',
-  ...systemHints,
-  EAGAIN: 'this user has too many processes: see ulimit -u',
-  ENOSYS: 'refused here: clone (ENOSYS); by the filter of a container runtime or of systemd',
-  EPERM: 'refused here: clone or execve (EPERM); by the filter of a container runtime or of systemd',
-}
-
-const mostAttempts = 100
 
 /** Milliseconds after which a killed sandbox is not waited for: a process outside may have its pipes. */
 const dying = 100

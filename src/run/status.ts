@@ -1,13 +1,8 @@
 /** The records that a vial leaves about itself (see launcher/record.ts), read after its end. */
 
 import type { GroupUsage } from '../cgroup/group.js'
-import { errnoMessage, errnoName } from '../kernel/errno.js'
-import { printable } from '../kernel/printable.js'
 import { structs } from '../kernel/structs.js'
-import { systemHints } from '../kernel/systemError.js'
 import { reached, record } from '../launcher/record.js'
-import type { LaunchedStep } from '../plan/step.js'
-import type { Said } from '../text/words.js'
 
 /**
  * What the sandbox used. The first five are from wait4(2): all processes that were waited for, the sandbox's own work
@@ -87,29 +82,4 @@ function readUsage(bytes: Buffer): Usage {
     minorFaults: number('ru_minflt'),
     majorFaults: number('ru_majflt'),
   }
-}
-
-/** What to do about errors that any path or call may give. */
-const anywhere: Readonly<Record<string, string>> = {
-  ...systemHints,
-  // fuse_simple_request() in fs/fuse/dev.c.
-  ENOTCONN: 'a FUSE mount on the way has lost its server: unmount it (fusermount3 -u), or mount it again',
-  ESTALE: 'a network mount on the way has lost it: mount that again',
-  EIO: 'a disk or a mount on the way fails: see dmesg',
-  ENOMEM: 'no memory is left: in a cgroup around this process, or on this host',
-  EUSERS: 'user namespaces lie 32 deep at most: user_namespaces(7)',
-}
-
-/** The sentence about a failed step, by what the run itself `named` for such a step; `refused`: a cause outside of the step, which is told in its hint's place. */
-export function failureText(
-  step: LaunchedStep,
-  errno: number,
-  named: { readonly [Kind in NonNullable<LaunchedStep['do']>]?: string | undefined },
-  refused?: string,
-): { readonly text: string; readonly hint: Said | undefined } {
-  const name = errnoName(errno)
-  const hint = refused ?? (name === undefined ? undefined : (step.hints?.[name] ?? anywhere[name]))
-  const own = step.do === undefined ? undefined : named[step.do]
-  const what = own === undefined ? step.what : `${step.what} ${own}`
-  return { text: `cannot ${printable(what)}: ${errnoMessage(errno)}`, hint }
 }

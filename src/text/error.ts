@@ -7,6 +7,15 @@ import { type Names, policyNames, type Said, tell } from './words.js'
 /** Where it went wrong; one class has each. docs/library.md has the table. */
 export type Stage = 'policy' | 'options' | 'host' | 'limits' | 'sandbox' | 'command' | 'abort'
 
+/** What a vial, and a command that runs one, exits with where there was no command to have a status: as docker run(1) and sh(1) have it. */
+export const exitStatuses = { sandbox: 125, cannotExecute: 126, notFound: 127 } as const
+
+/** The same, of an error. */
+export function exitStatusOf({ stage, code }: Pick<VialError, 'stage' | 'code'>): number {
+  if (stage !== 'command') return exitStatuses.sandbox
+  return code === 'ENOENT' ? exitStatuses.notFound : exitStatuses.cannotExecute
+}
+
 /** What is known of an error besides its text. */
 export interface ErrorDetails {
   /** The errno's name, such as `ENOENT`; of an AbortError `ABORT_ERR`. */

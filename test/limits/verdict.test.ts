@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OutputMeter } from '../../src/run/output.js'
+import { OutputMeter } from '../../src/run/limitedRun.js'
 import { type Evidence, verdictOf } from '../../src/run/verdict.js'
 
 const noUsage = { userMs: 0, systemMs: 0, maxRss: 0, minorFaults: 0, majorFaults: 0 }

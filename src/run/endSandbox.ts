@@ -13,7 +13,7 @@ const patience = 1000
  * pid 1 is not known yet or does not know that signal, or when no report comes.
  * @returns Whether a signal was sent.
  */
-export function killSandbox(monitor: ChildProcess, status: number): boolean {
+export function endSandbox(monitor: ChildProcess, status: number): boolean {
   if (monitor.pid === undefined || monitor.exitCode !== null || monitor.signalCode !== null) return false
   const init = readInit(peekStatus(status))
   if (init === undefined || parentOf(init) !== monitor.pid) return monitor.kill('SIGKILL')
