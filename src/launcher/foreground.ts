@@ -159,7 +159,7 @@ const takeForegroundBack = routine('takeForegroundBack', {}, (c: LauncherContext
   )
 })
 
-/** As ^Z does, which reached the payload only. A monitor in the job stops here until it is continued: see takeStop in wait.ts. */
+/** As ^Z does, which reached the payload only. A monitor in the job stops here until it is continued: see takeStop in relayingMonitor.ts. */
 function stopJob(c: LauncherContext): void {
   signalJob(c, signals.SIGTSTP)
   if (c.plan.start.statusFd === undefined) actAs(c, signals.SIGTSTP)

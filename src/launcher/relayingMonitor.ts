@@ -1,175 +1,96 @@
-/** How monitor and init wait: what they do with signals, with orphans, and with the end of the payload. */
+/**
+ * A monitor that relays: it takes its signals one by one, hands them on to init, which hands them on to the payload, and ends when
+ * init has ended. Init ends with the payload, and the kernel then ends all that is left.
+ *
+ * How this file thinks. Two processes run the same loop (`takeSignals`): the monitor, whose child is init, and init, whose child is the
+ * payload. What differs between them is in slots that {@link relayTo} fills: who gets what is for all, and what is sent in place of a
+ * signal that would stop or end the wrong process. All signals are blocked in both from the first line of the monitor on, so that none
+ * is lost, and none acts but where rt_sigtimedwait(2) takes it. SIGCHLD is the only one at which the loop is left: then a child has
+ * ended (or stopped), or the one that this is all about has. Before it passes on any other, the loop asks in turn whether it is one of
+ * our own numbers (record.ts): the caller has its pipes, a timer went off, the parent ended, init tells of the foreground. Each of these
+ * needs what only the monitor has, or only init, and where the plan has no use for it there is no code.
+ *
+ * The order at the end matters: the monitor tells how init ended before it gives the terminal back, and waits for the caller to have
+ * its pipes before it exits, for with it the last writer would be gone.
+ */
 import { routine } from '../assembly/routine.js'
-import { own, variable, variables } from '../assembly/variables.js'
-import { POLL, PR, SI, SIG, SIGMASK, WAIT } from '../kernel/flags.js'
+import { variable, variables } from '../assembly/variables.js'
+import { PR, SI, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
-import { pack, structs } from '../kernel/structs.js'
+import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
-import { ownPids, relays } from '../plan/plan.js'
-import { writeExitCode } from './announce.js'
-import { closeAllBut, descriptorCode } from './descriptorCode.js'
+import { ownPids, type Plan } from '../plan/plan.js'
+import { closeAllBut } from './descriptorCode.js'
+import { exitAs } from './exitStatus.js'
 import {
   actAs,
   endForeground,
   foregroundEnds,
   giveForegroundBack,
   leaveForegroundToMonitor,
+  makeForegroundPipe,
+  rememberForeground,
+  takeForeground,
   takeForegroundSignals,
   tellForeground,
   waitingFor,
 } from './foreground.js'
 import type { LauncherContext } from './launcherContext.js'
+import type { Life } from './life.js'
 import { awaitSignalOrMemory, endsBySignal, releaseUnwatched, takeTimer, watches } from './limitCode.js'
-import { callerOf, takeParentsEnd, tiedToCaller } from './parent.js'
+import { callerOf, diesWithParent, takeParentsEnd, tiedToCaller } from './parent.js'
 import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipeCode.js'
-import { dropEverything } from './privileges.js'
 import { endSignal, hangUp, record, suspend } from './record.js'
+import {
+  allSignals,
+  blockSignals,
+  hearOfChildren,
+  ignoreAsCaller,
+  leaveGroup,
+  maskSize,
+  unblockSignals,
+} from './signalMask.js'
 
-const maskSize = 8
-const masks = own(({ b }: LauncherContext) => ({
-  every: b.bytes(new Uint8Array(8).fill(255), 8),
-  callers: b.reserve(8),
-}))
-const allSignals = (c: LauncherContext) => masks(c).every
+export const relaying: Life = {
+  begin(c) {
+    const { statusFd, sharesSession } = c.plan.start
+    if (sharesSession) rememberForeground(c)
+    // What the terminal sends to the whole job reaches the caller, who hands it on: it must not arrive twice.
+    else if (statusFd !== undefined) leaveGroup(c)
+    blockSignals(c)
+    if (statusFd !== undefined) ignoreAsCaller(c, statusFd)
+    hearOfChildren(c)
+  },
 
-/**
- * Signals stay blocked in a monitor and an init that pass them on, which take them one at a time; the payload gets the
- * caller's mask back. A caller that ignores SIGCHLD would have our children reaped unseen.
- */
-export function blockSignals(c: LauncherContext): void {
-  const { every, callers } = masks(c)
-  // What the terminal sends to the whole job reaches the caller, who hands it on: it must not arrive twice.
-  if (c.plan.start.statusFd !== undefined && !c.plan.start.sharesSession) leaveGroup(c)
-  if (relays(c.plan)) c.must('rt_sigprocmask', SIGMASK.SETMASK, every, callers, maskSize)
-  if (c.plan.start.statusFd !== undefined) ignoreAsCaller(c, c.plan.start.statusFd)
-  c.must('rt_sigaction', signals.SIGCHLD, c.b.bytes(new Uint8Array(32), 8), 0, maskSize)
+  makeChannel: makeForegroundPipe,
+
+  hide(c) {
+    const { plan } = c
+    // From then on no process finds our descriptors in /proc. One that is not tied to the caller would wait at its end for a caller that is gone.
+    if (!ownPids(plan) || !diesWithParent(plan)) awaitAcknowledgement(c)
+    // Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking".
+    if (!ownPids(plan)) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+  },
+
+  beginInit(c) {
+    // What a terminal sends to the job is for the monitor to hand on. Who leads a group makes no session: setsid(2).
+    if (leadsGroup(c.plan)) leaveGroup(c)
+  },
+
+  beginPayload(c) {
+    takeForeground(c)
+    unblockSignals(c)
+  },
+
+  attend: initLoop,
+  wait: monitorLoop,
 }
 
-/** Node.js starts the vial with no signal ignored. What is ignored stays so in init and the command: execve(2). */
-function ignoreAsCaller(c: LauncherContext, statusFd: number): void {
-  const { b } = c
-  const [mask, signal, ignored] = b.temporaries(3)
-  const header = b.reserve(8, 8)
-  const ignore = b.bytes(pack(structs.sigaction, { sa_handler: SIG.IGN }), 8)
-  c.attempt('pread64', statusFd, header, 8, record.ignored)
-  b.when(c.result, 'eq', 8, () => {
-    b.load(mask, 64, header)
-    b.move(signal, 0)
-    b.loop(({ leave }) => {
-      b.when(mask, 'eq', 0, leave)
-      b.compute(signal, signal, 'add', 1)
-      b.compute(ignored, mask, 'and', 1)
-      b.compute(mask, mask, 'shr', 1)
-      b.when(ignored, 'ne', 0, () => c.attempt('rt_sigaction', signal, ignore, 0, maskSize))
-    })
-  })
-}
-
-export function unblockSignals(c: LauncherContext): void {
-  if (relays(c.plan)) c.must('rt_sigprocmask', SIGMASK.SETMASK, masks(c).callers, 0, maskSize)
-}
-
-/** docs/how-it-works.md, "Signals", says who is in which process group. */
-export function leaveGroup(c: LauncherContext): void {
-  c.attempt('setpgid', 0, 0)
-}
-
-/** Waits until init tells how the payload ended, or has ended itself. */
-export function lingeringMonitor(c: LauncherContext, init: Slot): void {
-  const { b, plan } = c
-  const status = b.reserve(8)
-  const code = b.temporary()
-  const failed = b.temporary()
-  const jsonFd = plan.start.announcement?.statusFd
-  const [pidfd, gone, told] = [b.temporary(), b.temporary(), b.temporary()]
-  const value = b.reserve(8, 8)
-  const polls = b.reserve(2 * structs.pollfd.size)
-  b.move(pidfd, c.must('pidfd_open', init, 0))
-  closeAllBut(c, [c.outcome, pidfd, ...(jsonFd === undefined ? [] : [jsonFd])])
-  // A monitor needs no privilege from here on. Without any it would be open to a payload of its pid and user namespace, whose
-  // way out it would be: the host's mounts are behind it. Init, which writes its id maps, has a memory of its own already.
-  c.attempt('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
-  dropEverything(c)
-  b.move(failed, 0)
-  for (const [index, fd] of [c.outcome, pidfd].entries()) {
-    b.store(32, polls, index * structs.pollfd.size, fd)
-    b.store(32, polls, index * structs.pollfd.size + 4, POLL.IN)
-  }
-  const ended = b.label()
-  b.loop(({ leave }) => {
-    c.attempt('ppoll', polls, 2, 0, 0, 0)
-    // Asked in this order: what init told before its end is read after it.
-    b.move(gone, c.attempt('wait4', init, status, WAIT.ALL | WAIT.NOHANG, 0))
-    c.attempt('read', c.outcome, value, 8)
-    b.when(c.result, 'eq', 8, () => {
-      b.load(told, 32, value, 4)
-      b.compute(failed, failed, 'or', told)
-      b.load(code, 32, value)
-      b.compute(code, code, 'sub', 1)
-      b.load(told, 32, value)
-      b.branch(told, 'ne', 0, ended)
-    })
-    b.when(gone, 'eq', init, leave)
-  })
-  b.load(code, 32, status)
-  b.place(ended)
-  const exitCode = toExitCode(c, code)
-  if (jsonFd !== undefined) b.when(failed, 'eq', 0, () => writeExitCode(c, jsonFd, exitCode))
-  c.exit(exitCode)
-}
-
-/** Reaps everything, tells the monitor how the payload ended, and stays until no process is left. */
-export function lingeringInit(c: LauncherContext, payload: Slot): void {
-  const { b, plan } = c
-  const status = b.reserve(8)
-  const code = b.temporary()
-  const child = b.temporary()
-  closeAllBut(c, [c.outcome, ...plan.start.holdFds, ...c.heldSlots])
-  dropEverything(
-    c,
-    plan.entrant.once.some((step) => step.do === 'capabilities' && step.spare !== undefined),
-  )
-  const seccomp = plan.entrant.each.find((step) => step.do === 'seccomp')
-  if (seccomp !== undefined) descriptorCode.seccomp(c, seccomp)
-  b.move(code, 0x100)
-  b.loop(({ again, leave }) => {
-    b.move(child, c.attempt('wait4', -1, status, WAIT.ALL, 0))
-    c.whenFailed(leave)
-    b.when(child, 'ne', payload, again)
-    b.load(code, 32, status)
-    b.compute(child, code, 'add', 1)
-    c.tellMonitor(child, 0)
-  })
-  exitAs(c, code)
-}
-
-/**
- * A process of its own, outside of the sandbox, that kills init once the monitor is gone, however it went. It is no
- * child that a wait4(2) without __WCLONE finds, for its end sends no signal.
- */
-export function watchMonitor(c: LauncherContext, monitor: Slot, init: Slot): void {
-  const { b } = c
-  const [target, watcher] = [b.temporary(), b.temporary()]
-  const poll = b.reserve(structs.pollfd.size)
-  b.move(target, c.must('pidfd_open', init, 0))
-  b.move(watcher, c.must('clone', 0, 0, 0, 0, 0))
-  b.when(watcher, 'eq', 0, () => {
-    c.attempt('close_range', 0, 2, 0)
-    closeAllBut(c, [monitor, target])
-    b.store(32, poll, 0, monitor)
-    b.store(32, poll, 4, POLL.IN)
-    b.loop(({ leave }) => {
-      c.attempt('ppoll', poll, 1, 0, 0, 0)
-      b.when(c.result, 'eq', 1, leave)
-    })
-    c.attempt('pidfd_send_signal', target, signals.SIGKILL, 0, 0)
-    c.exit(0)
-  })
-  c.attempt('close', target)
-}
+const leadsGroup = ({ start: { statusFd, sharesSession, init } }: Plan) =>
+  statusFd === undefined && !sharesSession && init === 'reaper'
 
 /** Waits for init, passes signals on to it, reports, and ends as the payload did. */
-export function monitorLoop(c: LauncherContext, init: Slot): void {
+function monitorLoop(c: LauncherContext, init: Slot): void {
   const { b, plan } = c
   const status = b.reserve(8)
   const code = b.temporary()
@@ -193,7 +114,7 @@ export function monitorLoop(c: LauncherContext, init: Slot): void {
 }
 
 /** Reaps everything, passes signals on to the payload, and ends when the payload does: the kernel then ends the rest. */
-export function initLoop(c: LauncherContext, payload: Slot): void {
+function initLoop(c: LauncherContext, payload: Slot): void {
   const { b, plan } = c
   const status = b.reserve(8)
   const code = b.temporary()
@@ -362,21 +283,4 @@ function takeStop(c: LauncherContext, signal: Slot): void {
     actAs(c, signals.SIGTSTP)
     b.move(signal, signals.SIGCONT)
   })
-}
-
-/** Exits as wait status `code` says. */
-function exitAs(c: LauncherContext, code: Slot): void {
-  c.exit(toExitCode(c, code))
-}
-
-/** Of a wait status: the exit status, or 128 + the signal. */
-function toExitCode(c: LauncherContext, code: Slot): Slot {
-  const { b } = c
-  const signal = b.temporary()
-  const status = b.temporary()
-  b.compute(signal, code, 'and', 0x7f)
-  b.compute(status, code, 'shr', 8)
-  b.compute(status, status, 'and', 0xff)
-  b.when(signal, 'ne', 0, () => b.compute(status, signal, 'add', 128))
-  return status
 }
