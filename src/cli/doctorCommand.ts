@@ -2,7 +2,7 @@
 import { release } from 'node:os'
 import type { Finding } from '../doctor/finding.js'
 import { findings } from '../doctor/findings.js'
-import { callerName } from '../host/caller.js'
+import { callerName } from '../host/thisHost.js'
 import { printJson, write } from '../text/write.js'
 
 export async function doctor(flags: { readonly json?: true }): Promise<void> {

@@ -4,10 +4,10 @@ import { cacheDirectory } from '../cache/cacheDirectory.js'
 import { clearCache } from '../cache/cacheEntries.js'
 import { openStored } from '../cache/contentVials.js'
 import { pathOf } from '../cache/executable.js'
+import { ask, inWords } from '../host/asked.js'
 import { VialError } from '../text/error.js'
 import type { Repair } from '../text/repair.js'
 import type { Finding } from './finding.js'
-import { ask, inWords } from './probe.js'
 
 export function cacheFinding(): Finding {
   const name = 'a cache for vials'

@@ -1,6 +1,6 @@
 /** Whether a crash inside a sandbox runs something of the host's: core(5), and plan/hardeningSteps.ts for what keeps it away. */
 import { hasCapability, textOf } from '../cgroup/privilege.js'
-import { setting } from '../host/userNamespace.js'
+import { setting } from '../host/sysctl.js'
 import type { Finding } from './finding.js'
 
 export interface CrashFacts {

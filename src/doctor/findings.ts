@@ -1,20 +1,23 @@
 /** What this host allows, what needs it, and the command that repairs it. Nothing is changed. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs'
 import { byRoot, isOnPath, textOf } from '../cgroup/privilege.js'
-import { callerName } from '../host/caller.js'
+import { inWords } from '../host/asked.js'
 import { calls, refusedCalls, whoRefuses } from '../host/calls.js'
-import { setting, sysctl, together, userNamespaceRepair } from '../host/userNamespace.js'
+import { setting, sysctl } from '../host/sysctl.js'
+import { callerName } from '../host/thisHost.js'
+import { userNamespaceRepair } from '../host/userNamespace.js'
 import { errno } from '../kernel/errno.js'
 import { limitOf, type NamespaceName, namespaceNames } from '../kernel/namespaces.js'
 import { systemFault } from '../kernel/systemError.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { HostError, type VialError } from '../text/error.js'
 import type { Repair } from '../text/repair.js'
+import { together } from '../text/repair.js'
 import { cacheFinding } from './cacheFinding.js'
 import { cgroupFinding } from './cgroupFinding.js'
 import { crashFinding } from './crashFinding.js'
 import type { Finding } from './finding.js'
-import { askLandlock, askMountApi, askSeccomp, inWords, whyNot } from './probe.js'
+import { askLandlock, askMountApi, askSeccomp, whyNot } from './probe.js'
 
 /** All of them, the most needed first. */
 export async function findings(): Promise<readonly Finding[]> {

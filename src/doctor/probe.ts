@@ -1,7 +1,5 @@
 /** What this kernel allows the caller: asked with sandboxes that run nothing, and with tiny executables. */
-import type { asking } from '../assembly/asking.js'
-import { answersTo } from '../host/asked.js'
-import { errno, errnoMessage, errnoName } from '../kernel/errno.js'
+import { ask } from '../host/asked.js'
 import { AT, BPF, CLONE, FSOPEN, LANDLOCK, MS, OPEN_TREE, PR, SECCOMP } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import { systemFault } from '../kernel/systemError.js'
@@ -22,27 +20,6 @@ export async function whyNot(policy: Policy): Promise<VialError | undefined> {
       : new HostError(systemFault(error), { code: (error as NodeJS.ErrnoException).code, cause: error })
   }
 }
-
-/**
- * What the last of these system calls answers, or -errno of the first that fails.
- * @throws {Error} when the cache cannot be used
- */
-export function ask(calls: Parameters<typeof asking>[2], cache?: string): number {
-  let asked = 0
-  const counted: typeof calls = (ask, b) =>
-    calls((...call) => {
-      asked++
-      ask(...call)
-    }, b)
-  const { answers, error } = answersTo(counted, { stops: true, cache })
-  if (error !== undefined) return error.errno ?? -errno.EPERM
-  const last = answers.at(-1) ?? 0
-  // A process that was killed does not answer to the end: a filter around this one does so.
-  return last >= 0 && answers.length < asked ? -errno.EPERM : last
-}
-
-/** `EPERM: Operation not permitted` of a negative answer. */
-export const inWords = (answer: number) => `${errnoName(-answer) ?? -answer}: ${errnoMessage(-answer)}`
 
 /** fsopen(2), open_tree(2) and mount_setattr(2), the youngest of what is needed, in a user namespace. */
 export const askMountApi = () =>

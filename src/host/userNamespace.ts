@@ -1,33 +1,9 @@
 /** Why this caller may make no user namespace: what the kernel and Debian's and Ubuntu's settings ask for is looked at here. */
-import { accessSync, constants, existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { byRoot, hasCapability, isConfined, textOf } from '../cgroup/privilege.js'
+import { existsSync } from 'node:fs'
+import { byRoot, hasCapability, textOf } from '../cgroup/privilege.js'
 import { limitOf } from '../kernel/namespaces.js'
-import type { Repair } from '../text/repair.js'
-
-const fileOf = (name: string) => join('/proc/sys', ...name.split('.'))
-
-/** What a setting of the kernel's has; undefined: this kernel lacks it. */
-export const sysctl = (name: string): string | undefined => textOf(fileOf(name)).trim() || undefined
-
-/** The command that changes a setting. Root of a user namespace may change those of its own below `user.`: namespaces(7). */
-export function setting(name: string, value: number | string): Repair {
-  const command = `sysctl -w ${name}=${value}`
-  if (isConfined('kernel') && isWritable(fileOf(name))) return { repair: command }
-  return {
-    repair: byRoot(`sudo ${command}`, 'kernel'),
-    further: `to keep it after a boot: ${byRoot(`echo '${name} = ${value}' | sudo tee -a /etc/sysctl.d/60-vial.conf`, 'kernel')}`,
-  }
-}
-
-function isWritable(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
-}
+import { type Repair, together } from '../text/repair.js'
+import { setting, sysctl } from './sysctl.js'
 
 /** One for each thing that is known to forbid it and is so here, the first to be looked at first. */
 function causes(): Repair[] {
@@ -79,13 +55,4 @@ export function whyNoUserNamespace(error: string | undefined): string | undefine
   if (found.length === 0) return undefined
   const { repair, further } = together(found)
   return further === undefined ? repair : `${repair}\n      ${further}`
-}
-
-/** Several as one. */
-export function together(repairs: readonly Repair[]): Repair {
-  const further = [...new Set(repairs.flatMap((one) => one.further ?? []))]
-  return {
-    repair: [...new Set(repairs.map(({ repair }) => repair))].join('; and '),
-    ...(further.length > 0 ? { further: further.join('; ') } : {}),
-  }
 }

@@ -2,10 +2,11 @@
  * What stands between the payload and the host, read off a plan: each line is there because a step is. What a plan does
  * not do is said as plainly, in `open`.
  */
+
+import type { Plan } from './plan.js'
 import { inside } from './securityInside.js'
 import { outside } from './securityOutside.js'
 import { type Beside, View } from './securityView.js'
-import type { Plan } from './plan.js'
 
 export type { Beside, HeldLimit } from './securityView.js'
 
