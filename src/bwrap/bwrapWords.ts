@@ -2,6 +2,7 @@
 import { limitFileOf } from '../kernel/namespaces.js'
 import type { Origin } from '../plan/face.js'
 import type { Step, StepKind, Wording } from '../plan/step.js'
+import { kindOf } from '../policy/hidden.js'
 import type { Entry } from '../policy/schema.js'
 
 type Saying = Pick<Wording, 'complaint' | 'points' | 'instead'>
@@ -117,8 +118,8 @@ function ofEntry(step: Step, entry: Entry): Saying {
     if (entry.mount === undefined) return { complaint: [`Can't create file ${at}`, `Can't write data to file ${at}`] }
     return { complaint: [`Can't write data to file ${at}`, `Can't bind mount on ${newroot}`], points }
   }
-  const type = 'tmpfs' in entry ? 'tmpfs' : 'proc' in entry ? 'proc' : 'mqueue' in entry ? 'mqueue' : 'dev'
-  const own = `Can't mount ${type === 'dev' ? 'tmpfs' : type} on ${newroot}`
+  const { kind } = kindOf(entry)
+  const own = `Can't mount ${kind === 'dev' ? 'tmpfs' : kind} on ${newroot}`
   return { complaint: [own, own], points }
 }
 

@@ -1,4 +1,6 @@
 /** The steps that build the new root, from the ordered list of a policy. */
+import type { MountKind } from '../policy/entries.js'
+import { kindOf } from '../policy/hidden.js'
 import { normal } from '../policy/path.js'
 import type { Entry } from '../policy/schema.js'
 import { bindFlags, coversRoot, type RootCover, shownSource, written } from './entryFacts.js'
@@ -9,7 +11,7 @@ import { Sources } from './namedSources.js'
 import { contextOf, type FilesystemContext, type Leaves, type Made, type Planner, relative } from './planner.js'
 import { Tree } from './rootTree.js'
 import type { Specification } from './specification.js'
-import type { MountFlags, Owner, Place, Step } from './step.js'
+import type { FilesystemType, MountFlags, Owner, Place, Step } from './step.js'
 
 /** A step in the words of a face. `entry`: what it is for. */
 type Say = (step: Step, entry: Entry | undefined) => Step
@@ -113,20 +115,28 @@ class FilesystemPlanner implements Planner {
   }
 
   #make(entry: Entry): void {
-    if ('bind' in entry) this.bind(entry)
-    else if ('tmpfs' in entry) this.#tmpfs(entry)
-    else if ('proc' in entry) proc(this, entry)
-    else if ('sysfs' in entry) sysfs(this, entry.sysfs)
-    else if ('dev' in entry) dev(this, entry.dev)
-    else if ('mqueue' in entry) {
-      this.mount('mqueue', entry.mqueue, [], this.context.style.mqueue, 'foreign', 'POSIX message queues')
-    } else if ('directory' in entry) this.directory(entry)
-    else if ('symlink' in entry) this.symlink(entry.symlink, entry.to)
-    else if ('file' in entry) this.#file(entry)
-    else if ('overlay' in entry) this.#overlay(entry)
-    else if ('chmod' in entry) this.#chmod(entry)
-    else this.#readonly(entry)
+    const make = this.#kinds[kindOf(entry).kind] as (entry: Entry) => void
+    make(entry)
     keep(this, entry)
+  }
+
+  /** What is made of an entry of each kind. */
+  readonly #kinds: {
+    readonly [Kind in MountKind]: (entry: Extract<Entry, { readonly [Key in Kind]: string }>) => void
+  } = {
+    bind: (entry) => this.bind(entry),
+    tmpfs: (entry) => this.#tmpfs(entry),
+    proc: (entry) => proc(this, entry),
+    sysfs: ({ sysfs: at }) => sysfs(this, at),
+    dev: ({ dev: at }) => dev(this, at),
+    mqueue: ({ mqueue: at }) =>
+      this.mount('mqueue', at, [], this.context.style.mqueue, 'foreign', 'POSIX message queues'),
+    directory: (entry) => this.directory(entry),
+    symlink: ({ symlink: at, to }) => this.symlink(at, to),
+    file: (entry) => this.#file(entry),
+    overlay: (entry) => this.#overlay(entry),
+    readonly: (entry) => this.#readonly(entry),
+    chmod: (entry) => this.#chmod(entry),
   }
 
   #tmpfs(entry: Extract<Entry, { tmpfs: string }>): void {
@@ -279,7 +289,7 @@ class FilesystemPlanner implements Planner {
   }
 
   mount(
-    type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts',
+    type: FilesystemType,
     at: string,
     options: readonly (readonly [string, string])[],
     flags: MountFlags,

@@ -2,7 +2,7 @@
 import { normal } from '../policy/path.js'
 import type { Entry } from '../policy/schema.js'
 import type { Filesystem, Specification } from './specification.js'
-import type { MountFlags, MountOptions, Owner, Place, Step } from './step.js'
+import type { FilesystemType, MountFlags, MountOptions, Owner, Place, Step } from './step.js'
 
 /** What a specification says of the filesystem, and of the rest what its steps depend on. */
 export interface FilesystemContext extends Filesystem {
@@ -51,7 +51,7 @@ export interface Planner {
   /** Makes the directories above `at`, then the step, then remembers what is there now. */
   make(at: string, leaves: Leaves, step: (place: Place, above: Directory[]) => Step, made?: Made): void
   mount(
-    type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts',
+    type: FilesystemType,
     at: string,
     options: MountOptions,
     flags: MountFlags,

@@ -7,6 +7,7 @@ import type { ErrnoName } from '../kernel/errno.js'
 import type { Grant } from '../kernel/landlock.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
+import type { MountKind } from '../policy/entries.js'
 import type { Said } from '../text/words.js'
 
 /** A place in the new root; `path` is relative to it. */
@@ -31,6 +32,9 @@ export interface Layer {
   /** As of a `bind`. */
   readonly within?: string
 }
+
+/** As fsopen(2) has it: a kind of entry that is a filesystem is called by its type. */
+export type FilesystemType = MountKind | 'devpts'
 
 export interface MountFlags {
   readonly readonly?: boolean
@@ -148,7 +152,7 @@ export interface Steps {
   }
   mount: {
     readonly place: Place
-    readonly type: 'tmpfs' | 'proc' | 'sysfs' | 'mqueue' | 'devpts'
+    readonly type: FilesystemType
     readonly options: readonly (readonly [string, string])[]
     readonly flags: MountFlags
   }

@@ -1,174 +1,283 @@
-/** Entries of a policy's `filesystem`: each is of one kind, which one of its keys names. */
-import * as v from 'valibot'
-import { either, type KeyOf, object } from '../text/shapes.js'
-import type { MountKind } from './kinds.js'
-import { fd, flag, host, id, inside, mode, pathText, positiveSize } from './values.js'
+/** Entries of a policy's `filesystem`: each is of one kind, which one of its keys names. A kind is one row here. */
+import type * as v from 'valibot'
+import type { KeyOf } from '../text/shapes.js'
+import type { SchemaTools } from './schemaTools.js'
 
-const owner = v.optional(
-  object({
-    /** The user's id inside; default: the payload's. */
-    uid: v.optional(id),
-    /** The group's id inside; default: the payload's. */
-    gid: v.optional(id),
-  }),
-)
+/** What a place shows, for people. */
+export interface Shown {
+  /** In words, such as `/usr of the host`. */
+  readonly shows: string
+  /** None where that is as in the directory above, or for each file by itself. */
+  readonly access?: 'read-only' | 'writable'
+}
+
+interface Kind<Schema extends v.GenericSchema, Is> {
+  /**
+   * What becomes of its place. `mount`: it hides all that was there and beneath. `way`: it leads to a place, or is there to be mounted on.
+   * `change`: what is there already is changed. A `file` hides what was there if it says that it is mounted.
+   */
+  readonly is: Is
+  /** Made when a policy is checked: valibot takes long to load, and the kinds are asked for sooner. */
+  readonly schema: (t: SchemaTools) => Schema
+  /** In words. `host`: the absolute path of one of the host. */
+  readonly shows?: (entry: v.InferInput<Schema>, host: (path: string) => string) => Shown
+}
+
+/** Keeps the types of a row's keys. */
+const kind = <Schema extends v.GenericSchema, const Is extends 'mount' | 'way' | 'file' | 'change'>(
+  row: Kind<Schema, Is>,
+) => row
+
+const owner = (t: SchemaTools) =>
+  t.optional(
+    t.object({
+      /** The user's id inside; default: the payload's. */
+      uid: t.optional(t.id),
+      /** The group's id inside; default: the payload's. */
+      gid: t.optional(t.id),
+    }),
+  )
 
 const upperFault = 'must be "tmpfs" or { upper, work }'
 
-/** Entries of `filesystem`, by the key that names their kind. The key's value is always the place inside. */
+/** By the key that names the kind, whose value is always the place inside. */
 export const mountKinds = {
   /** Shows a host file or directory. Read-only, nosuid, nodev, recursive unless said otherwise. */
-  bind: object({
-    /** The place inside. */
-    bind: inside,
-    /** The host's side; default: the same path. */
-    from: v.optional(host),
-    /** Instead of `from`: a file descriptor of the file or directory. */
-    fd: v.optional(fd),
-    /** Let the payload write beneath it; default false. */
-    writable: v.optional(flag),
-    /**
-     * A host directory above `from` that links on the way must not lead out of: one that other sandboxes may write, for theirs
-     * could have planted links. What this policy itself may write needs no naming. Default: links are followed.
-     */
-    beneath: v.optional(host),
-    /** Also what is mounted beneath; default true. The kernel refuses `false` where that would reveal something. */
-    recursive: v.optional(flag),
-    /** Leave it out, without an error, when the source does not exist. */
-    optional: v.optional(flag),
-    /** Let device nodes beneath it work; default false. */
-    devices: v.optional(flag),
-    /** Refuse to execute files beneath it; default false. */
-    noexec: v.optional(flag),
-    /** Let setuid bits beneath it stand (no_new_privs still disarms them); default false. */
-    suid: v.optional(flag),
+  bind: kind({
+    is: 'mount',
+    schema: (t) =>
+      t.object({
+        /** The place inside. */
+        bind: t.inside,
+        /** The host's side; default: the same path. */
+        from: t.optional(t.host),
+        /** Instead of `from`: a file descriptor of the file or directory. */
+        fd: t.optional(t.fd),
+        /** Let the payload write beneath it; default false. */
+        writable: t.optional(t.flag),
+        /**
+         * A host directory above `from` that links on the way must not lead out of: one that other sandboxes may write, for theirs
+         * could have planted links. What this policy itself may write needs no naming. Default: links are followed.
+         */
+        beneath: t.optional(t.host),
+        /** Also what is mounted beneath; default true. The kernel refuses `false` where that would reveal something. */
+        recursive: t.optional(t.flag),
+        /** Leave it out, without an error, when the source does not exist. */
+        optional: t.optional(t.flag),
+        /** Let device nodes beneath it work; default false. */
+        devices: t.optional(t.flag),
+        /** Refuse to execute files beneath it; default false. */
+        noexec: t.optional(t.flag),
+        /** Let setuid bits beneath it stand (no_new_privs still disarms them); default false. */
+        suid: t.optional(t.flag),
+      }),
+    shows: ({ bind, from = bind, fd, writable, optional, devices }, host) => ({
+      shows: [
+        fd === undefined ? `${host(from)} of the host` : `descriptor ${fd}`,
+        ...(devices ? ['with its devices'] : []),
+        ...(optional ? ['if it is there'] : []),
+      ].join(', '),
+      access: writable ? 'writable' : 'read-only',
+    }),
   }),
   /** An empty filesystem in memory. `size` bytes (default: half the memory), `inodes` at the most. */
-  tmpfs: object({
-    /** The place inside. */
-    tmpfs: inside,
-    /** At most so many bytes, such as `64M`; default: half of the machine's memory, tmpfs(5). */
-    size: v.optional(positiveSize),
-    /** At most so many files and directories; default: tmpfs's own, half as many as there are pages of memory. */
-    inodes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
-    /** Octal, a number or text such as `"1777"`; default 0755. */
-    mode: v.optional(mode),
-    /** Ids inside; default: the payload's. */
-    owner,
-    /** Refuse to execute files in it; default false. */
-    noexec: v.optional(flag),
+  tmpfs: kind({
+    is: 'mount',
+    schema: (t) =>
+      t.object({
+        /** The place inside. */
+        tmpfs: t.inside,
+        /** At most so many bytes, such as `64M`; default: half of the machine's memory, tmpfs(5). */
+        size: t.optional(t.positiveSize),
+        /** At most so many files and directories; default: tmpfs's own, half as many as there are pages of memory. */
+        inodes: t.optional(t.pipe(t.number(), t.integer(), t.minValue(1))),
+        /** Octal, a number or text such as `"1777"`; default 0755. */
+        mode: t.optional(t.mode),
+        /** Ids inside; default: the payload's. */
+        owner: owner(t),
+        /** Refuse to execute files in it; default false. */
+        noexec: t.optional(t.flag),
+      }),
+    shows: ({ size }) => ({
+      shows: `a directory in memory${size === undefined ? '' : ` (${size})`}`,
+      access: 'writable',
+    }),
   }),
   /** The process list of the sandbox's own pid namespace. */
-  proc: object({
-    /** The place inside, usually /proc. */
-    proc: inside,
-    /** `pid`: only processes, none of the kernel's own files. */
-    subset: v.optional(v.literal('pid', 'must be "pid"')),
-    /** Hides processes of other users, or all that the reader may not trace: proc(5). */
-    hidepid: v.optional(
-      v.picklist(['noaccess', 'invisible', 'ptraceable'], 'must be "noaccess", "invisible" or "ptraceable"'),
-    ),
-    /**
-     * Default true: for a payload that is root outside, the kernel's settings are read-only and its secrets covered.
-     * `false` leaves them open, which a sandbox inside needs to mount a /proc of its own.
-     */
-    masked: v.optional(flag),
+  proc: kind({
+    is: 'mount',
+    schema: (t) =>
+      t.object({
+        /** The place inside, usually /proc. */
+        proc: t.inside,
+        /** `pid`: only processes, none of the kernel's own files. */
+        subset: t.optional(t.literal('pid', 'must be "pid"')),
+        /** Hides processes of other users, or all that the reader may not trace: proc(5). */
+        hidepid: t.optional(
+          t.picklist(['noaccess', 'invisible', 'ptraceable'], 'must be "noaccess", "invisible" or "ptraceable"'),
+        ),
+        /**
+         * Default true: for a payload that is root outside, the kernel's settings are read-only and its secrets covered.
+         * `false` leaves them open, which a sandbox inside needs to mount a /proc of its own.
+         */
+        masked: t.optional(t.flag),
+      }),
+    shows: () => ({ shows: 'processes, and what the kernel tells of itself' }),
   }),
   /** What the kernel shows of devices and itself, read-only; of the sandbox's own network where that is `none`. */
-  sysfs: object({
-    /** The place inside. */
-    sysfs: inside,
+  sysfs: kind({
+    is: 'mount',
+    schema: (t) =>
+      t.object({
+        /** The place inside. */
+        sysfs: t.inside,
+      }),
+    shows: () => ({ shows: 'devices, and what the kernel tells of itself', access: 'read-only' }),
   }),
   /** A minimal /dev: null, zero, full, random, urandom, tty, pts, shm, and the usual links. */
-  dev: object({
-    /** The place inside. */
-    dev: inside,
+  dev: kind({
+    is: 'mount',
+    schema: (t) =>
+      t.object({
+        /** The place inside. */
+        dev: t.inside,
+      }),
+    shows: () => ({ shows: 'null, zero, full, random, urandom, tty, pts, shm and the usual links' }),
   }),
   /** POSIX message queues of the sandbox's own ipc namespace, mq_overview(7). */
-  mqueue: object({
-    /** The place inside. */
-    mqueue: inside,
+  mqueue: kind({
+    is: 'mount',
+    schema: (t) =>
+      t.object({
+        /** The place inside. */
+        mqueue: t.inside,
+      }),
+    shows: () => ({ shows: 'POSIX message queues' }),
   }),
   /** An empty directory. Default mode 0755. */
-  directory: object({
-    /** The place inside. */
-    directory: inside /** Octal, a number or text such as `"0755"`. */,
-    mode: v.optional(mode),
-    /** Ids inside; default: the payload's. */
-    owner,
+  directory: kind({
+    is: 'way',
+    schema: (t) =>
+      t.object({
+        /** The place inside. */
+        directory: t.inside /** Octal, a number or text such as `"0755"`. */,
+        mode: t.optional(t.mode),
+        /** Ids inside; default: the payload's. */
+        owner: owner(t),
+      }),
+    shows: () => ({ shows: 'a directory' }),
   }),
-  symlink: object({
-    /** The place inside. */
-    symlink: inside,
-    /** What the link says: a path as seen from inside. */
-    to: pathText,
+  symlink: kind({
+    is: 'way',
+    schema: (t) =>
+      t.object({
+        /** The place inside. */
+        symlink: t.inside,
+        /** What the link says: a path as seen from inside. */
+        to: t.pathText,
+      }),
+    shows: ({ to }) => ({ shows: `a link to ${to}` }),
   }),
   /** A file with this content, or with what is read from file descriptor `fd` when the sandbox starts. Default mode 0644. */
-  file: v.pipe(
-    object({
-      /** The place inside. */
-      file: inside,
-      /** What is in it; or use `fd`. */
-      content: v.optional(v.union([v.string(), v.instance(Uint8Array)], 'must be text or a Uint8Array')),
-      fd: v.optional(fd),
-      mode: v.optional(mode),
-      owner,
-      /** Mount it over the place, so that it may cover a file of a read-only directory. */
-      mount: v.optional(v.picklist(['readonly', 'writable'], 'must be "readonly" or "writable"')),
-    }),
-    v.check((entry) => (entry.content === undefined) !== (entry.fd === undefined), 'needs either content or fd'),
-  ),
-  /** Layers, the first of `lower` on top. `upper: 'tmpfs'` keeps changes in memory; without an upper it is read-only. */
-  overlay: object({
-    /** The place inside. */
-    overlay: inside,
-    /** Directories of the host, read-only, the first on top. */
-    lower: v.pipe(
-      v.array(host),
-      v.minLength(1, 'needs at least one layer'),
-      v.maxLength(500, 'has more layers than the kernel stacks: at most 500'),
-    ),
-    /** Where changes go: `"tmpfs"` keeps them in memory, `{ upper, work }` in directories of the host; default: it is read-only. */
-    upper: v.optional(
-      either(
-        {
-          word: v.literal('tmpfs', upperFault),
-          object: object({
-            /** Host directory that gets what is written. */
-            upper: host,
-            /** Empty host directory on the same filesystem, for the kernel's own use: overlay's workdir. */
-            work: host,
-          }),
-        },
-        upperFault,
+  file: kind({
+    is: 'file',
+    schema: (t) =>
+      t.pipe(
+        t.object({
+          /** The place inside. */
+          file: t.inside,
+          /** What is in it; or use `fd`. */
+          content: t.optional(t.union([t.string(), t.instance(Uint8Array)], 'must be text or a Uint8Array')),
+          fd: t.optional(t.fd),
+          mode: t.optional(t.mode),
+          owner: owner(t),
+          /** Mount it over the place, so that it may cover a file of a read-only directory. */
+          mount: t.optional(t.picklist(['readonly', 'writable'], 'must be "readonly" or "writable"')),
+        }),
+        t.check((entry) => (entry.content === undefined) !== (entry.fd === undefined), 'needs either content or fd'),
       ),
-    ),
+    shows: ({ mount }) => ({
+      shows: 'a file of the policy',
+      ...(mount === undefined ? {} : { access: mount === 'readonly' ? 'read-only' : 'writable' }),
+    }),
+  }),
+  /** Layers, the first of `lower` on top. `upper: 'tmpfs'` keeps changes in memory; without an upper it is read-only. */
+  overlay: kind({
+    is: 'mount',
+    schema: (t) =>
+      t.object({
+        /** The place inside. */
+        overlay: t.inside,
+        /** Directories of the host, read-only, the first on top. */
+        lower: t.pipe(
+          t.array(t.host),
+          t.minLength(1, 'needs at least one layer'),
+          t.maxLength(500, 'has more layers than the kernel stacks: at most 500'),
+        ),
+        /** Where changes go: `"tmpfs"` keeps them in memory, `{ upper, work }` in directories of the host; default: it is read-only. */
+        upper: t.optional(
+          t.either(
+            {
+              word: t.literal('tmpfs', upperFault),
+              object: t.object({
+                /** Host directory that gets what is written. */
+                upper: t.host,
+                /** Empty host directory on the same filesystem, for the kernel's own use: overlay's workdir. */
+                work: t.host,
+              }),
+            },
+            upperFault,
+          ),
+        ),
+      }),
+    shows: ({ lower, upper }, host) => ({
+      shows: [
+        lower.map(host).join(' over '),
+        ...(upper === undefined
+          ? []
+          : [upper === 'tmpfs' ? 'changes stay in memory' : `changes go to ${host(upper.upper)}`]),
+      ].join(', '),
+      access: upper === undefined ? 'read-only' : 'writable',
+    }),
   }),
   /** Makes what is at this place, and with `recursive` (default) all beneath it, read-only. `mount`: it must be a mount. */
-  readonly: object({
-    /** The place inside. */
-    readonly: inside,
-    /** Also what is mounted beneath; default true. */
-    recursive: v.optional(flag),
-    /** It must be a mount of its own; default false. */
-    mount: v.optional(flag),
+  readonly: kind({
+    is: 'change',
+    schema: (t) =>
+      t.object({
+        /** The place inside. */
+        readonly: t.inside,
+        /** Also what is mounted beneath; default true. */
+        recursive: t.optional(t.flag),
+        /** It must be a mount of its own; default false. */
+        mount: t.optional(t.flag),
+      }),
   }),
   /** Sets the mode of what is there. */
-  chmod: object({
-    /** The place inside. */
-    chmod: inside,
-    /** Octal, a number or text such as `"0755"`. */
-    mode,
+  chmod: kind({
+    is: 'change',
+    schema: (t) =>
+      t.object({
+        /** The place inside. */
+        chmod: t.inside,
+        /** Octal, a number or text such as `"0755"`. */
+        mode: t.mode,
+      }),
   }),
-} as const satisfies Readonly<Record<MountKind, unknown>>
+} as const
 
-type EntrySchema = (typeof mountKinds)[MountKind]
+export type MountKind = keyof typeof mountKinds
+export const mountKindNames = Object.keys(mountKinds) as readonly MountKind[]
+
+/** The schemas, by kind. */
+export type EntrySchemas = { readonly [Kind in MountKind]: ReturnType<(typeof mountKinds)[Kind]['schema']> }
+type EntrySchema = EntrySchemas[MountKind]
 /** One entry of `filesystem`. */
 export type FilesystemEntry = v.InferInput<EntrySchema>
 /** The same, checked: sizes and modes are numbers. */
 export type Entry = v.InferOutput<EntrySchema>
-type EntryOf<Kind extends MountKind> = v.InferInput<(typeof mountKinds)[Kind]> & {
-  readonly [Other in Exclude<KeyOf<FilesystemEntry>, keyof v.InferInput<(typeof mountKinds)[Kind]>>]?: never
+type EntryOf<Kind extends MountKind> = v.InferInput<EntrySchemas[Kind]> & {
+  readonly [Other in Exclude<KeyOf<FilesystemEntry>, keyof v.InferInput<EntrySchemas[Kind]>>]?: never
 }
 // Interfaces, for the compiler's messages call these by name.
 /** Shows a host file or directory. */

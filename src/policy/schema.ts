@@ -7,9 +7,17 @@ import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import { seccompSchema } from '../seccomp/profileSchema.js'
 import { dictionary, either, type OfOneKind, object, oneKind } from '../text/shapes.js'
-import { type Entry, type FilesystemEntry, mountKinds, type StrictEntry } from './entries.js'
+import {
+  type Entry,
+  type EntrySchemas,
+  type FilesystemEntry,
+  mountKindNames,
+  mountKinds,
+  type StrictEntry,
+} from './entries.js'
 import { type Limits, type LimitsPolicy, limitsSchema } from './limitsSchema.js'
 import { rlimitsSchema } from './rlimitsSchema.js'
+import { schemaTools } from './schemaTools.js'
 import { flag, host, id, inside, mode, positiveSize, text } from './values.js'
 
 export type { Entry, FilesystemEntry, StrictEntry } from './entries.js'
@@ -61,6 +69,11 @@ const program = v.pipe(text, v.nonEmpty('is empty'))
 const rangesFault = 'must be "subids" or { uids, gids }'
 const inheritFault = 'must be true or a list of names and patterns'
 
+/** The schema of each kind of entry. */
+export const entrySchemas = Object.fromEntries(
+  mountKindNames.map((kind) => [kind, mountKinds[kind].schema(schemaTools)]),
+) as unknown as EntrySchemas
+
 export const presetNames = ['system', 'empty'] as const
 
 export const policySchema = object({
@@ -85,7 +98,7 @@ export const policySchema = object({
     }),
   ),
   /** Ordered: later entries lie over earlier ones. */
-  filesystem: v.optional(v.array(oneKind('an entry', mountKinds) as v.GenericSchema<FilesystemEntry, Entry>)),
+  filesystem: v.optional(v.array(oneKind('an entry', entrySchemas) as v.GenericSchema<FilesystemEntry, Entry>)),
   /** Each `new` by default. `user: 'host'` is root mode ("root namespaces") and needs a caller who is root. */
   namespaces: v.optional(
     object({

@@ -7,9 +7,8 @@ import { optionNames } from '../../src/bwrap/bwrapOptions.js'
 import { commands } from '../../src/cli/commands.js'
 import { namespaceNames } from '../../src/kernel/namespaces.js'
 import { rlimits } from '../../src/kernel/rlimits.js'
-import { mountKinds } from '../../src/policy/entries.js'
 import { limitNames } from '../../src/policy/limits.js'
-import { policySchema } from '../../src/policy/schema.js'
+import { entrySchemas, policySchema } from '../../src/policy/schema.js'
 import { top } from '../support/declarations.js'
 
 const page = (name: string) => readFileSync(join(top, 'docs', name), 'utf8')
@@ -60,7 +59,7 @@ describe('docs/cli.md', () => {
 describe('docs/policy.md', () => {
   test('has a row for each kind of entry, with its keys', () => {
     const rows = rowsOf(section('policy.md', '`filesystem`'))
-    for (const [kind, { entries }] of Object.entries(mountKinds)) {
+    for (const [kind, { entries }] of Object.entries(entrySchemas)) {
       const row = rows.find(([first]) => first === `\`${kind}\``)
       assert.ok(row, `no row for ${kind}`)
       assert.deepEqual(codes(row[1]).sort(), missing(Object.keys(entries), [kind]).sort(), kind)
@@ -68,7 +67,7 @@ describe('docs/policy.md', () => {
     assert.deepEqual(
       missing(
         rows.flatMap(([first]) => codes(first)),
-        Object.keys(mountKinds),
+        Object.keys(entrySchemas),
       ),
       [],
     )

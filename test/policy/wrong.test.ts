@@ -4,17 +4,17 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import * as v from 'valibot'
 import { checkPolicy, PolicyError } from '../../src/index.js'
-import { mountKinds } from '../../src/policy/entries.js'
 import { type LimitUnit, limitRows } from '../../src/policy/limitRows.js'
 import { limitsSchema } from '../../src/policy/limitsSchema.js'
-import { policySchema } from '../../src/policy/schema.js'
+import { entrySchemas, policySchema } from '../../src/policy/schema.js'
 import { comparisonNames, ociSchema, profileSchema } from '../../src/seccomp/profileSchema.js'
 
 type Fields = Record<string, unknown>
 
-/** Each key of each kind is in one of these. */
-const entries: Readonly<Record<string, readonly Fields[]>> = {
+/** Of kinds whose keys exclude one another, or have words of their own; each key is in one of these. */
+const spelled: Readonly<Record<string, readonly Fields[]>> = {
   bind: [
     {
       bind: '/a',
@@ -29,13 +29,7 @@ const entries: Readonly<Record<string, readonly Fields[]>> = {
     },
     { bind: '/a', fd: 3 },
   ],
-  tmpfs: [{ tmpfs: '/t', size: '1M', inodes: 5, mode: '0755', owner: { uid: 1, gid: 2 }, noexec: true }],
   proc: [{ proc: '/proc', subset: 'pid', hidepid: 'invisible', masked: false }],
-  sysfs: [{ sysfs: '/sys' }],
-  dev: [{ dev: '/dev' }],
-  mqueue: [{ mqueue: '/q' }],
-  directory: [{ directory: '/d', mode: 0o700, owner: { uid: 1 } }],
-  symlink: [{ symlink: '/s', to: 't' }],
   file: [
     { file: '/f', content: 'x', mode: '0644', owner: { gid: 1 }, mount: 'readonly' },
     { file: '/f', fd: 3 },
@@ -44,9 +38,15 @@ const entries: Readonly<Record<string, readonly Fields[]>> = {
     { overlay: '/o', lower: ['l'], upper: { upper: 'u', work: 'w' } },
     { overlay: '/o', lower: ['l'], upper: 'tmpfs' },
   ],
-  readonly: [{ readonly: '/r', recursive: true, mount: true }],
-  chmod: [{ chmod: '/c', mode: '0755' }],
 }
+/** What is right for the keys of any other kind. */
+const values = ['/a', true, '1M', 5, { uid: 1, gid: 2 }]
+const entries: Readonly<Record<string, readonly Fields[]>> = Object.fromEntries(
+  Object.entries(entrySchemas).map(([kind, schema]) => {
+    const fitting = Object.entries(schema.entries).map(([key, one]) => [key, values.find((value) => v.is(one, value))])
+    return [kind, spelled[kind] ?? [Object.fromEntries(fitting)]]
+  }),
+)
 
 const range = { inside: 2000, outside: 1, count: 1 }
 const tests: Fields[] = comparisonNames.map((name) =>
@@ -204,8 +204,7 @@ describe('of a wrong policy one fault names the key:', () => {
     assert.deepEqual(keysAt(/^policy$/), keysOf(policySchema))
     assert.deepEqual(keysAt(/^limits$/), keysOf(limitsSchema))
     assert.deepEqual(keysAt(/^seccomp$/), [...keysOf(profileSchema), ...keysOf(ociSchema)].sort())
-    assert.deepEqual(Object.keys(entries), Object.keys(mountKinds))
-    for (const [kind, schema] of Object.entries(mountKinds))
+    for (const [kind, schema] of Object.entries(entrySchemas))
       assert.deepEqual([...new Set(entries[kind]!.flatMap(Object.keys))].sort(), keysOf(schema), kind)
   })
 
