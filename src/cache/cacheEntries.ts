@@ -2,6 +2,7 @@
 import { lstatSync, readdirSync, readFileSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemFault } from '../kernel/systemError.js'
+import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import { cacheDirectory } from './cacheDirectory.js'
 import { type EntryKind, entryKinds } from './entryKinds.js'
@@ -50,13 +51,12 @@ function entriesOf(directory: string, { name: form, of: kind }: EntryKind): Cach
     })
 }
 
-function keyOf(path: string): { key?: FrontKey } {
-  try {
+/** Nothing of a file that is damaged. */
+function keyOf(path: string): { key?: FrontKey } | undefined {
+  return attempt(() => {
     const { bytes, text, ...key } = readKey(readFileSync(path))
     return { key }
-  } catch {
-    return {}
-  }
+  })
 }
 
 function namesIn(directory: string): string[] {

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { key, nameOf } from '../front/format.js'
+import { attempt } from '../text/attempt.js'
 import { cacheDirectory, trustedCache } from './cacheDirectory.js'
 import { entryKinds } from './entryKinds.js'
 import { storeVial } from './vialStore.js'
@@ -24,10 +25,10 @@ export interface FrontKey {
 export function storeFrontVial(vial: Uint8Array, key: Uint8Array): void {
   const { VIAL_CACHE, XDG_CACHE_HOME, HOME } = process.env
   if (!VIAL_CACHE && !XDG_CACHE_HOME?.startsWith('/') && !HOME) return
-  try {
+  attempt(() => {
     const cache = trustedCache(cacheDirectory(), { trusts: 'front' })
     closeSync(storeVial(cache, entryKinds.front, nameOf(key), vial).fd)
-  } catch {}
+  })
 }
 
 /** The key at the end of a vial, or of the bytes that the front sends. */

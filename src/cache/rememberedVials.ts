@@ -4,6 +4,7 @@
  */
 import { readSync } from 'node:fs'
 import { nameOf } from '../front/format.js'
+import { attempt } from '../text/attempt.js'
 import { cacheDirectory, trustedCache } from './cacheDirectory.js'
 import { entryKinds } from './entryKinds.js'
 import type { OpenVial } from './executable.js'
@@ -15,12 +16,9 @@ import { findVial, storeVial } from './vialStore.js'
  */
 export function findRemembered(key: string, isCurrent: (seen: string) => boolean): OpenVial | undefined {
   const end = measured(key)
-  try {
-    const cache = trustedCache(cacheDirectory(), { missing: 'refuse' })
-    return findVial(cache, entryKinds.request, nameOf(end), (fd, size) => isFor(fd, size, end, isCurrent))
-  } catch {
-    return undefined
-  }
+  const isRight = (fd: number, size: number) => isFor(fd, size, end, isCurrent)
+  const cache = attempt(() => trustedCache(cacheDirectory(), { missing: 'refuse' }))
+  return cache === undefined ? undefined : findVial(cache, entryKinds.request, nameOf(end), isRight)
 }
 
 /**
@@ -29,11 +27,8 @@ export function findRemembered(key: string, isCurrent: (seen: string) => boolean
  */
 export function rememberVial(key: string, bytes: Uint8Array, seen: string): OpenVial | undefined {
   const end = measured(key)
-  try {
-    return storeVial(trustedCache(), entryKinds.request, nameOf(end), Buffer.concat([bytes, measured(seen), end]))
-  } catch {
-    return undefined
-  }
+  const file = Buffer.concat([bytes, measured(seen), end])
+  return attempt(() => storeVial(trustedCache(), entryKinds.request, nameOf(end), file))
 }
 
 function isFor(fd: number, size: number, end: Buffer, isCurrent: (seen: string) => boolean): boolean {

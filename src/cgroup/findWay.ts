@@ -1,5 +1,5 @@
 /** Finds out which way to a group works here, or what is missing and the command that grants it. */
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
+import { constants, existsSync, mkdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { limitRows } from '../policy/limitRows.js'
 import { controllerOf, type GroupLimitName } from '../policy/limits.js'
@@ -8,7 +8,7 @@ import { collectGarbage } from './garbage.js'
 import type { Missing, Way } from './group.js'
 import { pidsIn, readText, writeValue } from './groupFiles.js'
 import { type Hierarchy, hierarchies } from './hierarchies.js'
-import { byRoot, isConfined } from './privilege.js'
+import { byRoot, isConfined, mayAccess } from './privilege.js'
 import { requestScope, scopeOf } from './systemd.js'
 import { type Bases, type Controller, v1Way } from './v1.js'
 import { v2Way } from './v2.js'
@@ -86,14 +86,7 @@ const nothing = (missing: string, repair: string | Repair): Missing => ({
 const isMixed = (all: readonly Hierarchy[]) =>
   all.some(({ version, controllers }) => version === 1 && controllers.includes('memory'))
 
-function mayWrite(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
-}
+const mayWrite = (path: string) => mayAccess(path, constants.W_OK)
 
 // --- v1 -------------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 import { accessSync, constants, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { capabilities } from '../kernel/capabilities.js'
+import { attempt } from '../text/attempt.js'
 
 /** Whether it is among this process's effective capabilities. */
 export function hasCapability(name: keyof typeof capabilities): boolean {
@@ -33,21 +34,20 @@ export function byRoot(command: string, changes: Changes): string {
 
 /** Whether PATH has this program for the caller. */
 export function isOnPath(program: string): boolean {
-  return (process.env.PATH ?? '').split(':').some((directory) => {
-    try {
-      accessSync(join(directory, program), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  return (process.env.PATH ?? '').split(':').some((directory) => mayAccess(join(directory, program), constants.X_OK))
 }
 
-/** Of a file below /proc; nothing where it cannot be read. */
-export function textOf(path: string): string {
+/** Whether the caller may do this with a file: access(2). */
+export function mayAccess(path: string, mode: number): boolean {
   try {
-    return readFileSync(path, 'utf8')
+    accessSync(path, mode)
+    return true
   } catch {
-    return ''
+    return false
   }
+}
+
+/** Of a file; nothing where it cannot be read. */
+export function textOf(path: string): string {
+  return attempt(() => readFileSync(path, 'utf8')) ?? ''
 }

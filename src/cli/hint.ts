@@ -1,6 +1,7 @@
 /** After a command that failed: which flag would show what its command line names and the sandbox does not see. Nothing is advised of what it sees. */
-import { accessSync, constants, existsSync, readlinkSync, statSync } from 'node:fs'
+import { constants, existsSync, readlinkSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import { mayAccess } from '../cgroup/privilege.js'
 import { placeOf } from '../fill/complete.js'
 import { findProgram } from '../fill/findProgram.js'
 import { isWithin } from '../policy/path.js'
@@ -128,14 +129,7 @@ function firstLink(place: string, path: string): string | undefined {
   return undefined
 }
 
-function isOpen(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK)
-    return true
-  } catch {
-    return false
-  }
-}
+const isOpen = (path: string) => mayAccess(path, constants.R_OK)
 
 /** Not a flag, nor a piece of code. */
 const likeAPath = /^[^-\s"'(){};|&$<>*?=,][^\s"'(){};|&$<>*?=,]*$/

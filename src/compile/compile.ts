@@ -1,7 +1,8 @@
 /** Policy → vial: the whole compiler in one call. */
-import { readFileSync } from 'node:fs'
+
 import { release } from 'node:os'
 import { resolve } from 'node:path'
+import { textOf } from '../cgroup/privilege.js'
 import { completed, completionOf } from '../fill/complete.js'
 import { callerName, hostArchitecture } from '../host/thisHost.js'
 import type { Architecture } from '../kernel/architecture.js'
@@ -86,16 +87,14 @@ function refuseOtherNames(filesystem: readonly FilesystemEntry[], base: string, 
 function callerSubids(): { uids: SubidRange[]; gids: SubidRange[] } {
   const username = callerName()
   const read = (path: string) => {
-    let text = ''
-    try {
-      text = readFileSync(path, 'utf8')
-    } catch {}
-    const ranges = text.split('\n').flatMap((line) => {
-      const [name, start, count] = line.split(':')
-      return name === username || name === String(process.getuid!())
-        ? [{ start: Number(start), count: Number(count) }]
-        : []
-    })
+    const ranges = textOf(path)
+      .split('\n')
+      .flatMap((line) => {
+        const [name, start, count] = line.split(':')
+        return name === username || name === String(process.getuid!())
+          ? [{ start: Number(start), count: Number(count) }]
+          : []
+      })
     if (ranges.length === 0)
       throw new PolicyError([
         faultAt(

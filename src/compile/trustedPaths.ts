@@ -3,6 +3,7 @@ import { lstatSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheDirectory } from '../cache/cacheDirectory.js'
+import { attempt } from '../text/attempt.js'
 
 export interface Trusted {
   readonly path: string
@@ -16,7 +17,8 @@ declare const __filename: string
 /** What every run trusts, and besides what a command line names. */
 export function trustedPaths(named: readonly string[] = []): Trusted[] {
   const paths = [...packagePaths(), process.execPath, ...named.map((path) => resolve(path))]
-  return [...paths.map((path) => ({ path })), ...cachePaths().map((path) => ({ path, made: true as const }))]
+  const cache = attempt(cacheDirectory)
+  return [...paths.map((path) => ({ path })), ...(cache === undefined ? [] : [{ path: cache, made: true as const }])]
 }
 
 /** In a bundle of another program, vial is that file. In a checkout, where vial itself is worked on, only what is executed. */
@@ -52,49 +54,23 @@ function dependencyPaths(root: string): string[] {
  * scripts.
  */
 function namesOfPackage(): string[] {
-  const starts = [currentDirectory(), ...(process.argv[1] === undefined ? [] : [dirname(resolve(process.argv[1]))])]
+  // A current directory that was removed has none above that could be known.
+  const here = attempt(() => process.cwd()) ?? '/'
+  const starts = [here, ...(process.argv[1] === undefined ? [] : [dirname(resolve(process.argv[1]))])]
   const directories = new Set(starts.flatMap((start) => [start, ...directoriesAbove(start)]))
   return [...directories].flatMap((directory) =>
     ['vial', '.bin/vial', '.bin/vial-bwrap'].map((name) => join(directory, 'node_modules', name)).filter(isThere),
   )
 }
 
-/** One that was removed has no directories above that could be known. */
-function currentDirectory(): string {
-  try {
-    return process.cwd()
-  } catch {
-    return '/'
-  }
-}
-
 const directoriesAbove = (path: string): string[] =>
   path === '/' ? [] : [dirname(path), ...directoriesAbove(dirname(path))]
 
 /** A link is there, wherever it leads. */
-function isThere(path: string): boolean {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
-  } catch {
-    return false
-  }
-}
+const isThere = (path: string) => attempt(() => lstatSync(path, { throwIfNoEntry: false })) !== undefined
 
 /** Whether vial's own package is there: asked once, for this file does not move while the process lasts. */
 let isPackaged: boolean | undefined
 
-function isPackage(directory: string): boolean {
-  try {
-    return JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')).name === 'vial'
-  } catch {
-    return false
-  }
-}
-
-function cachePaths(): string[] {
-  try {
-    return [cacheDirectory()]
-  } catch {
-    return []
-  }
-}
+const isPackage = (directory: string): boolean =>
+  attempt(() => JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')).name === 'vial') ?? false

@@ -3,13 +3,15 @@
  * groups of a run's limits, are laid over such an entry ({@link keptOver}); what the policy itself says is read-only, but such an entry shows
  * at another place as well, is an error ({@link otherNames}).
  */
-import { accessSync, constants, lstatSync, readlinkSync, realpathSync } from 'node:fs'
+import { constants, lstatSync, readlinkSync, realpathSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { mayAccess } from '../cgroup/privilege.js'
 import { walkPath } from '../kernel/pathWalk.js'
 import type { KeptAs } from '../plan/step.js'
 import { kindOf } from '../policy/hidden.js'
 import { isWithin, normal } from '../policy/path.js'
 import type { FilesystemEntry } from '../policy/schema.js'
+import { attempt } from '../text/attempt.js'
 import type { Trusted } from './trustedPaths.js'
 
 /** An entry that the payload can write. */
@@ -36,14 +38,8 @@ function writableSource(entry: FilesystemEntry, base: string): string | undefine
   return 'overlay' in entry && typeof entry.upper === 'object' ? resolve(base, entry.upper.upper) : undefined
 }
 
-function realPath(path: string): string | undefined {
-  try {
-    // An exception takes ten times as long as a look.
-    return lstatSync(path, { throwIfNoEntry: false }) && realpathSync(path)
-  } catch {
-    return undefined
-  }
-}
+// An exception takes ten times as long as a look.
+const realPath = (path: string) => attempt(() => lstatSync(path, { throwIfNoEntry: false }) && realpathSync(path))
 
 /** What is laid over a writable entry, by its path below that entry's source. */
 export interface Kept {
@@ -104,15 +100,8 @@ function directoriesAbove(path: string, isBelow: (path: string) => boolean): str
 }
 
 /** The owner can give himself the right. */
-function mayChange(directory: string): boolean {
-  try {
-    if (lstatSync(directory).uid === process.geteuid!()) return true
-    accessSync(directory, constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
-}
+const mayChange = (directory: string) =>
+  attempt(() => lstatSync(directory).uid) === process.geteuid!() || mayAccess(directory, constants.W_OK)
 
 interface Way extends Trusted {
   readonly real: string
@@ -132,14 +121,9 @@ function wayTo(trusted: Trusted): Way {
   return { ...trusted, real: real ?? trusted.path, links }
 }
 
-/** Below a file, or closed to the caller: nothing that could be followed. */
-function targetOf(path: string): string | undefined {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(path) : undefined
-  } catch {
-    return undefined
-  }
-}
+/** Where a link leads. Below a file, or closed to the caller, there is nothing that could be followed. */
+const targetOf = (path: string) =>
+  attempt(() => (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(path) : undefined))
 
 export interface OtherName {
   /** The read-only bind, and the entry that leaves it writable. */

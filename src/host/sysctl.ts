@@ -1,7 +1,7 @@
 /** Settings of the kernel's: sysctl(8), proc(5). */
-import { accessSync, constants } from 'node:fs'
+import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { byRoot, isConfined, textOf } from '../cgroup/privilege.js'
+import { byRoot, isConfined, mayAccess, textOf } from '../cgroup/privilege.js'
 import type { Repair } from '../text/repair.js'
 
 const fileOf = (name: string) => join('/proc/sys', ...name.split('.'))
@@ -12,18 +12,9 @@ export const sysctl = (name: string): string | undefined => textOf(fileOf(name))
 /** The command that changes a setting. Root of a user namespace may change those of its own below `user.`: namespaces(7). */
 export function setting(name: string, value: number | string): Repair {
   const command = `sysctl -w ${name}=${value}`
-  if (isConfined('kernel') && isWritable(fileOf(name))) return { repair: command }
+  if (isConfined('kernel') && mayAccess(fileOf(name), constants.W_OK)) return { repair: command }
   return {
     repair: byRoot(`sudo ${command}`, 'kernel'),
     further: `to keep it after a boot: ${byRoot(`echo '${name} = ${value}' | sudo tee -a /etc/sysctl.d/60-vial.conf`, 'kernel')}`,
-  }
-}
-
-function isWritable(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK)
-    return true
-  } catch {
-    return false
   }
 }

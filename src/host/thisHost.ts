@@ -1,6 +1,7 @@
 /** Which machine this is, and who calls. */
 import { userInfo } from 'node:os'
 import type { Architecture } from '../kernel/architecture.js'
+import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 
 /**
@@ -14,9 +15,5 @@ export function hostArchitecture(): Architecture {
 
 /** The name of the caller's account; the number of one that has no account, as in a container. */
 export function callerName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return String(process.getuid!())
-  }
+  return attempt(() => userInfo().username) ?? String(process.getuid!())
 }
