@@ -1,6 +1,8 @@
 /** Open files. */
-import type { LoopControl } from '../machine/builder.js'
-import type { Slot } from '../machine/instruction.js'
+import { POLL } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
+import type { Builder, LoopControl } from '../machine/builder.js'
+import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { Assembler } from './assembler.js'
 
 /**
@@ -18,4 +20,15 @@ export function writeAllBy(
     b.compute(from, from, 'add', result)
     b.compute(left, left, 'sub', result)
   })
+}
+
+/** For ppoll(2): each descriptor, until it can be read. What has happened to one is in the upper half of its second word. */
+export function pollsOf(b: Builder, fds: readonly Operand[]): Address {
+  const { size, fields } = structs.pollfd
+  const polls = b.reserve(fds.length * size)
+  for (const [index, fd] of fds.entries()) {
+    b.store(32, polls, index * size + fields.fd.offset, fd)
+    b.store(32, polls, index * size + fields.events.offset, POLL.IN)
+  }
+  return polls
 }

@@ -4,11 +4,11 @@ import { allocate } from '../assembly/memory.js'
 import { routine } from '../assembly/routine.js'
 import { copyText } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'
-import { AT, STATX } from '../kernel/flags.js'
-import { structs } from '../kernel/structs.js'
+import { AT } from '../kernel/flags.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
 import type { Environment } from '../plan/manner.js'
 import type { LauncherContext } from './launcherContext.js'
+import { requireSame } from './openFiles.js'
 
 /**
  * Leaves `argv` and `envp` ready: argv is what follows the vial's own name, envp what the plan sets and then what it
@@ -105,22 +105,8 @@ function rememberFolder(c: LauncherContext, host: Slot): void {
   findVariable(b, given, 'PWD', host)
   b.load(byte, 8, given)
   b.branch(byte, 'ne', 0x2f, unknown)
-  const { size, fields } = structs.statx
-  const [named, here] = [b.reserve(size, 8), b.reserve(size, 8)]
-  for (const [path, status] of [
-    [given, named],
-    [b.text('.'), here],
-  ] as const) {
-    c.attempt('statx', AT.FDCWD, path, 0, STATX.INO, status)
-    c.whenFailed(() => b.jump(unknown))
-  }
-  const [left, right] = [b.temporary(), b.temporary()]
-  for (const { offset } of [fields.stx_ino, fields.stx_dev_major, fields.stx_dev_minor]) {
-    const width = offset === fields.stx_ino.offset ? 64 : 32
-    b.load(left, width, named, offset)
-    b.load(right, width, here, offset)
-    b.branch(left, 'ne', right, unknown)
-  }
+  const here = { fd: AT.FDCWD, path: b.text('.') }
+  requireSame(c, [{ fd: AT.FDCWD, path: given }, here], { different: unknown, failed: unknown })
   // No longer than PATH_MAX, or statx(2) would have failed.
   copyText(b, cursor, given)
   b.jump(known)

@@ -1,7 +1,7 @@
 /** Code for the steps that build the new root, each once. The many are rows: see entryRows.ts. */
 import { copyText, cursorOf, decimal, descriptorPath } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'
-import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, STATX, TIOC } from '../kernel/flags.js'
+import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, TIOC } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
 import type { MountOptions, Step } from '../plan/step.js'
@@ -9,7 +9,7 @@ import { attach } from './attach.js'
 import type { Code, LauncherContext } from './launcherContext.js'
 import { newMount, onEmptyPath, restrict, treeOf } from './mounts.js'
 import { attachRoot, hidesRoot, propagate } from './newRoot.js'
-import { fill, refuseShared, whenOwned } from './openFiles.js'
+import { fill, refuseShared, requireSame, whenOwned } from './openFiles.js'
 import { openBeneath, openSource, pathFrom, sourceKind } from './openSource.js'
 import { find, isForeign, isPlanted, locate, placeWords, release, requireMounted, tryFind } from './places.js'
 
@@ -111,20 +111,7 @@ export const filesystemCode: Code<Filesystem> = {
     c.whenFailed(() => b.jump(none))
     b.move(tree, c.result)
     // The name may be that of another's terminal here: a container has a /dev/pts of its own.
-    const [named, open] = [b.reserve(structs.statx.size, 8), b.reserve(structs.statx.size, 8)]
-    for (const [fd, status] of [
-      [tree, named],
-      [1, open],
-    ] as const)
-      c.must('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.BASIC_STATS, status)
-    const [left, right] = [b.temporary(), b.temporary()]
-    const { stx_ino, stx_dev_major, stx_rdev_major } = structs.statx.fields
-    // A minor number lies behind its major number.
-    for (const { offset } of [stx_ino, stx_dev_major, stx_rdev_major]) {
-      b.load(left, 64, named, offset)
-      b.load(right, 64, open, offset)
-      b.branch(left, 'ne', right, none)
-    }
+    requireSame(c, [{ fd: tree }, { fd: 1 }], { different: none })
     restrict(c, tree, step.flags, false)
     attach(c, step, 'same')
     b.place(none)

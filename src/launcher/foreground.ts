@@ -12,8 +12,7 @@ import { firstError, type Operand, type Slot } from '../machine/instruction.js'
 import { ownPids, type Plan, relays } from '../plan/plan.js'
 import type { LauncherContext } from './launcherContext.js'
 import { told } from './record.js'
-
-const maskSize = 8
+import { maskSize, setOf } from './signalMask.js'
 
 /** Elsewhere the payload is in the caller's group, and nothing is given. */
 const groups = (plan: Plan) => plan.start.sharesSession && relays(plan) && ownPids(plan) && plan.start.init === 'reaper'
@@ -170,7 +169,7 @@ function stopJob(c: LauncherContext): void {
  * "orphaned".
  */
 export function actAs(c: LauncherContext, signal: number): void {
-  const mask = c.b.bytes(new Uint8Array(new BigUint64Array([1n << BigInt(signal - 1)]).buffer), 8)
+  const mask = setOf(c, signal)
   c.attempt('rt_sigprocmask', SIGMASK.UNBLOCK, mask, 0, maskSize)
   c.attempt('rt_sigprocmask', SIGMASK.BLOCK, mask, 0, maskSize)
 }

@@ -1,8 +1,8 @@
 /** Init, the first process of the sandbox, and the payload, which init makes or becomes. */
+import { pollsOf } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
-import { CLONE, POLL, PR } from '../kernel/flags.js'
+import { CLONE, PR } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
-import { structs } from '../kernel/structs.js'
 import { ownPids } from '../plan/plan.js'
 import { keepEnd, release } from './descriptorCode.js'
 import type { LauncherContext } from './launcherContext.js'
@@ -65,11 +65,8 @@ function clonePayload(c: LauncherContext, starting: number): void {
 /** PDEATHSIG, and a look whether the monitor was dead before it could work. */
 const tieToMonitor = routine('tieToMonitor', {}, (c: LauncherContext) => {
   const { b } = c
-  const poll = b.reserve(structs.pollfd.size)
   const now = b.bytes(new Uint8Array(16), 8)
   c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
-  b.store(32, poll, 0, monitorsPidfd(b))
-  b.store(32, poll, 4, POLL.IN)
-  c.attempt('ppoll', poll, 1, now, 0, 0)
+  c.attempt('ppoll', pollsOf(b, [monitorsPidfd(b)]), 1, now, 0, 0)
   b.when(c.result, 'eq', 1, () => c.exit(125))
 })

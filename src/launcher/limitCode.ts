@@ -1,8 +1,9 @@
 /** Code for limits: getting into a cgroup, and the monitor's watch over time and memory, at whose end it kills all. */
+import { pollsOf } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { copyText, decimal } from '../assembly/text.js'
 import { variable, variables } from '../assembly/variables.js'
-import { CLOCK, CLONE, POLL, SI } from '../kernel/flags.js'
+import { CLOCK, CLONE, SI } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
@@ -122,17 +123,12 @@ function watchedFds(c: LauncherContext): Operand[] {
 export function awaitSignalOrMemory(c: LauncherContext, init: Slot): void {
   if (!watchesMemory(c.plan)) return
   const { b } = c
-  const { pollfd } = structs
-  const polled = b.reserve(2 * pollfd.size)
   const found = b.temporary()
   const { event, signal, most } = memory(b)
-  b.store(32, polled, 0, event)
-  b.store(32, polled, pollfd.fields.events.offset, POLL.IN)
-  b.store(32, polled, pollfd.size, signal)
-  b.store(32, polled, pollfd.size + pollfd.fields.events.offset, POLL.IN)
+  const polled = pollsOf(b, [event, signal])
   c.attempt('ppoll', polled, 2, 0, 0, 0)
   // The upper half of the second word is what has happened.
-  b.load(found, 32, polled, pollfd.fields.events.offset)
+  b.load(found, 32, polled, structs.pollfd.fields.events.offset)
   b.when(found, 'gt', 0xffff, () => {
     c.attempt('read', event, b.reserve(8, 8), 8)
     // The event also comes when memory is short in a group above, at a limit that is not of this sandbox:

@@ -2,8 +2,8 @@
  * A monitor that listens: its signals do to it what they do to any process. Init tells it how the payload ended by an eventfd(2), and
  * then it ends, while init stays as long as any process is left in the sandbox.
  */
-import { POLL, PR, WAIT } from '../kernel/flags.js'
-import { structs } from '../kernel/structs.js'
+import { pollsOf } from '../assembly/files.js'
+import { PR, WAIT } from '../kernel/flags.js'
 import type { Slot } from '../machine/instruction.js'
 import { writeExitCode } from './announce.js'
 import { closeAllBut, descriptorCode } from './descriptorCode.js'
@@ -39,7 +39,6 @@ function waitForWord(c: LauncherContext, init: Slot): void {
   const jsonFd = plan.start.announcement?.statusFd
   const [pidfd, gone, told] = [b.temporary(), b.temporary(), b.temporary()]
   const value = b.reserve(8, 8)
-  const polls = b.reserve(2 * structs.pollfd.size)
   b.move(pidfd, c.must('pidfd_open', init, 0))
   closeAllBut(c, [c.outcome, pidfd, ...(jsonFd === undefined ? [] : [jsonFd])])
   // A monitor needs no privilege from here on. Without any it would be open to a payload of its pid and user namespace, whose
@@ -47,10 +46,7 @@ function waitForWord(c: LauncherContext, init: Slot): void {
   c.attempt('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   dropEverything(c)
   b.move(failed, 0)
-  for (const [index, fd] of [c.outcome, pidfd].entries()) {
-    b.store(32, polls, index * structs.pollfd.size, fd)
-    b.store(32, polls, index * structs.pollfd.size + 4, POLL.IN)
-  }
+  const polls = pollsOf(b, [c.outcome, pidfd])
   const ended = b.label()
   b.loop(({ leave }) => {
     c.attempt('ppoll', polls, 2, 0, 0, 0)

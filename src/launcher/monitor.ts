@@ -1,8 +1,7 @@
 /** The monitor: the process that the caller starts. It makes the namespaces, clones init, and waits. */
+import { pollsOf } from '../assembly/files.js'
 import { own, variable } from '../assembly/variables.js'
-import { POLL } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
-import { structs } from '../kernel/structs.js'
 import type { Slot } from '../machine/instruction.js'
 import { announce } from './announce.js'
 import { becomeSealed } from './becomeSealed.js'
@@ -64,16 +63,14 @@ export function waitForInit(c: LauncherContext, init: Slot): void {
 function watchMonitor(c: LauncherContext, monitor: Slot, init: Slot): void {
   const { b } = c
   const [target, watcher] = [b.temporary(), b.temporary()]
-  const poll = b.reserve(structs.pollfd.size)
   b.move(target, c.must('pidfd_open', init, 0))
   b.move(watcher, c.must('clone', 0, 0, 0, 0, 0))
   b.when(watcher, 'eq', 0, () => {
     c.attempt('close_range', 0, 2, 0)
     closeAllBut(c, [monitor, target])
-    b.store(32, poll, 0, monitor)
-    b.store(32, poll, 4, POLL.IN)
+    const polls = pollsOf(b, [monitor])
     b.loop(({ leave }) => {
-      c.attempt('ppoll', poll, 1, 0, 0, 0)
+      c.attempt('ppoll', polls, 1, 0, 0, 0)
       b.when(c.result, 'eq', 1, leave)
     })
     c.attempt('pidfd_send_signal', target, signals.SIGKILL, 0, 0)

@@ -20,6 +20,37 @@ const look = routine('fileKind', { takes: ['file'], gives: ['kind'] }, (c: Launc
   b.compute(kind, kind, 'and', S_IF.MT)
 })
 
+/** A file: of a descriptor, or of a path where there is one. */
+interface NamedFile {
+  readonly fd: Operand
+  readonly path?: Operand
+}
+
+/**
+ * Goes on behind it if two files are one, and else at `different`; where one of them cannot be looked at, at `failed`, with the error in
+ * `result`. Devices of one name in different filesystems are told apart by their numbers.
+ */
+export function requireSame(
+  c: LauncherContext,
+  files: readonly [NamedFile, NamedFile],
+  { different, failed = c.fail }: { readonly different: Label; readonly failed?: Label },
+): void {
+  const { b } = c
+  const { size, fields } = structs.statx
+  const statuses = [b.reserve(size, 8), b.reserve(size, 8)] as const
+  const [left, right] = b.temporaries(2)
+  for (const [index, { fd, path = b.text('') }] of files.entries()) {
+    const args = [fd, path, AT.EMPTY_PATH, STATX.INO, statuses[index === 0 ? 0 : 1]]
+    b.emit({ op: 'syscall', name: 'statx', args, to: c.result, failing: failed })
+  }
+  // A minor number lies behind its major number.
+  for (const { offset } of [fields.stx_ino, fields.stx_dev_major, fields.stx_rdev_major]) {
+    b.load(left, 64, statuses[0], offset)
+    b.load(right, 64, statuses[1], offset)
+    b.branch(left, 'ne', right, different)
+  }
+}
+
 /**
  * Fails unless the file that a descriptor names has this name only: another name of it may lie where no payload could have
  * changed it. Directories have none.

@@ -3,11 +3,11 @@
 import { relative } from 'node:path'
 import { descriptorPath } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'
-import { AT, STATX } from '../kernel/flags.js'
-import { structs } from '../kernel/structs.js'
+import { AT } from '../kernel/flags.js'
 import type { Operand } from '../machine/instruction.js'
 import type { LauncherContext } from './launcherContext.js'
 import { treeOf } from './mounts.js'
+import { requireSame } from './openFiles.js'
 import { howOf, openPath } from './resolve.js'
 
 /** How a source is opened, as far as the code depends on it. */
@@ -75,20 +75,13 @@ function openDescriptor(c: LauncherContext, fd: Operand, flags: Operand): void {
   b.compute(end, path, 'add', c.result)
   b.store(8, end, 0, 0)
   b.move(tree, c.must('open_tree', AT.FDCWD, path, flags))
-  const { size, fields } = structs.statx
-  const [ours, theirs] = [b.reserve(size, 8), b.reserve(size, 8)]
-  c.must('statx', fd, b.text(''), AT.EMPTY_PATH, STATX.INO, ours)
-  c.must('statx', tree, b.text(''), AT.EMPTY_PATH, STATX.INO, theirs)
-  const [left, right] = [b.temporary(), b.temporary()]
-  for (const { offset } of [fields.stx_ino, fields.stx_dev_major, fields.stx_dev_minor]) {
-    const width = offset === fields.stx_ino.offset ? 64 : 32
-    b.load(left, width, ours, offset)
-    b.load(right, width, theirs, offset)
-    b.when(left, 'ne', right, () => {
-      b.move(c.result, -errno.ESTALE)
-      b.jump(c.fail)
-    })
-  }
+  const [different, same] = [b.label(), b.label()]
+  requireSame(c, [{ fd }, { fd: tree }], { different })
+  b.jump(same)
+  b.place(different)
+  b.move(c.result, -errno.ESTALE)
+  b.jump(c.fail)
+  b.place(same)
 }
 
 /** Clones the mount of a path beneath a directory that no link on the way may leave, into `result`. */

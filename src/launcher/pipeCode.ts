@@ -12,10 +12,9 @@ import type { Plan } from '../plan/plan.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './launcherContext.js'
 import { pipesTaken, record } from './record.js'
+import { maskSize, setOf } from './signalMask.js'
 
 type Pipes = Step<'pipes'>
-
-const maskSize = 8
 
 export const pipeCode = {
   pipes(c: LauncherContext, step: Pipes): void {
@@ -43,7 +42,7 @@ const held = variable()
 const callersEnd = variableOf<number>()
 const pipesOf = (plan: Plan) => plan.start.streams.find((step) => step.do === 'pipes')?.pipes ?? []
 
-export const hasPipes = (plan: Plan) => pipesOf(plan).length > 0
+const hasPipes = (plan: Plan) => pipesOf(plan).length > 0
 
 /** The caller's ends. */
 export const callersEnds = ({ b, plan }: LauncherContext): Operand[] => pipesOf(plan).map(({ fd }) => callersEnd(b, fd))
@@ -72,7 +71,7 @@ export function awaitAcknowledgement(c: LauncherContext): void {
 
 const awaitTaken = routine('awaitAcknowledgement', {}, (c: LauncherContext) => {
   const { b } = c
-  const mask = b.bytes(new Uint8Array(new BigUint64Array([1n << BigInt(pipesTaken - 1)]).buffer), 8)
+  const mask = setOf(c, pipesTaken)
   const pause = b.bytes(pack(structs.timespec, { tv_sec: 0n, tv_nsec: 10_000_000n }), 8)
   b.when(held(b), 'ne', 0, () => {
     const parent = callersPid(c)

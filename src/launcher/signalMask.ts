@@ -3,10 +3,14 @@ import { own } from '../assembly/variables.js'
 import { SIG, SIGMASK } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { pack, structs } from '../kernel/structs.js'
+import type { Address } from '../machine/instruction.js'
 import type { LauncherContext } from './launcherContext.js'
 import { record } from './record.js'
 
 export const maskSize = 8
+/** A set of one signal. */
+export const setOf = (c: LauncherContext, signal: number): Address =>
+  c.b.bytes(new Uint8Array(new BigUint64Array([1n << BigInt(signal - 1)]).buffer), 8)
 const masks = own(({ b }: LauncherContext) => ({
   every: b.bytes(new Uint8Array(8).fill(255), 8),
   callers: b.reserve(8),

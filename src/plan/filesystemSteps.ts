@@ -1,4 +1,22 @@
-/** The steps that build the new root, from the ordered list of a policy. */
+/**
+ * The steps that build the new root, from an ordered list of entries.
+ *
+ * How this file thinks. The planner takes the entries once, in their order, for later ones lie over earlier ones. Beside the steps so far
+ * it keeps the {@link Tree}: what the new root looks like after them. An entry becomes directories for what is missing above its
+ * place, and then its own step; the tree takes note of both, and forgets what the new mount hides.
+ *
+ * The invariant is what a {@link Place} says. `owned` means that each directory on the way was made by a step of this very plan on a
+ * tmpfs of its own: nobody else can have put a link there, and the kernel may walk the path as it is. Any other place lies in a mount
+ * whose content comes from elsewhere; it is looked up beneath that mount, and nothing is made there through a link. Of a mount that a
+ * payload may write, not even what is found is trusted (`planted`): an earlier run could have left links, or exchange them now. An entry
+ * that may be missing leaves its place unknown, so that what comes later is checked at run time. The same question on the host's side,
+ * where a source may lead, is answered by namedSources.ts, before the first step is made: a later entry may make an earlier one's
+ * source writable.
+ *
+ * The order matters in three places. The mounts are cut off from the host's first, or each of ours would show there. What is mounted on
+ * "/" hides all that came before: such entries are dropped, and the last one is the root itself (`stacksRoots`: they are made all the
+ * same). The root is sealed and becomes the only one last, behind every step that makes something in it or needs the host's paths.
+ */
 import type { MountKind } from '../policy/entries.js'
 import { kindOf } from '../policy/hidden.js'
 import { normal } from '../policy/path.js'
@@ -8,7 +26,7 @@ import { hints } from './hints.js'
 import { keep } from './keep.js'
 import { dev, proc, sysfs } from './kernelFilesystems.js'
 import { Sources } from './namedSources.js'
-import { contextOf, type FilesystemContext, type Leaves, type Made, type Planner, relative } from './planner.js'
+import { contextOf, type FilesystemContext, type Leaves, type Made, type Planner, relative, warned } from './planner.js'
 import { Tree } from './rootTree.js'
 import type { Specification } from './specification.js'
 import type { FilesystemType, MountFlags, Owner, Place, Step } from './step.js'
@@ -381,12 +399,6 @@ class FilesystemPlanner implements Planner {
           ['gid', String(ids.gid)],
         ]
   }
-}
-
-/** The same step, with what to do about links in its way where they are refused. */
-function warned(step: Step): Step {
-  const refuses = 'place' in step && !step.place.owned && step.place.mount !== undefined
-  return refuses ? { ...step, hints: { ...step.hints, ...hints.foreign } } : step
 }
 
 /** A file that is not empty takes a page of 4 KiB: as many again may be empty files, directories and links. */

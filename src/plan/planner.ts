@@ -1,6 +1,7 @@
 /** What the steps of the new root are made with: filesystemSteps.ts makes one, kernelFilesystems.ts uses it. */
 import { normal } from '../policy/path.js'
 import type { Entry } from '../policy/schema.js'
+import { hints } from './hints.js'
 import type { Filesystem, Specification } from './specification.js'
 import type { FilesystemType, MountFlags, MountOptions, Owner, Place, Step } from './step.js'
 
@@ -71,3 +72,9 @@ export interface Planner {
 
 /** A place without the slash at its front: "" is the root. */
 export const relative = (path: string) => normal(path).slice(1)
+
+/** The same step, with what to do about links in its way where they are refused. */
+export function warned(step: Step): Step {
+  const refuses = 'place' in step && !step.place.owned && step.place.mount !== undefined
+  return refuses ? { ...step, hints: { ...step.hints, ...hints.foreign } } : step
+}
