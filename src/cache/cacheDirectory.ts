@@ -1,30 +1,31 @@
 /** The cache: a directory that only the caller can write. */
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
+import { cachePlaces } from '../front/format.js'
 import { errnoMessage } from '../kernel/errno.js'
 import { systemFault } from '../kernel/systemError.js'
 import { isWithin } from '../policy/path.js'
+import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import { sweep } from './trim.js'
 import { isOwnDirectory, trustedDirectory, type Walk } from './trust.js'
 
-/** `$VIAL_CACHE`, else `$XDG_CACHE_HOME/vial`, else `~/.cache/vial`. Of the last two only an absolute one counts, as for the front. */
-export function cacheDirectory(): string {
-  const { VIAL_CACHE, XDG_CACHE_HOME } = process.env
-  if (VIAL_CACHE) return resolve(VIAL_CACHE)
-  return join(XDG_CACHE_HOME?.startsWith('/') ? XDG_CACHE_HOME : join(home(), '.cache'), 'vial')
+/** The cache that the environment names; undefined: it names none, and the front looks nowhere. */
+export function namedCache(): string | undefined {
+  for (const { variable, any, below } of cachePlaces) {
+    const value = process.env[variable]
+    if (value && (any || value.startsWith('/'))) return join(resolve(value), below)
+  }
+  return undefined
 }
 
-function home(): string {
-  const { HOME } = process.env
-  if (HOME?.startsWith('/')) return HOME
-  try {
-    return userInfo().homedir
-  } catch {
-    throw new HostError('there is no directory for the cache, for the caller has no home', {
-      hint: 'set VIAL_CACHE to a directory of yours',
-    })
-  }
+/** `$VIAL_CACHE`, else `$XDG_CACHE_HOME/vial`, else `~/.cache/vial`. */
+export function cacheDirectory(): string {
+  const named = namedCache() ?? attempt(() => join(userInfo().homedir, '.cache/vial'))
+  if (named !== undefined) return named
+  throw new HostError('there is no directory for the cache, for the caller has no home', {
+    hint: 'set VIAL_CACHE to a directory of yours',
+  })
 }
 
 /**

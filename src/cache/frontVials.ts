@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { key, nameOf } from '../front/format.js'
 import { attempt } from '../text/attempt.js'
-import { cacheDirectory, trustedCache } from './cacheDirectory.js'
+import { namedCache, trustedCache } from './cacheDirectory.js'
 import { entryKinds } from './entryKinds.js'
 import { storeVial } from './vialStore.js'
 
@@ -19,16 +19,13 @@ export interface FrontKey {
 }
 
 /**
- * Stores a vial that has this key at its end, where the front looks: without a HOME it does not ask who the caller is. Where it cannot
- * be stored, or others could change it, it is compiled again next time.
+ * Stores a vial that has this key at its end, where the front looks, if it looks anywhere. Where it cannot be stored, or others could
+ * change it, it is compiled again next time.
  */
 export function storeFrontVial(vial: Uint8Array, key: Uint8Array): void {
-  const { VIAL_CACHE, XDG_CACHE_HOME, HOME } = process.env
-  if (!VIAL_CACHE && !XDG_CACHE_HOME?.startsWith('/') && !HOME) return
-  attempt(() => {
-    const cache = trustedCache(cacheDirectory(), { trusts: 'front' })
-    closeSync(storeVial(cache, entryKinds.front, nameOf(key), vial).fd)
-  })
+  const cache = namedCache()
+  if (cache === undefined) return
+  attempt(() => closeSync(storeVial(trustedCache(cache, { trusts: 'front' }), entryKinds.front, nameOf(key), vial).fd))
 }
 
 /** The key at the end of a vial, or of the bytes that the front sends. */

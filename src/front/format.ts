@@ -67,6 +67,16 @@ export const trusted = {
   vial: { mode: S_IF.REG | 0o500, links: 1 },
 } as const
 
+/**
+ * Where the cache is, for the front and cache/cacheDirectory.ts: below the first of these that is given, and is an absolute path unless
+ * it may be `any`.
+ */
+export const cachePlaces = [
+  { variable: 'VIAL_CACHE', any: true, below: '' },
+  { variable: 'XDG_CACHE_HOME', any: false, below: '/vial' },
+  { variable: 'HOME', any: false, below: '/.cache/vial' },
+] as const
+
 /** The directory of the front's vials in the cache's directory. */
 export const frontDirectory = 'bwrap'
 

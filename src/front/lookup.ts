@@ -9,7 +9,7 @@ import { copyText } from '../assembly/text.js'
 import { AT } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
-import { frontDirectory, trusted } from './format.js'
+import { cachePlaces, frontDirectory, trusted } from './format.js'
 import type { FrontContext } from './frontContext.js'
 import { look, lookAbove } from './lookAbove.js'
 import { copyForExecution, execute } from './sealedVial.js'
@@ -59,28 +59,25 @@ const lookUpKey = routine('lookUp', {}, (c: FrontContext) => {
   b.place(missing)
 })
 
-/** The directory of the front's vials, as cacheDirectory() of cache/cacheDirectory.ts chooses it. */
+/** The directory of the front's vials. */
 function cachePath(c: FrontContext, missing: Label) {
   const { b } = c
   const path = b.reserve(longestPath + 64)
-  const [cursor, value, byte] = [b.temporary(), b.temporary(), b.temporary()]
+  const [cursor, value, byte] = b.temporaries(3)
   const chosen = b.label()
   b.move(cursor, path)
-  const whenGiven = (name: keyof FrontContext['variables'], then: () => void) => {
-    b.when(c.variables[name], 'ne', 0, () => {
-      b.compute(value, c.variables[name], 'add', name.length + 1)
+  for (const { variable, any, below } of cachePlaces) {
+    const given = c.variables[variable]
+    b.when(given, 'ne', 0, () => {
+      b.compute(value, given, 'add', variable.length + 1)
       b.load(byte, 8, value)
-      b.when(byte, 'ne', 0, then)
+      b.when(byte, any ? 'ne' : 'eq', any ? 0 : slash, () => {
+        copyPath(c, cursor, value, path, missing)
+        copyText(b, cursor, b.text(`${below}/${frontDirectory}`))
+        b.jump(chosen)
+      })
     })
   }
-  const put = (rest: string) => {
-    copyPath(c, cursor, value, path, missing)
-    copyText(b, cursor, b.text(`${rest}/${frontDirectory}`))
-    b.jump(chosen)
-  }
-  whenGiven('VIAL_CACHE', () => put(''))
-  whenGiven('XDG_CACHE_HOME', () => b.when(byte, 'eq', slash, () => put('/vial')))
-  whenGiven('HOME', () => b.when(byte, 'eq', slash, () => put('/.cache/vial')))
   b.jump(missing)
   b.place(chosen)
   return path
