@@ -1,4 +1,5 @@
 /** Flags that a command lacks: what they are called here. Docker's and bubblewrap's are what fingers know. */
+import { namespaceNames } from '../kernel/namespaces.js'
 import { closest } from '../text/closest.js'
 import { type Command, commands } from './commands.js'
 
@@ -81,7 +82,7 @@ export const bubblewrap: Readonly<Record<string, string>> = {
   '--perms': '"mode" of an entry of a policy (--policy FILE) sets it',
   '--size': 'write --tmpfs INSIDE:SIZE',
 }
-const unshare = /^--unshare-(all|user|ipc|pid|net|uts|cgroup)(-try)?$/
+const unshare = new RegExp(`^--unshare-(all|${namespaceNames.join('|')})(-try)?$`)
 const alsoBwrap = '\n      "vial bwrap" takes bubblewrap\'s options as they are'
 
 /** What goes behind `there is no flag …`. */

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
-import type { NamespaceName } from '../kernel/namespaces.js'
+import { namespaceNames, type namespaces } from '../kernel/namespaces.js'
 import { seccompSchema } from '../seccomp/profileSchema.js'
 import { dictionary, either, type OfOneKind, object, oneKind } from '../text/shapes.js'
 import {
@@ -69,6 +69,17 @@ const program = v.pipe(text, v.nonEmpty('is empty'))
 const rangesFault = 'must be "subids" or { uids, gids }'
 const inheritFault = 'must be true or a list of names and patterns'
 
+/** Spelled, and not inferred, for the texts of the keys go with their names. */
+type NamespaceEntries = {
+  [Name in keyof typeof namespaces]: v.OptionalSchema<
+    Name extends 'time' ? typeof timeNamespace : typeof namespace,
+    undefined
+  >
+}
+const namespacesSchema = object(
+  Object.fromEntries(namespaceNames.map((name) => [name, v.optional(name === 'time' ? timeNamespace : namespace)])),
+) as unknown as v.ObjectSchema<NamespaceEntries, undefined>
+
 /** The schema of each kind of entry. */
 export const entrySchemas = Object.fromEntries(
   mountKindNames.map((kind) => [kind, mountKinds[kind].schema(schemaTools)]),
@@ -100,26 +111,7 @@ export const policySchema = object({
   /** Ordered: later entries lie over earlier ones. */
   filesystem: v.optional(v.array(oneKind('an entry', entrySchemas) as v.GenericSchema<FilesystemEntry, Entry>)),
   /** Each `new` by default. `user: 'host'` is root mode ("root namespaces") and needs a caller who is root. */
-  namespaces: v.optional(
-    object({
-      /** Ids, capabilities, and who is root: user_namespaces(7). `host`: root mode. */
-      user: v.optional(namespace),
-      /** What is mounted where: mount_namespaces(7). Anything but `new` excludes `filesystem`, `preset` and `fill`. */
-      mount: v.optional(namespace),
-      /** Processes: pid_namespaces(7). `host`: those of the caller are seen. */
-      pid: v.optional(namespace),
-      /** Interfaces, addresses, ports and abstract sockets: network_namespaces(7). `network` says the same of `new` and `host`. */
-      net: v.optional(namespace),
-      /** System V objects and POSIX message queues: ipc_namespaces(7). */
-      ipc: v.optional(namespace),
-      /** Host name and domain name: uts_namespaces(7). */
-      uts: v.optional(namespace),
-      /** What /proc/self/cgroup says: cgroup_namespaces(7). */
-      cgroup: v.optional(namespace),
-      /** Uptime and the monotonic clock: time_namespaces(7). Offsets make a new one that is ahead by so many seconds. */
-      time: v.optional(timeNamespace),
-    } satisfies Record<NamespaceName, unknown>),
-  ),
+  namespaces: v.optional(namespacesSchema),
   /** `none`: only the sandbox's own loopback. `host`: the host's network. */
   network: v.optional(v.picklist(['none', 'host'], 'must be "none" or "host"')),
   /** Who the payload is inside. Default 1000:1000, in root mode 65534:65534 (nobody). */

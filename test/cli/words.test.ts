@@ -7,6 +7,7 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { commands } from '../../src/cli/commands.js'
 import { policyOptions, runOptions } from '../../src/cli/policyFlags.js'
+import { type LimitFlag, type LimitUnit, limitRows } from '../../src/policy/limitRows.js'
 import { evaluate } from '../support/evaluate.js'
 import { callers, ordinary, vial, workFolder } from '../support/user.js'
 
@@ -269,9 +270,18 @@ describe('each fault of each flag', () => {
 
   test('is here', () => {
     const setting = runOptions.filter((one) => 'sets' in one).map(({ name }) => name)
+    // Of the limits one of each unit is enough: their words follow from it.
+    const unitOf = new Map(
+      Object.values<{ readonly unit: LimitUnit; readonly flag?: LimitFlag }>(limitRows).map(({ unit, flag }) => [
+        flag?.name,
+        unit,
+      ]),
+    )
     const told = new Set([...faults.map(({ option }) => option), ...faultless, ...(caller.uid === 0 ? ['root'] : [])])
     assert.deepEqual(
-      setting.filter((name) => !told.has(name)),
+      setting.filter(
+        (name) => !told.has(name) && ![...told].some((one) => unitOf.get(one) === (unitOf.get(name) ?? name)),
+      ),
       [],
     )
   })

@@ -1,8 +1,7 @@
 /** The table of limits: what follows from a row of it. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { limitRows } from '../../src/policy/limitRows.js'
-import { groupLimits, parseLimits, rlimitedLimits } from '../../src/policy/limits.js'
+import { groupLimits, parseLimits } from '../../src/policy/limits.js'
 import type { LimitsPolicy } from '../../src/policy/limitsSchema.js'
 import { Limiter } from '../../src/run/limiter.js'
 
@@ -56,8 +55,4 @@ test('where no group can be made, an rlimit stands in or nothing does', () => {
     output: 'reader',
     disk: 'tmpfs',
   })
-  assert.deepEqual(
-    rlimitedLimits.map((name) => limitRows[name].rlimit),
-    ['fsize', 'nofile', 'stack', 'core', 'data', 'nproc', 'cpu'],
-  )
 })
