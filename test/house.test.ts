@@ -61,6 +61,53 @@ test('CONTRIBUTING.md has the rooms in this order', () => {
   assert.deepEqual(listed.toReversed(), rooms)
 })
 
+const roomOf = (file: string) => file.split('/')[0]!
+
+test('run knows of the launcher only the records that both ends share, and of no code', () => {
+  for (const [file, targets] of imports)
+    if (roomOf(file) === 'run')
+      for (const target of targets) {
+        assert.ok(!['machine', 'assembly', 'front'].includes(roomOf(target)), `src/${file} imports ${target}`)
+        if (roomOf(target) === 'launcher') assert.equal(target, 'launcher/record.ts', `src/${file} imports ${target}`)
+      }
+})
+
+/** The rooms of which commands are made. `policy` is what flags are turned into. */
+const ofCommands = ['cli', 'text', 'policy', 'compile', 'run', 'bwrap', 'doctor']
+/** What commands import from lower ones, and why no room between has it. */
+const lower: Readonly<Record<string, string>> = {
+  'cache/cacheDirectory.ts': 'vial cache',
+  'cache/cacheEntries.ts': 'vial cache',
+  'cache/contentVials.ts': 'vial run: where a vial is stored that is not remembered',
+  'cache/rememberedVials.ts': 'vial run: a vial is found again by its flags before anything else is loaded',
+  'cache/wholeFile.ts': 'vial compile: its file is written whole, as one of the cache is',
+  'cgroup/garbage.ts': 'vial gc',
+  'fill/complete.ts': 'what a preset and fill stand for: vial presets, and advice about a command that failed',
+  'fill/findProgram.ts': 'advice about a program that is not seen inside',
+  'fill/look.ts': 'vial run: whether what fill looked at is as it was',
+  'fill/overRoot.ts': '--root',
+  'front/format.ts': 'a vial of the front is warmed by the descriptor of none',
+  'host/packagePlace.ts': 'vial --version',
+  'host/thisHost.ts': 'vial doctor says who asks',
+  'kernel/architecture.ts': '--arch',
+  'kernel/errno.ts': 'the words for an error of a file that a flag names',
+  'kernel/systemError.ts': 'the words for an error of Node.js that no command expects',
+  'plan/namedDescriptors.ts': '--listen-fds: which numbers the sockets have',
+  'plan/security.ts': 'vial security prints it',
+  'seccomp/profileSchema.ts': '--seccomp: the names of the profiles',
+}
+
+test('commands import compile, run, bwrap and doctor, and of lower rooms what the table says', () => {
+  const found = new Set<string>()
+  for (const [file, targets] of imports)
+    if (roomOf(file) === 'cli')
+      for (const target of targets.filter((one) => !ofCommands.includes(roomOf(one)))) {
+        assert.ok(target in lower, `src/${file} imports ${target}`)
+        found.add(target)
+      }
+  assert.deepEqual([...found].sort(), Object.keys(lower).sort(), 'the table has no more than there is')
+})
+
 test('no two files have one name', () => {
   const paths = new Map<string, string>()
   for (const file of files) {
@@ -89,4 +136,65 @@ test('what compiles asks nothing of the host', () => {
     const source = readFileSync(join(top, 'src', file), 'utf8')
     assert.doesNotMatch(source, /from 'node:(?!path'|crypto')|\bprocess\.(?:env|cwd|get|arch)\b(?!`)/, `src/${file}`)
   }
+})
+
+const sourceOf = (file: string) => readFileSync(join(top, 'src', file), 'utf8')
+
+/** Classes of errors by their name, with what each extends. */
+const bases = new Map(
+  files.flatMap((file) =>
+    [...sourceOf(file).matchAll(/^(?:export )?(?:abstract )?class (\w+) extends (\w+)/gm)].map(
+      ([, name, base]) => [name!, base!] as const,
+    ),
+  ),
+)
+function hasStage(name: string): boolean {
+  const base = bases.get(name)
+  return name === 'VialError' || (base !== undefined && hasStage(base))
+}
+
+/** Errors that have no stage, by class or file, and who takes them before a caller of the library could. */
+const withoutStage: Readonly<Record<string, string>> = {
+  CannotFill: 'fill/complete.ts makes a PolicyError of it',
+  FilterTooLong: 'plan/policyFilter.ts makes a PolicyError of it',
+  CannotLimit: 'cgroup/findWay.ts asks: it is why one way to a cgroup is none',
+  BusError: 'cgroup/systemd.ts asks: it is what systemd answers',
+  UsageError: 'a fault of the command line, of which there is no run',
+  UnknownFlag: 'a UsageError',
+  BwrapError: 'the drop-in has the words of bubblewrap, and one exit status for all',
+  BwrapContradiction: 'bwrap/compileRequest.ts makes a BwrapError of it',
+  Stop: '--help and --version of the drop-in',
+  'bwrap/inheritedFds.ts': 'in the form of Node.js: the descriptor that --args names is not open',
+  'cache/trust.ts': 'cache/cacheDirectory.ts makes a HostError of it, which names the cache',
+  'cache/frontVials.ts': 'a file that is no entry: the reader goes on to the next',
+  'cli/start.cts': 'there is no module yet: the installation is broken',
+}
+/** Here an error is a mistake of vial's own code, whatever a caller gives. */
+const ownMistakes = ['kernel', 'machine', 'assembly', 'seccomp', 'plan', 'launcher']
+
+test('what is thrown is of the base class of errors, and so has a stage', () => {
+  const found = new Set<string>()
+  for (const file of files)
+    for (const [, name] of sourceOf(file).matchAll(/\b(?:throw |reject\(|throw Object\.assign\()new (\w+)/g)) {
+      if (hasStage(name!)) continue
+      const plain = ['Error', 'RangeError', 'TypeError'].includes(name!)
+      if (plain && ownMistakes.includes(roomOf(file))) continue
+      const known = plain ? file : name!
+      assert.ok(known in withoutStage, `src/${file} throws ${name}`)
+      found.add(known)
+    }
+  assert.deepEqual([...found].sort(), Object.keys(withoutStage).sort(), 'the table has no more than there is')
+})
+
+/** A sentence is for people: one that is asked what it says would be a decision that a better sentence changes. */
+const asking = [
+  /\b(?:message|hint|what|why|stderr|sentence)\)?[?!]?\.(?:startsWith|endsWith|includes|indexOf|match|matchAll|search)\(/,
+  /\.(?:test|exec)\([^)]*\b(?:message|hint|what|why|stderr|sentence)\b/,
+  /\b(?:message|hint|stderr|sentence) [!=]==? ['"`]/,
+]
+
+test('nothing decides by an English sentence', () => {
+  for (const file of files)
+    for (const line of sourceOf(file).split('\n'))
+      for (const question of asking) assert.doesNotMatch(line, question, `src/${file}`)
 })

@@ -2,7 +2,7 @@
 
 import { posix } from 'node:path'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
-import { printable } from '../kernel/printable.js'
+import { printable } from '../text/printable.js'
 import type { Entry } from '../policy/schema.js'
 import { bytes, descriptor, octal, id as readId } from './numbers.js'
 import { BwrapError, type FdKey, type State } from './state.js'

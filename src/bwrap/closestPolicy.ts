@@ -6,12 +6,13 @@ import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { write } from '../text/write.js'
 import type { BwrapRequest } from './bwrapRequest.js'
 import { parse } from './parseRequest.js'
+import { BwrapError } from './state.js'
 
 /** Prints the policy as JSON on standard output, and the notes on standard error. */
 export function printPolicy(args: readonly string[]): void {
   // A policy needs no command to be run.
   const parsed = parse([...args, 'true'])
-  if (parsed.kind !== 'run') throw new Error('--to-policy takes the options of a sandbox')
+  if (parsed.kind !== 'run') throw new BwrapError('--to-policy takes the options of a sandbox')
   const { policy, notes } = policyOf(parsed.request)
   write(1, `${JSON.stringify(policy, null, 2)}\n`)
   for (const note of notes) write(2, `note: ${note}\n`)

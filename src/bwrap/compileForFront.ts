@@ -39,7 +39,7 @@ async function compile(memory: string, called: string, args: readonly string[]):
   }
   const { bytes, options, warnings } = compileParsed(parsed)
   if (key === undefined || key.words.length !== options || key.words.some((word, index) => word !== args[index]))
-    throw new Error('the front and the compiler do not agree about these arguments; use "vial bwrap"')
+    throw new BwrapError('the front and the compiler do not agree about these arguments; use "vial bwrap"')
   const vial = Buffer.concat([bytes, key.bytes])
   writeAll(Number(memory), vial)
   for (const warning of warnings) write(2, `${parsed.request.levelPrefix ? '<4>' : ''}bwrap: ${warning}\n`)

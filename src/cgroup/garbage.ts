@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errno, errnoMessage } from '../kernel/errno.js'
+import { HostError } from '../text/error.js'
 import type { Group } from './group.js'
 import { killPids, pidsBelow, removeFolder, thaw, tryWrite } from './groupFiles.js'
 import { hierarchies } from './hierarchies.js'
@@ -18,7 +19,7 @@ export function removeGroup(group: Group): Promise<void> {
 
 /**
  * Kills until no process is left.
- * @throws {Error} when one is left after some sixteen seconds: which, and where.
+ * @throws {HostError} when one is left after some sixteen seconds: which, and where.
  */
 export function emptyGroup(group: Group): Promise<void> {
   return killUntil(group, () => pidsBelow(group.folders).length === 0)
@@ -27,7 +28,7 @@ export function emptyGroup(group: Group): Promise<void> {
 async function killUntil(group: Group, done: () => boolean): Promise<void> {
   for (let wait = 1; !done(); wait *= 2) {
     if (wait > 2 ** 13)
-      throw new Error(
+      throw new HostError(
         group.folders.map((folder) => `${folder} stays: ${reasonFor(folder)}`).join('\n') +
           '\n      "vial gc" removes it once this process has ended',
       )

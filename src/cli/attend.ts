@@ -1,6 +1,6 @@
 /** What `vial run` does once a sandbox was started: signals, output, and what is told at the end. */
 import type { Readable } from 'node:stream'
-import { printable } from '../kernel/printable.js'
+import { printable } from '../text/printable.js'
 import type { Policy } from '../policy/schema.js'
 import { forwardSignals } from '../run/forwardSignals.js'
 import { type Result, shellStatus } from '../run/result.js'

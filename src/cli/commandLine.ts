@@ -18,7 +18,7 @@ export interface Parsed {
 /** What one flag, or one list of flags, comes to. */
 type Flag = string | number | true | readonly string[] | readonly { readonly name: string; readonly value: string }[]
 
-/** A command line that cannot be understood. */
+/** A command line that cannot be understood, or names a file that cannot be used. There is no run, and so no stage of one. */
 export class UsageError extends Error {}
 
 /** A flag that this command lacks. */

@@ -4,6 +4,7 @@ import { replaceFile } from '../cache/wholeFile.js'
 import { compile } from '../compile/compile.js'
 import { architectures } from '../kernel/architecture.js'
 import { write } from '../text/write.js'
+import { UsageError } from './commandLine.js'
 import { speaking } from './flagsToPolicy.js'
 import { listening } from './listening.js'
 import { fileFault } from './obstacle.js'
@@ -16,7 +17,7 @@ export function compileTo(
 ): void {
   const architecture = architectures.find((one) => one === flags.arch)
   if (flags.arch !== undefined && architecture === undefined)
-    throw new Error(`--arch: must be one of ${architectures.join(', ')}`)
+    throw new UsageError(`--arch: must be one of ${architectures.join(', ')}`)
   const { bytes } = speaking(flags, { named: policy }, (checked) => {
     const count = flags['listen-fds'] ?? 0
     return compile(listening(checked, count), {
@@ -29,7 +30,7 @@ export function compileTo(
   try {
     replaceFile(flags.output, bytes, 0o755)
   } catch (error) {
-    throw new Error(`--output ${flags.output}: ${fileFault(error, flags.output, 'write')}`)
+    throw new UsageError(`--output ${flags.output}: ${fileFault(error, flags.output, 'write')}`)
   }
   write(
     2,

@@ -1,7 +1,7 @@
 /** `vial explain`. */
 
 import type { ExplainedStep, Explanation } from '../compile/explain.js'
-import { printable } from '../kernel/printable.js'
+import { printable } from '../text/printable.js'
 import type { Visible } from '../policy/visible.js'
 import { Sandbox } from '../run/sandbox.js'
 import { printJson, write } from '../text/write.js'

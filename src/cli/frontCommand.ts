@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { frontPath, writeFront } from '../bwrap/frontFile.js'
 import { write } from '../text/write.js'
+import { UsageError } from './commandLine.js'
 import { fileFault } from './obstacle.js'
 
 export function frontCommand({ output }: { output?: string }): void {
@@ -9,7 +10,7 @@ export function frontCommand({ output }: { output?: string }): void {
   try {
     writeFront(path)
   } catch (error) {
-    throw new Error(`--output ${path}: ${fileFault(error, path, 'write')}`)
+    throw new UsageError(`--output ${path}: ${fileFault(error, path, 'write')}`)
   }
   write(1, `${path}\n`)
 }

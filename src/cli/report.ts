@@ -8,6 +8,7 @@ import type { Verdict } from '../run/verdict.js'
 import type { VialError } from '../text/error.js'
 import { type Names, policyNames } from '../text/words.js'
 import { write } from '../text/write.js'
+import { UsageError } from './commandLine.js'
 import { fileFault } from './obstacle.js'
 
 export interface ReportFlags {
@@ -39,7 +40,9 @@ export function openReport(path: string): ReportFile | undefined {
     const { code } = error as NodeJS.ErrnoException
     const left =
       code === 'ELOOP' ? 'it is a symbolic link' : code === 'ENXIO' ? 'it is a pipe without a reader' : undefined
-    throw new Error(`--report ${path}: ${left === undefined ? fileFault(error, path, 'write') : `${left}${elsewhere}`}`)
+    throw new UsageError(
+      `--report ${path}: ${left === undefined ? fileFault(error, path, 'write') : `${left}${elsewhere}`}`,
+    )
   }
 }
 
@@ -81,13 +84,13 @@ function writeReport({ path, fd }: ReportFile, text: string): void {
   if (opened.isFile()) {
     const there = lstatSync(path, { throwIfNoEntry: false })
     if (!/^\/(dev|proc)\//.test(path) && (there?.ino !== opened.ino || there.dev !== opened.dev))
-      throw new Error(`--report ${path}: it is not the file that was there before the run${elsewhere}`)
+      throw new UsageError(`--report ${path}: it is not the file that was there before the run${elsewhere}`)
     ftruncateSync(fd)
   }
   try {
     writeFileSync(fd, text)
   } catch (error) {
-    throw new Error(`--report ${path}: ${fileFault(error, path, 'write')}`)
+    throw new UsageError(`--report ${path}: ${fileFault(error, path, 'write')}`)
   } finally {
     closeSync(fd)
   }

@@ -1,13 +1,7 @@
 /** What `vial run` compiles from, as one text: the same text, the same vial. So a vial is found before the compiler is loaded. */
-import { release } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import { trustedPaths } from '../compile/trustedPaths.js'
-import { keptOver, otherNames, writableEntries } from '../compile/writableEntries.js'
-import { heldBy } from '../fill/heldBy.js'
-import { hostNames, nameFiles, sharesNetwork } from '../fill/hostNames.js'
-import { layersOf, showsRoot } from '../fill/overRoot.js'
-import { systemEntries } from '../fill/system.js'
-import type { FilesystemEntry, Policy } from '../policy/schema.js'
+import { hostFacts } from '../compile/hostFacts.js'
+import type { Policy } from '../policy/schema.js'
 import type { Limiter } from '../run/limiter.js'
 import type { Stdio } from '../run/stdio.js'
 import { entryOf } from './pathFlags.js'
@@ -80,50 +74,28 @@ interface Named {
 
 function keyOf(flags: RunFlags, policy: Policy, { text, filter, limiter }: Named): string | undefined {
   const preset = flags.preset ?? (flags.fill === undefined && text === undefined ? 'system' : policy.preset)
-  const filesystem = [
-    ...(policy.filesystem ?? []),
-    ...(flags.shown ?? []).map(({ name, value }) => entryOf[name](value)),
-  ]
+  const asked: Policy = {
+    ...policy,
+    preset: preset === 'system' ? 'system' : 'empty',
+    ...(flags.network === 'host' ? { network: flags.network } : {}),
+    filesystem: [...(policy.filesystem ?? []), ...(flags.shown ?? []).map(({ name, value }) => entryOf[name](value))],
+  }
   const base = flags.policy === undefined ? process.cwd() : dirname(resolve(flags.policy))
   const group = limiter?.option()
-  const kept = keptOf(flags, filesystem, base, group?.bases ?? [])
-  if (kept === undefined) return undefined
+  const facts = hostFacts(asked, base, [...trustedBy(flags), ...(group?.bases ?? [])])
+  if (facts === undefined) return undefined
   return JSON.stringify([
     bundledBuild,
-    process.arch,
-    // The filter of system calls is for one kernel.
-    release(),
-    [process.getuid!(), process.geteuid!(), process.getgid!(), process.getegid!()],
     process.cwd(),
     aboutSandbox(flags),
     text === undefined ? null : [text, base],
-    preset === 'system' ? systemEntries() : null,
-    sharesNetwork({ ...policy, ...(flags.network === 'host' ? { network: flags.network } : {}) })
-      ? [nameFiles(), hostNames()]
-      : null,
-    showsRoot({ filesystem }) ? heldBy(layersOf(filesystem[0]!, base)) : null,
     filter ?? null,
     // Where the caller's own group is says nothing of the vial: each run opens a group, and hands on descriptors.
     group === undefined ? null : { ...group, bases: null },
-    kept,
+    facts,
   ])
 }
 
 /** The payload's standard streams: the caller's own, except those whose bytes are counted. */
 export const stdioOf = (limiter: Pick<Limiter, 'limitsOutput'> | undefined): Stdio =>
   limiter?.limitsOutput ? ['inherit', 'output', 'output'] : ['inherit', 'inherit', 'inherit']
-
-/**
- * What of the host is laid over writable entries: other links, another place of vial, another vial. Undefined: a read-only
- * entry has another name, which is an error.
- */
-function keptOf(
-  flags: RunFlags,
-  filesystem: readonly FilesystemEntry[],
-  base: string,
-  bases: readonly string[],
-): unknown {
-  const writable = writableEntries(filesystem, base)
-  if (otherNames(filesystem, base, writable).length > 0) return undefined
-  return [...keptOver(writable, () => trustedPaths([...trustedBy(flags), ...bases])).values()]
-}

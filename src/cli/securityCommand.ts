@@ -1,7 +1,7 @@
 /** `vial explain --security`. */
 
 import { compile } from '../compile/compile.js'
-import { printable } from '../kernel/printable.js'
+import { printable } from '../text/printable.js'
 import { security } from '../plan/security.js'
 import { parsePolicy } from '../policy/check.js'
 import { Limiter } from '../run/limiter.js'

@@ -1,11 +1,11 @@
 /** The `vial` command. */
 import { readFileSync } from 'node:fs'
 import { packageFile } from '../host/packagePlace.js'
-import { printable } from '../kernel/printable.js'
+import { printable } from '../text/printable.js'
 import { systemFault, systemHints } from '../kernel/systemError.js'
 import { explainDirectory } from '../policy/path.js'
 import { didYouMean } from '../text/closest.js'
-import { exitStatuses, VialError } from '../text/error.js'
+import { exitStatuses, HostError, VialError } from '../text/error.js'
 import { write } from '../text/write.js'
 import { parse, UnknownFlag, UsageError } from './commandLine.js'
 import { type Command, commands } from './commands.js'
@@ -13,7 +13,7 @@ import { ignoreAsCaller } from './ignored.js'
 
 async function command([name, ...args]: readonly string[]): Promise<void> {
   if (process.platform !== 'linux')
-    throw new Error(`sandboxes are made of Linux namespaces, and this is ${process.platform}: use a Linux machine`)
+    throw new HostError(`sandboxes are made of Linux namespaces, and this is ${process.platform}: use a Linux machine`)
   if (name === '--version' || name === '-V') return show(`${version()}\n`)
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     const asked = commands.find((one) => name === 'help' && one.name === args[0])

@@ -6,6 +6,9 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import * as vial from '../../src/index.js'
+import { makePlan } from '../../src/plan/planPolicy.js'
+import { parsePolicy } from '../../src/policy/check.js'
+import { exitStatuses, exitStatusOf } from '../../src/text/error.js'
 import { evaluate } from '../support/evaluate.js'
 import { callers, workFolder } from '../support/user.js'
 
@@ -110,6 +113,13 @@ for (const caller of callers) {
     })
   })
 }
+
+test('a command exits by the stage and code of an error', () => {
+  for (const { stage, code } of cases)
+    assert.equal(exitStatusOf({ stage, code: code! }), stage === 'command' ? (code === 'ENOENT' ? 127 : 126) : 125)
+  const { start } = makePlan(parsePolicy({}), { architecture: 'x64', base: '/', kernel: '6.12' })
+  assert.deepEqual(start.manner.exit, exitStatuses, 'and a vial by itself as well')
+})
 
 test('a class that others derive holds for its own errors only', () => {
   class Mine extends vial.PolicyError {}

@@ -6,6 +6,7 @@ import { chmodSync, copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
+import { exitStatusOf } from '../../src/text/error.js'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
 import { childrenOf } from '../support/processes.js'
@@ -92,17 +93,17 @@ for (const caller of callers) {
       Object.assign(vials, paths)
     })
 
-    test('that cannot be executed: the same words by library, vial and command, and statuses as of sh(1)', async () => {
+    test('that cannot be executed: the same words by library, vial and command, and statuses as of sh(1), which follow from the error', async () => {
       const told = await evaluate(
         caller,
         async ({ sandbox }, { policy, commands }) => {
           const one = sandbox(policy)
-          const told: string[] = []
+          const told = []
           for (const command of commands)
             told.push(
               await one.run(command).then(
-                () => 'ran',
-                (error) => `${error.message}\n`,
+                () => undefined,
+                ({ message, stage, code }) => ({ message: `${message}\n`, stage, code }),
               ),
             )
           return told
@@ -116,10 +117,12 @@ for (const caller of callers) {
         const alone = standalone(vials.failing!, [command])
         assert.equal(alone.status, status, command.slice(0, 100))
         assert.match(alone.stderr, words)
-        assert.match(told[index]!, words)
+        const { message, stage, code } = told[index]!
+        assert.equal(exitStatusOf({ stage, code }), status)
+        assert.match(message, words)
         const cut = command.slice(0, 4096).replace('\x1b', '?')
         assert.ok(alone.stderr.startsWith(`vial: cannot run ${cut}: `), alone.stderr)
-        assert.equal(alone.stderr.slice(6).replace(cut, ''), told[index]!.replace(command, '').replace(cut, ''))
+        assert.equal(alone.stderr.slice(6).replace(cut, ''), message.replace(command, '').replace(cut, ''))
       })
       for (const command of ['no-such-command', '/etc/passwd'])
         assert.equal(vial(caller, ['run', '--', command]).status, command.startsWith('/') ? 126 : 127)
