@@ -1,8 +1,8 @@
 /** What this caller may do by itself, and how the rest can be asked of root: capabilities(7), proc_pid_status(5), user_namespaces(7). */
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { constants, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { capabilities } from '../kernel/capabilities.js'
-import { attempt } from '../text/attempt.js'
+import { attempt, mayAccess } from '../text/attempt.js'
 
 /** Whether it is among this process's effective capabilities. */
 export function hasCapability(name: keyof typeof capabilities): boolean {
@@ -35,16 +35,6 @@ export function byRoot(command: string, changes: Changes): string {
 /** Whether PATH has this program for the caller. */
 export function isOnPath(program: string): boolean {
   return (process.env.PATH ?? '').split(':').some((directory) => mayAccess(join(directory, program), constants.X_OK))
-}
-
-/** Whether the caller may do this with a file: access(2). */
-export function mayAccess(path: string, mode: number): boolean {
-  try {
-    accessSync(path, mode)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** Of a file; nothing where it cannot be read. */

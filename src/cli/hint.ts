@@ -1,11 +1,11 @@
 /** After a command that failed: which flag would show what its command line names and the sandbox does not see. Nothing is advised of what it sees. */
 import { constants, existsSync, readlinkSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { mayAccess } from '../cgroup/privilege.js'
 import { placeOf } from '../fill/complete.js'
 import { findProgram } from '../fill/findProgram.js'
 import { isWithin } from '../policy/path.js'
 import type { Policy } from '../policy/schema.js'
+import { mayAccess } from '../text/attempt.js'
 import { obstacleTo } from './obstacle.js'
 
 /**

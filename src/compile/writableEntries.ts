@@ -5,13 +5,12 @@
  */
 import { constants, lstatSync, readlinkSync, realpathSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { mayAccess } from '../cgroup/privilege.js'
 import { walkPath } from '../kernel/pathWalk.js'
 import type { KeptAs } from '../plan/step.js'
 import { kindOf } from '../policy/hidden.js'
 import { isWithin, normal } from '../policy/path.js'
 import type { FilesystemEntry } from '../policy/schema.js'
-import { attempt } from '../text/attempt.js'
+import { attempt, mayAccess } from '../text/attempt.js'
 import type { Trusted } from './trustedPaths.js'
 
 /** An entry that the payload can write. */

@@ -1,7 +1,8 @@
 /** Settings of the kernel's: sysctl(8), proc(5). */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { byRoot, isConfined, mayAccess, textOf } from '../cgroup/privilege.js'
+import { byRoot, isConfined, textOf } from '../cgroup/privilege.js'
+import { mayAccess } from '../text/attempt.js'
 import type { Repair } from '../text/repair.js'
 
 const fileOf = (name: string) => join('/proc/sys', ...name.split('.'))
