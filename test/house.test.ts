@@ -91,6 +91,7 @@ const lower: Readonly<Record<string, string>> = {
   'host/thisHost.ts': 'vial doctor says who asks',
   'kernel/architecture.ts': '--arch',
   'kernel/errno.ts': 'the words for an error of a file that a flag names',
+  'kernel/namespaces.ts': 'a flag of unshare(1) that vial has no need of',
   'kernel/systemError.ts': 'the words for an error of Node.js that no command expects',
   'plan/namedDescriptors.ts': '--listen-fds: which numbers the sockets have',
   'plan/security.ts': 'vial security prints it',
