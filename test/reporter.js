@@ -9,6 +9,7 @@ import { spec, tap } from 'node:test/reporters'
 
 const { VIAL_EXPECTED_SKIPS } = process.env
 const noReason = 'no reason is given'
+const closing = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/
 const expected =
   VIAL_EXPECTED_SKIPS === undefined
     ? [/^/]
@@ -22,22 +23,22 @@ export default async function* report(source) {
   yield* inner
 }
 
-/** The same events, and a diagnostic for each reason before the first closing figure. */
+/** The same events, of one run of the runner or of several, but with the skips and the sum of the closing figures at the end. */
 async function* withSkips(source) {
   const byReason = new Map()
-  let said = false
+  const figures = new Map()
   for await (const event of source) {
     const { type, data } = event
     if (type === 'test:pass' && data.skip !== undefined && data.skip !== false) {
       const reason = data.skip === true || data.skip === '' ? noReason : String(data.skip)
       byReason.set(reason, [...(byReason.get(reason) ?? []), data.name])
     }
-    if (!said && type === 'test:diagnostic' && data.nesting === 0 && /^tests \d+$/.test(data.message)) {
-      said = true
-      for (const message of lines(byReason)) yield { type, data: { nesting: 0, message } }
-    }
-    yield event
+    const [, name, figure] = (type === 'test:diagnostic' && data.nesting === 0 && closing.exec(data.message)) || []
+    if (name === undefined) yield event
+    else figures.set(name, (figures.get(name) ?? 0) + Number(figure))
   }
+  const messages = [...lines(byReason), ...[...figures].map(([name, figure]) => `${name} ${figure}`)]
+  for (const message of messages) yield { type: 'test:diagnostic', data: { nesting: 0, message } }
 }
 
 function* lines(byReason) {

@@ -1,7 +1,9 @@
-// Runs every compiled test file with Node's own runner: a plain list, so that Node 20 needs no glob support. One at a
-// time: some look at all processes of the machine, and at what a terminal types.
+// Runs every compiled test file with Node's own runner: a plain list, so that Node 20 needs no glob support. VIAL_TEST_FILES_AT_ONCE
+// is how many at a time (default: 1); behind them come, one by one, those that have to be alone.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { run } from 'node:test'
+import report from './reporter.js'
 
 const files = readdirSync('dist/test', { recursive: true })
   .filter((name) => name.endsWith('.test.js'))
@@ -16,6 +18,16 @@ const notInside = {
   'front/caller front/host front/install robust/cache robust/repairs sandbox/many':
     "who owns the host's directories cannot be seen inside",
 }
+/** What no other test may run beside. */
+const alone = {
+  'cgroup/ limits/': 'what is used and held back is measured, and a machine has one memory',
+  'cli/session cli/terminal': 'what a terminal types is answered in time',
+  'robust/many': 'all keys that a user may have are taken',
+}
+/** The value of the row that names a file. */
+const rowOf = (table, name) =>
+  Object.entries(table).find(([parts]) => parts.split(' ').some((part) => name.includes(`/${part}`)))?.[1]
+
 const words = process.argv.slice(2)
 const unmatched = words.filter((word) => !files.some((name) => name.includes(word)))
 if (unmatched.length > 0) {
@@ -25,24 +37,28 @@ if (unmatched.length > 0) {
   process.exitCode = 1
 } else {
   const chosen = words.length === 0 ? whatCanRun() : files.filter((name) => words.some((word) => name.includes(word)))
-  const reporter = new URL('reporter.js', import.meta.url).href
-  const guard = new URL('hostGuard.js', import.meta.url).href
-  const args = [
-    '--import',
-    guard,
-    '--test',
-    '--test-concurrency=1',
-    `--test-reporter=${reporter}`,
-    '--test-reporter-destination=stdout',
+  // Each test file is started with what this process was.
+  process.execArgv.push('--import', new URL('hostGuard.js', import.meta.url).href)
+  for await (const text of report(results(chosen))) process.stdout.write(text)
+}
+
+async function* results(chosen) {
+  const together = chosen.filter((name) => rowOf(alone, name) === undefined)
+  const lists = [
+    [together, Number(process.env.VIAL_TEST_FILES_AT_ONCE ?? 1)],
+    [chosen.filter((name) => !together.includes(name)), 1],
   ]
-  const { status } = spawnSync(process.execPath, [...args, ...chosen], { stdio: 'inherit' })
-  process.exitCode = status ?? 1
+  for (const [files, concurrency] of lists)
+    if (files.length > 0)
+      for await (const event of run({ files, concurrency })) {
+        if (event.type === 'test:fail') process.exitCode = 1
+        yield event
+      }
 }
 
 function whatCanRun() {
   if (!isVial()) return files
-  const reasonOf = (name) =>
-    Object.entries(notInside).find(([parts]) => parts.split(' ').some((part) => name.includes(`/${part}`)))?.[1]
+  const reasonOf = (name) => rowOf(notInside, name)
   for (const name of files) if (reasonOf(name)) console.log(`# left out inside a vial: ${name}: ${reasonOf(name)}`)
   return files.filter((name) => reasonOf(name) === undefined)
 }

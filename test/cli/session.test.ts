@@ -25,7 +25,10 @@ for (const caller of callers) {
   ] as const
 
   describe(`a shared session, by ${caller.name}`, { skip: notInstalled('script', 'bash') }, () => {
-    after(() => words.forEach(killAll))
+    after(async () => {
+      words.forEach(killAll)
+      await Terminal.closeAll()
+    })
 
     for (const { name, start, receiver } of doors) {
       // dash(1) ends with 2 when it cannot give the foreground back to the group that had it. The reader has no job control.

@@ -48,7 +48,10 @@ for (const caller of callers) {
   ] as const
 
   describe(`the keys of a terminal, by ${caller.name}`, { skip: unusable }, () => {
-    after(() => words.forEach(killAll))
+    after(async () => {
+      words.forEach(killAll)
+      await Terminal.closeAll()
+    })
 
     for (const { name, start } of doors) {
       for (const [place, line] of [

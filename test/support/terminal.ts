@@ -8,6 +8,7 @@ export class Terminal {
   readonly #script: ChildProcessWithoutNullStreams
   readonly ended: Promise<unknown>
   screen = ''
+  static readonly #open = new Set<Terminal>()
 
   /** `line` is run by bash(1); what it shows is in `screen`. */
   constructor(caller: Caller, line: string) {
@@ -22,7 +23,13 @@ export class Terminal {
       stream.on('data', (chunk) => {
         this.screen += chunk
       })
-    this.ended = once(this.#script, 'exit')
+    this.ended = once(this.#script, 'exit').finally(() => Terminal.#open.delete(this))
+    Terminal.#open.add(this)
+  }
+
+  /** Those that a test which failed left open, and for which its file would wait for ever. */
+  static async closeAll(): Promise<void> {
+    await Promise.all([...Terminal.#open].map((one) => one.close()))
   }
 
   /** Of script(1). */
