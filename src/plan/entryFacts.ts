@@ -16,6 +16,11 @@ export function bindFlags(entry: Extract<Entry, { bind: string }>): MountFlags {
 export const written = (entry: RootCover): boolean =>
   ('bind' in entry && (entry.writable ?? false)) || ('overlay' in entry && typeof entry.upper === 'object')
 
+/** What is in a file: bytes, or a descriptor. */
+export function contentOf({ fd, content = '' }: Extract<Entry, { file: string }>): Uint8Array | number {
+  return fd ?? (typeof content === 'string' ? new TextEncoder().encode(content) : content)
+}
+
 /** A source in words. */
 export const shownSource = (source: string | number) => (typeof source === 'number' ? `descriptor ${source}` : source)
 

@@ -1,6 +1,6 @@
 /**
  * What differs between the sources of sandboxes, besides what they ask for: the order in which the sandbox is made, and how its steps
- * are told. Vial's own face is vialFace.ts; one more, such as for bundles of the OCI, is a directory with a lowering to a
+ * are told. The face of policies is in planPolicy.ts. Another one, such as for bundles of the OCI, is a directory of its own with a lowering to a
  * Specification, and a Face. That is all: no planner and no code asks which face a plan is of.
  */
 import type { Entry } from '../policy/schema.js'
@@ -20,8 +20,8 @@ export interface Origin {
 }
 
 /**
- * The phases of each part of a plan (plan.ts says what the parts are). One that is in no part is left out: then the specification may
- * not ask for it.
+ * The phases of each part of a plan (plan.ts says what the parts are). A face may leave a phase out; a specification that asks for it all
+ * the same is refused.
  */
 export interface Order {
   /** Of the monitor, in this order. */

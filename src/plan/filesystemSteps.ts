@@ -21,7 +21,7 @@ import type { MountKind } from '../policy/entries.js'
 import { kindOf } from '../policy/hidden.js'
 import { normal } from '../policy/path.js'
 import type { Entry } from '../policy/schema.js'
-import { bindFlags, coversRoot, type RootCover, shownSource, written } from './entryFacts.js'
+import { bindFlags, contentOf, coversRoot, type RootCover, shownSource, written } from './entryFacts.js'
 import { hints } from './hints.js'
 import { keep } from './keep.js'
 import { dev, proc, sysfs } from './kernelFilesystems.js'
@@ -232,14 +232,9 @@ class FilesystemPlanner implements Planner {
   }
 
   #file(entry: Extract<Entry, { file: string }>): void {
-    const content =
-      entry.fd ??
-      (typeof entry.content === 'string'
-        ? new TextEncoder().encode(entry.content)
-        : (entry.content ?? new Uint8Array()))
     const mode = entry.mode ?? 0o644
     const common = {
-      content,
+      content: contentOf(entry),
       mode,
       what: `write the file ${entry.file}`,
       why: 'the policy gives its content',
@@ -267,7 +262,7 @@ class FilesystemPlanner implements Planner {
   }
 
   #chmod(entry: Extract<Entry, { chmod: string }>): void {
-    const step: Step = {
+    this.push({
       do: 'chmod',
       place: this.place(entry.chmod),
       mode: entry.mode,
@@ -275,8 +270,7 @@ class FilesystemPlanner implements Planner {
       what: `set the mode of ${entry.chmod}`,
       why: 'the policy names it',
       hints: hints.present,
-    }
-    this.push(step)
+    })
   }
 
   #overlay(entry: Extract<Entry, { overlay: string }>): void {

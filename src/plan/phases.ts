@@ -8,4 +8,4 @@ import { worldPhases } from './worldPhases.js'
 export const phases = { ...worldPhases, ...entrantPhases, ...startPhases } satisfies Record<string, Making>
 /** The mounts are one too: filesystemSteps.ts. */
 export type Phase = keyof typeof phases | 'mounts'
-export const phaseNames = Object.keys(phases) as (keyof typeof phases)[]
+export const phaseNames = [...Object.keys(phases), 'mounts'] as readonly Phase[]

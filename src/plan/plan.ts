@@ -86,7 +86,7 @@ export function stepsOf({ world, entrant, start }: Plan): Readonly<Record<'monit
   }
 }
 
-/** @throws {PolicyError} where what is asked for cannot be, such as a source that does not lie beneath what it is said to lie beneath. */
+/** @throws {PolicyError} when the specification contradicts itself: a source does not lie beneath the directory that it is said to lie beneath. */
 export function planOf(specification: Specification, { order, reword }: Face): Plan {
   const say = <One extends Step>(step: One, origin: Origin): One => (reword === undefined ? step : reword(step, origin))
   const world: Step[] = []
@@ -97,7 +97,7 @@ export function planOf(specification: Specification, { order, reword }: Face): P
   const part = (name: keyof Order): Step[] => order[name].flatMap(stepsIn)
   const ordered = new Set<string>(Object.values(order).flat())
   for (const phase of phaseNames)
-    if (!ordered.has(phase) && phases[phase](specification, world).length > 0)
+    if (!ordered.has(phase) && stepsIn(phase).length > 0)
       throw new Error(`this face has no place for the phase ${phase}`)
   world.push(...part('init'))
   const { hardening, start } = specification

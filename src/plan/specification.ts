@@ -1,6 +1,6 @@
 /**
- * What is to be built, in the words of no face: a policy, a command line of bwrap(1), and whatever else describes a sandbox becomes one
- * of these, and one planner makes the plan of it (plan.ts). All is checked here, and limits, modes of the payload and ids are numbers.
+ * What is to be built, in neutral terms. A policy, a command line of bwrap(1), and anything else that describes a sandbox becomes one of
+ * these, and one planner turns it into a plan (plan.ts). All of it is checked, and what was written as text is a number.
  * Each kind of source brings a lowering to this, an order and words: see face.ts.
  */
 import type { CapabilityName } from '../kernel/capabilities.js'

@@ -53,6 +53,8 @@ test('it fails in its own words', () => {
 
 test('what a face has no place for is refused, not left out', () => {
   assert.throws(() => planOf(ofPolicy, third), /no place for the phase session/)
+  const noMounts = { ...third, order: { ...third.order, init: ['loopback', 'names'] as const } }
+  assert.throws(() => planOf(ofThird, noMounts), /no place for the phase mounts/)
   const parsed = parse(['--seccomp', '8', 'true'])
   assert.ok(parsed.kind === 'run')
   assert.throws(
@@ -61,10 +63,11 @@ test('what a face has no place for is refused, not left out', () => {
   )
 })
 
-test('every phase has a place in a face', () => {
-  const placed = new Set<string>([vialFace, bwrapFace].flatMap(({ order }) => Object.values(order).flat()))
+test('every phase has a place in a face, and none has two', () => {
+  const placed = [vialFace, bwrapFace].map(({ order }) => Object.values(order).flat())
+  for (const phases of placed) assert.equal(new Set(phases).size, phases.length)
   assert.deepEqual(
-    phaseNames.filter((name) => !placed.has(name)),
+    phaseNames.filter((name) => !placed.flat().includes(name)),
     [],
   )
 })
