@@ -65,7 +65,7 @@ export function policyOf(request: BwrapRequest): ClosestPolicy {
   if (request.hostname === undefined && unshare.uts)
     notes.push('bwrap keeps the host\'s name; a policy\'s is "vial" unless hostname says otherwise')
   if (request.chdir === undefined)
-    notes.push("bwrap starts in the caller's folder if it is visible; a policy in cwd, by default /")
+    notes.push("bwrap starts in the caller's directory if it is visible; a policy in cwd, by default /")
   if (environment.unset.size > 0)
     notes.push(`--unsetenv ${[...environment.unset].join(', ')}: list in env.inherit what is to be handed on instead`)
   if (!environment.clear)

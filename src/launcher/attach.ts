@@ -31,12 +31,12 @@ export function attachHere(
   const { b } = c
   const { owned } = step.place
   if (tellsApart(c)) {
-    const { unmounted, unmadeFile, unmadeFolder } = said(b)
+    const { unmounted, unmadeFile, unmadeDirectory } = said(b)
     const { points } = step
     c.complain(step, 1)
     b.move(unmounted, c.step)
     b.move(unmadeFile, points === undefined ? c.step : c.said(step, points[0]))
-    b.move(unmadeFolder, points === undefined ? c.step : c.said(step, points[1]))
+    b.move(unmadeDirectory, points === undefined ? c.step : c.said(step, points[1]))
   }
   b.move(kindOf(b), kind === 'directory' ? S_IF.DIR : 0)
   if (owned) attachOwned(c, {})
@@ -47,7 +47,7 @@ export function attachHere(
 /** What the mount is, of S_IF: 0 until it was looked at. */
 const kindOf = variable()
 /** Numbers of steps, in which the ways to fail have words of their own. */
-const said = variables('unmounted', 'unmadeFile', 'unmadeFolder')
+const said = variables('unmounted', 'unmadeFile', 'unmadeDirectory')
 
 const attachOwned = routine('attachOwned', {}, (c: LauncherContext) => {
   const tree = treeOf(c.b)
@@ -116,7 +116,7 @@ function complainOfKind(c: LauncherContext): void {
   const { b } = c
   if (!tellsApart(c)) return
   b.move(c.step, said(b).unmadeFile)
-  b.when(kindOf(b), 'eq', S_IF.DIR, () => b.move(c.step, said(b).unmadeFolder))
+  b.when(kindOf(b), 'eq', S_IF.DIR, () => b.move(c.step, said(b).unmadeDirectory))
 }
 
 /** EINVAL means a file on a directory or the reverse; mount(2) reports this earlier. */

@@ -68,7 +68,7 @@ export const entryRows: Code<Entry> = {
       b.jump(done)
       b.place(there)
       c.orFail()
-      requireFolder(c)
+      requireDirectory(c)
       b.place(done)
     })
   },
@@ -123,13 +123,13 @@ export const entryRows: Code<Entry> = {
   bind(c, step) {
     const { b } = c
     const { source, optional, place, within, above } = step
-    const { source: from, within: folder, recursive, attributes, flags } = bindOf(b)
+    const { source: from, within: outer, recursive, attributes, flags } = bindOf(b)
     const tree = treeOf(b)
     const kind = sourceKind(source)
     const inside = within !== undefined && typeof source === 'string' ? relative(within, source) : undefined
     const words: Word[] = [
       [from, inside ?? source],
-      ...(inside === undefined ? [] : [[folder, within!] as const]),
+      ...(inside === undefined ? [] : [[outer, within!] as const]),
       [recursive, step.recursive ? AT.RECURSIVE : 0],
       [attributes, attributesOf(step.flags)],
     ]
@@ -139,7 +139,7 @@ export const entryRows: Code<Entry> = {
         from,
         flags,
         ...kind,
-        within: inside === undefined ? undefined : folder,
+        within: inside === undefined ? undefined : outer,
         missing: optional ? missing : undefined,
       })
       b.move(tree, c.result)
@@ -267,7 +267,7 @@ function ownerWords({ b }: LauncherContext, { owner }: Step<'directory' | 'file'
 }
 
 /** What was found, in `result`, must be a directory. */
-function requireFolder(c: LauncherContext): void {
+function requireDirectory(c: LauncherContext): void {
   const { b } = c
   const found = b.temporary()
   b.move(found, c.result)

@@ -62,7 +62,7 @@ function prepareEnvironment(c: LauncherContext, host: Slot): void {
   }
   b.move(next, envp)
   if (pwd) {
-    rememberFolder(c, host)
+    rememberDirectory(c, host)
     b.store(64, next, 0, c.pwd)
     b.compute(next, next, 'add', 8)
   }
@@ -96,7 +96,7 @@ function prepareEnvironment(c: LauncherContext, host: Slot): void {
  * Before anything is mounted: where the caller is. As get_current_dir_name(3): by the caller's PWD, which may lead through
  * symlinks, where it names the directory; else by the kernel's name.
  */
-function rememberFolder(c: LauncherContext, host: Slot): void {
+function rememberDirectory(c: LauncherContext, host: Slot): void {
   const { b } = c
   const [cursor, given, byte] = [b.temporary(), b.temporary(), b.temporary()]
   const [known, unknown] = [b.label(), b.label()]
@@ -118,7 +118,7 @@ function rememberFolder(c: LauncherContext, host: Slot): void {
 }
 
 /** The directory that is the vial's first argument. */
-export function enterNamedFolder(c: LauncherContext): void {
+export function enterNamedDirectory(c: LauncherContext): void {
   const { b } = c
   const first = b.temporary()
   c.must('chdir', c.cwd)
@@ -132,7 +132,7 @@ export function enterNamedFolder(c: LauncherContext): void {
 }
 
 /** The caller's directory if it is visible, else HOME, else the root; PWD says which. */
-export function enterCallersFolder(c: LauncherContext): void {
+export function enterCallersDirectory(c: LauncherContext): void {
   const { b } = c
   const path = b.temporary()
   const home = b.temporary()

@@ -14,18 +14,18 @@ import { find } from './places.js'
 import { dropGroupsIfAllowed } from './privileges.js'
 import { howOf, openPath } from './resolve.js'
 
-type Hardening = 'refuseFolders' | 'dropGroups' | 'newKeyring' | 'secureBits' | 'limitUserns' | 'guard'
+type Hardening = 'refuseDirectories' | 'dropGroups' | 'newKeyring' | 'secureBits' | 'limitUserns' | 'guard'
 
 /** What a user or group id reads as that the user namespace does not map: /proc/sys/kernel/overflowuid. */
 const overflowId = 65534
 
 export const hardeningCode: Code<Hardening> = {
   /** openat(2) and fchdir(2) begin at any directory that is open, wherever it lies. */
-  refuseFolders(c, step) {
+  refuseDirectories(c, step) {
     for (const fd of step.fds) refuseDirectory(c, { fd })
   },
 
-  /** Only a caller who is root may; user_namespaces(7) takes it from everybody once the namespace is there. */
+  /** Only a caller who is root may; user_namespaces(7) takes it from every caller once the namespace is there. */
   dropGroups(c) {
     dropGroupsIfAllowed(c)
   },
@@ -100,14 +100,14 @@ function coverOfEachCpu(c: LauncherContext, coverParts: typeof coverFound, name:
   const [cpu, cursor] = b.temporaries(2)
   // Zeros behind the name end the list of names.
   const part = b.reserve(128)
-  const folder = b.temporary()
+  const directory = b.temporary()
   b.move(cpu, 0)
-  b.compute(folder, part, 'add', 1)
+  b.compute(directory, part, 'add', 1)
   b.loop(({ leave }) => {
     b.move(cursor, part)
     copyText(b, cursor, b.text(`${masked}devices/system/cpu/cpu`))
     decimal(b, cursor, cpu)
-    c.attempt('faccessat', topOf(b), folder, 0)
+    c.attempt('faccessat', topOf(b), directory, 0)
     c.whenError('ENOENT', leave)
     c.orFail()
     copyText(b, cursor, b.text(`/${name}`))

@@ -8,7 +8,7 @@ import { AT, CLONE, PR, WAIT } from '../kernel/flags.js'
 import { limitFileOf, namespaces } from '../kernel/namespaces.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MapLine, Step } from '../plan/step.js'
-import { enterCallersFolder, enterNamedFolder } from './execute.js'
+import { enterCallersDirectory, enterNamedDirectory } from './execute.js'
 import type { Code, LauncherContext } from './launcherContext.js'
 import { capabilitySets, dropGroupsIfAllowed, spareSet } from './privileges.js'
 
@@ -221,7 +221,7 @@ export const identityCode: Code<Identity> = {
   },
 
   chdirBack(c) {
-    enterCallersFolder(c)
+    enterCallersDirectory(c)
   },
 
   chdir(c, step) {
@@ -229,7 +229,7 @@ export const identityCode: Code<Identity> = {
   },
 
   chdirNamed(c) {
-    enterNamedFolder(c)
+    enterNamedDirectory(c)
   },
 }
 

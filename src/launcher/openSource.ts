@@ -85,12 +85,12 @@ function openDescriptor(c: LauncherContext, fd: Operand, flags: Operand): void {
 }
 
 /** Clones the mount of a path beneath a directory that no link on the way may leave, into `result`. */
-function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: Operand): void {
+function openWithin(c: LauncherContext, directory: Operand, path: Operand, flags: Operand): void {
   const { b } = c
   const tree = treeOf(b)
   const [file, atFile] = b.temporaries(2)
   const end = b.label()
-  openBeneath(c, folder, path)
+  openBeneath(c, directory, path)
   c.whenFailed(() => b.jump(end))
   b.move(file, c.result)
   b.compute(atFile, flags, 'or', AT.EMPTY_PATH)
@@ -101,11 +101,11 @@ function openWithin(c: LauncherContext, folder: Operand, path: Operand, flags: O
 }
 
 /** Opens a path, for its name only, beneath a directory that no link on the way may leave, into `result`. */
-export function openBeneath(c: LauncherContext, folder: Operand, path: Operand): void {
+export function openBeneath(c: LauncherContext, directory: Operand, path: Operand): void {
   const { b } = c
   const [outer, found] = [b.temporary(), b.temporary()]
   const end = b.label()
-  c.attempt('openat', AT.FDCWD, folder, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
+  c.attempt('openat', AT.FDCWD, directory, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0)
   c.whenFailed(() => b.jump(end))
   b.move(outer, c.result)
   openPath(c, { from: outer, path, how: howOf(c, 'beneath') })

@@ -6,7 +6,7 @@
  * place, and then its own step; the tree takes note of both, and forgets what the new mount hides.
  *
  * The invariant is what a {@link Place} says. `owned` means that each directory on the way was made by a step of this very plan on a
- * tmpfs of its own: nobody else can have put a link there, and the kernel may walk the path as it is. Any other place lies in a mount
+ * tmpfs of its own: no other process can have put a link there, and the kernel may walk the path as it is. Any other place lies in a mount
  * whose content comes from elsewhere; it is looked up beneath that mount, and nothing is made there through a link. Of a mount that a
  * payload may write, not even what is found is trusted (`planted`): an earlier run could have left links, or exchange them now. An entry
  * that may be missing leaves its place unknown, so that what comes later is checked at run time. The same question on the host's side,
@@ -339,7 +339,7 @@ class FilesystemPlanner implements Planner {
     const open = this.context.style.closesParents ? (made.mode ?? 0) : 0o777
     const closed = ((open & 0o070) === 0 ? 0o050 : 0) | ((open & 0o007) === 0 ? 0o005 : 0)
     const missing = this.#tree.missing(path)
-    const folders = missing.map((above) => ({
+    const directories = missing.map((above) => ({
       do: 'directory' as const,
       place: this.#place(above),
       mode: 0o755 & ~closed,
@@ -351,12 +351,12 @@ class FilesystemPlanner implements Planner {
     }))
     if (leaves === 'maybe') {
       // Where the source is missing, nothing is made: what lies above stays unknown.
-      this.push(step(this.#place(path), folders))
+      this.push(step(this.#place(path), directories))
       this.#tree.put(path, 'maybe', made)
       return
     }
     for (const above of missing) this.#tree.pass(above)
-    for (const folder of folders) this.push(folder)
+    for (const directory of directories) this.push(directory)
     this.push(step(this.#place(path), []))
     this.#tree.put(path, leaves === 'ours' && !this.#tree.owns(path) ? 'foreign' : leaves, made)
   }

@@ -42,7 +42,7 @@ export class Sources {
   within(source: string | number, beneath?: string): { within?: string } {
     if (typeof source === 'number') return {}
     const named = beneath === undefined ? [] : [this.#host(beneath)]
-    const within = [...this.#writable, ...named].find((folder) => source.startsWith(`${folder}/`))
+    const within = [...this.#writable, ...named].find((directory) => source.startsWith(`${directory}/`))
     if (within === undefined && beneath !== undefined)
       throw new PolicyError([
         faultAt('filesystem', `${source} does not lie beneath ${named[0]}: beneath must name a directory above it`),

@@ -129,7 +129,7 @@ export const inside: readonly Judgement[] = [
         `descriptors are closed, but for the standard streams${keep?.length ? ` and ${keep.join(', ')}` : ''}`,
         'inherited descriptors stay open',
       )
-      say(view.first('refuseFolders'), 'no standard stream is a directory')
+      say(view.first('refuseDirectories'), 'no standard stream is a directory')
       say(
         view.first('landlock')?.files,
         `${view.landlock}: a file that is open cannot be opened again for more; a pipe or memfd can`,

@@ -23,14 +23,14 @@ export const startPhases = {
 
   streams: ({ descriptors: { streams, listening } }) => [
     ...when(streams.length > 0, () => ({
-      do: 'refuseFolders',
+      do: 'refuseDirectories',
       fds: streams,
       what: 'hand on the standard streams',
       why: 'none of them is a directory, from which the whole host could be reached',
       hints: { EISDIR: 'standard input, output or error is a directory: give it a file, a pipe or /dev/null' },
     })),
     ...when(listening.length > 0, () => ({
-      do: 'refuseFolders',
+      do: 'refuseDirectories',
       fds: listening,
       what: `hand on descriptors ${listening[0]} to ${listening.at(-1)}`,
       why: 'sockets that a supervisor opened; none of them is a directory, from which the whole host could be walked',

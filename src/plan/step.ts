@@ -66,7 +66,7 @@ export interface Steps {
   /** What ps(1) and pkill(1) know monitor and init by. */
   processName: { readonly name: string }
   /** Fails when one of these descriptors is a directory. */
-  refuseFolders: { readonly fds: readonly number[] }
+  refuseDirectories: { readonly fds: readonly number[] }
   /** Gives up supplementary groups where the caller may. */
   dropGroups: unknown
   /** `from` is a path, or a descriptor that is closed afterwards. */

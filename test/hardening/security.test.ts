@@ -220,7 +220,7 @@ test('what stands goes when its step goes', () => {
     'pivot',
     'newUser',
     'closeFds',
-    'refuseFolders',
+    'refuseDirectories',
     'noNewPrivs',
     'secureBits',
     'newKeyring',
