@@ -15,9 +15,12 @@ const bwrap = new URL('../../bin/vial-bwrap', import.meta.url).pathname
 const vial = `'${process.execPath}' '${main}'`
 const unusable = notInstalled('script', 'bash')
 
-/** Counts what it gets; ^\ ends it with the sum. In the background of sh(1), sleep(1) ignores ^C. */
+/**
+ * Counts what it gets; ^\ ends it with the sum. In the background of sh(1), sleep(1) ignores ^C. Nothing is started once it is up:
+ * dash waits for what it starts by vfork(2), and a signal that comes just then is lost, or stops the child alone.
+ */
 const counter = (word: string) =>
-  `n=0; trap 'n=$((n+1)); echo int $n' INT; trap 'echo term' TERM; trap 'echo sum $n; exit' QUIT; echo up; while :; do sleep ${word} & wait; done`
+  `n=0; trap 'n=$((n+1)); echo int $n' INT; trap 'echo term' TERM; trap 'echo sum $n; exit' QUIT; sleep ${word} & echo up; while :; do wait; done`
 
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
 

@@ -217,7 +217,8 @@ for (const caller of callers) {
       const word = uniqueSeconds()
       const home = workFolder(caller, 'home')
       const main = new URL('../../src/cli/main.cjs', import.meta.url).pathname
-      const count = `n=0; trap 'n=$((n+1)); echo int $n' INT; echo up; while :; do sleep ${word} & wait; done`
+      // What is started after that could be hit before it is a program: vfork(2).
+      const count = `n=0; trap 'n=$((n+1)); echo int $n' INT; sleep ${word} & echo up; while :; do wait; done`
       for (const share of ['', '--share-session']) {
         // script(1) gives a terminal of its own and types what it reads.
         const terminal = spawn(
