@@ -7,8 +7,11 @@ import { unlinkIfThere } from './wholeFile.js'
 
 /** Milliseconds: what was used later than this stays, beyond the limits too: its path may have been given to a program that starts it. */
 const recent = 600_000
-/** Milliseconds: a file under a temporary name is its writer's no longer than this. */
-const abandoned = 3_600_000
+/**
+ * Milliseconds: how long a file under a temporary name is its writer's at most, and how long though no process has the writer's pid. That
+ * one may be in another pid namespace, such as a container's that has the same home.
+ */
+const written = { atMost: 3_600_000, unseen: 10_000 }
 
 /** How many vials this process adds before it trims again: a server of one-off policies need not look at all of them each time. */
 const untrimmed = 32
@@ -60,7 +63,8 @@ export function sweep(directory: string, names = readdirSync(directory), now = D
     const pid = /^(?:[0-9a-f]{16}|[0-9a-f]{40}|status)\.(\d+)\.[0-9a-f]{8}$/.exec(name)?.[1]
     if (pid === undefined) continue
     const path = join(directory, name)
-    if (!isAlive(Number(pid)) || (sinceUse(path, now)?.unused ?? 0) > abandoned) unlinkIfThere(path)
+    const { unused = 0 } = sinceUse(path, now) ?? {}
+    if (unused > (isAlive(Number(pid)) ? written.atMost : written.unseen)) unlinkIfThere(path)
   }
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, chownSync, lchownSync, linkSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { namedCache } from '../../src/cache/cacheDirectory.js'
 import { entryKinds } from '../../src/cache/entryKinds.js'
 import { trustedDirectory } from '../../src/cache/trust.js'
 import { findVial } from '../../src/cache/vialStore.js'
@@ -103,3 +104,22 @@ for (const caller of callers) {
     assert.deepEqual(think('there'), [false, false], 'a symlink')
   })
 }
+
+test('a cache is named by an absolute path, or by VIAL_CACHE: a relative HOME is no place where the front looks', () => {
+  const before = { ...process.env }
+  try {
+    for (const [env, named] of [
+      [{ VIAL_CACHE: '/a', XDG_CACHE_HOME: '/b', HOME: '/c' }, '/a'],
+      [{ VIAL_CACHE: 'a', HOME: '/c' }, join(process.cwd(), 'a')],
+      [{ VIAL_CACHE: '', XDG_CACHE_HOME: '/b', HOME: '/c' }, '/b/vial'],
+      [{ XDG_CACHE_HOME: 'b', HOME: '/c' }, '/c/.cache/vial'],
+      [{ XDG_CACHE_HOME: 'b', HOME: 'c' }, undefined],
+      [{}, undefined],
+    ] as const) {
+      process.env = { ...env }
+      assert.equal(namedCache(), named)
+    }
+  } finally {
+    process.env = before
+  }
+})

@@ -83,7 +83,7 @@ for (const [what, part] of Object.entries(parts)) {
     assert.deepEqual(left, [nameOf(2), nameOf(3), 'notes'])
   })
 
-  test(`${what}: what a writer left that is gone, or was an hour ago, and nothing else`, () => {
+  test(`${what}: what a writer left that is gone, or was an hour ago, goes; not what one of another pid namespace writes now`, () => {
     // The kernel gives none beyond 2^22: proc_sys_kernel(5), pid_max.
     const gone = 2 ** 22 + 1
     const left = trimmed(part, (at) => {
@@ -91,11 +91,13 @@ for (const [what, part] of Object.entries(parts)) {
       for (const name of [nameOf(1), 'status']) {
         file(at(`${name}.1.00000000`), 2 * 60 * minute)
         file(at(`${name}.1.11111111`), minute)
-        file(at(`${name}.${gone}.22222222`), 0)
+        file(at(`${name}.${gone}.22222222`), minute)
+        file(at(`${name}.${gone}.33333333`), 1)
       }
       file(at(`notes.${gone}.00000000`), 31 * day)
     })
-    assert.deepEqual(left, [`${nameOf(1)}.1.11111111`, `notes.${gone}.00000000`, 'status.1.11111111'])
+    const kept = (name: string) => [`${name}.1.11111111`, `${name}.${gone}.33333333`]
+    assert.deepEqual(left, [...kept(nameOf(1)), `notes.${gone}.00000000`, ...kept('status')].sort())
   })
 }
 
