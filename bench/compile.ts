@@ -3,7 +3,7 @@
 import { compile } from '../src/compile/compile.js'
 import { type Architecture, architectures } from '../src/kernel/architecture.js'
 import type { Policy } from '../src/policy/schema.js'
-import { alone, runs } from './support/folder.js'
+import { alone, runs } from './support/directory.js'
 import { median, raceHere } from './support/race.js'
 import { milliseconds, table } from './support/table.js'
 

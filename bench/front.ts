@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { frontPath } from '../src/bwrap/frontFile.js'
-import { alone, runs, work } from './support/folder.js'
+import { alone, runs, work } from './support/directory.js'
 import { exitProgram, installed, median, race, type Times } from './support/race.js'
 import { milliseconds, note, raceTable, table } from './support/table.js'
 

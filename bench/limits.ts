@@ -11,7 +11,7 @@ import { type LimitsPolicy, sandbox } from '../src/index.js'
 import { layOut } from '../src/plan/namedDescriptors.js'
 import type { GroupLimitName } from '../src/policy/limits.js'
 import { makeBundle } from './runtimes.js'
-import { alone, runs, work } from './support/folder.js'
+import { alone, runs, work } from './support/directory.js'
 import { installed } from './support/race.js'
 import { note, table } from './support/table.js'
 

@@ -2,7 +2,7 @@
  * `npm run bench [-- WORD…] [--runs N] [--root]`: all benches, or those whose name has one of the words. Each also runs
  * alone: `node dist/bench/start.js`. To add one, export `bench` from a file here, end it with `alone`, and name it below.
  */
-import { asOrdinaryUser, words } from './support/folder.js'
+import { asOrdinaryUser, words } from './support/directory.js'
 
 const benches: Readonly<Record<string, () => Promise<{ bench(): Promise<void> }>>> = {
   start: () => import('./start.js'),

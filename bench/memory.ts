@@ -1,8 +1,8 @@
-/** Memory of monitor and init while a payload sleeps: what /proc/PID/status shows to everybody. */
+/** Memory of monitor and init while a payload sleeps: what /proc/PID/status shows to every user. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { sandbox } from '../src/index.js'
 import { policy } from './policy.js'
-import { alone } from './support/folder.js'
+import { alone } from './support/directory.js'
 import { table } from './support/table.js'
 
 export async function bench(): Promise<void> {

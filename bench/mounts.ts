@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { vial } from './policy.js'
 import { chart } from './support/chart.js'
-import { alone, kept, runs, work } from './support/folder.js'
+import { alone, kept, runs, work } from './support/directory.js'
 import { exitProgram, installed, median, race } from './support/race.js'
 import { milliseconds, note, table } from './support/table.js'
 

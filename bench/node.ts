@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Policy, sandbox } from '../src/index.js'
 import { bwrap, bwrapWithExit, exitInside, policy, withExit } from './policy.js'
-import { alone, dist, runs } from './support/folder.js'
+import { alone, dist, runs } from './support/directory.js'
 import { type Command, exitProgram, installed, median, race, raceHere, type Times } from './support/race.js'
 import { milliseconds, note, raceTable, table } from './support/table.js'
 

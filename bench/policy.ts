@@ -3,7 +3,7 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compile } from '../src/compile/compile.js'
 import type { Policy } from '../src/policy/schema.js'
-import { work } from './support/folder.js'
+import { work } from './support/directory.js'
 import { type Command, exitProgram } from './support/race.js'
 
 export const policy: Policy = {

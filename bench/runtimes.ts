@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { policy, vial } from './policy.js'
-import { alone, runs, work } from './support/folder.js'
+import { alone, runs, work } from './support/directory.js'
 import { type Command, installed, race } from './support/race.js'
 import { note, type Runner, raceTable } from './support/table.js'
 
@@ -54,7 +54,7 @@ export function makeBundle(name = 'bundle', limits: object = {}): string {
     source,
     options,
   })
-  const folders = ['bin', 'lib', 'lib64'].map((name) =>
+  const directories = ['bin', 'lib', 'lib64'].map((name) =>
     mount(`/${name}`, 'bind', `/usr/${name}`, ['rbind', 'ro', 'nosuid', 'nodev']),
   )
   const config = {
@@ -74,7 +74,7 @@ export function makeBundle(name = 'bundle', limits: object = {}): string {
       mount('/dev', 'tmpfs', 'tmpfs', ['nosuid', 'mode=755', 'size=65536k']),
       mount('/dev/pts', 'devpts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620']),
       mount('/usr', 'bind', '/usr', ['rbind', 'ro', 'nosuid', 'nodev']),
-      ...folders,
+      ...directories,
       mount('/tmp', 'tmpfs', 'tmpfs', ['nosuid', 'nodev']),
     ],
     linux: {

@@ -17,7 +17,7 @@ import { SECCOMP } from '../src/kernel/flags.js'
 import { compileSeccomp, filterOf, profiles } from '../src/seccomp/compileProfile.js'
 import { assembleFilter } from '../src/seccomp/searchTree.js'
 import { filterOfProfile } from '../src/seccomp/typed.js'
-import { alone, work } from './support/folder.js'
+import { alone, work } from './support/directory.js'
 import { byLibseccomp } from './support/libseccomp.js'
 
 const architecture = hostArchitecture()

@@ -9,7 +9,7 @@ import {
   withExit,
   withHostsNetwork,
 } from './policy.js'
-import { alone, runs } from './support/folder.js'
+import { alone, runs } from './support/directory.js'
 import { type Command, compiledC, exitProgram, installed, race, type Times } from './support/race.js'
 import { note, type Runner, raceTable } from './support/table.js'
 

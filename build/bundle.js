@@ -5,23 +5,23 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 
 const sources = resolve('dist/src')
-const folder = resolve(sources, 'cli/bundle')
+const directory = resolve(sources, 'cli/bundle')
 const entries = { vial: 'cli/vial.js', front: 'bwrap/compileForFront.js' }
 // `vial run` should not wait: the bundle of the entry has it, though it is loaded by import().
 const atOnce = ['cli/runCommand.js']
 // What import() names is in the bundle `later`, except these.
 const bundleOf = { 'cli/limited.js': 'limits', 'cli/passOn.js': 'limits' }
 
-rmSync(folder, { recursive: true, force: true })
+rmSync(directory, { recursive: true, force: true })
 if (!process.argv.includes('--remove')) {
-  mkdirSync(folder)
+  mkdirSync(directory)
   const { build } = await import('esbuild')
   const { buildOf } = await import('../dist/src/bwrap/frontFile.js')
   const id = Buffer.from(buildOf()).toString('hex')
   const bundle = (name, input, ...plugins) =>
     build({
       ...input,
-      outfile: `${folder}/${name}.cjs`,
+      outfile: `${directory}/${name}.cjs`,
       bundle: true,
       platform: 'node',
       target: 'node20',
@@ -52,7 +52,7 @@ if (!process.argv.includes('--remove')) {
 /** Each module keeps its own place: `import.meta.url` is what it would be without the bundle. */
 function places({ onLoad }) {
   onLoad({ filter: /dist\/src\/.*\.js$/ }, ({ path }) => {
-    const url = `moduleUrl(${JSON.stringify(relative(folder, path))})`
+    const url = `moduleUrl(${JSON.stringify(relative(directory, path))})`
     return { contents: readFileSync(path, 'utf8').replaceAll('import.meta.url', url) }
   })
 }

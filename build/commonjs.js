@@ -5,13 +5,13 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { build } from 'esbuild'
 
 const sources = resolve('dist/src')
-const folder = resolve('dist/cjs')
-rmSync(folder, { recursive: true, force: true })
-mkdirSync(folder, { recursive: true })
-writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n')
+const directory = resolve('dist/cjs')
+rmSync(directory, { recursive: true, force: true })
+mkdirSync(directory, { recursive: true })
+writeFileSync(join(directory, 'package.json'), '{ "type": "commonjs" }\n')
 await build({
   entryPoints: [join(sources, 'index.js')],
-  outfile: join(folder, 'index.js'),
+  outfile: join(directory, 'index.js'),
   bundle: true,
   packages: 'external',
   platform: 'node',
@@ -28,7 +28,7 @@ function copyDeclaration(path) {
   if (seen.has(path)) return
   seen.add(path)
   const text = readFileSync(path, 'utf8')
-  const copy = join(folder, relative(sources, path))
+  const copy = join(directory, relative(sources, path))
   mkdirSync(dirname(copy), { recursive: true })
   writeFileSync(copy, text)
   for (const [, name] of text.matchAll(/(?:from|import\() ?['"](\.[^'"]+)\.js['"]/g))

@@ -33,7 +33,7 @@ try {
   })
   const compiled = await compiler.run('gcc', ['-static', '-O2', '-o', 'hello', 'hello.c'])
   console.log(`gcc: status ${compiled.exitCode}, ${Math.round(compiled.durationMs)} ms ${compiled.stderr}`)
-  console.log(`in the folder now: ${readdirSync(work).sort().join(' ')}`)
+  console.log(`in the directory now: ${readdirSync(work).sort().join(' ')}`)
 
   // No preset, no fill: an empty root, and the program in it.
   const runner = sandbox({ filesystem: [{ bind: '/hello', from: join(work, 'hello') }] })

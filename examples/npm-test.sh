@@ -1,7 +1,7 @@
 #!/bin/bash
-# The tests of a project that you do not trust, with only its own folder writable: vial run --rw . -- npm test
+# The tests of a project that you do not trust, with only its own directory writable: vial run --rw . -- npm test
 #
-# Look at what the tests could write: the project's folder, and nothing else of yours. This example lies in /tmp, which the
+# Look at what the tests could write: the project's directory, and nothing else of yours. This example lies in /tmp, which the
 # sandbox has in memory for itself: what they write beside the project there is gone afterwards.
 set -euo pipefail
 vial=(node "$(realpath "$0" | xargs dirname)/../dist/src/cli/main.cjs") # in a project of yours: vial=(npx vial)
@@ -25,7 +25,7 @@ function attempt(what, path) {
 }
 attempt('into the project', 'report.txt')
 attempt('beside the project, in memory', '../report.txt')
-attempt('into the home of whoever calls', process.argv[2] ?? '/root/.profile')
+attempt('into the home of the caller', process.argv[2] ?? '/root/.profile')
 console.log(`a secret beside the project: ${fs.existsSync('../secret') ? 'seen' : 'not there'}`)
 JS
 echo 'a secret' > "$outside/secret"

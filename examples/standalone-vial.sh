@@ -19,8 +19,8 @@ cat > policy.json <<'JSON'
 }
 JSON
 "${vial[@]}" compile policy.json -o python-vial
-mkdir other-folder
-cp python-vial other-folder/
+mkdir other-directory
+cp python-vial other-directory/
 rm python-vial policy.json
 
 another=()
@@ -28,7 +28,7 @@ if [ "$(id -u)" = 0 ]; then
   another=(setpriv --reuid=65534 --regid=65534 --clear-groups --)
 fi
 "${another[@]}" id --user | sed 's/^/outside, the user is /'
-answer=$("${another[@]}" env --ignore-environment other-folder/python-vial python3 -c '
+answer=$("${another[@]}" env --ignore-environment other-directory/python-vial python3 -c '
 import os, getpass, socket
 print(getpass.getuser(), os.getuid(), socket.gethostname(), os.path.exists("/usr/bin/env"))')
 echo "inside: $answer"

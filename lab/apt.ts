@@ -9,16 +9,16 @@ export class Apt {
   private readonly options: readonly string[]
 
   private constructor(
-    private readonly folder: string,
+    private readonly directory: string,
     architecture: Architecture,
   ) {
     const name = debianNames[architecture]
     // apt.conf(5). An empty status file: nothing is installed, so that a closure is whole.
     const settings = {
-      'Dir::State': join(folder, 'state'),
-      'Dir::State::status': join(folder, 'status'),
-      'Dir::Cache': join(folder, 'cache'),
-      'Dir::Etc::sourcelist': join(folder, 'sources.list'),
+      'Dir::State': join(directory, 'state'),
+      'Dir::State::status': join(directory, 'status'),
+      'Dir::Cache': join(directory, 'cache'),
+      'Dir::Etc::sourcelist': join(directory, 'sources.list'),
       'Dir::Etc::sourceparts': '-',
       'APT::Architecture': name,
       'APT::Architectures': name,
@@ -29,13 +29,13 @@ export class Apt {
     this.options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])
   }
 
-  static async open(suite: string, architecture: Architecture, folder: string): Promise<Apt> {
-    mkdirSync(join(folder, 'state', 'lists', 'partial'), { recursive: true })
-    mkdirSync(join(folder, 'cache', 'archives', 'partial'), { recursive: true })
-    writeFileSync(join(folder, 'status'), '')
+  static async open(suite: string, architecture: Architecture, directory: string): Promise<Apt> {
+    mkdirSync(join(directory, 'state', 'lists', 'partial'), { recursive: true })
+    mkdirSync(join(directory, 'cache', 'archives', 'partial'), { recursive: true })
+    writeFileSync(join(directory, 'status'), '')
     const keys = '/usr/share/keyrings/debian-archive-keyring.gpg'
-    writeFileSync(join(folder, 'sources.list'), `deb [signed-by=${keys}] ${await mirror()} ${suite} main\n`)
-    const apt = new Apt(folder, architecture)
+    writeFileSync(join(directory, 'sources.list'), `deb [signed-by=${keys}] ${await mirror()} ${suite} main\n`)
+    const apt = new Apt(directory, architecture)
     await call('apt-get', [...apt.options, '-q', 'update'])
     return apt
   }
@@ -44,7 +44,7 @@ export class Apt {
   async closure(packages: readonly string[]): Promise<string[]> {
     const install = ['install', '-q', '-y', '--download-only', '--no-install-recommends', ...packages]
     await call('apt-get', [...this.options, ...install])
-    const archives = join(this.folder, 'cache', 'archives')
+    const archives = join(this.directory, 'cache', 'archives')
     return readdirSync(archives)
       .filter((name) => name.endsWith('.deb'))
       .map((name) => join(archives, name))
@@ -55,10 +55,10 @@ export class Apt {
     const depends = await call('apt-cache', [...this.options, 'depends', metaPackage])
     const name = /^ +Depends: (\S+)$/m.exec(depends)?.[1]
     if (name === undefined) throw new Error(`the package ${metaPackage} depends on nothing`)
-    await call('apt-get', [...this.options, '-q', 'download', name], this.folder)
-    const file = readdirSync(this.folder).find((one) => one.startsWith(`${name}_`))
+    await call('apt-get', [...this.options, '-q', 'download', name], this.directory)
+    const file = readdirSync(this.directory).find((one) => one.startsWith(`${name}_`))
     if (file === undefined) throw new Error(`apt-get download left no file of ${name}`)
-    return join(this.folder, file)
+    return join(this.directory, file)
   }
 }
 

@@ -10,19 +10,19 @@ import { makeImage } from './userland.js'
 /** A directory with `vmlinuz`, and `modules`, unpacked. */
 export function fetchKernel(kernel: Kernel, say: (text: string) => void): Promise<string> {
   const name = `kernel-${kernel.name.replace(' ', '-')}`
-  return cached(name, { ...kernel, modules, spareModule }, async (folder) => {
+  return cached(name, { ...kernel, modules, spareModule }, async (directory) => {
     say('fetching the kernel')
-    mkdirSync(join(folder, 'modules'), { recursive: true })
-    const work = join(folder, 'work')
+    mkdirSync(join(directory, 'modules'), { recursive: true })
+    const work = join(directory, 'work')
     const apt = await Apt.open(kernel.suite, kernel.architecture, join(work, 'apt'))
     const root = join(work, 'root')
     await call('dpkg-deb', ['-x', await apt.behind(kernel.package), root])
     const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
-    copyFileSync(join(root, files.find((path) => path.startsWith('boot/vmlinuz-'))!), join(folder, 'vmlinuz'))
+    copyFileSync(join(root, files.find((path) => path.startsWith('boot/vmlinuz-'))!), join(directory, 'vmlinuz'))
     for (const file of files) {
       const [name, compressed] = /^(\w+)\.ko(\.xz)?$/.exec(basename(file).replaceAll('-', '_')) ? parts(file) : []
       if (name === undefined || ![...modules, spareModule].includes(name as never)) continue
-      const target = join(folder, 'modules', `${name}.ko`)
+      const target = join(directory, 'modules', `${name}.ko`)
       copyFileSync(join(root, file), compressed ? `${target}.xz` : target)
       if (compressed) await call('xz', ['-d', `${target}.xz`])
     }
@@ -57,21 +57,21 @@ exec switch_root /root "$start"
 export type Overlay = Readonly<Record<string, { readonly text: string; readonly mode?: number }>>
 
 export async function makeInitramfs(kernel: string, busybox: string, over: Overlay, file: string): Promise<void> {
-  const folder = `${file}.d`
+  const directory = `${file}.d`
   for (const name of ['bin', 'dev', 'proc', 'root', 'modules', 'over'])
-    mkdirSync(join(folder, name), { recursive: true })
-  copyFileSync(busybox, join(folder, 'bin/busybox'))
-  chmodSync(join(folder, 'bin/busybox'), 0o755)
-  cpSync(join(kernel, 'modules'), join(folder, 'modules'), { recursive: true })
-  writeFileSync(join(folder, 'init'), init, { mode: 0o755 })
+    mkdirSync(join(directory, name), { recursive: true })
+  copyFileSync(busybox, join(directory, 'bin/busybox'))
+  chmodSync(join(directory, 'bin/busybox'), 0o755)
+  cpSync(join(kernel, 'modules'), join(directory, 'modules'), { recursive: true })
+  writeFileSync(join(directory, 'init'), init, { mode: 0o755 })
   for (const [path, { text, mode = 0o644 }] of Object.entries(over)) {
-    const target = join(folder, 'over', path)
+    const target = join(directory, 'over', path)
     mkdirSync(join(target, '..'), { recursive: true })
     writeFileSync(target, text, { mode })
   }
   // Not compressed: unpacking is the guest's work, and it is slow.
-  await call('sh', ['-c', 'cd "$1" && find . | cpio --quiet -o -H newc -R 0:0 > "$2"', 'sh', folder, file])
-  rmSync(folder, { recursive: true })
+  await call('sh', ['-c', 'cd "$1" && find . | cpio --quiet -o -H newc -R 0:0 > "$2"', 'sh', directory, file])
+  rmSync(directory, { recursive: true })
 }
 
 /** What tests do not load: tools of the author's machine, of its architecture. */
@@ -79,13 +79,13 @@ const leftOut = ['@biomejs', '@types', '@anthropic-ai', 'typescript', '.bin']
 
 /** dist, the tests' C sources, and the packages that they load. */
 export async function makeRepositoryDisk(repository: string, image: string): Promise<void> {
-  const folder = `${image}.d`
-  mkdirSync(join(folder, 'node_modules'), { recursive: true })
+  const directory = `${image}.d`
+  mkdirSync(join(directory, 'node_modules'), { recursive: true })
   for (const name of ['dist', 'test', 'lab/tests', 'package.json', 'docs', 'examples'])
-    cpSync(join(repository, name), join(folder, name), { recursive: true, verbatimSymlinks: true })
+    cpSync(join(repository, name), join(directory, name), { recursive: true, verbatimSymlinks: true })
   for (const name of readdirSync(join(repository, 'node_modules')))
     if (!leftOut.includes(name))
-      cpSync(join(repository, 'node_modules', name), join(folder, 'node_modules', name), { recursive: true })
-  await makeImage(folder, image, '200M')
-  rmSync(folder, { recursive: true })
+      cpSync(join(repository, 'node_modules', name), join(directory, 'node_modules', name), { recursive: true })
+  await makeImage(directory, image, '200M')
+  rmSync(directory, { recursive: true })
 }

@@ -20,18 +20,18 @@ export async function cached(
   name: string,
   ingredients: unknown,
   make: (path: string) => Promise<void>,
-  folder = labCache(),
+  directory = labCache(),
 ): Promise<string> {
   const entry = entryName(name, ingredients)
-  const path = join(folder, entry)
+  const path = join(directory, entry)
   if (existsSync(path)) return path
-  mkdirSync(folder, { recursive: true })
-  const unfinished = join(folder, `unfinished-${process.pid}-${entry}`)
+  mkdirSync(directory, { recursive: true })
+  const unfinished = join(directory, `unfinished-${process.pid}-${entry}`)
   try {
     await make(unfinished)
-    for (const other of readdirSync(folder))
+    for (const other of readdirSync(directory))
       if (other.startsWith(`${name}-`) && other.length === entry.length)
-        rmSync(join(folder, other), { recursive: true })
+        rmSync(join(directory, other), { recursive: true })
     renameSync(unfinished, path)
   } finally {
     rmSync(unfinished, { recursive: true, force: true })

@@ -77,7 +77,7 @@ export interface Userland {
 /** The image of an architecture, made at the first call. */
 export async function userland(architecture: Architecture, say: (text: string) => void): Promise<Userland> {
   const ingredients = { suite, packages, node, accounts }
-  const folder = await cached(`userland-${architecture}`, ingredients, async (folder) => {
+  const directory = await cached(`userland-${architecture}`, ingredients, async (directory) => {
     const work = mkdtempSync(join(tmpdir(), 'vial-lab-'))
     try {
       say(`fetching Debian ${suite} for ${architecture}`)
@@ -87,14 +87,14 @@ export async function userland(architecture: Architecture, say: (text: string) =
       const root = join(work, 'root')
       await unpack(files, root)
       await addNode(architecture, root, work)
-      mkdirSync(folder)
-      cpSync(join(root, 'usr/bin/busybox'), join(folder, 'busybox'))
-      await makeImage(root, join(folder, 'image'), '900M')
+      mkdirSync(directory)
+      cpSync(join(root, 'usr/bin/busybox'), join(directory, 'busybox'))
+      await makeImage(root, join(directory, 'image'), '900M')
     } finally {
       rmSync(work, { recursive: true, force: true })
     }
   })
-  return { image: join(folder, 'image'), busybox: join(folder, 'busybox') }
+  return { image: join(directory, 'image'), busybox: join(directory, 'busybox') }
 }
 
 async function unpack(files: readonly string[], root: string): Promise<void> {
@@ -125,6 +125,6 @@ async function addNode(architecture: Architecture, root: string, work: string): 
 }
 
 /** mke2fs(8): without a journal, since what a guest writes is not kept. */
-export async function makeImage(folder: string, image: string, size: string): Promise<void> {
-  await call('mke2fs', ['-q', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', folder, image, size])
+export async function makeImage(directory: string, image: string, size: string): Promise<void> {
+  await call('mke2fs', ['-q', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', directory, image, size])
 }

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { abiSyscalls } from '../../src/kernel/abis.js'
 import type { AbiFilter, Rule, Test } from '../../src/seccomp/filterRules.js'
-import { sources } from './folder.js'
+import { sources } from './directory.js'
 
 /**
  * The program of an ABI's rules, with the library's own order of numbers (`optimize` 1) or a binary tree (2); undefined

@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { hostArchitecture } from '../../src/host/thisHost.js'
 import { assemble } from '../../src/machine/assemble.js'
-import { sources, work } from './folder.js'
+import { sources, work } from './directory.js'
 
 /** Nanoseconds of each run, sorted. */
 export type Times = readonly number[]
@@ -14,7 +14,7 @@ export type Command = readonly string[]
 export function installed(program: string): string | undefined {
   return (process.env.PATH ?? '')
     .split(':')
-    .map((folder) => join(folder, program))
+    .map((directory) => join(directory, program))
     .find((path) => existsSync(path))
 }
 

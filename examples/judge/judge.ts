@@ -48,18 +48,18 @@ export async function judge(
   problem: Problem,
   { groups = true, change = (policy) => policy }: Options = {},
 ): Promise<Ruling> {
-  const folder = mkdtempSync(join(tmpdir(), 'vial-judge-'))
+  const directory = mkdtempSync(join(tmpdir(), 'vial-judge-'))
   try {
-    writeFileSync(join(folder, language.source), source)
+    writeFileSync(join(directory, language.source), source)
     if (language.compile !== undefined) {
-      const policy = policyOf(language.compile, folder, true, limitsOfCompilers(groups))
+      const policy = policyOf(language.compile, directory, true, limitsOfCompilers(groups))
       const result = await start(language.compile, policy)
       if (result.verdict.kind !== 'ok') {
         const { detail } = ruled(result.verdict)
         return { word: 'compile error', detail: complaint(result) || detail }
       }
     }
-    const policy = policyOf(language.run, folder, false, limitsOf(problem, language.patience ?? 1, groups))
+    const policy = policyOf(language.run, directory, false, limitsOf(problem, language.patience ?? 1, groups))
     const changed = change(policy)
     for (const [index, { input, answer }] of problem.tests.entries()) {
       const { verdict, stdout } = await start(language.run, changed, input)
@@ -73,7 +73,7 @@ export async function judge(
     }
     return { word: 'accepted', detail: '' }
   } finally {
-    rmSync(folder, { recursive: true })
+    rmSync(directory, { recursive: true })
   }
 }
 
@@ -85,10 +85,10 @@ export async function versionOf(language: Language): Promise<string> {
   return (stdout || stderr).split('\n')[0] ?? ''
 }
 
-function policyOf({ needs }: Step, folder: string, writable: boolean, limits: LimitsPolicy) {
+function policyOf({ needs }: Step, directory: string, writable: boolean, limits: LimitsPolicy) {
   return {
     ...needs,
-    filesystem: [...(needs.filesystem ?? []), { bind: box, from: folder, writable }],
+    filesystem: [...(needs.filesystem ?? []), { bind: box, from: directory, writable }],
     cwd: box,
     limits,
   } satisfies Policy

@@ -43,13 +43,13 @@ function where(task: string): string {
 }
 
 /** Groups below the root of cgroup v2 in which there is something, or which are frozen. */
-function groups(folder = '/sys/fs/cgroup'): string[] {
+function groups(directory = '/sys/fs/cgroup'): string[] {
   let names: string[] = []
   try {
-    names = readdirSync(folder, { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [one.name] : []))
+    names = readdirSync(directory, { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [one.name] : []))
   } catch {}
   return names.flatMap((name) => {
-    const group = join(folder, name)
+    const group = join(directory, name)
     const events = read(join(group, 'cgroup.events')).trim().replaceAll('\n', ', ')
     const freeze = read(join(group, 'cgroup.freeze')).trim()
     const procs = read(join(group, 'cgroup.procs')).trim().replaceAll('\n', ' ')

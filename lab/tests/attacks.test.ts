@@ -9,10 +9,10 @@ import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Policy, sandbox } from '../../src/index.js'
-import { root, workFolder } from '../../test/support/user.js'
+import { root, workDirectory } from '../../test/support/user.js'
 
 const source = resolve(fileURLToPath(import.meta.url), '../../../../lab/tests/attacks.c')
-const program = join(workFolder(root, 'attacks'), 'attack')
+const program = join(workDirectory(root, 'attacks'), 'attack')
 
 type Weak = Pick<Policy, 'capabilities' | 'filesystem' | 'namespaces'>
 type Names = NonNullable<Policy['capabilities']>

@@ -109,9 +109,9 @@ for (const caller of callers) {
       assert.deepEqual(Object.keys(freeze.usage.pressure!).sort(), ['cpu', 'io', 'memory'])
       assert.ok(freeze.usage.peakMemory! > 0)
       assert.deepEqual(delegation.left(), [])
-      for (const folder of delegation.folders)
+      for (const directory of delegation.directories)
         assert.deepEqual(
-          readdirSync(folder).filter((one) => /^vial\.\d/.test(one)),
+          readdirSync(directory).filter((one) => /^vial\.\d/.test(one)),
           [],
         )
     })

@@ -14,18 +14,18 @@ for (const caller of callers) {
     const delegation = delegate(caller)
     after(() => delegation.remove())
     // On the guest's own disk; /tmp is memory.
-    const folder = mkdtempSync('/home/vial-')
-    chownSync(folder, caller.uid, caller.gid)
+    const directory = mkdtempSync('/home/vial-')
+    chownSync(directory, caller.uid, caller.gid)
     const run = (script: string, limits: LimitsPolicy) =>
       evaluate(
         caller,
-        async ({ sandbox }, { script, limits, folder }) => {
-          const filesystem = [{ bind: '/disk', from: folder, writable: true }]
+        async ({ sandbox }, { script, limits, directory }) => {
+          const filesystem = [{ bind: '/disk', from: directory, writable: true }]
           const one = sandbox({ preset: 'system', limits, filesystem } as never)
           const { verdict, usage, enforcement, stderr } = await one.run('sh', ['-c', script])
           return { verdict, usage, enforcement, stderr }
         },
-        { script, limits, folder },
+        { script, limits, directory },
         { wrapper: delegation.wrapper!, env: { VIAL_CGROUP: 'v2' } },
       )
 
@@ -43,7 +43,7 @@ for (const caller of callers) {
       assert.ok(most > 500 && most > 3 * least, `${least} ms, held back ${most} ms`)
     })
 
-    test('memory.high: page cache is taken back, and nobody is killed', async () => {
+    test('memory.high: page cache is taken back, and no process is killed', async () => {
       const script = 'dd if=/dev/zero of=/disk/file bs=256k count=128 && rm /disk/file'
       const free = await run(script, { memory: '128M' })
       const held = await run(script, { memory: '128M', memoryHigh: '12M' })

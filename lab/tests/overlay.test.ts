@@ -4,10 +4,10 @@ import { chownSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Policy } from '../../src/index.js'
-import { ordinary, runAs, workFolder } from '../../test/support/user.js'
+import { ordinary, runAs, workDirectory } from '../../test/support/user.js'
 
 test('an overlay on memory: changed inside, the same outside', () => {
-  const lower = workFolder(ordinary, 'lower')
+  const lower = workDirectory(ordinary, 'lower')
   writeFileSync(join(lower, 'file'), 'below')
   chownSync(join(lower, 'file'), ordinary.uid, ordinary.gid)
   const policy: Policy = { preset: 'system', filesystem: [{ overlay: '/o', lower: [lower], upper: 'tmpfs' }] }

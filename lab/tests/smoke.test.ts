@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { callers, vial, workFolder } from '../../test/support/user.js'
+import { callers, vial, workDirectory } from '../../test/support/user.js'
 
 for (const caller of callers) {
   describe(`smoke by ${caller.name}`, () => {
@@ -13,7 +13,7 @@ for (const caller of callers) {
     })
 
     test('vial compile, and the vial by itself', () => {
-      const path = join(workFolder(caller, 'home'), 'a-vial')
+      const path = join(workDirectory(caller, 'home'), 'a-vial')
       const made = vial(caller, ['compile', '--preset', 'system', '-o', path])
       assert.equal(made.status, 0, made.stderr)
       const { stdout, stderr } = spawnSync(path, ['echo', 'up'], {

@@ -57,29 +57,29 @@ interface Stored {
 
 /** In the cache; or where that cannot be, as for root with another's HOME, in a directory that is gone once it runs. */
 function store(bytes: Uint8Array): Stored {
-  const stored = (first: OpenVial, folder?: string): Stored => {
+  const stored = (first: OpenVial, directory?: string): Stored => {
     let vial: OpenVial | undefined = first
     return {
       open() {
-        const one = vial ?? openStored(bytes, folder)
+        const one = vial ?? openStored(bytes, directory)
         vial = undefined
         return one
       },
       remove() {
-        if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+        if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
       },
     }
   }
   try {
     return stored(openStored(bytes))
   } catch (error) {
-    let folder: string
+    let directory: string
     try {
-      folder = mkdtempSync(join(tmpdir(), 'vial-bwrap-'))
+      directory = mkdtempSync(join(tmpdir(), 'vial-bwrap-'))
     } catch {
       throw error
     }
-    return stored(openStored(bytes, folder), folder)
+    return stored(openStored(bytes, directory), directory)
   }
 }
 

@@ -83,8 +83,8 @@ export const options: Readonly<Record<string, Option>> = {
     help: 'Working directory',
     takes: 'one argument',
     ...warned,
-    apply: (state, [folder]) => {
-      state.chdir = folder
+    apply: (state, [directory]) => {
+      state.chdir = directory
     },
   },
   '--clearenv': {

@@ -22,13 +22,13 @@ export { frontPath }
 const front = relative(dirname(built), frontPath)
 
 /** Says which code compiles, and for which machine, for a home may be shared by several: a hash of all of it. */
-export function buildOf(folder = sources, architecture = hostArchitecture()): Uint8Array {
+export function buildOf(directory = sources, architecture = hostArchitecture()): Uint8Array {
   const hash = createHash('sha256').update(architecture)
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
   for (const name of files.sort())
     hash
       .update(`${name}\0`)
-      .update(readFileSync(join(folder, name)))
+      .update(readFileSync(join(directory, name)))
       .update('\0')
   return hash.digest().subarray(0, key.buildSize)
 }
@@ -40,7 +40,7 @@ export function compileFront(node = process.execPath, architecture: Architecture
     node,
     options: optionWords,
     script: {
-      folder: dirname(script),
+      directory: dirname(script),
       name: basename(script),
       front,
       beside: relative(dirname(frontPath), dirname(script)),

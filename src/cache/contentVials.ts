@@ -1,6 +1,6 @@
 /**
- * Vials by their content. Their paths are handed out, to be executed by name: so the name is a digest that nobody finds two contents
- * for, where the names of the other kinds need only spread. Apart from those: node:crypto takes long to load.
+ * Vials by their content. Their paths are handed out, to be executed by name: so the name is a digest for which no two contents can be
+ * found, where the names of the other kinds need only spread. Apart from those: node:crypto takes long to load.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'

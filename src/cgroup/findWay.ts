@@ -189,7 +189,7 @@ function delegate(controllers: readonly string[]): Repair {
   }
 }
 
-const wordsOf = (folder: string, file: string) => (readText(folder, file) ?? '').trim().split(/\s+/)
+const wordsOf = (directory: string, file: string) => (readText(directory, file) ?? '').trim().split(/\s+/)
 
 /**
  * Switches controllers on for groups below `base`; where processes of ours stand in the way, they go into a group below,

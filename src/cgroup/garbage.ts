@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { errno, errnoMessage } from '../kernel/errno.js'
 import { HostError } from '../text/error.js'
 import type { Group } from './group.js'
-import { killPids, pidsBelow, removeFolder, thaw, tryWrite } from './groupFiles.js'
+import { killPids, pidsBelow, removeDirectory, thaw, tryWrite } from './groupFiles.js'
 import { hierarchies } from './hierarchies.js'
 import { isDead, ownerOf } from './owner.js'
 
@@ -22,14 +22,14 @@ export function removeGroup(group: Group): Promise<void> {
  * @throws {HostError} when one is left after some sixteen seconds: which, and where.
  */
 export function emptyGroup(group: Group): Promise<void> {
-  return killUntil(group, () => pidsBelow(group.folders).length === 0)
+  return killUntil(group, () => pidsBelow(group.directories).length === 0)
 }
 
 async function killUntil(group: Group, done: () => boolean): Promise<void> {
   for (let wait = 1; !done(); wait *= 2) {
     if (wait > 2 ** 13)
       throw new HostError(
-        group.folders.map((folder) => `${folder} stays: ${reasonFor(folder)}`).join('\n') +
+        group.directories.map((directory) => `${directory} stays: ${reasonFor(directory)}`).join('\n') +
           '\n      "vial gc" removes it once this process has ended',
       )
     group.kill()
@@ -38,12 +38,12 @@ async function killUntil(group: Group, done: () => boolean): Promise<void> {
 }
 
 /** Why a group cannot be removed. */
-function reasonFor(folder: string): string {
-  const pids = pidsBelow([folder])
+function reasonFor(directory: string): string {
+  const pids = pidsBelow([directory])
   if (pids.length > 0)
     return `processes are in it that SIGKILL does not end: ${pids.map((pid) => pid || 'one of another pid namespace').join(', ')}`
   try {
-    return removeFolder(folder) ? 'it was busy' : errnoMessage(errno.EBUSY)
+    return removeDirectory(directory) ? 'it was busy' : errnoMessage(errno.EBUSY)
   } catch (error) {
     const { path, errno: number = 0 } = error as NodeJS.ErrnoException
     return `${path}: ${errnoMessage(-number)}`
@@ -63,7 +63,7 @@ export interface Collected {
   /** Directories of groups that are gone. */
   readonly removed: readonly string[]
   /** Those of dead makers that stay, and why. */
-  readonly kept: readonly { readonly folder: string; readonly why: string }[]
+  readonly kept: readonly { readonly directory: string; readonly why: string }[]
 }
 
 /**
@@ -73,64 +73,64 @@ export interface Collected {
 export function collectGarbage(bases: readonly string[]): Collected {
   const uid = process.geteuid!()
   const removed: string[] = []
-  const kept: { folder: string; why: string }[] = []
+  const kept: { directory: string; why: string }[] = []
   const dead = [...new Set(bases)].flatMap((base) =>
     names(base).flatMap((name) => {
       const owner = ownerOf(name)
-      const folder = join(base, name)
-      return owner !== undefined && isDead(owner) && isOurs(folder, uid) ? [{ folder, tied: owner.tied }] : []
+      const directory = join(base, name)
+      return owner !== undefined && isDead(owner) && isOurs(directory, uid) ? [{ directory, tied: owner.tied }] : []
     }),
   )
   // What is frozen in one hierarchy holds its group in all others.
-  for (const { folder, tied } of dead) if (tied) killAll(folder)
-  for (const { folder, tied } of dead) {
-    if (tied ? killAndRemove(folder) : tryRemove(folder)) removed.push(folder)
-    else if (tied) kept.push({ folder, why: reasonFor(folder) })
+  for (const { directory, tied } of dead) if (tied) killAll(directory)
+  for (const { directory, tied } of dead) {
+    if (tied ? killAndRemove(directory) : tryRemove(directory)) removed.push(directory)
+    else if (tied) kept.push({ directory, why: reasonFor(directory) })
     else
       kept.push({
-        folder,
-        why: `it holds processes that were meant to outlive their maker: ${pidsBelow([folder]).join(', ')}`,
+        directory,
+        why: `it holds processes that were meant to outlive their maker: ${pidsBelow([directory]).join(', ')}`,
       })
   }
   return { removed, kept }
 }
 
-const names = (folder: string): string[] => {
+const names = (directory: string): string[] => {
   try {
-    return readdirSync(folder)
+    return readdirSync(directory)
   } catch {
     return []
   }
 }
 
-function isOurs(folder: string, uid: number): boolean {
+function isOurs(directory: string, uid: number): boolean {
   try {
-    return uid === 0 || statSync(folder).uid === uid
+    return uid === 0 || statSync(directory).uid === uid
   } catch {
     return false
   }
 }
 
-function tryRemove(folder: string): boolean {
+function tryRemove(directory: string): boolean {
   try {
-    return removeFolder(folder)
+    return removeDirectory(directory)
   } catch {
     return false
   }
 }
 
 /** A group of any kind, which may be frozen. Waits at most a second: what is then left, the next one removes. */
-function killAndRemove(folder: string): boolean {
+function killAndRemove(directory: string): boolean {
   for (let round = 0; round < 100; round++) {
-    if (tryRemove(folder)) return true
-    killAll(folder)
+    if (tryRemove(directory)) return true
+    killAll(directory)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
   }
   return false
 }
 
-function killAll(folder: string): void {
-  tryWrite(folder, 'cgroup.kill', 1)
-  killPids(pidsBelow([folder]))
-  thaw(folder)
+function killAll(directory: string): void {
+  tryWrite(directory, 'cgroup.kill', 1)
+  killPids(pidsBelow([directory]))
+  thaw(directory)
 }

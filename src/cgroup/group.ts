@@ -19,7 +19,7 @@ export type Write = readonly [file: string, value: string | number]
  * has.
  */
 type Ways = {
-  readonly [Name in keyof GroupLimits]-?: (value: NonNullable<GroupLimits[Name]>, folder: string) => readonly Write[]
+  readonly [Name in keyof GroupLimits]-?: (value: NonNullable<GroupLimits[Name]>, directory: string) => readonly Write[]
 }
 /** Those whose value is no number or text. */
 type Compound = {
@@ -94,7 +94,7 @@ export interface Watch {
 export interface Group {
   readonly version: 1 | 2
   /** Where it lies: a directory, or one in each hierarchy. */
-  readonly folders: readonly string[]
+  readonly directories: readonly string[]
   /** Whether SIGKILL may be late: v1, with a freezer that the payload may reach. */
   readonly mayFreeze: boolean
   open(watch: Watch): GroupDescriptors

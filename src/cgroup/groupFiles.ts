@@ -20,12 +20,12 @@ import { LimitsError } from '../text/error.js'
 import type { GroupLimits, Write, Writes } from './group.js'
 
 /** Writes one value in one write(2), as these files want it. */
-export function writeValue(folder: string, file: string, value: string | number): void {
-  const fd = openSync(join(folder, file), constants.O_WRONLY)
+export function writeValue(directory: string, file: string, value: string | number): void {
+  const fd = openSync(join(directory, file), constants.O_WRONLY)
   try {
     writeSync(fd, String(value))
   } catch (error) {
-    throw Object.assign(error as Error, { path: join(folder, file) })
+    throw Object.assign(error as Error, { path: join(directory, file) })
   } finally {
     closeSync(fd)
   }
@@ -34,20 +34,20 @@ export function writeValue(folder: string, file: string, value: string | number)
 /** Writes what the limits come to, in the order of their rows. */
 export function writeLimits(
   version: 1 | 2,
-  folderOf: (controller: string) => string,
+  directoryOf: (controller: string) => string,
   writes: Writes,
   limits: GroupLimits,
 ): void {
   for (const name of writtenLimits) {
     const value = limits[name]
     if (value === undefined) continue
-    const write = writes[name] as ((value: unknown, folder: string) => readonly Write[]) | undefined
+    const write = writes[name] as ((value: unknown, directory: string) => readonly Write[]) | undefined
     try {
       const file = limitRows[name][`v${version}`]
       if (file === undefined) throw new CannotLimit(`cgroup v${version} cannot do it`)
-      const folder = folderOf(controllerOf(file))
-      for (const [to, text] of write?.(value, folder) ?? [[file, value as string | number]])
-        writeValue(folder, to, text)
+      const directory = directoryOf(controllerOf(file))
+      for (const [to, text] of write?.(value, directory) ?? [[file, value as string | number]])
+        writeValue(directory, to, text)
     } catch (error) {
       throw aboutLimit(name, error)
     }
@@ -76,17 +76,17 @@ function aboutLimit(name: keyof GroupLimits, error: unknown): Error {
   })
 }
 
-export function hasFile(folder: string, file: string): boolean {
-  return existsSync(join(folder, file))
+export function hasFile(directory: string, file: string): boolean {
+  return existsSync(join(directory, file))
 }
 
 const buffer = Buffer.alloc(64 * 1024)
 
 /** A file's text; undefined when there is no such file, which depends on the kernel and its configuration. */
-export function readText(folder: string, file: string): string | undefined {
+export function readText(directory: string, file: string): string | undefined {
   let fd: number
   try {
-    fd = openSync(join(folder, file), constants.O_RDONLY)
+    fd = openSync(join(directory, file), constants.O_RDONLY)
   } catch {
     return undefined
   }
@@ -99,14 +99,14 @@ export function readText(folder: string, file: string): string | undefined {
   }
 }
 
-export function readNumber(folder: string, file: string): number | undefined {
-  const text = readText(folder, file)
+export function readNumber(directory: string, file: string): number | undefined {
+  const text = readText(directory, file)
   return text === undefined || !/^\d/.test(text) ? undefined : Number.parseInt(text, 10)
 }
 
 /** `name 12` lines. */
-export function readTable(folder: string, file: string): ReadonlyMap<string, number> {
-  const lines = (readText(folder, file) ?? '').split('\n')
+export function readTable(directory: string, file: string): ReadonlyMap<string, number> {
+  const lines = (readText(directory, file) ?? '').split('\n')
   return new Map(lines.map((line) => line.split(' ')).map(([name, value]) => [name!, Number(value)]))
 }
 
@@ -121,37 +121,37 @@ export function present<Fields extends object>(
  * Calls `visit` for each group below this directory, the deepest first, and for itself last. A sandbox that has a way to
  * make groups may make them so deep that no path reaches them: a descriptor then stands for the beginning of the path.
  */
-export function eachGroup(folder: string, visit: (folder: string) => void): void {
-  const inner = groupsIn(folder)
+export function eachGroup(directory: string, visit: (directory: string) => void): void {
+  const inner = groupsIn(directory)
   const visitInner = (start: string) => {
     for (const name of inner) eachGroup(join(start, name), visit)
   }
   // A name has at most 255 bytes, and a path PATH_MAX, which is 4096.
-  if (folder.length < 2048 || inner.length === 0) visitInner(folder)
+  if (directory.length < 2048 || inner.length === 0) visitInner(directory)
   else {
-    const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+    const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
     try {
       visitInner(`/proc/self/fd/${fd}`)
     } finally {
       closeSync(fd)
     }
   }
-  visit(folder)
+  visit(directory)
 }
 
-function groupsIn(folder: string): string[] {
+function groupsIn(directory: string): string[] {
   try {
-    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
+    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
   } catch {
     return []
   }
 }
 
 /** Pids in the directories, as this process's pid namespace has them; 0 stands for one it cannot see. */
-export function pidsIn(folders: readonly string[]): number[] {
-  const texts = folders.map((folder) => {
+export function pidsIn(directories: readonly string[]): number[] {
+  const texts = directories.map((directory) => {
     try {
-      return readFileSync(join(folder, 'cgroup.procs'), 'utf8')
+      return readFileSync(join(directory, 'cgroup.procs'), 'utf8')
     } catch {
       return ''
     }
@@ -160,10 +160,10 @@ export function pidsIn(folders: readonly string[]): number[] {
 }
 
 /** The same, of all groups below them too. */
-export function pidsBelow(folders: readonly string[]): number[] {
+export function pidsBelow(directories: readonly string[]): number[] {
   const found = new Set<number>()
-  for (const folder of folders)
-    eachGroup(folder, (group) => {
+  for (const directory of directories)
+    eachGroup(directory, (group) => {
       for (const pid of pidsIn([group])) found.add(pid)
     })
   return [...found]
@@ -178,33 +178,33 @@ export function killPids(pids: readonly number[]): void {
 }
 
 /** Makes the directories, and takes back all of them when `fill` or one of them fails. */
-export function makeFolders(folders: readonly string[], fill: () => void): void {
+export function makeDirectories(directories: readonly string[], fill: () => void): void {
   const made: string[] = []
   try {
-    for (const folder of folders) {
-      mkdirSync(folder)
-      made.push(folder)
+    for (const directory of directories) {
+      mkdirSync(directory)
+      made.push(directory)
     }
     fill()
   } catch (error) {
-    for (const folder of made) removeFolder(folder)
+    for (const directory of made) removeDirectory(directory)
     throw error
   }
 }
 
 /** rmdir(2) of a group and of all below it; true when it is gone, false while processes are in it. */
-export function removeFolder(folder: string): boolean {
-  if (isRemoved(folder)) return true
+export function removeDirectory(directory: string): boolean {
+  if (isRemoved(directory)) return true
   let gone = false
-  eachGroup(folder, (group) => {
+  eachGroup(directory, (group) => {
     gone = isRemoved(group)
   })
   return gone
 }
 
-function isRemoved(folder: string): boolean {
+function isRemoved(directory: string): boolean {
   try {
-    rmdirSync(folder)
+    rmdirSync(directory)
     return true
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -215,14 +215,14 @@ function isRemoved(folder: string): boolean {
 }
 
 /** Wakes all in a v1 group of the freezer and in those below it: there, SIGKILL does not reach what is frozen. */
-export function thaw(folder: string): void {
-  eachGroup(folder, (group) => tryWrite(group, 'freezer.state', 'THAWED'))
+export function thaw(directory: string): void {
+  eachGroup(directory, (group) => tryWrite(group, 'freezer.state', 'THAWED'))
 }
 
 /** Writes what may be gone meanwhile, or what this kernel lacks. */
-export function tryWrite(folder: string, file: string, value: string | number): void {
+export function tryWrite(directory: string, file: string, value: string | number): void {
   try {
-    writeValue(folder, file, value)
+    writeValue(directory, file, value)
   } catch {}
 }
 
@@ -230,8 +230,8 @@ export function tryWrite(folder: string, file: string, value: string | number): 
  * The weight of BFQ, which knows 1 to 1000, that comes closest to one of 1 to 10000: 100 is the default of both.
  * @throws {CannotLimit} when this kernel weighs no I/O.
  */
-export function bfqWeight(folder: string, file: string, weight: number): Write {
-  if (!hasFile(folder, file))
+export function bfqWeight(directory: string, file: string, weight: number): Write {
+  if (!hasFile(directory, file))
     throw new CannotLimit(
       'this kernel weighs no I/O',
       'it needs the scheduler BFQ, or the cost model of cgroup v2 (CONFIG_BLK_CGROUP_IOCOST)',

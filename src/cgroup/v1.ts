@@ -21,13 +21,13 @@ import {
   eachGroup,
   hasFile,
   killPids,
-  makeFolders,
+  makeDirectories,
   pidsBelow,
   present,
   readNumber,
   readTable,
   readText,
-  removeFolder,
+  removeDirectory,
   thaw,
   tryWrite,
   writeLimits,
@@ -49,43 +49,44 @@ export function v1Way(bases: Bases, others: readonly string[] = []): Way {
     bases: all,
     create(name, limits, shielded = false) {
       const at = (base: string) => join(base, name)
-      const folder: Bases = Object.fromEntries(
+      const directory: Bases = Object.fromEntries(
         Object.entries(bases).map(([controller, base]) => [controller, at(base)]),
       )
-      return createV1(folder, all.map(at), limits, shielded)
+      return createV1(directory, all.map(at), limits, shielded)
     },
   }
 }
 
-function createV1(folder: Bases, folders: readonly string[], limits: GroupLimits, shielded: boolean): Group {
-  const entered = shielded ? folders.map((one) => join(one, inside)) : folders
-  makeFolders(folders, () => {
-    writeLimits(1, (controller) => folder[controller as Controller]!, writes, limits)
+function createV1(directory: Bases, directories: readonly string[], limits: GroupLimits, shielded: boolean): Group {
+  const entered = shielded ? directories.map((one) => join(one, inside)) : directories
+  makeDirectories(directories, () => {
+    writeLimits(1, (controller) => directory[controller as Controller]!, writes, limits)
     if (!shielded) return
     // Before Linux 5.11 a limit of memory held those below only on request, made before there are any.
-    if (folder.memory !== undefined && readNumber(folder.memory, 'memory.use_hierarchy') === 0)
-      writeValue(folder.memory, 'memory.use_hierarchy', 1)
-    makeFolders(entered, () => [...folders, ...entered].forEach(inheritCpus))
+    if (directory.memory !== undefined && readNumber(directory.memory, 'memory.use_hierarchy') === 0)
+      writeValue(directory.memory, 'memory.use_hierarchy', 1)
+    makeDirectories(entered, () => [...directories, ...entered].forEach(inheritCpus))
   })
-  return new GroupV1(folder, folders, entered)
+  return new GroupV1(directory, directories, entered)
 }
 
 /** A new group of cpuset has no CPU and no memory, and no process may enter it then. */
-function inheritCpus(folder: string): void {
+function inheritCpus(directory: string): void {
   for (const file of ['cpuset.cpus', 'cpuset.mems'])
-    if (readText(folder, file)?.trim() === '') writeValue(folder, file, readText(dirname(folder), file)!.trim())
+    if (readText(directory, file)?.trim() === '')
+      writeValue(directory, file, readText(dirname(directory), file)!.trim())
 }
 
 export const writes = {
-  memory: (bytes, folder) => [
+  memory: (bytes, directory) => [
     ['memory.limit_in_bytes', bytes],
     // The buffers of TCP and UDP sockets are not in it, and not counted at all before this is written: net/ipv4/tcp_memcontrol.c,
     // mm/memcontrol-v1.c.
-    ...(hasFile(folder, tcpBuffers) ? [[tcpBuffers, bytes] as const] : []),
+    ...(hasFile(directory, tcpBuffers) ? [[tcpBuffers, bytes] as const] : []),
   ],
-  swap: (bytes, folder) => {
+  swap: (bytes, directory) => {
     // The file is there only if the kernel counts swap (swapaccount=1).
-    if (hasFile(folder, memsw)) return [[memsw, readNumber(folder, 'memory.limit_in_bytes')! + bytes]]
+    if (hasFile(directory, memsw)) return [[memsw, readNumber(directory, 'memory.limit_in_bytes')! + bytes]]
     if (bytes === 0) return []
     throw new CannotLimit('this kernel does not count swap', 'boot with swapaccount=1')
   },
@@ -97,9 +98,9 @@ export const writes = {
   // 1024 is the default, and 2 the least.
   cpuWeight: (weight) => [['cpu.shares', Math.max(2, Math.round((weight * 1024) / 100))]],
   // A new group has neither, and no process may enter it then.
-  cpuset: (cpus, folder) => [
+  cpuset: (cpus, directory) => [
     ['cpuset.cpus', cpus],
-    ['cpuset.mems', (readText(dirname(folder), 'cpuset.mems') ?? '').trim()],
+    ['cpuset.mems', (readText(dirname(directory), 'cpuset.mems') ?? '').trim()],
   ],
   io: (limits) =>
     disks().flatMap((disk) =>
@@ -108,7 +109,7 @@ export const writes = {
         return value === undefined ? [] : [[file, `${disk} ${value}`] as const]
       }),
     ),
-  ioWeight: (weight, folder) => [bfqWeight(folder, 'blkio.bfq.weight', weight)],
+  ioWeight: (weight, directory) => [bfqWeight(directory, 'blkio.bfq.weight', weight)],
   hugepages: (sizes) =>
     Object.entries(sizes).flatMap(([page, bytes]) => [
       [`hugetlb.${page}.limit_in_bytes`, bytes] as const,
@@ -130,11 +131,11 @@ class GroupV1 implements Group {
   readonly mayFreeze: boolean
 
   constructor(
-    readonly folder: Bases,
-    readonly folders: readonly string[],
+    readonly directory: Bases,
+    readonly directories: readonly string[],
     readonly entered: readonly string[],
   ) {
-    this.mayFreeze = entered !== folders && folder.freezer !== undefined
+    this.mayFreeze = entered !== directories && directory.freezer !== undefined
   }
 
   /**
@@ -142,16 +143,16 @@ class GroupV1 implements Group {
    * beside those of v1 has the other only.
    */
   open({ cpuTime, memory }: Watch): GroupDescriptors {
-    const file = (folder: string) => join(folder, hasFile(folder, 'tasks') ? 'tasks' : 'cgroup.procs')
+    const file = (directory: string) => join(directory, hasFile(directory, 'tasks') ? 'tasks' : 'cgroup.procs')
     return {
-      enter: this.entered.map((folder) => openSync(file(folder), constants.O_WRONLY)),
-      cpuTime: cpuTime ? [openSync(join(this.folder.cpuacct!, 'cpuacct.usage'), constants.O_RDONLY)] : [],
-      memory: memory ? [openSync(this.folder.memory!, constants.O_RDONLY | constants.O_DIRECTORY)] : [],
+      enter: this.entered.map((directory) => openSync(file(directory), constants.O_WRONLY)),
+      cpuTime: cpuTime ? [openSync(join(this.directory.cpuacct!, 'cpuacct.usage'), constants.O_RDONLY)] : [],
+      memory: memory ? [openSync(this.directory.memory!, constants.O_RDONLY | constants.O_DIRECTORY)] : [],
     }
   }
 
   measure(): GroupUsage {
-    const { memory, pids, cpu, cpuacct, blkio } = this.folder
+    const { memory, pids, cpu, cpuacct, blkio } = this.directory
     return {
       ...(memory === undefined ? {} : measureMemory(memory)),
       ...(pids === undefined ? {} : measurePids(pids)),
@@ -166,11 +167,11 @@ class GroupV1 implements Group {
    * until none is left.
    */
   kill(): void {
-    const { freezer } = this.folder
+    const { freezer } = this.directory
     if (freezer !== undefined) tryWrite(freezer, 'freezer.state', 'FROZEN')
     const killed = new Set<number>()
     for (let round = 0; round < 100; round++) {
-      const pids = pidsBelow(this.folders)
+      const pids = pidsBelow(this.directories)
       const fresh = pids.filter((pid) => !killed.has(pid))
       if (freezer === undefined ? pids.length === 0 : fresh.length === 0) break
       killPids(fresh.length === 0 ? pids : fresh)
@@ -180,34 +181,34 @@ class GroupV1 implements Group {
   }
 
   thaw(): void {
-    if (this.folder.freezer !== undefined) thaw(this.folder.freezer)
+    if (this.directory.freezer !== undefined) thaw(this.directory.freezer)
   }
 
   tryRemove(): boolean {
-    return this.folders.map(removeFolder).every(Boolean)
+    return this.directories.map(removeDirectory).every(Boolean)
   }
 }
 
-function measureMemory(folder: string): GroupUsage {
+function measureMemory(directory: string): GroupUsage {
   return present({
-    peakMemory: readNumber(folder, 'memory.max_usage_in_bytes'),
-    oomKills: readTable(folder, 'memory.oom_control').get('oom_kill'),
+    peakMemory: readNumber(directory, 'memory.max_usage_in_bytes'),
+    oomKills: readTable(directory, 'memory.oom_control').get('oom_kill'),
   })
 }
 
 /** pids.peak: Linux 6.1 or newer. A refused fork is counted in the group of the process, whichever group's limit it was. */
-function measurePids(folder: string): GroupUsage {
+function measurePids(directory: string): GroupUsage {
   let refused: number | undefined
-  eachGroup(folder, (group) => {
+  eachGroup(directory, (group) => {
     const here = readTable(group, 'pids.events').get('max')
     if (here !== undefined) refused = (refused ?? 0) + here
   })
-  return present({ peakPids: readNumber(folder, 'pids.peak'), pidsLimitHits: refused })
+  return present({ peakPids: readNumber(directory, 'pids.peak'), pidsLimitHits: refused })
 }
 
-function measureCpu(folder: string): GroupUsage {
+function measureCpu(directory: string): GroupUsage {
   const milliseconds = (file: string) => {
-    const nanoseconds = readNumber(folder, file)
+    const nanoseconds = readNumber(directory, file)
     return nanoseconds === undefined ? undefined : nanoseconds / 1e6
   }
   return present({
@@ -218,9 +219,9 @@ function measureCpu(folder: string): GroupUsage {
 }
 
 /** `8:0 Read 4096` lines. */
-function measureIo(folder: string): GroupUsage {
+function measureIo(directory: string): GroupUsage {
   const file = 'blkio.throttle.io_service_bytes'
-  const lines = (readText(folder, `${file}_recursive`) ?? readText(folder, file) ?? '')
+  const lines = (readText(directory, `${file}_recursive`) ?? readText(directory, file) ?? '')
     .split('\n')
     .map((line) => line.split(' '))
   const sum = (kind: string) =>

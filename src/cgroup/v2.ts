@@ -17,13 +17,13 @@ import {
   disks,
   hasFile,
   killPids,
-  makeFolders,
+  makeDirectories,
   pidsBelow,
   present,
   readNumber,
   readTable,
   readText,
-  removeFolder,
+  removeDirectory,
   writeLimits,
   writeValue,
 } from './groupFiles.js'
@@ -37,11 +37,11 @@ export function v2Way(base: string, name: 'cgroup v2' | 'systemd' = 'cgroup v2')
     version: 2,
     bases: [base],
     create(group, limits, shielded = false) {
-      const folder = join(base, group)
+      const directory = join(base, group)
       // No controller is on in the inner group: it has no file of a limit.
-      const entered = shielded ? join(folder, inside) : folder
-      makeFolders([...new Set([folder, entered])], () => writeLimits(2, () => folder, writes, limits))
-      return new GroupV2(folder, entered)
+      const entered = shielded ? join(directory, inside) : directory
+      makeDirectories([...new Set([directory, entered])], () => writeLimits(2, () => directory, writes, limits))
+      return new GroupV2(directory, entered)
     },
   }
 }
@@ -52,8 +52,8 @@ export const writes = {
     // One process killed means all killed: what is left of a sandbox is of no use.
     ['memory.oom.group', 1],
   ],
-  swap: (bytes, folder) => {
-    if (hasFile(folder, 'memory.swap.max')) return [['memory.swap.max', bytes]]
+  swap: (bytes, directory) => {
+    if (hasFile(directory, 'memory.swap.max')) return [['memory.swap.max', bytes]]
     if (bytes === 0) return []
     throw new CannotLimit('this kernel does not count swap (CONFIG_SWAP)')
   },
@@ -63,8 +63,8 @@ export const writes = {
     const words = Object.entries(limits).map(([name, value]) => `${ioWords[name as keyof IoLimits]}=${value}`)
     return disks().map((disk) => ['io.max', `${disk} ${words.join(' ')}`])
   },
-  ioWeight: (weight, folder) => [
-    hasFile(folder, 'io.weight') ? ['io.weight', weight] : bfqWeight(folder, 'io.bfq.weight', weight),
+  ioWeight: (weight, directory) => [
+    hasFile(directory, 'io.weight') ? ['io.weight', weight] : bfqWeight(directory, 'io.bfq.weight', weight),
   ],
   // Reservations too, so that mmap(2) fails instead of a page fault.
   hugepages: (sizes) =>
@@ -83,30 +83,30 @@ const ioWords: Readonly<Record<keyof IoLimits, string>> = {
 
 export class GroupV2 implements Group {
   readonly version = 2
-  readonly folders: readonly string[]
+  readonly directories: readonly string[]
   /** What is frozen dies of SIGKILL here. */
   readonly mayFreeze = false
 
   constructor(
-    readonly folder: string,
-    readonly entered = folder,
+    readonly directory: string,
+    readonly entered = directory,
   ) {
-    this.folders = [folder]
+    this.directories = [directory]
   }
 
   open({ cpuTime }: Watch): GroupDescriptors {
     return {
       enter: [openSync(this.entered, constants.O_RDONLY | constants.O_DIRECTORY)],
-      cpuTime: cpuTime ? [openSync(join(this.folder, 'cpu.stat'), constants.O_RDONLY)] : [],
+      cpuTime: cpuTime ? [openSync(join(this.directory, 'cpu.stat'), constants.O_RDONLY)] : [],
       memory: [],
     }
   }
 
   measure(): GroupUsage {
-    const { folder } = this
+    const { directory } = this
     // Of these there is always usage, whatever controllers are on.
-    const cpu = readTable(folder, 'cpu.stat')
-    const memory = readTable(folder, 'memory.events')
+    const cpu = readTable(directory, 'cpu.stat')
+    const memory = readTable(directory, 'memory.events')
     const milliseconds = (name: string) => {
       const microseconds = cpu.get(name)
       return microseconds === undefined ? undefined : microseconds / 1000
@@ -117,24 +117,24 @@ export class GroupV2 implements Group {
       cpuSystemMs: milliseconds('system_usec'),
       throttledMs: milliseconds('throttled_usec'),
       // memory.peak: Linux 5.19; pids.peak: 6.1.
-      peakMemory: readNumber(folder, 'memory.peak'),
-      peakPids: readNumber(folder, 'pids.peak'),
+      peakMemory: readNumber(directory, 'memory.peak'),
+      peakPids: readNumber(directory, 'pids.peak'),
       oomKills: memory.get('oom_kill'),
       memoryLimitHits: memory.get('oom'),
       memoryHighHits: memory.get('high'),
-      pidsLimitHits: readTable(folder, 'pids.events').get('max'),
-      ...measureIo(folder),
-      pressure: measurePressure(folder),
+      pidsLimitHits: readTable(directory, 'pids.events').get('max'),
+      ...measureIo(directory),
+      pressure: measurePressure(directory),
     })
   }
 
   /** cgroup.kill: Linux 5.14. Before it, as v1 does without a freezer. */
   kill(): void {
     try {
-      writeValue(this.folder, 'cgroup.kill', 1)
+      writeValue(this.directory, 'cgroup.kill', 1)
     } catch {
       for (let round = 0; round < 100; round++) {
-        const pids = pidsBelow(this.folders)
+        const pids = pidsBelow(this.directories)
         if (pids.length === 0) break
         killPids(pids)
       }
@@ -144,13 +144,13 @@ export class GroupV2 implements Group {
   thaw(): void {}
 
   tryRemove(): boolean {
-    return removeFolder(this.folder)
+    return removeDirectory(this.directory)
   }
 }
 
 /** `8:0 rbytes=1 wbytes=2 …` lines. */
-function measureIo(folder: string): GroupUsage {
-  const text = readText(folder, 'io.stat')
+function measureIo(directory: string): GroupUsage {
+  const text = readText(directory, 'io.stat')
   if (text === undefined) return {}
   const sum = (word: string) =>
     [...text.matchAll(new RegExp(`\\b${word}=(\\d+)`, 'g'))].reduce((total, [, bytes]) => total + Number(bytes), 0)
@@ -158,9 +158,9 @@ function measureIo(folder: string): GroupUsage {
 }
 
 /** `some avg10=0.00 … total=1234` and `full …`, in microseconds. https://docs.kernel.org/accounting/psi.html */
-function measurePressure(folder: string): GroupUsage['pressure'] {
+function measurePressure(directory: string): GroupUsage['pressure'] {
   const found = (['cpu', 'memory', 'io'] as const).flatMap((name) => {
-    const text = readText(folder, `${name}.pressure`)
+    const text = readText(directory, `${name}.pressure`)
     if (text === undefined) return []
     const total = (word: string) => Number(new RegExp(`^${word} .*total=(\\d+)`, 'm').exec(text)?.[1] ?? 0) / 1000
     return [[name, { someMs: total('some'), fullMs: total('full') }] as const]

@@ -4,7 +4,7 @@ import { write } from '../text/write.js'
 
 export function gc(): void {
   const { removed, kept } = collectGarbage(allBases())
-  for (const folder of removed) write(1, `removed ${folder}\n`)
-  for (const { folder, why } of kept) write(1, `kept ${folder}: ${why}\n`)
+  for (const directory of removed) write(1, `removed ${directory}\n`)
+  for (const { directory, why } of kept) write(1, `kept ${directory}: ${why}\n`)
   if (removed.length + kept.length === 0) write(1, 'nothing to remove\n')
 }

@@ -78,10 +78,10 @@ class View {
     if (obstacle === undefined) return this.#hidden(word, path)
     if (obstacle.kind !== 'missing') return [`${word} cannot be reached outside either: ${obstacle.words}`]
     if (isCommand || obstacle.at !== path || !/[./]/.test(word)) return []
-    const folder = this.find(dirname(path))
-    return folder.is === 'seen' && !folder.by.writable
+    const directory = this.find(dirname(path))
+    return directory.is === 'seen' && !directory.by.writable
       ? [
-          `${word} is not there, and what it lies in is shown read-only: if it is to be written, use --rw ${folder.by.place}`,
+          `${word} is not there, and what it lies in is shown read-only: if it is to be written, use --rw ${directory.by.place}`,
         ]
       : []
   }

@@ -31,13 +31,13 @@ const bundles = new Map<Name, Bundle>()
 
 /** The bundle as a script that is not yet run; undefined: there is none. */
 function compileBundle(name: Name): Bundle | undefined {
-  const folder = path.join(__dirname, 'bundle')
-  const file = path.join(folder, `${name}.cjs`)
+  const directory = path.join(__dirname, 'bundle')
+  const file = path.join(directory, `${name}.cjs`)
   const source = read(file)?.toString('latin1')
   if (source === undefined) return undefined
   // V8 compares no more of the source than its length: the first line says which build it is. Nor does it ask for which
   // architecture the cache was made, and dies of another's.
-  const cache = path.join(folder, `${name}.${source.slice(2, source.indexOf('\n'))}.${process.arch}.v8cache`)
+  const cache = path.join(directory, `${name}.${source.slice(2, source.indexOf('\n'))}.${process.arch}.v8cache`)
   const cachedData = read(cache)
   const script = new vm.Script(`(function(module,require,__filename){${source}\n})`, {
     filename: file,

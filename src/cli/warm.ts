@@ -12,7 +12,7 @@ import { replaceFile } from '../cache/wholeFile.js'
 import { none } from '../front/format.js'
 
 const script = fileURLToPath(import.meta.url)
-const folder = join(script, '../bundle')
+const directory = join(script, '../bundle')
 const { bundles, start } = createRequire(script)('./start.cjs') as typeof import('./start.cjs')
 
 const run = ['run', '--', 'true']
@@ -48,7 +48,7 @@ export function writeCodeCaches(): void {
 }
 
 export function removeCodeCaches(): void {
-  for (const name of readdirSync(folder)) if (name.endsWith('.v8cache')) rmSync(join(folder, name))
+  for (const name of readdirSync(directory)) if (name.endsWith('.v8cache')) rmSync(join(directory, name))
 }
 
 type Name = 'vial' | 'front' | 'limits' | 'later'

@@ -11,20 +11,20 @@ import type { Finding } from './finding.js'
 
 export function cacheFinding(): Finding {
   const name = 'a cache for vials'
-  const folder = cacheDirectory()
-  const fault = faultOf(folder)
+  const directory = cacheDirectory()
+  const fault = faultOf(directory)
   return fault === undefined
-    ? { name, works: true, detail: folder }
+    ? { name, works: true, detail: directory }
     : { name, works: false, detail: fault, without: 'everything', ...otherPlace() }
 }
 
 /** Why a new vial cannot be stored and executed there; undefined: it can be. */
-function faultOf(folder: string): string | undefined {
+function faultOf(directory: string): string | undefined {
   try {
     // What was stored before is of no use where nothing can be written any more.
-    unlinkSync(pathOf(openStored(Buffer.from(`doctor ${process.pid}`), folder)))
-    const answer = ask((call) => call('getpid'), folder)
-    return answer > 0 ? undefined : `what is stored in ${folder} cannot be executed: ${inWords(answer)}`
+    unlinkSync(pathOf(openStored(Buffer.from(`doctor ${process.pid}`), directory)))
+    const answer = ask((call) => call('getpid'), directory)
+    return answer > 0 ? undefined : `what is stored in ${directory} cannot be executed: ${inWords(answer)}`
   } catch (error) {
     if (error instanceof VialError) return error.message.split('\n', 1)[0]!
     throw error
@@ -33,25 +33,25 @@ function faultOf(folder: string): string | undefined {
 
 /** Named only when a vial was stored and executed there. */
 function otherPlace(): Repair {
-  const folder = ['/var/tmp', '/tmp', '/dev/shm'].map((place) => `${place}/vials-${process.geteuid!()}`).find(serves)
-  if (folder === undefined)
+  const directory = ['/var/tmp', '/tmp', '/dev/shm'].map((place) => `${place}/vials-${process.geteuid!()}`).find(serves)
+  if (directory === undefined)
     return { repair: 'set VIAL_CACHE to a directory of yours that has room and is not mounted noexec' }
   return {
-    repair: `mkdir -pm 700 ${folder} && export VIAL_CACHE=${folder}`,
+    repair: `mkdir -pm 700 ${directory} && export VIAL_CACHE=${directory}`,
     further: 'this holds for one shell; put it in ~/.profile for all',
   }
 }
 
-function serves(folder: string): boolean {
-  const wasThere = existsSync(folder)
+function serves(directory: string): boolean {
+  const wasThere = existsSync(directory)
   try {
-    if (faultOf(folder) !== undefined) return false
-    const { bavail, bsize } = statfsSync(folder)
+    if (faultOf(directory) !== undefined) return false
+    const { bavail, bsize } = statfsSync(directory)
     return bavail * bsize > 2 ** 20
   } finally {
-    if (!wasThere && existsSync(folder)) {
-      clearCache(folder)
-      rmdirSync(folder)
+    if (!wasThere && existsSync(directory)) {
+      clearCache(directory)
+      rmdirSync(directory)
     }
   }
 }

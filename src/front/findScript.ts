@@ -18,7 +18,7 @@ const longestPath = 4096
 /** Leaves the script's real path in the slot. */
 export function findScript(c: FrontContext): Slot {
   const { b } = c
-  const { folder, front, beside } = c.facts.script
+  const { directory, front, beside } = c.facts.script
   const script = b.temporary()
   const [elsewhere, found] = [b.label(), b.label()]
   b.move(script, realPath(c))
@@ -29,9 +29,9 @@ export function findScript(c: FrontContext): Slot {
 
   b.place(elsewhere)
   // Not the group: a package is often installed in a directory that one may write to, and this command beside it.
-  b.branch(checkScript(c, { path: b.text(folder), refused: trusted.writers.world }).trusted, 'ne', 0, found)
+  b.branch(checkScript(c, { path: b.text(directory), refused: trusted.writers.world }).trusted, 'ne', 0, found)
   c.die(
-    `Cannot use the compiler in ${folder}: it is gone, or others can change it. Install vial where only root, you or the owner of this command can write, and write this command again: vial front -o FILE`,
+    `Cannot use the compiler in ${directory}: it is gone, or others can change it. Install vial where only root, you or the owner of this command can write, and write this command again: vial front -o FILE`,
   )
   b.place(found)
   return script

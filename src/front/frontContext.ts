@@ -17,7 +17,7 @@ export interface FrontFacts {
    * directory is reached from that front's.
    */
   readonly script: {
-    readonly folder: string
+    readonly directory: string
     readonly name: string
     readonly front: string
     readonly beside: string

@@ -13,14 +13,19 @@ import type { FrontContext } from './frontContext.js'
 const mostLevels = 64
 
 /** An open directory in which others than the trusted owners cannot replace anything, wherever it lies. */
-export function requireTrusted(c: FrontContext, folder: Slot, missing: Label, refused: Operand): void {
-  look(c, folder, missing)
-  requireFolder(c, missing, refused)
-  lookAbove(c, folder, missing, refused)
+export function requireTrusted(c: FrontContext, directory: Slot, missing: Label, refused: Operand): void {
+  look(c, directory, missing)
+  requireDirectory(c, missing, refused)
+  lookAbove(c, directory, missing, refused)
 }
 
 /** Looks at every directory above an open one, at which `look` has just looked. The root is the one that is above itself. */
-export function lookAbove(c: FrontContext, folder: Slot, missing: Label, refused: Operand = trusted.writers.any): void {
+export function lookAbove(
+  c: FrontContext,
+  directory: Slot,
+  missing: Label,
+  refused: Operand = trusted.writers.any,
+): void {
   const { b } = c
   const { stx_ino, stx_dev_major } = structs.statx.fields
   const [name, first, inode, device, before, beforeDevice] = b.temporaries(6)
@@ -38,10 +43,10 @@ export function lookAbove(c: FrontContext, folder: Slot, missing: Label, refused
     b.branch(name, 'lt', first, missing)
     b.move(before, inode)
     b.move(beforeDevice, device)
-    c.attempt('statx', folder, name, 0, STATX.BASIC_STATS, buffer)
+    c.attempt('statx', directory, name, 0, STATX.BASIC_STATS, buffer)
     c.onFailure(missing)
     readStatus(c, missing)
-    requireFolder(c, missing, refused)
+    requireDirectory(c, missing, refused)
     read()
     b.compute(name, name, 'sub', 3)
     b.when(inode, 'eq', before, () => b.when(device, 'eq', beforeDevice, leave))
@@ -89,7 +94,7 @@ function readStatus(c: FrontContext, missing: Label): void {
 }
 
 /** A directory, just looked at, in which others cannot replace what the trusted owners have there. */
-function requireFolder(c: FrontContext, missing: Label, refused: Operand): void {
+function requireDirectory(c: FrontContext, missing: Label, refused: Operand): void {
   const { b } = c
   const { mode } = statusOf(c)
   const bits = b.temporary()

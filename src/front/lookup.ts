@@ -27,18 +27,18 @@ export function lookUp(c: FrontContext): void {
 const lookUpKey = routine('lookUp', {}, (c: FrontContext) => {
   const { b } = c
   const missing = b.label()
-  const [folder, file, copy, tail, size, offset] = b.temporaries(6)
+  const [directory, file, copy, tail, size, offset] = b.temporaries(6)
   const path = cachePath(c, missing)
   const { CLOEXEC, DIRECTORY, NOFOLLOW, NONBLOCK, PATH, RDONLY } = c.open
-  b.move(folder, c.attempt('openat', AT.FDCWD, path, PATH | DIRECTORY | NOFOLLOW | CLOEXEC, 0))
+  b.move(directory, c.attempt('openat', AT.FDCWD, path, PATH | DIRECTORY | NOFOLLOW | CLOEXEC, 0))
   c.onFailure(missing)
-  const status = look(c, folder, missing)
+  const status = look(c, directory, missing)
   b.branch(status.uid, 'ne', c.ids.euid, missing)
   b.compute(status.mode, status.mode, 'and', trusted.writers.any)
   b.branch(status.mode, 'ne', 0, missing)
-  lookAbove(c, folder, missing)
+  lookAbove(c, directory, missing)
 
-  b.move(file, c.attempt('openat', folder, c.key.name, RDONLY | NOFOLLOW | NONBLOCK | CLOEXEC, 0))
+  b.move(file, c.attempt('openat', directory, c.key.name, RDONLY | NOFOLLOW | NONBLOCK | CLOEXEC, 0))
   c.onFailure(missing)
   look(c, file, missing)
   b.branch(status.uid, 'ne', c.ids.euid, missing)
@@ -49,7 +49,7 @@ const lookUpKey = routine('lookUp', {}, (c: FrontContext) => {
   b.compute(offset, size, 'sub', c.key.used)
 
   // The key is compared in the very bytes that are then executed.
-  copyForExecution(c, { source: file, size, folder, to: copy }, missing)
+  copyForExecution(c, { source: file, size, directory, to: copy }, missing)
   b.move(tail, b.reserve(usualKey, 16))
   b.when(c.key.used, 'gt', usualKey, () => c.allocate(tail, c.key.used))
   c.attempt('pread64', copy, tail, c.key.used, offset)

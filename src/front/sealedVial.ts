@@ -9,10 +9,10 @@ import { AT } from '../kernel/flags.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
 import type { FrontContext } from './frontContext.js'
 
-/** Leaves in `to` the descriptor of a copy of `source`; the file without a name is in `folder`. */
+/** Leaves in `to` the descriptor of a copy of `source`; the file without a name is in `directory`. */
 export function copyForExecution(
   c: FrontContext,
-  { source, size, folder, to }: { source: Operand; size: Operand; folder: Operand; to: Slot },
+  { source, size, directory, to }: { source: Operand; size: Operand; directory: Operand; to: Slot },
   failed: Label,
 ): void {
   const { b } = c
@@ -22,7 +22,7 @@ export function copyForExecution(
   b.jump(done)
   b.place(nameless)
   const { CLOEXEC, RDONLY, RDWR, TMPFILE } = c.open
-  b.move(writer, c.attempt('openat', folder, b.text('.'), TMPFILE | RDWR | CLOEXEC, 0o500))
+  b.move(writer, c.attempt('openat', directory, b.text('.'), TMPFILE | RDWR | CLOEXEC, 0o500))
   c.onFailure(failed)
   copyFile(c, { source, size, to: writer }, failed)
   // Execution is refused while anything has it open for writing: ETXTBSY of execve(2).

@@ -13,7 +13,7 @@ import type { Policy } from '../../src/index.js'
 import { type CapabilityName, capabilities } from '../../src/kernel/capabilities.js'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { workFolder } from '../support/user.js'
+import { workDirectory } from '../support/user.js'
 import { judge } from './judge.js'
 import { type Mode, makeScene, modes, type Scene } from './scene.js'
 
@@ -67,22 +67,22 @@ export const holding = (...names: CapabilityName[]): Partial<Policy> => ({
 const sources = fileURLToPath(new URL('../../../test/attacks/programs/', import.meta.url))
 
 /**
- * A directory with `attack`, compiled elsewhere: `npm run attacks:programs FOLDER`. Set in a throw-away guest, which may
+ * A directory with `attack`, compiled elsewhere: `npm run attacks:programs DIRECTORY`. Set in a throw-away guest, which may
  * have no compiler, and whose kernel has what this machine's may lack: there, nothing is left untried.
  */
-const compiledFolder = process.env.VIAL_ATTACK_PROGRAMS
+const compiledDirectory = process.env.VIAL_ATTACK_PROGRAMS
 /** What keeps the attacks from running: they are compiled here, unless they are brought along. */
-export const noAttacks = compiledFolder === undefined ? notInstalled('gcc', 'python3') : notInstalled('python3')
+export const noAttacks = compiledDirectory === undefined ? notInstalled('gcc', 'python3') : notInstalled('python3')
 
 function compileAttacks(): string {
   const program = join(
-    workFolder({ name: 'root', uid: process.getuid!(), gid: process.getgid!() }, 'attacks'),
+    workDirectory({ name: 'root', uid: process.getuid!(), gid: process.getgid!() }, 'attacks'),
     'attack',
   )
   chmodSync(dirname(program), 0o755)
   chmodSync(dirname(dirname(program)), 0o711)
-  if (compiledFolder === undefined) compileTo(program)
-  else copyFileSync(join(compiledFolder, 'attack'), program)
+  if (compiledDirectory === undefined) compileTo(program)
+  else copyFileSync(join(compiledDirectory, 'attack'), program)
   chmodSync(program, 0o755)
   return program
 }
@@ -168,7 +168,7 @@ export async function attacks(title: string, list: readonly Attack[]): Promise<v
             assert.ok(attack.refused.includes(answer), `${words.join(' ')} was answered ${answer}`)
             return t.skip(`not weakened: this machine's root lacks ${missing.join(', ')}`)
           }
-          const complete = attack.guest === true && compiledFolder !== undefined
+          const complete = attack.guest === true && compiledDirectory !== undefined
           const judgement = judge(
             {
               refused: attack.refused,
@@ -192,10 +192,10 @@ export async function attacks(title: string, list: readonly Attack[]): Promise<v
 /** What is run in a scene. */
 function resolve(attack: Attack, scene: Scene) {
   const words = typeof attack.words === 'function' ? attack.words(scene) : attack.words
-  const shown = attack.runs === undefined ? [] : [{ bind: `/${attack.runs}`, from: join(scene.folder, attack.runs) }]
+  const shown = attack.runs === undefined ? [] : [{ bind: `/${attack.runs}`, from: join(scene.directory, attack.runs) }]
   const policy = scene.weaken(scene.policy([...shown, ...(attack.shows?.(scene) ?? [])]), attack.base ?? {})
   const command = attack.runs === undefined ? '/attack' : `/${attack.runs}`
-  const program = attack.runs === undefined ? attackProgram() : join(scene.folder, attack.runs)
+  const program = attack.runs === undefined ? attackProgram() : join(scene.directory, attack.runs)
   const missing = (attack.needs ?? []).filter(lacks)
   const { weak } = attack
   assert.ok(weak !== 'outside' || harmless.includes(words[0]!), `${words[0]} may not run outside`)

@@ -7,7 +7,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { type Caller, callers, workFolder } from '../support/user.js'
+import { type Caller, callers, workDirectory } from '../support/user.js'
 import { attackProgram, noAttacks } from './attack.js'
 import { doorsOf, enter } from './doors.js'
 
@@ -28,7 +28,7 @@ const refused = /^E(PERM|ACCES|NODATA|NXIO)$/
 
 for (const caller of callers) {
   describe(`the doors, by ${caller.name}`, { skip: noAttacks }, () => {
-    const victim = join(workFolder(caller, 'victim'), 'sleep')
+    const victim = join(workDirectory(caller, 'victim'), 'sleep')
     const decoy = (() => {
       if (noAttacks) return undefined
       copyFileSync('/usr/bin/sleep', victim)

@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { frontPath } from '../../src/bwrap/frontFile.js'
-import { type Caller, root, workFolder } from '../support/user.js'
+import { type Caller, root, workDirectory } from '../support/user.js'
 import { attackProgram } from './attack.js'
 
 const command = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
@@ -36,7 +36,7 @@ export interface Ending {
 
 export type Door = (caller: Caller, words: readonly string[], shows?: Shows) => Start
 
-const environment = (caller: Caller) => ({ HOME: workFolder(caller, 'home'), PATH: '/usr/bin:/bin' })
+const environment = (caller: Caller) => ({ HOME: workDirectory(caller, 'home'), PATH: '/usr/bin:/bin' })
 
 /** How `start` is spawned as the caller. */
 export const spawned = (caller: Caller, start: Start) => ({
@@ -56,7 +56,7 @@ export function enter(caller: Caller, start: Start): Ending {
   return { answer: answer.error ?? answer.signal ?? (answer.stdout?.trim() || answer.stderr!), status: exitCode, told }
 }
 
-const cache = (caller: Caller) => join(workFolder(caller, 'home'), '.cache')
+const cache = (caller: Caller) => join(workDirectory(caller, 'home'), '.cache')
 
 const policyOf = ({ shared }: Shows) => ({
   preset: 'system' as const,
@@ -107,15 +107,15 @@ const everyDoor: Readonly<Record<string, Door>> = {
   'the command': run(),
   'the command in root mode': run('--root', '--uid', '0', '--gid', '0'),
   'a compiled vial': (caller, words, shows = {}) => {
-    const folder = workFolder(caller, 'compiled')
+    const directory = workDirectory(caller, 'compiled')
     const name = shows.shared === undefined ? 'vial' : basename(shows.shared)
-    const [policy, vial] = [join(folder, `${name}.json`), join(folder, name)]
+    const [policy, vial] = [join(directory, `${name}.json`), join(directory, name)]
     if (!existsSync(vial)) {
       writeFileSync(policy, JSON.stringify(policyOf(shows)))
-      const compile = { program: process.execPath, args: [command, 'compile', policy, '-o', vial], vials: folder }
+      const compile = { program: process.execPath, args: [command, 'compile', policy, '-o', vial], vials: directory }
       spawnSync(compile.program, compile.args, spawned(caller, compile))
     }
-    return { program: vial, args: words, vials: folder }
+    return { program: vial, args: words, vials: directory }
   },
   'vial-bwrap': bwrap([frontPath], ['--unshare-all']),
   'vial-bwrap, whose pid others are told': bwrap([frontPath], [...dropped, '--json-status-fd', '3'], { told: true }),

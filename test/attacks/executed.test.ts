@@ -20,7 +20,7 @@ import {
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { frontPath } from '../../src/bwrap/frontFile.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 import { attackProgram, noAttacks } from './attack.js'
 import { type Door, doorsOf, enter, type Shows, spawned } from './doors.js'
 
@@ -30,13 +30,13 @@ const badly = 7
 const turns = 3
 
 /** Every file below a directory: its mode and what it holds. */
-function filesBelow(folder: string): Record<string, string> {
+function filesBelow(directory: string): Record<string, string> {
   const files: Record<string, string> = {}
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
-    const status = statSync(join(folder, name))
+  for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort()) {
+    const status = statSync(join(directory, name))
     if (!status.isFile()) continue
     const hash = createHash('sha256')
-      .update(readFileSync(join(folder, name)))
+      .update(readFileSync(join(directory, name)))
       .digest('hex')
     files[name] = `${status.mode.toString(8)} ${hash}`
   }
@@ -44,11 +44,11 @@ function filesBelow(folder: string): Record<string, string> {
 }
 
 /** Small programs that have the kernel execute, or load, what executes them: the vial, if anything. */
-function recursive(folder: string): string[] {
-  symlinkSync('/proc/self/exe', join(folder, 'link'))
-  writeFileSync(join(folder, 'script'), '#!/proc/self/exe\n', { mode: 0o755 })
-  writeFileSync(join(folder, 'arguments'), '#!/proc/self/exe /attack\n', { mode: 0o755 })
-  writeFileSync(join(folder, 'interpreted'), interpretedBy('/proc/self/exe'), { mode: 0o755 })
+function recursive(directory: string): string[] {
+  symlinkSync('/proc/self/exe', join(directory, 'link'))
+  writeFileSync(join(directory, 'script'), '#!/proc/self/exe\n', { mode: 0o755 })
+  writeFileSync(join(directory, 'arguments'), '#!/proc/self/exe /attack\n', { mode: 0o755 })
+  writeFileSync(join(directory, 'interpreted'), interpretedBy('/proc/self/exe'), { mode: 0o755 })
   return ['link', 'script', 'arguments', 'interpreted']
 }
 
@@ -84,12 +84,12 @@ for (const caller of callers) {
 
   describe(`what is executed and told, by ${caller.name}`, { skip: noAttacks }, () => {
     test('poison succeeds on a process outside, and forge-end on a pipe of one', async () => {
-      const folder = workFolder(caller, 'poisoned')
-      const victim = join(folder, 'sleep')
+      const directory = workDirectory(caller, 'poisoned')
+      const victim = join(directory, 'sleep')
       copyFileSync('/usr/bin/sleep', victim)
       chmodSync(victim, 0o500)
       own(victim)
-      const start = { program: 'unshare', args: [], vials: folder }
+      const start = { program: 'unshare', args: [], vials: directory }
       const script = '"$0" 100 3>&1 & until [ -e /proc/$!/fd/3 ]; do :; done; exec "$@"'
       // Its own pid namespace, in which the victim has a small number.
       const inside = (...words: string[]) =>
@@ -97,7 +97,7 @@ for (const caller of callers) {
           ...start,
           args: ['-rpf', '--mount-proc', '--', 'sh', '-c', script, victim, attackProgram(), ...words],
         })
-      assert.equal(inside('poison', folder).status, badly)
+      assert.equal(inside('poison', directory).status, badly)
       assert.equal(statSync(victim).mode & 0o777, 0o700)
       assert.equal(inside('forge-end', '2').answer.charCodeAt(0), 1)
     })
@@ -125,7 +125,7 @@ for (const caller of callers) {
       })
 
       test(`a payload that executes /proc/self/exe changes nothing: ${name}`, () => {
-        const shared = workFolder(caller, `recursive-${index}`)
+        const shared = workDirectory(caller, `recursive-${index}`)
         const programs = recursive(shared)
         const { vials } = door(caller, [], { shared })
         const run = (program: string) =>
@@ -139,13 +139,13 @@ for (const caller of callers) {
       test(`a second sandbox of the user gains nothing by /proc of the first: ${name}`, {
         timeout: 60_000,
       }, async () => {
-        const shared = workFolder(caller, `handed-${index}`)
+        const shared = workDirectory(caller, `handed-${index}`)
         assert.match(await lookThrough(door, '/proc/1', { shared }), /^E(PERM|ACCES)$/)
       })
     }
 
     test('what lies outside is seen so', async () => {
-      const shared = workFolder(caller, 'handed')
+      const shared = workDirectory(caller, 'handed')
       assert.equal(await lookThrough(undefined, '/proc/self', { shared }), 'succeeded')
     })
 
@@ -172,16 +172,16 @@ for (const caller of callers) {
 
     // The payload of a vial that is executed inside sees the very processes of that vial.
     test('a vial of vial-bwrap that the payload executes again, with all of the host beneath', () => {
-      const folder = workFolder(caller, 'again')
-      const [program = ''] = recursive(folder)
-      const vials = join(workFolder(caller, 'home'), '.cache')
+      const directory = workDirectory(caller, 'again')
+      const [program = ''] = recursive(directory)
+      const vials = join(workDirectory(caller, 'home'), '.cache')
       for (const more of [[], ['--unshare-pid'], ['--unshare-pid', '--cap-drop', 'ALL']]) {
         const args = [...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc'], ...more]
         const run = (...words: string[]) => enter(caller, { program: frontPath, args: [...args, ...words], vials })
         run('true')
         const before = filesBelow(vials)
         const words = [attackProgram(), 'poison', vials]
-        for (let turn = 0; turn < turns; turn++) run(join(folder, program), ...words)
+        for (let turn = 0; turn < turns; turn++) run(join(directory, program), ...words)
         assert.deepEqual(filesBelow(vials), before, more.join(' '))
       }
     })

@@ -18,16 +18,16 @@ await attacks('reaching files', [
     tries: 'a lease on a file that it may only read, for which all others then wait',
     words: ['lease', '/shown/secret'],
     refused: ['EINVAL'],
-    shows: ({ folder }) => [{ bind: '/shown', from: folder }],
+    shows: ({ directory }) => [{ bind: '/shown', from: directory }],
     weak: open,
     // Of others' files only with CAP_LEASE.
     weakIn: ['ordinary user', 'root'],
   },
   {
-    tries: "signals about a folder's changes",
+    tries: "signals about a directory's changes",
     words: ['dnotify', '/shown'],
     refused: ['EINVAL'],
-    shows: ({ folder }) => [{ bind: '/shown', from: folder }],
+    shows: ({ directory }) => [{ bind: '/shown', from: directory }],
     weak: open,
   },
   {
@@ -55,7 +55,7 @@ await attacks('reaching files', [
     weak: { ...open, init: 'payload' },
   },
   {
-    tries: 'the working folder of pid 1',
+    tries: 'the working directory of pid 1',
     words: ['list', '/proc/1/cwd/'],
     refused: ['EACCES'],
     weak: { ...open, init: 'payload' },
@@ -155,7 +155,7 @@ await attacks('reaching files', [
     weak: open,
   },
   {
-    tries: 'descriptors that nobody handed on',
+    tries: 'descriptors that were not handed on',
     words: ['inherited'],
     refused: ['EBADF'],
     weak: 'outside',
@@ -167,10 +167,10 @@ await attacks('writing files', [
     tries: 'a file of a bind that is read-only',
     words: ['write', '/shown/secret'],
     refused: ['EROFS', 'EACCES'],
-    shows: ({ folder }) => [{ bind: '/shown', from: folder }],
-    weak: ({ folder }) => ({
+    shows: ({ directory }) => [{ bind: '/shown', from: directory }],
+    weak: ({ directory }) => ({
       identity: { uid: 0, gid: 0 },
-      filesystem: [{ bind: '/shown', from: folder, writable: true }],
+      filesystem: [{ bind: '/shown', from: directory, writable: true }],
     }),
   },
   {
@@ -183,32 +183,32 @@ await attacks('writing files', [
     tries: "the host's programs",
     words: ['write', '/usr/bin/env'],
     refused: ['EROFS', 'EACCES'],
-    weak: ({ folder }) => ({
+    weak: ({ directory }) => ({
       identity: { uid: 0, gid: 0 },
-      filesystem: [{ bind: '/usr/bin/env', from: join(folder, 'secret'), writable: true }],
+      filesystem: [{ bind: '/usr/bin/env', from: join(directory, 'secret'), writable: true }],
     }),
   },
   ...['chmod', 'utimes', 'user-xattr', 'set-flags', 'set-attributes'].map((word) => ({
     tries: `to change a file of a bind that is read-only: ${word}`,
     words: [word, '/shown/secret'],
     refused: ['EROFS'],
-    shows: ({ folder }: Scene) => [{ bind: '/shown', from: folder }],
-    weak: ({ folder }: Scene): Partial<Policy> => ({
+    shows: ({ directory }: Scene) => [{ bind: '/shown', from: directory }],
+    weak: ({ directory }: Scene): Partial<Policy> => ({
       identity: { uid: 0, gid: 0 },
-      filesystem: [{ bind: '/shown', from: folder, writable: true }],
+      filesystem: [{ bind: '/shown', from: directory, writable: true }],
     }),
   })),
   {
     tries: 'another name, in a place to write, for what is shown read-only',
     words: ['link', '/shown/secret', '/shown/shared/stolen'],
     refused: ['EXDEV'],
-    shows: ({ folder }) => [
-      { bind: '/shown', from: folder },
-      { bind: '/shown/shared', from: join(folder, 'shared'), writable: true },
+    shows: ({ directory }) => [
+      { bind: '/shown', from: directory },
+      { bind: '/shown/shared', from: join(directory, 'shared'), writable: true },
     ],
-    weak: ({ folder }) => ({
+    weak: ({ directory }) => ({
       identity: { uid: 0, gid: 0 },
-      filesystem: [{ bind: '/shown', from: folder, writable: true }],
+      filesystem: [{ bind: '/shown', from: directory, writable: true }],
     }),
   },
   {
@@ -240,10 +240,10 @@ await attacks('writing files', [
     tries: 'a file that is shown read-only, through its memory (/proc/self/mem)',
     words: ['write-mapped', '/shown/secret'],
     refused: ['EIO'],
-    shows: ({ folder }) => [{ bind: '/shown', from: folder }],
-    weak: ({ folder }) => ({
+    shows: ({ directory }) => [{ bind: '/shown', from: directory }],
+    weak: ({ directory }) => ({
       identity: { uid: 0, gid: 0 },
-      filesystem: [{ bind: '/shown', from: folder, writable: true }],
+      filesystem: [{ bind: '/shown', from: directory, writable: true }],
     }),
   },
   {
@@ -335,12 +335,12 @@ await attacks('writing files', [
     weakIn: ['root mode'],
   },
   {
-    tries: 'a device node that lies in a bound folder',
+    tries: 'a device node that lies in a bound directory',
     words: ['open', '/shown/null'],
     byRoot: true,
     refused: ['EACCES'],
-    shows: ({ folder }) => [{ bind: '/shown', from: folder }],
-    weak: ({ folder }) => ({ ...open, filesystem: [{ bind: '/shown', from: folder, devices: true }] }),
+    shows: ({ directory }) => [{ bind: '/shown', from: directory }],
+    weak: ({ directory }) => ({ ...open, filesystem: [{ bind: '/shown', from: directory, devices: true }] }),
   },
   {
     tries: 'to give a file to root',

@@ -18,7 +18,7 @@ import { basename, join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Policy } from '../../src/index.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const system: Policy = { preset: 'system' }
@@ -60,8 +60,8 @@ for (const caller of callers) {
   let projects = 0
   /** A project as the README has it: vial in node_modules, called by its link in .bin; policy and cache beside it. */
   function project() {
-    const folder = workFolder(caller, `kept-${projects++}`)
-    const installed = join(folder, 'node_modules/vial')
+    const directory = workDirectory(caller, `kept-${projects++}`)
+    const installed = join(directory, 'node_modules/vial')
     for (const one of ['dist', 'package.json'])
       cpSync(
         one === 'dist' ? join(top, 'dist/src') : join(top, one),
@@ -70,25 +70,25 @@ for (const caller of callers) {
           recursive: true,
         },
       )
-    cpSync(join(top, 'node_modules/valibot'), join(folder, 'node_modules/valibot'), {
+    cpSync(join(top, 'node_modules/valibot'), join(directory, 'node_modules/valibot'), {
       recursive: true,
       dereference: true,
     })
     chmodSync(join(installed, 'dist/src/cli/main.cjs'), 0o755)
-    mkdirSync(join(folder, 'node_modules/.bin'))
-    symlinkSync('../vial/dist/src/cli/main.cjs', join(folder, 'node_modules/.bin/vial'))
-    writeFileSync(join(folder, 'policy.json'), JSON.stringify(system))
-    if (process.getuid?.() === 0) spawnSync('chown', ['-R', `${caller.uid}:${caller.gid}`, folder])
-    const run = (command: string, args: readonly string[], cwd = folder, more: NodeJS.ProcessEnv = {}) =>
+    mkdirSync(join(directory, 'node_modules/.bin'))
+    symlinkSync('../vial/dist/src/cli/main.cjs', join(directory, 'node_modules/.bin/vial'))
+    writeFileSync(join(directory, 'policy.json'), JSON.stringify(system))
+    if (process.getuid?.() === 0) spawnSync('chown', ['-R', `${caller.uid}:${caller.gid}`, directory])
+    const run = (command: string, args: readonly string[], cwd = directory, more: NodeJS.ProcessEnv = {}) =>
       spawnSync(command, args, {
         cwd,
         encoding: 'utf8',
-        env: { PATH: process.env.PATH, HOME: folder, VIAL_CACHE: join(folder, 'hidden/cache'), ...more },
+        env: { PATH: process.env.PATH, HOME: directory, VIAL_CACHE: join(directory, 'hidden/cache'), ...more },
         ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
       })
-    const command = join(folder, 'node_modules/.bin/vial')
+    const command = join(directory, 'node_modules/.bin/vial')
     const vial = (...args: string[]) => run(command, args)
-    return { folder, run, vial, command }
+    return { directory, run, vial, command }
   }
   const main = 'node_modules/vial/dist/src/cli/main.cjs'
   const all = Object.keys(attempts) as Attempt[]
@@ -103,8 +103,8 @@ for (const caller of callers) {
   }
 
   test(`${caller.name}: --rw . over node_modules, the cache and the policy, cold and from the cache`, () => {
-    const { vial, folder } = project()
-    const before = readFileSync(join(folder, main))
+    const { vial, directory } = project()
+    const before = readFileSync(join(directory, main))
     for (const flags of [
       ['--rw', '.'],
       ['--policy', 'policy.json', '--rw', '.'],
@@ -118,38 +118,38 @@ for (const caller of callers) {
             '--',
             'python3',
             '-c',
-            script([main, 'node_modules/valibot/package.json'], folder, all),
+            script([main, 'node_modules/valibot/package.json'], directory, all),
           ),
         )
-        refused(vial('run', ...flags, '--', 'python3', '-c', script(['node_modules/.bin/vial'], folder, asLink)))
+        refused(vial('run', ...flags, '--', 'python3', '-c', script(['node_modules/.bin/vial'], directory, asLink)))
         if (flags.includes('policy.json'))
-          refused(vial('run', ...flags, '--', 'python3', '-c', script(['policy.json'], folder, asFile)))
+          refused(vial('run', ...flags, '--', 'python3', '-c', script(['policy.json'], directory, asFile)))
         assert.match(
           vial('run', ...flags, '--', 'sh', '-c', 'ls -d hidden/cache/*; touch hidden/cache/x; mv hidden away').stderr,
           /Read-only[\s\S]*busy/,
         )
       }
     }
-    assert.deepEqual(readFileSync(join(folder, main)), before)
+    assert.deepEqual(readFileSync(join(directory, main)), before)
     assert.equal(vial('run', '--', 'echo', 'next').stdout, 'next\n')
   })
 
   test(`${caller.name}: at another place inside, by a directory above, and by a link`, () => {
-    const { vial, folder } = project()
+    const { vial, directory } = project()
     const inside = (work: string) => ['--', 'python3', '-c', script([main], work, all)]
     refused(vial('run', '--rw', '.:/work', ...inside('/work')))
-    const above = resolve(folder, '..')
-    refused(vial('run', '--rw', `${above}:/above`, ...inside(`/above/${folder.slice(above.length + 1)}`)))
-    symlinkSync(folder, join(above, `link-${projects}`))
+    const above = resolve(directory, '..')
+    refused(vial('run', '--rw', `${above}:/above`, ...inside(`/above/${directory.slice(above.length + 1)}`)))
+    symlinkSync(directory, join(above, `link-${projects}`))
     refused(vial('run', '--rw', `${join(above, `link-${projects}`)}:/linked`, ...inside('/linked')))
     refused(vial('run', '--rw', '.:/one', '--rw', '.:/two', ...inside('/two')))
     refused(vial('run', '--rw', '.:/one', '--rw', '.:/two', ...inside('/one')))
   })
 
   test(`${caller.name}: by the library, for a bind, a root and the upper layer of an overlay`, () => {
-    const { run, folder } = project()
-    for (const name of ['lower', 'work']) mkdirSync(join(folder, '..', `${name}-${projects}`), { recursive: true })
-    const beside = (name: string) => join(folder, '..', `${name}-${projects}`)
+    const { run, directory } = project()
+    for (const name of ['lower', 'work']) mkdirSync(join(directory, '..', `${name}-${projects}`), { recursive: true })
+    const beside = (name: string) => join(directory, '..', `${name}-${projects}`)
     if (process.getuid?.() === 0) spawnSync('chown', [`${caller.uid}:${caller.gid}`, beside('lower'), beside('work')])
     const program = (policy: Policy, work: string) => `
 import { sandbox } from 'vial'
@@ -158,63 +158,65 @@ process.stdout.write(stdout)
 process.stderr.write(stderr)
 process.exitCode = exitCode`
     const policies: [Policy, string][] = [
-      [{ ...system, filesystem: [{ bind: '/work', from: folder, writable: true }] }, '/work'],
-      [{ filesystem: [{ bind: '/', writable: true }, { proc: '/proc' }, { dev: '/dev' }] }, folder],
+      [{ ...system, filesystem: [{ bind: '/work', from: directory, writable: true }] }, '/work'],
+      [{ filesystem: [{ bind: '/', writable: true }, { proc: '/proc' }, { dev: '/dev' }] }, directory],
       [
         {
           ...system,
-          filesystem: [{ overlay: '/work', lower: [beside('lower')], upper: { upper: folder, work: beside('work') } }],
+          filesystem: [
+            { overlay: '/work', lower: [beside('lower')], upper: { upper: directory, work: beside('work') } },
+          ],
         },
         '/work',
       ],
     ]
     for (const [policy, work] of policies) {
-      writeFileSync(join(folder, 'program.mjs'), program(policy, work))
+      writeFileSync(join(directory, 'program.mjs'), program(policy, work))
       refused(run(process.execPath, ['program.mjs']))
     }
   })
 
   test(`${caller.name}: a compiled vial keeps itself`, () => {
-    const { run, vial, folder } = project()
+    const { run, vial, directory } = project()
     assert.equal(vial('compile', 'policy.json', '--rw', '.', '-o', 'tool').status, 0)
-    refused(run('./tool', ['python3', '-c', script(['tool'], folder, asFile)]))
+    refused(run('./tool', ['python3', '-c', script(['tool'], directory, asFile)]))
     // A vial whose surroundings have gone since starts all the same.
-    renameSync(join(folder, 'node_modules'), join(folder, '../gone'))
+    renameSync(join(directory, 'node_modules'), join(directory, '../gone'))
     assert.equal(run('./tool', ['echo', 'ran']).stdout, 'ran\n')
   })
 
   test(`${caller.name}: a compiled vial keeps the cache also where there is none`, () => {
-    const { run, vial, folder, command } = project()
-    const cache = join(folder, 'hidden/cache')
+    const { run, vial, directory, command } = project()
+    const cache = join(directory, 'hidden/cache')
     const plant = `umask 0; mkdir -p ${cache}/run && touch ${cache}/run/planted`
     assert.equal(vial('compile', 'policy.json', '--rw', '.', '-o', 'tool').status, 0)
-    const { uid } = statSync(folder)
+    const { uid } = statSync(directory)
     for (const gone of ['hidden/cache', 'hidden']) {
-      if (existsSync(join(folder, gone)))
-        renameSync(join(folder, gone), join(folder, `../gone-${uid}-${basename(gone)}`))
+      if (existsSync(join(directory, gone)))
+        renameSync(join(directory, gone), join(directory, `../gone-${uid}-${basename(gone)}`))
       assert.match(run('./tool', ['sh', '-c', plant]).stderr, /Read-only/)
-      assert.match(run('./tool', ['mv', 'hidden', 'away'], folder).stderr, /busy/)
+      assert.match(run('./tool', ['mv', 'hidden', 'away'], directory).stderr, /busy/)
       for (const made of ['hidden', 'hidden/cache']) {
-        const { mode, uid: owner } = statSync(join(folder, made))
+        const { mode, uid: owner } = statSync(join(directory, made))
         assert.deepEqual([mode & 0o777, owner], [0o700, caller.uid], made)
       }
       assert.deepEqual(readdirSync(cache), [])
     }
     assert.equal(vial('run', '--', 'echo', 'next').stdout, 'next\n')
     // The weakened one: the cache that was compiled for is another.
-    renameSync(join(folder, 'hidden'), join(folder, 'away'))
-    const elsewhere = { VIAL_CACHE: join(folder, '../elsewhere') }
-    assert.equal(run(command, ['compile', 'policy.json', '--rw', '.', '-o', 'tool'], folder, elsewhere).status, 0)
+    renameSync(join(directory, 'hidden'), join(directory, 'away'))
+    const elsewhere = { VIAL_CACHE: join(directory, '../elsewhere') }
+    assert.equal(run(command, ['compile', 'policy.json', '--rw', '.', '-o', 'tool'], directory, elsewhere).status, 0)
     assert.equal(run('./tool', ['sh', '-c', plant]).status, 0)
     assert.ok(existsSync(join(cache, 'run/planted')))
   })
 
   test(`${caller.name}: a cache that the caller may not make is left out, for the payload may not either`, () => {
-    const { run, folder, command } = project()
-    const closed = join(folder, '../closed')
+    const { run, directory, command } = project()
+    const closed = join(directory, '../closed')
     mkdirSync(join(closed, 'open'), { recursive: true })
     const at = { VIAL_CACHE: join(closed, 'not/made') }
-    assert.equal(run(command, ['compile', 'policy.json', '--rw', closed, '-o', 'tool'], folder, at).status, 0)
+    assert.equal(run(command, ['compile', 'policy.json', '--rw', closed, '-o', 'tool'], directory, at).status, 0)
     if (process.getuid?.() === 0) spawnSync('chown', ['-R', 'nobody', closed])
     chmodSync(closed, 0o555)
     const { status, stdout } = run('./tool', ['ls', '-A', closed])
@@ -224,7 +226,7 @@ process.exitCode = exitCode`
   })
 
   test(`${caller.name}: what is asked for by its own name is writable, and what lies beside stays`, () => {
-    const { vial, folder } = project()
+    const { vial, directory } = project()
     const write = (...flags: string[]) =>
       vial('run', ...flags, '--', 'sh', '-c', `echo >> ${main} && echo >> policy.json && echo written`)
     const named = ['--rw', 'node_modules/vial', '--rw', 'policy.json']
@@ -234,65 +236,68 @@ process.exitCode = exitCode`
     const evil = `printf '#!/usr/bin/env node\\nconsole.log("evil")\\n' > ${main}`
     assert.equal(vial('run', '--rw', '.', ...named, '--', 'sh', '-c', evil).status, 0)
     assert.equal(vial('run', '--', 'echo', 'next').stdout, 'evil\n')
-    assert.ok(existsSync(join(folder, 'node_modules')))
+    assert.ok(existsSync(join(directory, 'node_modules')))
   })
 
   test(`${caller.name}: a link on the way to what is trusted cannot be exchanged, in the very directory of the bind too`, () => {
-    const { vial, run, folder } = project()
-    renameSync(join(folder, 'policy.json'), join(folder, '../real.json'))
-    symlinkSync('../real.json', join(folder, 'policy.json'))
-    const inside = ['--', 'python3', '-c', script(['policy.json'], folder, asLink)]
+    const { vial, run, directory } = project()
+    renameSync(join(directory, 'policy.json'), join(directory, '../real.json'))
+    symlinkSync('../real.json', join(directory, 'policy.json'))
+    const inside = ['--', 'python3', '-c', script(['policy.json'], directory, asLink)]
     for (const _ of ['cold', 'from the cache']) refused(vial('run', '--policy', 'policy.json', '--rw', '.', ...inside))
     // A link to a link, and a directory's link in the middle of the path.
-    mkdirSync(join(folder, 'deep'))
-    renameSync(join(folder, 'policy.json'), join(folder, 'deep/second'))
-    symlinkSync('../../real.json', join(folder, 'deep/real'))
-    symlinkSync('deep', join(folder, 'way'))
-    symlinkSync('way/real', join(folder, 'policy.json'))
-    if (process.getuid?.() === 0) spawnSync('chown', ['-hR', `${caller.uid}:${caller.gid}`, folder])
-    const links = script(['policy.json', 'way', 'deep/real'], folder, asLink)
+    mkdirSync(join(directory, 'deep'))
+    renameSync(join(directory, 'policy.json'), join(directory, 'deep/second'))
+    symlinkSync('../../real.json', join(directory, 'deep/real'))
+    symlinkSync('deep', join(directory, 'way'))
+    symlinkSync('way/real', join(directory, 'policy.json'))
+    if (process.getuid?.() === 0) spawnSync('chown', ['-hR', `${caller.uid}:${caller.gid}`, directory])
+    const links = script(['policy.json', 'way', 'deep/real'], directory, asLink)
     refused(vial('run', '--policy', 'policy.json', '--rw', '.', '--', 'python3', '-c', links))
     // What was a link when it was compiled, and has become a file since, is as trusted.
     assert.equal(vial('compile', 'policy.json', '--rw', '.', '-o', 'tool').status, 0)
-    unlinkSync(join(folder, 'policy.json'))
+    unlinkSync(join(directory, 'policy.json'))
     assert.equal(run('./tool', ['true']).status, 0)
-    writeFileSync(join(folder, 'policy.json'), '{}')
-    chmodSync(join(folder, 'policy.json'), 0o666)
-    assert.match(run('./tool', ['sh', '-c', 'echo x >> policy.json'], folder).stderr, /Read-only/)
+    writeFileSync(join(directory, 'policy.json'), '{}')
+    chmodSync(join(directory, 'policy.json'), 0o666)
+    assert.match(run('./tool', ['sh', '-c', 'echo x >> policy.json'], directory).stderr, /Read-only/)
     // The weakened one: the link is nothing that this run names.
     assert.equal(
-      vial('run', '--rw', '.', '--', 'python3', '-c', script(['way'], folder, ['remove'])).stdout,
+      vial('run', '--rw', '.', '--', 'python3', '-c', script(['way'], directory, ['remove'])).stdout,
       "[['way', 'remove']]\n",
     )
   })
 
   /** How other package managers lay vial out, with what the next run goes by there. */
-  const layouts: Record<string, (folder: string) => { links: string[]; kept: string[] }> = {
-    'npm link, and a checkout with its modules behind a link': (folder) => {
-      const checkout = join(folder, 'checkout')
-      renameSync(join(folder, 'node_modules/vial'), checkout)
-      mkdirSync(join(folder, 'modules'))
-      renameSync(join(folder, 'node_modules/valibot'), join(folder, 'modules/valibot'))
+  const layouts: Record<string, (directory: string) => { links: string[]; kept: string[] }> = {
+    'npm link, and a checkout with its modules behind a link': (directory) => {
+      const checkout = join(directory, 'checkout')
+      renameSync(join(directory, 'node_modules/vial'), checkout)
+      mkdirSync(join(directory, 'modules'))
+      renameSync(join(directory, 'node_modules/valibot'), join(directory, 'modules/valibot'))
       symlinkSync('../modules', join(checkout, 'node_modules'))
-      symlinkSync('../checkout', join(folder, 'node_modules/vial'))
+      symlinkSync('../checkout', join(directory, 'node_modules/vial'))
       return {
         links: ['node_modules/vial', 'checkout/node_modules'],
         kept: ['checkout/dist/src/index.js', 'checkout/package.json', 'modules/valibot/package.json'],
       }
     },
-    "pnpm's store": (folder) => {
-      const store = join(folder, 'node_modules/.pnpm')
+    "pnpm's store": (directory) => {
+      const store = join(directory, 'node_modules/.pnpm')
       for (const [name, at] of [
         ['vial', 'vial@1/node_modules/vial'],
         ['valibot', 'valibot@1/node_modules/valibot'],
       ] as const) {
         mkdirSync(join(store, at, '..'), { recursive: true })
-        renameSync(join(folder, 'node_modules', name), join(store, at))
+        renameSync(join(directory, 'node_modules', name), join(store, at))
       }
       symlinkSync('../../valibot@1/node_modules/valibot', join(store, 'vial@1/node_modules/valibot'))
-      symlinkSync('.pnpm/vial@1/node_modules/vial', join(folder, 'node_modules/vial'))
-      unlinkSync(join(folder, 'node_modules/.bin/vial'))
-      writeFileSync(join(folder, 'node_modules/.bin/vial'), '#!/bin/sh\nexec node ../vial/dist/src/cli/main.cjs "$@"\n')
+      symlinkSync('.pnpm/vial@1/node_modules/vial', join(directory, 'node_modules/vial'))
+      unlinkSync(join(directory, 'node_modules/.bin/vial'))
+      writeFileSync(
+        join(directory, 'node_modules/.bin/vial'),
+        '#!/bin/sh\nexec node ../vial/dist/src/cli/main.cjs "$@"\n',
+      )
       return {
         links: ['node_modules/vial', 'node_modules/.pnpm/vial@1/node_modules/valibot'],
         kept: [
@@ -303,11 +308,11 @@ process.exitCode = exitCode`
         ],
       }
     },
-    'a workspace whose dependency is hoisted': (folder) => {
-      const app = join(folder, 'packages/app/node_modules')
+    'a workspace whose dependency is hoisted': (directory) => {
+      const app = join(directory, 'packages/app/node_modules')
       mkdirSync(app, { recursive: true })
-      renameSync(join(folder, 'node_modules/vial'), join(app, 'vial'))
-      symlinkSync('../packages/app/node_modules/vial', join(folder, 'node_modules/vial'))
+      renameSync(join(directory, 'node_modules/vial'), join(app, 'vial'))
+      symlinkSync('../packages/app/node_modules/vial', join(directory, 'node_modules/vial'))
       return {
         links: ['node_modules/vial'],
         // What is nearer would be found first.
@@ -317,22 +322,22 @@ process.exitCode = exitCode`
   }
   for (const [name, lay] of Object.entries(layouts))
     test(`${caller.name}: the library in another layout: ${name}`, () => {
-      const { run, folder } = project()
-      const { links, kept } = lay(folder)
-      if (process.getuid?.() === 0) spawnSync('chown', ['-hR', `${caller.uid}:${caller.gid}`, folder])
+      const { run, directory } = project()
+      const { links, kept } = lay(directory)
+      if (process.getuid?.() === 0) spawnSync('chown', ['-hR', `${caller.uid}:${caller.gid}`, directory])
       const payload = [
-        script(links, folder, asLink),
+        script(links, directory, asLink),
         script(
-          kept.filter((path) => existsSync(join(folder, path))),
-          folder,
+          kept.filter((path) => existsSync(join(directory, path))),
+          directory,
           ['write in place', 'remove', 'rename it away', 'rename another over it', 'rename its directory'],
         ),
         // What is missing cannot be made.
-        `import os\nfor p in ${JSON.stringify(kept)}:\n    try: os.makedirs('${folder}/' + p); print('made', p)\n    except OSError as error: pass`,
+        `import os\nfor p in ${JSON.stringify(kept)}:\n    try: os.makedirs('${directory}/' + p); print('made', p)\n    except OSError as error: pass`,
       ]
-      const policy: Policy = { ...system, filesystem: [{ bind: folder, writable: true }] }
+      const policy: Policy = { ...system, filesystem: [{ bind: directory, writable: true }] }
       writeFileSync(
-        join(folder, 'program.mjs'),
+        join(directory, 'program.mjs'),
         `
 import { sandbox } from 'vial'
 for (const payload of ${JSON.stringify(payload)}) {
@@ -345,10 +350,18 @@ for (const payload of ${JSON.stringify(payload)}) {
     })
 
   test(`${caller.name}: a vial that was remembered before something was trusted is not used afterwards`, () => {
-    const { run, folder } = project()
-    const [first, second] = [join(folder, 'one'), join(folder, 'two')]
+    const { run, directory } = project()
+    const [first, second] = [join(directory, 'one'), join(directory, 'two')]
     const call = (bin: string) =>
-      run(bin, ['run', '--rw', '.', '--', 'python3', '-c', script([bin.slice(folder.length + 1)], folder, asLink)])
+      run(bin, [
+        'run',
+        '--rw',
+        '.',
+        '--',
+        'python3',
+        '-c',
+        script([bin.slice(directory.length + 1)], directory, asLink),
+      ])
     for (const bin of [first, second]) {
       mkdirSync(bin)
       symlinkSync('../node_modules/vial/dist/src/cli/main.cjs', join(bin, 'vial'))
@@ -358,16 +371,16 @@ for (const payload of ${JSON.stringify(payload)}) {
   })
 
   test(`${caller.name}: explain tells what is kept, and why`, () => {
-    const { vial, folder } = project()
+    const { vial, directory } = project()
     const { stdout } = vial('explain', '--policy', 'policy.json', '--rw', '.')
     for (const path of ['node_modules/vial', 'policy.json', 'hidden/cache'])
       assert.match(
         stdout,
-        new RegExp(`keep ${join(folder, path)} read-only[\\s\\S]*?it decides what the next run`),
+        new RegExp(`keep ${join(directory, path)} read-only[\\s\\S]*?it decides what the next run`),
         path,
       )
     for (const path of ['node_modules', 'node_modules/.bin', 'node_modules/.bin/vial', 'hidden'])
-      assert.match(stdout, new RegExp(`keep ${join(folder, path)} at its place`), path)
+      assert.match(stdout, new RegExp(`keep ${join(directory, path)} at its place`), path)
     assert.doesNotMatch(vial('explain', '--ro', '.').stdout, /keep/)
   })
 }

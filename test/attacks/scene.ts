@@ -6,7 +6,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSyn
 import { join } from 'node:path'
 import { placeOf } from '../../src/fill/complete.js'
 import type { FilesystemEntry, Policy } from '../../src/index.js'
-import { type Caller, callers, root, workFolder } from '../support/user.js'
+import { type Caller, callers, root, workDirectory } from '../support/user.js'
 
 /** How a sandbox is made: by whom, and with or without a user namespace. */
 export interface Mode {
@@ -26,7 +26,7 @@ export const modes = process.getuid?.() === 0 ? everyMode : everyMode.slice(0, 1
 export interface Scene {
   readonly mode: Mode
   /** A directory of the host that no policy shows by itself, with the file `secret`. */
-  readonly folder: string
+  readonly directory: string
   readonly secret: string
   /** A process of the caller's, outside. */
   readonly decoy: { readonly pid: number; readonly memory: string }
@@ -59,10 +59,10 @@ listen(socket.AF_UNIX, b'\\0' + name.encode())
 def hand(service, descriptor):
     while True:
         socket.send_fds(service.accept()[0], [b'x'], [descriptor])
-for what in ['folder', 'file', 'socket']:
+for what in ['directory', 'file', 'socket']:
     service = listen(socket.AF_UNIX, f'{given}/{what}')
     os.chmod(f'{given}/{what}', 0o666)
-    descriptor = socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach() if what == 'socket' else os.open('.' if what == 'folder' else 'secret', os.O_RDONLY)
+    descriptor = socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach() if what == 'socket' else os.open('.' if what == 'directory' else 'secret', os.O_RDONLY)
     threading.Thread(target=hand, args=(service, descriptor), daemon=True).start()
 segment = subprocess.run(['ipcmk', '-M', '64', '-p', '0666'], capture_output=True, text=True, check=True).stdout.split()[-1]
 key = next(line.split()[0] for line in open('/proc/sysvipc/shm') if line.split()[1] == segment)
@@ -75,21 +75,21 @@ let scenes = 0
 
 export async function makeScene(mode: Mode, program: string): Promise<Scene> {
   const { caller } = mode
-  const folder = workFolder(caller, `scene-${++scenes}`)
-  const secret = join(folder, 'secret')
+  const directory = workDirectory(caller, `scene-${++scenes}`)
+  const secret = join(directory, 'secret')
   const own = (path: string) => chownSync(path, caller.uid, caller.gid)
   writeFileSync(secret, 'secret')
   chmodSync(secret, 0o644)
-  mkdirSync(join(folder, 'shared'), { recursive: true })
-  mkdirSync(join(folder, 'given'))
-  for (const path of [secret, join(folder, 'shared'), join(folder, 'given')]) own(path)
-  makePrivileged(program, folder)
+  mkdirSync(join(directory, 'shared'), { recursive: true })
+  mkdirSync(join(directory, 'given'))
+  for (const path of [secret, join(directory, 'shared'), join(directory, 'given')]) own(path)
+  makePrivileged(program, directory)
   const asCaller = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
-  const socket = join(folder, 'shared', 'socket')
+  const socket = join(directory, 'shared', 'socket')
   const abstractName = `vial-attack-${process.pid}-${scenes}`
-  const host = spawn('python3', ['-c', listener, socket, abstractName, join(folder, 'given')], {
+  const host = spawn('python3', ['-c', listener, socket, abstractName, join(directory, 'given')], {
     ...asCaller,
-    cwd: folder,
+    cwd: directory,
     env: { PATH: process.env.PATH },
     stdio: ['pipe', 'pipe', 'inherit'],
   })
@@ -100,7 +100,7 @@ export async function makeScene(mode: Mode, program: string): Promise<Scene> {
   const memory = /^([0-9a-f]+)-\S+ r/m.exec(readFileSync(`/proc/${decoy.pid}/maps`, 'utf8'))![1]!
   return {
     mode,
-    folder,
+    directory,
     secret,
     decoy: { pid: decoy.pid!, memory },
     port,
@@ -140,13 +140,13 @@ function end(host: ChildProcess, decoy: ChildProcess): void {
 }
 
 /** Copies of the attack program that are setuid and setgid root, and that have a file capability; and a device node. */
-function makePrivileged(program: string, folder: string): void {
+function makePrivileged(program: string, directory: string): void {
   if (process.getuid?.() !== 0) return
   const make = `
     cd "$1" || exit
     cp "$2" setuid && chown root:root setuid && chmod 6755 setuid &&
     cp "$2" capable && chmod 755 capable && setcap cap_net_raw+ep capable &&
     rm -f null && mknod -m 666 null c 1 3`
-  const { status, stderr } = spawnSync('sh', ['-c', make, 'sh', folder, program], { encoding: 'utf8' })
+  const { status, stderr } = spawnSync('sh', ['-c', make, 'sh', directory, program], { encoding: 'utf8' })
   assert.equal(status, 0, stderr)
 }

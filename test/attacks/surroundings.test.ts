@@ -9,7 +9,7 @@ import { type Policy, profiles } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { notRoot } from '../support/needs.js'
 import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
-import { runAs, vial, workFolder } from '../support/user.js'
+import { runAs, vial, workDirectory } from '../support/user.js'
 import { attackProgram, noAttacks } from './attack.js'
 import { makeScene, modes } from './scene.js'
 
@@ -55,7 +55,7 @@ for (const mode of modes) {
     test('what a service hands over by a socket that is shown can be used as it was opened', async () => {
       // Promised is no more than that: what lies beneath a directory, or writing, is refused (network.test.ts).
       const scene = await makeScene(mode, attackProgram())
-      const shown = scene.policy([{ bind: '/shown', from: join(scene.folder, 'given') }])
+      const shown = scene.policy([{ bind: '/shown', from: join(scene.directory, 'given') }])
       assert.equal(runAs(caller, shown, '/attack', ['read-given', '/shown/file']).stdout, 'succeeded\n')
       scene.close()
     })
@@ -88,18 +88,18 @@ for (const mode of modes) {
       assert.match(onTerminal([attackProgram(), 'tiocsti-stdin']), /succeeded/)
     })
 
-    test('a folder handed on as a descriptor is no way to what lies beside it', async () => {
-      const folder = workFolder(caller, 'by-descriptor')
-      writeFileSync(join(workFolder(caller, 'beside'), 'secret'), 'secret')
+    test('a directory handed on as a descriptor is no way to what lies beside it', async () => {
+      const directory = workDirectory(caller, 'by-descriptor')
+      writeFileSync(join(workDirectory(caller, 'beside'), 'secret'), 'secret')
       const policy: Policy = { ...system, filesystem: [{ bind: '/attack', from: attackProgram() }] }
       const told = await evaluate(
         caller,
-        async ({ sandbox }, { policies, folder }) => {
+        async ({ sandbox }, { policies, directory }) => {
           const { openSync } = await import('node:fs')
           const answers: string[] = []
           for (const policy of policies) {
             const child = sandbox(policy as never).spawn('/attack', ['fchdir', '3', '../beside/secret'], {
-              stdio: ['ignore', 'pipe', 'inherit', openSync(folder, 'r')],
+              stdio: ['ignore', 'pipe', 'inherit', openSync(directory, 'r')],
             })
             let said = ''
             child.stdout!.on('data', (chunk) => {
@@ -110,7 +110,7 @@ for (const mode of modes) {
           }
           return answers
         },
-        { policies: [policy, { ...policy, landlock: 'off' }], folder },
+        { policies: [policy, { ...policy, landlock: 'off' }], directory },
       )
       assert.deepEqual(told, ['EACCES', 'succeeded'])
     })
@@ -195,10 +195,10 @@ os._exit(7)`
     })
 
     test('where a report is to be written, the payload puts a link or a pipe in its place', () => {
-      const folder = workFolder(caller, `report ${mode.name}`)
-      chmodSync(folder, 0o777)
-      writeFileSync(join(folder, 'policy.json'), JSON.stringify(system))
-      const outside = join(workFolder(caller, `kept ${mode.name}`), 'file')
+      const directory = workDirectory(caller, `report ${mode.name}`)
+      chmodSync(directory, 0o777)
+      writeFileSync(join(directory, 'policy.json'), JSON.stringify(system))
+      const outside = join(workDirectory(caller, `kept ${mode.name}`), 'file')
       writeFileSync(outside, 'kept')
       if (process.getuid?.() === 0) chownSync(outside, caller.uid, caller.gid)
       const run = (does: string, report = 'report') =>
@@ -215,35 +215,35 @@ os._exit(7)`
             '--',
             'sh',
             '-c',
-            `cd "${folder}"; ${does}`,
+            `cd "${directory}"; ${does}`,
           ],
-          { cwd: folder },
+          { cwd: directory },
         )
       const instead = [`ln -s "${outside}" report`, 'mkfifo report', 'echo forged > report', ':'].map(
         (one) => `rm report; ${one}`,
       )
       for (const does of instead) {
         assert.match(run(does).stderr, /^vial: --report report: .*\n +a sandbox may have left it/m, does)
-        rmSync(join(folder, 'report'), { force: true })
+        rmSync(join(directory, 'report'), { force: true })
       }
       // What an earlier one left.
       for (const before of [`ln -s "${outside}" report`, 'mkfifo report']) {
-        spawnSync('sh', ['-c', before], { ...owner, cwd: folder })
+        spawnSync('sh', ['-c', before], { ...owner, cwd: directory })
         assert.match(run(':').stderr, /^vial: --report report: .*\n +a sandbox may have left it/m, before)
-        rmSync(join(folder, 'report'))
+        rmSync(join(directory, 'report'))
       }
       assert.equal(readFileSync(outside, 'utf8'), 'kept')
       // A link on the way to it.
-      mkdirSync(join(folder, 'below'))
-      if (process.getuid?.() === 0) chownSync(join(folder, 'below'), caller.uid, caller.gid)
+      mkdirSync(join(directory, 'below'))
+      if (process.getuid?.() === 0) chownSync(join(directory, 'below'), caller.uid, caller.gid)
       const way = run(`mv below old; ln -s "${dirname(outside)}" below`, 'below/report')
       assert.match(way.stderr, /^vial: --report below\/report: .*\n +a sandbox may have left it/m)
       assert.deepEqual(readdirSync(dirname(outside)), ['file'])
       assert.equal(run(':').status, 0)
-      assert.match(readFileSync(join(folder, 'report'), 'utf8'), /"verdict"/)
+      assert.match(readFileSync(join(directory, 'report'), 'utf8'), /"verdict"/)
     })
 
-    test('kill(-1) reaches nobody outside', async () => {
+    test('kill(-1) reaches no process outside', async () => {
       const word = uniqueSeconds()
       const decoy = spawn('sleep', [word], { ...owner, stdio: 'ignore' })
       await once(decoy, 'spawn')
@@ -307,12 +307,12 @@ os.execvp('sleep', ['sleep', '${word}'])`
       assert.equal(bare.stdout, 'up\n', bare.stderr)
     })
 
-    test("the payload's working folder is inside, wherever the caller stands", async () => {
+    test("the payload's working directory is inside, wherever the caller stands", async () => {
       const path = await standalone(system)
       const { stdout } = spawnSync(path, ['sh', '-c', 'pwd -P; readlink /proc/self/cwd'], {
         ...owner,
         encoding: 'utf8',
-        cwd: workFolder(caller, 'elsewhere'),
+        cwd: workDirectory(caller, 'elsewhere'),
       })
       assert.equal(stdout, '/home/vial\n/home/vial\n')
     })

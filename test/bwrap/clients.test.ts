@@ -7,16 +7,16 @@ import { suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { frontPath } from '../../src/bwrap/frontFile.js'
 import { notInstalled } from '../support/needs.js'
-import { type Caller, callers, workFolder } from '../support/user.js'
+import { type Caller, callers, workDirectory } from '../support/user.js'
 import { programs, type RunOptions, runProgram, words } from './tools.js'
 
 const main = resolve(dirname(fileURLToPath(import.meta.url)), '../../src/bwrap/bwrapCommand.js')
 
 /** A directory for PATH with our bwrap in it, and nothing else that is ours. */
-function folderWithBwrap(caller: Caller, form: Form): string {
-  const folder = workFolder(caller, `bin-${form}`)
-  writeFileSync(join(folder, 'bwrap'), `#!/bin/sh\nexec ${forms[form]} "$@"\n`, { mode: 0o755 })
-  return folder
+function directoryWithBwrap(caller: Caller, form: Form): string {
+  const directory = workDirectory(caller, `bin-${form}`)
+  writeFileSync(join(directory, 'bwrap'), `#!/bin/sh\nexec ${forms[form]} "$@"\n`, { mode: 0o755 })
+  return directory
 }
 
 const forms = { script: `${process.execPath} ${main}`, front: frontPath }
@@ -26,12 +26,12 @@ const cases = callers.flatMap((caller) => (['script', 'front'] as const).map((fo
 for (const { caller, form } of cases)
   suite(`clients of the ${form}, as ${caller.name}`, () => {
     const environment = (): Record<string, string> => ({
-      PATH: `${folderWithBwrap(caller, form)}:/usr/bin:/bin`,
-      HOME: workFolder(caller, 'home'),
+      PATH: `${directoryWithBwrap(caller, form)}:/usr/bin:/bin`,
+      HOME: workDirectory(caller, 'home'),
       LANG: 'C.UTF-8',
     })
     const bwrap = (args: readonly string[], options: RunOptions = {}) =>
-      runProgram(caller, join(folderWithBwrap(caller, form), 'bwrap'), args, { env: environment(), ...options })
+      runProgram(caller, join(directoryWithBwrap(caller, form), 'bwrap'), args, { env: environment(), ...options })
 
     test("a judge's way of calling", { skip: notInstalled('python3') }, async () => {
       const options = [...programs, ...words('--proc /proc --dev /dev --tmpfs /tmp --ro-bind-data 4 /code')]
@@ -98,7 +98,7 @@ for (const { caller, form } of cases)
     test('@anthropic-ai/sandbox-runtime', {
       skip: missing.length > 0 && `not installed: ${missing.join(', ')}`,
     }, async () => {
-      const cwd = join(workFolder(caller, 'home'), 'srt')
+      const cwd = join(workDirectory(caller, 'home'), 'srt')
       mkdirSync(cwd, { recursive: true })
       const script =
         'echo inside; id -u; grep Seccomp: /proc/self/status; touch /usr/x; tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d " "; exit 3'

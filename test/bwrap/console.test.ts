@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { frontPath } from '../../src/bwrap/frontFile.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { root, workFolder } from '../support/user.js'
+import { root, workDirectory } from '../support/user.js'
 
 /** Standard output is a terminal whose name, in the mount namespace of the command, is that of one of forty others. */
 const program = `
@@ -31,7 +31,7 @@ test('the console is the terminal itself, or is not there', { skip: notRoot || n
   const run = (how: string) =>
     spawnSync('python3', ['-c', program, frontPath, how], {
       encoding: 'utf8',
-      env: { PATH: process.env.PATH, HOME: workFolder(root, 'home') },
+      env: { PATH: process.env.PATH, HOME: workDirectory(root, 'home') },
     })
   assert.equal(run('plain').stdout, 'shown\n')
   assert.equal(run('covered').stdout, 'not there\n')

@@ -22,9 +22,9 @@ for program in sh cat id grep; do
   done
 done
 for kind in Runtime Application; do
-  case $kind in Runtime) folder=runtime id=org.vial.Platform ;; *) folder=app id=org.vial.App ;; esac
+  case $kind in Runtime) directory=runtime id=org.vial.Platform ;; *) directory=app id=org.vial.App ;; esac
   machine=$(flatpak --default-arch)
-  printf '[%s]\\nname=%s\\nruntime=org.vial.Platform/%s/1\\nsdk=org.vial.Platform/%s/1\\ncommand=hello\\n' $kind $id $machine $machine > $folder/metadata
+  printf '[%s]\\nname=%s\\nruntime=org.vial.Platform/%s/1\\nsdk=org.vial.Platform/%s/1\\ncommand=hello\\n' $kind $id $machine $machine > $directory/metadata
 done
 printf '#!/bin/sh\\necho inside; id -u; grep ^name /.flatpak-info; grep Seccomp: /proc/self/status; exit 6\\n' > app/files/bin/hello
 chmod 755 app/files/bin/hello
@@ -45,7 +45,7 @@ suite('flatpak', { skip }, () => {
   test('an app runs, with our bwrap as with its own', async () => {
     const cwd = mkdtempSync(join(tmpdir(), 'vial-flatpak-'))
     try {
-      const folders = [
+      const directories = [
         '.',
         'home',
         'run',
@@ -59,7 +59,7 @@ suite('flatpak', { skip }, () => {
         'app/files',
         'app/files/bin',
       ]
-      for (const name of folders) {
+      for (const name of directories) {
         mkdirSync(join(cwd, name), { recursive: true, mode: name === 'run' ? 0o700 : 0o755 })
         chownSync(join(cwd, name), nobody.uid, nobody.gid)
       }

@@ -17,7 +17,7 @@ import type { Readable } from 'node:stream'
 import { suite, test } from 'node:test'
 import { notInstalled } from '../support/needs.js'
 import { assertGone, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
-import { type Caller, callers, workFolder } from '../support/user.js'
+import { type Caller, callers, workDirectory } from '../support/user.js'
 import { type Ending, ours, programs, type RunOptions, runProgram, vialOf, words } from './tools.js'
 
 const host = words('--ro-bind / /')
@@ -51,8 +51,8 @@ for (const caller of callers)
     })
 
     test('--bind-fd and --ro-bind-fd', async () => {
-      const folder = fresh(caller, 'bound')
-      const fds = { 7: { path: folder }, 8: { path: '/etc/hostname' } }
+      const directory = fresh(caller, 'bound')
+      const fds = { 7: { path: directory }, 8: { path: '/etc/hostname' } }
       const script =
         'touch /a/made && cat /b/host && echo x > /a/again; echo x >> /b/host; ls -l /proc/$$/fd | grep -c -e bound -e hostname'
       const args = [...programs, ...words('--proc /proc --bind-fd 7 /a --ro-bind-fd 8 /b/host'), ...shell(script)]
@@ -60,7 +60,7 @@ for (const caller of callers)
       assert.equal(status, 1)
       assert.match(stderr, /Read-only file system|Permission denied/)
       assert.equal(stdout.trimEnd().split('\n').at(-1), '0')
-      assert.equal(statSync(join(folder, 'made')).isFile(), true)
+      assert.equal(statSync(join(directory, 'made')).isFile(), true)
       await fails(
         [...host, ...words('--bind-fd 9 /mnt true')],
         "Can't find source path /proc/self/fd/9: No such file or directory",
@@ -82,7 +82,7 @@ for (const caller of callers)
 
     test('--overlay, --tmp-overlay and --ro-overlay: the last source is on top', async () => {
       const work = fresh(caller, 'layers')
-      for (const name of ['low', 'high, with:all', 'upper', 'work']) folderOf(caller, join(work, name))
+      for (const name of ['low', 'high, with:all', 'upper', 'work']) directoryOf(caller, join(work, name))
       writeFileSync(join(work, 'low/both'), 'low')
       writeFileSync(join(work, 'low/one'), 'one')
       writeFileSync(join(work, 'high, with:all/both'), 'high')
@@ -122,11 +122,11 @@ for (const caller of callers)
     })
 
     test('--file keeps the mode of a file of the host', async () => {
-      const folder = fresh(caller, 'files')
-      const path = join(folder, 'kept')
+      const directory = fresh(caller, 'files')
+      const path = join(directory, 'kept')
       writeFileSync(path, 'old', { mode: 0o600 })
       own(caller, path)
-      await says([...programs, '--bind', folder, '/f', ...words('--file 7 /f/kept true')], {
+      await says([...programs, '--bind', directory, '/f', ...words('--file 7 /f/kept true')], {
         fds: { 7: { text: 'new' } },
       })
       assert.equal(readFileSync(path, 'utf8'), 'new')
@@ -390,7 +390,7 @@ except OSError: print('locked')"`
     test('nothing that the host may change is frozen', async () => {
       const work = fresh(caller, 'changing')
       const [source, other] = [join(work, 'source'), join(work, 'other')]
-      folderOf(caller, other)
+      directoryOf(caller, other)
       symlinkSync(other, join(work, 'link'))
       const line = [
         ...programs,
@@ -409,7 +409,7 @@ except OSError: print('locked')"`
       const run = (options: RunOptions): Promise<Ending> => runProgram(caller, path, ['sh', '-c', look], options)
       const one = await run({ fds: { 7: { text: '1' } }, env: { HOME: '/usr', X: 'a', PATH: '/bin' } })
       assert.match(one.stdout, /cannot access '\/s'[\s\S]*1\/usr\n\/usr a\n$/)
-      folderOf(caller, source)
+      directoryOf(caller, source)
       writeFileSync(join(source, 'appeared'), '')
       writeFileSync(join(other, 'linked'), '')
       const two = await run({
@@ -438,14 +438,14 @@ function start(
   stdio: ('ignore' | 'pipe' | 'inherit')[],
 ): ChildProcess {
   const ids = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
-  return spawn(program, args, { stdio, cwd: workFolder(caller, 'home'), env: { PATH: '/usr/bin:/bin' }, ...ids })
+  return spawn(program, args, { stdio, cwd: workDirectory(caller, 'home'), env: { PATH: '/usr/bin:/bin' }, ...ids })
 }
 
 function own(caller: Caller, path: string): void {
   if (process.getuid?.() === 0) chownSync(path, caller.uid, caller.gid)
 }
 
-function folderOf(caller: Caller, path: string): void {
+function directoryOf(caller: Caller, path: string): void {
   mkdirSync(path, { recursive: true })
   chmodSync(path, 0o755)
   own(caller, path)
@@ -453,9 +453,9 @@ function folderOf(caller: Caller, path: string): void {
 
 /** An empty directory of the caller's. */
 function fresh(caller: Caller, name: string): string {
-  const path = join(workFolder(caller, 'home'), name)
+  const path = join(workDirectory(caller, 'home'), name)
   rmSync(path, { recursive: true, force: true })
-  folderOf(caller, path)
+  directoryOf(caller, path)
   return path
 }
 

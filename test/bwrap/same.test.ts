@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, test } from 'node:test'
-import { type Caller, callers, workFolder } from '../support/user.js'
+import { type Caller, callers, workDirectory } from '../support/user.js'
 import { debians, type Ending, hasTheirs, ours, programs, type RunOptions, words } from './tools.js'
 
 /** Prints who and what the payload is. */
@@ -204,7 +204,7 @@ const cases: readonly Case[] = [
     ],
   ],
   [
-    "the host's root, as a folder",
+    "the host's root, as a directory",
     [
       ...programs,
       ...words('--bind / /host --ro-bind ../../../../.. /up --proc /proc'),
@@ -255,18 +255,18 @@ const cases: readonly Case[] = [
     ],
     { 7: { text: 'a' }, 8: { text: 'd' } },
   ],
-  ['a file on a link to a folder', [...programs, ...words('--ro-bind /etc/hostname /bin true')]],
-  ['a folder where the root is', [...programs, ...words('--dir / --perms 0700 --dir /'), ...shell(tree)]],
-  ["a folder that is named ''", [...programs, '--dir', '', ...shell(tree)]],
+  ['a file on a link to a directory', [...programs, ...words('--ro-bind /etc/hostname /bin true')]],
+  ['a directory where the root is', [...programs, ...words('--dir / --perms 0700 --dir /'), ...shell(tree)]],
+  ["a directory that is named ''", [...programs, '--dir', '', ...shell(tree)]],
   // the caller's directory
   ['PWD through a link', [...host, ...shell('echo $PWD; pwd')], undefined, { cwd: '/bin', env: { PWD: '/bin' } }],
   [
-    'PWD of another folder',
+    'PWD of another directory',
     [...host, ...shell('echo $PWD; pwd')],
     undefined,
     { cwd: '/usr/bin', env: { PWD: '/usr' } },
   ],
-  ['PWD of no folder', [...host, ...shell('echo $PWD; pwd')], undefined, { cwd: '/bin', env: { PWD: '/none' } }],
+  ['PWD of no directory', [...host, ...shell('echo $PWD; pwd')], undefined, { cwd: '/bin', env: { PWD: '/none' } }],
   ['PWD that is relative', [...host, ...shell('pwd -P')], undefined, { cwd: '/bin', env: { PWD: '../bin' } }],
   [
     'PWD through a link that is not there inside',
@@ -317,14 +317,14 @@ const cases: readonly Case[] = [
   ['a signal to pid 1', [...host, ...words('--unshare-pid --as-pid-1'), ...shell('kill -9 $$; echo alive')]],
   ['a script without a first line', [...host, '--ro-bind', '/etc/hostname', '/mnt', ...shell('exit 0')]],
   ['a command that is not there', [...host, 'no-such-command', 'x']],
-  ['a command that is a folder', [...host, '/usr']],
+  ['a command that is a directory', [...host, '/usr']],
   ['a command that is not there, as pid 1', [...host, ...words('--unshare-pid --as-pid-1 /no/such')]],
   // what cannot be
-  ['no folder for a folder', [...host, ...words('--bind /usr /nope true')]],
-  ['no folder above', [...host, ...words('--bind /usr /nope/a true')]],
+  ['no directory for a directory', [...host, ...words('--bind /usr /nope true')]],
+  ['no directory above', [...host, ...words('--bind /usr /nope/a true')]],
   ['no file', [...host, ...words('--bind /etc/passwd /nope true')]],
-  ['a file on a folder', [...host, ...words('--bind /etc/passwd /usr true')]],
-  ['a folder on a file', [...host, ...words('--bind /usr /etc/passwd true')]],
+  ['a file on a directory', [...host, ...words('--bind /etc/passwd /usr true')]],
+  ['a directory on a file', [...host, ...words('--bind /usr /etc/passwd true')]],
   ['a tmpfs on a file', [...host, ...words('--tmpfs /etc/passwd true')]],
   ['--dir where none can be made', [...host, ...words('--dir /nope true')]],
   ['--dir on a file', [...host, ...words('--dir /etc/passwd true')]],
@@ -360,7 +360,7 @@ for (const caller of callers)
   suite(`same as Debian's bwrap, as ${caller.name}`, { skip: !hasTheirs && 'bubblewrap is not installed' }, () => {
     for (const [name, args, fds, from] of cases)
       test(name, async () => {
-        const options = { ...(fds === undefined ? {} : { fds }), cwd: folder(caller), ...from }
+        const options = { ...(fds === undefined ? {} : { fds }), cwd: directory(caller), ...from }
         assert.deepEqual(
           shown(await ours(caller, args, options)),
           shown(await debians(caller, args, options)),
@@ -370,8 +370,8 @@ for (const caller of callers)
   })
 
 /** A directory to be called from, four below the root. */
-function folder(caller: Caller): string {
-  const path = join(workFolder(caller, 'home'), 'cwd')
+function directory(caller: Caller): string {
+  const path = join(workDirectory(caller, 'home'), 'cwd')
   mkdirSync(path, { recursive: true })
   writeFileSync(join(path, 'here'), '')
   return path

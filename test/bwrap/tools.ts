@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compileBwrap } from '../../src/bwrap/compileRequest.js'
 import { BwrapError } from '../../src/bwrap/state.js'
-import { type Caller, workFolder } from '../support/user.js'
+import { type Caller, workDirectory } from '../support/user.js'
 
 export interface Ending {
   readonly status: number | string
@@ -34,7 +34,7 @@ export function runProgram(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<Ending> {
-  const home = workFolder(caller, 'home')
+  const home = workDirectory(caller, 'home')
   const given = Object.entries(options.fds ?? {}).map(([fd, what]) => [Number(fd), what] as const)
   const opened: number[] = []
   const stdio: ('ignore' | 'pipe' | number)[] = ['ignore', 'pipe', 'pipe']
@@ -83,7 +83,7 @@ export function vialOf(
     if (given === undefined) throw Object.assign(new Error('EBADF'), { code: 'EBADF' })
     return typeof given === 'object' && 'text' in given ? Buffer.from(given.text) : Buffer.alloc(0)
   })
-  const path = join(workFolder(caller, 'vials'), `vial-${files++}`)
+  const path = join(workDirectory(caller, 'vials'), `vial-${files++}`)
   writeFileSync(path, bytes, { mode: 0o755 })
   return { path, options }
 }

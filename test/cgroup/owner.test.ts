@@ -14,7 +14,7 @@ test('a name tells its maker, and no two are alike', () => {
     assert.equal(ownerOf(name), undefined, name)
 })
 
-test('a maker is dead when its pid is free, somebody else has it, or it is a zombie', async () => {
+test('a maker is dead when its pid is free, another process has it, or it is a zombie', async () => {
   const self = ourselves()
   assert.equal(isDead(self), false)
   assert.equal(isDead({ ...self, start: '1' }), true)

@@ -13,7 +13,7 @@ import { without } from '../fallbacks/without.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
 import { eventually } from '../support/processes.js'
-import { callers, root, workFolder } from '../support/user.js'
+import { callers, root, workDirectory } from '../support/user.js'
 
 const base = hierarchies().find(({ version, own }) => version === 2 && own !== undefined)?.own
 const skip = base === undefined || process.getuid?.() !== 0 ? 'needs cgroup v2 and root' : false
@@ -76,34 +76,34 @@ describe('a group of cgroup v2', { skip }, () => {
       )
       assert.match(groups, new RegExp(`^0::.*/vial-test-aside-${process.pid}/vial\\.\\d`, 'm'))
     } finally {
-      for (const folder of [aside, outer]) rmdirSync(folder)
+      for (const directory of [aside, outer]) rmdirSync(directory)
     }
   })
 
   test('is killed at once, and removed when it is empty', async () => {
     const group = v2Way(base!).create(newGroupName(), {})
-    const [folder] = group.folders as [string]
+    const [directory] = group.directories as [string]
     const fork = `i=0; while [ $i -lt 20 ]; do (trap '' TERM; sleep 600) & i=$((i+1)); done; wait`
-    const child = spawn('sh', ['-c', `echo $$ > ${folder}/cgroup.procs && ${fork}`])
-    const count = () => readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').length - 1
+    const child = spawn('sh', ['-c', `echo $$ > ${directory}/cgroup.procs && ${fork}`])
+    const count = () => readFileSync(join(directory, 'cgroup.procs'), 'utf8').split('\n').length - 1
     assert.ok((await eventually(count, (seen) => seen > 20)) > 20)
     assert.equal(group.tryRemove(), false)
-    writeFileSync(join(folder, 'cgroup.freeze'), '1')
+    writeFileSync(join(directory, 'cgroup.freeze'), '1')
     await eventually(
-      () => readFileSync(join(folder, 'cgroup.events'), 'utf8'),
+      () => readFileSync(join(directory, 'cgroup.events'), 'utf8'),
       (events) => events.includes('frozen 1'),
     )
     const ended = once(child, 'exit')
     group.kill()
     assert.deepEqual(await ended, [null, 'SIGKILL'])
     await removeGroup(group)
-    assert.equal(existsSync(folder), false)
+    assert.equal(existsSync(directory), false)
   })
 })
 
 test('what the files of a group say', () => {
-  const folder = join(workFolder(root, 'v2'), 'group')
-  mkdirSync(folder, { recursive: true })
+  const directory = join(workDirectory(root, 'v2'), 'group')
+  mkdirSync(directory, { recursive: true })
   const files = {
     'cpu.stat':
       'usage_usec 1500\nuser_usec 1000\nsystem_usec 500\nnr_periods 3\nnr_throttled 2\nthrottled_usec 70000\n',
@@ -115,8 +115,8 @@ test('what the files of a group say', () => {
     'memory.pressure':
       'some avg10=0.00 avg60=0.00 avg300=0.00 total=2500\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1000\n',
   }
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
-  assert.deepEqual(new GroupV2(folder).measure(), {
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text)
+  assert.deepEqual(new GroupV2(directory).measure(), {
     cpuMs: 1.5,
     cpuUserMs: 1,
     cpuSystemMs: 0.5,
@@ -132,7 +132,7 @@ test('what the files of a group say', () => {
     pressure: { memory: { someMs: 2.5, fullMs: 1 } },
   })
   // A kernel that measures none of it.
-  const bare = join(folder, 'bare')
+  const bare = join(directory, 'bare')
   mkdirSync(bare)
   assert.deepEqual(new GroupV2(bare).measure(), {})
 })

@@ -5,7 +5,7 @@ import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'nod
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type Caller, callers, ordinary, vial, workFolder } from '../support/user.js'
+import { type Caller, callers, ordinary, vial, workDirectory } from '../support/user.js'
 
 const caller = callers[0] ?? ordinary
 const isRoot = process.getuid!() === 0
@@ -13,23 +13,23 @@ const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs'
 
 /** Files of each kind that a command line may name. */
 function scene(caller: Caller, name: string): string {
-  const folder = workFolder(caller, name)
-  const outside = workFolder(caller, `${name}-outside`)
+  const directory = workDirectory(caller, name)
+  const outside = workDirectory(caller, `${name}-outside`)
   const put = (path: string, mode = 0o644) => {
-    writeFileSync(join(folder, path), '{}', { mode })
-    if (isRoot) chownSync(join(folder, path), caller.uid, caller.gid)
+    writeFileSync(join(directory, path), '{}', { mode })
+    if (isRoot) chownSync(join(directory, path), caller.uid, caller.gid)
   }
   put('file')
   put('policy.json')
   writeFileSync(join(outside, 'data'), '')
-  symlinkSync('loop', join(folder, 'loop'))
-  symlinkSync('/no/where', join(folder, 'dangling'))
-  symlinkSync(outside, join(folder, 'out'))
+  symlinkSync('loop', join(directory, 'loop'))
+  symlinkSync('/no/where', join(directory, 'dangling'))
+  symlinkSync(outside, join(directory, 'out'))
   // Of root's, so that the caller cannot even ask.
-  mkdirSync(join(folder, 'closed'))
-  if (isRoot) chownSync(join(folder, 'closed'), 0, 0)
-  chmodSync(join(folder, 'closed'), isRoot ? 0o700 : 0o000)
-  return folder
+  mkdirSync(join(directory, 'closed'))
+  if (isRoot) chownSync(join(directory, 'closed'), 0, 0)
+  chmodSync(join(directory, 'closed'), isRoot ? 0o700 : 0o000)
+  return directory
 }
 
 const cwd = scene(caller, 'advice')
@@ -131,7 +131,7 @@ describe('a command that fails', () => {
   })
 
   test('the advice for a link that leads out is right', () => {
-    const outside = workFolder(caller, 'advice-outside')
+    const outside = workDirectory(caller, 'advice-outside')
     assert.equal(run('--ro', '.', '--ro', outside, '--', 'cat', 'out/data').status, 0)
   })
 
@@ -158,16 +158,16 @@ os.close(fuse)
 os.execvp(sys.argv[2], sys.argv[2:])`
 
 test('a FUSE mount whose server has ended', { skip: noRoot }, () => {
-  const place = workFolder(callers.at(-1)!, 'dead')
+  const place = workDirectory(callers.at(-1)!, 'dead')
   const inside = (...args: string[]) =>
     spawnSync('unshare', ['-m', 'python3', '-c', dead, place, process.execPath, main, 'run', ...args], {
       encoding: 'utf8',
       cwd: join(place, '..'),
-      env: { ...process.env, VIAL_CACHE: workFolder(callers.at(-1)!, 'cache') },
+      env: { ...process.env, VIAL_CACHE: workDirectory(callers.at(-1)!, 'cache') },
     })
   const words = `${place} is a FUSE mount whose server has ended: fusermount3 -u ${place}\n`
   assert.equal(inside('--ro', place, '--', 'true').stderr, `vial: --ro ${place}: ${words}`)
-  const policy = join(workFolder(callers.at(-1)!, 'policies'), 'dead.json')
+  const policy = join(workDirectory(callers.at(-1)!, 'policies'), 'dead.json')
   writeFileSync(policy, JSON.stringify({ preset: 'system', filesystem: [{ bind: place }] }))
   assert.match(
     inside('--policy', policy, '--', 'true').stderr,
@@ -179,7 +179,7 @@ test('a FUSE mount whose server has ended', { skip: noRoot }, () => {
 
 test('what cannot be executed is told by what it is', () => {
   const caller = callers[0]!
-  const directory = workFolder(caller, 'commands')
+  const directory = workDirectory(caller, 'commands')
   writeFileSync(join(directory, 'script'), 'echo ran\n', { mode: 0o644 })
   const last = (command: string) =>
     vial(caller, ['run', '--ro', '.', '--', command], { cwd: directory }).stderr.split('\n').at(-2)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { callers, ordinary, vial, workFolder } from '../support/user.js'
+import { callers, ordinary, vial, workDirectory } from '../support/user.js'
 
 const caller = callers[0] ?? ordinary
 
@@ -113,7 +113,7 @@ const texts: readonly (readonly [string, string, RegExp])[] = [
 describe('a wrong policy file', () => {
   for (const [name, text, expected] of texts) {
     test(name, () => {
-      const cwd = workFolder(caller, 'policies')
+      const cwd = workDirectory(caller, 'policies')
       writeFileSync(join(cwd, 'p.json'), text)
       const { status, stderr } = vial(caller, ['run', '--policy', 'p.json', '--', 'true'], { cwd })
       assert.match(stderr, expected)
@@ -123,12 +123,12 @@ describe('a wrong policy file', () => {
 })
 
 describe('a command that fails inside', () => {
-  const cwd = workFolder(caller, 'project')
+  const cwd = workDirectory(caller, 'project')
   writeFileSync(join(cwd, 'greet'), '#!/bin/sh\necho ran\n')
   chmodSync(join(cwd, 'greet'), 0o755)
   const run = (...args: string[]) => vial(caller, ['run', ...args], { cwd })
 
-  test('a script of a folder that is not shown', () => {
+  test('a script of a directory that is not shown', () => {
     const { status, stderr } = run('--', './greet')
     assert.match(stderr, /\.\/greet exists, but the sandbox does not see it: add --ro \. /)
     assert.equal(status, 127)
@@ -146,12 +146,12 @@ describe('a command that fails inside', () => {
     assert.equal(status, 127)
   })
 
-  test('a working folder other than the one that is meant', () => {
+  test('a working directory other than the one that is meant', () => {
     const { stderr } = run('--ro', '.', '--cwd', '/', '--', 'cat', 'greet')
     assert.match(stderr, new RegExp(`greet starts from this directory.* add --cwd ${cwd}`))
   })
 
-  test('a folder that is not writable', () => {
+  test('a directory that is not writable', () => {
     const { stderr, status } = run('--ro', '.', '--', 'touch', 'out.txt')
     assert.match(stderr, /Read-only file system\n.*out\.txt is not there.*use --rw /)
     assert.equal(status, 1)

@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { notInstalled } from '../support/needs.js'
-import { callers, ordinary, vial, workFolder } from '../support/user.js'
+import { callers, ordinary, vial, workDirectory } from '../support/user.js'
 
 const caller = callers[0] ?? ordinary
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
@@ -14,8 +14,8 @@ function under(before: readonly string[], args: readonly string[]) {
   const [name = '', ...rest] = [...before, process.execPath, main, ...args]
   return spawnSync(name, rest, {
     encoding: 'utf8',
-    cwd: workFolder(caller, 'hosts'),
-    env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', HOME: workFolder(caller, 'home') },
+    cwd: workDirectory(caller, 'hosts'),
+    env: { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', HOME: workDirectory(caller, 'home') },
     ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
   })
 }
@@ -119,7 +119,7 @@ test('a caller without an account', () => {
   assert.equal(under([], ['doctor', '--json']).status, 0)
 })
 
-test('whoever reads may stop early', () => {
+test('a reader may stop early', () => {
   const { status, stderr } = under(['sh', '-c', '"$@" | head -n 1', 'sh'], ['explain'])
   assert.deepEqual([status, stderr], [0, ''])
 })

@@ -4,12 +4,12 @@ import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { checkPolicy, compile, PolicyError } from '../../src/index.js'
-import { callers, vial, workFolder } from '../support/user.js'
+import { callers, vial, workDirectory } from '../support/user.js'
 
 for (const caller of callers) {
   describe(`the order of flags, by ${caller.name}`, () => {
-    const cwd = workFolder(caller, 'order')
-    workFolder(caller, 'order/.git')
+    const cwd = workDirectory(caller, 'order')
+    workDirectory(caller, 'order/.git')
     const run = (...words: string[]) => vial(caller, ['run', ...words], { cwd })
 
     test('a read-only part of a writable directory is read-only', () => {
@@ -31,7 +31,7 @@ for (const caller of callers) {
     })
 
     test('a read-only part by another name than that of the writable directory is refused, since it would stay writable', () => {
-      const link = join(workFolder(caller, 'order-names'), 'link')
+      const link = join(workDirectory(caller, 'order-names'), 'link')
       symlinkSync(cwd, link)
       const refused = (seen: string, ...flags: string[]) => {
         const { status, stderr } = run(...flags, '--', 'touch', `${seen}/.git/by-another-name`)
@@ -59,8 +59,8 @@ for (const caller of callers) {
     })
 
     test('so is one of a flag that a policy file leaves writable, and one of the policy itself', () => {
-      const folder = workFolder(caller, 'order-policy')
-      const [link, policy] = [join(folder, 'link'), join(folder, 'policy.json')]
+      const directory = workDirectory(caller, 'order-policy')
+      const [link, policy] = [join(directory, 'link'), join(directory, 'policy.json')]
       const allowed = ['--', 'touch', join(cwd, '.git/by-a-policy')]
       const write = (...filesystem: object[]) => writeFileSync(policy, JSON.stringify({ preset: 'system', filesystem }))
       const refused = (message: string, ...flags: string[]) => {
@@ -80,7 +80,7 @@ for (const caller of callers) {
       write({ bind: `${link}/.git` })
       refused(`write --ro ${cwd}/.git behind that`, '--rw', cwd)
       // By the library, and for the upper layer of an overlay.
-      const layers = { lower: ['/srv'], upper: { upper: cwd, work: folder } }
+      const layers = { lower: ['/srv'], upper: { upper: cwd, work: directory } }
       for (const writable of [
         { bind: cwd, writable: true },
         { overlay: cwd, ...layers },
@@ -111,7 +111,7 @@ for (const caller of callers) {
     })
 
     test('those of a policy file come before them', () => {
-      const policy = join(workFolder(caller, 'policies'), 'policy.json')
+      const policy = join(workDirectory(caller, 'policies'), 'policy.json')
       mkdirSync(join(cwd, 'part'), { recursive: true })
       writeFileSync(policy, JSON.stringify({ preset: 'system', filesystem: [{ bind: join(cwd, 'part') }] }))
       const { stderr } = run('--policy', policy, '--rw', '.', '--', 'true')

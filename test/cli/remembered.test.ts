@@ -21,10 +21,10 @@ import { fileURLToPath } from 'node:url'
 import { delegate } from '../support/groups.js'
 import { notRoot } from '../support/needs.js'
 import { saying } from '../support/saying.js'
-import { type Caller, callers, vial, workFolder } from '../support/user.js'
+import { type Caller, callers, vial, workDirectory } from '../support/user.js'
 
-let folders = 0
-const newFolder = (caller: Caller) => workFolder(caller, `remembered-${folders++}`)
+let directories = 0
+const newDirectory = (caller: Caller) => workDirectory(caller, `remembered-${directories++}`)
 const stored = (cache: string) => readdirSync(join(cache, 'run')).sort()
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 const onlyOne = (cache: string) => {
@@ -61,7 +61,7 @@ for (const caller of callers) {
   const remembered = 'remembered\n'
 
   test(`${caller.name}: the second run is of the first one's vial, whatever the command`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const run = runIn(cache)
     assert.equal(run('--', 'echo', 'one').stdout, 'one\n')
     const path = onlyOne(cache)
@@ -73,13 +73,13 @@ for (const caller of callers) {
     assert.equal(run('--', 'echo', 'three').stdout, remembered)
   })
 
-  test(`${caller.name}: other flags, another folder, another policy in the same file are other vials`, () => {
-    const cache = newFolder(caller)
-    const folder = newFolder(caller)
-    const policy = join(folder, 'policy.json')
+  test(`${caller.name}: other flags, another directory, another policy in the same file are other vials`, () => {
+    const cache = newDirectory(caller)
+    const directory = newDirectory(caller)
+    const policy = join(directory, 'policy.json')
     writeFileSync(policy, '{ "preset": "system", "hostname": "one" }')
     chmodSync(policy, 0o644)
-    const run = runIn(cache, { cwd: folder })
+    const run = runIn(cache, { cwd: directory })
     const hostname = (...flags: string[]) => run(...flags, '--', 'cat', '/proc/sys/kernel/hostname').stdout
     assert.equal(hostname(), 'vial\n')
     assert.equal(hostname('--hostname', 'two'), 'two\n')
@@ -95,22 +95,22 @@ for (const caller of callers) {
     assert.equal(run('--env', 'A=1', '--', 'printenv', 'A').stdout, '1\n')
     assert.equal(run('--env', 'A=2', '--', 'printenv', 'A').stdout, '2\n')
     // Relative paths are of the directory.
-    assert.equal(run('--ro', '.', '--', 'pwd').stdout, `${folder}\n`)
-    const other = newFolder(caller)
+    assert.equal(run('--ro', '.', '--', 'pwd').stdout, `${directory}\n`)
+    const other = newDirectory(caller)
     assert.equal(runIn(cache, { cwd: other })('--ro', '.', '--', 'pwd').stdout, `${other}\n`)
   })
 
   test(`${caller.name}: what is inherited is the caller's of each run`, () => {
     const run = (value: string) =>
       runIn(cache, { env: { TERM: value, MINE: value } })('--env', 'MINE', '--', 'sh', '-c', 'echo $TERM $MINE').stdout
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     assert.equal(run('one'), 'one one\n')
     assert.equal(run('two'), 'two two\n')
     assert.equal(stored(cache).length, 1)
   })
 
   test(`${caller.name}: a failure says what it says without the cache`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const run = runIn(cache)
     for (const line of [
       ['--', 'no-such-command'],
@@ -123,7 +123,7 @@ for (const caller of callers) {
       assert.deepEqual(run(...line), first)
     }
     // A source that goes between two runs.
-    const source = newFolder(caller)
+    const source = newDirectory(caller)
     assert.equal(run('--ro', source, '--', 'true').status, 0)
     renameSync(source, `${source}.gone`)
     const { status, stderr } = run('--ro', source, '--', 'true')
@@ -132,16 +132,16 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: policies with faults are told each time, and those that look at more of the host are compiled`, () => {
-    const cache = newFolder(caller)
-    const folder = newFolder(caller)
+    const cache = newDirectory(caller)
+    const directory = newDirectory(caller)
     const run = runIn(cache)
-    const ranges = join(folder, 'ranges.json')
+    const ranges = join(directory, 'ranges.json')
     writeFileSync(ranges, '{ "preset": "system", "identity": { "ranges": "subids" } }')
     for (let time = 0; time < 2; time++) {
       assert.match(run('--hostname', 'a b', '--', 'true').stderr, /--hostname a b/)
       assert.match(run('--memory', 'much', '--', 'true').stderr, /--memory much/)
       assert.match(run('--wall-time', '-1', '--', 'true').stderr, /--wall-time -1/)
-      assert.match(run('--seccomp', folder, '--', 'true').stderr, /--seccomp/)
+      assert.match(run('--seccomp', directory, '--', 'true').stderr, /--seccomp/)
       assert.match(run('--fill', 'no-such-program', '--', 'true').stderr, /no-such-program/)
       run('--policy', ranges, '--', 'true')
     }
@@ -149,8 +149,8 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: limits are those of the first run, told in the same words, in a group of each run's own`, () => {
-    const cache = newFolder(caller)
-    const folder = newFolder(caller)
+    const cache = newDirectory(caller)
+    const directory = newDirectory(caller)
     const delegation = delegate(caller)
     const words = delegation.wrapper ?? []
     const optional = delegation.wrapper === undefined ? ['--limits-optional'] : []
@@ -158,8 +158,8 @@ for (const caller of callers) {
       const [command = '', ...rest] = [...words, process.execPath, main, 'run', ...optional, ...args]
       const { status, stdout, stderr } = spawnSync(command, rest, {
         encoding: 'utf8',
-        cwd: folder,
-        env: { PATH: process.env.PATH, HOME: folder, VIAL_CACHE: cache },
+        cwd: directory,
+        env: { PATH: process.env.PATH, HOME: directory, VIAL_CACHE: cache },
       })
       return { status, stdout, stderr }
     }
@@ -194,14 +194,14 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: what fill looked at is as it was, or is looked at again`, () => {
-    const cache = newFolder(caller)
-    const folder = newFolder(caller)
-    const [first, second, other] = ['first', 'second', 'other'].map((name) => join(folder, name)) as [
+    const cache = newDirectory(caller)
+    const directory = newDirectory(caller)
+    const [first, second, other] = ['first', 'second', 'other'].map((name) => join(directory, name)) as [
       string,
       string,
       string,
     ]
-    const program = join(folder, 'program')
+    const program = join(directory, 'program')
     const script = (interpreter: string) => {
       writeFileSync(program, `#!${interpreter}\necho as before\n`, { mode: 0o755 })
     }
@@ -211,10 +211,10 @@ for (const caller of callers) {
       chmodSync(copy, 0o755)
     }
     // What changed within two seconds is not remembered: an hour later is a Node.js whose clock is ahead.
-    const later = join(folder, 'later.cjs')
+    const later = join(directory, 'later.cjs')
     writeFileSync(later, 'const now = Date.now; Date.now = () => now() + 3_600_000')
     const ahead = { env: { NODE_OPTIONS: `--require ${later}` } }
-    const run = () => runIn(cache, ahead)('--fill', program, '--ro', folder, '--', program).stdout
+    const run = () => runIn(cache, ahead)('--fill', program, '--ro', directory, '--', program).stdout
     const isCompiled = (how: string) => {
       assert.equal(run(), 'as before\n', how)
       assert.equal(run(), 'as before\n', how)
@@ -222,7 +222,7 @@ for (const caller of callers) {
       assert.equal(run(), remembered, how)
     }
     script(first)
-    assert.equal(runIn(cache)('--fill', program, '--ro', folder, '--', program).stdout, 'as before\n')
+    assert.equal(runIn(cache)('--fill', program, '--ro', directory, '--', program).stdout, 'as before\n')
     assert.throws(() => stored(cache), { code: 'ENOENT' })
     isCompiled('as it is')
     script(second)
@@ -231,19 +231,19 @@ for (const caller of callers) {
     isCompiled('its interpreter was changed')
     rmSync(program)
     symlinkSync('script', program)
-    writeFileSync(join(folder, 'script'), `#!${second}\necho as before\n`, { mode: 0o755 })
+    writeFileSync(join(directory, 'script'), `#!${second}\necho as before\n`, { mode: 0o755 })
     isCompiled('it is a link now')
     // What it would show is closed to others by now.
     chmodSync(second, 0o700)
     assert.match(
-      runIn(cache, ahead)('--fill', program, '--ro', folder, '--', program).stderr,
+      runIn(cache, ahead)('--fill', program, '--ro', directory, '--', program).stderr,
       /^vial: --fill \S+: .*second/,
     )
   })
 
   test(`${caller.name}: whatever says which program fill means is looked at again`, () => {
-    const folder = newFolder(caller)
-    const at = (...names: string[]) => join(folder, ...names)
+    const directory = newDirectory(caller)
+    const at = (...names: string[]) => join(directory, ...names)
     const directoryOf = (path: string) => path.slice(0, path.lastIndexOf('/'))
     const program = (path: string, says: string) => {
       mkdirSync(directoryOf(path), { recursive: true })
@@ -285,7 +285,7 @@ for (const caller of callers) {
     const caches = new Map<string, string>()
     for (const [name, means, change] of cases) {
       change()
-      const cache = caches.get(name) ?? newFolder(caller)
+      const cache = caches.get(name) ?? newDirectory(caller)
       caches.set(name, cache)
       const env = { NODE_OPTIONS: `--require ${at('later.cjs')}`, RUSTUP_HOME: at(home) }
       const search = JSON.parse(readFileSync(at(name), 'utf8')).fill.path.split(':')
@@ -299,7 +299,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: a file that others could have written, or that is not the whole, is not executed`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const run = runIn(cache)
     const echo = () => run('--', 'echo', 'compiled').stdout
     const path = () => onlyOne(cache)
@@ -341,13 +341,13 @@ for (const caller of callers) {
 /** The host is changed in a mount namespace of its own. */
 test('a change of the host is another vial', { skip: notRoot }, () => {
   const caller = callers.at(-1)!
-  const cache = newFolder(caller)
+  const cache = newDirectory(caller)
   const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
   const run = (change: string, command: string) => {
     const script = `mount -t tmpfs none /mnt; cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc; ${change}; exec "$0" "$1" run -- sh -c '${command}'`
     const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, process.execPath, main], {
       encoding: 'utf8',
-      env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home'), VIAL_CACHE: cache },
+      env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home'), VIAL_CACHE: cache },
     })
     return stdout + stderr
   }
@@ -370,17 +370,17 @@ test('a change of the host is another vial', { skip: notRoot }, () => {
 
 test("so are other names of hosts, where the network is the host's by whichever key", { skip: notRoot }, () => {
   const caller = callers.at(-1)!
-  const [cache, folder] = [newFolder(caller), newFolder(caller)]
+  const [cache, directory] = [newDirectory(caller), newDirectory(caller)]
   const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
   for (const [name, policy] of Object.entries({ one: { network: 'host' }, other: { namespaces: { net: 'host' } } })) {
-    const file = join(folder, `${name}.json`)
+    const file = join(directory, `${name}.json`)
     writeFileSync(file, JSON.stringify({ preset: 'system', ...policy }))
     const run = (host: string) => {
       const script = `mount -t tmpfs none /mnt; cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc; echo 192.0.2.1 ${host} > /etc/hosts; exec "$0" "$@"`
       const words = [process.execPath, main, 'run', '--policy', file, '--', 'tail', '-n', '1', '/etc/hosts']
       return spawnSync('unshare', ['-m', 'sh', '-c', script, ...words], {
         encoding: 'utf8',
-        env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home'), VIAL_CACHE: cache },
+        env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home'), VIAL_CACHE: cache },
       }).stdout
     }
     for (const host of ['before', 'after']) assert.equal(run(host), `192.0.2.1 ${host}\n`, name)
@@ -389,22 +389,22 @@ test("so are other names of hosts, where the network is the host's by whichever 
 
 test('another build is another vial', () => {
   const caller = callers.at(-1)!
-  const [cache, folder] = [newFolder(caller), newFolder(caller)]
+  const [cache, directory] = [newDirectory(caller), newDirectory(caller)]
   const top = resolve(fileURLToPath(import.meta.url), '../../../..')
-  mkdirSync(join(folder, 'dist/src/cli'), { recursive: true })
-  cpSync(join(top, 'package.json'), join(folder, 'package.json'))
+  mkdirSync(join(directory, 'dist/src/cli'), { recursive: true })
+  cpSync(join(top, 'package.json'), join(directory, 'package.json'))
   for (const name of ['main.cjs', 'start.cjs', 'bundle'])
-    cpSync(join(top, 'dist/src/cli', name), join(folder, 'dist/src/cli', name), { recursive: true })
+    cpSync(join(top, 'dist/src/cli', name), join(directory, 'dist/src/cli', name), { recursive: true })
   const run = () =>
-    spawnSync(process.execPath, [join(folder, 'dist/src/cli/main.cjs'), 'run', '--', 'echo', 'hi'], {
+    spawnSync(process.execPath, [join(directory, 'dist/src/cli/main.cjs'), 'run', '--', 'echo', 'hi'], {
       encoding: 'utf8',
-      env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home'), VIAL_CACHE: cache },
+      env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home'), VIAL_CACHE: cache },
     }).stdout
   assert.equal(run(), 'hi\n')
   assert.equal(run(), 'hi\n')
   assert.equal(stored(cache).length, 1)
   for (const name of ['vial.cjs', 'later.cjs']) {
-    const bundle = join(folder, 'dist/src/cli/bundle', name)
+    const bundle = join(directory, 'dist/src/cli/bundle', name)
     const source = readFileSync(bundle, 'latin1')
     const build = source.slice(2, 34)
     writeFileSync(bundle, source.replaceAll(build, '0'.repeat(32)))

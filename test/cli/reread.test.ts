@@ -5,7 +5,7 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, writeFileSync } from 'no
 import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 const secret = 'a-secret-of-the-callers'
@@ -15,26 +15,26 @@ for (const caller of callers) {
   const own = (path: string) => process.getuid?.() === 0 && chownSync(path, caller.uid, caller.gid)
   let scenes = 0
   const scene = () => {
-    const folder = workFolder(caller, `reread-${scenes}`)
-    const outside = join(workFolder(caller, `reread-${scenes++}-outside`), 'secret')
+    const directory = workDirectory(caller, `reread-${scenes}`)
+    const outside = join(workDirectory(caller, `reread-${scenes++}-outside`), 'secret')
     const put = (name: string, text: string, mode = 0o600) => {
-      writeFileSync(join(folder, name), text)
-      chmodSync(join(folder, name), mode)
-      own(join(folder, name))
+      writeFileSync(join(directory, name), text)
+      chmodSync(join(directory, name), mode)
+      own(join(directory, name))
     }
     writeFileSync(outside, secret, { mode: 0o600 })
     own(outside)
     const shell = (line: string, path = '') =>
       spawnSync('bash', ['-c', `vial() { "${process.execPath}" "${main}" "$@"; }; ${line}`], {
-        cwd: folder,
+        cwd: directory,
         encoding: 'utf8',
         // A command that waits for ever is killed, and then has no status.
         timeout: 30_000,
         killSignal: 'SIGKILL',
-        env: { PATH: `${path}${process.env.PATH}`, HOME: folder, VIAL_CACHE: join(outside, '../cache') },
+        env: { PATH: `${path}${process.env.PATH}`, HOME: directory, VIAL_CACHE: join(outside, '../cache') },
         ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
       })
-    return { folder, outside, put, shell }
+    return { directory, outside, put, shell }
   }
 
   /** While the payload runs, the file is exchanged: from outside, for the sandbox's own would be kept from it. */
@@ -72,24 +72,24 @@ for (const caller of callers) {
   }
 
   test(`${caller.name}: the program that fill showed is a pipe afterwards`, () => {
-    const { folder, shell } = scene()
-    mkdirSync(join(folder, 'bin'))
-    copyFileSync('/bin/sh', join(folder, 'bin/mine'))
+    const { directory, shell } = scene()
+    mkdirSync(join(directory, 'bin'))
+    copyFileSync('/bin/sh', join(directory, 'bin/mine'))
     for (const path of ['bin', 'bin/mine']) {
-      chmodSync(join(folder, path), 0o755)
-      own(join(folder, path))
+      chmodSync(join(directory, path), 0o755)
+      own(join(directory, path))
     }
-    const words = `--fill bin/mine --fill touch --fill sleep --rw . -- ${folder}/bin/mine`
+    const words = `--fill bin/mine --fill touch --fill sleep --rw . -- ${directory}/bin/mine`
     const { status, signal, stderr } = shell(during(words, 'rm bin/mine; mkfifo -m 755 bin/mine', 'exit 7'))
     assert.deepEqual([status, signal, stderr], [7, null, ''])
   })
 
   test(`${caller.name}: a pipe as the version file of a version manager whose shims are on PATH`, () => {
-    const { folder, shell } = scene()
+    const { directory, shell } = scene()
     const script = `mkdir -p shims versions; printf '#!/bin/sh\\n' > shims/absent-tool; chmod 755 shims/absent-tool; mkfifo version`
     const { status, signal, stderr } = shell(
       `vial run --rw . -- sh -c "${script.replaceAll('"', '')}"; vial run --rw . -- absent-tool`,
-      `${folder}/shims:`,
+      `${directory}/shims:`,
     )
     assert.deepEqual([status, signal], [127, null], stderr)
   })

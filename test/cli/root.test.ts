@@ -4,11 +4,11 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { checkPolicy } from '../../src/index.js'
-import { callers, vial, workFolder } from '../support/user.js'
+import { callers, vial, workDirectory } from '../support/user.js'
 
 for (const caller of callers) {
   describe(`vial run --ro /, by ${caller.name}`, () => {
-    const cwd = workFolder(caller, 'whole')
+    const cwd = workDirectory(caller, 'whole')
     writeFileSync(join(cwd, 'here'), '')
     const run = (...words: string[]) => vial(caller, ['run', ...words], { cwd })
 
@@ -32,7 +32,7 @@ for (const caller of callers) {
     })
 
     test('another root, whose /run is hidden once it has one', () => {
-      const root = join(workFolder(caller, 'other'), 'root')
+      const root = join(workDirectory(caller, 'other'), 'root')
       for (const name of ['proc', 'dev', 'tmp', 'usr', 'bin', 'lib', 'lib64'])
         mkdirSync(join(root, name), { recursive: true })
       const words = ['usr', 'bin', 'lib', 'lib64'].flatMap((name) => ['--ro', `/${name}`])

@@ -5,7 +5,7 @@ import { after, describe, test } from 'node:test'
 import { notInstalled } from '../support/needs.js'
 import { childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
 import { keys, Terminal } from '../support/terminal.js'
-import { callers, vial as runVial, workFolder } from '../support/user.js'
+import { callers, vial as runVial, workDirectory } from '../support/user.js'
 
 const main = new URL('../../src/cli/main.cjs', import.meta.url).pathname
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
@@ -14,7 +14,7 @@ for (const caller of callers) {
   const words: string[] = []
   const newWord = () => words[words.push(uniqueSeconds()) - 1]!
   const compiled = () => {
-    const path = `${workFolder(caller, 'home')}/session.vial`
+    const path = `${workDirectory(caller, 'home')}/session.vial`
     const { status, stderr } = runVial(caller, ['compile', '--share-session', '-o', path])
     assert.equal(status, 0, stderr)
     return quoted(path)

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { commands } from '../../src/cli/commands.js'
 import { compile, type Explanation } from '../../src/index.js'
 import { stepsOf } from '../../src/plan/plan.js'
-import { callers, ordinary, vial, workFolder } from '../support/user.js'
+import { callers, ordinary, vial, workDirectory } from '../support/user.js'
 
 const caller = callers[0] ?? ordinary
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
@@ -79,7 +79,7 @@ describe('explain', () => {
   })
 
   test('a policy file and flags together', () => {
-    const policy = join(workFolder(caller, 'explain'), 'policy.json')
+    const policy = join(workDirectory(caller, 'explain'), 'policy.json')
     writeFileSync(policy, '{ "hostname": "one" }')
     assert.match(shown('explain', policy), /set the host name one/)
     assert.match(shown('explain', policy, '--hostname=two'), /set the host name two/)

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { buildOf } from '../../src/bwrap/frontFile.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const build = Buffer.from(buildOf()).toString('hex')
@@ -16,18 +16,18 @@ const cacheOf = (name: string) => `bundle/${name}.${build}.${process.arch}.v8cac
 
 /** A copy of the package, whose parts a test may take away. */
 function copy(name: string): string {
-  const folder = join(workFolder(callers.at(-1)!, name), 'vial')
-  mkdirSync(join(folder, 'dist'), { recursive: true })
-  cpSync(join(top, 'package.json'), join(folder, 'package.json'))
-  cpSync(join(top, 'dist/src'), join(folder, 'dist/src'), { recursive: true })
-  symlinkSync(join(top, 'node_modules'), join(folder, 'node_modules'))
-  return join(folder, 'dist/src/cli')
+  const directory = join(workDirectory(callers.at(-1)!, name), 'vial')
+  mkdirSync(join(directory, 'dist'), { recursive: true })
+  cpSync(join(top, 'package.json'), join(directory, 'package.json'))
+  cpSync(join(top, 'dist/src'), join(directory, 'dist/src'), { recursive: true })
+  symlinkSync(join(top, 'node_modules'), join(directory, 'node_modules'))
+  return join(directory, 'dist/src/cli')
 }
 
 function run(cli: string, args: readonly string[], flags: readonly string[] = []) {
   const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, join(cli, 'main.cjs'), ...args], {
     encoding: 'utf8',
-    env: { PATH: process.env.PATH, HOME: workFolder(callers.at(-1)!, 'home') },
+    env: { PATH: process.env.PATH, HOME: workDirectory(callers.at(-1)!, 'home') },
   })
   return { stdout, stderr, status }
 }

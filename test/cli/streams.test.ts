@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { constants } from 'node:fs'
 import { describe, test } from 'node:test'
 import { evaluate } from '../support/evaluate.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 
 const main = new URL('../../src/cli/main.cjs', import.meta.url).pathname
 /** A reader that takes the first byte, and lets the pipe fill before it counts the rest. */
@@ -13,7 +13,7 @@ const slowly = '{ dd bs=1 count=1 of=/dev/null status=none; sleep 0.2; wc -c; }'
 for (const caller of callers) {
   /** A script in which $vial is the command. */
   const shell = (script: string) => {
-    const home = workFolder(caller, 'home')
+    const home = workDirectory(caller, 'home')
     const ids = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
     const env = { PATH: process.env.PATH, HOME: home }
     const vial = `vial() { "${process.execPath}" "${main}" "$@"; }\n`

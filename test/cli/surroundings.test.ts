@@ -6,7 +6,7 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { compile, type Policy, sandbox } from '../../src/index.js'
 import { notInstalled } from '../support/needs.js'
-import { callers, ordinary, root, workFolder } from '../support/user.js'
+import { callers, ordinary, root, workDirectory } from '../support/user.js'
 
 const dist = resolve(fileURLToPath(import.meta.url), '../../..')
 const caller = callers[0] ?? ordinary
@@ -14,7 +14,7 @@ const isRoot = process.getuid?.() === 0
 
 /** A shell of the caller's, in which `vial` is the command. */
 const shell = (script: string, as = caller) => {
-  const home = workFolder(as, 'surroundings')
+  const home = workDirectory(as, 'surroundings')
   const { stdout, stderr, status } = spawnSync(
     'bash',
     ['-c', `vial() { node ${dist}/src/cli/main.cjs "$@"; }; ${script}`],

@@ -8,7 +8,7 @@ import { after, describe, test } from 'node:test'
 import { notInstalled } from '../support/needs.js'
 import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
 import { keys, Terminal } from '../support/terminal.js'
-import { type Caller, callers, runAs, vial as runVial, workFolder } from '../support/user.js'
+import { type Caller, callers, runAs, vial as runVial, workDirectory } from '../support/user.js'
 
 const main = new URL('../../src/cli/main.cjs', import.meta.url).pathname
 const bwrap = new URL('../../bin/vial-bwrap', import.meta.url).pathname
@@ -39,7 +39,7 @@ for (const caller of callers) {
   const words: string[] = []
   const newWord = () => words[words.push(uniqueSeconds()) - 1]!
   const compiled = (...words: string[]) => {
-    const path = `${workFolder(caller, 'home')}/terminal.vial`
+    const path = `${workDirectory(caller, 'home')}/terminal.vial`
     const { status, stderr } = runVial(caller, ['compile', ...words, '-o', path])
     assert.equal(status, 0, stderr)
     return path
@@ -184,7 +184,7 @@ for (const caller of callers) {
     }
 
     const outlives = () => {
-      const policy = `${workFolder(caller, 'home')}/outlives.json`
+      const policy = `${workDirectory(caller, 'home')}/outlives.json`
       writeFileSync(policy, JSON.stringify({ preset: 'system', dieWithParent: false }), { mode: 0o644 })
       return quoted(compiled(policy))
     }
@@ -254,8 +254,8 @@ for (const caller of callers) {
       test(`that a whole group gets, as from timeout(1), reach the payload of ${name} once`, async () => {
         const word = newWord()
         const child = spawn('setsid', ['-w', 'sh', '-c', `exec ${start()} "$@"`, 'sh', 'sh', '-c', counter(word)], {
-          cwd: workFolder(caller, 'home'),
-          env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home') },
+          cwd: workDirectory(caller, 'home'),
+          env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home') },
           ...identity(caller),
         })
         const ended = once(child, 'exit')
@@ -290,7 +290,7 @@ for (const caller of callers) {
       })
 
     test('that a caller ignores stay ignored in the payload of the command', () => {
-      const home = workFolder(caller, 'home')
+      const home = workDirectory(caller, 'home')
       const env = { PATH: `${dirname(process.execPath)}:${process.env.PATH}`, HOME: home }
       const run = `sh '${main}' run -- sh -c 'grep SigIgn /proc/self/status; kill -INT $$; kill -HUP $$; echo alive; env'`
       for (const [ignoring, mask, said] of [
@@ -338,7 +338,7 @@ print(child.stdout.readline().decode().strip(), flush=True)
 child.wait()
 `
       const parent = spawn('python3', ['-c', script, compiled()], {
-        cwd: workFolder(caller, 'home'),
+        cwd: workDirectory(caller, 'home'),
         ...identity(caller),
       })
       let said = ''
@@ -362,8 +362,8 @@ const code = "import(" + JSON.stringify(${JSON.stringify(library)}) + ").then(({
 const worker = new Worker(code, { eval: true })
 worker.on('exit', () => { console.log('ended'); setInterval(() => {}, 1000) })`
       const node = spawn(process.execPath, ['--input-type=module', '-e', script], {
-        cwd: workFolder(caller, 'home'),
-        env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home') },
+        cwd: workDirectory(caller, 'home'),
+        env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home') },
         ...identity(caller),
       })
       await once(node.stdout, 'data')

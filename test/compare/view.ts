@@ -84,7 +84,7 @@ for line in open('/proc/self/mountinfo'):
     words = line.split()
     mounts[words[4]] = words[5].split(',')
 devices = []
-for top, folders, files in os.walk('/dev'):
+for top, directories, files in os.walk('/dev'):
     for name in files:
         path = os.path.join(top, name)
         mode = os.lstat(path).st_mode

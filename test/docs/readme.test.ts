@@ -5,7 +5,7 @@ import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'no
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { callers, ordinary, workFolder } from '../support/user.js'
+import { callers, ordinary, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const caller = callers[0] ?? ordinary
@@ -15,11 +15,11 @@ const [first, second] = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([
 describe('the README', () => {
   // As a checkout is after `npm install`; the compiled files are not copied. npx would link the checkout into npm's cache
   // and build it again: here it only does what it does then.
-  const checkout = workFolder(caller, 'checkout')
+  const checkout = workDirectory(caller, 'checkout')
   for (const name of ['package.json', 'examples']) cpSync(join(top, name), join(checkout, name), { recursive: true })
   for (const name of ['dist', 'node_modules'])
     if (existsSync(join(top, name))) symlinkSync(join(top, name), join(checkout, name))
-  const commands = workFolder(caller, 'commands')
+  const commands = workDirectory(caller, 'commands')
   const { bin } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')) as { bin: { vial: string } }
   writeFileSync(
     join(commands, 'npx'),
@@ -31,7 +31,7 @@ describe('the README', () => {
     spawnSync('sh', ['-c', line], {
       encoding: 'utf8',
       cwd: checkout,
-      env: { PATH: `${commands}:/usr/local/bin:/usr/bin:/bin`, HOME: workFolder(caller, 'home') },
+      env: { PATH: `${commands}:/usr/local/bin:/usr/bin:/bin`, HOME: workDirectory(caller, 'home') },
       ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
     })
 

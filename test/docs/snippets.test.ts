@@ -20,7 +20,7 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { checkPolicy, compile } from '../../src/index.js'
 import { namedButAbsent, notInstalled } from '../support/needs.js'
-import { callers, ordinary, workFolder } from '../support/user.js'
+import { callers, ordinary, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const caller = callers[0] ?? ordinary
@@ -54,20 +54,20 @@ function runAsCaller(command: string, args: readonly string[], cwd: string) {
   return spawnSync(command, args, {
     encoding: 'utf8',
     cwd,
-    env: { PATH: `${commands()}:/usr/local/bin:/usr/bin:/bin`, HOME: workFolder(caller, 'home'), LANG: 'C.UTF-8' },
+    env: { PATH: `${commands()}:/usr/local/bin:/usr/bin:/bin`, HOME: workDirectory(caller, 'home'), LANG: 'C.UTF-8' },
     ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
   })
 }
 
 /** A directory with the command `vial`, as npm makes one. */
 function commands(): string {
-  const folder = workFolder(caller, 'commands')
-  const path = join(folder, 'vial')
+  const directory = workDirectory(caller, 'commands')
+  const path = join(directory, 'vial')
   if (!existsSync(path)) {
     writeFileSync(path, `#!/bin/sh\nexec ${process.execPath} ${join(top, 'dist/src/cli/main.cjs')} "$@"\n`)
     chmodSync(path, 0o755)
   }
-  return folder
+  return directory
 }
 
 describe('commands of the documents', () => {
@@ -75,7 +75,7 @@ describe('commands of the documents', () => {
     .filter(({ language, run }) => language === 'sh' && run)
     .forEach(({ name, text, output }, index) => {
       test(name, { skip: absentIn(text) }, () => {
-        const { stdout, stderr, status } = runAsCaller('bash', ['-euc', text], workFolder(caller, `snippet${index}`))
+        const { stdout, stderr, status } = runAsCaller('bash', ['-euc', text], workDirectory(caller, `snippet${index}`))
         assert.equal(status, 0, stderr)
         if (output !== undefined) assert.equal(stdout, output, stderr)
       })
@@ -97,11 +97,11 @@ describe('TypeScript of the documents', () => {
   const snippets = blocks.filter(({ language }) => language === 'ts')
   // Below the package, whose own name they import.
   mkdirSync(join(top, 'dist/snippets'), { recursive: true })
-  const folder = mkdtempSync(join(top, 'dist/snippets/'))
-  chmodSync(folder, 0o755)
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const directory = mkdtempSync(join(top, 'dist/snippets/'))
+  chmodSync(directory, 0o755)
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
   const paths = snippets.map(({ text }, index) => {
-    const path = join(folder, `${index}.mts`)
+    const path = join(directory, `${index}.mts`)
     writeFileSync(path, text)
     return path
   })
@@ -120,9 +120,9 @@ describe('TypeScript of the documents', () => {
   snippets.forEach(({ name, text, run, output }, index) => {
     if (!run) return
     test(name, { skip: absentIn(text) }, () => {
-      const path = join(folder, `${index}.mjs`)
+      const path = join(directory, `${index}.mjs`)
       writeFileSync(path, ts.transpile(text, { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 }))
-      const { stdout, stderr, status } = runAsCaller(process.execPath, [path], workFolder(caller, 'typescript'))
+      const { stdout, stderr, status } = runAsCaller(process.execPath, [path], workDirectory(caller, 'typescript'))
       assert.equal(status, 0, stderr)
       if (output !== undefined) assert.equal(stdout, output, stderr)
     })
@@ -137,7 +137,7 @@ test('how-it-works has a command that disassembles a vial', {
   skip: notInstalled('objdump', 'readelf'),
 }, () => {
   const block = blocks.find(({ name, text }) => name.includes('how-it-works') && text.includes('objdump'))!
-  const cwd = workFolder(caller, 'disassembled')
+  const cwd = workDirectory(caller, 'disassembled')
   writeFileSync(join(cwd, 'my-vial'), compile({ filesystem: [{ bind: '/usr' }] }).bytes)
   const machine = process.arch === 'arm64' ? 'aarch64' : 'i386:x86-64'
   const { stdout, stderr } = spawnSync('sh', ['-c', block.text.replace('i386:x86-64', machine)], {

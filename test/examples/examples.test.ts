@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { namedButAbsent } from '../support/needs.js'
-import { type Caller, callers, workFolder } from '../support/user.js'
+import { type Caller, callers, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const program = (name: string): readonly string[] =>
@@ -25,10 +25,10 @@ const examples: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   'npm-test.sh': [
     /^into the project: written\n/,
-    /into the home of whoever calls: refused, ENOENT\na secret beside the project: not there\n/,
+    /into the home of the caller: refused, ENOENT\na secret beside the project: not there\n/,
     /outside, afterwards: project secret\n$/,
   ],
-  'compile-then-run.ts': [/in the folder now: hello hello\.c\nhello from C; I see \/hello\nhello: status 42\n$/],
+  'compile-then-run.ts': [/in the directory now: hello hello\.c\nhello from C; I see \/hello\nhello: status 42\n$/],
   'nginx-config.sh': [/^hello from \.\/config\noutside there is no such server\n$/],
   'service/try.sh': [
     /^ready\nhello, visit 1 of process 2, uid 1000\n/m,
@@ -40,7 +40,7 @@ const examples: Readonly<Record<string, readonly RegExp[]>> = {
 
 function run(caller: Caller, name: string, temporary: string) {
   const [command = '', ...args] = program(name)
-  const home = workFolder(caller, 'home')
+  const home = workDirectory(caller, 'home')
   return spawnSync(command, args, {
     encoding: 'utf8',
     cwd: home,

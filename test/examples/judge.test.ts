@@ -13,7 +13,7 @@ import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
 import { noGroups, notInstalled } from '../support/needs.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const main = join(top, 'dist/examples/judge/main.js')
@@ -39,8 +39,8 @@ for (const caller of callers) {
   describe(`the judge by ${caller.name}`, () => {
     const delegation = delegate(caller)
     after(() => delegation.remove())
-    const home = workFolder(caller, 'home')
-    const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: home, TMPDIR: workFolder(caller, 'judged') }
+    const home = workDirectory(caller, 'home')
+    const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: home, TMPDIR: workDirectory(caller, 'judged') }
     const run = (...args: string[]) => {
       const [command = '', ...words] = [...(delegation.wrapper ?? []), process.execPath, main, ...args]
       return spawnSync(command, words, { encoding: 'utf8', cwd: home, env })

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { settingsTable } from '../../lab/unitSettings.js'
 import { notInstalled, notRoot } from '../support/needs.js'
 import { assertGone, eventually, processesWith, uniqueSeconds } from '../support/processes.js'
-import { type Caller, callers, root, vial, workFolder } from '../support/user.js'
+import { type Caller, callers, root, vial, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const example = join(top, 'examples/service')
@@ -17,11 +17,11 @@ const python = '/usr/bin/python3'
 const noPython = notInstalled(python)
 
 const as = (caller: Caller) => (process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {})
-const environment = (caller: Caller) => ({ PATH: '/usr/local/bin:/usr/bin:/bin', HOME: workFolder(caller, 'home') })
+const environment = (caller: Caller) => ({ PATH: '/usr/local/bin:/usr/bin:/bin', HOME: workDirectory(caller, 'home') })
 
 /** `vial compile`, to a file of this name. */
 function compiled(caller: Caller, name: string, ...args: string[]): string {
-  const file = join(workFolder(caller, 'service'), name)
+  const file = join(workDirectory(caller, 'service'), name)
   const { status, stderr } = vial(caller, ['compile', ...args, '-o', file])
   assert.equal(status, 0, stderr)
   return file
@@ -30,7 +30,7 @@ function compiled(caller: Caller, name: string, ...args: string[]): string {
 /** Each variant of a policy of the example's, with more in it. */
 function policyWith(caller: Caller, name: string, more: (policy: Record<string, unknown>) => object): string {
   const policy = JSON.parse(readFileSync(join(example, name), 'utf8'))
-  const file = join(workFolder(caller, 'service'), `${name}-${uniqueSeconds()}.json`)
+  const file = join(workDirectory(caller, 'service'), `${name}-${uniqueSeconds()}.json`)
   writeFileSync(file, JSON.stringify({ ...policy, ...more(policy) }))
   return file
 }
@@ -119,7 +119,7 @@ for (const caller of callers) {
     const plain = join(example, 'policy.json')
 
     test('listens on a socket in a shown directory, says that it is ready, and ends by SIGTERM', async () => {
-      const directory = workFolder(caller, 'shown')
+      const directory = workDirectory(caller, 'shown')
       const notify = join(directory, 'notify')
       const policy = policyWith(caller, 'policy.json', () => ({
         filesystem: [
@@ -143,7 +143,7 @@ for (const caller of callers) {
     })
 
     test('keeps a socket that is handed over, and no other descriptor', async () => {
-      const directory = workFolder(caller, 'activated')
+      const directory = workDirectory(caller, 'activated')
       const look = `import os, stat
 for fd in (3, 4):
     try: print(fd, stat.S_ISSOCK(os.fstat(fd).st_mode))
@@ -184,7 +184,7 @@ os.execv(sys.argv[1], [sys.argv[1], "python3", "-c", "import os; print(*sorted(o
       })
 
     test('answers on that socket without any network', async () => {
-      const directory = workFolder(caller, 'answers')
+      const directory = workDirectory(caller, 'answers')
       const file = compiled(caller, 'answers.vial', plain, '--listen-fds', '1')
       const service = supervise(caller, directory, 1, file, 'python3', 'server.py')
       await service.says(/^ready$/m)
@@ -197,7 +197,7 @@ os.execv(sys.argv[1], [sys.argv[1], "python3", "-c", "import os; print(*sorted(o
     test('SIGTERM for the vial ends the payload and all of its children', async () => {
       const word = uniqueSeconds()
       const file = compiled(caller, 'children.vial', '--preset', 'system')
-      const directory = workFolder(caller, 'children')
+      const directory = workDirectory(caller, 'children')
       const line = `sleep ${word} & sh -c "sleep ${word}" & echo "started"; wait`
       const service = supervise(caller, directory, 0, file, 'sh', '-c', line)
       await service.says(/^started$/m)
@@ -225,7 +225,7 @@ print(os.getuid(), os.getgid(), *[line.split()[1] for line in open("/proc/self/s
     }))
     return spawnSync(compiled(root, name, policy), ['python3', '-c', look], { encoding: 'utf8' }).stdout
   }
-  test('is bound by nobody', () => {
+  test('is bound by the user nobody', () => {
     assert.equal(bound('80.vial', {}), 'bound\n65534 65534 0000000000000400 0000000000000400\n')
   })
   test('and not without the capability', () => {
@@ -239,7 +239,12 @@ print(os.getuid(), os.getgid(), *[line.split()[1] for line in open("/proc/self/s
 test('--listen-fds is refused where it cannot be held', () => {
   const caller = callers[0]!
   const refused = (...args: string[]) => {
-    const { status, stderr } = vial(caller, ['compile', ...args, '-o', join(workFolder(caller, 'service'), 'no.vial')])
+    const { status, stderr } = vial(caller, [
+      'compile',
+      ...args,
+      '-o',
+      join(workDirectory(caller, 'service'), 'no.vial'),
+    ])
     assert.equal(status, 125)
     return stderr
   }
@@ -256,19 +261,19 @@ describe('the units', () => {
 
   test('systemd-analyze(1) finds no fault in them', { skip: notInstalled('systemd-analyze') }, () => {
     // Of a program that is not there it says only that.
-    const folder = workFolder(callers[0]!, 'units')
+    const directory = workDirectory(callers[0]!, 'units')
     for (const name of units) {
-      copyFileSync(join(example, name), join(folder, name))
-      const text = readFileSync(join(folder, name), 'utf8')
-      writeFileSync(join(folder, name), text.replace(/^ExecStart=\S+/m, 'ExecStart=/bin/sh'))
+      copyFileSync(join(example, name), join(directory, name))
+      const text = readFileSync(join(directory, name), 'utf8')
+      writeFileSync(join(directory, name), text.replace(/^ExecStart=\S+/m, 'ExecStart=/bin/sh'))
     }
     const verify = () =>
-      spawnSync('systemd-analyze', ['verify', '--man=no', ...units.map((name) => join(folder, name))], {
+      spawnSync('systemd-analyze', ['verify', '--man=no', ...units.map((name) => join(directory, name))], {
         encoding: 'utf8',
       }).stderr.split('\n')
     const ofOurs = (lines: string[]) => lines.filter((line) => line.includes('hello'))
     assert.deepEqual(ofOurs(verify()), [])
-    writeFileSync(join(folder, units[0]!), '[Service]\nExecStart=/bin/sh\nKilMode=mixed\n')
+    writeFileSync(join(directory, units[0]!), '[Service]\nExecStart=/bin/sh\nKilMode=mixed\n')
     assert.notDeepEqual(ofOurs(verify()), [])
   })
 

@@ -13,18 +13,18 @@ import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
 import { assertGone, eventually, processesWith, uniqueSeconds } from '../support/processes.js'
 import { Terminal } from '../support/terminal.js'
-import { type Caller, callers, workFolder } from '../support/user.js'
+import { type Caller, callers, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const main = join(top, 'dist/examples/shell/main.js')
 
 /** A repository of the caller's, with a policy in it. */
 function repository(caller: Caller, name: string): string {
-  const project = workFolder(caller, name)
+  const project = workDirectory(caller, name)
   const as = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
   spawnSync('sh', ['-c', `git init -q . && mkdir -p agent/of && cp ${top}/examples/shell/policy.json agent/of`], {
     cwd: project,
-    env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home') },
+    env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home') },
     ...as,
   })
   return project
@@ -35,7 +35,7 @@ class Session {
   readonly #lines: AsyncIterator<string>
   constructor(caller: Caller, ...args: string[]) {
     this.#child = spawn(process.execPath, [main, ...args], {
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: workFolder(caller, 'home') },
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: workDirectory(caller, 'home') },
       stdio: ['pipe', 'pipe', 'inherit'],
       ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
     })
@@ -141,7 +141,7 @@ for (const caller of callers) {
     })
 
     test('where git would find no repository, a command could make one: no shell', async () => {
-      const bare = workFolder(caller, 'bare')
+      const bare = workDirectory(caller, 'bare')
       const { stderr, status } = spawnSync(process.execPath, [main, bare], { encoding: 'utf8' })
       assert.deepEqual([status, /bare\/\.git is not there, and a command could make it/.test(stderr)], [1, true])
       assert.deepEqual(readdirSync(bare), [])
@@ -176,7 +176,7 @@ for (const caller of callers) {
 
 test('what cannot be started is told in one line', { skip: notInstalled('git') }, () => {
   const caller = callers[0]!
-  const plain = workFolder(caller, 'plain')
+  const plain = workDirectory(caller, 'plain')
   const wrong: readonly (readonly [args: readonly string[], said: RegExp])[] = [
     [[plain], /^\/.*\/plain\/\.git is not there, and a command could make it: .*git init.*\n$/],
     [['/no/such/place'], /^ENOENT: .*'\/no'?.*\n$/],

@@ -15,7 +15,7 @@ import type { Policy } from '../../src/index.js'
 import { type ErrnoName, errno, errnoMessage } from '../../src/kernel/errno.js'
 import type { SyscallName } from '../../src/kernel/syscalls.js'
 import { launch } from '../../src/launcher/launch.js'
-import { ordinary, workFolder } from '../support/user.js'
+import { ordinary, workDirectory } from '../support/user.js'
 import { without } from './without.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
@@ -65,7 +65,7 @@ const namesOf = (refused: readonly RefusedCall[]) => refused.map((one) => `${one
 /** Around this process there may be a filter, as inside a vial. */
 const refusedAnyway = namesOf(refusedCalls())
 
-const home = workFolder(ordinary, 'calls')
+const home = workDirectory(ordinary, 'calls')
 function run(call: NeededCall, answer: Answer, command: string, args: readonly string[]) {
   return spawnSync(without([call], answer), [command, ...args], {
     encoding: 'utf8',

@@ -6,13 +6,13 @@ import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { SyscallName } from '../../src/kernel/syscalls.js'
-import { type Caller, callers, workFolder } from '../support/user.js'
+import { type Caller, callers, workDirectory } from '../support/user.js'
 import { without } from './without.js'
 
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 
 function vialWithout(caller: Caller, calls: readonly SyscallName[], args: readonly string[]) {
-  const home = workFolder(caller, 'home')
+  const home = workDirectory(caller, 'home')
   return spawnSync(without(calls), [process.execPath, main, ...args], {
     encoding: 'utf8',
     cwd: home,
@@ -90,7 +90,7 @@ for (const caller of callers) {
 
     test('Landlock that the policy requires', () => {
       const policy = JSON.stringify({ preset: 'system', landlock: 'required' })
-      const file = join(workFolder(caller, 'home'), 'required.json')
+      const file = join(workDirectory(caller, 'home'), 'required.json')
       writeFileSync(file, policy)
       const { status, stderr } = vialWithout(caller, ['landlock_create_ruleset'], ['run', '--policy', file, 'true'])
       assert.equal(status, 125)

@@ -9,7 +9,7 @@ import type { SyscallName } from '../../src/kernel/syscalls.js'
 import { assemble } from '../../src/machine/assemble.js'
 import { Builder } from '../../src/machine/builder.js'
 import { compileSeccomp } from '../../src/seccomp/compileProfile.js'
-import { root, workFolder } from '../support/user.js'
+import { root, workDirectory } from '../support/user.js'
 
 /**
  * An executable: `PATH-OF-IT COMMAND ARGUMENT…` runs COMMAND, a path, to which these calls do not exist (`ENOSYS`), or are
@@ -44,7 +44,7 @@ export function without(calls: readonly SyscallName[], answer: ErrnoName = 'ENOS
   })
   b.compute(result, 0, 'sub', result)
   b.syscall(result, 'exit_group', result)
-  const path = join(workFolder(root, 'without'), `${calls.join('-').slice(0, 100)}-${answer}`)
+  const path = join(workDirectory(root, 'without'), `${calls.join('-').slice(0, 100)}-${answer}`)
   writeFileSync(path, assemble(b.finish(), hostArchitecture()))
   for (const one of [path, join(path, '..'), join(path, '../..')]) chmodSync(one, 0o755)
   return path

@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { test } from 'node:test'
 import { closure } from '../../src/fill/closure.js'
-import { makeElf, withFolder } from './tools.js'
+import { makeElf, withDirectory } from './tools.js'
 
 /** Writes a file, and the directories above it, with these modes whatever the umask is. */
 function write(file: string, content: string | Buffer, mode = 0o644): string {
@@ -17,10 +17,12 @@ function write(file: string, content: string | Buffer, mode = 0o644): string {
 const elf = makeElf({ type: 2 })
 const library = makeElf({ soname: 'libkey.so' })
 
-/** What of `folder` a program shows; or what is wrong. */
-function shown(folder: string, program: string | string[], options = {}): string[] | string {
+/** What of `directory` a program shows; or what is wrong. */
+function shown(directory: string, program: string | string[], options = {}): string[] | string {
   try {
-    return closure(program, options).flatMap((one) => ('bind' in one && one.bind.startsWith(folder) ? [one.bind] : []))
+    return closure(program, options).flatMap((one) =>
+      'bind' in one && one.bind.startsWith(directory) ? [one.bind] : [],
+    )
   } catch (error) {
     return (error as Error).message
   }
@@ -76,9 +78,9 @@ const ways: Record<string, { content: string | Buffer; name: (tree: string, file
 
 for (const [way, { content, name }] of Object.entries(ways)) {
   test(`${way}: only what others can read`, () =>
-    withFolder((folder) => {
+    withDirectory((directory) => {
       // For root, a file can be executed if any user may execute it.
-      for (const [mode, directory, visible] of [
+      for (const [mode, above, visible] of [
         [0o755, 0o755, true],
         [0o755, 0o711, true],
         [0o755, 0o700, false],
@@ -86,22 +88,22 @@ for (const [way, { content, name }] of Object.entries(ways)) {
         [0o750, 0o755, false],
         [0o700, 0o755, false],
       ] as const) {
-        const file = write(path.join(folder, `${mode}-${directory}/below/libkey.so`), content, mode)
-        const program = name(path.join(folder, `${mode}-${directory}-tree`), file)
-        fs.chmodSync(path.join(folder, `${mode}-${directory}`), directory)
-        const seen = shown(folder, program)
+        const file = write(path.join(directory, `${mode}-${above}/below/libkey.so`), content, mode)
+        const program = name(path.join(directory, `${mode}-${above}-tree`), file)
+        fs.chmodSync(path.join(directory, `${mode}-${above}`), above)
+        const seen = shown(directory, program)
         assert.equal(
           typeof seen !== 'string' && seen.includes(file),
           visible,
-          `${mode.toString(8)} below ${directory.toString(8)}`,
+          `${mode.toString(8)} below ${above.toString(8)}`,
         )
       }
     }))
 }
 
 test('a directory in which a program lies that the caller named is no wall to what lies beside it', () =>
-  withFolder((folder) => {
-    const home = path.join(folder, 'home')
+  withDirectory((directory) => {
+    const home = path.join(directory, 'home')
     const program = write(
       path.join(home, 'tool/bin/prog'),
       makeElf({ type: 2, needed: ['libkey.so'], runpath: '$ORIGIN/../lib' }),
@@ -109,45 +111,45 @@ test('a directory in which a program lies that the caller named is no wall to wh
     )
     const file = write(path.join(home, 'tool/lib/libkey.so'), library)
     fs.chmodSync(home, 0o700)
-    assert.deepEqual(shown(folder, program), [program, file])
+    assert.deepEqual(shown(directory, program), [program, file])
     // Each directory that the program does not lie in counts, and the file itself.
     fs.chmodSync(path.dirname(file), 0o700)
-    assert.match(String(shown(folder, program)), /needs .*libkey\.so: .*tool\/lib is closed to others.*chmod o\+rX/)
+    assert.match(String(shown(directory, program)), /needs .*libkey\.so: .*tool\/lib is closed to others.*chmod o\+rX/)
     fs.chmodSync(path.dirname(file), 0o755)
     fs.chmodSync(file, 0o600)
-    assert.match(String(shown(folder, program)), /libkey\.so is closed to others/)
+    assert.match(String(shown(directory, program)), /libkey\.so is closed to others/)
     // The program itself is what the caller asked for.
     fs.chmodSync(file, 0o644)
     fs.chmodSync(program, 0o700)
-    assert.deepEqual(shown(folder, program), [program, file])
+    assert.deepEqual(shown(directory, program), [program, file])
   }))
 
 test("a language's directories beside the program are the caller's to show, whatever the umask was, but not through links", () =>
-  withFolder((folder) => {
-    const home = path.join(folder, 'home')
+  withDirectory((directory) => {
+    const home = path.join(directory, 'home')
     const program = write(path.join(home, 'env/bin/python3.9'), elf, 0o700)
     const module = write(path.join(home, 'env/lib/python3.9/os.py'), '', 0o600)
     for (const one of ['env/lib/python3.9', 'env/lib', 'env/bin', 'env', '.']) fs.chmodSync(path.join(home, one), 0o700)
-    assert.deepEqual(shown(folder, program), [program, path.dirname(module)])
+    assert.deepEqual(shown(directory, program), [program, path.dirname(module)])
     const private_ = write(path.join(home, 'env/private/os.py'), '', 0o600)
     fs.chmodSync(path.dirname(private_), 0o700)
     fs.rmSync(path.dirname(module), { recursive: true })
     fs.symlinkSync('../private', path.dirname(module))
-    assert.deepEqual(shown(folder, program), [program])
+    assert.deepEqual(shown(directory, program), [program])
   }))
 
 test('an interpreter that is closed to others is shown when it is named as well', () =>
-  withFolder((folder) => {
-    const interpreter = write(path.join(folder, 'home/versions/bin/interpreter'), elf, 0o755)
-    fs.chmodSync(path.join(folder, 'home'), 0o750)
-    const program = write(path.join(folder, 'tree/bin/prog'), `#!${interpreter}\n`, 0o755)
-    assert.match(String(shown(folder, program)), /home is closed to others.*name it by fill\.program too/)
-    assert.deepEqual(shown(folder, [program, interpreter]), [interpreter, program].sort())
+  withDirectory((directory) => {
+    const interpreter = write(path.join(directory, 'home/versions/bin/interpreter'), elf, 0o755)
+    fs.chmodSync(path.join(directory, 'home'), 0o750)
+    const program = write(path.join(directory, 'tree/bin/prog'), `#!${interpreter}\n`, 0o755)
+    assert.match(String(shown(directory, program)), /home is closed to others.*name it by fill\.program too/)
+    assert.deepEqual(shown(directory, [program, interpreter]), [interpreter, program].sort())
     // A link that the caller names leads to what it leads to.
-    const link = path.join(folder, 'link')
+    const link = path.join(directory, 'link')
     fs.symlinkSync(interpreter, link)
-    assert.deepEqual(shown(folder, link), [interpreter])
+    assert.deepEqual(shown(directory, link), [interpreter])
     // So does a program that lies where the caller says that programs are.
-    const script = write(path.join(folder, 'tree/bin/script'), '#!/usr/bin/env interpreter\n', 0o755)
-    assert.deepEqual(shown(folder, script, { path: path.dirname(interpreter) }), [interpreter, script].sort())
+    const script = write(path.join(directory, 'tree/bin/script'), '#!/usr/bin/env interpreter\n', 0o755)
+    assert.deepEqual(shown(directory, script, { path: path.dirname(interpreter) }), [interpreter, script].sort())
   }))

@@ -9,7 +9,7 @@ import { findProgram } from '../../src/fill/findProgram.js'
 import { systemEntries } from '../../src/fill/system.js'
 import { View } from '../../src/fill/view.js'
 import { notInstalled } from '../support/needs.js'
-import { inside, makeElf, withFolder } from './tools.js'
+import { inside, makeElf, withDirectory } from './tools.js'
 
 let noBwrap: string | false = notInstalled('bwrap')
 before(() => {
@@ -27,7 +27,7 @@ function assertOrdered(entries: FillEntry[]): void {
     assert.deepEqual(
       bound.filter((bind) => one.startsWith(`${bind}/`)),
       [],
-      `${one} is beneath a bound folder`,
+      `${one} is beneath a bound directory`,
     )
     assert.ok(!places.slice(index + 1).some((later) => one.startsWith(`${later}/`)), `${one} comes before its parent`)
   }
@@ -116,22 +116,22 @@ function script(file: string, text: string | Buffer): void {
 }
 
 test('scripts: their interpreter, also by way of env', { skip: notInstalled('bash') }, () =>
-  withFolder((folder) => {
-    script(path.join(folder, 'plain'), '#! /bin/bash -e\n')
-    script(path.join(folder, 'env'), '#!/usr/bin/env -S -u HOME A=1 bash -e\n')
+  withDirectory((directory) => {
+    script(path.join(directory, 'plain'), '#! /bin/bash -e\n')
+    script(path.join(directory, 'env'), '#!/usr/bin/env -S -u HOME A=1 bash -e\n')
     for (const name of ['plain', 'env']) {
-      const places = closure(path.join(folder, name)).map(place)
-      assert.ok(places.includes(path.join(folder, name)))
+      const places = closure(path.join(directory, name)).map(place)
+      assert.ok(places.includes(path.join(directory, name)))
       assert.ok(places.includes(fs.realpathSync('/bin/bash')), name)
       assert.equal(places.includes('/usr/bin/env'), name === 'env')
     }
-    assert.equal(findProgram('plain', folder), path.join(folder, 'plain'))
+    assert.equal(findProgram('plain', directory), path.join(directory, 'plain'))
   }),
 )
 
 test('scripts: an interpreter that is missing, none at all, and one that is itself', () =>
-  withFolder((folder) => {
-    const file = path.join(folder, 'a')
+  withDirectory((directory) => {
+    const file = path.join(directory, 'a')
     script(file, '#!/nowhere/sh\n')
     assert.throws(() => closure(file), { message: /begins with #!\/nowhere\/sh, which is not an executable file/ })
     script(file, 'echo\n')
@@ -142,9 +142,9 @@ test('scripts: an interpreter that is missing, none at all, and one that is itse
     assert.throws(() => closure(file), { message: /"foo-of-vial" was not found on PATH/ })
   }))
 
-test('a program that needs what no folder has, and a damaged one', () =>
-  withFolder((folder) => {
-    const file = path.join(folder, 'a')
+test('a program that needs what no directory has, and a damaged one', () =>
+  withDirectory((directory) => {
+    const file = path.join(directory, 'a')
     script(file, makeElf({ needed: ['libvial-none.so'] }))
     assert.throws(() => closure(file), { message: /a needs the library libvial-none\.so, which ld\.so\(8\) would not/ })
     script(file, makeElf({ interpreter: '/nowhere/ld.so' }))
@@ -154,14 +154,14 @@ test('a program that needs what no folder has, and a damaged one', () =>
   }))
 
 test('shims of version managers lead to the version that is chosen, or are passed over', () =>
-  withFolder((folder) => {
-    const root = path.join(folder, 'pyenv')
+  withDirectory((directory) => {
+    const root = path.join(directory, 'pyenv')
     const shim = path.join(root, 'shims/tool')
     script(shim, '#!/usr/bin/env bash\n')
     script(path.join(root, 'versions/2/bin/tool'), makeElf({ type: 2 }))
-    script(path.join(folder, 'bin/tool'), makeElf({ type: 2 }))
-    const search = `${root}/shims:${folder}/bin`
-    assert.deepEqual(closure('tool', { path: search }), [{ bind: path.join(folder, 'bin/tool') }])
+    script(path.join(directory, 'bin/tool'), makeElf({ type: 2 }))
+    const search = `${root}/shims:${directory}/bin`
+    assert.deepEqual(closure('tool', { path: search }), [{ bind: path.join(directory, 'bin/tool') }])
     fs.writeFileSync(path.join(root, 'version'), 'system\n2\n')
     const target = path.join(root, 'versions/2/bin/tool')
     const expected = [{ symlink: shim, to: target }, { bind: target }]
@@ -170,24 +170,24 @@ test('shims of version managers lead to the version that is chosen, or are passe
   }))
 
 test('a venv: its settings and packages, and the interpreter it leads to', { skip: notInstalled('python3') }, () =>
-  withFolder((folder) => {
-    const link = path.join(folder, 'bin/python')
+  withDirectory((directory) => {
+    const link = path.join(directory, 'bin/python')
     fs.mkdirSync(path.dirname(link))
     fs.symlinkSync(findProgram('python3')!, link)
-    fs.writeFileSync(path.join(folder, 'pyvenv.cfg'), '')
+    fs.writeFileSync(path.join(directory, 'pyvenv.cfg'), '')
     const version = /\d\.\d+$/.exec(fs.realpathSync(link))![0]
-    fs.mkdirSync(path.join(folder, `lib/python${version}/site-packages`), { recursive: true })
+    fs.mkdirSync(path.join(directory, `lib/python${version}/site-packages`), { recursive: true })
     const places = closure(link).map(place)
-    for (const one of [link, path.join(folder, 'pyvenv.cfg'), path.join(folder, `lib/python${version}`)]) {
+    for (const one of [link, path.join(directory, 'pyvenv.cfg'), path.join(directory, `lib/python${version}`)]) {
       assert.ok(places.includes(one), one)
     }
     assert.ok(places.includes(fs.realpathSync(link)))
   }),
 )
 
-test('the view: links, loops and the folders that links pass through', () =>
-  withFolder((folder) => {
-    const at = (name: string) => path.join(folder, name)
+test('the view: links, loops and the directories that links pass through', () =>
+  withDirectory((directory) => {
+    const at = (name: string) => path.join(directory, name)
     fs.mkdirSync(at('a/empty'), { recursive: true })
     fs.mkdirSync(at('b'))
     fs.writeFileSync(at('b/file'), '')
@@ -208,16 +208,16 @@ test('the view: links, loops and the folders that links pass through', () =>
     assert.deepEqual(view.entries()[1], { bind: at('b') })
   }))
 
-test('the system: /usr whole, the root folders as the host has them, nothing of its accounts', () => {
+test('the system: /usr whole, the root directories as the host has them, nothing of its accounts', () => {
   const entries = systemEntries()
   assertOrdered(entries)
   assert.ok(entries.some((one) => 'bind' in one && one.bind === '/usr'))
-  for (const folder of ['/bin', '/sbin', '/lib', '/lib64']) {
-    const entry = entries.find((one) => place(one) === folder)
-    if (!fs.existsSync(folder)) assert.equal(entry, undefined)
-    else if (fs.lstatSync(folder).isSymbolicLink())
-      assert.deepEqual(entry, { symlink: folder, to: fs.readlinkSync(folder) })
-    else assert.deepEqual(entry, { bind: folder })
+  for (const directory of ['/bin', '/sbin', '/lib', '/lib64']) {
+    const entry = entries.find((one) => place(one) === directory)
+    if (!fs.existsSync(directory)) assert.equal(entry, undefined)
+    else if (fs.lstatSync(directory).isSymbolicLink())
+      assert.deepEqual(entry, { symlink: directory, to: fs.readlinkSync(directory) })
+    else assert.deepEqual(entry, { bind: directory })
   }
   for (const absent of [
     '/etc',
@@ -273,26 +273,26 @@ test('accounts: the files, root and nobody once', () => {
 
 test('accounts: the C library reads them', { skip: notInstalled('bwrap', 'id') }, (context) => {
   if (noBwrap) return context.skip(noBwrap)
-  withFolder((folder) => {
+  withDirectory((directory) => {
     const entries = [...systemEntries(), ...accountFiles({ uid: 12345, gid: 12345, user: 'ann', hostname: 'box' })]
     const { stdout, stderr } = inside(
       entries,
       ['sh', '-c', 'getent passwd 12345; getent group ann; getent hosts box'],
-      folder,
+      directory,
     )
     assert.match(stdout, /^ann:x:12345:12345:ann:\/:\/bin\/sh\nann:x:12345:\n127\.0\.0\.1 .*box/, stderr)
   })
 })
 
 test('a program does not name files of the host for itself', () => {
-  withFolder((folder) => {
-    const secrets = path.join(folder, 'secrets')
+  withDirectory((directory) => {
+    const secrets = path.join(directory, 'secrets')
     const key = path.join(secrets, 'key')
     fs.mkdirSync(secrets)
     fs.writeFileSync(key, 'secret', { mode: 0o600 })
     fs.writeFileSync(path.join(secrets, 'open'), '', { mode: 0o644 })
     const environment = (name: string, interpreter?: string) => {
-      const prefix = path.join(folder, name)
+      const prefix = path.join(directory, name)
       for (const one of ['bin', 'lib']) fs.mkdirSync(path.join(prefix, one), { recursive: true })
       const program = path.join(prefix, 'bin/python3.9')
       fs.writeFileSync(program, makeElf({ type: 2, ...(interpreter === undefined ? {} : { interpreter }) }), {
@@ -313,7 +313,7 @@ test('a program does not name files of the host for itself', () => {
     fs.symlinkSync(key, path.join(linked.prefix, 'pyvenv.cfg'))
     assert.deepEqual(shown(linked.program), [])
 
-    // So are files in them. What everybody may read is no secret: tools do link their caches so.
+    // So are files in them. What every user may read is no secret: tools do link their caches so.
     const files = environment('files')
     fs.mkdirSync(path.join(files.prefix, 'lib/python3.9'))
     for (const name of ['key', 'open'])
@@ -323,9 +323,9 @@ test('a program does not name files of the host for itself', () => {
     // A prefix that is reached by a link has its own directories.
     const real = environment('real')
     fs.mkdirSync(path.join(real.prefix, 'lib/python3.9'))
-    fs.symlinkSync('real', path.join(folder, 'alias'))
+    fs.symlinkSync('real', path.join(directory, 'alias'))
     assert.ok(
-      closure(path.join(folder, 'alias/bin/python3.9')).some(
+      closure(path.join(directory, 'alias/bin/python3.9')).some(
         (one) => place(one) === path.join(real.prefix, 'lib/python3.9'),
       ),
     )

@@ -4,7 +4,7 @@ import * as path from 'node:path'
 import { test } from 'node:test'
 import { readElf } from '../../src/fill/readElf.js'
 import { notInstalled } from '../support/needs.js'
-import { makeElf, output, withFolder } from './tools.js'
+import { makeElf, output, withDirectory } from './tools.js'
 
 const SOME = [
   '/usr/bin/bash',
@@ -47,8 +47,8 @@ test('reads 32-bit libraries too', { skip: !fs.existsSync('/lib/i386-linux-gnu/l
 })
 
 test('reads what the maker of tests writes', () =>
-  withFolder((folder) => {
-    const file = path.join(folder, 'a')
+  withDirectory((directory) => {
+    const file = path.join(directory, 'a')
     fs.writeFileSync(
       file,
       makeElf({ interpreter: '/lib/ld', needed: ['b', 'c'], rpath: 'r', runpath: 's', soname: 'd' }),
@@ -68,23 +68,23 @@ test('reads what the maker of tests writes', () =>
   }))
 
 test('what is no ELF file gives undefined', () =>
-  withFolder((folder) => {
-    const file = path.join(folder, 'a')
+  withDirectory((directory) => {
+    const file = path.join(directory, 'a')
     fs.writeFileSync(file, '#!/bin/sh\n')
     assert.equal(readElf(file), undefined)
     fs.writeFileSync(file, '')
     assert.equal(readElf(file), undefined)
-    assert.equal(readElf(folder), undefined)
-    assert.equal(readElf(path.join(folder, 'absent')), undefined)
+    assert.equal(readElf(directory), undefined)
+    assert.equal(readElf(path.join(directory, 'absent')), undefined)
     assert.equal(readElf('/dev/zero'), undefined)
-    fs.symlinkSync('loop', path.join(folder, 'loop'))
-    assert.equal(readElf(path.join(folder, 'loop')), undefined)
+    fs.symlinkSync('loop', path.join(directory, 'loop'))
+    assert.equal(readElf(path.join(directory, 'loop')), undefined)
   }))
 
 test('a file cut off anywhere gives undefined or an error that names it', () =>
-  withFolder((folder) => {
+  withDirectory((directory) => {
     const whole = makeElf({ interpreter: '/lib/ld', needed: ['libb.so', 'libc.so.6'], runpath: '$ORIGIN' })
-    const file = path.join(folder, 'cut')
+    const file = path.join(directory, 'cut')
     for (let length = 0; length < whole.length - 1; length++) {
       fs.writeFileSync(file, whole.subarray(0, length))
       if (length < 4) assert.equal(readElf(file), undefined)
@@ -93,9 +93,9 @@ test('a file cut off anywhere gives undefined or an error that names it', () =>
   }))
 
 test('changed bytes never do worse than an error that names the file', () =>
-  withFolder((folder) => {
+  withDirectory((directory) => {
     const whole = makeElf({ interpreter: '/lib/ld', needed: ['libb.so'], runpath: '$ORIGIN' })
-    const file = path.join(folder, 'changed')
+    const file = path.join(directory, 'changed')
     for (let at = 0; at < whole.length; at++) {
       for (const value of [0, 0x7f, 0xff]) {
         const bytes = Buffer.from(whole)

@@ -7,7 +7,7 @@ import { findProgram } from '../../src/fill/findProgram.js'
 import { LibraryResolver, parseCache, resolveLibraries } from '../../src/fill/libraries.js'
 import { glob } from '../../src/fill/view.js'
 import { notInstalled } from '../support/needs.js'
-import { makeElf, output, withFolder } from './tools.js'
+import { makeElf, output, withDirectory } from './tools.js'
 
 /** Names and real paths by ldd(1), without the interpreter and the kernel's own. */
 function ldd(file: string): Map<string, string> {
@@ -37,24 +37,24 @@ for (const file of files) {
   })
 }
 
-function folderOf(folder: string, files: Record<string, Parameters<typeof makeElf>[0]>): void {
+function directoryOf(directory: string, files: Record<string, Parameters<typeof makeElf>[0]>): void {
   for (const [name, shape] of Object.entries(files)) {
-    fs.mkdirSync(path.dirname(path.join(folder, name)), { recursive: true })
-    fs.writeFileSync(path.join(folder, name), makeElf(shape), { mode: 0o755 })
+    fs.mkdirSync(path.dirname(path.join(directory, name)), { recursive: true })
+    fs.writeFileSync(path.join(directory, name), makeElf(shape), { mode: 0o755 })
   }
 }
 
-const found = (folder: string, file: string) => {
-  const { libraries, missing } = new LibraryResolver('/nowhere').resolve(path.join(folder, file))
+const found = (directory: string, file: string) => {
+  const { libraries, missing } = new LibraryResolver('/nowhere').resolve(path.join(directory, file))
   return {
-    found: libraries.map((one) => path.relative(folder, one.path)),
+    found: libraries.map((one) => path.relative(directory, one.path)),
     missing: missing.map((one) => one.name),
   }
 }
 
-test('$ORIGIN is the folder of the real program, in both spellings', () =>
-  withFolder((folder) => {
-    folderOf(folder, {
+test('$ORIGIN is the directory of the real program, in both spellings', () =>
+  withDirectory((directory) => {
+    directoryOf(directory, {
       'app/bin/run': {
         interpreter: '/lib/ld',
         needed: ['liba.so', 'libb.so'],
@@ -63,23 +63,23 @@ test('$ORIGIN is the folder of the real program, in both spellings', () =>
       'app/one/liba.so': {},
       'app/two/libb.so': {},
     })
-    fs.symlinkSync('app/bin/run', path.join(folder, 'run'))
-    assert.deepEqual(found(folder, 'run'), { found: ['app/one/liba.so', 'app/two/libb.so'], missing: [] })
+    fs.symlinkSync('app/bin/run', path.join(directory, 'run'))
+    assert.deepEqual(found(directory, 'run'), { found: ['app/one/liba.so', 'app/two/libb.so'], missing: [] })
   }))
 
 test('$LIB and $PLATFORM', () =>
-  withFolder((folder) => {
-    folderOf(folder, {
+  withDirectory((directory) => {
+    directoryOf(directory, {
       run: { needed: ['liba.so', 'libb.so'], runpath: `$ORIGIN/$LIB:$ORIGIN/$\{PLATFORM}:$ORIGIN/$LIBRARY` },
       'lib/liba.so': {},
       'x86_64/libb.so': {},
     })
-    assert.deepEqual(found(folder, 'run'), { found: ['lib/liba.so', 'x86_64/libb.so'], missing: [] })
+    assert.deepEqual(found(directory, 'run'), { found: ['lib/liba.so', 'x86_64/libb.so'], missing: [] })
   }))
 
 test('RPATH is inherited by what is loaded, RUNPATH is not, and RUNPATH silences RPATH', () =>
-  withFolder((folder) => {
-    folderOf(folder, {
+  withDirectory((directory) => {
+    directoryOf(directory, {
       rpath: { needed: ['liba.so'], rpath: '$ORIGIN/lib' },
       runpath: { needed: ['liba.so'], runpath: '$ORIGIN/lib' },
       both: { needed: ['liba.so'], rpath: '$ORIGIN/lib', runpath: '$ORIGIN/empty' },
@@ -88,15 +88,15 @@ test('RPATH is inherited by what is loaded, RUNPATH is not, and RUNPATH silences
       'lib/libvialb.so': {},
       'lib/libc.so': { needed: ['libvialb.so'], runpath: '$ORIGIN/empty' },
     })
-    assert.deepEqual(found(folder, 'rpath'), { found: ['lib/liba.so', 'lib/libvialb.so'], missing: [] })
-    assert.deepEqual(found(folder, 'runpath'), { found: ['lib/liba.so'], missing: ['libvialb.so'] })
-    assert.deepEqual(found(folder, 'both'), { found: [], missing: ['liba.so'] })
-    assert.deepEqual(found(folder, 'closed'), { found: ['lib/libc.so'], missing: ['libvialb.so'] })
+    assert.deepEqual(found(directory, 'rpath'), { found: ['lib/liba.so', 'lib/libvialb.so'], missing: [] })
+    assert.deepEqual(found(directory, 'runpath'), { found: ['lib/liba.so'], missing: ['libvialb.so'] })
+    assert.deepEqual(found(directory, 'both'), { found: [], missing: ['liba.so'] })
+    assert.deepEqual(found(directory, 'closed'), { found: ['lib/libc.so'], missing: ['libvialb.so'] })
   }))
 
 test('libraries of another machine, damaged ones and loops are passed over', () =>
-  withFolder((folder) => {
-    folderOf(folder, {
+  withDirectory((directory) => {
+    directoryOf(directory, {
       run: { needed: ['liba.so'], runpath: '$ORIGIN/arm:$ORIGIN/cut:$ORIGIN/loop:$ORIGIN/good' },
       'arm/liba.so': { machine: 183 },
       'cut/liba.so': {},
@@ -104,31 +104,31 @@ test('libraries of another machine, damaged ones and loops are passed over', () 
       'good/liba.so': { needed: ['libb.so'], runpath: '$ORIGIN' },
       'good/libb.so': { needed: ['liba.so'], runpath: '$ORIGIN' },
     })
-    fs.truncateSync(path.join(folder, 'cut/liba.so'), 70)
-    fs.symlinkSync('liba.so', path.join(folder, 'loop/liba.so'))
-    assert.deepEqual(found(folder, 'run'), { found: ['good/liba.so', 'good/libb.so'], missing: [] })
+    fs.truncateSync(path.join(directory, 'cut/liba.so'), 70)
+    fs.symlinkSync('liba.so', path.join(directory, 'loop/liba.so'))
+    assert.deepEqual(found(directory, 'run'), { found: ['good/liba.so', 'good/libb.so'], missing: [] })
   }))
 
 test('a library that is loaded already answers to its soname', () =>
-  withFolder((folder) => {
-    folderOf(folder, {
+  withDirectory((directory) => {
+    directoryOf(directory, {
       run: { needed: ['libone.so', 'libviala.so.1'], runpath: '$ORIGIN' },
       'libone.so': { soname: 'libviala.so.1' },
     })
-    assert.deepEqual(found(folder, 'run'), { found: ['libone.so'], missing: [] })
+    assert.deepEqual(found(directory, 'run'), { found: ['libone.so'], missing: [] })
   }))
 
 test('the real loader agrees about $ORIGIN', { skip: notInstalled('gcc', 'ldd') }, () =>
-  withFolder((folder) => {
-    fs.mkdirSync(path.join(folder, 'lib'))
-    fs.writeFileSync(path.join(folder, 'a.c'), 'int a(void) { return 7; }\n')
-    fs.writeFileSync(path.join(folder, 'm.c'), 'int a(void); int main(void) { return a(); }\n')
-    output('gcc', ['-shared', '-fPIC', '-o', `${folder}/lib/liba.so`, `${folder}/a.c`])
-    output('gcc', ['-o', `${folder}/m`, `${folder}/m.c`, `-L${folder}/lib`, '-la', '-Wl,-rpath,$ORIGIN/lib'])
-    assert.equal(spawnSync(path.join(folder, 'm')).status, 7)
-    const { libraries } = resolveLibraries(path.join(folder, 'm'))
-    assert.equal(libraries[0]?.path, path.join(folder, 'lib/liba.so'))
-    assert.equal(ldd(path.join(folder, 'm')).get('liba.so'), libraries[0]?.real)
+  withDirectory((directory) => {
+    fs.mkdirSync(path.join(directory, 'lib'))
+    fs.writeFileSync(path.join(directory, 'a.c'), 'int a(void) { return 7; }\n')
+    fs.writeFileSync(path.join(directory, 'm.c'), 'int a(void); int main(void) { return a(); }\n')
+    output('gcc', ['-shared', '-fPIC', '-o', `${directory}/lib/liba.so`, `${directory}/a.c`])
+    output('gcc', ['-o', `${directory}/m`, `${directory}/m.c`, `-L${directory}/lib`, '-la', '-Wl,-rpath,$ORIGIN/lib'])
+    assert.equal(spawnSync(path.join(directory, 'm')).status, 7)
+    const { libraries } = resolveLibraries(path.join(directory, 'm'))
+    assert.equal(libraries[0]?.path, path.join(directory, 'lib/liba.so'))
+    assert.equal(ldd(path.join(directory, 'm')).get('liba.so'), libraries[0]?.real)
   }),
 )
 
@@ -199,10 +199,10 @@ test('the cache: the same as ldconfig prints', { skip: !fs.existsSync('/sbin/ldc
 })
 
 test('the cache leads to libraries of the right machine only', () =>
-  withFolder((folder) => {
-    folderOf(folder, { run: { needed: ['libvial.so'] }, 'arm/libvial.so': { machine: 183 }, 'x/libvial.so': {} })
-    const cache = path.join(folder, 'cache')
-    const at = (kind: string) => path.join(folder, kind, 'libvial.so')
+  withDirectory((directory) => {
+    directoryOf(directory, { run: { needed: ['libvial.so'] }, 'arm/libvial.so': { machine: 183 }, 'x/libvial.so': {} })
+    const cache = path.join(directory, 'cache')
+    const at = (kind: string) => path.join(directory, kind, 'libvial.so')
     fs.writeFileSync(
       cache,
       newCache([
@@ -211,7 +211,7 @@ test('the cache leads to libraries of the right machine only', () =>
         ['libvial.so', at('x'), 0x0303],
       ]),
     )
-    const { libraries } = new LibraryResolver(cache).resolve(path.join(folder, 'run'))
+    const { libraries } = new LibraryResolver(cache).resolve(path.join(directory, 'run'))
     assert.deepEqual(
       libraries.map((one) => one.path),
       [at('x')],

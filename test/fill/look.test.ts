@@ -24,9 +24,9 @@ import * as look from '../../src/fill/look.js'
 const keyed = ['look.ts', 'hostNames.ts', 'heldBy.ts', 'system.ts']
 
 test('no other file of fill reads the host by itself', () => {
-  const folder = resolve(fileURLToPath(import.meta.url), '../../../../src/fill')
-  for (const name of readdirSync(folder).filter((one) => !keyed.includes(one))) {
-    const text = readFileSync(join(folder, name), 'utf8')
+  const directory = resolve(fileURLToPath(import.meta.url), '../../../../src/fill')
+  for (const name of readdirSync(directory).filter((one) => !keyed.includes(one))) {
+    const text = readFileSync(join(directory, name), 'utf8')
     assert.doesNotMatch(text, /from 'node:(?:fs|os|child_process|process)|process\.(?:env|cwd|get)/, name)
   }
 })

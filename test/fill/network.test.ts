@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { notRoot } from '../support/needs.js'
-import { callers, vial, workFolder } from '../support/user.js'
+import { callers, vial, workDirectory } from '../support/user.js'
 
 const command = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 
@@ -43,7 +43,7 @@ for (const caller of callers) {
             ...['-m', 'sh', '-c', `${cover} && ${make} && ${names} && exec ${become} "$@"`, 'sh'],
             ...[process.execPath, command, 'run', '--network', 'host', '--', 'sh', '-c', look],
           ],
-          { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home') } },
+          { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home') } },
         )
         assert.equal(stdout, `${expected}1\n1\n`, stderr)
       })

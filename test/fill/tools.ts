@@ -6,13 +6,13 @@ import type { FillEntry } from '../../src/fill/entry.js'
 import { ordinary } from '../support/user.js'
 
 /** Runs `body` with a fresh directory that others may enter, and removes the directory afterwards. */
-export function withFolder<T>(body: (folder: string) => T): T {
-  const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'vial-fill-')))
-  fs.chmodSync(folder, 0o755)
+export function withDirectory<T>(body: (directory: string) => T): T {
+  const directory = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'vial-fill-')))
+  fs.chmodSync(directory, 0o755)
   try {
-    return body(folder)
+    return body(directory)
   } finally {
-    fs.rmSync(folder, { recursive: true })
+    fs.rmSync(directory, { recursive: true })
   }
 }
 
@@ -86,7 +86,7 @@ export function makeElf(shape: Shape): Buffer {
 }
 
 /** Runs a command as an ordinary user in a root that holds the entries, /proc, /dev and an empty /tmp, with Debian's bwrap. */
-export function inside(entries: FillEntry[], command: string[], folder?: string) {
+export function inside(entries: FillEntry[], command: string[], directory?: string) {
   const args = [
     '--unshare-all',
     '--clearenv',
@@ -105,8 +105,8 @@ export function inside(entries: FillEntry[], command: string[], folder?: string)
     else if ('symlink' in entry) args.push('--symlink', entry.to, entry.symlink)
     else if ('directory' in entry) args.push('--dir', entry.directory)
     else if ('file' in entry) {
-      if (folder === undefined) throw new Error('files need a folder')
-      const source = path.join(folder, `file${sources.length}`)
+      if (directory === undefined) throw new Error('files need a directory')
+      const source = path.join(directory, `file${sources.length}`)
       fs.writeFileSync(source, entry.content)
       sources.push(source)
       args.push('--ro-bind', source, entry.file)

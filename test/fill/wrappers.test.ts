@@ -8,11 +8,11 @@ import { findProgram } from '../../src/fill/findProgram.js'
 import { isOfPackage, isProse } from '../../src/fill/own.js'
 import { mentionedIn, readShebang } from '../../src/fill/shebang.js'
 import { View } from '../../src/fill/view.js'
-import { makeElf, withFolder } from './tools.js'
+import { makeElf, withDirectory } from './tools.js'
 
 function mentioned(text: string) {
-  return withFolder((folder) => {
-    const file = path.join(folder, 'wrapper')
+  return withDirectory((directory) => {
+    const file = path.join(directory, 'wrapper')
     fs.writeFileSync(file, text)
     return mentionedIn(file, readShebang(file)!)
   })
@@ -97,38 +97,40 @@ test("a package's directory, and what all packages share", () => {
 })
 
 test('a script that is not installed names nothing: its text may be a stranger’s', () =>
-  withFolder((folder) => {
-    const script = path.join(folder, 'bin/tool')
+  withDirectory((directory) => {
+    const script = path.join(directory, 'bin/tool')
     fs.mkdirSync(path.dirname(script))
     fs.writeFileSync(script, '#!/bin/sh\nenv /usr/share/ca-certificates /usr/bin/env\n', { mode: 0o755 })
     const shell = findProgram('sh')!
     const shown = (program: string) => closure(program).map((one) => JSON.stringify(one))
     assert.deepEqual(
-      shown(script).filter((one) => !shown(shell).includes(one) && !one.includes('/bin/sh') && !one.includes(folder)),
+      shown(script).filter(
+        (one) => !shown(shell).includes(one) && !one.includes('/bin/sh') && !one.includes(directory),
+      ),
       [],
     )
   }))
 
 test('a link to a directory, in a tree of a stranger, shows nothing of what is installed or of a home', () =>
-  withFolder((folder) => {
-    const prefix = path.join(folder, 'env')
+  withDirectory((directory) => {
+    const prefix = path.join(directory, 'env')
     fs.mkdirSync(path.join(prefix, 'bin'), { recursive: true })
     fs.mkdirSync(path.join(prefix, 'lib/python3.9'), { recursive: true })
-    fs.mkdirSync(path.join(folder, 'open/below'), { recursive: true })
+    fs.mkdirSync(path.join(directory, 'open/below'), { recursive: true })
     fs.writeFileSync(path.join(prefix, 'bin/python3.9'), makeElf({ type: 2 }), { mode: 0o755 })
-    fs.symlinkSync(path.join(folder, 'open'), path.join(prefix, 'lib/python3.9/open'))
+    fs.symlinkSync(path.join(directory, 'open'), path.join(prefix, 'lib/python3.9/open'))
     fs.symlinkSync('/usr/share/keyrings', path.join(prefix, 'lib/python3.9/keyrings'))
     const places = closure(path.join(prefix, 'bin/python3.9')).map((one) => Object.values(one)[0] as string)
     assert.ok(places.includes(path.join(prefix, 'lib/python3.9')))
     assert.deepEqual(
-      places.filter((one) => one.startsWith(path.join(folder, 'open')) || one.startsWith('/usr/share/keyrings')),
+      places.filter((one) => one.startsWith(path.join(directory, 'open')) || one.startsWith('/usr/share/keyrings')),
       [],
     )
   }))
 
 test('of settings in which something is closed to others, the rest is shown', () =>
-  withFolder((folder) => {
-    const at = (name: string) => path.join(folder, name)
+  withDirectory((directory) => {
+    const at = (name: string) => path.join(directory, name)
     for (const one of ['tool/open', 'tool/closed', 'tool/partly']) fs.mkdirSync(at(one), { recursive: true })
     for (const one of ['tool/open/a', 'tool/closed/a', 'tool/partly/a', 'tool/partly/key', 'tool/a'])
       fs.writeFileSync(at(one), '')
@@ -154,8 +156,8 @@ test('of settings in which something is closed to others, the rest is shown', ()
   }))
 
 test('a proxy of rustup is the program of the default toolchain, whether it is a link or another name of rustup', () =>
-  withFolder((folder) => {
-    const at = (name: string) => path.join(folder, name)
+  withDirectory((directory) => {
+    const at = (name: string) => path.join(directory, name)
     // It comes before what lies beside the proxy.
     delete process.env.RUSTUP_HOME
     const toolchain = '.rustup/toolchains/stable-x86_64-unknown-linux-gnu/bin'

@@ -4,15 +4,15 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { frontPath } from '../../src/bwrap/frontFile.js'
 import { callers } from '../support/user.js'
-import { cachedOnlyPath, entries, newFolder, notCached, runAs } from './tools.js'
+import { cachedOnlyPath, entries, newDirectory, notCached, runAs } from './tools.js'
 
 for (const caller of callers) {
-  const folder = newFolder(caller)
+  const directory = newDirectory(caller)
 
   /** Runs a front with these files as descriptors 3, 4, …. */
   const run = (path: string, cache: string, contents: readonly (readonly string[])[], args: readonly string[]) => {
     const fds = contents.map((words, index) => {
-      const file = join(folder, `args-${index}`)
+      const file = join(directory, `args-${index}`)
       writeFileSync(file, words.map((word) => `${word}\0`).join(''))
       return openSync(file, 'r')
     })
@@ -27,7 +27,7 @@ for (const caller of callers) {
   const warm = (...rest: [string, readonly (readonly string[])[], readonly string[]]) => run(cachedOnlyPath(), ...rest)
 
   test(`${caller.name}: --args is part of the key by what it gives`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const args = ['--args', '3', '/bin/sh', '-c', 'echo $A; if test -e /proc/self/fd/3; then echo open; fi']
     const give = (value: string) => [['--bind', '/', '/', '--setenv', 'A', value]]
     assert.equal(cold(cache, give('one'), args).stdout, 'one\n')
@@ -52,7 +52,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: several --args, in any order of numbers, between other options`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const contents = [
       ['--setenv', 'A', '1'],
       ['--bind', '/', '/'],
@@ -63,7 +63,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: long --args`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const many = Array.from({ length: 2000 }, (_, index) => ['--setenv', `V${index}`, String(index).repeat(30)]).flat()
     const args = ['--args', '3', '/bin/sh', '-c', 'echo $V1999']
     for (const one of [cold, warm])
@@ -71,7 +71,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: mistakes in --args are told, and nothing is stored`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const mistakes: readonly (readonly [readonly (readonly string[])[], readonly string[], RegExp])[] = [
       [[['--bogus']], ['--args', '3', 'true'], /^bwrap: Unknown option --bogus$/m],
       [[['--args', '4'], []], ['--args', '3', 'true'], /^bwrap: --args not supported in arguments file$/m],

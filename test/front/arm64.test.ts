@@ -5,17 +5,17 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { compileFront, frontPath } from '../../src/bwrap/frontFile.js'
 import { callers } from '../support/user.js'
-import { entries, everything, newFolder, notCached, runAs } from './tools.js'
+import { entries, everything, newDirectory, notCached, runAs } from './tools.js'
 
 const qemu = '/usr/bin/qemu-aarch64-static'
 const skip = process.arch === 'arm64' ? 'it is native here' : !existsSync(qemu) && `not installed: ${qemu}`
 
 for (const caller of callers)
   test(`${caller.name}: an arm64 front compiles, stores, and runs from the cache`, { skip }, () => {
-    const [cache, folder] = [newFolder(caller), newFolder(caller)]
-    chmodSync(folder, 0o755)
+    const [cache, directory] = [newDirectory(caller), newDirectory(caller)]
+    chmodSync(directory, 0o755)
     const write = (name: string, node?: string) => {
-      const path = join(folder, name)
+      const path = join(directory, name)
       // As if it lay beside its compiler: it is found by its full path, for /proc/self/exe is qemu's.
       writeFileSync(path, compileFront(node, 'arm64'), { mode: 0o755 })
       return path

@@ -3,14 +3,14 @@ import { chownSync, mkdirSync, rmSync, truncateSync, utimesSync, writeFileSync }
 import { join } from 'node:path'
 import test from 'node:test'
 import { callers, vial } from '../support/user.js'
-import { entries, everything, fromCache, front, newFolder } from './tools.js'
+import { entries, everything, fromCache, front, newDirectory } from './tools.js'
 
 /** Seconds. */
 const anHourAgo = Date.now() / 1000 - 3600
 
 for (const caller of callers) {
   test(`${caller.name}: vial cache lists what is there and clears it`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const env = { VIAL_CACHE: cache }
     assert.match(vial(caller, ['cache'], { env }).stdout, /: 0 vials, 0\.0 KB\n$/)
     front(caller, [...everything, '--setenv', 'A', 'two words \x1b[31m', '/bin/true'], { cache })
@@ -33,7 +33,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: the cache is bounded, and the oldest go first`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const args = [...everything, '/bin/echo', 'ok']
     front(caller, args, { cache })
     const first = entries(cache)[0]!
@@ -52,7 +52,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: the cache is bounded in bytes, too`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     front(caller, [...everything, '/bin/true'], { cache })
     rmSync(join(cache, 'bwrap', entries(cache)[0]!))
     // Twenty MiB each, of which the disk holds nothing.
@@ -74,7 +74,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: what bwrap warns about is not stored: each run warns`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const args = [...everything, '--chdir', '/usr', '--chdir', '/', '/bin/pwd']
     for (let time = 0; time < 2; time++) {
       const { status, stdout, stderr } = front(caller, args, { cache })
@@ -88,7 +88,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: what a writer that was killed left behind is removed, but not what one writes now`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     mkdirSync(join(cache, 'bwrap'), { mode: 0o700 })
     if (process.getuid?.() === 0) chownSync(join(cache, 'bwrap'), caller.uid, caller.gid)
     for (const [name, time] of [

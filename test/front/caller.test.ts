@@ -6,13 +6,13 @@ import test from 'node:test'
 import { frontPath } from '../../src/bwrap/frontFile.js'
 import { notInstalled } from '../support/needs.js'
 import { type Caller, callers, root } from '../support/user.js'
-import { cachedOnlyPath, entries, everything, front, newFolder, notCached, type Run, runAs } from './tools.js'
+import { cachedOnlyPath, entries, everything, front, newDirectory, notCached, type Run, runAs } from './tools.js'
 
 const bwrap = ['/usr/bin/bwrap', '/bin/bwrap'].find((path) => existsSync(path))
 
 /** What the shell does before it becomes the front; what the payload says of it. `rootOnly`: needs root's rights. */
 const states: Readonly<Record<string, { before: string; says: string; rootOnly?: boolean }>> = {
-  umask: { before: 'umask 027', says: 'umask; cd /mnt; echo > file; mkdir folder; stat -c %a file folder' },
+  umask: { before: 'umask 027', says: 'umask; cd /mnt; echo > file; mkdir directory; stat -c %a file directory' },
   limits: { before: 'ulimit -n 77; ulimit -Sc 0; ulimit -f 100', says: 'ulimit -n; ulimit -Sc; ulimit -f' },
   'ignored signals': { before: "trap '' INT USR1", says: 'grep -E "^Sig(Ign|Blk)" /proc/self/status' },
   niceness: { before: 'renice -n 7 $$ >/dev/null', says: 'nice' },
@@ -20,7 +20,7 @@ const states: Readonly<Record<string, { before: string; says: string; rootOnly?:
   HOME: { before: 'export HOME=/usr/lib XDG_CACHE_HOME=/nowhere', says: 'echo $HOME $XDG_CACHE_HOME' },
   PWD: { before: 'cd /bin', says: 'echo $PWD; pwd -P' },
   'a stale PWD': { before: 'cd /bin; export PWD=/etc', says: 'echo $PWD; pwd -P' },
-  'a working folder that was removed': {
+  'a working directory that was removed': {
     before: 'mkdir gone; cd gone; rmdir ../gone; HOME=/usr/lib',
     says: 'echo $PWD; pwd -P',
   },
@@ -44,12 +44,12 @@ for (const caller of callers) {
   for (const [name, { before, says, rootOnly }] of Object.entries(states)) {
     if (rootOnly && caller !== root) continue
     test(`${caller.name}: ${name}`, (t) => {
-      const cache = newFolder(caller)
+      const cache = newDirectory(caller)
       const args = [...everything, '--tmpfs', '/mnt', '/bin/sh', '-c', says]
       assert.equal(front(caller, args, { cache }).status, 0)
       const called = (program: string, options: Run = {}) =>
         runAs(caller, '/bin/bash', ['-c', `${before}\nexec $wrap "$0" "$@"`, program, ...args], {
-          cwd: newFolder(caller),
+          cwd: newDirectory(caller),
           cache,
           ...options,
         })
@@ -62,13 +62,13 @@ for (const caller of callers) {
     })
   }
 
-  test(`${caller.name}: a link that is a source leads elsewhere; a folder above a source is another`, () => {
-    const [cache, folder] = [newFolder(caller), newFolder(caller)]
+  test(`${caller.name}: a link that is a source leads elsewhere; a directory above a source is another`, () => {
+    const [cache, directory] = [newDirectory(caller), newDirectory(caller)]
     for (const name of ['one', 'two']) {
-      mkdirSync(join(folder, name))
-      writeFileSync(join(folder, name, 'file'), name)
+      mkdirSync(join(directory, name))
+      writeFileSync(join(directory, name, 'file'), name)
     }
-    const link = join(folder, 'link')
+    const link = join(directory, 'link')
     const lead = (to: string) => {
       symlinkSync(to, `${link}.new`)
       renameSync(`${link}.new`, link)
@@ -79,14 +79,14 @@ for (const caller of callers) {
     assert.equal(front(caller, line, { cache }).stdout, 'oneone')
     lead('two')
     assert.equal(runAs(caller, cachedOnlyPath(), line, { cache }).stdout, 'twotwo')
-    renameSync(join(folder, 'one'), join(folder, 'old'))
-    renameSync(join(folder, 'two'), join(folder, 'one'))
+    renameSync(join(directory, 'one'), join(directory, 'old'))
+    renameSync(join(directory, 'two'), join(directory, 'one'))
     lead('one')
     assert.equal(runAs(caller, cachedOnlyPath(), line, { cache }).stdout, 'twotwo')
   })
 
   test(`${caller.name}: closed standard descriptors`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const args = [...everything, '/bin/sh', '-c', 'readlink /proc/$$/fd/0 || echo closed']
     assert.equal(front(caller, args, { cache }).status, 0)
     const closed = runAs(caller, '/bin/bash', ['-c', 'exec "$0" "$@" <&-', cachedOnlyPath(), ...args], { cache })
@@ -100,7 +100,7 @@ for (const caller of callers) {
 
 for (const caller of callers) {
   test(`${caller.name}: the usage has the name that the front is called by`, () => {
-    const link = join(newFolder(caller), 'a-name')
+    const link = join(newDirectory(caller), 'a-name')
     symlinkSync(frontPath, link)
     for (const args of [['--help'], []]) {
       const { stdout, stderr } = runAs(caller, link, args)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { frontPath } from '../../src/bwrap/frontFile.js'
 import { callers, ordinary, root } from '../support/user.js'
-import { entries, everything, fromCache, front, newFolder, notCached, type Run, runAs } from './tools.js'
+import { entries, everything, fromCache, front, newDirectory, notCached, type Run, runAs } from './tools.js'
 
 const bwrap = ['/usr/bin/bwrap', '/bin/bwrap'].find((path) => existsSync(path))
 
@@ -25,8 +25,8 @@ for (const caller of callers) {
     }
 
   test(`${caller.name}: sources that appear, change, become another kind of file, and go`, () => {
-    const [cache, folder] = [newFolder(caller), newFolder(caller)]
-    const source = join(folder, 'source')
+    const [cache, directory] = [newDirectory(caller), newDirectory(caller)]
+    const source = join(directory, 'source')
     const args = [
       ...['--ro-bind', '/', '/', '--tmpfs', '/mnt', '--ro-bind-try', source, '/mnt/source'],
       ...[
@@ -53,8 +53,8 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: a source that has to be there and is not fails from the cache as well`, () => {
-    const [cache, folder] = [newFolder(caller), newFolder(caller)]
-    const source = join(folder, 'source')
+    const [cache, directory] = [newDirectory(caller), newDirectory(caller)]
+    const source = join(directory, 'source')
     const args = ['--ro-bind', '/', '/', '--ro-bind', source, source, '/bin/cat', source]
     writeFileSync(source, 'there\n')
     assert.equal(front(caller, args, { cache }).stdout, 'there\n')
@@ -65,21 +65,21 @@ for (const caller of callers) {
     writeFileSync(source, 'again\n')
     assert.equal(from(cache)(args), 'again\n')
     // And it is the same the other way round: it was not there when it was compiled.
-    const later = join(folder, 'later')
+    const later = join(directory, 'later')
     const laterArgs = ['--ro-bind', '/', '/', '--ro-bind', later, later, '/bin/cat', later]
     assert.equal(front(caller, laterArgs, { cache }).status, 1)
     writeFileSync(later, 'later\n')
     assert.equal(from(cache)(laterArgs), 'later\n')
   })
 
-  test(`${caller.name}: the working folder, and sources relative to it`, () => {
-    const cache = newFolder(caller)
-    const [one, two] = [newFolder(caller), newFolder(caller)]
-    for (const [folder, content] of [
+  test(`${caller.name}: the working directory, and sources relative to it`, () => {
+    const cache = newDirectory(caller)
+    const [one, two] = [newDirectory(caller), newDirectory(caller)]
+    for (const [directory, content] of [
       [one, 'one'],
       [two, 'two'],
     ] as const)
-      writeFileSync(join(folder, 'file'), content)
+      writeFileSync(join(directory, 'file'), content)
     const relative = [
       '--ro-bind',
       '/',
@@ -92,13 +92,13 @@ for (const caller of callers) {
       '/bin/cat',
       '/mnt/file',
     ]
-    const folder = [...everything, '/bin/sh', '-c', 'pwd; echo $PWD']
-    for (const args of [relative, folder]) front(caller, args, { cache, cwd: one })
+    const directory = [...everything, '/bin/sh', '-c', 'pwd; echo $PWD']
+    for (const args of [relative, directory]) front(caller, args, { cache, cwd: one })
     const cached = from(cache)
     assert.equal(cached(relative, { cwd: one }), 'one')
     assert.equal(cached(relative, { cwd: two }), 'two')
-    assert.equal(cached(folder, { cwd: one }), `${one}\n${one}\n`)
-    assert.equal(cached(folder, { cwd: two }), `${two}\n${two}\n`)
+    assert.equal(cached(directory, { cwd: one }), `${one}\n${one}\n`)
+    assert.equal(cached(directory, { cwd: two }), `${two}\n${two}\n`)
     // Not visible inside: HOME instead, and then the root.
     const hidden = [
       '--ro-bind',
@@ -121,13 +121,13 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: the environment, of which PATH finds the command`, () => {
-    const [cache, folder] = [newFolder(caller), newFolder(caller)]
+    const [cache, directory] = [newDirectory(caller), newDirectory(caller)]
     const say = [...everything, '--setenv', 'SET', 'x', '--unsetenv', 'UNSET', 'say', '$A$UNSET$SET']
-    writeFileSync(join(folder, 'say'), '#!/bin/sh\neval "echo $1"\n', { mode: 0o755 })
+    writeFileSync(join(directory, 'say'), '#!/bin/sh\neval "echo $1"\n', { mode: 0o755 })
     const cached = from(cache)
-    const env = (A: string, PATH = folder) => ({ env: { PATH, A, UNSET: 'u', SET: 's' } })
+    const env = (A: string, PATH = directory) => ({ env: { PATH, A, UNSET: 'u', SET: 's' } })
     assert.equal(
-      front(caller, say, { cache, env: { PATH: `${folder}:${process.env.PATH}`, A: 'first' } }).stdout,
+      front(caller, say, { cache, env: { PATH: `${directory}:${process.env.PATH}`, A: 'first' } }).stdout,
       'firstx\n',
     )
     assert.equal(cached(say, env('second')), 'secondx\n')
@@ -138,7 +138,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: whether there is a terminal`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const args = [
       '--ro-bind',
       '/',
@@ -158,7 +158,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: descriptors give their data anew each time`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const args = ['--ro-bind', '/', '/', '--tmpfs', '/mnt', '--file', '0', '/mnt/file', '/bin/cat', '/mnt/file']
     assert.equal(front(caller, args, { cache, input: 'first' }).stdout, 'first')
     for (const input of ['second', '', 'x'.repeat(100_000)]) assert.equal(from(cache)(args, { input }), input)
@@ -168,7 +168,7 @@ for (const caller of callers) {
 test('who the caller is: two users and groups with one cache', {
   skip: process.getuid?.() !== 0 && 'needs root',
 }, () => {
-  const cache = newFolder(root)
+  const cache = newDirectory(root)
   const args = [...everything, '--unshare-user', '/bin/sh', '-c', 'echo $(/usr/bin/id -u):$(/usr/bin/id -g)']
   const as = (caller: typeof root) => ({
     ...front(caller, args, { cache }),

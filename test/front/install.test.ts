@@ -22,7 +22,7 @@ import { front as programOf } from '../../src/front/frontProgram.js'
 import { hostArchitecture } from '../../src/host/thisHost.js'
 import { assemble } from '../../src/machine/assemble.js'
 import { type Caller, callers, vial } from '../support/user.js'
-import { entries, everything, newFolder, runAs } from './tools.js'
+import { entries, everything, newDirectory, runAs } from './tools.js'
 
 const checkout = fileURLToPath(new URL('../../..', import.meta.url))
 const isElf = (path: string) => readFileSync(path).subarray(0, 4).toString('latin1') === '\x7fELF'
@@ -36,9 +36,9 @@ function npm(cwd: string, ...args: string[]): string {
 }
 
 test('npm links a fast vial-bwrap, and the script of it where scripts may not run', () => {
-  const folder = newFolder(callers.at(-1)!)
+  const directory = newDirectory(callers.at(-1)!)
   // A copy of the checkout, for packing changes what lies in dist.
-  const copy = join(folder, 'checkout')
+  const copy = join(directory, 'checkout')
   mkdirSync(copy)
   for (const name of readdirSync(checkout))
     if (!['.git', 'node_modules', 'test', 'lab'].includes(name))
@@ -53,7 +53,7 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
     ['scripts', [], true],
     ['no-scripts', ['--ignore-scripts'], false],
   ] as const) {
-    const project = join(folder, name)
+    const project = join(directory, name)
     mkdirSync(project)
     writeFileSync(join(project, 'package.json'), '{ "private": true }')
     npm(project, 'install', '--prefer-offline', '--no-audit', '--no-fund', ...flags, tarball)
@@ -65,7 +65,7 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
     assert.equal(bundles.filter((file) => file.endsWith('.v8cache')).length, elf ? 4 : 0)
     const vial = spawnSync(join(project, 'node_modules/.bin/vial'), ['--version'], { encoding: 'utf8' })
     assert.match(vial.stdout, /^\d+\.\d+\.\d+\n$/)
-    const cache = join(folder, `cache-${name}`)
+    const cache = join(directory, `cache-${name}`)
     const run = (...args: string[]) =>
       spawnSync(command, args, { encoding: 'utf8', cwd: project, env: { ...process.env, VIAL_CACHE: cache } })
     for (let time = 0; time < 2; time++) assert.equal(run(...everything, '/bin/echo', 'ok').stdout, 'ok\n')
@@ -89,52 +89,52 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
 
 for (const caller of callers)
   test(`${caller.name}: vial front writes it elsewhere, whole or not at all`, () => {
-    const folder = newFolder(caller)
-    const path = join(folder, 'bwrap')
+    const directory = newDirectory(caller)
+    const path = join(directory, 'bwrap')
     writeFileSync(path, 'another program')
     if (process.getuid?.() === 0) chownSync(path, caller.uid, caller.gid)
-    const { status, stdout, stderr } = vial(caller, ['front', '-o', 'bwrap'], { cwd: folder })
+    const { status, stdout, stderr } = vial(caller, ['front', '-o', 'bwrap'], { cwd: directory })
     assert.deepEqual([status, stdout, stderr], [0, `${path}\n`, ''])
     assert.ok(isElf(path))
     assert.equal(statSync(path).mode & 0o7777, 0o755)
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     for (let time = 0; time < 2; time++)
       assert.equal(runAs(caller, path, [...everything, '/bin/echo', 'ok'], { cache }).stdout, 'ok\n')
     assert.equal(entries(cache).length, 1)
-    assert.deepEqual(readdirSync(folder), ['bwrap'])
-    mkdirSync(join(folder, 'taken'))
+    assert.deepEqual(readdirSync(directory), ['bwrap'])
+    mkdirSync(join(directory, 'taken'))
     for (const wrong of ['taken', 'none/bwrap', '/proc/bwrap']) {
-      const failed = vial(caller, ['front', '-o', wrong], { cwd: folder })
+      const failed = vial(caller, ['front', '-o', wrong], { cwd: directory })
       assert.notEqual(failed.status, 0)
       assert.match(failed.stderr, /^vial: .*(taken|bwrap)/)
       assert.equal(failed.stdout, '')
     }
-    assert.deepEqual(readdirSync(folder).sort(), ['bwrap', 'taken'])
+    assert.deepEqual(readdirSync(directory).sort(), ['bwrap', 'taken'])
   })
 
 /** A package with a front and a compiler that only says where it is. */
 function plantedPackage(caller: Caller, bin = 'dist/bin', name = 'vial-bwrap') {
-  const folder = newFolder(caller)
-  chmodSync(folder, 0o755)
-  const path = join(folder, bin, name)
-  const script = join(folder, bin, '../src/cli/startFront.cjs')
+  const directory = newDirectory(caller)
+  chmodSync(directory, 0o755)
+  const path = join(directory, bin, name)
+  const script = join(directory, bin, '../src/cli/startFront.cjs')
   for (const one of [path, script]) mkdirSync(dirname(one), { recursive: true })
   cpSync(frontPath, path)
   writeFileSync(script, `process.stderr.write("planted: " + __dirname); process.exitCode = 9`)
-  const run = (...args: string[]) => runAs(caller, path, args, { cache: newFolder(caller) })
-  return { folder, path, script, run }
+  const run = (...args: string[]) => runAs(caller, path, args, { cache: newDirectory(caller) })
+  return { directory, path, script, run }
 }
 
 const works = [...everything, '/bin/echo', 'ok'] as const
 
 for (const caller of callers) {
   test(`${caller.name}: a front that was moved with the package finds its compiler beside it, by its real path`, () => {
-    const { folder, path, run } = plantedPackage(caller)
+    const { directory, path, run } = plantedPackage(caller)
     const { status, stderr } = run('true')
-    assert.deepEqual([status, stderr], [9, `planted: ${join(folder, 'dist/src/cli')}`])
+    assert.deepEqual([status, stderr], [9, `planted: ${join(directory, 'dist/src/cli')}`])
     // By a link to it as well.
-    symlinkSync(path, join(folder, 'link'))
-    assert.equal(runAs(caller, join(folder, 'link'), ['true']).status, 9)
+    symlinkSync(path, join(directory, 'link'))
+    assert.equal(runAs(caller, join(directory, 'link'), ['true']).status, 9)
   })
 
   test(`${caller.name}: a front that was copied alone uses the compiler that it was written with`, () => {
@@ -158,8 +158,8 @@ for (const caller of callers) {
 
   const changes: Record<string, (planted: ReturnType<typeof plantedPackage>) => void> = {
     'the directory': ({ script }) => chmodSync(dirname(script), 0o777),
-    'a directory above': ({ folder }) => chmodSync(join(folder, 'dist'), 0o777),
-    'a directory above, as a group': ({ folder }) => chmodSync(join(folder, 'dist'), 0o775),
+    'a directory above': ({ directory }) => chmodSync(join(directory, 'dist'), 0o777),
+    'a directory above, as a group': ({ directory }) => chmodSync(join(directory, 'dist'), 0o775),
     'the script': ({ script }) => chmodSync(script, 0o666),
   }
   for (const [what, change] of Object.entries(changes))
@@ -170,12 +170,12 @@ for (const caller of callers) {
     })
 
   test(`${caller.name}: where others can change the compiler that it was written with, the front says so`, () => {
-    const { folder, script } = plantedPackage(caller)
+    const { directory, script } = plantedPackage(caller)
     const facts = {
       ...{ build: new Uint8Array(16), options: {}, node: process.execPath },
-      script: { folder: dirname(script), name: basename(script), front: 'dist/bin/none', beside: '../none' },
+      script: { directory: dirname(script), name: basename(script), front: 'dist/bin/none', beside: '../none' },
     }
-    const path = join(folder, 'copy')
+    const path = join(directory, 'copy')
     writeFileSync(path, assemble(programOf(facts, hostArchitecture()), hostArchitecture()), { mode: 0o755 })
     const run = () => runAs(caller, path, ['true'])
     assert.equal(run().status, 9)
@@ -194,7 +194,7 @@ test("a stranger's directory on the way to the compiler", { skip: process.getuid
   const stranger = 54321
   for (const caller of callers) {
     const planted = plantedPackage(caller)
-    chownSync(join(planted.folder, 'dist/src'), stranger, stranger)
+    chownSync(join(planted.directory, 'dist/src'), stranger, stranger)
     assert.equal(planted.run(...works).stdout, 'ok\n', 'not used')
     // The owner of the front may also own the compiler.
     chownSync(planted.path, stranger, stranger)

@@ -14,13 +14,13 @@ import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { frontPath } from '../../src/bwrap/frontFile.js'
 import { callers, root } from '../support/user.js'
-import { cachedOnlyPath, entries, everything, fromCache, front, newFolder, notCached, runAs } from './tools.js'
+import { cachedOnlyPath, entries, everything, fromCache, front, newDirectory, notCached, runAs } from './tools.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 
 for (const caller of callers) {
   test(`${caller.name}: compiles once, then runs from the cache`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const args = [...everything, '--', '/bin/sh', '-c', 'read line; echo "$line|$1|$2|$#"; exit 7', 'sh', 'a b', '']
     assert.equal(fromCache(caller, args, { cache, input: 'in\n' }).status, notCached)
     const cold = front(caller, args, { cache, input: 'in\n' })
@@ -33,7 +33,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: other options are another vial`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const say = ['/bin/sh', '-c', 'echo $A']
     for (const value of ['one', 'two'])
       assert.equal(front(caller, [...everything, '--setenv', 'A', value, ...say], { cache }).stdout, `${value}\n`)
@@ -44,11 +44,11 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: is one process from the caller to the sandbox, with the caller's descriptors`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     // $$ is what the shell was as it became the front; whatever the sandbox runs is its child.
     const script =
       'echo $$; exec "$0" --bind / / /bin/sh -c \'echo $PPID; ls -l /proc/self/fd | grep -c memfd; cat <&5\''
-    const file = join(newFolder(caller), 'five')
+    const file = join(newDirectory(caller), 'five')
     for (const [name, path] of [
       ['cold', frontPath],
       ['warm', cachedOnlyPath()],
@@ -71,7 +71,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: closed standard descriptors, an ignored SIGCHLD and an empty name do no harm`, () => {
-    const output = join(newFolder(caller), 'output')
+    const output = join(newDirectory(caller), 'output')
     writeFileSync(output, '')
     chmodSync(output, 0o666)
     const payload = `--bind / / /bin/sh -c 'echo done > ${output}; exit 5'`
@@ -81,7 +81,7 @@ for (const caller of callers) {
       nameless: `exec -a '' "$0" ${payload}`,
     }
     for (const [name, script] of Object.entries(ways)) {
-      const cache = newFolder(caller)
+      const cache = newDirectory(caller)
       for (const path of [frontPath, cachedOnlyPath()]) {
         writeFileSync(output, '')
         const { status } = runAs(caller, '/bin/bash', ['-c', script, path], { cache })
@@ -91,15 +91,15 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: the compiler does not get the payload's environment, and the payload gets all of it`, () => {
-    const cache = newFolder(caller)
-    const folder = newFolder(caller)
-    const evil = join(folder, 'evil.cjs')
-    writeFileSync(evil, `require('fs').writeFileSync(${JSON.stringify(join(folder, 'done'))}, '')`)
+    const cache = newDirectory(caller)
+    const directory = newDirectory(caller)
+    const evil = join(directory, 'evil.cjs')
+    writeFileSync(evil, `require('fs').writeFileSync(${JSON.stringify(join(directory, 'done'))}, '')`)
     const env = {
       NODE_OPTIONS: `--require ${evil}`,
       NODE_CHANNEL_FD: '3',
       LD_PRELOAD: '/nonexistent.so',
-      NODE_V8_COVERAGE: folder,
+      NODE_V8_COVERAGE: directory,
       A: 'b',
     }
     const args = [...everything, '--unsetenv', 'LD_PRELOAD', '/usr/bin/env']
@@ -109,12 +109,12 @@ for (const caller of callers) {
       for (const [name, value] of Object.entries(env))
         assert.equal(seen.includes(`${name}=${value}`), name !== 'LD_PRELOAD', `${name}: ${stderr}`)
     }
-    assert.ok(!existsSync(join(folder, 'done')))
+    assert.ok(!existsSync(join(directory, 'done')))
   })
 
   test(`${caller.name}: a command of /proc/self/exe is this command again, with its own options, as with bwrap`, () => {
-    const cache = newFolder(caller)
-    const link = join(newFolder(caller), 'self')
+    const cache = newDirectory(caller)
+    const link = join(newDirectory(caller), 'self')
     symlinkSync('/proc/self/exe', link)
     const inner = [
       ...everything,
@@ -157,14 +157,14 @@ for (const caller of callers) {
       env: { HOME: undefined, VIAL_CACHE: undefined },
     })
     assert.equal(stdout, 'ok\n')
-    const folder = newFolder(caller)
-    writeFileSync(join(folder, 'file'), '')
-    for (const cache of [join(folder, 'file'), '/proc/nothing', `/${'x'.repeat(5000)}`])
+    const directory = newDirectory(caller)
+    writeFileSync(join(directory, 'file'), '')
+    for (const cache of [join(directory, 'file'), '/proc/nothing', `/${'x'.repeat(5000)}`])
       assert.equal(front(caller, [...everything, '/bin/echo', 'ok'], { cache }).stdout, 'ok\n', cache.slice(0, 20))
   })
 
   test(`${caller.name}: the cache is where XDG_CACHE_HOME and HOME say`, () => {
-    const home = newFolder(caller)
+    const home = newDirectory(caller)
     const args = [...everything, '/bin/echo', 'ok']
     for (const env of [
       { XDG_CACHE_HOME: join(home, 'xdg') },
@@ -186,7 +186,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: mistakes are told as bwrap tells them`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const mistakes: readonly (readonly [readonly string[], RegExp])[] = [
       [['--bogus', 'true'], /^bwrap: Unknown option --bogus$/m],
       [['--args', '9', 'true'], /^bwrap: Can't read --args data: Bad file descriptor$/m],
@@ -205,7 +205,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: thousands of options`, () => {
-    const cache = newFolder(caller)
+    const cache = newDirectory(caller)
     const many = Array.from({ length: 2500 }, (_, index) => ['--setenv', `A${index}`, 'x'.repeat(20)]).flat()
     const args = [...everything, ...many, '/bin/sh', '-c', 'echo $A2499']
     for (const run of [front, fromCache]) assert.equal(run(caller, args, { cache }).stdout, `${'x'.repeat(20)}\n`)

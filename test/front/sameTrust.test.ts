@@ -9,7 +9,7 @@ import { trustedDirectory } from '../../src/cache/trust.js'
 import { findVial } from '../../src/cache/vialStore.js'
 import { notRoot } from '../support/needs.js'
 import { type Caller, callers } from '../support/user.js'
-import { entries, everything, fromCache, front, newFolder, notCached } from './tools.js'
+import { entries, everything, fromCache, front, newDirectory, notCached } from './tools.js'
 
 const stranger = 54321
 const args = [...everything, '/bin/true']
@@ -36,7 +36,7 @@ for (const caller of callers) {
 
   /** A cache with one vial, and what each of the two thinks of it. */
   function scene() {
-    const base = newFolder(caller)
+    const base = newDirectory(caller)
     const at = (name: string) => join(base, name)
     for (const name of parts.slice(0, 2)) {
       mkdirSync(at(name), { mode: 0o700 })

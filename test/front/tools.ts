@@ -3,11 +3,11 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { compileFront, frontPath } from '../../src/bwrap/frontFile.js'
-import { type Caller, callers, workFolder } from '../support/user.js'
+import { type Caller, callers, workDirectory } from '../support/user.js'
 
-let folders = 0
+let directories = 0
 /** A new directory of the caller's. */
-export const newFolder = (caller: Caller) => workFolder(caller, `front-${folders++}`)
+export const newDirectory = (caller: Caller) => workDirectory(caller, `front-${directories++}`)
 
 export interface Run {
   readonly cache?: string
@@ -24,7 +24,7 @@ export function runAs(
   args: readonly string[],
   options: Run = {},
 ): SpawnSyncReturns<string> {
-  const home = workFolder(caller, 'home')
+  const home = workDirectory(caller, 'home')
   const env = { PATH: process.env.PATH, HOME: home, VIAL_CACHE: options.cache, ...options.env }
   return spawnSync(command, args, {
     encoding: 'utf8',
@@ -43,10 +43,10 @@ export const front = (caller: Caller, args: readonly string[], options: Run = {}
 /** The same front, but without a Node.js to turn to: it runs what is in the cache, and nothing else. */
 export function cachedOnlyPath(): string {
   if (cachedOnly !== undefined) return cachedOnly
-  const folder = newFolder(callers[0]!)
-  cachedOnly = join(folder, 'front')
+  const directory = newDirectory(callers[0]!)
+  cachedOnly = join(directory, 'front')
   writeFileSync(cachedOnly, compileFront('/no/programs/node'))
-  for (const path of [cachedOnly, folder, dirname(folder), dirname(dirname(folder))]) chmodSync(path, 0o755)
+  for (const path of [cachedOnly, directory, dirname(directory), dirname(dirname(directory))]) chmodSync(path, 0o755)
   return cachedOnly
 }
 let cachedOnly: string | undefined

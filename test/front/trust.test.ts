@@ -18,13 +18,13 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { frontPath } from '../../src/bwrap/frontFile.js'
 import { type Caller, callers, ordinary, root } from '../support/user.js'
-import { entries, everything, fromCache, front, newFolder, notCached, runAs } from './tools.js'
+import { entries, everything, fromCache, front, newDirectory, notCached, runAs } from './tools.js'
 
 const args = [...everything, '/bin/echo', 'ok']
 const isRoot = process.getuid?.() === 0
 
 /** A cache with one vial, and the vial's path. */
-function filled(caller: Caller, cache = newFolder(caller)): { cache: string; file: string } {
+function filled(caller: Caller, cache = newDirectory(caller)): { cache: string; file: string } {
   assert.equal(front(caller, args, { cache }).stdout, 'ok\n')
   assert.equal(fromCache(caller, args, { cache }).stdout, 'ok\n')
   return { cache, file: join(cache, 'bwrap', entries(cache)[0]!) }
@@ -62,7 +62,7 @@ for (const caller of callers) {
       truncateSync(file, 0)
       chmodSync(file, 0o500)
     },
-    'is a folder': (file) => {
+    'is a directory': (file) => {
       rmSync(file)
       mkdirSync(file, 0o500)
       own(caller, file)
@@ -81,7 +81,7 @@ for (const caller of callers) {
 
   test(`${caller.name}: a vial under another's name is not executed`, () => {
     const { cache, file } = filled(caller)
-    const other = filled(caller, newFolder(caller))
+    const other = filled(caller, newDirectory(caller))
     // Another's options, made by the same compiler for the same caller.
     front(caller, ['--dev-bind', '/', '/', '/bin/echo', 'ok'], { cache: other.cache })
     const wrong = entries(other.cache).find((name) => !file.endsWith(name))!
@@ -107,14 +107,14 @@ for (const caller of callers) {
     }
   })
 
-  test(`${caller.name}: folders that others may write to are not used`, () => {
+  test(`${caller.name}: directories that others may write to are not used`, () => {
     for (const mode of [0o770, 0o707, 0o777]) {
       const { cache } = filled(caller)
       chmodSync(join(cache, 'bwrap'), mode)
       notUsed(caller, cache, `bwrap ${mode.toString(8)}`)
     }
     // Sticky is enough above, but not for the directory itself.
-    const above = newFolder(caller)
+    const above = newDirectory(caller)
     const { cache } = filled(caller, join(above, 'cache'))
     for (const [mode, used] of [
       [0o777, false],
@@ -134,9 +134,9 @@ for (const caller of callers) {
     assert.deepEqual(entries(cache), [])
   })
 
-  test(`${caller.name}: one's own symlink on the way is followed, but not one in place of the folder`, () => {
+  test(`${caller.name}: one's own symlink on the way is followed, but not one in place of the directory`, () => {
     const { cache } = filled(caller)
-    const elsewhere = join(newFolder(caller), 'link')
+    const elsewhere = join(newDirectory(caller), 'link')
     symlinkSync(cache, elsewhere)
     if (isRoot) assert.equal(runAs(root, 'chown', ['-h', `${caller.uid}:${caller.gid}`, elsewhere]).status, 0)
     assert.equal(fromCache(caller, args, { cache: elsewhere }).stdout, 'ok\n')
@@ -146,7 +146,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: a front that is setuid or setgid does nothing`, { skip: !isRoot && 'needs root' }, () => {
-    const path = join(newFolder(caller), 'front')
+    const path = join(newDirectory(caller), 'front')
     copyFileSync(frontPath, path)
     chownSync(path, 54321, 54321)
     for (const mode of [0o4755, 0o2755]) {
@@ -163,11 +163,11 @@ const needsRoot = { skip: !isRoot && 'needs root' }
 test('what others own is not used: a directory, a file, a symlink, a directory above', needsRoot, () => {
   const stranger = 54321
   const changes: Record<string, (cache: string, file: string) => void> = {
-    folder: (cache) => chownSync(join(cache, 'bwrap'), stranger, stranger),
-    'folder above': (cache) => chownSync(cache, stranger, stranger),
+    directory: (cache) => chownSync(join(cache, 'bwrap'), stranger, stranger),
+    'directory above': (cache) => chownSync(cache, stranger, stranger),
     file: (_, file) => chownSync(file, stranger, stranger),
     'file of root': (_, file) => chownSync(file, 0, 0),
-    'folder of root': (cache) => chownSync(join(cache, 'bwrap'), 0, 0),
+    'directory of root': (cache) => chownSync(join(cache, 'bwrap'), 0, 0),
   }
   for (const [what, change] of Object.entries(changes)) {
     const { cache, file } = filled(ordinary)
@@ -178,7 +178,7 @@ test('what others own is not used: a directory, a file, a symlink, a directory a
   }
   // A stranger's link can only lead to another directory that stands all the looks: nothing is stored through it.
   const { cache } = filled(ordinary)
-  const [link, empty] = [join(newFolder(ordinary), 'link'), newFolder(ordinary)]
+  const [link, empty] = [join(newDirectory(ordinary), 'link'), newDirectory(ordinary)]
   symlinkSync(empty, link)
   assert.equal(runAs(root, 'chown', ['-h', `${stranger}`, link]).status, 0)
   notUsed(ordinary, link, "a stranger's symlink")
@@ -191,7 +191,7 @@ test(
   "XDG_CACHE_HOME or HOME of another user: that one's vials are not run, and nothing is written there",
   needsRoot,
   () => {
-    const home = newFolder(root)
+    const home = newDirectory(root)
     for (const env of [
       { XDG_CACHE_HOME: home, VIAL_CACHE: undefined },
       { HOME: home, VIAL_CACHE: undefined },
@@ -208,7 +208,7 @@ test(
       assert.deepEqual(entries(cache), stored)
     }
     // And an ordinary user's is none that root runs.
-    const theirs = newFolder(ordinary)
+    const theirs = newDirectory(ordinary)
     const env = { XDG_CACHE_HOME: theirs, VIAL_CACHE: undefined }
     front(ordinary, args, { env })
     assert.equal(front(root, args, { env }).stdout, 'ok\n')
@@ -217,7 +217,7 @@ test(
 )
 
 test('a full disk: nothing is stored, nothing is left, and all runs', needsRoot, () => {
-  const cache = newFolder(root)
+  const cache = newDirectory(root)
   const script =
     'mount -t tmpfs -o size=4k,mode=700 none "$0" && for i in 1 2; do "$@" || exit; done; find "$0" -type f | wc -l'
   const { stdout, stderr, status } = runAs(root, 'unshare', ['-m', 'sh', '-c', script, cache, frontPath, ...args], {
@@ -227,7 +227,7 @@ test('a full disk: nothing is stored, nothing is left, and all runs', needsRoot,
 })
 
 test('where the cache cannot execute, memory does; where memory cannot, the cache does', needsRoot, (t) => {
-  const cache = newFolder(root)
+  const cache = newDirectory(root)
   const inNoexec = `mount -t tmpfs -o noexec,mode=700 none "$0" && for i in 1 2; do "$@" || exit; done`
   const shell = (script: string, ...words: string[]) =>
     runAs(root, 'unshare', words.concat('sh', '-c', script, cache, frontPath, ...args), { cache })

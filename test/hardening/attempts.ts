@@ -57,7 +57,7 @@ export interface Mode {
 // What stands behind the filter is what these are about.
 const system: Policy = { preset: 'system', seccomp: 'none' }
 
-/** Each way in which a sandbox can be had, with what the payload is outside. */
+/** Each way in which a sandbox can be obtained, with what the payload is outside. */
 export const modes: readonly Mode[] = callers.flatMap((caller) => [
   { name: caller.name, caller, policy: system },
   ...(caller.uid !== 0

@@ -7,19 +7,19 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
-import { root, workFolder } from '../support/user.js'
+import { root, workDirectory } from '../support/user.js'
 import { attempts } from './attempts.js'
 
 const options = process.getuid?.() === 0 ? {} : { skip: 'needs root' }
 
 /** Makes a character device, and writes to it. */
-const use = (folder: string) =>
-  `(call('mknodat', -100, b'${folder}/node', 0o20666, 0x0103), os.write(os.open('${folder}/node', os.O_WRONLY), b'x'))[1]`
-const block = (folder: string) => `call('mknodat', -100, b'${folder}/disk', 0o60666, 0x7f00)`
+const use = (directory: string) =>
+  `(call('mknodat', -100, b'${directory}/node', 0o20666, 0x0103), os.write(os.open('${directory}/node', os.O_WRONLY), b'x'))[1]`
+const block = (directory: string) => `call('mknodat', -100, b'${directory}/disk', 0o60666, 0x7f00)`
 /** The same again once the mount has lost its nodev, by each of the ways that there are: mount(2), mount_setattr(2). */
-const remount = (folder: string) => `call('mount', b'none', b'${folder}', b'', 0x1020, 0)`
-const setattr = (folder: string) =>
-  `call('mount_setattr', -100, b'${folder}', 0x8000, ctypes.create_string_buffer(struct.pack('QQQQ', 0, 4, 0, 0)), 32)`
+const remount = (directory: string) => `call('mount', b'none', b'${directory}', b'', 0x1020, 0)`
+const setattr = (directory: string) =>
+  `call('mount_setattr', -100, b'${directory}', 0x8000, ctypes.create_string_buffer(struct.pack('QQQQ', 0, 4, 0, 0)), 32)`
 
 const places = [
   '/tmp',
@@ -34,33 +34,33 @@ const places = [
   '/run',
 ]
 
-const policyOf = (folder: string): Policy => ({
+const policyOf = (directory: string): Policy => ({
   preset: 'system',
   namespaces: { user: 'host' },
   identity: { uid: 0, gid: 0 },
   capabilities: ['CAP_MKNOD'],
   root: { writable: true },
   filesystem: [
-    { bind: '/data', from: join(folder, 'data'), writable: true },
+    { bind: '/data', from: join(directory, 'data'), writable: true },
     { tmpfs: '/scratch' },
     { mqueue: '/dev/mqueue' },
-    { overlay: '/changed', lower: [join(folder, 'lower')], upper: 'tmpfs' },
+    { overlay: '/changed', lower: [join(directory, 'lower')], upper: 'tmpfs' },
     {
       overlay: '/layers',
-      lower: [join(folder, 'lower')],
-      upper: { upper: join(folder, 'upper'), work: join(folder, 'work') },
+      lower: [join(directory, 'lower')],
+      upper: { upper: join(directory, 'upper'), work: join(directory, 'work') },
     },
   ],
 })
 
 describe('devices in root mode, with CAP_MKNOD', options, () => {
   const fresh = (name: string) => {
-    const folder = workFolder(root, name)
+    const directory = workDirectory(root, name)
     for (const part of ['data', 'lower', 'upper', 'work']) {
-      rmSync(join(folder, part), { recursive: true, force: true })
-      mkdirSync(join(folder, part))
+      rmSync(join(directory, part), { recursive: true, force: true })
+      mkdirSync(join(directory, part))
     }
-    return folder
+    return directory
   }
   const lines = {
     ...Object.fromEntries(places.map((place) => [place, use(place)])),
@@ -68,13 +68,13 @@ describe('devices in root mode, with CAP_MKNOD', options, () => {
   }
 
   test('Landlock lets no node be made at all', () => {
-    const folder = fresh('landlocked')
-    const policy = policyOf(folder)
+    const directory = fresh('landlocked')
+    const policy = policyOf(directory)
     for (const seccomp of ['default', 'none'] as const)
       for (const [place, answer] of Object.entries(attempts(root, { ...policy, seccomp }, lines)))
         assert.ok(['EACCES', 'EPERM'].includes(String(answer)), `${place}: ${answer}`)
-    assert.ok(!existsSync(join(folder, 'data', 'node')))
-    assert.ok(!existsSync(join(folder, 'upper', 'node')))
+    assert.ok(!existsSync(join(directory, 'data', 'node')))
+    assert.ok(!existsSync(join(directory, 'upper', 'node')))
   })
 
   test('without it, none works, wherever it is made', () => {
@@ -93,18 +93,18 @@ describe('devices in root mode, with CAP_MKNOD', options, () => {
   })
 
   test('but on a mount that the policy opens to devices', () => {
-    const folder = fresh('opened')
+    const directory = fresh('opened')
     const policy: Policy = {
-      ...policyOf(folder),
+      ...policyOf(directory),
       landlock: 'off',
-      filesystem: [{ bind: '/data', from: join(folder, 'data'), writable: true, devices: true }],
+      filesystem: [{ bind: '/data', from: join(directory, 'data'), writable: true, devices: true }],
     }
     assert.equal(attempts(root, policy, { data: use('/data') }).data, 1)
   })
 
   test('no mount loses its nodev, in a user namespace of its own either', () => {
-    const folder = fresh('remounted')
-    const capable: Policy = { ...policyOf(folder), landlock: 'off', seccomp: 'none' }
+    const directory = fresh('remounted')
+    const capable: Policy = { ...policyOf(directory), landlock: 'off', seccomp: 'none' }
     const tries = (wrap: (line: string) => string) =>
       Object.fromEntries(
         // Terminals are devices.

@@ -10,12 +10,12 @@ import type { Plan } from '../../src/plan/plan.js'
 import type { Step } from '../../src/plan/step.js'
 import { notInstalled } from '../support/needs.js'
 import { withSteps } from '../support/plans.js'
-import { ordinary, runAs, workFolder } from '../support/user.js'
+import { ordinary, runAs, workDirectory } from '../support/user.js'
 import { attempts, isRootOutside, modes, sharing } from './attempts.js'
 
 const settings = ['sys/kernel/core_pattern', 'sys/vm/overcommit_memory', 'irq/default_smp_affinity', 'sysrq-trigger']
 const secrets = ['kcore', 'kpageflags', 'kpagecount', 'kmsg', 'timer_list', 'slabinfo', 'vmallocinfo']
-/** Everybody may read these, of the whole machine or of the caller; not all kernels have all. */
+/** Every user may read these, of the whole machine or of the caller; not all kernels have all. */
 const readable = ['interrupts', 'keys', 'latency_stats', 'sched_debug']
 
 for (const mode of modes) {
@@ -45,7 +45,7 @@ for (const mode of modes) {
         assert.ok(['', 'EACCES', 'EPERM'].includes(String(answer)), `${name}: ${answer}`)
     })
 
-    test('what everybody reads of the machine is not to be read', () => {
+    test('what every user reads of the machine is not to be read', () => {
       const lines = Object.fromEntries(there(readable).map((name) => [name, `read('/proc/${name}')`]))
       assert.ok('keys' in lines && 'interrupts' in lines)
       for (const shared of [policy, sharing(policy, { pid: 'host' })])
@@ -164,7 +164,7 @@ test('what tells of each processor is covered for each of them', () => {
   // Few machines have it: another directory stands for it.
   const instead = withSteps(plan, (step) => [step.do === 'guard' ? aim(step) : step])
   const list = (plan: Plan) => {
-    const vial = join(workFolder(ordinary, 'processors'), 'vial')
+    const vial = join(workDirectory(ordinary, 'processors'), 'vial')
     writeFileSync(vial, compilePlan(plan).bytes, { mode: 0o755 })
     const { stdout, stderr } = spawnSync(vial, ['sh', '-c', 'ls /sys/devices/system/cpu/cpu*/topology'], {
       encoding: 'utf8',

@@ -8,7 +8,7 @@ import { compile, type Policy } from '../../src/index.js'
 import { landlockRules } from '../../src/plan/landlockRules.js'
 import { evaluate } from '../support/evaluate.js'
 import { noScopes, notInstalled } from '../support/needs.js'
-import { runAs, workFolder } from '../support/user.js'
+import { runAs, workDirectory } from '../support/user.js'
 import { attempts, modes, sharing } from './attempts.js'
 
 test('one rule for each writable mount, and none beneath another', () => {
@@ -64,13 +64,13 @@ print(libc.mq_send(queue, b'sent', 4, 1), libc.mq_receive(queue, text, 8192, Non
     })
 
     test('programs do not notice it', { skip: notInstalled('python3') }, () => {
-      const folder = workFolder(caller, 'writable')
+      const directory = workDirectory(caller, 'writable')
       const shown: Policy = {
         ...policy,
         identity: { uid: policy.namespaces?.user === 'host' ? caller.uid : 1000 },
         landlock: 'required',
         filesystem: [
-          { bind: '/data', from: folder, writable: true },
+          { bind: '/data', from: directory, writable: true },
           { bind: '/absent', from: '/absent', optional: true, writable: true },
         ],
       }
@@ -89,9 +89,9 @@ print(libc.mq_send(queue, b'sent', 4, 1), libc.mq_receive(queue, text, 8192, Non
         ['on', 'before'],
         ['off', 'after'],
       ] as const) {
-        const file = join(workFolder(caller, 'stdin'), 'file')
+        const file = join(workDirectory(caller, 'stdin'), 'file')
         writeFileSync(file, 'before')
-        const error = join(workFolder(caller, 'stdin'), `error-${mode.name}-${landlock}`)
+        const error = join(workDirectory(caller, 'stdin'), `error-${mode.name}-${landlock}`)
         const fd = openSync(file, 'r')
         try {
           const seen = await evaluate(

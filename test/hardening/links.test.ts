@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { compile, type Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
-import { runAs, workFolder } from '../support/user.js'
+import { runAs, workDirectory } from '../support/user.js'
 import { modes } from './attempts.js'
 
 type Entries = NonNullable<Policy['filesystem']>
@@ -35,29 +35,29 @@ async function runEach({ sandbox }: typeof import('../../src/index.js'), policie
 }
 
 for (const { name, caller, policy } of modes) {
-  const folderOf = (what: string) => {
-    const folder = workFolder(caller, `${what} ${name}`)
-    rmSync(folder, { recursive: true })
-    return workFolder(caller, `${what} ${name}`)
+  const directoryOf = (what: string) => {
+    const directory = workDirectory(caller, `${what} ${name}`)
+    rmSync(directory, { recursive: true })
+    return workDirectory(caller, `${what} ${name}`)
   }
 
   describe(`links that a payload left, by ${name}`, () => {
-    test('a source beneath a writable folder stays beneath it', () => {
-      const folder = folderOf('planted')
-      const secret = folderOf('secret')
+    test('a source beneath a writable directory stays beneath it', () => {
+      const directory = directoryOf('planted')
+      const secret = directoryOf('secret')
       writeFileSync(join(secret, 'key'), 'secret')
-      mkdirSync(join(folder, 'real'))
-      writeFileSync(join(folder, 'real', 'key'), 'own')
+      mkdirSync(join(directory, 'real'))
+      writeFileSync(join(directory, 'real', 'key'), 'own')
       const shown = (from: string): Policy => ({
         ...policy,
         filesystem: [
-          { bind: '/data', from: folder, writable: true },
-          { bind: '/sub', from: join(folder, from) },
+          { bind: '/data', from: directory, writable: true },
+          { bind: '/sub', from: join(directory, from) },
         ],
       })
-      symlinkSync(secret, join(folder, 'absolute'))
-      symlinkSync(`../${secret.split('/').at(-1)}`, join(folder, 'relative'))
-      symlinkSync('real', join(folder, 'inner'))
+      symlinkSync(secret, join(directory, 'absolute'))
+      symlinkSync(`../${secret.split('/').at(-1)}`, join(directory, 'relative'))
+      symlinkSync('real', join(directory, 'inner'))
       for (const from of ['absolute', 'relative', 'absolute/key']) {
         const { error, stdout } = runAs(caller, shown(from), 'sh', ['-c', 'cat /sub /sub/key'])
         assert.match(error ?? stdout, /cannot bind .*\n.*a link on the way leads out/, from)
@@ -65,51 +65,51 @@ for (const { name, caller, policy } of modes) {
       for (const from of ['real', 'inner'])
         assert.equal(runAs(caller, shown(from), 'cat', ['/sub/key']).stdout, 'own', from)
       // So does the root.
-      const root: Policy = { ...policy, filesystem: [{ bind: '/', from: join(folder, 'absolute') }] }
+      const root: Policy = { ...policy, filesystem: [{ bind: '/', from: join(directory, 'absolute') }] }
       const { preset, ...bare } = {
         ...root,
-        filesystem: [...root.filesystem!, { bind: '/key', from: folder, writable: true }],
+        filesystem: [...root.filesystem!, { bind: '/key', from: directory, writable: true }],
       }
       assert.match(runAs(caller, bare, '/x').error ?? '', /cannot use .* as the root.*\n.*a link on the way leads out/)
       // What another sandbox may write is known only if it is named.
       const beneath: Policy = {
         ...policy,
-        filesystem: [{ bind: '/sub', from: join(folder, 'absolute'), beneath: folder }],
+        filesystem: [{ bind: '/sub', from: join(directory, 'absolute'), beneath: directory }],
       }
       assert.match(
         runAs(caller, beneath, 'cat', ['/sub/key']).error ?? '',
         /cannot bind .*\n.*a link on the way leads out/,
       )
-      const apart: Policy = { ...policy, filesystem: [{ bind: '/sub', from: secret, beneath: folder }] }
+      const apart: Policy = { ...policy, filesystem: [{ bind: '/sub', from: secret, beneath: directory }] }
       assert.match(
         runAs(caller, apart, 'true').error ?? '',
         /^filesystem: .* does not lie beneath .*: beneath must name a directory above it/m,
       )
       assert.throws(
-        () => compile({ filesystem: [{ bind: '/sub', fd: 5, beneath: folder }] }),
+        () => compile({ filesystem: [{ bind: '/sub', fd: 5, beneath: directory }] }),
         /beneath is about links on the way of a path/,
       )
       // A link of the caller's own, where no payload writes, is followed.
-      const plain: Policy = { ...policy, filesystem: [{ bind: '/sub', from: join(folder, 'absolute') }] }
+      const plain: Policy = { ...policy, filesystem: [{ bind: '/sub', from: join(directory, 'absolute') }] }
       assert.equal(runAs(caller, plain, 'cat', ['/sub/key']).stdout, 'secret')
     })
 
-    test('so do the layers of an overlay, and what lies in its upper folder', () => {
-      const folder = folderOf('layers')
-      const secret = folderOf('secret layer')
+    test('so do the layers of an overlay, and what lies in its upper directory', () => {
+      const directory = directoryOf('layers')
+      const secret = directoryOf('secret layer')
       writeFileSync(join(secret, 'key'), 'secret')
-      for (const name of ['lower', 'upper', 'work']) mkdirSync(join(folder, name))
-      symlinkSync(secret, join(folder, 'link'))
-      symlinkSync(secret, join(folder, 'upper', 'link'))
+      for (const name of ['lower', 'upper', 'work']) mkdirSync(join(directory, name))
+      symlinkSync(secret, join(directory, 'link'))
+      symlinkSync(secret, join(directory, 'upper', 'link'))
       for (const name of ['lower', 'upper', 'work', '.'])
-        if (process.getuid?.() === 0) chownSync(join(folder, name), caller.uid, caller.gid)
-      const layer = (name: string) => join(folder, name)
+        if (process.getuid?.() === 0) chownSync(join(directory, name), caller.uid, caller.gid)
+      const layer = (name: string) => join(directory, name)
       const layers = (lower: string, upper = 'upper', work = 'work') => ({
         overlay: '/app',
         lower: [layer(lower)],
         upper: { upper: layer(upper), work: layer(work) },
       })
-      const writable = { bind: '/data', from: folder, writable: true }
+      const writable = { bind: '/data', from: directory, writable: true }
       const said = (filesystem: NonNullable<Policy['filesystem']>) => {
         const { error, stdout } = runAs(caller, { ...policy, filesystem }, 'sh', ['-c', 'cat /app/key /sub/key; :'])
         return error ?? stdout
@@ -123,8 +123,8 @@ for (const { name, caller, policy } of modes) {
     })
 
     test('nothing is made, written or given a mode through one, nor over what is no regular file', async () => {
-      const data = folderOf('places')
-      const other = folderOf('other places')
+      const data = directoryOf('places')
+      const other = directoryOf('other places')
       writeFileSync(join(other, 'secret'), 'secret', { mode: 0o600 })
       writeFileSync(join(data, 'plain'), 'a longer text')
       symlinkSync('/other', join(data, 'aside'))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { checkPolicy, type Policy, PolicyError } from '../../src/index.js'
 import { notInstalled } from '../support/needs.js'
-import { runAs, vial, workFolder } from '../support/user.js'
+import { runAs, vial, workDirectory } from '../support/user.js'
 import { attempts, modes } from './attempts.js'
 
 const zero: Policy['identity'] = { uid: 0, gid: 0 }
@@ -27,7 +27,7 @@ for (const mode of modes) {
       }
     })
 
-    test('uid 0 is nobody special, and its bits are locked', () => {
+    test('uid 0 is a user like others, and its bits are locked', () => {
       const bits = { get: 'prctl(27, 0, 0, 0, 0)', clear: 'prctl(28, 0, 0, 0, 0)', keep: 'prctl(8, 1, 0, 0, 0)' }
       // NOROOT and its lock, KEEP_CAPS_LOCKED, NO_CAP_AMBIENT_RAISE and its lock.
       assert.deepEqual(attempts(caller, policy, bits), { get: 0b11100011, clear: -1, keep: -1 })
@@ -82,7 +82,7 @@ print(libc.syscall(250 if os.uname().machine == 'x86_64' else 219, 10, -3, b'use
         ['-c', script, process.execPath, join(import.meta.dirname, '../../src/cli/main.cjs'), ...words],
         {
           encoding: 'utf8',
-          env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home') },
+          env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home') },
           uid: caller.uid,
           gid: caller.gid,
         },
@@ -93,13 +93,15 @@ print(libc.syscall(250 if os.uname().machine == 'x86_64' else 219, 10, -3, b'use
     })
 
     test('a crash leaves no file', () => {
-      const folder = workFolder(caller, `crash-${rootMode}`)
-      const answer = runAs(caller, { ...policy, filesystem: [{ bind: '/data', from: folder, writable: true }] }, 'sh', [
-        '-c',
-        'cd /data; ulimit -c; ulimit -Hc; kill -SEGV $$',
-      ])
+      const directory = workDirectory(caller, `crash-${rootMode}`)
+      const answer = runAs(
+        caller,
+        { ...policy, filesystem: [{ bind: '/data', from: directory, writable: true }] },
+        'sh',
+        ['-c', 'cd /data; ulimit -c; ulimit -Hc; kill -SEGV $$'],
+      )
       assert.deepEqual([answer.stdout, answer.signal], ['0\n0\n', 'SIGSEGV'])
-      assert.deepEqual(readdirSync(folder), [])
+      assert.deepEqual(readdirSync(directory), [])
     })
 
     test('the limit of a dump is the one that no handler is called for, and stays', () => {
@@ -142,7 +144,7 @@ print(libc.syscall(250 if os.uname().machine == 'x86_64' else 219, 10, -3, b'use
         ],
         {
           encoding: 'utf8',
-          env: { PATH: process.env.PATH, HOME: workFolder(caller, 'home') },
+          env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home') },
           ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
         },
       )
@@ -178,38 +180,38 @@ print(libc.syscall(250 if os.uname().machine == 'x86_64' else 219, 10, -3, b'use
 }
 
 const [first] = modes
-test('a folder as a standard stream is refused', () => {
-  const folder = openSync('/', 'r')
+test('a directory as a standard stream is refused', () => {
+  const directory = openSync('/', 'r')
   try {
     const main = join(import.meta.dirname, '../../src/cli/main.cjs')
     const { stderr, status } = spawnSync(process.execPath, [main, 'run', '--', 'ls', '/proc/self/fd/0/root'], {
-      stdio: [folder, 'pipe', 'pipe'],
+      stdio: [directory, 'pipe', 'pipe'],
       encoding: 'utf8',
     })
     assert.equal(status, 125)
     assert.match(stderr, /cannot hand on the standard streams: Is a directory/)
   } finally {
-    closeSync(folder)
+    closeSync(directory)
   }
 })
 
 test('a sandbox in a sandbox in a sandbox', () => {
   const { caller } = first!
-  const folder = workFolder(caller, 'nested')
+  const directory = workDirectory(caller, 'nested')
   const compile = (name: string, from: string, landlock: Policy['landlock']) => {
     // Of a filter that lets it be tried, Landlock is what is left to refuse it.
     const seccomp = name === 'inner' ? 'default' : landlock === 'off' ? 'nested' : 'none'
     const policy: Policy = { preset: 'system', seccomp, landlock, filesystem: [{ bind: '/vials', from }] }
-    writeFileSync(join(folder, 'policy.json'), JSON.stringify(policy))
-    const { status, stderr } = vial(caller, ['compile', join(folder, 'policy.json'), '-o', join(folder, name)])
+    writeFileSync(join(directory, 'policy.json'), JSON.stringify(policy))
+    const { status, stderr } = vial(caller, ['compile', join(directory, 'policy.json'), '-o', join(directory, name)])
     assert.equal(status, 0, stderr)
   }
-  compile('outer', folder, 'off')
+  compile('outer', directory, 'off')
   compile('middle', '/vials', 'off')
   compile('inner', '/vials', 'on')
   const nested = (policyOf: string[]) =>
     spawnSync(
-      join(folder, 'outer'),
+      join(directory, 'outer'),
       [...policyOf, 'sh', '-c', 'cat /proc/self/status /proc/self/uid_map; echo $PPID; ls /vials'],
       {
         encoding: 'utf8',
@@ -222,7 +224,7 @@ test('a sandbox in a sandbox in a sandbox', () => {
   assert.match(stdout, /^CapBnd:\s+0{16}$/m)
   assert.match(stdout, /^\s+1000\s+1000\s+1$/m)
   // The same with Landlock is refused, and says why.
-  compile('outer', folder, 'on')
+  compile('outer', directory, 'on')
   const refused = nested(['/vials/middle'])
   assert.equal(refused.status, 125)
   assert.match(refused.stderr, /cannot make an empty root.*\n.*seccomp profile nested/)

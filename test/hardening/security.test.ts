@@ -9,7 +9,7 @@ import type { Step } from '../../src/plan/step.js'
 import { compileSeccomp } from '../../src/seccomp/compileProfile.js'
 import type { SeccompProfile } from '../../src/seccomp/profileSchema.js'
 import { withSteps } from '../support/plans.js'
-import { callers, runAs, vial, workFolder } from '../support/user.js'
+import { callers, runAs, vial, workDirectory } from '../support/user.js'
 
 const planOf = (policy: Policy) => compile(policy).plan
 const lines = (rows: readonly SecurityRow[], part: 'stands' | 'open') =>
@@ -184,12 +184,15 @@ test('capabilities of root mode, with a place to write, make a file of root outs
 }, () => {
   const root = callers.find(({ uid }) => uid === 0)!
   const made = (code: string, ...capabilities: NonNullable<Policy['capabilities']>) => {
-    const folder = workFolder(root, `accomplice/${capabilities.join('-') || 'none'}`)
-    chmodSync(folder, 0o777)
-    const policy: Policy = { ...rootMode(...capabilities), filesystem: [{ bind: '/w', from: folder, writable: true }] }
+    const directory = workDirectory(root, `accomplice/${capabilities.join('-') || 'none'}`)
+    chmodSync(directory, 0o777)
+    const policy: Policy = {
+      ...rootMode(...capabilities),
+      filesystem: [{ bind: '/w', from: directory, writable: true }],
+    }
     const { error, stderr } = runAs(root, policy, 'python3', ['-c', `import os\nopen('/w/x', 'w').close()\n${code}`])
-    const file = statSync(join(folder, 'x'))
-    const capability = spawnSync('getcap', [join(folder, 'x')], { encoding: 'utf8' }).stdout
+    const file = statSync(join(directory, 'x'))
+    const capability = spawnSync('getcap', [join(directory, 'x')], { encoding: 'utf8' }).stdout
     return {
       uid: file.uid,
       setuid: (file.mode & 0o4000) !== 0,
@@ -266,7 +269,7 @@ test('a filter and limits that are there are said', () => {
 
 test('explain --security prints it for people and for programs', () => {
   const [caller] = callers
-  const file = join(workFolder(caller!, 'explain'), 'policy.json')
+  const file = join(workDirectory(caller!, 'explain'), 'policy.json')
   writeFileSync(
     file,
     JSON.stringify({

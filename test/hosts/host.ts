@@ -17,7 +17,7 @@ import { findProgram } from '../../src/fill/findProgram.js'
 import { resolveLibraries } from '../../src/fill/libraries.js'
 import { readElf } from '../../src/fill/readElf.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { type Caller, root, workFolder } from '../support/user.js'
+import { type Caller, root, workDirectory } from '../support/user.js'
 
 export interface Host {
   /** Where its programs lie, and the libraries that only they find: a directory whose name is shorter than that of this machine's loader. */
@@ -49,7 +49,7 @@ const ours = '/vial'
  * @returns what runs `vial ARGS` in it, in a HOME of the caller's
  */
 export function makeHost(name: string, host: Host) {
-  const top = workFolder(root, name)
+  const top = workDirectory(root, name)
   const inside = (path: string) => {
     const at = join(top, path)
     mkdirSync(dirname(at), { recursive: true })

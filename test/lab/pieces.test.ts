@@ -8,9 +8,9 @@ import { cached, entryName, labCache } from '../../lab/cache.js'
 import { Progress } from '../../lab/progress.js'
 import { commandOf, runGuest, tail } from '../../lab/qemu.js'
 import { call } from '../../lab/shell.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 
-const folder = workFolder(callers.at(-1)!, 'lab')
+const directory = workDirectory(callers.at(-1)!, 'lab')
 
 test('the cache is where XDG_CACHE_HOME says', (t) => {
   const before = process.env.XDG_CACHE_HOME
@@ -35,7 +35,7 @@ test('an entry is made once; of other ingredients, anew, in its place; one that 
         made++
         writeFileSync(path, 'x')
       },
-      join(folder, 'cache'),
+      join(directory, 'cache'),
     )
   const first = await make({ a: 1 })
   assert.equal(await make({ a: 1 }), first)
@@ -49,10 +49,10 @@ test('an entry is made once; of other ingredients, anew, in its place; one that 
       writeFileSync(path, 'x')
       throw new Error('no mirror')
     },
-    join(folder, 'cache'),
+    join(directory, 'cache'),
   )
   await assert.rejects(fails, { message: 'no mirror' })
-  assert.deepEqual(readdirSync(join(folder, 'cache')), [entryName('thing', { a: 2 })])
+  assert.deepEqual(readdirSync(join(directory, 'cache')), [entryName('thing', { a: 2 })])
 })
 
 /** Lines as a file or a pipe gets them. */
@@ -87,7 +87,7 @@ const guest = {
   disks: ['/a', '/b'],
   commandLine: 'lab.init=/x',
   seconds: 1,
-  console: join(folder, 'console'),
+  console: join(directory, 'console'),
 } as const
 
 test('qemu: no KVM, no network, disks that keep nothing', () => {

@@ -18,7 +18,7 @@ import { assemble } from '../../src/machine/assemble.js'
 import { Builder } from '../../src/machine/builder.js'
 import type { Program } from '../../src/machine/instruction.js'
 import { runner } from '../machine/tools.js'
-import { ordinary, root, workFolder } from '../support/user.js'
+import { ordinary, root, workDirectory } from '../support/user.js'
 
 const ways: readonly Links[] = ['inside', 'beneath', 'refused']
 
@@ -92,7 +92,7 @@ function asker(
 }
 
 function executable(name: string, program: Program, architecture = hostArchitecture()): string {
-  const file = join(workFolder(root, 'walk'), name)
+  const file = join(workDirectory(root, 'walk'), name)
   writeFileSync(file, assemble(program, architecture))
   chmodSync(file, 0o755)
   return file
@@ -155,15 +155,15 @@ function numbers(seed: number) {
 const everyWay = (path: string): Question[] => ways.map((links) => ({ path, links }))
 
 describe('a walk in place of openat2', () => {
-  const top = join(workFolder(root, 'tree'), 'top')
+  const top = join(workDirectory(root, 'tree'), 'top')
   const names = ['a', 'b', 'c', 'file', 'x', 'y', 'z']
-  const folders = [
+  const directories = [
     '.',
     ...['a', 'b', 'c'].flatMap((one) => [one, ...['a', 'b'].flatMap((two) => [`${one}/${two}`, `${one}/${two}/c`])]),
   ]
-  for (const folder of folders) {
-    mkdirSync(join(top, folder), { recursive: true })
-    writeFileSync(join(top, folder, 'file'), '')
+  for (const directory of directories) {
+    mkdirSync(join(top, directory), { recursive: true })
+    writeFileSync(join(top, directory, 'file'), '')
   }
   const random = numbers(1)
   const pick = <Item>(items: readonly Item[]) => items[random(items.length)]!
@@ -171,7 +171,8 @@ describe('a walk in place of openat2', () => {
     const parts = Array.from({ length: 1 + random(6) }, () => pick([...names, ...names, '..', '..', '.', '']))
     return `${pick(['', '', '', '/'])}${parts.join('/')}${pick(['', '', '', '/'])}` || '.'
   }
-  for (const folder of folders) for (const name of ['x', 'y', 'z']) symlinkSync(somePath(), join(top, folder, name))
+  for (const directory of directories)
+    for (const name of ['x', 'y', 'z']) symlinkSync(somePath(), join(top, directory, name))
   // A chain as long as may be, and one that is longer.
   mkdirSync(join(top, 'chain'))
   for (let link = 0; link < 42; link++)
@@ -234,7 +235,7 @@ describe('a walk in place of openat2', () => {
 
   test('a directory that is moved away meanwhile leads nowhere else', async () => {
     // in/deep/er is moved in and out of what is walked, which is in: its ".." is then another directory, with a secret.
-    const race = join(workFolder(root, 'race'), 'r')
+    const race = join(workDirectory(root, 'race'), 'r')
     mkdirSync(join(race, 'in/deep/er'), { recursive: true })
     mkdirSync(join(race, 'out'))
     writeFileSync(join(race, 'in/secret'), '')

@@ -10,7 +10,7 @@ import { makePlan } from '../../src/plan/planPolicy.js'
 import { parsePolicy } from '../../src/policy/check.js'
 import { exitStatuses, exitStatusOf } from '../../src/text/error.js'
 import { evaluate } from '../support/evaluate.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 
@@ -55,7 +55,7 @@ const classes = Object.entries(vial).filter(([name]) => name.endsWith('Error'))
 for (const caller of callers) {
   describe(`errors of a run by ${caller.name}`, () => {
     test('are of the class of their kind in each copy of the library', async () => {
-      const bundled = join(workFolder(caller, 'errors'), 'bundled.cjs')
+      const bundled = join(workDirectory(caller, 'errors'), 'bundled.cjs')
       await build({
         stdin: { contents: "export * from './dist/src/index.js'", resolveDir: top },
         outfile: bundled,

@@ -7,11 +7,11 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import ts from 'typescript'
-import { callers, ordinary, workFolder } from '../support/user.js'
+import { callers, ordinary, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const caller = callers[0] ?? ordinary
-const project = workFolder(caller, 'project')
+const project = workDirectory(caller, 'project')
 mkdirSync(join(project, 'node_modules'))
 symlinkSync(top, join(project, 'node_modules/vial'))
 
@@ -38,14 +38,14 @@ function run(path: string): string {
   const { stdout, stderr } = spawnSync(process.execPath, [path], {
     encoding: 'utf8',
     cwd: project,
-    env: { HOME: workFolder(caller, 'home'), PATH: process.env.PATH ?? '' },
+    env: { HOME: workDirectory(caller, 'home'), PATH: process.env.PATH ?? '' },
     ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
   })
   assert.equal(stderr, '')
   return stdout
 }
 
-describe('a project of somebody’s own', () => {
+describe('a project that uses it', () => {
   for (const name of Object.keys(programs)) {
     test(`${name} type-checks and runs`, () => {
       const program = ts.createProgram([join(project, name)], options)

@@ -13,16 +13,16 @@ const pipes = [{ fd: 1, payload: 'writes' }] as const
 
 /** Calls `action` with a child that makes no pipes, and an empty status file. */
 async function silent(action: (pid: number, status: number) => void): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'vial-pipes-'))
-  writeFileSync(join(folder, 'status'), Buffer.alloc(4096))
-  const status = openSync(join(folder, 'status'), 'r')
+  const directory = mkdtempSync(join(tmpdir(), 'vial-pipes-'))
+  writeFileSync(join(directory, 'status'), Buffer.alloc(4096))
+  const status = openSync(join(directory, 'status'), 'r')
   const child = spawn('sleep', ['1000'])
   try {
     action(child.pid!, status)
   } finally {
     child.kill('SIGKILL')
     closeSync(status)
-    rmSync(folder, { recursive: true })
+    rmSync(directory, { recursive: true })
   }
   await once(child, 'exit')
 }

@@ -8,14 +8,14 @@ import { record } from '../../src/launcher/record.js'
 import { borrowStatusFile, readStatus, returnStatusFile } from '../../src/run/statusFile.js'
 
 test('each user of a status file reads its own records only', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'vial-status-'))
-  process.env.VIAL_CACHE = folder
+  const directory = mkdtempSync(join(tmpdir(), 'vial-status-'))
+  process.env.VIAL_CACHE = directory
   try {
     let largest = 0
     let most = 0
     for (let use = 0; use < 4000; use++) {
       const fd = borrowStatusFile(0n)
-      if (use % 100 === 0) most = Math.max(most, openIn(folder))
+      if (use % 100 === 0) most = Math.max(most, openIn(directory))
       // The room is taken before anything is written: a disk that gets full takes nothing away.
       assert.ok(fstatSync(fd).blocks * 512 >= fstatSync(fd).size)
       const records = Buffer.alloc((1 + (use % 4)) * record.size, 1 + (use % 255))
@@ -27,7 +27,7 @@ test('each user of a status file reads its own records only', () => {
     assert.equal(largest, 2 ** 16)
     assert.equal(most, 1)
   } finally {
-    rmSync(folder, { recursive: true })
+    rmSync(directory, { recursive: true })
   }
 })
 

@@ -132,7 +132,7 @@ for _ in range(300000):
       assert.equal(seen, 300000)
     })
 
-    test('can be had as bytes', async () => {
+    test('can be obtained as bytes', async () => {
       const seen = await evaluate(
         caller,
         async ({ sandbox }) => {
@@ -150,10 +150,10 @@ for _ in range(300000):
 }
 
 test('the streams of a vial that cannot be started have ended', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'vial-streams-'))
-  process.env.VIAL_CACHE = folder
+  const directory = mkdtempSync(join(tmpdir(), 'vial-streams-'))
+  process.env.VIAL_CACHE = directory
   try {
-    const path = join(folder, 'vial')
+    const path = join(directory, 'vial')
     writeFileSync(path, 'no program', { mode: 0o400 })
     const vial = {
       ownPids: true,
@@ -167,6 +167,6 @@ test('the streams of a vial that cannot be started have ended', async () => {
     assert.equal(child.stdin!.writable, false)
     await assert.rejects(child.result, /^HostError: cannot start the vial: Permission denied/)
   } finally {
-    rmSync(folder, { recursive: true })
+    rmSync(directory, { recursive: true })
   }
 })

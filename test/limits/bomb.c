@@ -166,7 +166,7 @@ static void *spin(void *_) {
   return _;
 }
 
-/* spin THREADS: until killed. The limit is the monitor's; what can be seen is that somebody counts. */
+/* spin THREADS: until killed. The limit is the monitor's; what can be seen is that something counts. */
 static int threads(int count) {
   own_value("cpuacct", "cpuacct.usage", "cgroup.procs");
   pthread_attr_t attributes;

@@ -4,7 +4,7 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Policy, Verdict } from '../../src/index.js'
-import { type Caller, workFolder } from '../support/user.js'
+import { type Caller, workDirectory } from '../support/user.js'
 
 const MiB = 2 ** 20
 
@@ -108,7 +108,7 @@ export const bombs: Readonly<Record<string, Bomb>> = {
   },
   'sleeping for ever': { args: ['sleep', 0], limits: { ...net, wallTime: '200ms' }, verdict: wall(200) },
   'ignoring every signal': { args: ['ignore', 0], limits: { ...net, wallTime: '300ms' }, verdict: wall(300) },
-  'daemons that nobody waits for': { args: ['daemons', 5], limits: net, verdict: { kind: 'ok' } },
+  'daemons that no process waits for': { args: ['daemons', 5], limits: net, verdict: { kind: 'ok' } },
 }
 
 /** A sandbox in which the bombs run and may look at their own groups. */
@@ -123,7 +123,7 @@ export function bombPolicy(program: string): Policy {
 /** The compiled program. */
 export function compileBomb(caller: Caller): string {
   const source = fileURLToPath(new URL('../../../test/limits/bomb.c', import.meta.url))
-  const program = join(workFolder(caller, 'bomb'), 'bomb')
+  const program = join(workDirectory(caller, 'bomb'), 'bomb')
   execFileSync('gcc', ['-O1', '-static', '-pthread', '-o', program, source])
   chmodSync(program, 0o755)
   return program

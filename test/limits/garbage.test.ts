@@ -7,7 +7,7 @@ import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Policy } from '../../src/index.js'
 import { noGroups, notInstalled, notRoot } from '../support/needs.js'
-import { type Caller, ordinary, root, vial, workFolder } from '../support/user.js'
+import { type Caller, ordinary, root, vial, workDirectory } from '../support/user.js'
 
 /** How a program ends that keeps at most 152 MiB, and makes far more of garbage than the limit. */
 type End = 'is killed' | 'fails' | 'lives'
@@ -143,7 +143,7 @@ function end({ command }: Runtime, caller: Caller, directory: string, set: Runti
 for (const runtime of runtimes) {
   const { name, needs, source, build, ends, set } = runtime
   test(`${name} in ${memory}`, { skip: notRoot || notInstalled(...needs) || noGroups('memory') }, () => {
-    const directory = workFolder(ordinary, `garbage-${name}`)
+    const directory = workDirectory(ordinary, `garbage-${name}`)
     writeFileSync(join(directory, source[0]), source[1])
     if (build !== undefined) {
       const [compiler = '', ...args] = build

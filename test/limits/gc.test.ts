@@ -52,10 +52,10 @@ for (const caller of callers) {
       const words = [...(delegation.wrapper ?? []), process.execPath, main, 'gc']
       const { stdout, stderr } = spawnSync(words[0]!, words.slice(1), { encoding: 'utf8' })
       assert.equal(stderr, '')
-      return [...stdout.matchAll(/^removed (.*)$/gm)].map(([, folder]) => folder!)
+      return [...stdout.matchAll(/^removed (.*)$/gm)].map(([, directory]) => directory!)
     }
 
-    test('are removed, and nobody else’s', async (t) => {
+    test('are removed, and no others', async (t) => {
       const [word, other] = [uniqueSeconds(), uniqueSeconds()]
       const [dead, alive] = [await running(t, word, true), await running(t, other, true)]
       dead.node.kill('SIGKILL')
@@ -64,10 +64,10 @@ for (const caller of callers) {
         () => delegation.left(),
         (found) => found.length > 0,
       )
-      assert.ok(left.length > 0 && left.every((folder) => folder.endsWith(dead.group)), String(left))
+      assert.ok(left.length > 0 && left.every((directory) => directory.endsWith(dead.group)), String(left))
       const removed = collect()
       assert.deepEqual([...removed].sort(), [...left].sort())
-      assert.ok(left.every((folder) => !existsSync(folder)))
+      assert.ok(left.every((directory) => !existsSync(directory)))
       assert.deepEqual(delegation.left(), [])
       // The other one runs on, and cleans up by itself.
       process.kill(alive.monitor, 'SIGTERM')

@@ -10,7 +10,7 @@ import type { LimitsPolicy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
 import { notRoot } from '../support/needs.js'
-import { callers, root, workFolder } from '../support/user.js'
+import { callers, root, workDirectory } from '../support/user.js'
 
 const MiB = 2 ** 20
 const limits: LimitsPolicy = { memory: '64M', pids: 7, cpu: 0.5, cpuWeight: 50, cpuset: '0' }
@@ -101,8 +101,8 @@ for (const caller of callers) {
 }
 
 test('what is written into a group of either version', () => {
-  const folder = join(workFolder(root, 'writes'), 'group')
-  mkdirSync(folder, { recursive: true })
+  const directory = join(workDirectory(root, 'writes'), 'group')
+  mkdirSync(directory, { recursive: true })
   const pages = { '2MB': 4 * MiB }
   assert.deepEqual(writesV2.hugepages(pages), [
     ['hugetlb.2MB.max', 4 * MiB],
@@ -122,16 +122,16 @@ test('what is written into a group of either version', () => {
     [1, 100, 10_000].map((weight) => writesV1.cpuWeight(weight)[0]![1]),
     [10, 1024, 102_400],
   )
-  assert.throws(() => writesV2.ioWeight(100, folder), /^Error: this kernel weighs no I\/O$/)
-  writeFileSync(join(folder, 'io.bfq.weight'), '')
+  assert.throws(() => writesV2.ioWeight(100, directory), /^Error: this kernel weighs no I\/O$/)
+  writeFileSync(join(directory, 'io.bfq.weight'), '')
   assert.deepEqual(
-    [1, 100, 10_000].map((weight) => writesV2.ioWeight(weight, folder)[0]),
+    [1, 100, 10_000].map((weight) => writesV2.ioWeight(weight, directory)[0]),
     [1, 100, 1000].map((weight) => ['io.bfq.weight', weight]),
   )
-  writeFileSync(join(folder, 'io.weight'), '')
-  assert.deepEqual(writesV2.ioWeight(500, folder), [['io.weight', 500]])
+  writeFileSync(join(directory, 'io.weight'), '')
+  assert.deepEqual(writesV2.ioWeight(500, directory), [['io.weight', 500]])
 
   // Swap is forbidden by default, and that is no fault where the kernel has none to count.
-  assert.deepEqual(writesV2.swap(0, folder), [])
-  assert.throws(() => writesV2.swap(1, folder), /^Error: this kernel does not count swap/)
+  assert.deepEqual(writesV2.swap(0, directory), [])
+  assert.throws(() => writesV2.swap(1, directory), /^Error: this kernel does not count swap/)
 })

@@ -11,7 +11,7 @@ import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
 import { noGroups, notInstalled, notRoot } from '../support/needs.js'
 import { assertGone, uniqueSeconds } from '../support/processes.js'
-import { callers, ordinary, vial, workFolder } from '../support/user.js'
+import { callers, ordinary, vial, workDirectory } from '../support/user.js'
 import { compileBomb } from './bombs.js'
 
 test('a time without a unit is in seconds, as a number and in the text of a flag', () => {
@@ -106,7 +106,7 @@ for (const caller of callers) {
     })
 
     test('no memory in a group above is no limit of the sandbox', { skip: above.skip }, async () => {
-      const parent = delegation.folders.find((folder) => existsSync(join(folder, above.file)))!
+      const parent = delegation.directories.find((directory) => existsSync(join(directory, above.file)))!
       writeFileSync(join(parent, above.file), String(400 * 2 ** 20))
       const seen = await evaluate(
         caller,
@@ -259,7 +259,7 @@ for (const caller of callers) {
     })
 
     test('a report in a file, as a table and in a line', () => {
-      const file = join(workFolder(caller, 'home'), 'report.json')
+      const file = join(workDirectory(caller, 'home'), 'report.json')
       const args = ['run', '--wall-time', '10s', '--output', '10', '--verdict', '--report', file, '--', 'sh', '-c']
       const { status, stdout, stderr } = vial(caller, [...args, 'echo 1234567890'])
       assert.deepEqual([status, stdout, stderr], [137, '1234567890', 'vial: output-limit: both, 10 bytes\n'])
@@ -286,7 +286,7 @@ for (const caller of callers) {
         limited('--file-size', '1K', '--', 'sh', '-c', large),
         'vial: ended by the limit: size of a file, --file-size\n',
       )
-      const policy = join(workFolder(caller, 'home'), 'rlimits.json')
+      const policy = join(workDirectory(caller, 'home'), 'rlimits.json')
       const withRlimits = (rlimits: object, command: string) => {
         writeFileSync(policy, JSON.stringify({ preset: 'system', rlimits }), { mode: 0o644 })
         return limited('--policy', policy, '--', 'sh', '-c', command)
@@ -306,7 +306,7 @@ for (const caller of callers) {
     })
 
     test('a vial by itself keeps the time, and is not made where it would need a cgroup', () => {
-      const path = join(workFolder(caller, 'home'), 'timed')
+      const path = join(workDirectory(caller, 'home'), 'timed')
       const made = vial(caller, ['compile', '--preset', 'system', '--wall-time', '200ms', '-o', path])
       assert.equal(made.status, 0, made.stderr)
       const ran = spawnSync(path, ['sleep', '600'], { encoding: 'utf8' })

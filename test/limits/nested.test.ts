@@ -171,7 +171,7 @@ for (const caller of callers) {
         const { stdout } = spawnSync(words[0]!, words.slice(1), { encoding: 'utf8' })
         assert.deepEqual(
           [...stdout.matchAll(/^removed (.*)$/gm)]
-            .map(([, folder]) => folder)
+            .map(([, directory]) => directory)
             .filter((one) => left.includes(one!))
             .sort(),
           [...left].sort(),
@@ -190,20 +190,20 @@ test('gc says what it cannot remove, and why', {
   assert.ok(base !== undefined)
   // Its maker is dead, and the sandbox was to outlive it.
   const namespace = /\d+/.exec(readlinkSync('/proc/self/ns/pid'))![0]
-  const folder = join(base, `vial.${namespace}.999999999.1.0.outlives`)
-  mkdirSync(folder)
+  const directory = join(base, `vial.${namespace}.999999999.1.0.outlives`)
+  mkdirSync(directory)
   const word = uniqueSeconds()
   const child = spawn('sleep', [word])
   try {
-    writeFileSync(join(folder, 'cgroup.procs'), String(child.pid))
+    writeFileSync(join(directory, 'cgroup.procs'), String(child.pid))
     const { stdout } = spawnSync(process.execPath, [main, 'gc'], { encoding: 'utf8' })
     assert.ok(
-      stdout.includes(`kept ${folder}: it holds processes that were meant to outlive their maker: ${child.pid}\n`),
+      stdout.includes(`kept ${directory}: it holds processes that were meant to outlive their maker: ${child.pid}\n`),
       stdout,
     )
   } finally {
     child.kill('SIGKILL')
     await once(child, 'exit')
-    if (existsSync(folder)) rmdirSync(folder)
+    if (existsSync(directory)) rmdirSync(directory)
   }
 })

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { build, input, languages, PATH } from '../support/languages.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { ordinary, vial, workFolder } from '../support/user.js'
+import { ordinary, vial, workDirectory } from '../support/user.js'
 
 const memory = '256M'
 const withoutCgroup: Policy = { limits: { memory, required: false } }
@@ -14,7 +14,7 @@ const withoutCgroup: Policy = { limits: { memory, required: false } }
 describe('without a cgroup', { skip: notRoot }, () => {
   const run = (name: string, limits: Policy, ...flags: string[]) => {
     const language = languages.find((one) => one.name === name)!
-    const directory = workFolder(ordinary, `runtime-${name}`)
+    const directory = workDirectory(ordinary, `runtime-${name}`)
     build(language, directory)
     const [program, ...args] = language.command
     const policy: Policy = {
@@ -66,7 +66,7 @@ describe('without a cgroup', { skip: notRoot }, () => {
 
   test('and more is refused', { skip: notInstalled('python3') }, () => {
     const words = (policy: Policy) => {
-      const file = join(workFolder(ordinary, 'large'), 'policy.json')
+      const file = join(workDirectory(ordinary, 'large'), 'policy.json')
       writeFileSync(file, JSON.stringify({ preset: 'system', env: { set: { PATH } }, ...policy }))
       return vial(ordinary, ['run', '--policy', file, '--', 'python3', '-c', 'x = [0] * 10**8'])
     }

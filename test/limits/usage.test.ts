@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 
 for (const caller of callers) {
   describe(`the usage of a run that is killed, by ${caller.name}`, () => {
@@ -56,7 +56,7 @@ for (const caller of callers) {
     test('a payload that fills the disk of the cache takes nothing away', {
       skip: notRoot || notInstalled('setpriv'),
     }, async () => {
-      const cache = workFolder(caller, 'full')
+      const cache = workDirectory(caller, 'full')
       const become = `setpriv --reuid ${caller.uid} --regid ${caller.gid} --clear-groups`
       const mount = `mount -t tmpfs -o size=1M,uid=${caller.uid},mode=700 none ${cache} && exec ${caller.uid === 0 ? '' : become} "$@"`
       const seen = await evaluate(

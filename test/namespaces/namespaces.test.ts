@@ -9,7 +9,7 @@ import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
 import { childrenOf } from '../support/processes.js'
-import { type Caller, callers, ordinary, root, vial, workFolder } from '../support/user.js'
+import { type Caller, callers, ordinary, root, vial, workDirectory } from '../support/user.js'
 
 const system: Policy = { preset: 'system' }
 const isRoot = process.getuid?.() === 0
@@ -266,11 +266,11 @@ print(int(time.clock_gettime(time.CLOCK_BOOTTIME)), int(time.clock_gettime(time.
     })
 
     test('a vial in a vial in a vial', async () => {
-      const folder = workFolder(caller, 'nested')
+      const directory = workDirectory(caller, 'nested')
       const keep = async (name: string, policy: Policy) => {
         const path = await compiled(caller, policy)
-        writeFileSync(join(folder, name), readFileSync(path), { mode: 0o755 })
-        return { bind: `/opt/${name}`, from: join(folder, name) }
+        writeFileSync(join(directory, name), readFileSync(path), { mode: 0o755 })
+        return { bind: `/opt/${name}`, from: join(directory, name) }
       }
       // Root's /proc is covered, and no other can then be mounted inside: it says so, and masked: false leaves it open.
       const nesting: Policy = { ...system, seccomp: 'nested', filesystem: [{ proc: '/proc', masked: false }] }
@@ -297,15 +297,15 @@ describe('ids of the host', { skip: isRoot ? false : 'needs root' }, () => {
 
   test('subordinate ids, by newuidmap(1) of an ordinary user', async () => {
     // In a mount namespace of its own, where the accounts of the host are covered.
-    const folder = workFolder(root, 'accounts')
+    const directory = workDirectory(root, 'accounts')
     writeFileSync(
-      join(folder, 'passwd'),
+      join(directory, 'passwd'),
       `root:x:0:0::/root:/bin/sh\nmapped:x:${ordinary.uid}:${ordinary.gid}::/:/bin/sh\n`,
     )
     for (const name of ['subuid', 'subgid'])
-      writeFileSync(join(folder, name), 'mapped:200000:1000\nmapped:300000:500\n')
+      writeFileSync(join(directory, name), 'mapped:200000:1000\nmapped:300000:500\n')
     const covered = ['passwd', 'subuid', 'subgid']
-      .map((name) => `mount --bind ${folder}/${name} /etc/${name}`)
+      .map((name) => `mount --bind ${directory}/${name} /etc/${name}`)
       .join(' && ')
     const drop = `exec setpriv --reuid ${ordinary.uid} --regid ${ordinary.gid} --clear-groups "$@"`
     const wrapper = ['unshare', '-m', 'sh', '-c', `${covered} && ${drop}`, 'sh']

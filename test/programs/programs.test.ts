@@ -5,7 +5,7 @@ import { before, describe, test } from 'node:test'
 import type { Policy, RunResult } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
-import { type Caller, callers, vial, workFolder } from '../support/user.js'
+import { type Caller, callers, vial, workDirectory } from '../support/user.js'
 
 interface Case {
   readonly name: string
@@ -98,7 +98,7 @@ const cases: readonly Case[] = [
   },
 ]
 
-const installed = (program: string) => path.split(':').some((folder) => existsSync(`${folder}/${program}`))
+const installed = (program: string) => path.split(':').some((directory) => existsSync(`${directory}/${program}`))
 const skip = (program: string) => (installed(program) ? false : `${program} is not installed`)
 
 const withFiles = (policy: Policy, { files }: Case): Policy =>
@@ -145,8 +145,8 @@ for (const caller of callers) {
 
     test("python3's closure shows nothing else of /usr", { skip: notInstalled('python3') }, async () => {
       const list = `import os
-for folder in ['/', '/usr', '/usr/bin', '/usr/share', '/usr/lib', '/usr/local', '/usr/local/share', '/home']:
-    if os.path.isdir(folder): print(folder, *sorted(os.listdir(folder)))`
+for directory in ['/', '/usr', '/usr/bin', '/usr/share', '/usr/lib', '/usr/local', '/usr/local/share', '/home']:
+    if os.path.isdir(directory): print(directory, *sorted(os.listdir(directory)))`
       const policy: Policy = { fill: { program: 'python3', path } }
       const [{ stdout, stderr }] = (await runAll(caller, [{ policy, command: ['python3', '-c', list] }])) as [RunResult]
       const shown = new Map(
@@ -154,7 +154,7 @@ for folder in ['/', '/usr', '/usr/bin', '/usr/share', '/usr/lib', '/usr/local', 
           .trim()
           .split('\n')
           .map((line) => line.split(' '))
-          .map(([folder, ...names]) => [folder!, names]),
+          .map(([directory, ...names]) => [directory!, names]),
       )
       assert.ok(shown.size >= 5, stderr)
       for (const name of shown.get('/usr/bin')!) assert.match(name, /^python3/)
@@ -166,7 +166,7 @@ for folder in ['/', '/usr', '/usr/bin', '/usr/share', '/usr/lib', '/usr/local', 
       assert.ok(!shown.get('/')!.some((name) => ['root', 'opt', 'srv', 'mnt', 'work', 'boot', 'sys'].includes(name)))
     })
 
-    test('git in a folder that is writable, by the command', { skip: skip('git') }, () => {
+    test('git in a directory that is writable, by the command', { skip: skip('git') }, () => {
       const script = [
         'git init -q -b main .',
         'git config user.name v && git config user.email v@example.org',
@@ -175,7 +175,7 @@ for folder in ['/', '/usr', '/usr/bin', '/usr/share', '/usr/lib', '/usr/local', 
         'git log --format=%s && git status --short && git show --stat --format= HEAD',
       ].join(' && ')
       for (const flags of [[], ['--fill', 'git', '--fill', 'sh']]) {
-        const place = workFolder(caller, `repository/${flags.length}`)
+        const place = workDirectory(caller, `repository/${flags.length}`)
         const words = ['run', ...flags, '--rw', '.', '--env', `PATH=${path}`, '--', 'sh', '-c', script]
         const { stdout, stderr, status } = vial(caller, words, { cwd: place })
         assert.deepEqual([stdout, status], ['second\nfirst\n file | 1 +\n 1 file changed, 1 insertion(+)\n', 0], stderr)
@@ -184,7 +184,7 @@ for folder in ['/', '/usr', '/usr/bin', '/usr/share', '/usr/lib', '/usr/local', 
     })
 
     test('gcc, and its program elsewhere, by the command', { skip: skip('gcc') }, () => {
-      const folder = workFolder(caller, 'compiled')
+      const directory = workDirectory(caller, 'compiled')
       const make = vial(
         caller,
         [
@@ -204,11 +204,11 @@ for folder in ['/', '/usr', '/usr/bin', '/usr/share', '/usr/lib', '/usr/local', 
           '-',
           '-lm',
         ],
-        { cwd: folder, input: c },
+        { cwd: directory, input: c },
       )
       assert.deepEqual([make.stderr, make.status], ['', 0])
       const used = vial(caller, ['run', '--uid', '77', '--ro', './made:/opt/made', '--', '/opt/made', 'x'], {
-        cwd: folder,
+        cwd: directory,
       })
       assert.deepEqual([used.stdout, used.status], ['2 2.000 77\n', 3], used.stderr)
     })

@@ -8,7 +8,7 @@ import { describe, test } from 'node:test'
 import { compile, type Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
-import { callers, vial, workFolder } from '../support/user.js'
+import { callers, vial, workDirectory } from '../support/user.js'
 
 const policies: readonly Policy[] = [
   {},
@@ -42,7 +42,7 @@ describe('a vial as a file', () => {
   test('has no segment that is both written and executed, and no executable stack', {
     skip: notInstalled('readelf'),
   }, () => {
-    const file = join(workFolder(caller, 'bytes'), 'vial')
+    const file = join(workDirectory(caller, 'bytes'), 'vial')
     for (const policy of policies) {
       for (const architecture of ['x64', 'arm64'] as const) {
         writeFileSync(file, compile(policy, { architecture }).bytes)
@@ -62,17 +62,17 @@ describe('a vial as a file', () => {
   test('for another machine starts there', {
     skip: existsSync('/usr/bin/qemu-aarch64-static') ? false : 'qemu-aarch64-static is not installed',
   }, () => {
-    const folder = workFolder(caller, 'arm64')
+    const directory = workDirectory(caller, 'arm64')
     writeFileSync(
-      join(folder, 'policy.json'),
+      join(directory, 'policy.json'),
       JSON.stringify({ preset: 'system', filesystem: [{ bind: '/x', from: './absent' }] }),
     )
     const { stderr, status } = vial(caller, ['compile', 'policy.json', '-o', 'vial', '--arch', 'arm64'], {
-      cwd: folder,
+      cwd: directory,
     })
     assert.equal(status, 0, stderr)
-    assert.equal(readFileSync(join(folder, 'vial')).readUInt16LE(18), 183)
-    const started = spawnSync('qemu-aarch64-static', ['./vial'], { cwd: folder, encoding: 'utf8' })
+    assert.equal(readFileSync(join(directory, 'vial')).readUInt16LE(18), 183)
+    const started = spawnSync('qemu-aarch64-static', ['./vial'], { cwd: directory, encoding: 'utf8' })
     assert.deepEqual(
       [started.status, started.stderr],
       [125, 'vial: no command was given\n      usage: VIAL COMMAND [ARGUMENT…]\n'],
@@ -80,14 +80,14 @@ describe('a vial as a file', () => {
   })
 
   test('is written whole or not at all', () => {
-    const folder = workFolder(caller, 'written')
-    writeFileSync(join(folder, 'policy.json'), '{}')
-    const fails = (output: string) => vial(caller, ['compile', 'policy.json', '-o', output], { cwd: folder })
+    const directory = workDirectory(caller, 'written')
+    writeFileSync(join(directory, 'policy.json'), '{}')
+    const fails = (output: string) => vial(caller, ['compile', 'policy.json', '-o', output], { cwd: directory })
     for (const output of ['absent/vial', '.', 'policy.json/vial']) {
       const { status, stderr } = fails(output)
       assert.equal(status, 125, output)
       assert.match(stderr, /^vial: --output .*(does not exist|is a |is not |E(?:ISDIR|EXIST|BUSY|NOTEMPTY))/)
     }
-    assert.deepEqual(spawnSync('ls', ['-A', folder], { encoding: 'utf8' }).stdout, 'policy.json\n')
+    assert.deepEqual(spawnSync('ls', ['-A', directory], { encoding: 'utf8' }).stdout, 'policy.json\n')
   })
 })

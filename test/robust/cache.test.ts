@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
-import { callers, ordinary, root, workFolder } from '../support/user.js'
+import { callers, ordinary, root, workDirectory } from '../support/user.js'
 
 /** Enough for `echo`, and quicker to compile than the preset. */
 const plain: Policy = {
@@ -22,8 +22,8 @@ for (const caller of callers) {
     const other = caller.uid === 0 ? ordinary : root
 
     test('a directory that is not safe is refused, and the error says what to do', async () => {
-      const base = workFolder(caller, 'unsafe')
-      const folders: Record<string, RegExp> = {
+      const base = workDirectory(caller, 'unsafe')
+      const directories: Record<string, RegExp> = {
         writable: /others can write to .*writable: chmod o-w/,
         'writable/below': /others can write to .*writable: chmod o-w/,
         file: /is not a directory/,
@@ -55,9 +55,9 @@ for (const caller of callers) {
           }
           return told
         },
-        { base, names: Object.keys(folders) },
+        { base, names: Object.keys(directories) },
       )
-      Object.entries(folders).forEach(([name, reason], index) => {
+      Object.entries(directories).forEach(([name, reason], index) => {
         for (const message of told.slice(2 * index, 2 * index + 2)) {
           assert.match(message, /^(the vial|a status file) cannot be stored in .*\n +set VIAL_CACHE to /, name)
           assert.match(message, reason, name)
@@ -66,10 +66,10 @@ for (const caller of callers) {
     })
 
     test('a vial that was tampered with is never executed', async () => {
-      const folder = workFolder(caller, 'tampered')
+      const directory = workDirectory(caller, 'tampered')
       const seen = await evaluate(
         caller,
-        async ({ sandbox }, { folder, policy }) => {
+        async ({ sandbox }, { directory, policy }) => {
           const fs = await import('node:fs')
           const evil = '#!/bin/sh\necho evil\n'
           const again = async () => {
@@ -77,7 +77,7 @@ for (const caller of callers) {
             return [await one.compile(), (await one.run('echo', ['good'])).stdout].join(' ')
           }
           const good = await again()
-          const files = fs.readdirSync(folder).map((name) => `${folder}/${name}`)
+          const files = fs.readdirSync(directory).map((name) => `${directory}/${name}`)
           const bytes = files.map((file) => fs.readFileSync(file))
           const replace = (content: (genuine: Buffer) => Buffer | string, mode: number) =>
             files.forEach((file, index) => {
@@ -96,7 +96,7 @@ for (const caller of callers) {
             setuid: () => replace((genuine) => genuine, 0o4500),
             link: () =>
               files.forEach((file) => {
-                fs.writeFileSync(`${folder}/../evil`, evil, { mode: 0o755 })
+                fs.writeFileSync(`${directory}/../evil`, evil, { mode: 0o755 })
                 fs.rmSync(file)
                 fs.symlinkSync('../evil', file)
               }),
@@ -110,19 +110,19 @@ for (const caller of callers) {
               if (!fs.readFileSync(file).equals(bytes[index]!)) wrong.push(`${name}: bytes`)
             })
           }
-          return { wrong, good, left: fs.readdirSync(folder).length, files: files.length }
+          return { wrong, good, left: fs.readdirSync(directory).length, files: files.length }
         },
-        { folder, policy: plain },
-        { env: { VIAL_CACHE: folder } },
+        { directory, policy: plain },
+        { env: { VIAL_CACHE: directory } },
       )
       assert.match(seen.good, / good\n$/)
       assert.deepEqual([seen.wrong, seen.left, seen.files], [[], 2, 2])
     })
 
-    test("somebody else's file in its place is replaced", { skip: isRoot ? false : 'needs root' }, async () => {
-      const folder = workFolder(caller, 'replaced')
+    test("another user's file in its place is replaced", { skip: isRoot ? false : 'needs root' }, async () => {
+      const directory = workDirectory(caller, 'replaced')
       const compile = () =>
-        evaluate(caller, ({ sandbox }, policy) => sandbox(policy).compile(), plain, { env: { VIAL_CACHE: folder } })
+        evaluate(caller, ({ sandbox }, policy) => sandbox(policy).compile(), plain, { env: { VIAL_CACHE: directory } })
       const path = await compile()
       chownSync(path, other.uid, other.gid)
       assert.equal(await compile(), path)
@@ -130,7 +130,7 @@ for (const caller of callers) {
     })
 
     test('six processes store the same vials at once', async () => {
-      const folder = workFolder(caller, 'together')
+      const directory = workDirectory(caller, 'together')
       const answers = await Promise.all(
         Array.from({ length: 6 }, () =>
           evaluate(
@@ -147,34 +147,34 @@ for (const caller of callers) {
               return said.join(' ')
             },
             plain,
-            { env: { VIAL_CACHE: folder } },
+            { env: { VIAL_CACHE: directory } },
           ),
         ),
       )
       assert.deepEqual([...new Set(answers)], [Array(3).fill('h0 h1 h2').join(' ')])
-      for (const name of readdirSync(folder)) assert.match(name, /^[0-9a-f]{40}$/)
+      for (const name of readdirSync(directory)) assert.match(name, /^[0-9a-f]{40}$/)
     })
   })
 }
 
 describe('a cache on a mount of its own', { skip: isRoot ? false : 'needs root' }, () => {
   /** In a mount namespace that ends with it, so that nothing is left. */
-  const wrapped = (options: string, folder: string, uid: number) => {
+  const wrapped = (options: string, directory: string, uid: number) => {
     const drop = uid === 0 ? 'exec "$@"' : `exec setpriv --reuid ${uid} --regid ${uid} --clear-groups "$@"`
     return [
       'unshare',
       '-m',
       'sh',
       '-c',
-      `mount -t tmpfs -o ${options},uid=${uid},gid=${uid},mode=700 none ${folder} && ${drop}`,
+      `mount -t tmpfs -o ${options},uid=${uid},gid=${uid},mode=700 none ${directory} && ${drop}`,
       'sh',
     ]
   }
   const attempt = async (caller: typeof root, options: string) => {
-    const folder = workFolder(caller, 'mounted')
+    const directory = workDirectory(caller, 'mounted')
     return evaluate(
       caller,
-      async ({ sandbox }, { folder, policy }) => {
+      async ({ sandbox }, { directory, policy }) => {
         const { readdirSync } = await import('node:fs')
         const told = []
         for (const attempt of [() => sandbox(policy).compile(), () => sandbox(policy).run('true')])
@@ -184,10 +184,10 @@ describe('a cache on a mount of its own', { skip: isRoot ? false : 'needs root' 
               (error) => error.message as string,
             ),
           )
-        return { told, left: readdirSync(folder) }
+        return { told, left: readdirSync(directory) }
       },
-      { folder, policy: plain },
-      { env: { VIAL_CACHE: folder }, wrapper: wrapped(options, folder, caller.uid) },
+      { directory, policy: plain },
+      { env: { VIAL_CACHE: directory }, wrapper: wrapped(options, directory, caller.uid) },
     )
   }
 

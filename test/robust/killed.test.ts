@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Policy } from '../../src/index.js'
 import { evaluate, start } from '../support/evaluate.js'
 import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
-import { type Caller, callers, runAs, workFolder } from '../support/user.js'
+import { type Caller, callers, runAs, workDirectory } from '../support/user.js'
 
 const system: Policy = { preset: 'system' }
 
@@ -47,7 +47,7 @@ for (const caller of callers) {
   describe(`all of a sandbox dies at once, by ${caller.name}`, () => {
     test('when Node is killed, at forty moments', async () => {
       const word = uniqueSeconds()
-      const env = { VIAL_CACHE: workFolder(caller, 'killed') }
+      const env = { VIAL_CACHE: workDirectory(caller, 'killed') }
       const chance = chances(4711)
       const round = async (number: number, delay: number) => {
         const node = start(
@@ -215,7 +215,7 @@ for (const caller of callers) {
 
     test('of a terminal reach the payload once', async () => {
       const word = uniqueSeconds()
-      const home = workFolder(caller, 'home')
+      const home = workDirectory(caller, 'home')
       const main = new URL('../../src/cli/main.cjs', import.meta.url).pathname
       // What is started after that could be hit before it is a program: vfork(2).
       const count = `n=0; trap 'n=$((n+1)); echo int $n' INT; sleep ${word} & echo up; while :; do wait; done`
@@ -259,7 +259,7 @@ for (const caller of callers) {
       const main = join(new URL('../../src/cli/main.cjs', import.meta.url).pathname)
       for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
         const word = uniqueSeconds()
-        const home = workFolder(caller, 'home')
+        const home = workDirectory(caller, 'home')
         const node = spawn(process.execPath, [main, 'run', '--', 'sh', '-c', `echo up; exec sleep ${word}`], {
           env: { PATH: process.env.PATH, HOME: home },
           cwd: home,

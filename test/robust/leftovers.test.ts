@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { evaluate } from '../support/evaluate.js'
 import { assertGone, uniqueSeconds } from '../support/processes.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 
 for (const caller of callers) {
   describe(`nothing is left behind by ${caller.name}`, () => {
     test('after 1,000 runs, four at a time, of every ending', async () => {
-      const cache = workFolder(caller, 'thousand')
+      const cache = workDirectory(caller, 'thousand')
       const word = uniqueSeconds()
       const seen = await evaluate(
         caller,

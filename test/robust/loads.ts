@@ -11,7 +11,7 @@ import { compile, type Policy, PolicyError, type Size } from '../../src/index.js
 import { type CapabilityName, capabilities } from '../../src/kernel/capabilities.js'
 import { type RlimitName, rlimits } from '../../src/kernel/rlimits.js'
 import { ociProfile, typedProfile } from '../seccomp/arbitrary.js'
-import { type Caller, workFolder } from '../support/user.js'
+import { type Caller, workDirectory } from '../support/user.js'
 
 type Entry = NonNullable<Policy['filesystem']>[number]
 
@@ -44,10 +44,11 @@ const content = fc.oneof(
 )
 
 /** Sources are in a directory of the test's own, or what any host has; the payload is none, so that nothing is written. */
-const source = (folder: string) => fc.constantFrom(folder, join(folder, 'file'), '/usr', '/etc/passwd', '/no/such', '/')
+const source = (directory: string) =>
+  fc.constantFrom(directory, join(directory, 'file'), '/usr', '/etc/passwd', '/no/such', '/')
 
-const entry = (folder: string): fc.Arbitrary<Entry> => {
-  const from = source(folder)
+const entry = (directory: string): fc.Arbitrary<Entry> => {
+  const from = source(directory)
   const kind = <Key extends string>(key: Key, rest: object) =>
     fc
       .tuple(place, some(rest as Record<string, fc.Arbitrary<unknown>>))
@@ -84,12 +85,12 @@ const text = fc.string().map((one) => one.replaceAll('\0', '_'))
 /** The last calls of a vial: a profile that kills for these ends it where it cannot say anything. */
 const always = { calls: ['execve', 'write', 'writev', 'pwrite64', 'exit_group', 'exit'], do: 'allow' } as const
 
-export const anyPolicy = (folder: string): fc.Arbitrary<Policy> =>
+export const anyPolicy = (directory: string): fc.Arbitrary<Policy> =>
   few<Policy>({
     preset: fc.constantFrom('system', 'empty'),
     fill: fc.constant({ program: 'true' }),
     root: some({ writable: flag, size }),
-    filesystem: fc.oneof(fc.array(entry(folder), { maxLength: 2 }), fc.array(entry(folder), { maxLength: 12 })),
+    filesystem: fc.oneof(fc.array(entry(directory), { maxLength: 2 }), fc.array(entry(directory), { maxLength: 12 })),
     namespaces: few({
       user: setting,
       mount: setting,
@@ -178,16 +179,16 @@ export function loads(
   caller: Caller,
   limit: { readonly runs: number; readonly seed?: number } | { readonly seconds: number },
 ): Loaded {
-  const folder = workFolder(caller, 'loads')
-  mkdirSync(join(folder, 'bound', 'a'), { recursive: true })
-  writeFileSync(join(folder, 'bound', 'file'), 'x')
+  const directory = workDirectory(caller, 'loads')
+  mkdirSync(join(directory, 'bound', 'a'), { recursive: true })
+  writeFileSync(join(directory, 'bound', 'file'), 'x')
   const seen: Loaded = { complete: 0, refused: 0, faults: 0 }
   const options =
     'runs' in limit
       ? { numRuns: limit.runs, ...(limit.seed === undefined ? {} : { seed: limit.seed }) }
       : { numRuns: 2 ** 31 - 1, interruptAfterTimeLimit: limit.seconds * 1000 }
-  const property = fc.property(anyPolicy(join(folder, 'bound')), (policy) =>
-    check(policy, caller, join(folder, 'vial'), seen),
+  const property = fc.property(anyPolicy(join(directory, 'bound')), (policy) =>
+    check(policy, caller, join(directory, 'vial'), seen),
   )
   fc.assert(property, { ...options, includeErrorInReport: true })
   return seen

@@ -10,7 +10,7 @@ import { exitStatusOf } from '../../src/text/error.js'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
 import { childrenOf } from '../support/processes.js'
-import { type Caller, callers, ordinary, root, vial, workFolder } from '../support/user.js'
+import { type Caller, callers, ordinary, root, vial, workDirectory } from '../support/user.js'
 
 const isRoot = process.getuid?.() === 0
 const system: Policy = { preset: 'system' }
@@ -22,7 +22,7 @@ const scripts: Policy['filesystem'] = [
   { file: '/s/empty', content: '', mode: 0o755 },
   { file: '/s/plain', content: '#!/bin/sh\n', mode: 0o644 },
   { file: '/s/good', content: '#!/bin/sh\necho "$0" "$@"\n', mode: 0o755 },
-  { directory: '/s/folder' },
+  { directory: '/s/directory' },
   { symlink: '/s/loop', to: 'loop' },
   { tmpfs: '/n', noexec: true, mode: 0o777 },
   { bind: '/n/true', from: '/usr/bin/true', noexec: true },
@@ -37,8 +37,8 @@ const failures: readonly (readonly [string, number, RegExp])[] = [
   ['/s/empty', 126, /Exec format error\n +it is not a program/],
   ['/s/plain', 126, /Permission denied\n +it is not executable/],
   ['plain', 126, /Permission denied\n +it is not executable/],
-  ['/s/folder', 126, /Permission denied\n +it is not executable/],
-  ['folder', 126, /Permission denied/],
+  ['/s/directory', 126, /Permission denied\n +it is not executable/],
+  ['directory', 126, /Permission denied/],
   ['/s/good/below', 126, /Not a directory/],
   ['/s/loop', 126, /Too many levels of symbolic links/],
   ['/s/\x1b[2J', 127, /cannot run \/s\/\?\[2J: No such file or directory/],
@@ -386,10 +386,10 @@ print(*count())`
     })
 
     test('of a vial by another user than the one who compiled it', { skip: isRoot ? false : 'needs root' }, () => {
-      const copy = join(workFolder(caller, 'copied'), 'vial')
+      const copy = join(workDirectory(caller, 'copied'), 'vial')
       copyFileSync(vials.system!, copy)
       chmodSync(copy, 0o755)
-      for (const folder of ['..', '../..', '.']) chmodSync(join(copy, '..', folder), 0o755)
+      for (const directory of ['..', '../..', '.']) chmodSync(join(copy, '..', directory), 0o755)
       for (const by of [ordinary, root, { ...ordinary, uid: 54321, gid: 54322 }]) {
         const script = 'id -u; id -g; cat /proc/self/uid_map; touch /tmp/f ~/f && echo ok'
         const { stdout, stderr } = standalone(copy, ['sh', '-c', script], { by })

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { checkPolicy, compile, type Policy, PolicyError } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
-import { callers, vial, workFolder } from '../support/user.js'
+import { callers, vial, workDirectory } from '../support/user.js'
 
 const faultsOf = (policy: unknown): readonly string[] => {
   try {
@@ -222,18 +222,18 @@ describe('wrong policies', () => {
 
   test('the command tells where a policy file is wrong', () => {
     const caller = callers[0]!
-    const folder = workFolder(caller, 'policies')
-    writeFileSync(join(folder, 'bad.json'), '{"colour": 1, "network": "some"}')
-    writeFileSync(join(folder, 'broken.json'), '{"colour"')
-    const bad = vial(caller, ['run', '--policy', join(folder, 'bad.json'), '--', 'true'])
+    const directory = workDirectory(caller, 'policies')
+    writeFileSync(join(directory, 'bad.json'), '{"colour": 1, "network": "some"}')
+    writeFileSync(join(directory, 'broken.json'), '{"colour"')
+    const bad = vial(caller, ['run', '--policy', join(directory, 'bad.json'), '--', 'true'])
     assert.deepEqual([bad.status, bad.stdout], [125, ''])
     assert.match(
       bad.stderr,
       /2 faults:\n {2}.*bad\.json: network: must be .*\n {2}.*bad\.json: colour: is not a known key\n$/,
     )
-    assert.match(vial(caller, ['explain', join(folder, 'broken.json')]).stderr, /^vial: .*broken\.json:1:10: /)
+    assert.match(vial(caller, ['explain', join(directory, 'broken.json')]).stderr, /^vial: .*broken\.json:1:10: /)
     assert.match(
-      vial(caller, ['explain', join(folder, 'absent.json')]).stderr,
+      vial(caller, ['explain', join(directory, 'absent.json')]).stderr,
       /^vial: cannot read the policy .*absent\.json does not exist/,
     )
   })
@@ -241,17 +241,17 @@ describe('wrong policies', () => {
 
 for (const caller of callers) {
   test(`policies that cannot be carried out, by ${caller.name}`, async () => {
-    const folder = workFolder(caller, 'impossible')
-    mkdirSync(join(folder, 'deep'))
-    mkdirSync(join(folder, 'closed'), { mode: 0 })
-    writeFileSync(join(folder, 'file'), '')
-    symlinkSync('loop', join(folder, 'loop'))
-    symlinkSync('b', join(folder, 'a'))
-    symlinkSync('a', join(folder, 'b'))
-    symlinkSync('/etc', join(folder, 'out'))
+    const directory = workDirectory(caller, 'impossible')
+    mkdirSync(join(directory, 'deep'))
+    mkdirSync(join(directory, 'closed'), { mode: 0 })
+    writeFileSync(join(directory, 'file'), '')
+    symlinkSync('loop', join(directory, 'loop'))
+    symlinkSync('b', join(directory, 'a'))
+    symlinkSync('a', join(directory, 'b'))
+    symlinkSync('/etc', join(directory, 'out'))
     const on = (...entries: NonNullable<Policy['filesystem']>): Policy => ({ preset: 'system', filesystem: entries })
-    const at = (name: string) => join(folder, name)
-    const data = { bind: '/data', from: folder }
+    const at = (name: string) => join(directory, name)
+    const data = { bind: '/data', from: directory }
     const cases: [Policy, RegExp][] = [
       [
         on({ bind: '/x', from: at('absent') }),
@@ -261,7 +261,7 @@ for (const caller of callers) {
       [on({ bind: '/x', from: at('a') }), /^cannot bind .*: Too many levels of symbolic links\n +\S/],
       [on({ bind: '/x', from: at('file/below') }), /^cannot bind .*file\/below on \/x: Not a directory\n +\S/],
       [
-        on(data, { bind: '/data/loop', from: folder }),
+        on(data, { bind: '/data/loop', from: directory }),
         /^cannot bind .* on \/data\/loop: Too many levels of symbolic links\n +\S/,
       ],
       [
@@ -272,13 +272,13 @@ for (const caller of callers) {
         on(data, { tmpfs: '/data/absent' }),
         /^cannot mount tmpfs on \/data\/absent: Read-only file system\n +the place does not exist/,
       ],
-      [on(data, { bind: '/data/a/b/c', from: folder }), /^cannot make the directory \/data\/a.*: \S.*\n +\S/],
+      [on(data, { bind: '/data/a/b/c', from: directory }), /^cannot make the directory \/data\/a.*: \S.*\n +\S/],
       [
-        on(data, { bind: '/data/file/below', from: folder }),
+        on(data, { bind: '/data/file/below', from: directory }),
         /^cannot .* \/data\/file.*: Not a directory\n +a file lies on the way/,
       ],
       [
-        on(data, { bind: '/data/file', from: folder }),
+        on(data, { bind: '/data/file', from: directory }),
         /^cannot bind .* on \/data\/file: Invalid argument\n +a file cannot/,
       ],
       [on(data, { bind: '/data/deep', from: at('file') }), /^cannot bind .* on \/data\/deep: \S.*\n +a file cannot/],
@@ -308,7 +308,7 @@ for (const caller of callers) {
         /^cannot mount an overlay on \/o: No such file or directory\n +\S/,
       ],
       [
-        on({ overlay: '/o', lower: [folder], upper: { upper: at('file'), work: at('deep') } }),
+        on({ overlay: '/o', lower: [directory], upper: { upper: at('file'), work: at('deep') } }),
         /^cannot mount an overlay on \/o: \S.*\n +\S/,
       ],
       [

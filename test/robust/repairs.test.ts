@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Finding } from '../../src/doctor/finding.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { callers, ordinary, root, workFolder } from '../support/user.js'
+import { callers, ordinary, root, workDirectory } from '../support/user.js'
 
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 const vial = `"${process.execPath}" "${main}"`
@@ -18,7 +18,7 @@ const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const caller = callers[0]!
 
 /** A script of bash's, by this process's user unless another is named. */
-function bash(script: string, { home = workFolder(caller, 'home'), user }: { home?: string; user?: number } = {}) {
+function bash(script: string, { home = workDirectory(caller, 'home'), user }: { home?: string; user?: number } = {}) {
   const ids = user === undefined ? {} : { uid: user, gid: user }
   return spawnSync('bash', ['-c', script], { encoding: 'utf8', cwd: '/', env: { PATH: path, HOME: home }, ...ids })
 }
@@ -30,7 +30,7 @@ function failures(stdout: string): Readonly<Record<string, Finding>> {
 }
 
 describe('a cache that is of no use', { skip: notRoot }, () => {
-  const home = workFolder(ordinary, 'home-of-no-use')
+  const home = workDirectory(ordinary, 'home-of-no-use')
   /** As the ordinary user, whose home is a filesystem of these options, made so by root's script. */
   const there = (options: string, before: string, script: string) =>
     bash(
@@ -120,7 +120,7 @@ describe('each finding that does not work has a next step, or names the one that
 })
 
 describe('root of little power', { skip: notRoot }, () => {
-  const home = notRoot ? '' : workFolder(root, 'home')
+  const home = notRoot ? '' : workDirectory(root, 'home')
   const without = (name: string, script: string) =>
     bash(`exec setpriv --bounding-set -${name} --inh-caps -${name} bash -c '${script}'`, { home })
 
@@ -131,7 +131,7 @@ describe('root of little power', { skip: notRoot }, () => {
     assert.ok(stderr.endsWith(`\n      ${repair}\n      ${further}\n`), stderr)
     const command = /vial (run --root)$/.exec(further!)![1]
     assert.equal(without('setfcap', `${vial} ${command} -- echo works`).stdout, 'works\n')
-    const user = `HOME=${workFolder(ordinary, 'home')} ${drop} ${vial} run -- echo works`
+    const user = `HOME=${workDirectory(ordinary, 'home')} ${drop} ${vial} run -- echo works`
     assert.equal(without('setfcap', user).stdout, 'works\n')
   })
 
@@ -143,7 +143,7 @@ describe('root of little power', { skip: notRoot }, () => {
   })
 
   test('in a chroot', () => {
-    const top = workFolder(root, 'chroot')
+    const top = workDirectory(root, 'chroot')
     const copy = `for d in /*; do if [ -L $d ]; then cp -P $d ${top}; elif [ -d $d ]; then mkdir ${top}$d; mount --rbind $d ${top}$d; fi; done`
     const { stdout, stderr } = bash(`exec unshare -m bash -c '${copy}; exec chroot ${top} ${vial} run -- true'`, {
       home,
@@ -167,7 +167,7 @@ describe('who can be root', () => {
   const withRoot = /\b(?:usermod|tee -a|apt-get) /
 
   test('sudo is named where it is there and can work', () => {
-    const directory = workFolder(caller, 'bin')
+    const directory = workDirectory(caller, 'bin')
     writeFileSync(join(directory, 'sudo'), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 })
     const named = (repairs: readonly string[], words: RegExp) => {
       const found = repairs.filter((repair) => withRoot.test(repair))
@@ -196,7 +196,7 @@ describe('no cgroup of version 1', () => {
     const group = join(own!, `vial-test-${process.pid}`)
     mkdirSync(group)
     try {
-      const home = workFolder(ordinary, 'home')
+      const home = workDirectory(ordinary, 'home')
       const run = `env HOME=${home} VIAL_CACHE=${home}/cache VIAL_CGROUP=v1 ${vial} run --memory 64M -- echo works`
       const shell = (script: string) => bash(`echo $$ > ${group}/cgroup.procs; ${script}`)
       const asUser = (script: string) => shell(`exec ${drop} bash -c '${script}'`)

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { trimCache } from '../../src/cache/trim.js'
 import { evaluate } from '../support/evaluate.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 
 const vialName = /^[0-9a-f]{40}$/
 const minute = 60
@@ -118,7 +118,7 @@ const nameOf = (index: number) => index.toString(16).padStart(40, '0')
 
 for (const caller of callers) {
   test(`${caller.name}: the library trims what it adds to`, async () => {
-    const cache = workFolder(caller, 'trimmed')
+    const cache = workDirectory(caller, 'trimmed')
     for (let index = 0; index < 600; index++) file(join(cache, nameOf(index)), 20 * minute + index)
     file(join(cache, nameOf(700)), 31 * day)
     const sandboxes = () => readdirSync(cache).filter((name) => vialName.test(name))
@@ -136,7 +136,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: what runs, and a sandbox that runs again, lose nothing`, async () => {
-    const cache = workFolder(caller, 'running')
+    const cache = workDirectory(caller, 'running')
     const ended = await evaluate(
       caller,
       async ({ sandbox }, { cache }) => {
@@ -171,7 +171,7 @@ for (const caller of callers) {
   })
 
   test(`${caller.name}: many processes that add and trim at once lose nothing`, async () => {
-    const cache = workFolder(caller, 'many')
+    const cache = workDirectory(caller, 'many')
     const runs = await evaluate(
       caller,
       async ({ sandbox }, { cache, script }) => {

@@ -19,7 +19,7 @@ import { everything, fromCache, front, notCached } from '../front/tools.js'
 import { evaluate } from '../support/evaluate.js'
 import { notRoot } from '../support/needs.js'
 import { saying } from '../support/saying.js'
-import { callers, ordinary, type root, vial, workFolder } from '../support/user.js'
+import { callers, ordinary, type root, vial, workDirectory } from '../support/user.js'
 
 const stranger = 54321
 
@@ -52,7 +52,7 @@ for (const caller of callers) {
   let scenes = 0
   /** `link` leads to `there/inner`, and so the cache, `link/cache`, is `there/inner/cache`; `there` is what a test makes of it. */
   const scene = () => {
-    const base = workFolder(caller, `trust-${scenes++}`)
+    const base = workDirectory(caller, `trust-${scenes++}`)
     const [there, inner] = [join(base, 'there'), join(base, 'there/inner')]
     const [cache, link] = [join(inner, 'cache'), join(base, 'link')]
     mkdirSync(there, { mode: 0o755 })
@@ -156,7 +156,7 @@ for (const caller of callers) {
 }
 
 test('uid 65534 is a user like others, unless a user namespace lacks it', { skip: notRoot }, async () => {
-  const base = workFolder(ordinary, 'overflow')
+  const base = workDirectory(ordinary, 'overflow')
   const [there, cache] = [join(base, 'there'), join(base, 'there/cache')]
   mkdirSync(there, { mode: 0o755 })
   mkdirSync(cache, { mode: 0o700 })
@@ -193,15 +193,15 @@ test('uid 65534 is a user like others, unless a user namespace lacks it', { skip
 })
 
 test('what is executed is the file that was looked at, though its path leads to another by then', async () => {
-  const folder = workFolder(callers.at(-1)!, 'exchanged')
-  if (process.getuid?.() === 0) chownSync(folder, 0, 0)
+  const directory = workDirectory(callers.at(-1)!, 'exchanged')
+  if (process.getuid?.() === 0) chownSync(directory, 0, 0)
   for (const least of [3, 200]) {
-    const file = openStored(saying('good\n'), folder)
+    const file = openStored(saying('good\n'), directory)
     writeFileSync(`${file.path}.evil`, saying('evil\n'), { mode: 0o500 })
     renameSync(`${file.path}.evil`, file.path)
     const run = (name: string) => spawnSync(name, { encoding: 'utf8', stdio: Array(least).fill('pipe') }).stdout
     assert.equal(run(file.path), 'evil\n')
     assert.equal(withName(file, least, run), 'good\n')
   }
-  assert.equal(dirname(openStored(saying('good\n'), folder).path), folder)
+  assert.equal(dirname(openStored(saying('good\n'), directory).path), directory)
 })

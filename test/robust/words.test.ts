@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { notRoot } from '../support/needs.js'
-import { callers, root, workFolder } from '../support/user.js'
+import { callers, root, workDirectory } from '../support/user.js'
 
 const dist = resolve(fileURLToPath(import.meta.url), '../../..')
 const main = join(dist, 'src/cli/main.cjs')
@@ -26,13 +26,13 @@ function node(file: string, args: readonly string[], { env = {}, cwd = '/' }: Su
   const { stdout, stderr, status } = spawnSync(process.execPath, [file, ...args], {
     encoding: 'utf8',
     cwd,
-    env: { PATH: '/usr/bin:/bin', HOME: workFolder(caller, 'home'), ...env },
+    env: { PATH: '/usr/bin:/bin', HOME: workDirectory(caller, 'home'), ...env },
     ...as,
   })
   return { status, words: stdout + stderr }
 }
 
-const top = workFolder(caller, 'of-no-use')
+const top = workDirectory(caller, 'of-no-use')
 writeFileSync(join(top, 'file'), 'x')
 symlinkSync('loop', join(top, 'loop'))
 symlinkSync('/proc/nowhere', join(top, 'dangling'))
@@ -48,10 +48,10 @@ const places: readonly (readonly [name: string, path: string, words: RegExp])[] 
     : ([
         [
           "another user's",
-          workFolder(root, 'closed'),
+          workDirectory(root, 'closed'),
           /belongs to another user, uid 0|cannot look at .*: Permission denied/,
         ],
-        ["below another user's", join(workFolder(root, 'closed'), 'x'), /\/closed\/x: Permission denied/],
+        ["below another user's", join(workDirectory(root, 'closed'), 'x'), /\/closed\/x: Permission denied/],
       ] as const)),
 ]
 
@@ -82,7 +82,7 @@ for (const [name, path, words] of places)
   })
 
 test('a HOME that is no absolute path is none: the cache lies neither in this directory nor in /', () => {
-  const cwd = workFolder(caller, 'here')
+  const cwd = workDirectory(caller, 'here')
   const there = '/relative-home'
   for (const HOME of ['relative-home', '']) {
     const { words } = node(main, ['cache', 'list'], { env: { HOME }, cwd })
@@ -100,7 +100,7 @@ test('too few descriptors', () => {
       ['-c', `ulimit -n ${count}; exec "$@"`, 'sh', process.execPath, main, 'run', ...args, '--', 'true'],
       {
         encoding: 'utf8',
-        env: { PATH: '/usr/bin:/bin', HOME: workFolder(caller, 'home') },
+        env: { PATH: '/usr/bin:/bin', HOME: workDirectory(caller, 'home') },
         ...ids,
       },
     )
@@ -112,7 +112,7 @@ test('too few descriptors', () => {
 })
 
 describe('without /proc', { skip: notRoot }, () => {
-  const directory = notRoot ? '' : workFolder(root, 'home')
+  const directory = notRoot ? '' : workDirectory(root, 'home')
   const without = (...args: readonly string[]) => {
     const { stdout, stderr, status } = spawnSync(
       'unshare',

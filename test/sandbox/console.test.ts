@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { frontPath } from '../../src/bwrap/frontFile.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { root, workFolder } from '../support/user.js'
+import { root, workDirectory } from '../support/user.js'
 
 /** Runs the words on a terminal of the host's; with `other`, in a mount namespace whose devpts has one of the same name. */
 const script = `
@@ -37,7 +37,7 @@ test('the terminal is /dev/console, another of its name is not', { skip: notRoot
       'if [ /dev/console -ef /proc/self/fd/1 ]; then echo same; elif [ -e /dev/console ]; then echo another; else echo none; fi'
     const { stdout, stderr } = spawnSync('python3', ['-c', script, which, frontPath, ...options, 'sh', '-c', look], {
       encoding: 'utf8',
-      env: { PATH: process.env.PATH, HOME: workFolder(root, 'home') },
+      env: { PATH: process.env.PATH, HOME: workDirectory(root, 'home') },
     })
     return stdout.trim() || stderr
   }

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { compile } from '../../src/compile/compile.js'
 import { type Policy, sandbox } from '../../src/index.js'
 import type { StrictPolicy } from '../../src/policy/schema.js'
-import { ordinary, root, workFolder } from '../support/user.js'
+import { ordinary, root, workDirectory } from '../support/user.js'
 
 type Entry = NonNullable<Policy['filesystem']>[number]
 
@@ -18,7 +18,7 @@ const dropIn = fileURLToPath(new URL('../../bin/vial-bwrap', import.meta.url))
 const counts = [1, 255, 256, 257, 300, 1000]
 const most = Math.max(...counts)
 
-const sources = workFolder(ordinary, 'sources')
+const sources = workDirectory(ordinary, 'sources')
 for (let index = 0; index < most; index++) {
   const source = join(sources, `${index}`)
   mkdirSync(source)
@@ -108,7 +108,7 @@ const script = (count: number, holds: string) =>
 
 function standsAlone(policy: Policy, code: string) {
   const { bytes } = compile(policy as StrictPolicy)
-  const path = join(workFolder(process.getuid?.() === 0 ? ordinary : root, 'many'), 'vial')
+  const path = join(workDirectory(process.getuid?.() === 0 ? ordinary : root, 'many'), 'vial')
   writeFileSync(path, bytes)
   chmodSync(path, 0o755)
   const user = process.getuid?.() === 0 ? { uid: ordinary.uid, gid: ordinary.gid } : {}
@@ -162,7 +162,7 @@ describe('many of a kind of the drop-in', () => {
       '/mnt',
       ...links.map((word) => word.replace(/^\/s/, '/mnt/s')),
     ]
-    const home = workFolder(ordinary, 'home')
+    const home = workDirectory(ordinary, 'home')
     const user = process.getuid?.() === 0 ? { uid: ordinary.uid, gid: ordinary.gid } : {}
     const code = script(1000, '[ -h s$i ]')
     const env = { PATH: process.env.PATH, HOME: home }

@@ -9,14 +9,14 @@ import { compilePlan } from '../../src/compile/compilePlan.js'
 import { type Policy, sandbox } from '../../src/index.js'
 import type { Step } from '../../src/plan/step.js'
 import { withSteps } from '../support/plans.js'
-import { ordinary, root, workFolder } from '../support/user.js'
+import { ordinary, root, workDirectory } from '../support/user.js'
 
 const system = [{ bind: '/usr' }, { symlink: '/lib', to: 'usr/lib' }, { symlink: '/lib64', to: 'usr/lib64' }]
 const fillers = (name: string): NonNullable<Policy['filesystem']> =>
   Array.from({ length: 20 }, (_, index) => [
     { bind: `/some/place${name}-${index}`, from: '/etc' },
     { symlink: `/link${name}-${index}`, to: `some/place-${index}` },
-    { directory: `/folder${name}-${index}/below`, mode: 0o700 },
+    { directory: `/directory${name}-${index}/below`, mode: 0o700 },
     { tmpfs: `/memory${name}-${index}` },
     { file: `/file${name}-${index}`, content: 'x' },
   ]).flat()
@@ -26,7 +26,7 @@ const compiled = (filesystem: NonNullable<Policy['filesystem']>) =>
 
 function execute(bytes: Uint8Array) {
   const caller = process.getuid?.() === 0 ? ordinary : root
-  const path = join(workFolder(caller, 'rows'), 'vial')
+  const path = join(workDirectory(caller, 'rows'), 'vial')
   writeFileSync(path, bytes)
   chmodSync(path, 0o755)
   const user = process.getuid?.() === 0 ? { uid: ordinary.uid, gid: ordinary.gid } : {}
@@ -47,19 +47,19 @@ const faults: readonly (readonly [string, NonNullable<Policy['filesystem']>, str
     'vial: cannot bind /missing: No such file or directory\n      the source does not exist; optional: true leaves it out\n',
   ],
   [
-    'a link in a read-only folder',
+    'a link in a read-only directory',
     [{ symlink: '/usr/nowhere', to: 'target' }],
     'vial: cannot link /usr/nowhere to target: Read-only file system\n      the place does not exist, and what it lies in is read-only: make it there first, or bind to another place\n',
   ],
   [
-    'a folder below a file',
+    'a directory below a file',
     [{ directory: '/file-3/below' }],
     'vial: cannot make the directory /file-3/below: Not a directory\n      a file cannot cover a directory, nor lie below a file\n',
   ],
   [
-    'a file where a folder is',
-    [{ file: '/folder-4', content: '' }],
-    'vial: cannot write the file /folder-4: Is a directory\n      a directory is at this place already\n',
+    'a file where a directory is',
+    [{ file: '/directory-4', content: '' }],
+    'vial: cannot write the file /directory-4: Is a directory\n      a directory is at this place already\n',
   ],
 ]
 for (const [name, filesystem, sentence] of faults) {

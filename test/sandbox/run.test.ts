@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { notInstalled } from '../support/needs.js'
-import { callers, runAs, vial, workFolder } from '../support/user.js'
+import { callers, runAs, vial, workDirectory } from '../support/user.js'
 
 const system: Policy = { preset: 'system' }
 
@@ -75,16 +75,16 @@ for (const caller of callers) {
     })
 
     test('an empty policy is an empty root', () => {
-      const folder = workFolder(caller, 'none')
-      const answer = runAs(caller, {}, '/bin/sh', ['-c', ':'], { cwd: folder })
+      const directory = workDirectory(caller, 'none')
+      const answer = runAs(caller, {}, '/bin/sh', ['-c', ':'], { cwd: directory })
       assert.match(answer.error ?? '', /cannot run \/bin\/sh: No such file or directory/)
       assert.equal(answer.code, 'ENOENT')
     })
 
     test('binds are read-only unless writable', () => {
-      const folder = workFolder(caller, 'data')
-      writeFileSync(join(folder, 'file'), 'content')
-      const readonly = runAs(caller, { ...system, filesystem: [{ bind: '/data', from: folder }] }, 'sh', [
+      const directory = workDirectory(caller, 'data')
+      writeFileSync(join(directory, 'file'), 'content')
+      const readonly = runAs(caller, { ...system, filesystem: [{ bind: '/data', from: directory }] }, 'sh', [
         '-c',
         'cat /data/file; echo x > /data/new',
       ])
@@ -92,7 +92,7 @@ for (const caller of callers) {
       assert.match(readonly.stderr, /Read-only file system/)
       const writable = runAs(
         caller,
-        { ...system, identity: { uid: 0, gid: 0 }, filesystem: [{ bind: '/data', from: folder, writable: true }] },
+        { ...system, identity: { uid: 0, gid: 0 }, filesystem: [{ bind: '/data', from: directory, writable: true }] },
         'sh',
         ['-c', 'echo x > /data/new'],
       )
@@ -100,9 +100,9 @@ for (const caller of callers) {
     })
 
     test('every kind of entry', () => {
-      const folder = workFolder(caller, 'lower')
-      writeFileSync(join(folder, 'layer'), 'lower')
-      chownSync(join(folder, 'layer'), caller.uid, caller.gid)
+      const directory = workDirectory(caller, 'lower')
+      writeFileSync(join(directory, 'layer'), 'lower')
+      chownSync(join(directory, 'layer'), caller.uid, caller.gid)
       const policy: Policy = {
         ...system,
         filesystem: [
@@ -111,7 +111,7 @@ for (const caller of callers) {
           { symlink: '/link', to: 'a/b' },
           { file: '/a/file', content: 'text', mode: 0o640 },
           { mqueue: '/dev/mqueue' },
-          { overlay: '/over', lower: [folder], upper: 'tmpfs' },
+          { overlay: '/over', lower: [directory], upper: 'tmpfs' },
           { bind: '/absent', from: '/no/such/source', optional: true },
         ],
       }
@@ -124,12 +124,12 @@ for (const caller of callers) {
     })
 
     test('a file mounted over another, a mode, and what is there already', () => {
-      const folder = workFolder(caller, 'covered')
-      writeFileSync(join(folder, 'file'), 'below')
+      const directory = workDirectory(caller, 'covered')
+      writeFileSync(join(directory, 'file'), 'below')
       const policy: Policy = {
         ...system,
         filesystem: [
-          { bind: '/data', from: folder },
+          { bind: '/data', from: directory },
           { file: '/data/file', content: 'above', mode: 0o600, mount: 'readonly' },
           { directory: '/a', mode: 0o711 },
           { directory: '/a', mode: 0o700 },
@@ -172,12 +172,12 @@ for (const caller of callers) {
     })
 
     test('the command line says which flag would show a file', { skip: notInstalled('python3') }, () => {
-      const folder = workFolder(caller, 'project')
-      writeFileSync(join(folder, 'code.py'), 'print(1)')
-      const hidden = vial(caller, ['run', '--', 'python3', 'code.py'], { cwd: folder })
+      const directory = workDirectory(caller, 'project')
+      writeFileSync(join(directory, 'code.py'), 'print(1)')
+      const hidden = vial(caller, ['run', '--', 'python3', 'code.py'], { cwd: directory })
       assert.notEqual(hidden.status, 0)
       assert.match(hidden.stderr, /code\.py exists, but .* add --ro \. /)
-      const shown = vial(caller, ['run', '--ro', '.', '--', 'python3', 'code.py'], { cwd: folder })
+      const shown = vial(caller, ['run', '--ro', '.', '--', 'python3', 'code.py'], { cwd: directory })
       assert.deepEqual([shown.stdout, shown.status], ['1\n', 0], shown.stderr)
     })
 

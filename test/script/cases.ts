@@ -225,7 +225,7 @@ export const lines: Readonly<Record<string, LineCase>> = {
   'a new session': { line: '--ro-bind / / --new-session --unshare-pid' },
   'as pid 1': { line: '--ro-bind / / --unshare-pid --as-pid-1', calls: true },
   'what is told': { line: '--ro-bind / / --unshare-pid --info-fd 8 --json-status-fd 9', calls: true },
-  'somebody else writes the maps': { line: '--ro-bind / / --unshare-user --info-fd 8 --userns-block-fd 10' },
+  'another process writes the maps': { line: '--ro-bind / / --unshare-user --info-fd 8 --userns-block-fd 10' },
   'waits and holds': { line: '--ro-bind / / --block-fd 8 --sync-fd 9 --lock-file /lock --unshare-pid' },
   'a filter by descriptor': { line: '--ro-bind / / --seccomp 8' },
   'two filters by descriptors': { line: '--ro-bind / / --add-seccomp-fd 8 --add-seccomp-fd 9 --unshare-pid' },

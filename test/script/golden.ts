@@ -65,8 +65,8 @@ export function failures(one: Case, { calls }: Run): Failure[] {
 /** These do not come back, or cannot fail. */
 const unfailing = new Set(['exit_group', 'execve', 'execveat', 'getpid', 'getppid', 'geteuid', 'getegid', 'umask'])
 
-export const folder = fileURLToPath(new URL('../../../test/script/golden/', import.meta.url))
-export const fileOf = (name: string) => join(folder, `${name.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()}.txt`)
+export const directory = fileURLToPath(new URL('../../../test/script/golden/', import.meta.url))
+export const fileOf = (name: string) => join(directory, `${name.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()}.txt`)
 
 export function textOf(one: Case): string {
   const made = one.calls ? ['', 'calls', ...runCase(one).calls.map((call) => `  ${callText(call)}`)] : []
@@ -74,8 +74,8 @@ export function textOf(one: Case): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder)
+  rmSync(directory, { recursive: true, force: true })
+  mkdirSync(directory)
   for (const one of cases) writeFileSync(fileOf(one.name), textOf(one))
 }
 

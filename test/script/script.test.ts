@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { record } from '../../src/launcher/record.js'
-import { type Case, cases, failures, fileOf, folder, kept, runCase, textOf } from './golden.js'
+import { type Case, cases, failures, fileOf, directory, kept, runCase, textOf } from './golden.js'
 import type { Call, Run } from './kernel.js'
 
 describe('golden plans (if a change is meant: node dist/test/script/golden.js, and read the diff)', () => {
@@ -12,8 +12,8 @@ describe('golden plans (if a change is meant: node dist/test/script/golden.js, a
 
   test('no file is left over', () =>
     assert.deepEqual(
-      readdirSync(folder)
-        .map((name) => join(folder, name))
+      readdirSync(directory)
+        .map((name) => join(directory, name))
         .sort(),
       cases.map(({ name }) => fileOf(name)).sort(),
     ))

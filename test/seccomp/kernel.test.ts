@@ -11,7 +11,7 @@ import { type Policy, profiles, type SeccompProfile } from '../../src/index.js'
 import { errnoName } from '../../src/kernel/errno.js'
 import { syscallNumbers, x64OnlySyscalls } from '../../src/kernel/syscalls.js'
 import { namedButAbsent, notInstalled } from '../support/needs.js'
-import { callers, runAs, vial, workFolder } from '../support/user.js'
+import { callers, runAs, vial, workDirectory } from '../support/user.js'
 
 const architecture = hostArchitecture()
 const numbers: Readonly<Record<string, number>> = {
@@ -41,10 +41,10 @@ int main(int argc, char **argv) {
   }
   return 0;
 }`
-const folder = mkdtempSync(join(tmpdir(), 'vial-seccomp-'))
-chmodSync(folder, 0o755)
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-const probe = join(folder, 'probe')
+const directory = mkdtempSync(join(tmpdir(), 'vial-seccomp-'))
+chmodSync(directory, 0o755)
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+const probe = join(directory, 'probe')
 writeFileSync(`${probe}.c`, source)
 const hasCompiler = spawnSync('gcc', ['-static', '-w', '-o', probe, `${probe}.c`]).status === 0
 const options = hasCompiler ? {} : { skip: 'gcc is not installed' }
@@ -261,7 +261,7 @@ for (const caller of callers) {
 
     test('strict computes, and does nothing else', { skip: notInstalled('python3') }, () => {
       const policy: Policy = { preset: 'system', seccomp: 'strict' }
-      const input = workFolder(caller, 'strict')
+      const input = workDirectory(caller, 'strict')
       writeFileSync(join(input, 'in'), '1 2 3')
       chownSync(join(input, 'in'), caller.uid, caller.gid)
       const shown: Policy = { ...policy, filesystem: [{ bind: '/in', from: join(input, 'in') }] }
@@ -280,7 +280,7 @@ for (const caller of callers) {
     })
 
     test('nested lets a vial run in a vial in a vial', () => {
-      const work = workFolder(caller, 'nested')
+      const work = workDirectory(caller, 'nested')
       const policies = ['strict', 'nested', 'nested'] as const
       const files = ['c', 'b', 'a'].map((name) => join(work, name))
       policies.forEach((seccomp, index) => {
@@ -301,7 +301,7 @@ for (const caller of callers) {
       const words = [...files.slice(0, 2).reverse(), 'grep', '-c', 'Seccomp_filters:\t3', '/proc/self/status']
       const { stdout, stderr } = spawnSync(files[2]!, words, { ...user, encoding: 'utf8', cwd: '/' })
       assert.equal(stdout, '1\n', stderr)
-      // With the default in the middle there is no namespace to be had.
+      // With the default in the middle no namespace can be made.
       const plain = { preset: 'system', namespaces: { time: 'host' }, filesystem: [{ bind: files[0] }] }
       writeFileSync(`${files[1]}.json`, JSON.stringify(plain))
       const again = vial(caller, ['compile', `${files[1]}.json`, '-o', files[1]!])

@@ -7,17 +7,17 @@ import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { build, columns, input, languages, PATH } from '../support/languages.js'
 import { notInstalled } from '../support/needs.js'
-import { callers, workFolder } from '../support/user.js'
+import { callers, workDirectory } from '../support/user.js'
 import { page, table, withTable } from './languages.js'
 
 const [caller] = callers as [(typeof callers)[number]]
 const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
-const home = workFolder(caller, 'home')
+const home = workDirectory(caller, 'home')
 
 for (const [index, language] of languages.entries()) {
   const { name, needs, command, prints, refused = {}, filesystem = [] } = language
   test(name, { skip: notInstalled(...needs) }, () => {
-    const directory = workFolder(caller, `language${index}`)
+    const directory = workDirectory(caller, `language${index}`)
     build(language, directory)
     for (const seccomp of columns) {
       // Root's sandbox leaves nesting's /proc uncovered only where the policy says so.

@@ -15,9 +15,9 @@ import { archs, callsOf, corners, numbers, random } from './calls.js'
 import { type Call, decide, readProgram } from './interpreter.js'
 import { naiveOciDecision, newestNamed, returns } from './naive.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'vial-libseccomp-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-const tool = join(folder, 'libseccomp')
+const directory = mkdtempSync(join(tmpdir(), 'vial-libseccomp-'))
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+const tool = join(directory, 'libseccomp')
 const built = spawnSync('gcc', ['-o', tool, 'test/seccomp/libseccomp.c', '-lseccomp'])
 const options = built.status === 0 ? {} : { skip: 'gcc or libseccomp-dev is not installed' }
 

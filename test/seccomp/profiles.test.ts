@@ -278,7 +278,7 @@ test('strict opens to read, starts threads and no process', () => {
   assert.equal(answer('strict', 'prlimit64', [0, 7, 1n << 40n]), EPERM)
 })
 
-test('strict lets threads wait and be woken, and reaches nobody by it', () => {
+test('strict lets threads wait and be woken, and reaches no other process by it', () => {
   const [unix, inet, stream, datagram, cloexec] = [1, 2, 1, 2, 0o2000000]
   for (const name of ['epoll_create1', 'epoll_ctl', 'epoll_pwait', 'epoll_wait', 'eventfd2', 'pipe2', 'rt_sigsuspend'])
     assert.equal(answer('strict', name), allow, name)

@@ -21,14 +21,14 @@ import { describe, test } from 'node:test'
 import { compile } from '../../src/index.js'
 import type { FilesystemEntry, Policy } from '../../src/policy/schema.js'
 import { notInstalled } from '../support/needs.js'
-import { ordinary, root, workFolder } from '../support/user.js'
+import { ordinary, root, workDirectory } from '../support/user.js'
 import { weakened, weakenings } from './doors.js'
 import { atMoment, moments, neverCame } from './moments.js'
 
 const asRoot = process.getuid?.() === 0
 const nobody = { uid: 65534, gid: 65534 }
 const self = { name: 'caller', uid: process.getuid!(), gid: process.getgid!() }
-const top = workFolder(asRoot ? root : self, 'meanwhile')
+const top = workDirectory(asRoot ? root : self, 'meanwhile')
 chmodSync(top, 0o755)
 chmodSync(dirname(top), 0o755)
 

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { root, workFolder } from '../support/user.js'
+import { root, workDirectory } from '../support/user.js'
 import type { Case } from './cases.js'
 import { type Door, type Outcome, start } from './doors.js'
 import { makeScene } from './scene.js'
@@ -19,7 +19,7 @@ let built: string | undefined
 function program(): string {
   if (built !== undefined) return built
   const builder = process.getuid?.() === 0 ? root : { name: 'caller', uid: process.getuid!(), gid: process.getgid!() }
-  const path = join(workFolder(builder, 'moments'), 'meanwhile')
+  const path = join(workDirectory(builder, 'moments'), 'meanwhile')
   for (const directory of ['..', '.']) chmodSync(join(path, '..', directory), 0o755)
   const { status, stderr } = spawnSync('gcc', ['-O1', '-o', path, source], { encoding: 'utf8' })
   assert.equal(status, 0, stderr)

@@ -7,13 +7,13 @@ import { chmodSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, test } from 'node:test'
 import { notInstalled } from '../support/needs.js'
-import { root, workFolder } from '../support/user.js'
+import { root, workDirectory } from '../support/user.js'
 import { cases, type Kind, races } from './cases.js'
 import { attempt, doors, follows, ours } from './doors.js'
 import { sweep } from './moments.js'
 
 const asRoot = process.getuid?.() === 0
-const top = workFolder(asRoot ? root : { name: 'caller', uid: process.getuid!(), gid: process.getgid!() }, 'setup')
+const top = workDirectory(asRoot ? root : { name: 'caller', uid: process.getuid!(), gid: process.getgid!() }, 'setup')
 chmodSync(top, 0o755)
 chmodSync(dirname(top), 0o755)
 /** What a policy says to each: so it is refused for what it is, and not by accident. */

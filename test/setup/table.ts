@@ -1,14 +1,14 @@
 /** Writes the table "Hostile set-ups" into docs/compared.md: `node dist/test/setup/table.js`, as root. */
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { root, workFolder } from '../support/user.js'
+import { root, workDirectory } from '../support/user.js'
 import { type Case, cases, races } from './cases.js'
 import { attempt, type Door, doors, type Outcome } from './doors.js'
 import { race } from './race.js'
 
 const document = 'docs/compared.md'
 const [begin, end] = ['<!-- hostile set-ups: test/setup/table.ts writes what follows -->\n', '<!-- end -->\n']
-const top = workFolder(root, 'setup')
+const top = workDirectory(root, 'setup')
 for (const path of [top, dirname(top)]) chmodSync(path, 0o755)
 const shown = doors.filter(({ name, weak }) => !weak || name === 'policy, root mode, weakened')
 

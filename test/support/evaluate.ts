@@ -3,7 +3,7 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type * as Vial from '../../src/index.js'
-import { type Caller, workFolder } from './user.js'
+import { type Caller, workDirectory } from './user.js'
 
 /** Sees only its two arguments, globals, and what it imports itself; `data` and the value travel as JSON. */
 export type Body<Data, Value> = (vial: typeof Vial, data: Data) => Value | Promise<Value>
@@ -25,7 +25,7 @@ export function start<Data, Value>(
   data: Data,
   options: EvaluateOptions = {},
 ): ChildProcess {
-  const home = workFolder(caller, 'home')
+  const home = workDirectory(caller, 'home')
   const words = [...(options.wrapper ?? []), process.execPath, script, JSON.stringify({ body: body.toString(), data })]
   return spawn(words[0]!, words.slice(1), {
     cwd: options.cwd ?? home,

@@ -17,7 +17,7 @@ function bases(): string[] {
 
 /** Groups that a caller owns, as an administrator would delegate them, by hierarchy. Without root there are none. */
 export interface Delegation {
-  readonly folders: readonly string[]
+  readonly directories: readonly string[]
   /** Words before a command that put it there; undefined: there is nowhere to put it. */
   readonly wrapper: readonly string[] | undefined
   /** Groups in it, or anywhere if there is none, that are never removed. */
@@ -28,44 +28,45 @@ export interface Delegation {
 export function delegate(caller: Caller): Delegation {
   if (process.getuid?.() !== 0)
     return {
-      folders: [],
+      directories: [],
       wrapper: undefined,
       left: () => hierarchies().flatMap(({ mount }) => groupsLeft(mount)),
       remove() {},
     }
   for (const base of bases()) enableAll(base)
-  const folders = bases().map((base) => join(base, `vial-test-${process.pid}-${serial++}`))
-  for (const folder of folders) {
-    mkdirSync(folder)
-    chownSync(folder, caller.uid, caller.gid)
+  const directories = bases().map((base) => join(base, `vial-test-${process.pid}-${serial++}`))
+  for (const directory of directories) {
+    mkdirSync(directory)
+    chownSync(directory, caller.uid, caller.gid)
     // In v1 a new group has none, and no process may enter it then.
     for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-      if (!existsSync(join(folder, 'cpuset.cpu_exclusive'))) continue
-      writeFileSync(join(folder, file), readFileSync(join(dirname(folder), file)))
+      if (!existsSync(join(directory, 'cpuset.cpu_exclusive'))) continue
+      writeFileSync(join(directory, file), readFileSync(join(dirname(directory), file)))
     }
     // In v2 a process that moves others below it writes this file as well.
     for (const file of ['cgroup.procs', 'tasks', 'cgroup.subtree_control']) {
       try {
-        chownSync(join(folder, file), caller.uid, caller.gid)
+        chownSync(join(directory, file), caller.uid, caller.gid)
       } catch {}
     }
   }
   const become = caller.uid === root.uid ? '' : `setpriv --reuid ${caller.uid} --regid ${caller.gid} --clear-groups`
   // In v2 no process may enter a group whose controllers are on below it: then the one beside, where vial put its callers.
-  const enter = folders
+  const enter = directories
     .map(
-      (folder) => `{ [ ! -d ${folder}/vial.callers ] || at=/vial.callers; echo $$ > ${folder}$at/cgroup.procs; at=; }`,
+      (directory) =>
+        `{ [ ! -d ${directory}/vial.callers ] || at=/vial.callers; echo $$ > ${directory}$at/cgroup.procs; at=; }`,
     )
     .join(' && ')
   return {
-    folders,
+    directories,
     wrapper: ['sh', '-c', `at=; ${enter} && exec ${become} "$@"`, 'sh'],
-    left: () => folders.flatMap(groupsLeft),
+    left: () => directories.flatMap(groupsLeft),
     remove() {
-      for (const folder of folders) {
-        for (const name of readdirSync(folder, { withFileTypes: true }))
-          if (name.isDirectory()) rmdirSync(join(folder, name.name))
-        rmdirSync(folder)
+      for (const directory of directories) {
+        for (const name of readdirSync(directory, { withFileTypes: true }))
+          if (name.isDirectory()) rmdirSync(join(directory, name.name))
+        rmdirSync(directory)
       }
     },
   }
@@ -89,10 +90,13 @@ function isLeft(name: string): boolean {
 }
 
 /** Groups below a directory, at any depth, that are never removed. */
-function groupsLeft(folder: string): string[] {
+function groupsLeft(directory: string): string[] {
   let names: string[] = []
   try {
-    names = readdirSync(folder, { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [one.name] : []))
+    names = readdirSync(directory, { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [one.name] : []))
   } catch {}
-  return names.flatMap((name) => [...(isLeft(name) ? [join(folder, name)] : []), ...groupsLeft(join(folder, name))])
+  return names.flatMap((name) => [
+    ...(isLeft(name) ? [join(directory, name)] : []),
+    ...groupsLeft(join(directory, name)),
+  ])
 }

@@ -2,7 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { eventually } from './processes.js'
-import { type Caller, workFolder } from './user.js'
+import { type Caller, workDirectory } from './user.js'
 
 export class Terminal {
   readonly #script: ChildProcessWithoutNullStreams
@@ -12,7 +12,7 @@ export class Terminal {
 
   /** `line` is run by bash(1); what it shows is in `screen`. */
   constructor(caller: Caller, line: string) {
-    const home = workFolder(caller, 'home')
+    const home = workDirectory(caller, 'home')
     this.#script = spawn('script', ['-qec', line, '/dev/null'], {
       env: { PATH: process.env.PATH, HOME: home, SHELL: '/bin/bash', PS1: '', TERM: 'dumb', HISTFILE: '' },
       cwd: home,

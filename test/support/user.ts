@@ -26,11 +26,11 @@ chmodSync(work, 0o711)
 process.on('exit', () => rmSync(work, { recursive: true, force: true }))
 
 /** A directory that this caller owns. */
-export function workFolder(caller: Caller, name: string): string {
+export function workDirectory(caller: Caller, name: string): string {
   const path = join(work, `${caller.uid}`, name)
   mkdirSync(path, { recursive: true })
-  for (const folder of [join(work, `${caller.uid}`), path])
-    if (process.getuid?.() === 0) chownSync(folder, caller.uid, caller.gid)
+  for (const directory of [join(work, `${caller.uid}`), path])
+    if (process.getuid?.() === 0) chownSync(directory, caller.uid, caller.gid)
   return path
 }
 
@@ -41,7 +41,7 @@ interface Options {
 }
 
 function spawnAs(caller: Caller, args: readonly string[], options: Options): SpawnSyncReturns<string> {
-  const home = workFolder(caller, 'home')
+  const home = workDirectory(caller, 'home')
   return spawnSync(process.execPath, args, {
     encoding: 'utf8',
     cwd: options.cwd ?? home,

@@ -127,9 +127,9 @@ static int by_handle(char **w) {
   } handle = {.head = {.handle_bytes = 128}};
   int mount_id;
   if (syscall(SYS_name_to_handle_at, AT_FDCWD, w[0], &handle, &mount_id, 0)) return -1;
-  int folder = open(w[0], O_RDONLY);
-  if (folder < 0) return -1;
-  return got(syscall(SYS_open_by_handle_at, folder, &handle, O_RDONLY));
+  int directory = open(w[0], O_RDONLY);
+  if (directory < 0) return -1;
+  return got(syscall(SYS_open_by_handle_at, directory, &handle, O_RDONLY));
 }
 
 static int name_to_handle(char **w) {
@@ -161,9 +161,9 @@ static int watch(char **w) { return got(inotify_add_watch(inotify_init1(0), w[0]
 
 /* With layers of its own: CVE-2021-3493 and CVE-2023-0386 went on from here. */
 static int overlay(char **w) {
-  const char *folders[] = {"/tmp/lower", "/tmp/upper", "/tmp/work", "/tmp/merged"};
+  const char *directories[] = {"/tmp/lower", "/tmp/upper", "/tmp/work", "/tmp/merged"};
   for (int i = 0; i < 4; i++)
-    if (mkdir(folders[i], 0755) && errno != EEXIST) return -1;
+    if (mkdir(directories[i], 0755) && errno != EEXIST) return -1;
   return mount("none", "/tmp/merged", "overlay", 0, "lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work,userxattr");
 }
 
@@ -245,7 +245,7 @@ static int leave_by_descriptor(char **w) {
   return open_only(w[1], O_RDONLY);
 }
 
-/* F_SETLEASE(2const): whoever opens the file outside, to write it or to execute it, waits until it is given up. */
+/* F_SETLEASE(2const): a process that opens the file outside, to write it or to execute it, waits until it is given up. */
 static int take_lease(char **w) {
   int file = open(w[0], O_RDONLY);
   if (file < 0) return -1;
@@ -254,9 +254,9 @@ static int take_lease(char **w) {
 
 /* fcntl(2), F_NOTIFY: what inotify does, by signals. */
 static int watch_by_signal(char **w) {
-  int folder = open(w[0], O_RDONLY | O_DIRECTORY);
-  if (folder < 0) return -1;
-  return fcntl(folder, F_NOTIFY, DN_CREATE);
+  int directory = open(w[0], O_RDONLY | O_DIRECTORY);
+  if (directory < 0) return -1;
+  return fcntl(directory, F_NOTIFY, DN_CREATE);
 }
 
 const struct attack filesystem[] = {

@@ -8,11 +8,11 @@
 enum { badly = 7 };
 
 /* Makes the executable of a process another, if it is one below the directory. */
-static void poison_one(int pid, const char *folder) {
+static void poison_one(int pid, const char *directory) {
   char name[64], path[4096];
   snprintf(name, sizeof name, "/proc/%d/exe", pid);
   ssize_t length = readlink(name, path, sizeof path);
-  if (length < 0 || strncmp(path, folder, strlen(folder)) != 0) return;
+  if (length < 0 || strncmp(path, directory, strlen(directory)) != 0) return;
   int file = open(name, O_PATH);
   if (file < 0) return;
   snprintf(path, sizeof path, "/proc/self/fd/%d", file);

@@ -61,7 +61,7 @@ static int make_ring(char **w) {
 static int enter_ring(char **w) { return reached(syscall(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0), EBADF); }
 static int register_ring(char **w) { return reached(syscall(SYS_io_uring_register, 1000, 0, NULL, 0), EBADF); }
 
-/* quotactl(2): Q_SYNC without a device is for everybody. */
+/* quotactl(2): Q_SYNC without a device is for every user. */
 static int quota(char **w) { return got(syscall(SYS_quotactl, 0x800001 << 8, NULL, 0, NULL)); }
 
 /* Hangs up the caller's terminal, which is one of its own here; vhangup(2). */
@@ -160,7 +160,7 @@ static int set_discipline(char **w) {
   return ioctl(terminal, TIOCSETD, &discipline);
 }
 
-/* TIOCEXCL(2const): nobody else but root can open the terminal, as long as it is open somewhere. */
+/* TIOCEXCL(2const): no user but root can open the terminal, as long as it is open somewhere. */
 static int lock_terminal(char **w) {
   int terminal = own_terminal();
   if (terminal < 0) return -1;
@@ -188,7 +188,7 @@ static int take_terminal(char **w) {
 
 static int push_input_here(char **w) { return got(syscall(SYS_ioctl, 0, (long)TIOCSTI, "x")); }
 
-/* No console here: its driver alone knows the request, so that ENOTTY means that nobody else stood in the way. */
+/* No console here: its driver alone knows the request, so that ENOTTY means that nothing else stood in the way. */
 static int paste(char **w) {
   int terminal = own_terminal();
   if (terminal < 0) return -1;

@@ -73,7 +73,7 @@ static int set_device(char **w) {
   return ioctl(any, SIOCSIFFLAGS, &request);
 }
 
-/* unix(7), SCM_CREDENTIALS: to say to whoever listens that one is root. */
+/* unix(7), SCM_CREDENTIALS: to say to a listener that one is root. */
 static int forge_credentials(char **w) {
   int both[2];
   if (socketpair(AF_UNIX, SOCK_DGRAM, 0, both)) return -1;
@@ -104,9 +104,9 @@ static int given(const char *path) {
 }
 
 static int beneath_given(char **w) {
-  int folder = given(w[0]);
-  if (folder < 0) return -1;
-  return got(openat(folder, w[1], O_RDONLY));
+  int directory = given(w[0]);
+  if (directory < 0) return -1;
+  return got(openat(directory, w[1], O_RDONLY));
 }
 
 static int read_given(char **w) {

@@ -46,9 +46,9 @@ static int advise(char **w) {
 static int mapped_files(char **w) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%s/map_files", w[0]);
-  DIR *folder = opendir(path);
-  if (folder == NULL) return -1;
-  for (struct dirent *entry; errno = 0, (entry = readdir(folder)) != NULL;)
+  DIR *directory = opendir(path);
+  if (directory == NULL) return -1;
+  for (struct dirent *entry; errno = 0, (entry = readdir(directory)) != NULL;)
     if (entry->d_name[0] != '.') return 0;
   if (errno == 0) errno = ENODATA;
   return -1;
@@ -69,10 +69,10 @@ static int executable_of(char **w) {
 static int reopen_of(char **w) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%s/fd", w[0]);
-  DIR *folder = opendir(path);
-  if (folder == NULL) return -1;
+  DIR *directory = opendir(path);
+  if (directory == NULL) return -1;
   int why = ENODATA;
-  for (struct dirent *entry; errno = 0, (entry = readdir(folder)) != NULL;) {
+  for (struct dirent *entry; errno = 0, (entry = readdir(directory)) != NULL;) {
     if (entry->d_name[0] == '.') continue;
     snprintf(path, sizeof path, "/proc/%s/fd/%s", w[0], entry->d_name);
     if (open(path, O_WRONLY | O_NONBLOCK) >= 0) return 0;
@@ -118,7 +118,7 @@ static int earlier_mounts(char **w) {
   return got(ioctl(file, _IOC(_IOC_READ, 0xb7, 12, sizeof info), &info));
 }
 
-/* Handles of namespaces (Linux 6.18), FD_NSFS_ROOT of linux/fcntl.h: one's own, for whoever is not in others. */
+/* Handles of namespaces (Linux 6.18), FD_NSFS_ROOT of linux/fcntl.h: one's own, for a process that is not in others. */
 static int namespace_by_handle(char **w) {
   struct {
     struct file_handle head;

@@ -15,7 +15,7 @@ export const dist = fileURLToPath(new URL('../..', import.meta.url))
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { root: { type: 'boolean' }, runs: { type: 'string', default: '200' }, folder: { type: 'string' } },
+  options: { root: { type: 'boolean' }, runs: { type: 'string', default: '200' }, directory: { type: 'string' } },
 })
 /** The words of the command line. */
 export const words: readonly string[] = positionals
@@ -31,8 +31,8 @@ const ordinary = 12345
 
 /** Runs benches, printing what they print: in another process if this one is root's. */
 export async function asOrdinaryUser(benches: () => Promise<void>): Promise<void> {
-  if (values.folder !== undefined) {
-    work = values.folder
+  if (values.directory !== undefined) {
+    work = values.directory
     await benches()
     return
   }
@@ -42,8 +42,8 @@ export async function asOrdinaryUser(benches: () => Promise<void>): Promise<void
     process.env.VIAL_CACHE = join(work, 'cache')
     if (process.getuid!() !== 0 || values.root) await benches()
     else {
-      for (const folder of [work, join(work, 'kept')]) chownSync(folder, ordinary, ordinary)
-      const args = [...process.execArgv, ...process.argv.slice(1), '--folder', work]
+      for (const directory of [work, join(work, 'kept')]) chownSync(directory, ordinary, ordinary)
+      const args = [...process.execArgv, ...process.argv.slice(1), '--directory', work]
       const { status } = spawnSync(process.execPath, args, {
         uid: ordinary,
         gid: ordinary,
