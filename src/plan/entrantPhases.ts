@@ -9,21 +9,16 @@ import type { CapabilityChoice } from './specification.js'
 import type { Step } from './step.js'
 
 export const entrantPhases = {
-  identity({ ids: { uid, gid, change }, namespaces: { user } }) {
-    return change === undefined
-      ? []
-      : [
-          {
-            do: 'identity',
-            uid,
-            gid,
-            groups: change.groups,
-            what: `become ${uid}:${gid}`,
-            why: 'the payload is not the caller',
-            hints: isShared(user) ? hints.rootMode : hints.identity,
-          },
-        ]
-  },
+  identity: ({ ids: { uid, gid, change }, namespaces: { user } }) =>
+    when(change, ({ groups }) => ({
+      do: 'identity',
+      uid,
+      gid,
+      groups,
+      what: `become ${uid}:${gid}`,
+      why: 'the payload is not the caller',
+      hints: isShared(user) ? hints.rootMode : hints.identity,
+    })),
 
   keyring: ({ hardening: { keyring } }) =>
     when(keyring !== 'no', () => ({
@@ -38,17 +33,19 @@ export const entrantPhases = {
       },
     })),
 
-  secureBits: ({ hardening: { secureBits: bits } }) =>
-    bits === undefined
-      ? []
-      : [{ do: 'secureBits', bits, what: 'set the secure bits', why: 'uid 0 means no privilege' }],
+  secureBits: ({ hardening }) =>
+    when(hardening.secureBits, (bits) => ({
+      do: 'secureBits',
+      bits,
+      what: 'set the secure bits',
+      why: 'uid 0 means no privilege',
+    })),
 
   noNewPrivs: () => [
     { do: 'noNewPrivs', what: 'set no_new_privs', why: 'no setuid program or file capability gives anything back' },
   ],
 
-  capabilities: ({ hardening: { capabilities } }) =>
-    capabilities === undefined ? [] : [capabilityStep(capabilities, capabilities.spare)],
+  capabilities: ({ hardening }) => when(hardening.capabilities, (chosen) => capabilityStep(chosen, chosen.spare)),
 
   session: ({ hardening: { session } }) =>
     when(session === 'new', () => ({
@@ -75,10 +72,13 @@ export const entrantPhases = {
     }))
   },
 
-  umask: ({ hardening: { umask: mask } }) =>
-    mask === undefined
-      ? []
-      : [{ do: 'umask', mask, what: `set the umask ${shownMask(mask)}`, why: 'the policy names it' }],
+  umask: ({ hardening }) =>
+    when(hardening.umask, (mask) => ({
+      do: 'umask',
+      mask,
+      what: `set the umask ${mask.toString(8).padStart(4, '0')}`,
+      why: 'the policy names it',
+    })),
 
   rlimits: ({ hardening: { rlimits } }) =>
     rlimits.map(({ name, soft, hard, why, ifAllowed }) => ({
@@ -100,20 +100,15 @@ export const entrantPhases = {
     })),
 
   /** The very last thing: from here on only what the profile allows can be called, by vial too. */
-  filter({ hardening: { filter } }) {
-    if (filter === undefined) return []
-    const { name, program, flags } = filter
-    return [
-      {
-        do: 'filter',
-        program,
-        flags,
-        what: `load the seccomp filter ${name} (${program.length / structs.sock_filter.size} instructions)`,
-        why: 'what of the kernel the payload does not need is out of its reach',
-        hints: hints.seccomp,
-      },
-    ]
-  },
+  filter: ({ hardening }) =>
+    when(hardening.filter, ({ name, program, flags }) => ({
+      do: 'filter',
+      program,
+      flags,
+      what: `load the seccomp filter ${name} (${program.length / structs.sock_filter.size} instructions)`,
+      why: 'what of the kernel the payload does not need is out of its reach',
+      hints: hints.seccomp,
+    })),
 
   dropSpare: ({ hardening: { capabilities } }) => (capabilities?.dropsSpare ? [capabilityStep(capabilities)] : []),
 
@@ -143,5 +138,3 @@ function capabilityStep({ keep, bounding }: CapabilityChoice, spare?: Capability
     why: named === undefined ? 'only what is asked for stays' : 'deny by default',
   }
 }
-
-const shownMask = (mask: number) => mask.toString(8).padStart(4, '0')

@@ -4,10 +4,13 @@ import { type Making, when } from './making.js'
 import type { Step } from './step.js'
 
 export const startPhases = {
-  closeFds: ({ descriptors: { keep } }) =>
-    keep === undefined
-      ? []
-      : [{ do: 'closeFds', keep, what: 'close inherited file descriptors', why: 'an open descriptor is a way out' }],
+  closeFds: ({ descriptors }) =>
+    when(descriptors.keep, (keep) => ({
+      do: 'closeFds',
+      keep,
+      what: 'close inherited file descriptors',
+      why: 'an open descriptor is a way out',
+    })),
 
   pipes({ start: { pipes }, ids }) {
     const numbers = pipes.map(({ fd }) => fd).join(', ')
@@ -40,40 +43,31 @@ export const startPhases = {
     })),
   ],
 
-  watch({ limits: { wallTime, cpuTime, memory } }) {
-    const steps: Step[] = []
-    if (wallTime !== undefined)
-      steps.push({
-        do: 'wallTime',
-        limit: nanoseconds(wallTime),
-        what: `set a timer of ${wallTime} ms`,
-        why: 'then all is killed',
-        hints: hints.timer,
-      })
-    if (cpuTime !== undefined) {
-      const { milliseconds, fd, unit, cpus } = cpuTime
-      steps.push({
-        do: 'cpuTime',
-        limit: nanoseconds(milliseconds),
-        fd,
-        unit,
-        cpus,
-        what: `watch the CPU time, ${milliseconds} ms`,
-        why: 'then all is killed',
-        hints: hints.timer,
-      })
-    }
-    if (memory !== undefined)
-      steps.push({
-        do: 'watchMemory',
-        fd: memory.fd,
-        near: nearLimit(memory.limit),
-        what: 'watch the memory',
-        why: 'when it is short all are killed, as memory.oom.group has it in cgroup v2',
-        hints: hints.group,
-      })
-    return steps
-  },
+  watch: ({ limits: { wallTime, cpuTime, memory } }) => [
+    ...when(wallTime, (milliseconds) => ({
+      do: 'wallTime',
+      limit: nanoseconds(milliseconds),
+      what: `set a timer of ${milliseconds} ms`,
+      why: 'then all is killed',
+      hints: hints.timer,
+    })),
+    ...when(cpuTime, ({ milliseconds, ...watched }) => ({
+      do: 'cpuTime',
+      limit: nanoseconds(milliseconds),
+      ...watched,
+      what: `watch the CPU time, ${milliseconds} ms`,
+      why: 'then all is killed',
+      hints: hints.timer,
+    })),
+    ...when(memory, ({ fd, limit }) => ({
+      do: 'watchMemory',
+      fd,
+      near: nearLimit(limit),
+      what: 'watch the memory',
+      why: 'when it is short all are killed, as memory.oom.group has it in cgroup v2',
+      hints: hints.group,
+    })),
+  ],
 
   closeMonitors({ start: { announcement } }) {
     const fds = [announcement?.infoFd, announcement?.statusFd].filter((fd) => fd !== undefined)
@@ -85,10 +79,13 @@ export const startPhases = {
     }))
   },
 
-  block: ({ start: { blockFd } }) =>
-    blockFd === undefined
-      ? []
-      : [{ do: 'block', fd: blockFd, what: 'wait for a descriptor', why: 'another process says when to start' }],
+  block: ({ start }) =>
+    when(start.blockFd, (fd) => ({
+      do: 'block',
+      fd,
+      what: 'wait for a descriptor',
+      why: 'another process says when to start',
+    })),
 
   lockFiles: ({ start: { lockFiles } }) =>
     lockFiles.map((path) => ({

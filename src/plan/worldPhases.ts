@@ -7,17 +7,13 @@ import type { Specification } from './specification.js'
 import type { Step } from './step.js'
 
 export const worldPhases = {
-  processName: ({ start: { processName } }) =>
-    processName === undefined
-      ? []
-      : [
-          {
-            do: 'processName',
-            name: processName,
-            what: `be named ${processName}`,
-            why: 'a vial is executed by descriptor, and would be named after a number',
-          },
-        ],
+  processName: ({ start }) =>
+    when(start.processName, (name) => ({
+      do: 'processName',
+      name,
+      what: `be named ${name}`,
+      why: 'a vial is executed by descriptor, and would be named after a number',
+    })),
 
   callersCapabilities: ({ hardening: { capabilities } }) =>
     when(capabilities !== undefined && 'without' in capabilities.keep, () => ({
@@ -78,20 +74,16 @@ export const worldPhases = {
       why: 'it tells others about the sandbox first',
     })),
 
-  enterGroup({ limits: { group }, namespaces: { cgroup } }) {
+  enterGroup({ limits, namespaces: { cgroup } }) {
     const own = cgroup.make !== 'no'
-    return group === undefined
-      ? []
-      : [
-          {
-            do: 'enterGroup',
-            group,
-            namespace: own,
-            what: 'enter the cgroup',
-            why: own ? 'all that follows is limited, and sees no group but this' : 'all that follows is limited',
-            hints: hints.group,
-          },
-        ]
+    return when(limits.group, (group) => ({
+      do: 'enterGroup',
+      group,
+      namespace: own,
+      what: 'enter the cgroup',
+      why: own ? 'all that follows is limited, and sees no group but this' : 'all that follows is limited',
+      hints: hints.group,
+    }))
   },
 
   mapUser({ namespaces: { user }, ids: { map, mappedBy } }) {
@@ -132,32 +124,28 @@ export const worldPhases = {
     })),
 
   names: ({ hostname, domainname }) => [
-    ...when(hostname !== undefined, () => ({
+    ...when(hostname, (name) => ({
       do: 'hostname',
-      name: hostname ?? '',
-      what: `set the host name ${hostname}`,
+      name,
+      what: `set the host name ${name}`,
       why: "the host's own name is not shown",
     })),
-    ...when(domainname !== undefined, () => ({
+    ...when(domainname, (name) => ({
       do: 'domainname',
-      name: domainname ?? '',
-      what: `set the domain name ${domainname}`,
+      name,
+      what: `set the domain name ${name}`,
       why: 'the policy names it',
     })),
   ],
 
-  joinInner: ({ hardening: { innerUser } }) =>
-    innerUser === undefined
-      ? []
-      : [
-          {
-            do: 'join',
-            namespace: 'user',
-            from: innerUser,
-            what: 'join the second user namespace',
-            why: 'the payload is to be in it',
-          },
-        ],
+  joinInner: ({ hardening }) =>
+    when(hardening.innerUser, (from) => ({
+      do: 'join',
+      namespace: 'user',
+      from,
+      what: 'join the second user namespace',
+      why: 'the payload is to be in it',
+    })),
 
   innerUser: ({ hardening: { noMoreUsers }, ids: { uid, gid } }) =>
     when(noMoreUsers === 'inner', () => ({
@@ -196,22 +184,18 @@ export function cloneStep({ namespaces: chosen, ids, limits }: Specification): S
 }
 
 function joins({ namespaces: chosen }: Specification, which: (name: NamespaceName) => boolean): Step[] {
-  return namespaceNames.filter(which).flatMap((name): Step[] => {
-    const { join } = chosen[name]
-    if (join === undefined) return []
-    return [
-      {
-        do: 'join',
-        namespace: name,
-        from: join,
-        what: `join the ${name} namespace ${join}`,
-        why: 'the policy names it',
-        hints: {
-          EPERM: 'joining needs to be root in the user namespace that owns it',
-          ENOENT: 'no such process or file',
-          EINVAL: `it is no ${name} namespace, or the caller is in it already`,
-        },
+  return namespaceNames.filter(which).flatMap((name) =>
+    when(chosen[name].join, (from) => ({
+      do: 'join',
+      namespace: name,
+      from,
+      what: `join the ${name} namespace ${from}`,
+      why: 'the policy names it',
+      hints: {
+        EPERM: 'joining needs to be root in the user namespace that owns it',
+        ENOENT: 'no such process or file',
+        EINVAL: `it is no ${name} namespace, or the caller is in it already`,
       },
-    ]
-  })
+    })),
+  )
 }
