@@ -161,7 +161,7 @@ export async function attacks(title: string, list: readonly Attack[]): Promise<v
           resolved.map(({ weak }) => weak),
         ),
       )
-      resolved.forEach(({ attack, command, words, missing, program }, index) => {
+      resolved.forEach(({ attack, command, words, last, missing, program }, index) => {
         test(attack.tries, { skip: attack.byRoot && notRoot }, async (t: TestContext) => {
           const answer = (await walled)[index]!
           if (missing.length > 0) {
@@ -172,7 +172,7 @@ export async function attacks(title: string, list: readonly Attack[]): Promise<v
           const judgement = judge(
             {
               refused: attack.refused,
-              last: (attack.weakIn ?? [mode.name]).includes(mode.name),
+              last,
               ...(attack.lacking === undefined || complete ? {} : { lacking: attack.lacking }),
             },
             {
@@ -196,7 +196,8 @@ function resolve(attack: Attack, scene: Scene) {
   const policy = scene.weaken(scene.policy([...shown, ...(attack.shows?.(scene) ?? [])]), attack.base ?? {})
   const command = attack.runs === undefined ? '/attack' : `/${attack.runs}`
   const program = attack.runs === undefined ? attackProgram() : join(scene.directory, attack.runs)
-  const missing = (attack.needs ?? []).filter(lacks)
+  const last = (attack.weakIn ?? [scene.mode.name]).includes(scene.mode.name)
+  const missing = last ? (attack.needs ?? []).filter(lacks) : []
   const { weak } = attack
   assert.ok(weak !== 'outside' || harmless.includes(words[0]!), `${words[0]} may not run outside`)
   const weaker = typeof weak === 'function' ? weak(scene) : weak
@@ -204,7 +205,7 @@ function resolve(attack: Attack, scene: Scene) {
   const untried = weaker === 'outside' || missing.length > 0
   const trial = { policy, command, words }
   return {
-    ...{ ...trial, attack, program, missing },
+    ...{ ...trial, attack, program, last, missing },
     weak: untried ? trial : { ...trial, policy: scene.weaken(policy, weaker), words: attack.control ?? words },
   }
 }
