@@ -4,8 +4,9 @@ import { posix } from 'node:path'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { printable } from '../text/printable.js'
 import type { Entry } from '../policy/schema.js'
+import type { BwrapRequest } from './bwrapRequest.js'
 import { bytes, descriptor, octal, id as readId } from './numbers.js'
-import { BwrapError, type FdKey, type State } from './state.js'
+import { BwrapError, type State } from './state.js'
 export interface Option {
   /** Names of its arguments, as the usage shows them. */
   readonly operands: string
@@ -19,6 +20,11 @@ export interface Option {
   readonly apply: (state: State, values: readonly string[], name: string) => void
 }
 
+/** Keys of a request whose values are of this type. */
+type KeyOfA<Type> = {
+  [Key in keyof BwrapRequest]: [BwrapRequest[Key], Type] extends [Type, BwrapRequest[Key]] ? Key : never
+}[keyof BwrapRequest]
+
 const warned = { once: true } as const
 
 /** The table. Help is in our words; names, operands and behaviour are bwrap(1)'s. */
@@ -30,15 +36,15 @@ export const options: Readonly<Record<string, Option>> = {
     operands: 'VALUE',
     help: 'What COMMAND sees as argv[0]',
     apply: (state, [value]) => {
-      if (state.argv0 !== undefined) throw new BwrapError('--argv0 used multiple times')
-      state.argv0 = value
+      if (state.request.argv0 !== undefined) throw new BwrapError('--argv0 used multiple times')
+      state.request.argv0 = value
     },
   },
   '--level-prefix': flag('levelPrefix', 'Begin messages with their severity, such as <3>'),
   '--unshare-all': {
     operands: '',
     help: 'New namespaces of every kind that can be made',
-    apply: ({ unshare }) => {
+    apply: ({ request: { unshare } }) => {
       if (unshare.user === 'no') unshare.user = 'try'
       if (unshare.cgroup === 'no') unshare.cgroup = 'try'
       unshare.ipc = unshare.pid = unshare.net = unshare.uts = true
@@ -47,7 +53,7 @@ export const options: Readonly<Record<string, Option>> = {
   '--share-net': {
     operands: '',
     help: 'Keep the network, after --unshare-all',
-    apply: ({ unshare }) => {
+    apply: ({ request: { unshare } }) => {
       unshare.net = false
     },
   },
@@ -75,7 +81,7 @@ export const options: Readonly<Record<string, Option>> = {
     help: 'Host name inside (needs --unshare-uts)',
     ...warned,
     apply: (state, [name]) => {
-      state.hostname = name
+      state.request.hostname = name
     },
   },
   '--chdir': {
@@ -84,16 +90,16 @@ export const options: Readonly<Record<string, Option>> = {
     takes: 'one argument',
     ...warned,
     apply: (state, [directory]) => {
-      state.chdir = directory
+      state.request.chdir = directory
     },
   },
   '--clearenv': {
     operands: '',
     help: 'Hand on no variable but PWD',
     apply: (state) => {
-      state.clear = true
-      state.set.clear()
-      state.unset.clear()
+      state.request.environment.clear = true
+      state.request.environment.set.clear()
+      state.request.environment.unset.clear()
     },
   },
   '--setenv': {
@@ -101,8 +107,8 @@ export const options: Readonly<Record<string, Option>> = {
     help: 'Set a variable',
     apply: (state, [name, value]) => {
       if (name === '' || name!.includes('=')) throw new BwrapError('setenv failed')
-      state.set.set(name!, value!)
-      state.unset.delete(name!)
+      state.request.environment.set.set(name!, value!)
+      state.request.environment.unset.delete(name!)
     },
   },
   '--unsetenv': {
@@ -110,15 +116,15 @@ export const options: Readonly<Record<string, Option>> = {
     help: 'Remove a variable',
     apply: (state, [name]) => {
       if (name === '' || name!.includes('=')) throw new BwrapError('unsetenv failed')
-      state.set.delete(name!)
-      state.unset.add(name!)
+      state.request.environment.set.delete(name!)
+      state.request.environment.unset.add(name!)
     },
   },
   '--lock-file': {
     operands: 'DEST',
     help: 'Hold a lock on DEST as long as the sandbox runs',
     apply: (state, [path]) => {
-      state.lockFiles.push(path!)
+      state.request.lockFiles.push(path!)
     },
   },
   '--sync-fd': fd('syncFd', 'Hold FD open as long as the sandbox runs'),
@@ -135,7 +141,7 @@ export const options: Readonly<Record<string, Option>> = {
     help: 'Make the mount at DEST read-only, but not those beneath it',
     takes: 'one argument',
     apply: (state, [place]) => {
-      state.filesystem.push({ readonly: inside(place!), recursive: false, mount: true })
+      state.request.filesystem.push({ readonly: inside(place!), recursive: false, mount: true })
     },
   },
   '--overlay-src': {
@@ -176,7 +182,7 @@ export const options: Readonly<Record<string, Option>> = {
     help: 'Mount a tmpfs',
     apply: (state, [place]) => {
       const size = state.size === undefined ? {} : { size: state.size }
-      state.filesystem.push({ tmpfs: inside(place!), mode: state.perms ?? 0o755, ...size })
+      state.request.filesystem.push({ tmpfs: inside(place!), mode: state.perms ?? 0o755, ...size })
       state.perms = undefined
       state.size = undefined
     },
@@ -187,7 +193,7 @@ export const options: Readonly<Record<string, Option>> = {
     help: 'Make a directory',
     apply: (state, [place]) => {
       // mkdir(2) takes the nine permission bits and the sticky bit, and bwrap calls no chmod(2) behind it.
-      state.filesystem.push({ directory: inside(place!), mode: taken(state, 0o755) & 0o1777 })
+      state.request.filesystem.push({ directory: inside(place!), mode: taken(state, 0o755) & 0o1777 })
     },
   },
   '--file': file(undefined, 0o666, 'Copy what FD gives to DEST'),
@@ -197,7 +203,7 @@ export const options: Readonly<Record<string, Option>> = {
     operands: 'SRC DEST',
     help: 'Make a link at DEST to SRC',
     apply: (state, [target, place]) => {
-      state.filesystem.push({ symlink: inside(place!), to: target! })
+      state.request.filesystem.push({ symlink: inside(place!), to: target! })
     },
   },
   '--seccomp': {
@@ -205,8 +211,11 @@ export const options: Readonly<Record<string, Option>> = {
     help: 'Put the filter that FD gives in force',
     ...warned,
     apply: (state, [value]) => {
-      if (state.seccompFds.length > 0) throw new BwrapError('--seccomp cannot be combined with --add-seccomp-fd')
+      const { request, seccompFd } = state
+      if (seccompFd === undefined && request.seccompFds.length > 0)
+        throw new BwrapError('--seccomp cannot be combined with --add-seccomp-fd')
       state.seccompFd = descriptor(value!)
+      request.seccompFds = [state.seccompFd]
     },
   },
   '--add-seccomp-fd': {
@@ -214,7 +223,7 @@ export const options: Readonly<Record<string, Option>> = {
     help: 'As --seccomp, and may be given again',
     apply: (state, [value]) => {
       if (state.seccompFd !== undefined) throw new BwrapError('--add-seccomp-fd cannot be combined with --seccomp')
-      state.seccompFds.push(descriptor(value!))
+      state.request.seccompFds.push(descriptor(value!))
     },
   },
   '--block-fd': fd('blockFd', 'Wait until FD gives something'),
@@ -248,7 +257,7 @@ export const options: Readonly<Record<string, Option>> = {
     operands: 'OCTAL PATH',
     help: 'Set the mode of what is there',
     apply: (state, [value, place], name) => {
-      state.filesystem.push({ chmod: inside(place!), mode: octal(value!, name) })
+      state.request.filesystem.push({ chmod: inside(place!), mode: octal(value!, name) })
     },
   },
 }
@@ -266,38 +275,38 @@ function stop(kind: 'help' | 'version'): Option['apply'] {
   }
 }
 
-function flag(key: keyof State['flags'], help: string): Option {
+function flag(key: KeyOfA<boolean>, help: string): Option {
   return {
     operands: '',
     help,
     apply: (state) => {
-      state.flags[key] = true
+      state.request[key] = true
     },
   }
 }
 
 /** A later "if possible" does not weaken what was demanded. */
-function unshares<Kind extends keyof State['unshare']>(
+function unshares<Kind extends keyof BwrapRequest['unshare']>(
   kind: Kind,
-  value: State['unshare'][Kind],
+  value: BwrapRequest['unshare'][Kind],
   help: string,
 ): Option {
   return {
     operands: '',
     help,
-    apply: ({ unshare }) => {
+    apply: ({ request: { unshare } }) => {
       if (value !== 'try' || unshare[kind] === 'no') unshare[kind] = value
     },
   }
 }
 
-function fd(key: FdKey, help: string): Option {
+function fd(key: KeyOfA<number | undefined>, help: string): Option {
   return {
     operands: 'FD',
     help,
     ...warned,
     apply: (state, [value]) => {
-      state.fds[key] = descriptor(value!)
+      state.request[key] = descriptor(value!)
     },
   }
 }
@@ -308,7 +317,7 @@ function id(key: 'uid' | 'gid', help: string): Option {
     help,
     ...warned,
     apply: (state, [value]) => {
-      state[key] = readId(value!, key)
+      state.request[key] = readId(value!, key)
     },
   }
 }
@@ -319,7 +328,7 @@ function bind(flags: BindFlags, help: string): Option {
     operands: 'SRC DEST',
     help,
     apply: (state, [from, place]) => {
-      state.filesystem.push({ bind: inside(place!), from: from!, ...flags })
+      state.request.filesystem.push({ bind: inside(place!), from: from!, ...flags })
     },
   }
 }
@@ -329,7 +338,7 @@ function bindFd(flags: BindFlags, help: string): Option {
     operands: 'FD DEST',
     help,
     apply: (state, [value, place]) => {
-      state.filesystem.push({ bind: inside(place!), fd: descriptor(value!), ...flags })
+      state.request.filesystem.push({ bind: inside(place!), fd: descriptor(value!), ...flags })
     },
   }
 }
@@ -339,7 +348,7 @@ function mount(kind: 'proc' | 'dev' | 'mqueue', help: string): Option {
     operands: 'DEST',
     help,
     apply: (state, [place]) => {
-      state.filesystem.push({ [kind]: inside(place!) } as Entry)
+      state.request.filesystem.push({ [kind]: inside(place!) } as Entry)
     },
   }
 }
@@ -350,7 +359,7 @@ function file(over: 'readonly' | 'writable' | undefined, mode: number, help: str
     help,
     apply: (state, [value, place]) => {
       const common = { file: inside(place!), fd: descriptor(value!), mode: taken(state, mode) }
-      state.filesystem.push(over === undefined ? common : { ...common, mount: over })
+      state.request.filesystem.push(over === undefined ? common : { ...common, mount: over })
     },
   }
 }
@@ -359,7 +368,7 @@ type Upper = { upper?: 'tmpfs' | { upper: string; work: string } }
 function overlay(state: State, name: string, least: number, place: string, upper: Upper): void {
   if (state.layers.length < least)
     throw new BwrapError(`${name} requires at least ${least === 1 ? 'one' : 'two'} --overlay-src`)
-  state.filesystem.push({ overlay: inside(place), lower: state.layers, ...upper })
+  state.request.filesystem.push({ overlay: inside(place), lower: state.layers, ...upper })
   state.layers = []
 }
 
@@ -381,7 +390,7 @@ function capability(change: 'add' | 'drop', help: string): Option {
     apply: (state, [value]) => {
       const name = value!.toUpperCase()
       if (name !== 'ALL' && !Object.hasOwn(capabilities, name)) throw new BwrapError(`unknown cap: ${value}`)
-      state.capabilities.push({ change, name: name as CapabilityName | 'ALL' })
+      state.request.capabilities.push({ change, name: name as CapabilityName | 'ALL' })
     },
   }
 }

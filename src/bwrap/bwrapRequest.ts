@@ -51,3 +51,29 @@ export interface BwrapRequest {
   /** Error lines begin with the severity of syslog(3) in angle brackets. */
   readonly levelPrefix: boolean
 }
+
+type Filled<Type> = Type extends readonly (infer Item)[]
+  ? Item[]
+  : Type extends ReadonlyMap<infer Key, infer Value>
+    ? Map<Key, Value>
+    : Type extends ReadonlySet<infer Item>
+      ? Set<Item>
+      : Type extends object
+        ? { -readonly [Key in keyof Type]: Filled<Type[Key]> }
+        : Type
+/** A request while options are read into it. */
+export type GrowingRequest = { -readonly [Key in keyof BwrapRequest]: Filled<BwrapRequest[Key]> }
+
+/** What a command line without options asks for. */
+export const emptyRequest = (): GrowingRequest => ({
+  filesystem: [],
+  unshare: { user: 'no', cgroup: 'no', pid: false, net: false, ipc: false, uts: false },
+  ...{ userns: undefined, userns2: undefined, pidns: undefined },
+  ...{ refuseLinks: false, disableUserns: false, assertUsernsDisabled: false },
+  ...{ uid: undefined, gid: undefined, hostname: undefined, chdir: undefined, argv0: undefined },
+  environment: { clear: false, set: new Map(), unset: new Set() },
+  ...{ capabilities: [], lockFiles: [] },
+  ...{ syncFd: undefined, blockFd: undefined, usernsBlockFd: undefined, infoFd: undefined, jsonStatusFd: undefined },
+  seccompFds: [],
+  ...{ newSession: false, dieWithParent: false, asPid1: false, levelPrefix: false },
+})

@@ -34,34 +34,12 @@ export function parse(args: readonly string[], readFd: ReadFd = (fd) => readFile
     requireOverlay(state)
   } catch (error) {
     if (!(error instanceof Stop)) throw error
-    return { kind: error.kind, levelPrefix: state.flags.levelPrefix }
+    return { kind: error.kind, levelPrefix: state.request.levelPrefix }
   }
   if (args.length === 0) return { kind: 'usage', levelPrefix: false }
-  const { unshare, fds, flags, uid, gid, hostname, chdir, argv0, lockFiles, warnings } = state
-  const request: BwrapRequest = {
-    filesystem: state.filesystem,
-    unshare,
-    userns: fds.userns,
-    userns2: fds.userns2,
-    pidns: fds.pidns,
-    uid,
-    gid,
-    hostname,
-    chdir,
-    argv0,
-    environment: { clear: state.clear, set: state.set, unset: state.unset },
-    capabilities: state.capabilities,
-    lockFiles,
-    syncFd: fds.syncFd,
-    blockFd: fds.blockFd,
-    usernsBlockFd: fds.usernsBlockFd,
-    infoFd: fds.infoFd,
-    jsonStatusFd: fds.jsonStatusFd,
-    seccompFds: state.seccompFd === undefined ? state.seccompFds : [state.seccompFd],
-    ...flags,
-  }
+  const { request, warnings } = state
   contradictions(request)
-  if (options === args.length) return { kind: 'usage', levelPrefix: flags.levelPrefix }
+  if (options === args.length) return { kind: 'usage', levelPrefix: request.levelPrefix }
   return { kind: 'run', request, options, warnings }
 }
 
