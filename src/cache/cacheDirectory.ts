@@ -35,7 +35,10 @@ export function cacheDirectory(): string {
  */
 export function inCache<Value>(what: string, action: (cache: string) => Value, directory = cacheDirectory()): Value {
   try {
-    return action(trustedCache(directory))
+    const cache = trustedCache(directory)
+    if (!swept.has(cache)) sweep(cache)
+    swept.add(cache)
+    return action(cache)
   } catch (error) {
     const { code, errno, path = '' } = error as NodeJS.ErrnoException
     // No fault of the cache's.
@@ -50,6 +53,9 @@ export function inCache<Value>(what: string, action: (cache: string) => Value, d
   }
 }
 
+/** Caches from which this process has removed what killed writers left. */
+const swept = new Set<string>()
+
 /** Real paths, of the directories that were walked to, by who is trusted: no other user can make them lead elsewhere. */
 const known = new Map<string, string>()
 
@@ -62,7 +68,6 @@ export function trustedCache(directory = cacheDirectory(), walk: Walk = {}): str
   const before = known.get(asked)
   if (before !== undefined && isOwnDirectory(before)) return before
   const real = trustedDirectory(directory, walk)
-  if (before === undefined) sweep(real)
   known.set(asked, real)
   return real
 }

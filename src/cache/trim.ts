@@ -1,7 +1,8 @@
 /** Keeps the cache small: a process that stores vials removes those that have long not been used, and what killed writers left. */
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type EntryKind, entryKinds } from './entryKinds.js'
+import { attempt } from '../text/attempt.js'
+import type { EntryKind } from './entryKinds.js'
 import { isOwnDirectory } from './trust.js'
 import { unlinkIfThere } from './wholeFile.js'
 
@@ -18,32 +19,23 @@ const untrimmed = 32
 let added = 0
 
 /** To be called after each vial that is stored. A cache that cannot be trimmed can be used all the same. */
-export function trimSometimes(cache: string): void {
-  if (added++ % untrimmed !== 0) return
-  try {
-    trimCache(cache)
-  } catch {}
+export function trimSometimes(cache: string, kind: EntryKind): void {
+  if (added++ % untrimmed === 0) attempt(() => trim(cache, kind))
 }
 
 /**
- * Trims the whole cache: for each kind one readdir, and one lstat for each file. A vial that runs or is about to be executed is open,
+ * Trims the vials of one kind: one readdir, and one lstat for each file. A vial that runs or is about to be executed is open,
  * so its process does not miss the name; one that finds none stores it again.
  *
  * The last use is the last time it was read or stored. Where the filesystem keeps no times of reading (noatime), it is when it was stored.
  */
-export function trimCache(cache: string, now = Date.now()): void {
-  for (const kind of Object.values(entryKinds)) {
-    const directory = join(cache, kind.directory)
-    if (!isOwnDirectory(directory)) continue
-    const names = readdirSync(directory)
-    sweep(directory, names, now)
-    trim(directory, names, kind, now)
-  }
-}
-
-function trim(directory: string, names: readonly string[], { name: form, most, oldest }: EntryKind, now: number): void {
+export function trim(cache: string, kind: EntryKind, now = Date.now()): void {
+  const directory = join(cache, kind.directory)
+  if (!isOwnDirectory(directory)) return
+  const names = readdirSync(directory)
+  sweep(directory, names, now)
   const vials = names
-    .filter((name) => form.test(name))
+    .filter((name) => kind.name.test(name))
     .flatMap((name) => {
       const path = join(directory, name)
       const unused = sinceUse(path, now)
@@ -52,8 +44,8 @@ function trim(directory: string, names: readonly string[], { name: form, most, o
   let bytes = 0
   for (const [index, { path, size, unused }] of vials.sort((a, b) => a.unused - b.unused).entries()) {
     bytes += size
-    const isBeyond = index >= most.files || bytes > most.bytes
-    if (unused > oldest || (isBeyond && unused > recent)) unlinkIfThere(path)
+    const isBeyond = index >= kind.most.files || bytes > kind.most.bytes
+    if (unused > kind.oldest || (isBeyond && unused > recent)) unlinkIfThere(path)
   }
 }
 

@@ -49,6 +49,6 @@ export function storeVial(cache: string, kind: EntryKind, name: string, bytes: U
   const directory = join(cache, kind.directory)
   const path = join(directory === cache ? cache : ownDirectory(directory), name)
   const fd = writeWhole(path, bytes, trusted.vial.mode & 0o7777)
-  trimSometimes(cache)
+  trimSometimes(cache, kind)
   return { fd, path }
 }

@@ -14,7 +14,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
-import { trimCache } from '../../src/cache/trim.js'
+import { entryKinds } from '../../src/cache/entryKinds.js'
+import { trim } from '../../src/cache/trim.js'
 import { evaluate } from '../support/evaluate.js'
 import { callers, workDirectory } from '../support/user.js'
 
@@ -31,15 +32,22 @@ function file(path: string, unused: number, size = 0): void {
 }
 
 /** The parts of the cache, and how long the names of their vials are. */
-const parts = { 'by content': ['.', 40], 'of vial run': ['run', 16], 'of vial-bwrap': ['bwrap', 16] } as const
+const parts = {
+  'by content': ['.', 40, entryKinds.content],
+  'of vial run': ['run', 16, entryKinds.request],
+  'of vial-bwrap': ['bwrap', 16, entryKinds.front],
+} as const
 
 /** Makes a part of a cache, and gives what is left of it, sorted, when it was trimmed. */
-function trimmed([part, digits]: readonly [string, number], fill: (at: (name: string | number) => string) => void) {
+function trimmed(
+  [part, digits, kind]: (typeof parts)[keyof typeof parts],
+  fill: (at: (name: string | number) => string) => void,
+) {
   const cache = mkdtempSync(join(tmpdir(), 'vial-trim-'))
   try {
     mkdirSync(join(cache, part), { recursive: true, mode: 0o700 })
     fill((name) => join(cache, part, typeof name === 'number' ? name.toString(16).padStart(digits, '0') : name))
-    trimCache(cache)
+    trim(cache, kind)
     return readdirSync(join(cache, part)).sort()
   } finally {
     rmSync(cache, { recursive: true })
@@ -107,7 +115,7 @@ test('a part of the cache that another directory stands for is left alone', () =
   try {
     file(join(elsewhere, '1'.padStart(16, '0')), 31 * day)
     symlinkSync(elsewhere, join(cache, 'run'))
-    trimCache(cache)
+    trim(cache, entryKinds.request)
     assert.equal(readdirSync(elsewhere).length, 1)
   } finally {
     for (const one of [cache, elsewhere]) rmSync(one, { recursive: true })
