@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { assertInterruptEndsLoop, below, quoted } from '../support/jobs.js'
 import { notInstalled } from '../support/needs.js'
 import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
 import { keys, Terminal } from '../support/terminal.js'
@@ -22,16 +23,11 @@ const unusable = notInstalled('script', 'bash')
 const counter = (word: string) =>
   `n=0; trap 'n=$((n+1)); echo int $n' INT; trap 'echo term' TERM; trap 'echo sum $n; exit' QUIT; sleep ${word} & echo up; while :; do wait; done`
 
-const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
-
 const stateOf = (pid: number) => /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]!
 /** Bit N - 1 is signal N. */
 const ignored = (pid: number) =>
   BigInt(`0x${/^SigIgn:\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]}`)
 const states = (pids: readonly number[]) => pids.map(stateOf).join('')
-
-/** Everything below this process. */
-const below = (pid: number): number[] => childrenOf(pid).flatMap((child) => [child, ...below(child)])
 
 const identity = (caller: Caller) => (process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {})
 
@@ -216,35 +212,7 @@ for (const caller of callers) {
         await assertGone(word)
       })
 
-    test('^C ends a loop of a shell', async () => {
-      const word = newWord()
-      const terminal = new Terminal(
-        caller,
-        `bash -c ${quoted(`for n in 1 2 3; do ${vial} run -- sh -c 'echo up $0; exec sleep ${word}' $n; done`)}; echo over`,
-      )
-      await terminal.shows('up 1')
-      await eventually(
-        () => processesWith(`sleep\0${word}`),
-        (pids) => pids.length === 1,
-      )
-      terminal.type(keys.interrupt)
-      await terminal.ended
-      assert.doesNotMatch(terminal.screen, /up 2/)
-    })
-
-    for (const { name, start } of doors)
-      test(`the terminal of a shared session is given back, of ${name}`, async () => {
-        // bash -i takes the foreground for each command; a killed one gives nothing back.
-        const inside = 'bash --norc -ic "sleep 0; kill -9 \\$\\$"'
-        const terminal = new Terminal(
-          caller,
-          `sh -c ${quoted(`${start('--share-session')} ${inside}; echo over; read line && echo "read $line"`)}`,
-        )
-        await terminal.shows('over')
-        terminal.type('something\n')
-        await terminal.shows('read something')
-        await terminal.ended
-      })
+    test('^C ends a loop of a shell', () => assertInterruptEndsLoop(caller, `${vial} run --`, newWord()))
   })
 
   describe(`signals without a terminal, by ${caller.name}`, () => {
