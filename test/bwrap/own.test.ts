@@ -318,15 +318,23 @@ except OSError: print('locked')"`
       const ids = words('--uid 7 --gid 8')
       const { path } = vialOf(caller, [...host, ...ids, ...words('--unshare-user --unshare-pid --json-status-fd 3 x')])
       const child = start(caller, path, ['sleep', seconds], ['ignore', 'ignore', 'inherit', 'pipe'])
-      const first = await new Promise<string>((resolve) =>
-        child.stdio[3]!.once('data', (line) => resolve(String(line))),
-      )
-      const user = { path: `/proc/${JSON.parse(first)['child-pid']}/ns/user` }
-      const seen = await says([...host, '--userns', '9', ...ids, ...shell('id -u; id -g')], { fds: { 9: user } })
-      assert.equal(seen, '7\n8\n')
-      child.kill('SIGKILL')
-      killAll(seconds)
-      await assertGone(seconds)
+      try {
+        const first = await new Promise<string>((resolve) =>
+          child.stdio[3]!.once('data', (line) => resolve(String(line))),
+        )
+        // The pid is told before its ids are mapped, and the payload runs only behind that.
+        await eventually(
+          () => processesWith(seconds).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n'),
+          (pids) => pids.length > 0,
+        )
+        const user = { path: `/proc/${JSON.parse(first)['child-pid']}/ns/user` }
+        const seen = await says([...host, '--userns', '9', ...ids, ...shell('id -u; id -g')], { fds: { 9: user } })
+        assert.equal(seen, '7\n8\n')
+      } finally {
+        child.kill('SIGKILL')
+        killAll(seconds)
+        await assertGone(seconds)
+      }
     })
 
     test('--userns2: a user namespace below the first', async () => {
