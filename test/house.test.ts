@@ -118,6 +118,35 @@ test('no two files have one name', () => {
   }
 })
 
+test('a file that the code or a document speaks of is there', () => {
+  const under = (room: string, kind: RegExp) =>
+    readdirSync(join(top, room), { recursive: true, encoding: 'utf8' })
+      .filter((name) => kind.test(name))
+      .map((name) => join(room, name))
+  const sources = ['src', 'test', 'bench', 'lab', 'examples'].flatMap((room) => under(room, /\.c?[tj]s$/))
+  const readers = [
+    ...under('src', /\.c?ts$/),
+    ...under('docs', /\.md$/),
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'bench/README.md',
+  ]
+  for (const reader of readers)
+    for (const [name] of readFileSync(join(top, reader), 'utf8').matchAll(/(?<![\w./'-])(?:\w+\/)*\w+\.c?ts\b/g))
+      assert.ok(
+        sources.some((source) => `/${source}`.endsWith(`/${name}`)),
+        `${reader} speaks of ${name}`,
+      )
+})
+
+test('files are short enough to be read in one sitting, or are tables', () => {
+  const tables = ['kernel/flags.ts', 'kernel/syscalls.ts', 'kernel/syscalls32.ts', 'bwrap/bwrapOptions.ts']
+  // One encoding after another, each on its own.
+  const encoders = ['machine/arm64.ts']
+  for (const file of files.filter((name) => ![...tables, ...encoders].includes(name)))
+    assert.ok(readFileSync(join(top, 'src', file), 'utf8').split('\n').length <= 401, `src/${file}`)
+})
+
 test('no imports go in a circle', () => {
   const done = new Set<string>()
   const visit = (file: string, way: readonly string[]): void => {

@@ -1,4 +1,4 @@
-/** Whether a crash inside a sandbox runs something of the host's: core(5), and plan/hardeningSteps.ts for what keeps it away. */
+/** Whether a crash inside a sandbox runs something of the host's: core(5), and plan/lowerPolicy.ts for what keeps it away. */
 import { hasCapability, textOf } from '../cgroup/privilege.js'
 import { setting } from '../host/sysctl.js'
 import type { Finding } from './finding.js'

@@ -25,7 +25,7 @@ const ofMany = [
 export const processRules: SeccompProfile['rules'] = [
   // To look at a limit, of any process.
   { calls: ['prlimit64'], when: [{ arg: 2, eq: 0 }], do: 'allow' },
-  // The limit of core dumps stays, and programs that lower it, as gpg does, go on: none is written. See plan/hardeningSteps.ts.
+  // The limit of core dumps stays, and programs that lower it, as gpg does, go on: none is written. See plan/lowerPolicy.ts.
   { calls: ['setrlimit'], when: [{ arg: 0, mask: int, eq: rlimits.core }], do: { errno: 0 } },
   { calls: ['setrlimit'], do: 'allow' },
   // With an old limit to be filled in, it would say what is not so.
