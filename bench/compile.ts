@@ -1,5 +1,4 @@
 /** The compiler: a policy of forty mounts, warm, and the size of what it makes. */
-
 import { compile } from '../src/compile/compile.js'
 import { type Architecture, architectures } from '../src/kernel/architecture.js'
 import type { Policy } from '../src/policy/schema.js'

@@ -2,7 +2,6 @@
  * Finds the fragments of src/launcher/fragments.ts: the pairs that occur most in our own sentences, one after the other.
  * To be run, and its output pasted there, when the sentences have changed much; it is no bench and runs by itself only.
  */
-
 import { completePolicy } from '../src/fill/complete.js'
 import { errno, errnoMessage } from '../src/kernel/errno.js'
 import { firstToken } from '../src/launcher/fragments.js'

@@ -1,5 +1,4 @@
 /** The pictures of how-it-works.md, drawn from what the compiler makes of one policy. */
-
 import { type Compiled, compile } from '../../src/compile/compile.js'
 import { launch } from '../../src/launcher/launch.js'
 import type { Instruction, Program } from '../../src/machine/instruction.js'

@@ -1,5 +1,4 @@
 /** The lab's own files in a guest's root. */
-
 import type { Overlay } from '../boot.js'
 import type { Boot } from '../jobs.js'
 

@@ -4,7 +4,6 @@
  * A process can be looked at as /proc/PID/exe by others of its user. Were that the file in the caller's cache, a payload with
  * the same ids could change its mode, write to it, and so choose what the caller runs next.
  */
-
 import { errno } from '../kernel/errno.js'
 import { AT, F, MFD } from '../kernel/flags.js'
 import { firstError, type Label, type Operand, type Slot } from '../machine/instruction.js'

@@ -1,5 +1,4 @@
 /** The options of bwrap(1): a row for each, with its words, its help, and what it asks for. */
-
 import { posix } from 'node:path'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { printable } from '../text/printable.js'

@@ -1,5 +1,4 @@
 /** What the filesystem of bwrap(1) looks like. */
-
 import type { Style } from '../plan/style.js'
 
 export const bwrapStyle: Style = {

@@ -1,5 +1,4 @@
 /** Words of a command line → flags and the rest, or one clear sentence. */
-
 import { readValue, smallSize } from './flagValues.js'
 import type { Option } from './policyFlags.js'
 

@@ -1,5 +1,4 @@
 /** `vial compile`. */
-
 import { replaceFile } from '../cache/wholeFile.js'
 import { compile } from '../compile/compile.js'
 import { architectures } from '../kernel/architecture.js'

@@ -1,5 +1,4 @@
 /** `vial explain`. */
-
 import type { ExplainedStep, Explanation } from '../compile/explain.js'
 import { printable } from '../text/printable.js'
 import type { Visible } from '../policy/visible.js'

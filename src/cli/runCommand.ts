@@ -1,5 +1,4 @@
 /** `vial run`. */
-
 import { findRemembered } from '../cache/rememberedVials.js'
 import { isAsSeen } from '../fill/look.js'
 import type { SpawnOptions } from '../run/runOptions.js'

@@ -1,5 +1,4 @@
 /** `vial run` when its vial is not there yet. Apart from runCommand.ts, for all the compiler comes with it. */
-
 import { openStored } from '../cache/contentVials.js'
 import { rememberVial } from '../cache/rememberedVials.js'
 import type { Compiled } from '../compile/compile.js'

@@ -1,5 +1,4 @@
 /** `vial explain --security`. */
-
 import { compile } from '../compile/compile.js'
 import { printable } from '../text/printable.js'
 import { security } from '../plan/security.js'

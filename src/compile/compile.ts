@@ -1,5 +1,4 @@
 /** Policy → vial: the whole compiler in one call. */
-
 import { release } from 'node:os'
 import { resolve } from 'node:path'
 import { textOf } from '../cgroup/privilege.js'

@@ -1,5 +1,4 @@
 /** A plan in words, with the system calls that each step really makes: read back from the program, not written by hand. */
-
 import { hostArchitecture } from '../host/thisHost.js'
 import type { SyscallName } from '../kernel/syscalls.js'
 import { launch } from '../launcher/launch.js'

@@ -1,5 +1,4 @@
 /** Presets and fill: a policy that says "a system" or "what python3 needs" becomes one that lists every entry. */
-
 import { identityOf } from '../policy/identity.js'
 import { faultAt } from '../policy/keys.js'
 import { normal, usualPath } from '../policy/path.js'

@@ -1,5 +1,4 @@
 /** A preset where the policy shows a whole root, such as the host's own "/": what is laid over that root. */
-
 import { resolve } from 'node:path'
 import { kindOf } from '../policy/hidden.js'
 import { isWithin } from '../policy/path.js'

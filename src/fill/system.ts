@@ -1,5 +1,4 @@
 /** What the preset `system` shows of the host. It is looked for by name: nothing walks /usr, for every run waits for this. */
-
 import { isUnmapped } from '../policy/unmapped.js'
 import type { FillEntry } from './entry.js'
 import { ROOT_DIRECTORIES } from './own.js'

@@ -2,7 +2,6 @@
  * Code that executes a vial such that nothing inside can change what is executed next: from sealed memory, or, where a host
  * forbids memory to be executed (vm.memfd_noexec), from a file that has no name.
  */
-
 import { copyFile, copySealed, executeDescriptor } from '../assembly/sealed.js'
 import { descriptorPath } from '../assembly/text.js'
 import { AT } from '../kernel/flags.js'

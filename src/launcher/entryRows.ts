@@ -1,5 +1,4 @@
 /** Code for the steps that a plan has many of: the entries of the new root, each a row of a table (see rows.ts). */
-
 import { relative } from 'node:path'
 import { copyText } from '../assembly/text.js'
 import { variables } from '../assembly/variables.js'

@@ -2,7 +2,6 @@
  * Error sentences: how they lie in a vial, and the code that prints one. All texts are packed (see fragments.ts) and lie in
  * lists, one behind the other: the n-th is found by walking: speed does not matter here.
  */
-
 import { routine } from '../assembly/routine.js'
 import { copyText, cursorOf, decimal } from '../assembly/text.js'
 import { variables } from '../assembly/variables.js'

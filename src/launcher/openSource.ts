@@ -1,5 +1,4 @@
 /** Clones what the host shows, by path or by descriptor: open_tree(2). */
-
 import { relative } from 'node:path'
 import { descriptorPath } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'

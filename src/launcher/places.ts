@@ -2,7 +2,6 @@
  * Places in the new root: how each is opened, and where it is made. A place that this plan owns is walked by the kernel as
  * it is. Any other may be full of links that an earlier payload planted: see {@link Place}.
  */
-
 import { basename, dirname, relative } from 'node:path'
 import { routine } from '../assembly/routine.js'
 import { variable, variables } from '../assembly/variables.js'

@@ -1,5 +1,4 @@
 /** The phases that harden a process that comes to be in a sandbox. */
-
 import { RLIM_INFINITY } from '../kernel/rlimits.js'
 import { structs } from '../kernel/structs.js'
 import { hints } from './hints.js'

@@ -1,5 +1,4 @@
 /** The payload's filter of system calls, as a policy asks for it. */
-
 import { faultAt } from '../policy/keys.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 import { compileSeccomp } from '../seccomp/compileProfile.js'

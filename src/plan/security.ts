@@ -2,7 +2,6 @@
  * What stands between the payload and the host, read off a plan: each line is there because a step is. What a plan does
  * not do is said as plainly, in `open`.
  */
-
 import type { Plan } from './plan.js'
 import { inside } from './securityInside.js'
 import { outside } from './securityOutside.js'

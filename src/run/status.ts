@@ -1,5 +1,4 @@
 /** The records that a vial leaves about itself (see launcher/record.ts), read after its end. */
-
 import type { GroupUsage } from '../cgroup/group.js'
 import { structs } from '../kernel/structs.js'
 import { reached, record } from '../launcher/record.js'

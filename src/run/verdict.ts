@@ -1,5 +1,4 @@
 /** One word about how a run ended, from all the evidence: docs/limits.md. */
-
 import type { AnySignalName } from '../kernel/signals.js'
 import type { Limits } from '../policy/limits.js'
 import type { Stage } from '../text/error.js'

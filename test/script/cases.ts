@@ -1,5 +1,4 @@
 /** Policies and command lines of bwrap(1) whose plans are kept as text in `golden/`. They name nothing that a host must have. */
-
 import type { PlanOptions } from '../../src/plan/planPolicy.js'
 import type { StrictPolicy } from '../../src/policy/schema.js'
 

@@ -1,5 +1,4 @@
 /** A vial that is none: a static executable that says which one it is. */
-
 import { hostArchitecture } from '../../src/host/thisHost.js'
 import { assemble } from '../../src/machine/assemble.js'
 import { Builder } from '../../src/machine/builder.js'

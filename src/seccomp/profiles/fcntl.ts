@@ -1,5 +1,4 @@
 /** What profiles let through of fcntl(2). */
-
 import { F } from '../../kernel/flags.js'
 import type { SeccompProfile } from '../profileSchema.js'
 import { int } from './int.js'

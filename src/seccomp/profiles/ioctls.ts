@@ -1,5 +1,4 @@
 /** What the profile `default` lets through of ioctl(2): all but what reaches the caller's terminal, the console, or a network. */
-
 import { SIOC, TC, TIOC } from '../../kernel/flags.js'
 import type { SeccompProfile } from '../profileSchema.js'
 import { int } from './int.js'

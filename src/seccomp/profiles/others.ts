@@ -2,7 +2,6 @@
  * What the profile `default` lets through of calls that change a process: its limits, priority and processors. All but
  * prlimit(2) go by the user alone, and the payload's is the caller's.
  */
-
 import { IOPRIO_WHO, PRIO } from '../../kernel/flags.js'
 import { rlimits } from '../../kernel/rlimits.js'
 import type { SeccompProfile } from '../profileSchema.js'

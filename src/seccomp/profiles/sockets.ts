@@ -2,7 +2,6 @@
  * What the profile `default` lets through of sockets: of the internet only TCP, UDP and ping, of netlink only the route,
  * and no option that loads another protocol into a socket or makes it listen to many.
  */
-
 import { AF, IP, IPPROTO, IPV6, MCAST, MSG, SOCK, TCP, UDP } from '../../kernel/flags.js'
 import type { ArgumentTest, SeccompProfile } from '../profileSchema.js'
 import { int } from './int.js'
