@@ -1,6 +1,6 @@
 /** Strings and numbers as text. */
 import type { Builder } from '../machine/builder.js'
-import type { Address, Operand, Slot } from '../machine/instruction.js'
+import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
 import { routine } from './routine.js'
 import { variable } from './variables.js'
 
@@ -15,6 +15,19 @@ export function copyText(b: Builder, cursor: Slot, from: Operand): void {
 /** Writes `value` as unsigned decimal digits and a NUL at `cursor`, and leaves `cursor` at the NUL. */
 export function decimal(b: Builder, cursor: Slot, value: Operand): void {
   throughCursor(b, cursor, () => writeDecimal({ b }, { rest: value }))
+}
+
+/** Goes to `differ` unless the NUL-terminated strings at both slots are the same; then both slots are left at the NUL. */
+export function requireSameText(b: Builder, left: Slot, right: Slot, differ: Label): void {
+  const [one, other] = b.temporaries(2)
+  b.loop(({ leave }) => {
+    b.load(one, 8, left)
+    b.load(other, 8, right)
+    b.branch(one, 'ne', other, differ)
+    b.when(one, 'eq', 0, leave)
+    b.compute(left, left, 'add', 1)
+    b.compute(right, right, 'add', 1)
+  })
 }
 
 /** FNV-1a, 64 bit, of the NUL-terminated string at `text`. http://www.isthe.com/chongo/tech/comp/fnv/ */

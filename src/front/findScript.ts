@@ -4,7 +4,7 @@
  * Either way Node.js gets the real path of a directory that only trusted owners can change.
  */
 import { routine } from '../assembly/routine.js'
-import { copyText, descriptorPath } from '../assembly/text.js'
+import { copyText, descriptorPath, requireSameText } from '../assembly/text.js'
 import { own } from '../assembly/variables.js'
 import { AT, S_IF, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
@@ -58,21 +58,14 @@ function ownPlace(c: FrontContext, front: string, beside: string, elsewhere: Lab
   const { b } = c
   // A path that ends otherwise may be as long as it likes: it is not used.
   const own = b.reserve(longestPath + beside.length + 8)
-  const [at, is, wanted, should] = [b.temporary(), b.temporary(), b.temporary(), b.temporary()]
+  const [at, wanted] = b.temporaries(2)
   c.attempt('readlinkat', AT.FDCWD, b.text('/proc/self/exe'), own, longestPath)
   c.onFailure(elsewhere)
   b.compute(at, own, 'add', c.result)
   b.compute(at, at, 'sub', front.length)
   b.branch(at, 'lt', own, elsewhere)
   b.move(wanted, b.text(front))
-  b.loop(({ leave }) => {
-    b.load(is, 8, at)
-    b.load(should, 8, wanted)
-    b.branch(is, 'ne', should, elsewhere)
-    b.when(is, 'eq', 0, leave)
-    b.compute(at, at, 'add', 1)
-    b.compute(wanted, wanted, 'add', 1)
-  })
+  requireSameText(b, at, wanted, elsewhere)
   // Over the name of the front.
   b.compute(at, at, 'sub', front.length - front.lastIndexOf('/'))
   copyText(b, at, b.text(beside))

@@ -1,6 +1,6 @@
 /** Code for the steps that a plan has many of: the entries of the new root, each a row of a table (see rows.ts). */
 import { relative } from 'node:path'
-import { copyText } from '../assembly/text.js'
+import { copyText, requireSameText } from '../assembly/text.js'
 import { variables } from '../assembly/variables.js'
 import { errno } from '../kernel/errno.js'
 import { AT, OPEN_TREE, S_IS, STATX } from '../kernel/flags.js'
@@ -278,7 +278,7 @@ function requireDirectory(c: LauncherContext): void {
 /** After EEXIST: a link to the same target is as good as a new one. */
 function requireLink(c: LauncherContext, step: Step<'symlink'>, target: Slot, at: Slot, name: Operand): void {
   const { b } = c
-  const [wanted, found, from, to] = b.temporaries(4)
+  const [from, to] = b.temporaries(2)
   const other = b.label()
   const same = b.label()
   c.complain(step, 1)
@@ -296,14 +296,7 @@ function requireLink(c: LauncherContext, step: Step<'symlink'>, target: Slot, at
   }
   b.move(from, target)
   b.move(to, c.scratch)
-  b.loop(({ leave }) => {
-    b.load(wanted, 8, from)
-    b.load(found, 8, to)
-    b.branch(wanted, 'ne', found, other)
-    b.when(wanted, 'eq', 0, leave)
-    b.compute(from, from, 'add', 1)
-    b.compute(to, to, 'add', 1)
-  })
+  requireSameText(b, from, to, other)
   b.move(c.result, 0)
   b.jump(same)
   b.place(other)
