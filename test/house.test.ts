@@ -24,6 +24,7 @@ const rooms = [
   'host',
   'compile',
   'run',
+  'live',
   'bwrap',
   'doctor',
   'cli',

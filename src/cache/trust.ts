@@ -69,7 +69,8 @@ function makeDirectory(path: string): void {
   }
 }
 
-function requireOwn(path: string, status: Stats): void {
+/** @throws {Error} when it is no directory, or not only the caller's; the message says what to do */
+export function requireOwn(path: string, status: Stats): void {
   if (!status.isDirectory()) throw new Error(`${path} is not a directory`)
   if (status.uid !== process.geteuid!()) throw new Error(`${path} belongs to another user, uid ${status.uid}`)
   if ((status.mode & trusted.writers.any) !== 0) throw new Error(`others can write to ${path}: chmod go-w ${path}`)

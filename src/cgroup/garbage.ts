@@ -69,8 +69,9 @@ export interface Collected {
 /**
  * Removes what dead owners left in these directories, processes included. A group that belongs to another user or to a
  * process that lives is passed over. One whose processes were to outlive their maker stays as long as they live.
+ * @param recorded directories that records name; without it nothing is known of groups that are recorded, and they stay
  */
-export function collectGarbage(bases: readonly string[]): Collected {
+export function collectGarbage(bases: readonly string[], recorded?: ReadonlySet<string>): Collected {
   const uid = process.geteuid!()
   const removed: string[] = []
   const kept: { directory: string; why: string }[] = []
@@ -78,13 +79,15 @@ export function collectGarbage(bases: readonly string[]): Collected {
     names(base).flatMap((name) => {
       const owner = ownerOf(name)
       const directory = join(base, name)
-      return owner !== undefined && isDead(owner) && isOurs(directory, uid) ? [{ directory, tied: owner.tied }] : []
+      if (owner === undefined || !isDead(owner) || !isOurs(directory, uid)) return []
+      if (owner.kind === 'recorded' && (recorded?.has(directory) ?? true)) return []
+      return [{ directory, tied: owner.kind === 'tied' }]
     }),
   )
   // What is frozen in one hierarchy holds its group in all others.
   for (const { directory, tied } of dead) if (tied) killAll(directory)
   for (const { directory, tied } of dead) {
-    if (tied ? killAndRemove(directory) : tryRemove(directory)) removed.push(directory)
+    if (tied ? killAndRemove([directory]) : tryRemove(directory)) removed.push(directory)
     else if (tied) kept.push({ directory, why: reasonFor(directory) })
     else
       kept.push({
@@ -119,11 +122,17 @@ function tryRemove(directory: string): boolean {
   }
 }
 
-/** A group of any kind, which may be frozen. Waits at most a second: what is then left, the next one removes. */
-function killAndRemove(directory: string): boolean {
+/**
+ * Kills all in a group of any kind, which may be frozen, and removes it. Waits at most a second: what is then left, the next one removes.
+ * @param directories in all hierarchies: what is frozen in one holds its group in all others
+ * @returns whether all are gone
+ */
+export function killAndRemove(directories: readonly string[]): boolean {
+  let left = directories
   for (let round = 0; round < 100; round++) {
-    if (tryRemove(directory)) return true
-    killAll(directory)
+    left = left.filter((directory) => !tryRemove(directory))
+    if (left.length === 0) return true
+    left.forEach(killAll)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
   }
   return false

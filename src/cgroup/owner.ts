@@ -2,7 +2,8 @@
  * Names of groups, which tell whose they are: `vial.NAMESPACE.PID.START.SERIAL`, with the pid namespace of the process
  * that made the group, its pid there, and when it started. A pid is used again; with its start, it is not.
  */
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readlinkSync } from 'node:fs'
+import { statOf } from './processStat.js'
 
 export interface Owner {
   readonly namespace: string
@@ -11,8 +12,11 @@ export interface Owner {
   readonly start: string
 }
 
-/** How sandboxes end that outlive their maker: their groups are only removed when no process is left in them. */
-const outlives = '.outlives'
+/**
+ * What becomes of a group when its owner is dead: its processes are killed (`tied`); it stays until no process is left in it
+ * (`outlives`); it stays until the record that names it is removed, and without one until no process is left (`recorded`).
+ */
+export type GroupKind = 'tied' | 'outlives' | 'recorded'
 
 let self: Owner | undefined
 let serial = 0
@@ -23,17 +27,18 @@ export function ourselves(): Owner {
   return self
 }
 
-/** A name that no other group has. `tied`: whether its processes die with this one. */
-export function newGroupName(tied = true): string {
+/** A name that no other group has. */
+export function newGroupName(kind: GroupKind = 'tied'): string {
   const { namespace, pid, start } = ourselves()
-  return `vial.${namespace}.${pid}.${start}.${serial++}${tied ? '' : outlives}`
+  return `vial.${namespace}.${pid}.${start}.${serial++}${kind === 'tied' ? '' : `.${kind}`}`
 }
 
 /** The owner that a name tells; undefined when it is no name of ours. */
-export function ownerOf(name: string): (Owner & { readonly tied: boolean }) | undefined {
-  const match = /^vial\.(\d+)\.(\d+)\.(\d+)\.(?:\d+)(\.outlives)?$/.exec(name)
+export function ownerOf(name: string): (Owner & { readonly kind: GroupKind }) | undefined {
+  const match = /^vial\.(\d+)\.(\d+)\.(\d+)\.\d+(?:\.(outlives|recorded))?$/.exec(name)
   if (match === null) return undefined
-  return { namespace: match[1]!, pid: Number(match[2]), start: match[3]!, tied: match[4] === undefined }
+  const kind = (match[4] ?? 'tied') as GroupKind
+  return { namespace: match[1]!, pid: Number(match[2]), start: match[3]!, kind }
 }
 
 /** Whether the owner is dead for sure: one of another pid namespace is none of our business, and counts as alive. */
@@ -45,15 +50,8 @@ function pidNamespace(): string {
   return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))![0]
 }
 
+/** Of one that has not ended. */
 function startOf(pid: number): string | undefined {
-  let line: string
-  try {
-    line = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  } catch {
-    return undefined
-  }
-  // The name, in parentheses, may hold anything.
-  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
-  // A zombie has ended: its descriptors and children are gone.
-  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
+  const stat = statOf(pid)
+  return stat?.ended ? undefined : stat?.start
 }

@@ -1,6 +1,6 @@
 /** Ends a whole sandbox from outside, so that its monitor still tells what was used. */
 import type { ChildProcess } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { statOf } from '../cgroup/processStat.js'
 import { endSignal } from '../launcher/record.js'
 import { readInit } from './status.js'
 import { peekStatus } from './statusFile.js'
@@ -16,7 +16,8 @@ const patience = 1000
 export function endSandbox(monitor: ChildProcess, status: number): boolean {
   if (monitor.pid === undefined || monitor.exitCode !== null || monitor.signalCode !== null) return false
   const init = readInit(peekStatus(status))
-  if (init === undefined || parentOf(init) !== monitor.pid) return monitor.kill('SIGKILL')
+  // A process that has ended stays its monitor's child until the monitor has waited for it.
+  if (init === undefined || statOf(init)?.parent !== monitor.pid) return monitor.kill('SIGKILL')
   try {
     process.kill(init, endSignal)
   } catch {
@@ -25,14 +26,4 @@ export function endSandbox(monitor: ChildProcess, status: number): boolean {
   const timer = setTimeout(() => monitor.kill('SIGKILL'), patience).unref()
   monitor.once('exit', () => clearTimeout(timer))
   return true
-}
-
-/** Field 4 of proc_pid_stat(5). A process that has ended stays its monitor's child until the monitor has waited for it. */
-function parentOf(pid: number): number | undefined {
-  try {
-    const line = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[1])
-  } catch {
-    return undefined
-  }
 }

@@ -143,7 +143,7 @@ export class Limiter {
     const way = this.way()
     const watch = { cpuTime: this.#holds('cpuTime'), memory: this.#holds('memory') }
     try {
-      const group = way?.create(newGroupName(this.#tied), this.#groupLimits(), this.#shielded)
+      const group = way?.create(newGroupName(this.#tied ? 'tied' : 'outlives'), this.#groupLimits(), this.#shielded)
       return new LimitedRun(this.limits, group, watch, this.#hasReaper)
     } catch (error) {
       const { errno, code, path } = error as NodeJS.ErrnoException

@@ -3,11 +3,12 @@
  * the pid of this process, so that the vial sees whether its parent is still the one that started it, and with the signals that it
  * is to ignore. The room for the records is taken when the file is made: a payload that fills the disk would else take away how it ended.
  */
-import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { inCache } from '../cache/cacheDirectory.js'
-import { temporaryName } from '../cache/wholeFile.js'
+import { temporaryName, unlinkIfThere } from '../cache/wholeFile.js'
 import { record } from '../launcher/record.js'
+import { attempt } from '../text/attempt.js'
 
 const idle: number[] = []
 const mostIdle = 64
@@ -49,6 +50,17 @@ export function peekStatus(fd: number): Buffer {
 
 const beginOf = (fd: number) => begins.get(fd) ?? record.header
 
+/** The same, of a file that {@link makeStatusFile} made; of a path that leads to nothing there are none. */
+export function readStatusAt(path: string): Buffer {
+  const fd = attempt(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK))
+  if (fd === undefined) return Buffer.alloc(0)
+  try {
+    return peekStatus(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
 /** `quiet`: nothing writes to it any more, so that another sandbox may use it. */
 export function returnStatusFile(fd: number, quiet: boolean): void {
   if (quiet && idle.length < mostIdle && beginOf(fd) + record.size * mostRecords <= room) {
@@ -63,19 +75,35 @@ export function returnStatusFile(fd: number, quiet: boolean): void {
 function open(): number {
   return inCache('a status file', (cache) => {
     const path = temporaryName(join(cache, 'status'))
-    // Monitor and init write where the one file offset is, which they share with us.
-    const fd = openSync(path, 'wx+', 0o600)
+    const fd = makeStatusFile(path, room)
     try {
       unlinkSync(path)
-      writeSync(fd, Buffer.alloc(room), 0, room, 0)
-      writeSync(fd, word(BigInt(process.pid)))
-      writeSync(fd, word(0n))
       return fd
     } catch (error) {
       closeSync(fd)
       throw error
     }
   })
+}
+
+/**
+ * A new file for the records of one sandbox, which keeps its name: that of a sandbox that outlives its maker.
+ * @param size bytes
+ * @throws {Error} of Node's; nothing is left then
+ */
+export function makeStatusFile(path: string, size = 4096, ignored = 0n): number {
+  // Monitor and init write where the one file offset is, which they share with us.
+  const fd = openSync(path, 'wx+', 0o600)
+  try {
+    writeSync(fd, Buffer.alloc(size), 0, size, 0)
+    writeSync(fd, word(BigInt(process.pid)))
+    writeSync(fd, word(ignored))
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    unlinkIfThere(path)
+    throw error
+  }
 }
 
 function word(value: bigint): Buffer {

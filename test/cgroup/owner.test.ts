@@ -6,10 +6,14 @@ import { test } from 'node:test'
 import { isDead, newGroupName, ourselves, ownerOf } from '../../src/cgroup/owner.js'
 
 test('a name tells its maker, and no two are alike', () => {
-  const [one, other] = [newGroupName(), newGroupName(false)]
-  assert.notEqual(one, other)
-  assert.deepEqual(ownerOf(one), { ...ourselves(), tied: true })
-  assert.deepEqual(ownerOf(other), { ...ourselves(), tied: false })
+  const kinds = ['tied', 'outlives', 'recorded'] as const
+  const made = kinds.map(newGroupName)
+  const [one] = made
+  assert.equal(new Set([...made, newGroupName()]).size, 4)
+  assert.deepEqual(
+    made.map(ownerOf),
+    kinds.map((kind) => ({ ...ourselves(), kind })),
+  )
   for (const name of ['vial', 'vial.1.2.3', 'vial.callers', `x${one}`, `${one}x`, 'vial.1.2.3.-4'])
     assert.equal(ownerOf(name), undefined, name)
 })

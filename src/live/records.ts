@@ -1,0 +1,166 @@
+/**
+ * Named sandboxes outlive the command that started them, and are found again by their names: `HOME/NAME/`, a directory for each.
+ *
+ *     record.json   who runs it, and what it is: recordFile.ts. Without it the sandbox is still starting
+ *     maker         which process reserved the name
+ *     status        the status file, where the monitor writes how it ended
+ *     log, log.1    what the payload writes, the older part in log.1
+ *
+ * What a start does with a name:
+ *
+ *     const reserved = reserve('web')                    // throws when the name is in use
+ *     try {
+ *       … spawn the vial with `reserved.status` as its status descriptor; write its log in `reserved.directory`;
+ *         its cgroup is named newGroupName('recorded'), so that it stays until its record is removed …
+ *       reserved.commit({ monitor: child.pid, init, namespaces, policy, base, command, group })
+ *     } catch (error) {
+ *       … end the vial …
+ *       reserved.abandon()                               // the name is free
+ *       throw error
+ *     }
+ *
+ * A starter that is killed in between leaves a directory without a record whose maker is gone: whichever command sees it, removes it.
+ * No lock is held. A reservation is a whole directory, which rename(2) puts in place only where there is none or an empty one; what
+ * is removed is removed through a descriptor of the very directory that was looked at.
+ */
+import { closeSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemFault } from '../kernel/systemError.js'
+import { makeStatusFile } from '../run/statusFile.js'
+import { HostError } from '../text/error.js'
+import { type FoundSandbox, findSandbox, makerFile, removeIf, type SandboxState, statusName } from './findSandbox.js'
+import { namesIn, sandboxHome } from './home.js'
+import { fateOf, identityOf, identityText, parseIdentity } from './processes.js'
+import { type SandboxRecord, writeRecord } from './recordFile.js'
+import { removeSandbox } from './removeSandbox.js'
+import { checkSandboxName } from './sandboxNames.js'
+
+/** What the starter of a sandbox tells of it; the rest of the record is known here. */
+export type NewRecord = Omit<SandboxRecord, 'version' | 'name' | 'monitor' | 'boot' | 'view' | 'created'> & {
+  /** The pid of the monitor, a child of this process. */
+  readonly monitor: number
+}
+
+/** A name that is this process's until it is committed or abandoned. */
+export interface Reservation {
+  readonly name: string
+  /** Its directory, only this user's. */
+  readonly directory: string
+  /** A descriptor of the status file, open for reading and writing, at the place of the first record. The caller closes it. */
+  readonly status: number
+  /**
+   * The sandbox runs: from now on it is found by its name.
+   * @throws {HostError} when the monitor has ended, or the record cannot be written
+   */
+  commit(record: NewRecord): SandboxRecord
+  /** There is no sandbox: the name is free again. After a commit nothing happens. */
+  abandon(): void
+}
+
+/**
+ * Takes a name. What is left there of a sandbox that has ended is removed.
+ * @param ignored signals that the payload starts with ignored: bit N - 1 is signal N
+ * @throws {OptionError} when it cannot be a name
+ * @throws {HostError} when it is in use
+ */
+export function reserve(name: string, ignored = 0n): Reservation {
+  checkSandboxName(name)
+  const home = sandboxHome()
+  sweep(home)
+  const directory = join(home, name)
+  const maker = identityText(identityOf(process.pid)!)
+  const status = reserving(home, maker, (unnamed) => {
+    mkdirSync(unnamed, { mode: 0o700 })
+    writeFileSync(join(unnamed, makerFile), maker, { mode: 0o600 })
+    const status = makeStatusFile(join(unnamed, statusName), undefined, ignored)
+    try {
+      take(home, name, unnamed)
+      return status
+    } catch (error) {
+      closeSync(status)
+      throw error
+    }
+  })
+  let committed = false
+  return {
+    name,
+    directory,
+    status,
+    commit({ monitor: pid, ...rest }) {
+      const monitor = identityOf(pid)
+      if (monitor === undefined) throw new HostError(`the sandbox "${name}" has ended while it was started`)
+      const { start, boot, view } = monitor
+      const created = new Date().toISOString()
+      const record: SandboxRecord = { version: 1, name, monitor: { pid, start }, boot, view, ...rest, created }
+      writeRecord(directory, record)
+      committed = true
+      return record
+    },
+    abandon() {
+      if (!committed) removeIf(home, name, ({ state }) => state === 'starting')
+      committed = true
+    },
+  }
+}
+
+let serial = 0
+
+/** Makes the directory under a name that tells its maker, and has it put in its place; whatever fails, it is gone then. */
+function reserving<Value>(home: string, maker: string, make: (unnamed: string) => Value): Value {
+  const unnamed = join(home, `.${maker}:${serial++}`)
+  try {
+    return make(unnamed)
+  } catch (error) {
+    rmSync(unnamed, { recursive: true, force: true })
+    if (error instanceof HostError) throw error
+    const { code } = error as NodeJS.ErrnoException
+    throw new HostError(`the name cannot be reserved: ${systemFault(error)}`, { code, cause: error })
+  }
+}
+
+/** Removes reservations whose makers were killed before they could put them in place. */
+function sweep(home: string): void {
+  for (const name of namesIn(home)) {
+    const maker = name.startsWith('.') ? parseIdentity(name.slice(1, name.lastIndexOf(':'))) : undefined
+    if (maker !== undefined && fateOf(maker) === 'dead') rmSync(join(home, name), { recursive: true, force: true })
+  }
+}
+
+/** One that had the name when it was asked for may end meanwhile, and another take it: as often as a process can be that slow. */
+const mostAttempts = 100
+
+function take(home: string, name: string, unnamed: string): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      renameSync(unnamed, join(home, name))
+      return
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (!['ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(code!) || attempt === mostAttempts) throw error
+    }
+    const found = findSandbox(home, name)
+    if (found === undefined) continue
+    if (found.state !== 'ended' && found.state !== 'lost') throw inUse(found)
+    removeSandbox(home, found)
+  }
+}
+
+const uses: Readonly<
+  Record<Exclude<SandboxState['state'], 'ended' | 'lost'>, (found: FoundSandbox) => [string, string]>
+> = {
+  starting: ({ name }) => [
+    'a sandbox of that name is being started',
+    `choose another name, or wait: vial wait ${name}`,
+  ],
+  running: ({ name }) => ['a sandbox of that name runs', `choose another name, or end it: vial stop --rm ${name}`],
+  elsewhere: () => ['its sandbox was started in another container or pid namespace', 'choose another name'],
+  unreadable: (found) => [
+    (found as { fault: string }).fault,
+    `choose another name, or remove it: vial rm -f ${found.name}`,
+  ],
+}
+
+function inUse(found: FoundSandbox & { readonly state: keyof typeof uses }): HostError {
+  const [why, hint] = uses[found.state](found)
+  return new HostError(`the name "${found.name}" is in use: ${why}`, { hint })
+}
