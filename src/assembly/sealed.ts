@@ -30,8 +30,16 @@ export interface FileCopy {
 
 /** Copies `size` bytes of `source` into sealed memory, and leaves its descriptor in `to`; else jumps with the error in `result`. */
 export function copySealed(c: Assembler, copy: FileCopy & { readonly to: Slot }, failed: Label): void {
+  makeSealed(c, { to: copy.to, fill: () => copyFile(c, copy, failed) }, failed)
+}
+
+/** The same of what `fill` writes into it. */
+export function makeSealed(
+  c: Assembler,
+  { to, fill }: { readonly to: Slot; readonly fill: () => void },
+  failed: Label,
+): void {
   const { b } = c
-  const { to } = copy
   const sealed = b.label()
   for (const [index, { flags, seals }] of ways.entries()) {
     const older = b.label()
@@ -39,7 +47,7 @@ export function copySealed(c: Assembler, copy: FileCopy & { readonly to: Slot },
     if (index + 1 < ways.length) b.branch(c.result, 'eq', -errno.EINVAL, older)
     b.branch(c.result, 'ge', firstError, failed)
     b.move(to, c.result)
-    copyFile(c, copy, failed)
+    fill()
     c.attempt('fcntl', to, F.ADD_SEALS, seals)
     b.branch(c.result, 'ge', firstError, failed)
     b.jump(sealed)

@@ -7,7 +7,7 @@ import { callerName, hostArchitecture } from '../host/thisHost.js'
 import type { Architecture } from '../kernel/architecture.js'
 import type { SubidRange } from '../plan/ids.js'
 import type { Plan } from '../plan/plan.js'
-import { makePlan, type PlanOptions } from '../plan/planPolicy.js'
+import { makeEntrantPlan, makePlan, type PlanOptions } from '../plan/planPolicy.js'
 import type { LaunchedStep } from '../plan/step.js'
 import { parsePolicy } from '../policy/check.js'
 import { faultAt, key, readOnlyEntry } from '../policy/keys.js'
@@ -27,6 +27,11 @@ export interface CompileOptions extends PlanOptions {
   readonly trusted?: readonly string[]
   /** Default: this machine's. */
   readonly architecture?: Architecture
+  /**
+   * Compiles what enters a living sandbox of this policy; default: what makes a sandbox.
+   * @internal
+   */
+  readonly enters?: true
 }
 
 /** A compiled policy. */
@@ -63,8 +68,18 @@ export function compile(policy: StrictPolicy, options: CompileOptions = {}): Com
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
   const kept = keptOver(writable, () => trustedPaths([...(options.trusted ?? []), ...(options.group?.bases ?? [])]))
   const architecture = options.architecture ?? hostArchitecture()
-  const plan = makePlan(complete, { architecture, base, kernel: release() }, { ...subids, kept, ...options })
-  return { ...compilePlan(plan, { architecture }), plan, policy: completed(policy, completion) as StrictPolicy }
+  const host = { architecture, base, kernel: release() }
+  const planned = { ...subids, kept, ...options }
+  const entrantOf = (descriptors: PlanOptions['descriptors'] = {}) =>
+    compilePlan(makeEntrantPlan(complete, host, { ...planned, pipes: [], descriptors }), { architecture }).bytes
+  const plan = options.enters ? makeEntrantPlan(complete, host, planned) : makePlan(complete, host, planned)
+  const entrants =
+    options.living === undefined ? undefined : { alone: entrantOf(), reporting: entrantOf({ status: 1 }) }
+  return {
+    ...compilePlan(plan, { architecture, entrants }),
+    plan,
+    policy: completed(policy, completion) as StrictPolicy,
+  }
 }
 
 function refuseOtherNames(filesystem: readonly FilesystemEntry[], base: string, writable: readonly Writable[]): void {

@@ -1,7 +1,7 @@
 /** Plan → vial: the one way from steps to bytes, for policies and for bwrap's words. */
 import { hostArchitecture } from '../host/thisHost.js'
 import type { Architecture } from '../kernel/architecture.js'
-import { launch } from '../launcher/launch.js'
+import { type Carried, launch } from '../launcher/launch.js'
 import { assemble } from '../machine/assemble.js'
 import type { Plan } from '../plan/plan.js'
 import type { LaunchedStep } from '../plan/step.js'
@@ -13,14 +13,15 @@ export interface CompiledPlan {
   readonly steps: readonly LaunchedStep[]
 }
 
-export interface PlanTarget {
+export interface PlanTarget extends Carried {
   /** Default: this machine's. */
   readonly architecture?: Architecture | undefined
-  /** What a payload gets that executes /proc/self/exe; default: the vial itself. */
-  readonly again?: Uint8Array | undefined
 }
 
-export function compilePlan(plan: Plan, { architecture = hostArchitecture(), again }: PlanTarget = {}): CompiledPlan {
-  const { program, steps } = launch(plan, architecture, again)
+export function compilePlan(
+  plan: Plan,
+  { architecture = hostArchitecture(), ...carried }: PlanTarget = {},
+): CompiledPlan {
+  const { program, steps } = launch(plan, architecture, carried)
   return { bytes: assemble(program, architecture), steps }
 }

@@ -7,6 +7,7 @@ import { errno } from '../kernel/errno.js'
 import { AT } from '../kernel/flags.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
 import type { Environment } from '../plan/manner.js'
+import { targetArguments } from './entering.js'
 import type { LauncherContext } from './launcherContext.js'
 import { requireSame } from './openFiles.js'
 
@@ -18,16 +19,19 @@ export function prepareArguments(c: LauncherContext): void {
   const { b, plan } = c
   const { argv, command } = c
   const count = b.temporary()
-  // Behind the vial's own name, and a working directory.
-  const before = plan.start.perRun ? 2 : 1
+  const { perRun, enters } = plan.start
+  // Behind the vial's own name, the sandbox that is meant, and a working directory.
+  const before = 1 + (enters === undefined ? 0 : targetArguments) + (perRun ? 1 : 0)
   b.load(count, 64, c.stack)
   b.compute(argv, c.stack, 'add', 8 + 8 * before)
-  if (plan.start.perRun) b.load(c.cwd, 64, c.stack, 16)
-  b.when(count, 'le', before, () => {
-    const usage = 'vial: no command was given\n      usage: VIAL COMMAND [ARGUMENT…]\n'
-    c.attempt('write', 2, b.text(usage), Buffer.byteLength(usage))
-    c.exit(125)
-  })
+  if (perRun) b.load(c.cwd, 64, c.stack, 8 * before)
+  if (!plan.start.living?.holds)
+    b.when(count, 'le', before, () => {
+      const target = enters === undefined ? '' : '/proc/PID START-TIME DIRECTORY '
+      const usage = `vial: no command was given\n      usage: VIAL ${target}COMMAND [ARGUMENT…]\n`
+      c.attempt('write', 2, b.text(usage), Buffer.byteLength(usage))
+      c.exit(125)
+    })
   b.load(command, 64, argv)
   const host = b.temporary()
   findEnvironment(c, host, count)

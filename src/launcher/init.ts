@@ -10,6 +10,7 @@ import { lifeOf } from './lives.js'
 import { callersUmask, releasing } from './monitor.js'
 import { monitorsPidfd } from './networkCode.js'
 import { closeCallersEnds } from './pipeCode.js'
+import { record } from './record.js'
 
 export function beginInit(c: LauncherContext): void {
   const { manner, announcement } = c.plan.start
@@ -27,11 +28,7 @@ export function beginPayload(c: LauncherContext): void {
   const { b, plan } = c
   const { manner, init } = plan.start
   const starting = c.begin({ what: 'start the payload', why: 'init stays beside it and reaps' })
-  if (manner.tied) {
-    // Again after the last change of credentials, which clears it; the look covers all the time before.
-    tieToMonitor(c, {})
-    c.attempt('close', monitorsPidfd(b))
-  }
+  tieInit(c)
   if (init === 'reaper') {
     clonePayload(c, starting)
     c.process = 'payload'
@@ -58,8 +55,21 @@ function clonePayload(c: LauncherContext, starting: number): void {
     c.aside('wait for the payload', 'signals are handed on, and what it leaves behind is reaped')
     // The payload has shared this memory: its last step stands there.
     c.resume(starting)
+    if (plan.start.living !== undefined) tellRunning(c)
     lifeOf(c).attend(c, payload)
   })
+}
+
+/** Again after the last change of credentials, which clears it; the look covers all the time before. */
+export function tieInit(c: LauncherContext): void {
+  if (!c.plan.start.manner.tied) return
+  tieToMonitor(c, {})
+  c.attempt('close', monitorsPidfd(c.b))
+}
+
+/** The payload was executed, or has told why it was not. */
+export function tellRunning(c: LauncherContext): void {
+  if (c.plan.start.statusFd !== undefined) c.report(record.running, 0)
 }
 
 /** PDEATHSIG, and a look whether the monitor was dead before it could work. */

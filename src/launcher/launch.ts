@@ -19,6 +19,8 @@ import type { Architecture } from '../kernel/architecture.js'
 import type { Program } from '../machine/instruction.js'
 import { type Plan, stepsOf } from '../plan/plan.js'
 import type { LaunchedStep } from '../plan/step.js'
+import type { EntrantPrograms } from './handOut.js'
+import { holdOpen } from './holdOpen.js'
 import { beginInit, beginPayload } from './init.js'
 import { LauncherContext, type Process } from './launcherContext.js'
 import { beginMonitor, prepareInit, waitForInit } from './monitor.js'
@@ -32,27 +34,37 @@ export interface Launch {
   readonly processes: readonly Process[]
 }
 
+/** Programs that a vial carries. */
+export interface Carried {
+  /** Of a sealed plan: what a payload executes that calls for /proc/self/exe; default: the vial itself. */
+  readonly again?: Uint8Array | undefined
+  /** Of a living plan: what enters the sandbox. */
+  readonly entrants?: EntrantPrograms | undefined
+}
+
 /**
  * The program of a plan. The same plan gives the same program.
- * @param again of a sealed plan: what a payload executes that calls for /proc/self/exe; default: the vial itself
  */
-export function launch(plan: Plan, architecture: Architecture, again?: Uint8Array): Launch {
+export function launch(plan: Plan, architecture: Architecture, carried: Carried = {}): Launch {
   const c = new LauncherContext(plan, architecture)
   const { b } = c
   const steps = stepsOf(plan)
   const child = b.temporary()
 
   b.entry(c.stack)
-  beginMonitor(c, again)
+  beginMonitor(c, carried.again)
   emitSteps(c, steps.monitor)
-  prepareInit(c)
+  prepareInit(c, carried.entrants)
   emitSteps(c, [plan.world.clone])
   b.move(child, c.result)
   b.when(child, 'ne', 0, () => waitForInit(c, child))
   beginInit(c)
   emitSteps(c, steps.init)
-  beginPayload(c)
-  emitSteps(c, steps.payload)
+  if (plan.start.living?.holds) holdOpen(c)
+  else {
+    beginPayload(c)
+    emitSteps(c, steps.payload)
+  }
   c.emitFailure()
   return { program: b.finish(), steps: c.steps, processes: c.processes }
 }

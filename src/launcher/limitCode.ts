@@ -182,8 +182,8 @@ export function takeTimer(c: LauncherContext, signal: Slot, info: Address, init:
   })
 }
 
-/** Closes what the monitor needs no more: all but what it watches. Standard error stays for the sentence about a limit. */
-export function releaseUnwatched(c: LauncherContext): void {
+/** Closes what the monitor needs no more: all but what it watches, and what it holds for others. Standard error stays for the sentence about a limit. */
+export function releaseUnwatched(c: LauncherContext, held: readonly number[]): void {
   const { statusFd } = c.plan.start
   c.attempt('close_range', 0, statusFd === undefined ? 1 : 2, 0)
   closeAllBut(c, [
@@ -191,6 +191,7 @@ export function releaseUnwatched(c: LauncherContext): void {
     ...callersEnds(c),
     ...foregroundEnds(c, 'monitor'),
     ...watchedFds(c),
+    ...held,
   ])
 }
 

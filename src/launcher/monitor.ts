@@ -7,6 +7,7 @@ import { announce } from './announce.js'
 import { becomeSealed } from './becomeSealed.js'
 import { closeAllBut, keepEnd, openStandardDescriptors, release } from './descriptorCode.js'
 import { prepareArguments } from './execute.js'
+import { type EntrantPrograms, prepareHandles, takeHandles } from './handOut.js'
 import type { LauncherContext } from './launcherContext.js'
 import { lifeOf } from './lives.js'
 import { makeNet, monitorsPidfd, netIsLate, prepareNet } from './networkCode.js'
@@ -29,9 +30,10 @@ export function beginMonitor(c: LauncherContext, again: Uint8Array | undefined):
 }
 
 /** What monitor and init have in common, made before there is an init. */
-export function prepareInit(c: LauncherContext): void {
+export function prepareInit(c: LauncherContext, entrants: EntrantPrograms | undefined): void {
   const { b, plan } = c
-  const { manner, announcement } = plan.start
+  const { manner, announcement, living } = plan.start
+  if (living !== undefined) prepareHandles(c, entrants)
   c.aside('make ready to start init', 'each of the two notices when the other has ended')
   lifeOf(c).makeChannel(c)
   if (announcement !== undefined) c.must('pipe2', releasing(c), c.open.CLOEXEC)
@@ -43,16 +45,17 @@ export function prepareInit(c: LauncherContext): void {
 /** The rest of its life. */
 export function waitForInit(c: LauncherContext, init: Slot): void {
   const { b, plan } = c
-  const { manner, announcement } = plan.start
+  const { manner, announcement, living, enters } = plan.start
   c.aside('wait for init', 'signals are handed on, and how it ended is told')
   if (netIsLate(plan)) makeNet(c)
+  if (living !== undefined) takeHandles(c, living)
   if (announcement !== undefined) {
     keepEnd(c, releasing(c), 'write', release(b))
     announce(c, announcement, plan.world.clone.namespaces, init)
     c.attempt('close', release(b))
   }
-  // A payload that is pid 1 may untie itself: PR_SET_PDEATHSIG(2const).
-  if (manner.tied && plan.start.init === 'payload') watchMonitor(c, monitorsPidfd(b), init)
+  // A payload that is pid 1 may untie itself: PR_SET_PDEATHSIG(2const). In a sandbox that is there already, its end ends what did.
+  if (manner.tied && plan.start.init === 'payload' && enters === undefined) watchMonitor(c, monitorsPidfd(b), init)
   lifeOf(c).wait(c, init)
 }
 

@@ -10,7 +10,7 @@ import type { Slot } from '../machine/instruction.js'
 import { type Plan, relays } from '../plan/plan.js'
 import type { LauncherContext } from './launcherContext.js'
 import { callersPid } from './pipeCode.js'
-import { parentEnded } from './record.js'
+import { letLive, parentEnded } from './record.js'
 
 /** A monitor that does not take its signals is killed. */
 export const tiedToCaller = (plan: Plan) => relays(plan) && diesWithParent(plan)
@@ -38,6 +38,15 @@ export function takeParentsEnd(c: LauncherContext, signal: Slot, again: () => vo
       b.when(c.result, 'ne', callerOf(b), before)
     }
     exitWithoutParent(c, {})
+    again()
+  })
+}
+
+/** The caller of a living sandbox ends, and the sandbox stays. */
+export function takeLetLive(c: LauncherContext, signal: Slot, again: () => void): void {
+  if (c.plan.start.living === undefined || !tiedToCaller(c.plan)) return
+  c.b.when(signal, 'eq', letLive, () => {
+    c.must('prctl', PR.SET_PDEATHSIG, 0, 0, 0, 0)
     again()
   })
 }

@@ -2,7 +2,8 @@
 
 /**
  * Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). The third word of
- * `payload` is 1 when the payload was killed with all others, that of `started` when pid 1 knows {@link endSignal}. `piped` has behind
+ * `payload` is 1 when the payload was killed with all others, that of `started` when pid 1 knows {@link endSignal}. `running`: the payload of a living
+ * sandbox was executed, or the sandbox waits without one. `piped` has behind
  * its kind the two descriptors of each pipe as pipe2(2) gives them, in the order of the plan. A file there may begin with a
  * header of two u64: the pid of the process that starts the vial, and which signals its command is to start with ignored.
  */
@@ -16,6 +17,7 @@ export const record = {
   ended: 4,
   limit: 5,
   piped: 6,
+  running: 7,
 } as const
 
 /** As many as one record has room for. */
@@ -26,6 +28,9 @@ export const mostPipes = (record.size - 8) / 8
  * signals queue; the payload's own of this number differs by its si_pid.
  */
 export const endSignal = 63
+
+/** The real-time signal by which the caller of a living sandbox lets it go: it then outlives the caller. */
+export const letLive = 58
 
 /** Which limit a record of kind `limit` is about. */
 export const reached = { wallTime: 1, cpuTime: 2, memory: 3 } as const

@@ -36,9 +36,10 @@ import {
   waitingFor,
 } from './foreground.js'
 import type { LauncherContext } from './launcherContext.js'
+import { heldHandles } from './handOut.js'
 import type { Life } from './life.js'
 import { awaitSignalOrMemory, endsBySignal, releaseUnwatched, takeTimer, watches } from './limitCode.js'
-import { callerOf, diesWithParent, takeParentsEnd, tiedToCaller } from './parent.js'
+import { callerOf, diesWithParent, takeLetLive, takeParentsEnd, tiedToCaller } from './parent.js'
 import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipeCode.js'
 import { endSignal, hangUp, record, suspend } from './record.js'
 import {
@@ -95,13 +96,14 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
   const status = b.reserve(8)
   const code = b.temporary()
   if (plan.start.statusFd !== undefined) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
-  if (watches(plan)) releaseUnwatched(c)
-  else releaseFds(c, [...callersEnds(c), ...foregroundEnds(c, 'monitor')])
+  const held = plan.start.living === undefined ? [] : heldHandles(plan.start.living)
+  if (watches(plan)) releaseUnwatched(c, held)
+  else releaseFds(c, [...callersEnds(c), ...foregroundEnds(c, 'monitor'), ...held])
   // Init and payload were cloned into the job's group before.
   if (plan.start.sharesSession && plan.start.statusFd !== undefined) leaveGroup(c)
   relayTo(c, init, plan.start.init === 'payload' ? 'payload' : 'init')
   b.loop(({ again }) => {
-    ;(watches(plan) ? takeSignalAndWatch : takeSignal)(c, { to: init })
+    ;(watches(plan) || plan.start.living !== undefined ? takeSignalAndWatch : takeSignal)(c, { to: init })
     const usage = plan.start.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
     c.must('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
@@ -153,7 +155,7 @@ function initLoop(c: LauncherContext, payload: Slot): void {
 }
 
 /** Neither monitor nor init may keep a pipe of the payload's open, and neither writes to one from here on. */
-function releaseFds(c: LauncherContext, kept: readonly Operand[] = []): void {
+export function releaseFds(c: LauncherContext, kept: readonly Operand[] = []): void {
   const { plan } = c
   if (kept.length > 0) {
     c.attempt('close_range', 0, 2, 0)
@@ -166,7 +168,7 @@ function releaseFds(c: LauncherContext, kept: readonly Operand[] = []): void {
 
 /** Takes the next signal; returns when it is SIGCHLD and passes any other on to `to`. */
 const takeSignal = taker('takeSignal')
-/** In a monitor that watches limits. */
+/** In a monitor that does more than to hand signals on. */
 const takeSignalAndWatch = taker('takeSignalAndWatch')
 /** In a pid 1 that ends by a signal. */
 const takeSignalOrEnd = taker('takeSignalOrEnd')
@@ -234,7 +236,10 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
     b.move(signal, c.result)
     b.when(signal, 'eq', signals.SIGCHLD, leave)
     takeAcknowledgement(c, signal, again)
-    if (inMonitorOnly) takeTimer(c, signal, info, to, again)
+    if (inMonitorOnly) {
+      takeTimer(c, signal, info, to, again)
+      takeLetLive(c, signal, again)
+    }
     if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, again)
     if (tiedToCaller(plan))
       takeParentsEnd(c, signal, again, plan.start.sharesSession ? () => endForeground(c, to) : undefined)

@@ -5,9 +5,11 @@ import { pack, structs } from '../kernel/structs.js'
 import type { Step, StepKind } from '../plan/step.js'
 import { cloneInit } from './cloneInit.js'
 import { descriptorCode } from './descriptorCode.js'
+import { enteringCode } from './entering.js'
 import { entryRows } from './entryRows.js'
 import { execute } from './execute.js'
 import { filesystemCode } from './filesystemCode.js'
+import { handlesCode } from './handOut.js'
 import { hardeningCode } from './hardeningCode.js'
 import { identityCode } from './identityCode.js'
 import { landlockCode } from './landlockCode.js'
@@ -56,6 +58,8 @@ const code: Code<Exclude<StepKind, keyof typeof entryRows>> = {
   ...filesystemCode,
   ...identityCode,
   ...descriptorCode,
+  ...enteringCode,
+  ...handlesCode,
   ...hardeningCode,
   ...landlockCode,
   ...limitCode,

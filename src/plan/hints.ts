@@ -36,6 +36,12 @@ export const hints = {
     ENOSPC: 'a limit user.max_*_namespaces is used up',
   },
   mounts: { EPERM: outer },
+  sandbox: {
+    ENOENT: 'it has ended',
+    ESRCH: 'it has ended',
+    EACCES: 'it belongs to another user',
+    EPERM: 'it belongs to another user',
+  },
   source: {
     EXDEV: leadsOut,
     ENOENT: words`the source does not exist${aside('; optional: true leaves it out')}`,

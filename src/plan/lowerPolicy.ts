@@ -12,7 +12,7 @@ import { exitStatuses } from '../text/error.js'
 import type { Host } from './host.js'
 import { idMap, type Subids } from './ids.js'
 import { type GroupOption, lowerLimits } from './lowerLimits.js'
-import type { Manner } from './manner.js'
+import type { Living, Manner } from './manner.js'
 import { type DescriptorCounts, numbered } from './namedDescriptors.js'
 import { nests } from './nesting.js'
 import { compileFilter } from './policyFilter.js'
@@ -60,6 +60,11 @@ export interface PlanOptions {
    * @internal
    */
   readonly perRun?: true
+  /**
+   * Others may enter the sandbox while it runs; default: it is closed.
+   * @internal
+   */
+  readonly living?: Pick<Living, 'holds'>
   /** What is laid over writable entries of the policy. Default: nothing. */
   readonly kept?: Filesystem['kept']
 }

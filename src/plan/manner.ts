@@ -1,4 +1,5 @@
 /** How a vial behaves towards its caller, and what the payload gets of the caller's variables. */
+import type { NamespaceName } from '../kernel/namespaces.js'
 
 /** Which of the caller's variables the payload gets. */
 export interface Environment {
@@ -31,6 +32,18 @@ export interface Manner {
   readonly mountPointMode: number
   /** Gives a file that is no program to sh(1), as execvp(3) does. */
   readonly runsScripts: boolean
+}
+
+/** A sandbox that others enter while it runs: handles.ts. */
+export interface Living {
+  /** Those of the namespaces that are its own, or that it joined, which init hands out. */
+  readonly handedOut: readonly NamespaceName[]
+  /** The monitor makes the network namespace, and holds it by itself. */
+  readonly ownNet: boolean
+  /** By which a process enters its cgroup. */
+  readonly group: readonly number[]
+  /** Init waits without a payload, until SIGTERM, for others to enter. */
+  readonly holds: boolean
 }
 
 /** What the monitor tells others about init, as JSON. */

@@ -1,11 +1,11 @@
 /** Specification → plan: the steps that make a sandbox, each with its reason, in the order of a face. */
 import type { Face, Order, Origin } from './face.js'
 import { filesystemSteps } from './filesystemSteps.js'
-import type { Announcement, Environment, Manner } from './manner.js'
+import type { Announcement, Environment, Living, Manner } from './manner.js'
 import { type Phase, phaseNames, phases } from './phases.js'
 import type { Specification } from './specification.js'
 import { executeStep } from './startPhases.js'
-import type { Step } from './step.js'
+import type { Handle, Step } from './step.js'
 import { cloneStep } from './worldPhases.js'
 
 /**
@@ -69,6 +69,10 @@ export interface Start {
   readonly announcement: Announcement | undefined
   /** Descriptors that init holds open as long as it lives. */
   readonly holdFds: readonly number[]
+  /** Others may enter the sandbox while it runs. */
+  readonly living?: Living
+  /** It enters a sandbox that runs: which of its monitor's descriptors, whose place in /proc and start time are the vial's first arguments. */
+  readonly enters?: readonly Handle[]
 }
 
 /** Whether the sandbox has a pid namespace of its own. */
@@ -82,7 +86,7 @@ export function stepsOf({ world, entrant, start }: Plan): Readonly<Record<'monit
   return {
     monitor: [...start.streams, ...world.monitor, ...start.watch],
     init: [...world.init, ...entrant.once, ...start.prepare, ...entrant.shared],
-    payload: [...entrant.each, start.execute],
+    payload: start.living?.holds ? [] : [...entrant.each, start.execute],
   }
 }
 
@@ -101,7 +105,7 @@ export function planOf(specification: Specification, { order, reword }: Face): P
       throw new Error(`this face has no place for the phase ${phase}`)
   world.push(...part('init'))
   const { hardening, start } = specification
-  const { perRun, argv0, sealed, init, statusFd, manner, announcement, holdFds, environment } = start
+  const { perRun, argv0, sealed, init, statusFd, manner, announcement, holdFds, environment, living, enters } = start
   return {
     world: { monitor: part('monitor'), clone: say(cloneStep(specification), { phase: 'clone' }), init: world },
     entrant: { once: part('once'), shared: part('shared'), each: part('each') },
@@ -120,6 +124,8 @@ export function planOf(specification: Specification, { order, reword }: Face): P
       manner,
       announcement,
       holdFds,
+      ...(living === undefined ? {} : { living }),
+      ...(enters === undefined ? {} : { enters }),
     },
   }
 }

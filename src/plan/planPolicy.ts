@@ -3,6 +3,7 @@ import type { CheckedPolicy } from '../policy/schema.js'
 import type { Face } from './face.js'
 import type { Host } from './host.js'
 import { lowerPolicy, type PlanOptions } from './lowerPolicy.js'
+import { enterable, entering } from './livingSandbox.js'
 import { type Plan, planOf } from './plan.js'
 
 export type { PlanOptions }
@@ -12,7 +13,7 @@ export const vialFace: Face = {
     streams: ['closeFds', 'pipes', 'streams'],
     monitor: ['joinUser', 'dropGroups', 'newUser', 'newTime', 'joinOthers', 'dieWithParent'],
     watch: ['watch'],
-    init: ['enterGroup', 'limitUsers', 'mounts', 'loopback', 'names'],
+    init: ['enterGroup', 'handOut', 'limitUsers', 'mounts', 'loopback', 'names'],
     once: ['identity', 'keyring', 'secureBits', 'noNewPrivs', 'capabilities'],
     prepare: ['directory'],
     shared: [],
@@ -20,7 +21,24 @@ export const vialFace: Face = {
   },
 }
 
+/** Of what enters a sandbox that runs. */
+const entrantFace: Face = {
+  order: {
+    ...vialFace.order,
+    monitor: ['findSandbox', 'joinUser', 'joinOthers', 'dieWithParent'],
+    init: ['enterGroup'],
+  },
+}
+
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
 export function makePlan(policy: CheckedPolicy, host: Host, options: PlanOptions = {}): Plan {
-  return planOf(lowerPolicy(policy, host, options), vialFace)
+  const specification = lowerPolicy(policy, host, options)
+  const { living } = options
+  return planOf(living === undefined ? specification : enterable(specification, living), vialFace)
+}
+
+/** The plan of what enters a living sandbox of this policy, and is hardened as its payload is. */
+export function makeEntrantPlan(policy: CheckedPolicy, host: Host, options: PlanOptions = {}): Plan {
+  const specification = lowerPolicy(policy, host, options)
+  return { ...planOf(entering(specification), entrantFace), entrant: planOf(specification, vialFace).entrant }
 }

@@ -7,8 +7,8 @@ import type { CapabilityName } from '../kernel/capabilities.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import type { Entry, FilesystemEntry } from '../policy/schema.js'
-import type { Announcement, Environment, Manner } from './manner.js'
-import type { GroupEntry, IdMap, KeptAs, PayloadPipe } from './step.js'
+import type { Announcement, Environment, Living, Manner } from './manner.js'
+import type { GroupEntry, Handle, IdMap, KeptAs, PayloadPipe } from './step.js'
 import type { Style } from './style.js'
 
 export interface Specification {
@@ -174,4 +174,6 @@ export interface StartChoice {
   /** Descriptors that init holds open as long as it lives. */
   readonly holdFds: readonly number[]
   readonly manner: Manner
+  readonly living?: Living | undefined
+  readonly enters?: readonly Handle[] | undefined
 }

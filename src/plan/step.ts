@@ -63,6 +63,8 @@ export interface Steps {
   /** Makes pipes to the process that started the vial. `foreign`: the payload may be another user than that. */
   pipes: { readonly pipes: readonly PayloadPipe[]; readonly foreign: boolean }
   dieWithParent: unknown
+  /** Looks up the living sandbox that the first arguments name, and opens these of its monitor's descriptors, at the same numbers. */
+  findSandbox: { readonly handles: readonly Handle[] }
   /** What ps(1) and pkill(1) know monitor and init by. */
   processName: { readonly name: string }
   /** Fails when one of these descriptors is a directory. */
@@ -89,6 +91,9 @@ export interface Steps {
   watchMemory: { readonly fd: number; readonly near: number }
   /** Clones init into new namespaces; `ifPossible`: those of them that are left out where they cannot be made. */
   clone: { readonly namespaces: readonly NamespaceName[]; readonly ifPossible: readonly NamespaceName[] }
+  // init: what others enter it by
+  /** Hands its namespaces to the monitor, which holds them: see handles.ts. */
+  handOut: { readonly namespaces: readonly NamespaceName[] }
   // init: its cgroup
   /** `namespace`: also a cgroup namespace, whose root is the group. */
   enterGroup: { readonly group: GroupEntry; readonly namespace: boolean }
@@ -273,6 +278,12 @@ export type StepKind = keyof Steps
 export type Action<Kind extends StepKind = StepKind> = {
   [One in Kind]: { readonly do: One } & Steps[One]
 }[Kind]
+
+/** A descriptor of a living sandbox's monitor, and what it is opened for: handles.ts. */
+export interface Handle {
+  readonly fd: number
+  readonly writes: boolean
+}
 
 /** A descriptor of the payload that is one end of a pipe. */
 export interface PayloadPipe {

@@ -74,6 +74,24 @@ export const worldPhases = {
       why: 'it tells others about the sandbox first',
     })),
 
+  handOut: ({ start: { living } }) =>
+    when(living, ({ handedOut }) => ({
+      do: 'handOut',
+      namespaces: handedOut,
+      what: 'hand the namespaces to the monitor',
+      why: 'others of its user enter the sandbox by them',
+      hints: { ENOENT: '/proc is not mounted here', EMFILE: 'a process may have too few files open: see ulimit -n' },
+    })),
+
+  findSandbox: ({ start: { enters } }) =>
+    when(enters, (handles) => ({
+      do: 'findSandbox',
+      handles,
+      what: 'find the sandbox',
+      why: 'its monitor holds what it is entered by',
+      hints: hints.sandbox,
+    })),
+
   enterGroup({ limits, namespaces: { cgroup } }) {
     const own = cgroup.make !== 'no'
     return when(limits.group, (group) => ({
@@ -177,8 +195,8 @@ export function cloneStep({ namespaces: chosen, ids, limits }: Specification): S
     do: 'clone',
     namespaces: made,
     ifPossible: made.filter((name) => chosen[name].make === 'ifPossible'),
-    what: `make the namespaces ${made.join(', ')}`,
-    why: 'each is new',
+    what: made.length === 0 ? 'start a process' : `make the namespaces ${made.join(', ')}`,
+    why: made.length === 0 ? 'it is in the namespaces that were joined' : 'each is new',
     hints: hints.namespaces,
   }
 }

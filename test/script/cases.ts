@@ -7,6 +7,8 @@ export interface PolicyCase {
   readonly options?: Omit<PlanOptions, 'base'>
   /** Whether its system calls are kept too, and each is made to fail. */
   readonly calls?: true
+  /** It enters a sandbox of this policy that runs. */
+  readonly enters?: true
 }
 
 /** As the library compiles for a run. */
@@ -185,6 +187,34 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
         cpuTime: { unit: 1, cpus: 2 },
       },
     },
+  },
+  'others enter it': { policy: { filesystem: [{ bind: '/usr' }] }, options: { living: { holds: false } }, calls: true },
+  'others enter it, library': {
+    policy: { filesystem: [{ bind: '/usr' }] },
+    options: { ...library, living: { holds: false } },
+    calls: true,
+  },
+  'held open for others': {
+    policy: { limits: { wallTime: '1s' } },
+    options: { ...library, living: { holds: true } },
+    calls: true,
+  },
+  'enters a sandbox': { policy: { filesystem: [{ bind: '/usr' }] }, enters: true, calls: true },
+  'enters a sandbox, library': { policy: { limits: { wallTime: '1s' } }, options: library, enters: true, calls: true },
+  'enters a sandbox in groups of version 1': {
+    policy: { namespaces: { net: 'host', time: 'host' }, limits: { memory: '64M' } },
+    options: {
+      ...library,
+      group: {
+        way: 'move',
+        bases: ['/sys/fs/cgroup/memory/own', '/sys/fs/cgroup/freezer/own'],
+        holds: ['memory'],
+        descriptors: { cpuTime: 0, memory: 1, enter: 2 },
+        cpuTime: undefined,
+      },
+    },
+    enters: true,
+    calls: true,
   },
   'descriptors that the payload keeps, and one that the policy reads': {
     policy: { filesystem: [{ file: '/etc/key', fd: 9 }] },

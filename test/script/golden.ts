@@ -9,10 +9,10 @@ import { parse } from '../../src/bwrap/parseRequest.js'
 import { bwrapPlan } from '../../src/bwrap/planRequest.js'
 import { type Launch, launch } from '../../src/launcher/launch.js'
 import type { Plan } from '../../src/plan/plan.js'
-import { makePlan } from '../../src/plan/planPolicy.js'
+import { makeEntrantPlan, makePlan } from '../../src/plan/planPolicy.js'
 import { parsePolicy } from '../../src/policy/check.js'
 import { lines, policies } from './cases.js'
-import { type Call, type Run, run, type Script } from './kernel.js'
+import { type Call, monitor, type Run, run, type Script } from './kernel.js'
 import { callText, planText } from './text.js'
 
 export interface Case {
@@ -22,13 +22,24 @@ export interface Case {
   readonly calls: boolean
 }
 
-const caseOf = (name: string, plan: Plan, calls = false): Case => ({ name, plan, launch: launch(plan, 'x64'), calls })
+const nothing = new Uint8Array()
+export const entrants = { alone: nothing, reporting: nothing }
+const caseOf = (name: string, plan: Plan, calls = false): Case => ({
+  name,
+  plan,
+  launch: launch(plan, 'x64', { entrants }),
+  calls,
+})
 
 export const cases: readonly Case[] = [
-  ...Object.entries(policies).map(([name, { policy, options, calls }]) =>
+  ...Object.entries(policies).map(([name, { policy, options, calls, enters }]) =>
     caseOf(
       `policy: ${name}`,
-      makePlan(parsePolicy(policy), { architecture: 'x64', base: '/here', kernel: '6.12' }, options),
+      (enters ? makeEntrantPlan : makePlan)(
+        parsePolicy(policy),
+        { architecture: 'x64', base: '/here', kernel: '6.12' },
+        options,
+      ),
       calls,
     ),
   ),
@@ -45,8 +56,11 @@ const script: Script = {
 }
 
 /** Runs a case; `fail`: what one of its calls answers instead. */
-export const runCase = ({ launch: { program } }: Case, fail?: Script['fail']): Run =>
-  run(program, fail === undefined ? script : { ...script, fail })
+export function runCase({ plan, launch: { program } }: Case, fail?: Script['fail']): Run {
+  const [name, ...command] = script.argv
+  const argv = plan.start.enters === undefined ? script.argv : [name!, monitor.place, monitor.start, '/tmp', ...command]
+  return run(program, { ...script, argv, ...(fail === undefined ? {} : { fail }) })
+}
 
 /** What comes of it when one call fails in a way that no code expects. */
 export interface Failure {

@@ -8,7 +8,7 @@ import { describe, test } from 'node:test'
 import { launch } from '../../src/launcher/launch.js'
 import { Builder } from '../../src/machine/builder.js'
 import type { Program, Slot } from '../../src/machine/instruction.js'
-import { type Case, cases, runCase } from './golden.js'
+import { type Case, cases, entrants, runCase } from './golden.js'
 import { callText } from './text.js'
 
 const nonsense = 0x5bad_5bad
@@ -23,7 +23,7 @@ function apart({ plan }: Case): { program: Program; temporaries: Slot[] } {
     return slot
   }
   try {
-    return { program: launch(plan, 'x64').program, temporaries }
+    return { program: launch(plan, 'x64', { entrants }).program, temporaries }
   } finally {
     Builder.prototype.temporary = temporary
   }
@@ -60,7 +60,7 @@ describe('no step reads what another has left in a temporary', () => {
     }
     const one = cases.find(({ name }) => name === 'bwrap: what is told')!
     try {
-      const { program } = launch(one.plan, 'x64')
+      const { program } = launch(one.plan, 'x64', { entrants })
       assert.throws(() => callsOf(one, poisoned(program, variables)), /bad access/)
     } finally {
       Builder.prototype.variable = variable

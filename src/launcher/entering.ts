@@ -1,0 +1,96 @@
+/**
+ * How a living sandbox is found by what enters it: the first arguments are the place of its monitor in /proc, and when that was started.
+ * The kernel gives a pid to another process later; but an open directory of /proc stays that of the one process, or of none.
+ */
+import { requireSameText } from '../assembly/text.js'
+import { errno } from '../kernel/errno.js'
+import { AT, PR } from '../kernel/flags.js'
+import type { Operand, Slot } from '../machine/instruction.js'
+import type { Step } from '../plan/step.js'
+import type { LauncherContext } from './launcherContext.js'
+import { awaitAcknowledgement } from './pipeCode.js'
+
+/** How many of the vial's arguments say which sandbox is meant. */
+export const targetArguments = 2
+
+/** The field of proc_pid_stat(5) that says when a process was started, and that which is the first behind its name. */
+const [startTime, behindName] = [22, 3]
+
+export const enteringCode = {
+  findSandbox(c: LauncherContext, step: Step<'findSandbox'>): void {
+    const { b } = c
+    const [monitor, file] = b.temporaries(2)
+    const place = b.temporary()
+    b.load(place, 64, c.stack, 16)
+    b.move(monitor, c.must('openat', AT.FDCWD, place, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
+    requireStartTime(c, monitor)
+    for (const { fd, writes } of step.handles) {
+      const mode = writes ? c.open.WRONLY : c.open.RDONLY
+      b.move(file, c.must('openat', monitor, b.text(`fd/${fd}`), mode | c.open.CLOEXEC, 0))
+      c.must('dup3', file, fd, c.open.CLOEXEC)
+      c.attempt('close', file)
+    }
+    c.attempt('close', monitor)
+    // The caller opens its ends of the pipes before the next line.
+    awaitAcknowledgement(c)
+    // Before it is in there, and in what it clones: what is inside may not look at it, CVE-2016-9962.
+    c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+  },
+}
+
+/** ENOENT where the process is another than the one that is meant. */
+function requireStartTime(c: LauncherContext, monitor: Operand): void {
+  const { b } = c
+  const size = 1024
+  const text = c.scratch
+  const [file, at, end] = b.temporaries(3)
+  const other = b.label()
+  b.move(file, c.must('openat', monitor, b.text('stat'), c.open.RDONLY | c.open.CLOEXEC, 0))
+  c.must('read', file, text, size)
+  b.compute(end, text, 'add', c.result)
+  b.store(8, end, 0, 0)
+  c.attempt('close', file)
+  findField(c, text, end, at)
+  const given = b.temporary()
+  b.load(given, 64, c.stack, 24)
+  requireSameText(b, at, given, other)
+  const same = b.label()
+  b.jump(same)
+  b.place(other)
+  b.move(c.result, -errno.ENOENT)
+  b.jump(c.fail)
+  b.place(same)
+}
+
+/** Leaves in `at` the field as a text. The name before it may hold anything: the last parenthesis ends it. */
+function findField(c: LauncherContext, text: Operand, end: Slot, at: Slot): void {
+  const { b } = c
+  const [byte, left] = b.temporaries(2)
+  const [parenthesis, space] = [0x29, 0x20]
+  b.move(at, end)
+  b.loop(({ leave }) => {
+    b.compute(at, at, 'sub', 1)
+    b.when(at, 'le', text, leave)
+    b.load(byte, 8, at)
+    b.when(byte, 'eq', parenthesis, leave)
+  })
+  b.move(left, startTime - behindName + 1)
+  const skip = (until: () => void) => {
+    b.loop(({ leave }) => {
+      b.load(byte, 8, at)
+      b.when(byte, 'eq', 0, leave)
+      b.when(byte, 'eq', space, leave)
+      b.compute(at, at, 'add', 1)
+    })
+    until()
+  }
+  b.loop(({ leave }) => {
+    b.when(left, 'eq', 0, leave)
+    skip(() => b.when(byte, 'eq', space, () => b.compute(at, at, 'add', 1)))
+    b.compute(left, left, 'sub', 1)
+  })
+  const field = b.temporary()
+  b.move(field, at)
+  skip(() => b.store(8, at, 0, 0))
+  b.move(at, field)
+}

@@ -1,0 +1,122 @@
+/**
+ * What others enter a living sandbox by: init opens its namespaces while the host's /proc is there, and hands them to the monitor,
+ * which holds them at fixed numbers (plan/handles.ts). Nobody opens them later: init is not dumpable, and its memory belongs to the
+ * user namespace of the host, so that its /proc/PID/ns is closed to its own user (PTRACE_MODE_READ of ptrace(2)).
+ *
+ * What enters holds no right by that: setns(2) asks each time whether the caller owns the sandbox's user namespace.
+ */
+import { makeSealed } from '../assembly/sealed.js'
+import { own } from '../assembly/variables.js'
+import { AF, AT, MSG, SCM, SOCK, SOL } from '../kernel/flags.js'
+import { namespaces } from '../kernel/namespaces.js'
+import { structs } from '../kernel/structs.js'
+import type { Address, Operand } from '../machine/instruction.js'
+import { groupHandles, namespaceHandles, programHandles } from '../plan/handles.js'
+import type { Living } from '../plan/manner.js'
+import type { Step } from '../plan/step.js'
+import { keepEnd } from './descriptorCode.js'
+import type { LauncherContext } from './launcherContext.js'
+import { writeAll } from './openFiles.js'
+
+/** What executes in a living sandbox: see {@link programHandles}. */
+export type EntrantPrograms = Readonly<Record<keyof typeof programHandles, Uint8Array>>
+
+/** A pair of sockets, the first of which is the monitor's. */
+const channel = own(({ b }: LauncherContext) => b.reserve(8))
+
+export const handlesCode = {
+  handOut(c: LauncherContext, step: Step<'handOut'>): void {
+    const { b } = c
+    const { message, descriptors } = messageOf(c, step.namespaces.length)
+    const [socket, file] = b.temporaries(2)
+    keepEnd(c, channel(c), 'write', socket)
+    for (const [index, name] of step.namespaces.entries()) {
+      const path = b.text(`/proc/self/ns/${namespaces[name].file}`)
+      c.must('openat', AT.FDCWD, path, c.open.RDONLY | c.open.CLOEXEC, 0)
+      b.store(32, descriptors, 4 * index, c.result)
+    }
+    c.must('sendmsg', socket, message, MSG.NOSIGNAL)
+    for (const index of step.namespaces.keys()) {
+      b.load(file, 32, descriptors, 4 * index)
+      c.attempt('close', file)
+    }
+    c.attempt('close', socket)
+  },
+}
+
+/** In the monitor, before there is an init. */
+export function prepareHandles(c: LauncherContext, programs: EntrantPrograms | undefined): void {
+  if (programs === undefined) throw new Error('a living sandbox needs the programs that enter it')
+  c.begin({
+    what: 'make what others enter the sandbox by',
+    why: 'its monitor holds it',
+    hints: { EACCES: 'this host forbids to execute memory: sysctl vm.memfd_noexec is 2' },
+  })
+  c.must('socketpair', AF.UNIX, SOCK.SEQPACKET | SOCK.CLOEXEC, 0, channel(c))
+  const file = c.b.temporary()
+  for (const [name, fd] of Object.entries(programHandles) as [keyof typeof programHandles, number][]) {
+    const program = programs[name]
+    const fill = () => writeAll(c, file, c.b.bytes(program), program.length)
+    makeSealed(c, { to: file, fill }, c.fail)
+    moveTo(c, file, fd)
+  }
+}
+
+/** In the monitor: what init hands out, unless it has ended before, and what the monitor has of its own. */
+export function takeHandles(c: LauncherContext, { handedOut, ownNet, group }: Living): void {
+  const { b } = c
+  const { message, descriptors } = messageOf(c, handedOut.length)
+  const [socket, file] = b.temporaries(2)
+  keepEnd(c, channel(c), 'read', socket)
+  c.must('recvmsg', socket, message, MSG.CMSG_CLOEXEC)
+  b.when(c.result, 'ne', 0, () => {
+    for (const [index, name] of handedOut.entries()) {
+      b.load(file, 32, descriptors, 4 * index)
+      moveTo(c, file, namespaceHandles[name])
+    }
+  })
+  c.attempt('close', socket)
+  if (ownNet) {
+    b.move(file, c.must('openat', AT.FDCWD, b.text('/proc/self/ns/net'), c.open.RDONLY | c.open.CLOEXEC, 0))
+    moveTo(c, file, namespaceHandles.net)
+  }
+  for (const [index, fd] of group.entries()) {
+    b.move(file, fd)
+    moveTo(c, file, groupHandles[index]!)
+  }
+}
+
+/** What the monitor keeps open to its end. */
+export const heldHandles = ({ handedOut, ownNet, group }: Living): number[] => [
+  ...[...handedOut, ...(ownNet ? (['net'] as const) : [])].map((name) => namespaceHandles[name]),
+  ...groupHandles.slice(0, group.length),
+  ...Object.values(programHandles),
+]
+
+function moveTo(c: LauncherContext, file: Operand, number: number): void {
+  c.must('dup3', file, number, c.open.CLOEXEC)
+  c.attempt('close', file)
+}
+
+/** A message of one byte with room for so many descriptors, unix(7), "SCM_RIGHTS". */
+function messageOf(c: LauncherContext, count: number): { message: Address; descriptors: Address } {
+  const { b } = c
+  const { msghdr, cmsghdr, iovec } = structs
+  const [control, vector, message] = [
+    b.reserve(Math.ceil((cmsghdr.size + 4 * count) / 8) * 8),
+    b.reserve(iovec.size),
+    b.reserve(msghdr.size),
+  ]
+  const used = cmsghdr.size + 4 * count
+  b.store(64, control, cmsghdr.fields.cmsg_len.offset, used)
+  b.store(32, control, cmsghdr.fields.cmsg_level.offset, SOL.SOCKET)
+  b.store(32, control, cmsghdr.fields.cmsg_type.offset, SCM.RIGHTS)
+  b.store(64, vector, iovec.fields.iov_base.offset, b.reserve(1))
+  b.store(64, vector, iovec.fields.iov_len.offset, 1)
+  b.store(64, message, msghdr.fields.msg_iov.offset, vector)
+  b.store(64, message, msghdr.fields.msg_iovlen.offset, 1)
+  b.store(64, message, msghdr.fields.msg_control.offset, control)
+  // CMSG_SPACE: to whole words.
+  b.store(64, message, msghdr.fields.msg_controllen.offset, Math.ceil(used / 8) * 8)
+  return { message, descriptors: { ...control, offset: control.offset + cmsghdr.size } }
+}

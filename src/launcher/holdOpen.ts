@@ -1,0 +1,71 @@
+/**
+ * An init without a payload: it waits, and reaps what others leave behind. At SIGTERM, or at another signal that asks a program to end,
+ * all inside get SIGTERM, and init ends when no process is left. All signals are blocked, so that pid 1 gets them too: sig_ignored() in
+ * kernel/signal.c.
+ */
+import { PR, WAIT } from '../kernel/flags.js'
+import { signals } from '../kernel/signals.js'
+import { pack, structs } from '../kernel/structs.js'
+import type { Slot } from '../machine/instruction.js'
+import { exitAs } from './exitStatus.js'
+import { tellRunning, tieInit } from './init.js'
+import type { LauncherContext } from './launcherContext.js'
+import { endSignal, record, suspend } from './record.js'
+import { releaseFds } from './relayingMonitor.js'
+import { allSignals, maskSize } from './signalMask.js'
+
+const asksToEnd = [signals.SIGTERM, signals.SIGINT, signals.SIGQUIT, signals.SIGHUP]
+/** How often it is looked whether a process is left. */
+const pause = { tv_sec: 0n, tv_nsec: 10_000_000n }
+
+export function holdOpen(c: LauncherContext): void {
+  const { b } = c
+  const [signal, ending, code] = b.temporaries(3)
+  const status = b.reserve(8)
+  c.begin({ what: 'hold the sandbox open', why: 'others enter it, and it ends at SIGTERM' })
+  tieInit(c)
+  c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+  tellRunning(c)
+  releaseFds(c)
+  b.move(ending, 0)
+  b.move(code, 0)
+  const end = (by: number) => {
+    b.move(ending, 1)
+    c.attempt('kill', -1, by)
+  }
+  b.loop(({ again }) => {
+    b.when(
+      ending,
+      'eq',
+      0,
+      () => c.attempt('rt_sigtimedwait', allSignals(c), 0, 0, maskSize),
+      () => {
+        c.attempt('kill', -1, 0)
+        c.whenError('ESRCH', () => endAs(c, code))
+        c.attempt('rt_sigtimedwait', allSignals(c), 0, b.bytes(pack(structs.timespec, pause), 8), maskSize)
+      },
+    )
+    b.move(signal, c.result)
+    b.when(signal, 'eq', signals.SIGCHLD, () =>
+      b.loop(({ leave, again: reapNext }) => {
+        c.attempt('wait4', -1, status, WAIT.NOHANG, 0)
+        c.whenFailed(leave)
+        b.when(c.result, 'ne', 0, reapNext)
+        leave()
+      }),
+    )
+    for (const one of asksToEnd) b.when(signal, 'eq', one, () => end(signals.SIGTERM))
+    b.when(signal, 'eq', endSignal, () => {
+      b.move(code, signals.SIGKILL)
+      end(signals.SIGKILL)
+    })
+    b.when(signal, 'eq', suspend, () => c.attempt('kill', -1, signals.SIGSTOP))
+    b.when(signal, 'eq', signals.SIGCONT, () => c.attempt('kill', -1, signals.SIGCONT))
+    again()
+  })
+}
+
+function endAs(c: LauncherContext, code: Slot): void {
+  if (c.plan.start.statusFd !== undefined) c.report(record.payload, code)
+  exitAs(c, code)
+}

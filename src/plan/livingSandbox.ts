@@ -1,0 +1,84 @@
+/** What a living sandbox hands out, and what enters it by that: another plan, whose world is there already. */
+import { type NamespaceName, namespaceNames } from '../kernel/namespaces.js'
+import { faultAt, setting } from '../policy/keys.js'
+import { PolicyError } from '../text/error.js'
+import { words } from '../text/words.js'
+import { firstHandle, groupHandles, namespaceHandles } from './handles.js'
+import type { Living } from './manner.js'
+import type { Specification } from './specification.js'
+import type { Handle } from './step.js'
+
+/** Those that an entrant has to enter: the others are the host's. */
+const entered = ({ namespaces }: Specification): readonly NamespaceName[] =>
+  namespaceNames.filter((name) => namespaces[name].make !== 'no' || namespaces[name].join !== undefined)
+
+/**
+ * The same sandbox, which others may enter.
+ * @throws {PolicyError} when it is in the host's pid namespace: its monitor, by which it is entered, hides from the payload there.
+ */
+export function enterable(specification: Specification, { holds }: Pick<Living, 'holds'>): Specification {
+  const { namespaces, lateNetwork, limits, start, descriptors } = specification
+  if (namespaces.pid.make === 'no')
+    throw new PolicyError([
+      faultAt('namespaces.pid', words`a sandbox that others enter has its own: ${setting('namespaces.pid', 'new')}`),
+    ])
+  if (descriptors.keep?.some((fd) => fd >= firstHandle))
+    throw new PolicyError([faultAt('filesystem', `descriptors from ${firstHandle} on are the sandbox's own`)])
+  const ownNet = namespaces.net.make !== 'no' && lateNetwork
+  const living: Living = {
+    handedOut: entered(specification).filter((name) => name !== 'net' || !ownNet),
+    ownNet,
+    group: limits.group?.fds ?? [],
+    holds,
+  }
+  // What waits for others has no time of its own.
+  return {
+    ...specification,
+    limits: holds ? { ...limits, wallTime: undefined } : limits,
+    start: { ...start, sealed: true, living },
+  }
+}
+
+/** What enters such a sandbox, in place of its namespaces, names and mounts. What hardens it is that of the sandbox. */
+export function entering(specification: Specification): Specification {
+  const names = entered(specification)
+  const { limits, hardening, start, ids, descriptors } = specification
+  const { streams, passed } = descriptors
+  // None of what the sandbox itself was started with.
+  const keep = [...streams, ...passed, ...(start.statusFd === undefined ? [] : [start.statusFd])]
+  const fds = groupHandles.slice(0, limits.group?.fds.length ?? 0)
+  const choices = namespaceNames.map((name) => [
+    name,
+    names.includes(name) ? { make: 'no', join: namespaceHandles[name] } : { make: 'no' },
+  ])
+  return {
+    ...specification,
+    namespaces: Object.fromEntries(choices) as Specification['namespaces'],
+    lateNetwork: false,
+    ids: { ...ids, dropsGroups: false },
+    hostname: undefined,
+    domainname: undefined,
+    filesystem: undefined,
+    hardening: { ...hardening, noMoreUsers: undefined },
+    descriptors: { ...descriptors, keep: keep.sort((a, b) => a - b), listening: [] },
+    limits: {
+      ...limits,
+      cpuTime: undefined,
+      memory: undefined,
+      group: limits.group === undefined ? undefined : { way: limits.group.way, fds },
+    },
+    start: {
+      ...start,
+      argv0: undefined,
+      perRun: true,
+      directory: 'named',
+      init: 'payload',
+      sealed: true,
+      enters: [
+        ...names.map((name): Handle => ({ fd: namespaceHandles[name], writes: false })),
+        // In v1 a file that is written, in v2 a directory.
+        ...fds.map((fd): Handle => ({ fd, writes: limits.group?.way === 'move' })),
+      ],
+    },
+  }
+}
