@@ -7,6 +7,7 @@ import { ownPids } from '../plan/plan.js'
 import { keepEnd, release } from './descriptorCode.js'
 import type { LauncherContext } from './launcherContext.js'
 import { lifeOf } from './lives.js'
+import { closeLog } from './logCode.js'
 import { callersUmask, releasing } from './monitor.js'
 import { monitorsPidfd } from './networkCode.js'
 import { closeCallersEnds } from './pipeCode.js'
@@ -17,6 +18,7 @@ export function beginInit(c: LauncherContext): void {
   c.process = 'init'
   c.aside('tie init to the monitor', 'neither outlives the other')
   closeCallersEnds(c)
+  closeLog(c)
   lifeOf(c).beginInit(c)
   if (announcement !== undefined) keepEnd(c, releasing(c), 'read', release(c.b))
   // A step may wait for long, such as the one that reads a file's content from a pipe.

@@ -1,5 +1,4 @@
 /** Code for limits: getting into a cgroup, and the monitor's watch over time and memory, at whose end it kills all. */
-import { pollsOf } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { copyText, decimal } from '../assembly/text.js'
 import { variable, variables } from '../assembly/variables.js'
@@ -14,6 +13,7 @@ import { foregroundEnds } from './foreground.js'
 import type { Code, LauncherContext } from './launcherContext.js'
 import { callersEnds } from './pipeCode.js'
 import { endSignal, reached, record } from './record.js'
+import type { Source } from './sources.js'
 
 type Limit = 'wallTime' | 'cpuTime' | 'watchMemory' | 'enterGroup'
 
@@ -28,8 +28,8 @@ const second = 1_000_000_000
 const shortest = 1_000_000
 
 const cpuTimer = variable()
-/** What the monitor watches a group's memory by: an eventfd(2), a signalfd(2), and the file that tells the most. */
-const memory = variables('event', 'signal', 'most')
+/** What the monitor watches a group's memory by: an eventfd(2), and the file that tells the most. */
+const memory = variables('event', 'most')
 /** Whether init was born in its group. */
 const entered = variable()
 /** The timer behind an end by a signal: one for all limits. */
@@ -83,11 +83,10 @@ export const limitCode: Code<Limit> = {
   watchMemory(c, step) {
     const { b } = c
     prepareEnd(c)
-    const { event, signal, most } = memory(b)
+    const { event, most } = memory(b)
     const [file, control, cursor] = [b.temporary(), b.temporary(), b.temporary()]
     const text = b.reserve(64)
     b.move(event, c.must('eventfd2', 0, c.open.CLOEXEC))
-    b.move(signal, c.must('signalfd4', -1, b.bytes(new Uint8Array(8).fill(255), 8), 8, c.open.CLOEXEC))
     b.move(file, c.must('openat', step.fd, b.text('memory.oom_control'), c.open.RDONLY | c.open.CLOEXEC, 0))
     b.move(control, c.must('openat', step.fd, b.text('cgroup.event_control'), c.open.WRONLY | c.open.CLOEXEC, 0))
     b.move(cursor, text)
@@ -119,17 +118,12 @@ function watchedFds(c: LauncherContext): Operand[] {
   return [...cpuTimeSteps(c.plan).map(({ fd }) => fd), ...files]
 }
 
-/** Returns when a signal is pending; meanwhile kills all, once, when memory is short. */
-export function awaitSignalOrMemory(c: LauncherContext, init: Slot): void {
-  if (!watchesMemory(c.plan)) return
+/** Kills all, once, when memory is short. */
+export function memorySource(c: LauncherContext, init: Slot): Source[] {
+  if (!watchesMemory(c.plan)) return []
   const { b } = c
-  const found = b.temporary()
-  const { event, signal, most } = memory(b)
-  const polled = pollsOf(b, [event, signal])
-  c.attempt('ppoll', polled, 2, 0, 0, 0)
-  // The upper half of the second word is what has happened.
-  b.load(found, 32, polled, structs.pollfd.fields.events.offset)
-  b.when(found, 'gt', 0xffff, () => {
+  const { event, most } = memory(b)
+  const act = () => {
     c.attempt('read', event, b.reserve(8, 8), 8)
     // The event also comes when memory is short in a group above, at a limit that is not of this sandbox:
     // mem_cgroup_oom_notify() in mm/memcontrol-v1.c.
@@ -139,7 +133,8 @@ export function awaitSignalOrMemory(c: LauncherContext, init: Slot): void {
         b.move(event, 0xffffffff)
         end(c, init, reached.memory, 0, 'the memory limit is reached')
       })
-  })
+  }
+  return [{ fd: event, act }]
 }
 
 /** clone(2), or, for a v2 group, clone3 with CLONE_INTO_CGROUP; where clone3 is missing, init moves itself. */
@@ -183,7 +178,7 @@ export function takeTimer(c: LauncherContext, signal: Slot, info: Address, init:
 }
 
 /** Closes what the monitor needs no more: all but what it watches, and what it holds for others. Standard error stays for the sentence about a limit. */
-export function releaseUnwatched(c: LauncherContext, held: readonly number[]): void {
+export function releaseUnwatched(c: LauncherContext, held: readonly Operand[]): void {
   const { statusFd } = c.plan.start
   c.attempt('close_range', 0, statusFd === undefined ? 1 : 2, 0)
   closeAllBut(c, [

@@ -20,6 +20,9 @@ export const diesWithParent = ({ world }: Plan) => world.monitor.some((step) => 
 /** Its pid. */
 export const callerOf = variable()
 
+/** Whether a living sandbox is to outlive it. */
+const letGo = variable()
+
 /** A parent that died before the call is noticed by its changed pid. */
 export function dieWithParent(c: LauncherContext): void {
   const { b } = c
@@ -33,6 +36,7 @@ export function dieWithParent(c: LauncherContext): void {
 export function takeParentsEnd(c: LauncherContext, signal: Slot, again: () => void, before?: () => void): void {
   const { b } = c
   b.when(signal, 'eq', parentEnded, () => {
+    if (c.plan.start.living !== undefined) b.when(letGo(b), 'ne', 0, again)
     if (before !== undefined) {
       c.attempt('getppid')
       b.when(c.result, 'ne', callerOf(b), before)
@@ -47,6 +51,8 @@ export function takeLetLive(c: LauncherContext, signal: Slot, again: () => void)
   if (c.plan.start.living === undefined || !tiedToCaller(c.plan)) return
   c.b.when(signal, 'eq', letLive, () => {
     c.must('prctl', PR.SET_PDEATHSIG, 0, 0, 0, 0)
+    // The caller may have ended already, and its signal wait behind this one.
+    c.b.move(letGo(c.b), 1)
     again()
   })
 }

@@ -38,10 +38,12 @@ import {
 import type { LauncherContext } from './launcherContext.js'
 import { heldHandles } from './handOut.js'
 import type { Life } from './life.js'
-import { awaitSignalOrMemory, endsBySignal, releaseUnwatched, takeTimer, watches } from './limitCode.js'
+import { endsBySignal, memorySource, releaseUnwatched, takeTimer, watches } from './limitCode.js'
+import { finishLog, logFiles, logSource } from './logCode.js'
 import { callerOf, diesWithParent, takeLetLive, takeParentsEnd, tiedToCaller } from './parent.js'
 import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipeCode.js'
 import { endSignal, hangUp, record, suspend } from './record.js'
+import { awaitSources, prepareSources } from './sources.js'
 import {
   allSignals,
   blockSignals,
@@ -87,6 +89,9 @@ export const relaying: Life = {
   wait: monitorLoop,
 }
 
+/** What the monitor waits for besides signals. */
+const sourcesOf = (c: LauncherContext, init: Slot) => [...memorySource(c, init), ...logSource(c)]
+
 const leadsGroup = ({ start: { statusFd, sharesSession, init } }: Plan) =>
   statusFd === undefined && !sharesSession && init === 'reaper'
 
@@ -96,18 +101,25 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
   const status = b.reserve(8)
   const code = b.temporary()
   if (plan.start.statusFd !== undefined) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
-  const held = plan.start.living === undefined ? [] : heldHandles(plan.start.living)
+  const held = [
+    ...(plan.start.living === undefined ? [] : heldHandles(plan.start.living)),
+    ...logFiles(c),
+    ...prepareSources(c, sourcesOf(c, init)),
+  ]
   if (watches(plan)) releaseUnwatched(c, held)
   else releaseFds(c, [...callersEnds(c), ...foregroundEnds(c, 'monitor'), ...held])
   // Init and payload were cloned into the job's group before.
   if (plan.start.sharesSession && plan.start.statusFd !== undefined) leaveGroup(c)
   relayTo(c, init, plan.start.init === 'payload' ? 'payload' : 'init')
   b.loop(({ again }) => {
-    ;(watches(plan) || plan.start.living !== undefined ? takeSignalAndWatch : takeSignal)(c, { to: init })
+    ;(watches(plan) || sourcesOf(c, init).length > 0 || plan.start.living !== undefined
+      ? takeSignalAndWatch
+      : takeSignal)(c, { to: init })
     const usage = plan.start.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
     c.must('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
     b.load(code, 32, status)
+    finishLog(c)
     if (plan.start.statusFd !== undefined) c.report(record.ended, code)
     if (plan.start.sharesSession) giveForegroundBack(c, {})
     awaitAcknowledgement(c)
@@ -229,7 +241,7 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
   const { everyone, stop, hangUp: closed } = relay(b)
   const inMonitorOnly = manner === 'takeSignalAndWatch'
   b.loop(({ leave, again }) => {
-    if (inMonitorOnly) awaitSignalOrMemory(c, to)
+    if (inMonitorOnly) awaitSources(c, sourcesOf(c, to))
     c.attempt('rt_sigtimedwait', everySignal, info, 0, maskSize)
     c.whenError('EINTR', again)
     c.orFail()

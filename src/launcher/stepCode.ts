@@ -15,6 +15,7 @@ import { identityCode } from './identityCode.js'
 import { landlockCode } from './landlockCode.js'
 import type { Code, LauncherContext } from './launcherContext.js'
 import { limitCode } from './limitCode.js'
+import { logCode } from './logCode.js'
 import { networkCode } from './networkCode.js'
 import { dieWithParent } from './parent.js'
 import { pipeCode } from './pipeCode.js'
@@ -63,6 +64,7 @@ const code: Code<Exclude<StepKind, keyof typeof entryRows>> = {
   ...hardeningCode,
   ...landlockCode,
   ...limitCode,
+  ...logCode,
   ...networkCode,
   ...pipeCode,
   ...processCode,

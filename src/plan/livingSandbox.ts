@@ -70,6 +70,7 @@ export function entering(specification: Specification): Specification {
     start: {
       ...start,
       argv0: undefined,
+      log: undefined,
       perRun: true,
       directory: 'named',
       init: 'payload',

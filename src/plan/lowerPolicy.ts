@@ -13,7 +13,7 @@ import type { Host } from './host.js'
 import { idMap, type Subids } from './ids.js'
 import { type GroupOption, lowerLimits } from './lowerLimits.js'
 import type { Living, Manner } from './manner.js'
-import { type DescriptorCounts, numbered } from './namedDescriptors.js'
+import { type DescriptorCounts, type DescriptorNumbers, numbered } from './namedDescriptors.js'
 import { nests } from './nesting.js'
 import { compileFilter } from './policyFilter.js'
 import type {
@@ -65,9 +65,17 @@ export interface PlanOptions {
    * @internal
    */
   readonly living?: Pick<Living, 'holds'>
+  /**
+   * How many bytes of the log are kept, of what has a descriptor for one.
+   * @internal
+   */
+  readonly logSize?: number
   /** What is laid over writable entries of the policy. Default: nothing. */
   readonly kept?: Filesystem['kept']
 }
+
+/** Bytes. */
+const defaultLogSize = 2 * 2 ** 20
 
 const manner: Manner = {
   prefix: 'vial: cannot ',
@@ -126,7 +134,7 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
       listening: descriptors.listening,
       passed,
     },
-    start: startOf(policy, options, { ownMounts: chosen.mount.make !== 'no', statusFd: descriptors.status[0] }),
+    start: startOf(policy, options, { ownMounts: chosen.mount.make !== 'no', descriptors }),
   }
 }
 
@@ -212,8 +220,9 @@ function rlimitsOf(named: NonNullable<CheckedPolicy['rlimits']>, standing: reado
 function startOf(
   policy: CheckedPolicy,
   options: PlanOptions,
-  { ownMounts, statusFd }: { readonly ownMounts: boolean; readonly statusFd: number | undefined },
+  { ownMounts, descriptors }: { readonly ownMounts: boolean; readonly descriptors: DescriptorNumbers },
 ): StartChoice {
+  const [[statusFd], [directory]] = [descriptors.status, descriptors.log]
   const inherit = policy.env?.inherit ?? []
   const set = Object.entries({
     ...(inherit === true || inherit.includes('PATH') ? {} : { PATH: usualPath }),
@@ -231,6 +240,7 @@ function startOf(
     sealed: mayBeSeen(policy),
     statusFd,
     pipes: options.pipes ?? [],
+    log: directory === undefined ? undefined : { directory, most: options.logSize ?? defaultLogSize },
     announcement: undefined,
     blockFd: undefined,
     lockFiles: [],

@@ -11,6 +11,8 @@ const names = [
   'listening',
   // The file of the status records.
   'status',
+  // The directory of the log.
+  'log',
   // A file of the cgroup that begins with the CPU time used.
   'cpuTime',
   // v1: the directory of the cgroup that tells when memory is short.

@@ -10,7 +10,7 @@ export type { PlanOptions }
 
 export const vialFace: Face = {
   order: {
-    streams: ['closeFds', 'pipes', 'streams'],
+    streams: ['closeFds', 'log', 'pipes', 'streams'],
     monitor: ['joinUser', 'dropGroups', 'newUser', 'newTime', 'joinOthers', 'dieWithParent'],
     watch: ['watch'],
     init: ['enterGroup', 'handOut', 'limitUsers', 'mounts', 'loopback', 'names'],

@@ -174,6 +174,8 @@ export interface StartChoice {
   /** Descriptors that init holds open as long as it lives. */
   readonly holdFds: readonly number[]
   readonly manner: Manner
+  /** Standard output and error go to files in the directory of this descriptor, of which the last so many bytes are kept. */
+  readonly log?: { readonly directory: number; readonly most: number } | undefined
   readonly living?: Living | undefined
   readonly enters?: readonly Handle[] | undefined
 }

@@ -12,6 +12,18 @@ export const startPhases = {
       why: 'an open descriptor is a way out',
     })),
 
+  log: ({ start: { log }, ids }) =>
+    when(log, ({ directory, most }) => ({
+      do: 'log',
+      directory,
+      most,
+      streams: [1, 2],
+      foreign: ids.handsOver,
+      what: 'make the log',
+      why: 'nobody else reads what the command writes',
+      hints: { ENOSPC: 'the disk is full' },
+    })),
+
   pipes({ start: { pipes }, ids }) {
     const numbers = pipes.map(({ fd }) => fd).join(', ')
     return when(pipes.length > 0, () => ({

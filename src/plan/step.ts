@@ -62,6 +62,13 @@ export interface Steps {
   closeFds: { readonly keep: readonly number[] }
   /** Makes pipes to the process that started the vial. `foreign`: the payload may be another user than that. */
   pipes: { readonly pipes: readonly PayloadPipe[]; readonly foreign: boolean }
+  /** Keeps the last `most` bytes that are written to these streams in two files of the directory. `foreign`: as of `pipes`. */
+  log: {
+    readonly directory: number
+    readonly most: number
+    readonly streams: readonly number[]
+    readonly foreign: boolean
+  }
   dieWithParent: unknown
   /** Looks up the living sandbox that the first arguments name, and opens these of its monitor's descriptors, at the same numbers. */
   findSandbox: { readonly handles: readonly Handle[] }

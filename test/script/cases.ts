@@ -194,6 +194,21 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
     options: { ...library, living: { holds: false } },
     calls: true,
   },
+  'what the command writes is kept': {
+    policy: { limits: { memory: '64M' } },
+    options: {
+      descriptors: { status: 1, log: 1 },
+      group: {
+        way: 'move',
+        bases: ['/sys/fs/cgroup/memory/own'],
+        holds: ['memory'],
+        descriptors: { cpuTime: 0, memory: 1, enter: 1 },
+        cpuTime: undefined,
+      },
+      living: { holds: false },
+    },
+    calls: true,
+  },
   'held open for others': {
     policy: { limits: { wallTime: '1s' } },
     options: { ...library, living: { holds: true } },

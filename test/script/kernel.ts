@@ -3,7 +3,7 @@
  * call, and fails the one that a test chooses. A child runs to its end before its parent goes on.
  */
 import { type ErrnoName, errno } from '../../src/kernel/errno.js'
-import { CLONE, F, openFlags, S_IF, STATX, SUPER_MAGIC, TIOC } from '../../src/kernel/flags.js'
+import { CLONE, F, openFlags, POLL, S_IF, STATX, SUPER_MAGIC, TIOC } from '../../src/kernel/flags.js'
 import { signals } from '../../src/kernel/signals.js'
 import { type Layout, pack, structs } from '../../src/kernel/structs.js'
 import type { SyscallName } from '../../src/kernel/syscalls.js'
@@ -186,8 +186,10 @@ export function run(program: Program, script: Script): Run {
         return (mask >> BigInt(pending - 1)) & 1n ? BigInt(pending) : BigInt(pipesTaken)
       }
       case 'ppoll':
-        // A look that does not wait: the other one is alive.
-        return call.args[2] === 0n ? 1n : 0n
+        // A look that does not wait: the other one is alive. What waits has its first source ready, and nothing else.
+        if (call.args[2] !== 0n) return 0n
+        machine.bytes(call.args[0]! + BigInt(structs.pollfd.fields.revents.offset), 1, true).set([POLL.IN])
+        return 1n
       case 'statx': {
         const path = pathOf(0, textAt(1))
         into(

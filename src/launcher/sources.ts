@@ -1,0 +1,46 @@
+/**
+ * What the monitor waits for besides signals: descriptors that become readable. A signalfd(2) tells that a signal is pending, which
+ * is then taken by rt_sigtimedwait(2) as where there is nothing else to wait for.
+ */
+import { pollsOf } from '../assembly/files.js'
+import { variable } from '../assembly/variables.js'
+import { structs } from '../kernel/structs.js'
+import type { Operand } from '../machine/instruction.js'
+import type { LauncherContext } from './launcherContext.js'
+import { allSignals, maskSize } from './signalMask.js'
+
+export interface Source {
+  /** 0xffffffff: none, any more. */
+  readonly fd: Operand
+  /** Emits what is done when it can be read. */
+  act(): void
+}
+
+const signalFd = variable()
+
+/** Gives what the monitor keeps open for them. */
+export function prepareSources(c: LauncherContext, sources: readonly Source[]): Operand[] {
+  if (sources.length === 0) return []
+  const signal = signalFd(c.b)
+  c.b.move(signal, c.must('signalfd4', -1, allSignals(c), maskSize, c.open.CLOEXEC))
+  return [signal, ...sources.map(({ fd }) => fd)]
+}
+
+/** Returns when a signal is pending; meanwhile does what the sources ask for. */
+export function awaitSources(c: LauncherContext, sources: readonly Source[]): void {
+  if (sources.length === 0) return
+  const { b } = c
+  const found = b.temporary()
+  const { size, fields } = structs.pollfd
+  b.loop(({ leave }) => {
+    const polls = pollsOf(b, [signalFd(b), ...sources.map(({ fd }) => fd)])
+    c.attempt('ppoll', polls, sources.length + 1, 0, 0, 0)
+    // The upper half of the second word is what has happened.
+    const ifReady = (index: number, then: () => void) => {
+      b.load(found, 32, polls, index * size + fields.events.offset)
+      b.when(found, 'gt', 0xffff, then)
+    }
+    for (const [index, { act }] of sources.entries()) ifReady(index + 1, act)
+    ifReady(0, leave)
+  })
+}
