@@ -15,12 +15,14 @@ import { releaseFds } from './relayingMonitor.js'
 import { allSignals, maskSize } from './signalMask.js'
 
 const asksToEnd = [signals.SIGTERM, signals.SIGINT, signals.SIGQUIT, signals.SIGHUP]
+/** signal(7). */
+const lastStandard = 31
 /** How often it is looked whether a process is left. */
 const pause = { tv_sec: 0n, tv_nsec: 10_000_000n }
 
 export function holdOpen(c: LauncherContext): void {
   const { b } = c
-  const [signal, ending, code] = b.temporaries(3)
+  const [signal, ending, code, killed] = b.temporaries(4)
   const status = b.reserve(8)
   c.begin({ what: 'hold the sandbox open', why: 'others enter it, and it ends at SIGTERM' })
   tieInit(c)
@@ -29,6 +31,7 @@ export function holdOpen(c: LauncherContext): void {
   releaseFds(c)
   b.move(ending, 0)
   b.move(code, 0)
+  b.move(killed, 0)
   const end = (by: number) => {
     b.move(ending, 1)
     c.attempt('kill', -1, by)
@@ -41,7 +44,7 @@ export function holdOpen(c: LauncherContext): void {
       () => c.attempt('rt_sigtimedwait', allSignals(c), 0, 0, maskSize),
       () => {
         c.attempt('kill', -1, 0)
-        c.whenError('ESRCH', () => endAs(c, code))
+        c.whenError('ESRCH', () => endAs(c, code, killed))
         c.attempt('rt_sigtimedwait', allSignals(c), 0, b.bytes(pack(structs.timespec, pause), 8), maskSize)
       },
     )
@@ -57,15 +60,20 @@ export function holdOpen(c: LauncherContext): void {
     for (const one of asksToEnd) b.when(signal, 'eq', one, () => end(signals.SIGTERM))
     b.when(signal, 'eq', endSignal, () => {
       b.move(code, signals.SIGKILL)
+      b.move(killed, 1)
       end(signals.SIGKILL)
     })
     b.when(signal, 'eq', suspend, () => c.attempt('kill', -1, signals.SIGSTOP))
-    b.when(signal, 'eq', signals.SIGCONT, () => c.attempt('kill', -1, signals.SIGCONT))
+    // Any other is for all inside. Behind these are real-time signals, which are vial's own.
+    const passed = b.label()
+    for (const one of [...asksToEnd, signals.SIGCHLD]) b.branch(signal, 'eq', one, passed)
+    b.when(signal, 'lt', lastStandard + 1, () => c.attempt('kill', -1, signal))
+    b.place(passed)
     again()
   })
 }
 
-function endAs(c: LauncherContext, code: Slot): void {
-  if (c.plan.start.statusFd !== undefined) c.report(record.payload, code)
+function endAs(c: LauncherContext, code: Slot, killed: Slot): void {
+  if (c.plan.start.statusFd !== undefined) c.report(record.payload, code, killed)
   exitAs(c, code)
 }

@@ -219,13 +219,27 @@ function end(c: LauncherContext, init: Slot, limit: number, used: Operand, sente
   const text = `vial: ${sentence}\n`
   if (c.plan.start.statusFd !== undefined) c.report(record.limit, limit, used)
   else c.attempt('write', 2, c.b.text(text), text.length)
-  if (!endsBySignal(c.plan)) c.attempt('kill', init, signals.SIGKILL)
+  if (c.plan.start.enters !== undefined) killEntrant(c, init)
+  else if (!endsBySignal(c.plan)) c.attempt('kill', init, signals.SIGKILL)
   else {
     c.attempt('kill', init, endSignal)
     const left = c.b.temporary()
     c.b.move(left, second)
     setTimer(c, ending(c.b).timer, left)
   }
+}
+
+/** Whether a command that entered a sandbox was ended from outside. */
+export const entrantKilled = variable()
+
+/** What entered a sandbox is ended with its process group; what has left that lives on in the sandbox. */
+export function killEntrant(c: LauncherContext, payload: Slot): void {
+  const { b } = c
+  const group = b.temporary()
+  b.move(entrantKilled(b), 1)
+  b.compute(group, 0, 'sub', payload)
+  c.attempt('kill', group, signals.SIGKILL)
+  c.attempt('kill', payload, signals.SIGKILL)
 }
 
 /** Whether pid 1 knows the signal at which it ends all, and there is a record to tell what they used. */

@@ -38,11 +38,19 @@ import {
 import type { LauncherContext } from './launcherContext.js'
 import { heldHandles } from './handOut.js'
 import type { Life } from './life.js'
-import { endsBySignal, memorySource, releaseUnwatched, takeTimer, watches } from './limitCode.js'
+import {
+  endsBySignal,
+  entrantKilled,
+  killEntrant,
+  memorySource,
+  releaseUnwatched,
+  takeTimer,
+  watches,
+} from './limitCode.js'
 import { finishLog, logFiles, logSource } from './logCode.js'
 import { callerOf, diesWithParent, takeLetLive, takeParentsEnd, tiedToCaller } from './parent.js'
 import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipeCode.js'
-import { endSignal, hangUp, record, suspend } from './record.js'
+import { endSignal, hangUp, record, suspend, takesEnd } from './record.js'
 import { awaitSources, prepareSources } from './sources.js'
 import {
   allSignals,
@@ -98,9 +106,11 @@ const leadsGroup = ({ start: { statusFd, sharesSession, init } }: Plan) =>
 /** Waits for init, passes signals on to it, reports, and ends as the payload did. */
 function monitorLoop(c: LauncherContext, init: Slot): void {
   const { b, plan } = c
+  const [enters, reporting] = [plan.start.enters !== undefined, plan.start.statusFd !== undefined]
   const status = b.reserve(8)
   const code = b.temporary()
-  if (plan.start.statusFd !== undefined) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
+  if (plan.start.statusFd !== undefined)
+    c.report(record.started, init, endsBySignal(plan) ? takesEnd.init : enters ? takesEnd.monitor : 0)
   const held = [
     ...(plan.start.living === undefined ? [] : heldHandles(plan.start.living)),
     ...logFiles(c),
@@ -112,7 +122,7 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
   if (plan.start.sharesSession && plan.start.statusFd !== undefined) leaveGroup(c)
   relayTo(c, init, plan.start.init === 'payload' ? 'payload' : 'init')
   b.loop(({ again }) => {
-    ;(watches(plan) || sourcesOf(c, init).length > 0 || plan.start.living !== undefined
+    ;(watches(plan) || sourcesOf(c, init).length > 0 || enters || plan.start.living !== undefined
       ? takeSignalAndWatch
       : takeSignal)(c, { to: init })
     const usage = plan.start.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
@@ -120,6 +130,7 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
     b.when(c.result, 'ne', init, again)
     b.load(code, 32, status)
     finishLog(c)
+    if (enters && reporting) c.report(record.payload, code, entrantKilled(b))
     if (plan.start.statusFd !== undefined) c.report(record.ended, code)
     if (plan.start.sharesSession) giveForegroundBack(c, {})
     awaitAcknowledgement(c)
@@ -251,6 +262,11 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
     if (inMonitorOnly) {
       takeTimer(c, signal, info, to, again)
       takeLetLive(c, signal, again)
+      if (plan.start.enters !== undefined)
+        b.when(signal, 'eq', endSignal, () => {
+          killEntrant(c, to)
+          again()
+        })
     }
     if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, again)
     if (tiedToCaller(plan))

@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { statOf } from '../cgroup/processStat.js'
 import { endSignal } from '../launcher/record.js'
-import { readInit } from './status.js'
+import { monitorEnds, readInit } from './status.js'
 import { peekStatus } from './statusFile.js'
 
 /** How long the monitor may take to report the end of pid 1, in milliseconds, before it is killed as well. */
@@ -15,11 +15,13 @@ const patience = 1000
  */
 export function endSandbox(monitor: ChildProcess, status: number): boolean {
   if (monitor.pid === undefined || monitor.exitCode !== null || monitor.signalCode !== null) return false
-  const init = readInit(peekStatus(status))
+  const records = peekStatus(status)
+  const init = readInit(records)
   // A process that has ended stays its monitor's child until the monitor has waited for it.
-  if (init === undefined || statOf(init)?.parent !== monitor.pid) return monitor.kill('SIGKILL')
+  const taker = monitorEnds(records) ? monitor.pid : statOf(init ?? 0)?.parent === monitor.pid ? init : undefined
+  if (taker === undefined) return monitor.kill('SIGKILL')
   try {
-    process.kill(init, endSignal)
+    process.kill(taker, endSignal)
   } catch {
     return monitor.kill('SIGKILL')
   }

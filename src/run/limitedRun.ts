@@ -81,6 +81,11 @@ export class LimitedRun {
     return { ...usage, peakPids: usage.peakPids - 1 }
   }
 
+  /** It outlives this process, and its group is another's to remove. */
+  handOver(): void {
+    this.#leave()
+  }
+
   /** At the end of this process, or when the vial was never started. */
   abandon(): void {
     this.#leave()

@@ -2,7 +2,7 @@
 import { cpus } from 'node:os'
 import { findWay } from '../cgroup/findWay.js'
 import { cpuTimeUnit, type GroupLimits, type Way } from '../cgroup/group.js'
-import { newGroupName } from '../cgroup/owner.js'
+import { type GroupKind, newGroupName } from '../cgroup/owner.js'
 import { errnoMessage } from '../kernel/errno.js'
 import { type HugePage, hugePages } from '../kernel/hugePages.js'
 import { systemHints } from '../kernel/systemError.js'
@@ -46,8 +46,15 @@ export class Limiter {
   /** Whether it is only explained what a cgroup would do: there is none. */
   #assumed = false
 
-  /** @param found by a limiter of the same policy */
-  constructor(policy: LimitedPolicy, found?: FoundWay) {
+  /**
+   * @param found by a limiter of the same policy
+   * @param enters it is of what enters a sandbox, in the cgroup of that
+   */
+  constructor(
+    policy: LimitedPolicy,
+    found?: FoundWay,
+    readonly enters = false,
+  ) {
     this.limits = policy.limits!
     this.#needed = neededResources(this.limits)
     this.#hasReaper = (policy.init ?? 'reaper') === 'reaper'
@@ -139,11 +146,11 @@ export class Limiter {
   }
 
   /** @throws {LimitsError} when there can be no group. */
-  begin(): LimitedRun {
+  begin(kind: GroupKind = this.#tied ? 'tied' : 'outlives'): LimitedRun {
     const way = this.way()
     const watch = { cpuTime: this.#holds('cpuTime'), memory: this.#holds('memory') }
     try {
-      const group = way?.create(newGroupName(this.#tied ? 'tied' : 'outlives'), this.#groupLimits(), this.#shielded)
+      const group = this.enters ? undefined : way?.create(newGroupName(kind), this.#groupLimits(), this.#shielded)
       return new LimitedRun(this.limits, group, watch, this.#hasReaper)
     } catch (error) {
       const { errno, code, path } = error as NodeJS.ErrnoException

@@ -5,6 +5,7 @@ import { identityOf, type OpenVial, pathOf, reopen } from '../cache/executable.j
 import { type Compiled, compile } from '../compile/compile.js'
 import { type Explanation, explainPlan } from '../compile/explain.js'
 import { mostPipes } from '../launcher/record.js'
+import type { GroupOption } from '../plan/lowerLimits.js'
 import type { Environment } from '../plan/manner.js'
 import type { LaunchedStep } from '../plan/step.js'
 import { parsePolicy } from '../policy/check.js'
@@ -51,6 +52,8 @@ class Vial implements Startable {
     readonly ignored: bigint,
     readonly store: (compiled: Compiled) => OpenVial,
     readonly perRun: Startable['perRun'],
+    readonly target: Startable['target'],
+    readonly holds?: Startable['holds'],
   ) {}
 
   open(): OpenVial {
@@ -72,6 +75,14 @@ class Vial implements Startable {
   steps(): readonly LaunchedStep[] {
     return this.compiled.steps
   }
+}
+
+/** A living sandbox that commands are to enter. */
+export interface Entering {
+  /** As the first arguments of what enters it say it. */
+  readonly target: readonly string[]
+  /** The cgroup that they enter, which the sandbox made. */
+  group(): GroupOption | undefined
 }
 
 /** A policy that is compiled once and runs any number of commands, each in a sandbox of its own. */
@@ -98,6 +109,8 @@ export class Sandbox {
     ignored = 0n,
     /** The way to its cgroups, where that was looked for before. */
     found?: FoundWay,
+    /** Its commands enter a sandbox that is there. */
+    private readonly entering?: Entering,
   ) {
     this.#found = found
     this.#trusted = trusted
@@ -108,7 +121,8 @@ export class Sandbox {
   }
 
   get #limiter(): Limiter | undefined {
-    if (this.#policy.limits !== undefined) this.#limits ??= new Limiter(parsePolicy(this.#policy), this.#found)
+    if (this.#policy.limits !== undefined)
+      this.#limits ??= new Limiter(parsePolicy(this.#policy), this.#found, this.entering !== undefined)
     return this.#limits
   }
 
@@ -200,7 +214,7 @@ export class Sandbox {
     if (this.#limiter?.limitsOutput && [stdio[1], stdio[2]].some((one) => one !== 'output' && one !== 'ignore'))
       throw new OptionError('stdio: limits of output need "pipe" or "ignore" there')
     if (pipesOf(stdio).length > mostPipes) throw new OptionError(`stdio: more than ${mostPipes} pipes`)
-    return start(this.#vial(stdio, cwd !== undefined || env !== undefined))
+    return start(this.#vial(stdio, cwd !== undefined || env !== undefined || this.entering !== undefined))
   }
 
   /** @param perRun the run has a working directory or an environment of its own, which another vial takes */
@@ -210,11 +224,14 @@ export class Sandbox {
     let vial = this.#vials.get(key)
     if (vial === undefined) {
       const limiter = this.#limiter
+      const { entering } = this
       const compiled = compile(this.#policy, {
         base: this.#base,
         trusted: this.#trusted,
-        ...(stdio === undefined ? {} : compiledFor(stdio, limiter?.option())),
-        ...(perRun ? { perRun } : {}),
+        ...(stdio === undefined
+          ? {}
+          : compiledFor(stdio, entering === undefined ? limiter?.option() : entering.group())),
+        ...(entering !== undefined ? { enters: true } : perRun ? { perRun } : {}),
       })
       const unknown =
         stdio === undefined ? undefined : entryFds(this.#policy.filesystem).find((fd) => fd >= stdio.length)
@@ -225,7 +242,7 @@ export class Sandbox {
       // Without mounts of its own it starts where the caller is.
       const cwd = policy.cwd ?? (mount === 'new' ? '/' : '.')
       const own = perRun ? { cwd, environment: plan.start.environment } : undefined
-      vial = new Vial(compiled, pid === 'new', limiter, this.#ignored, this.#store, own)
+      vial = new Vial(compiled, pid === 'new', limiter, this.#ignored, this.#store, own, entering?.target)
       this.#vials.set(key, vial)
     }
     return vial

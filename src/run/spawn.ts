@@ -37,8 +37,8 @@ import { AbortError, type Ending, endingOf, type Result } from './result.js'
 import type { CommandOptions, SpawnOptions } from './runOptions.js'
 import { handedOn, wholeEnvironment } from './startEnvironment.js'
 import { startError, startProcess } from './startProcess.js'
-import { noUsage, readOutcome, type Usage } from './status.js'
-import { borrowStatusFile, readStatus, returnStatusFile } from './statusFile.js'
+import { noUsage, readOutcome, tellsRunning, type Usage } from './status.js'
+import { borrowStatusFile, peekStatus, readStatus, returnStatusFile } from './statusFile.js'
 import { completeStdio, pipesOf, type Stdio, withOwnFiles } from './stdio.js'
 import { type Evidence, verdictOf } from './verdict.js'
 
@@ -66,7 +66,10 @@ export interface SandboxProcess {
 }
 
 /** A payload whose pipes another process may hold. */
-export type ConnectedProcess = Pick<SandboxProcess, 'pid' | 'kill' | 'result'>
+export interface ConnectedProcess extends Pick<SandboxProcess, 'pid' | 'kill' | 'result'> {
+  /** Whether a living sandbox can be entered; from then on also after its end. */
+  isRunning(): boolean
+}
 
 /** A compiled sandbox, as far as its start and its end need it. */
 export interface Startable {
@@ -84,6 +87,10 @@ export interface Startable {
    * differ.
    */
   readonly perRun?: { readonly cwd: string; readonly environment: Environment } | undefined
+  /** The living sandbox that it enters, as the first arguments of the vial say it; default: it makes one. */
+  readonly target?: readonly string[] | undefined
+  /** Of a sandbox that waits for others: it has no command. */
+  readonly holds?: true | undefined
   /** What the numbers in its status records stand for. */
   steps(): readonly LaunchedStep[] | Promise<readonly LaunchedStep[]>
 }
@@ -134,7 +141,7 @@ export function startVial(
   let child: ChildProcess
   try {
     group = vial.limiter?.begin()
-    child = startChild(vial, [command, ...args], stdio, options, { status, group })
+    child = startChild(vial, vial.holds ? [] : [command, ...args], stdio, options, { status, group })
   } catch (error) {
     giveBack()
     throw startError(error)
@@ -168,8 +175,11 @@ export function startVial(
   const timer = timeout === undefined || timeout >= 2 ** 31 ? undefined : setTimeout(endAfterTimeout, timeout)
   abort?.addEventListener('abort', end, { once: true })
 
+  let running = false
+  let over = false
   const conclude = async (): Promise<Result> => {
     const monitor = await endOf(child).finally(() => {
+      over = true
       clearTimeout(timer)
       abort?.removeEventListener('abort', end)
       if (child.pid === undefined) giveBack()
@@ -218,6 +228,7 @@ export function startVial(
       return end()
     },
     result,
+    isRunning: () => (running ||= !over && tellsRunning(peekStatus(status))),
   }
 }
 
@@ -229,8 +240,9 @@ function startChild(
   { status, group }: { readonly status: number; readonly group: LimitedRun | undefined },
 ): ChildProcess {
   const { perRun } = vial
+  const here = perRun === undefined ? [] : [options.cwd ?? perRun.cwd]
   return withOwnFiles(stdio, (files) =>
-    startProcess(() => vial.open(), perRun === undefined ? words : [options.cwd ?? perRun.cwd, ...words], {
+    startProcess(() => vial.open(), [...(vial.target ?? []), ...here, ...words], {
       stdio: layOut({
         // In the place of a pipe there is something open, until the monitor puts its own there.
         payload: files.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),

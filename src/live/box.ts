@@ -1,0 +1,113 @@
+/** A sandbox that is open: commands enter it, any number at a time, until it is closed. */
+import { EventEmitter } from 'node:events'
+import type { GroupOption } from '../plan/lowerLimits.js'
+import type { Policy } from '../policy/schema.js'
+import type { Result } from '../run/result.js'
+import type { RunOptions, SpawnOptions } from '../run/runOptions.js'
+import { type RunResult, Sandbox } from '../run/sandbox.js'
+import type { SandboxProcess } from '../run/spawn.js'
+import type { Verdict } from '../run/verdict.js'
+import { identityOf } from './processes.js'
+
+/** How a box comes to its end. */
+export interface BoxLife {
+  readonly monitor: { readonly pid: number; readonly start: string }
+  /** Ends all in it. */
+  end(): void
+  /** How it ended; where another program started it, what is known of that. */
+  readonly ended: Promise<Pick<Result, 'exitCode' | 'signal' | 'verdict'>>
+}
+
+/** What {@link Box} tells, by the name of the event. */
+export interface BoxEvents {
+  /** It has ended. */
+  exit: [Awaited<BoxLife['ended']>]
+  /** The kernel killed all in it for want of memory: its limit of memory. Before `exit`. */
+  oom: [Verdict]
+  /** It met a limit. Before `exit`. */
+  limit: [Verdict]
+}
+
+/** An open sandbox. Its limits hold for all commands together; `wallTime`, `timeout` and those of output for each. */
+export class Box extends EventEmitter<BoxEvents> {
+  readonly #life: BoxLife
+  readonly #entrants: Sandbox
+  /** The process outside that holds it: when it ends, so does all inside. */
+  readonly pid: number
+
+  /** @internal */
+  constructor(
+    policy: Policy,
+    base: string,
+    life: BoxLife,
+    group: () => GroupOption | undefined,
+    /** The name that others attach to it by; undefined: it has none. */
+    readonly name?: string,
+  ) {
+    super()
+    this.#life = life
+    const { pid, start } = life.monitor
+    this.pid = pid
+    this.#entrants = new Sandbox(policy, base, undefined, undefined, undefined, undefined, {
+      target: [`/proc/${pid}`, start],
+      group,
+    })
+    life.ended.then(
+      (result) => {
+        const { verdict } = result
+        if (verdict.kind.endsWith('-limit')) this.emit('limit', verdict)
+        if (verdict.kind === 'memory-limit') this.emit('oom', verdict)
+        this.emit('exit', result)
+      },
+      () => {},
+    )
+  }
+
+  /** Runs a command in it to its end and collects its output: options and result are those of {@link Sandbox.run}. */
+  run(
+    command: string,
+    args: readonly string[],
+    options: RunOptions & { readonly encoding: 'buffer' },
+  ): Promise<RunResult<Buffer>>
+  run(
+    command: string,
+    args?: readonly string[],
+    options?: RunOptions & { readonly encoding?: 'utf8' },
+  ): Promise<RunResult>
+  run(command: string, args?: readonly string[], options?: RunOptions): Promise<RunResult<string | Buffer>>
+  run(command: string, args?: readonly string[], options?: RunOptions): Promise<RunResult<string | Buffer>> {
+    return this.#entrants.run(command, args, options)
+  }
+
+  /**
+   * Starts a command in it, and gives its streams: as {@link Sandbox.spawn}. `kill('SIGKILL')` and `timeout` end the command; what it
+   * has started in the background lives on in the box.
+   */
+  spawn(command: string, args?: readonly string[], options?: SpawnOptions): SandboxProcess {
+    return this.#entrants.spawn(command, args, options)
+  }
+
+  /** Sends a signal to all in it; of one with a command of its own, to that command. False: it has ended. */
+  signal(signal: NodeJS.Signals): boolean {
+    const { pid, start } = this.#life.monitor
+    // A pid is used again.
+    if (identityOf(pid)?.start !== start) return false
+    return process.kill(pid, signal)
+  }
+
+  /** Waits until it has ended, by whatever. */
+  wait(): Promise<Awaited<BoxLife['ended']>> {
+    return this.#life.ended
+  }
+
+  /** Ends all in it, and waits for that. */
+  async close(): Promise<void> {
+    this.#life.end()
+    await this.#life.ended.catch(() => {})
+  }
+
+  /** At the end of an `await using`: {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

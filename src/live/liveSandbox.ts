@@ -1,0 +1,31 @@
+/** The library's face: a sandbox whose commands each have one of their own, or which is opened, and entered. */
+import { currentDirectory } from '../policy/path.js'
+import type { Policy, StrictPolicy } from '../policy/schema.js'
+import { Sandbox as OneShot } from '../run/sandbox.js'
+import type { Box } from './box.js'
+
+/** A policy that is compiled once and runs any number of commands, each in a sandbox of its own, or all in one that is open. */
+export class Sandbox extends OneShot {
+  readonly #policy: Policy
+  readonly #base: string
+
+  /** @internal */
+  constructor(policy: Policy, base: string) {
+    super(policy, base)
+    this.#policy = policy
+    this.#base = base
+  }
+
+  /**
+   * Opens one sandbox, empty, that commands enter until it is closed: `await using box = await sandbox(policy).open()`.
+   * @throws {VialError} when it cannot be made
+   */
+  async open(): Promise<Box> {
+    return (await import('./openSandbox.js')).openSandbox(this.#policy, this.#base)
+  }
+}
+
+/** A sandbox of this policy. Relative host paths start from `base`, by default the current directory. */
+export function sandbox(policy: StrictPolicy, base = currentDirectory()): Sandbox {
+  return new Sandbox(policy, base)
+}

@@ -1,0 +1,52 @@
+/** Opens an empty sandbox of this process, which ends with it at the latest. */
+import { compile } from '../compile/compile.js'
+import { openStored } from '../cache/contentVials.js'
+import { parsePolicy } from '../policy/check.js'
+import type { Policy } from '../policy/schema.js'
+import { Limiter } from '../run/limiter.js'
+import { type ConnectedProcess, startVial } from '../run/spawn.js'
+import { compiledFor, type Stdio } from '../run/stdio.js'
+import { HostError } from '../text/error.js'
+import { Box } from './box.js'
+import { identityOf } from './processes.js'
+
+const stdio: Stdio = ['ignore', 'ignore', 'ignore']
+/** Milliseconds between two looks at whether it can be entered. */
+const pause = 1
+
+/** @throws {VialError} when it cannot be made; nothing is left then. */
+export async function openSandbox(policy: Policy, base: string, trusted: readonly string[] = []): Promise<Box> {
+  const limiter = policy.limits === undefined ? undefined : new Limiter(parsePolicy(policy))
+  const group = () => limiter?.option()
+  const { bytes, steps } = compile(policy, { base, trusted, ...compiledFor(stdio, group()), living: { holds: true } })
+  const vial = {
+    open: () => openStored(bytes),
+    ownPids: true,
+    limiter,
+    ignored: 0n,
+    inherit: [],
+    holds: true as const,
+    steps: () => steps,
+  }
+  const opened = startVial(vial, '', [], stdio, {}, () => ({ ended: async () => {}, finish() {} }))
+  await untilRunning(opened)
+  const { pid, kill, result } = opened
+  const start = identityOf(pid)?.start
+  if (start === undefined) throw new HostError('the sandbox has ended while it was opened')
+  return new Box(policy, base, { monitor: { pid, start }, end: () => kill('SIGKILL'), ended: result }, group)
+}
+
+/** @throws {VialError} when it has ended before */
+async function untilRunning({ isRunning, result }: ConnectedProcess): Promise<void> {
+  const ended = result.then(({ verdict }) => {
+    throw new HostError(`the sandbox has ended while it was opened: ${verdict.kind}`)
+  })
+  // It is also waited for below.
+  ended.catch(() => {})
+  let timer: NodeJS.Timeout | undefined
+  try {
+    while (!isRunning()) await Promise.race([ended, new Promise((resolve) => (timer = setTimeout(resolve, pause)))])
+  } finally {
+    clearTimeout(timer)
+  }
+}

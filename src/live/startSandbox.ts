@@ -1,0 +1,134 @@
+/**
+ * Starts a sandbox that has a name and outlives the process that starts it. Until its record is written it is tied to that process,
+ * as any run is; then it is let live. So a starter that is killed leaves nothing that nobody knows of.
+ */
+import { closeSync, constants, openSync, readlinkSync } from 'node:fs'
+import { openStored } from '../cache/contentVials.js'
+import { compile } from '../compile/compile.js'
+import { namespaceNames } from '../kernel/namespaces.js'
+import { letLive } from '../launcher/record.js'
+import { namespaceHandles } from '../plan/handles.js'
+import { layOut } from '../plan/namedDescriptors.js'
+import { parsePolicy } from '../policy/check.js'
+import type { Policy } from '../policy/schema.js'
+import { endSandbox } from '../run/endSandbox.js'
+import { failureError } from '../run/failure.js'
+import type { LimitedRun } from '../run/limitedRun.js'
+import { Limiter } from '../run/limiter.js'
+import { handedOn } from '../run/startEnvironment.js'
+import { startError, startProcess } from '../run/startProcess.js'
+import { readInit, readOutcome, tellsRunning } from '../run/status.js'
+import { peekStatus } from '../run/statusFile.js'
+import { attempt } from '../text/attempt.js'
+import type { SandboxRecord } from './recordFile.js'
+import { reserve } from './records.js'
+
+export interface NamedStart {
+  readonly name: string
+  readonly policy: Policy
+  /** The directory that relative paths in the policy start from. */
+  readonly base: string
+  /** Absent: it is held open, empty. */
+  readonly command?: readonly [string, ...string[]]
+  /** Bytes of its log that are kept; default: 2 MiB. */
+  readonly logSize?: number
+  /** Paths that the next run trusts: see CompileOptions. */
+  readonly trusted?: readonly string[]
+  /** Signals that the command starts with ignored: bit N - 1 is signal N. */
+  readonly ignored?: bigint
+}
+
+/** Milliseconds between two looks at whether it runs. */
+const pause = 1
+
+/** @throws {VialError} when it cannot be started; nothing is left then. */
+export async function startSandbox({ name, policy, base, command, ...how }: NamedStart): Promise<SandboxRecord> {
+  const limiter = policy.limits === undefined ? undefined : new Limiter(parsePolicy(policy))
+  const group = limiter?.option()
+  const { steps, bytes, plan } = compile(policy, {
+    base,
+    trusted: how.trusted ?? [],
+    descriptors: { status: 1, log: 1 },
+    ...(how.logSize === undefined ? {} : { logSize: how.logSize }),
+    ...(group === undefined ? {} : { group }),
+    living: { holds: command === undefined },
+  })
+  const reserved = reserve(name, how.ignored)
+  const { status } = reserved
+  let run: LimitedRun | undefined
+  let directory: number | undefined
+  let end = () => {}
+  try {
+    run = limiter?.begin('recorded')
+    directory = openSync(reserved.directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+    const child = startProcess(() => openStored(bytes), command ?? [], {
+      stdio: layOut<number | 'ignore'>({
+        payload: ['ignore', 'ignore', 'ignore'],
+        status: [status],
+        log: [directory],
+        ...run?.descriptors,
+      }),
+      env: handedOn(process.env, plan.start.environment.inherit),
+      argv0: 'vial',
+      // A session of its own: what the terminal sends to its starter is not for it.
+      detached: true,
+    })
+    run?.started()
+    end = () => void endSandbox(child, status)
+    const ended = new Promise<void>((resolve, reject) => {
+      child.once('error', (error) => child.pid === undefined && reject(startError(error)))
+      child.once('exit', () => resolve())
+    })
+    while (!tellsRunning(peekStatus(status)) && (await unless(ended, pause)));
+    const outcome = readOutcome(peekStatus(status))
+    if (outcome.failure !== undefined) {
+      await ended
+      throw failureError(outcome.failure, steps, { execute: command?.[0] ?? '', chdirNamed: undefined })
+    }
+    const monitor = child.pid!
+    const record = reserved.commit({
+      monitor,
+      init: readInit(peekStatus(status)) ?? 0,
+      namespaces: namespacesOf(monitor),
+      policy,
+      base,
+      ...(command === undefined ? {} : { command }),
+      ...(run?.group === undefined ? {} : { group: { version: run.group.version, paths: run.group.directories } }),
+    })
+    process.kill(monitor, letLive)
+    run?.handOver()
+    child.unref()
+    return record
+  } catch (error) {
+    end()
+    run?.abandon()
+    reserved.abandon()
+    throw startError(error)
+  } finally {
+    closeSync(status)
+    if (directory !== undefined) closeSync(directory)
+  }
+}
+
+/** Waits so long; false: it has ended before. */
+async function unless(ended: Promise<void>, milliseconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    return await Promise.race([
+      ended.then(() => false),
+      new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(true), milliseconds))),
+    ])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The inodes of those that its monitor holds. */
+function namespacesOf(monitor: number): SandboxRecord['namespaces'] {
+  const found = namespaceNames.flatMap((name) => {
+    const link = attempt(() => readlinkSync(`/proc/${monitor}/fd/${namespaceHandles[name]}`))
+    const inode = /\[(\d+)\]/.exec(link ?? '')?.[1]
+    return inode === undefined ? [] : [[name, Number(inode)] as const]
+  })
+  return Object.fromEntries(found)
+}

@@ -1,0 +1,135 @@
+/** A sandbox that is open: what enters it shares its files and processes, each has its own end, and its end is the end of all. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { evaluate } from '../support/evaluate.js'
+import { callers } from '../support/user.js'
+
+for (const caller of callers) {
+  describe(`an open sandbox of ${caller.name}`, () => {
+    test('commands share files and processes, and each has its own input, output, status, directory and environment', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const box = await sandbox({ preset: 'system', filesystem: [{ proc: '/proc' }, { tmpfs: '/tmp' }] }).open()
+          const sh = (script: string, options = {}) => box.run('sh', ['-c', script], options)
+          const first = await sh('cat > /tmp/kept; (sleep 600 >/dev/null 2>&1 &); exit 3', { input: 'hello' })
+          const second = await sh('cat /tmp/kept; pwd; echo $OWN >&2', { cwd: '/tmp', env: { OWN: 'own' } })
+          const both = await Promise.all(['a', 'b'].map((word) => sh(`echo ${word}; kill -TERM $$`)))
+          const background = await sh('cat /proc/[0-9]*/cmdline | tr "\\0" "\\n" | grep -xc 600')
+          await box.close()
+          return {
+            first: [first.exitCode, first.verdict],
+            second: [second.stdout, second.stderr, second.verdict],
+            both: both.map(({ stdout, verdict }) => [stdout, verdict]),
+            background: background.stdout,
+          }
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, {
+        first: [3, { kind: 'exit', code: 3 }],
+        second: ['hello/tmp\n', 'own\n', { kind: 'ok' }],
+        both: ['a\n', 'b\n'].map((word) => [word, { kind: 'signal', signal: 'SIGTERM' }]),
+        background: '1\n',
+      })
+    })
+
+    test('a timeout ends the command with its process group, and nothing else', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const box = await sandbox({ preset: 'system', filesystem: [{ proc: '/proc' }] }).open()
+          const other = box.spawn('sleep', ['600'])
+          const ended = await box.run('sh', ['-c', 'echo begun; sleep 601; :'], { timeout: 500 })
+          const left = await box.run('sh', ['-c', 'cat /proc/[0-9]*/cmdline | tr "\\0" "\\n" | grep -x "60[01]"'])
+          other.kill('SIGKILL')
+          const { verdict } = await other.result
+          await box.close()
+          return [ended.stdout, ended.verdict, ended.timedOut, left.stdout, verdict]
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [
+        'begun\n',
+        { kind: 'killed', by: 'timeout' },
+        true,
+        '600\n',
+        { kind: 'killed', by: 'caller' },
+      ])
+    })
+
+    test('its end is the end of what runs in it; then nothing enters, and it says so', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const box = await sandbox({ preset: 'system' }).open()
+          const told: string[] = []
+          box.on('exit', ({ verdict }) => told.push(verdict.kind))
+          const running = box.spawn('sleep', ['600'])
+          await box.run('true')
+          await box.close()
+          const late = await box.run('true').catch((error) => [error.name, error.message.split('\n')[0]])
+          return [told, (await running.result).verdict, (await box.wait()).verdict, box.signal('SIGTERM'), late]
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [
+        ['killed'],
+        { kind: 'signal', signal: 'SIGKILL' },
+        { kind: 'killed', by: 'caller' },
+        false,
+        ['SandboxError', 'cannot find the sandbox: No such file or directory'],
+      ])
+    })
+
+    test('SIGTERM asks all in it to end, and it ends when they have', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const box = await sandbox({ preset: 'system' }).open()
+          const polite = box.spawn('sh', [
+            '-c',
+            'trap "echo asked; exit 0" TERM; echo ready; while :; do sleep 0.05; done',
+          ])
+          let said = ''
+          await new Promise<void>((resolve) =>
+            polite.stdout!.on('data', (bytes) => {
+              said += bytes
+              resolve()
+            }),
+          )
+          box.signal('SIGTERM')
+          const { exitCode } = await box.wait()
+          return [said, (await polite.result).exitCode, exitCode]
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, ['ready\nasked\n', 0, 0])
+    })
+
+    test('what cannot be started is told as by a run', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const box = await sandbox({ preset: 'system' }).open()
+          const told = (run: Promise<unknown>) => run.catch((error) => [error.name, error.message.split('\n')[0]])
+          const seen = [
+            await told(box.run('nowhere')),
+            await told(box.run('true', [], { cwd: '/nowhere' })),
+            await told(sandbox({ namespaces: { pid: 'host' } }).open()),
+            await told(sandbox({ filesystem: [{ bind: '/nowhere' }] }).open()),
+          ]
+          await box.close()
+          return seen
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [
+        ['CommandError', 'cannot run nowhere: No such file or directory'],
+        ['SandboxError', 'cannot enter the working directory /nowhere: No such file or directory'],
+        ['PolicyError', 'namespaces.pid: a sandbox that others enter has its own: namespaces.pid: "new"'],
+        ['SandboxError', 'cannot bind /nowhere: No such file or directory'],
+      ])
+    })
+  })
+}
