@@ -7,7 +7,7 @@ export { type Compiled, type CompileOptions, compile } from './compile/compile.j
 export type { ExplainedStep, Explanation } from './compile/explain.js'
 export type { Architecture } from './kernel/architecture.js'
 export type { Box, BoxEvents } from './live/box.js'
-export { Sandbox, sandbox } from './live/liveSandbox.js'
+export { type OpenOptions, Sandbox, sandbox } from './live/liveSandbox.js'
 export { type Beside, type SecurityRow, security } from './plan/security.js'
 export { checkPolicy } from './policy/check.js'
 export type { LimitsPolicy } from './policy/limitsSchema.js'

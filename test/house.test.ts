@@ -74,7 +74,7 @@ test('run knows of the launcher only the records that both ends share, and of no
 })
 
 /** The rooms of which commands are made. `policy` is what flags are turned into. */
-const ofCommands = ['cli', 'text', 'policy', 'compile', 'run', 'bwrap', 'doctor']
+const ofCommands = ['cli', 'text', 'policy', 'compile', 'run', 'live', 'bwrap', 'doctor']
 /** What commands import from lower ones, and why no room between has it. */
 const lower: Readonly<Record<string, string>> = {
   'cache/cacheDirectory.ts': 'vial cache',
@@ -99,7 +99,7 @@ const lower: Readonly<Record<string, string>> = {
   'seccomp/profileSchema.ts': '--seccomp: the names of the profiles',
 }
 
-test('commands import compile, run, bwrap and doctor, and of lower rooms what the table says', () => {
+test('commands import compile, run, live, bwrap and doctor, and of lower rooms what the table says', () => {
   const found = new Set<string>()
   for (const [file, targets] of imports)
     if (roomOf(file) === 'cli')

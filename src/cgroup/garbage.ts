@@ -138,7 +138,8 @@ export function killAndRemove(directories: readonly string[]): boolean {
   return false
 }
 
-function killAll(directory: string): void {
+/** Kills all in a group of any kind and below it, and wakes what is frozen. */
+export function killAll(directory: string): void {
   tryWrite(directory, 'cgroup.kill', 1)
   killPids(pidsBelow([directory]))
   thaw(directory)

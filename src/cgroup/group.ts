@@ -99,6 +99,8 @@ export interface Group {
   readonly mayFreeze: boolean
   open(watch: Watch): GroupDescriptors
   measure(): GroupUsage
+  /** Bytes that all its processes use now, page cache and kernel memory included; undefined where nothing counts them. */
+  memory(): number | undefined
   /** Sends SIGKILL to all processes in it and below it, so that none can escape by forking, or by being frozen. */
   kill(): void
   /** Wakes what is frozen. */

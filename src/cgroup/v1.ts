@@ -1,6 +1,7 @@
 /** Groups in v1 hierarchies, https://docs.kernel.org/admin-guide/cgroup-v1/: one directory in each that is needed. */
 import { constants, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isWithin } from '../policy/path.js'
 import type { LimitRows } from '../policy/limitRows.js'
 import type { controllerOf, GroupLimitName } from '../policy/limits.js'
 import {
@@ -33,6 +34,7 @@ import {
   writeLimits,
   writeValue,
 } from './groupFiles.js'
+import { hierarchies } from './hierarchies.js'
 
 export type Controller = ReturnType<typeof controllerOf<NonNullable<LimitRows[GroupLimitName]['v1']>>> | 'freezer'
 /** Where each controller's own group of this process lies; two controllers may share a hierarchy. */
@@ -162,6 +164,11 @@ class GroupV1 implements Group {
     }
   }
 
+  memory(): number | undefined {
+    const { memory } = this.directory
+    return memory === undefined ? undefined : readNumber(memory, 'memory.usage_in_bytes')
+  }
+
   /**
    * Where there is a freezer no process can fork meanwhile, and none dies before all are woken; elsewhere it is done again
    * until none is left.
@@ -187,6 +194,17 @@ class GroupV1 implements Group {
   tryRemove(): boolean {
     return this.directories.map(removeDirectory).every(Boolean)
   }
+}
+
+/** The group of these directories, which may have been made by another process. */
+export function openV1(directories: readonly string[]): Group {
+  const bases = Object.fromEntries(
+    directories.flatMap((directory) => {
+      const hierarchy = hierarchies().find(({ version, mount }) => version === 1 && isWithin(directory, mount))
+      return (hierarchy?.controllers ?? []).map((controller) => [controller, directory])
+    }),
+  )
+  return new GroupV1(bases, directories, directories)
 }
 
 function measureMemory(directory: string): GroupUsage {

@@ -128,6 +128,10 @@ export class GroupV2 implements Group {
     })
   }
 
+  memory(): number | undefined {
+    return readNumber(this.directory, 'memory.current')
+  }
+
   /** cgroup.kill: Linux 5.14. Before it, as v1 does without a freezer. */
   kill(): void {
     try {

@@ -1,4 +1,5 @@
 /** The commands: what each takes, what its help says, and what it does. Each is loaded when it is called. */
+import { execOptions, killOptions, logsOptions, psOptions, rmOptions, startOptions, stopOptions } from './liveFlags.js'
 import { type FlagsOf, type Option, policyOptions, runOptions } from './policyFlags.js'
 
 export interface Command<Options extends readonly Option[] = readonly Option[]> {
@@ -60,6 +61,124 @@ export const commands: readonly Command[] = [
       ['127', 'the command is not found inside'],
     ],
     action: async (flags, [name = '', ...args]) => (await import('./runCommand.js')).run(name, args, flags),
+  }),
+  command({
+    name: 'start',
+    about: 'Start a sandbox that has a name and goes on by itself; others enter it',
+    takes: '--name NAME [-- COMMAND [ARGUMENT…]]',
+    words: 0,
+    takesCommand: true,
+    options: startOptions,
+    detail: [
+      'Without a command it is held open, empty, until it is stopped. What the command writes is kept: see "vial logs". The flags of the policy are those of "vial run".',
+      'It is known in $XDG_RUNTIME_DIR/vial, and ends with this machine at the latest.',
+    ],
+    examples: [
+      ['vial start --name box', 'then: vial exec box sh'],
+      ['vial start --name web --rw ./data -- ./server', 'then: vial logs -f web'],
+    ],
+    statuses: [
+      ['0', 'it runs'],
+      ['125', 'it cannot be made, or the name is in use'],
+      ['126, 127', 'the command cannot be executed, or is not found inside'],
+      ['N', 'with --foreground: as of "vial run"'],
+    ],
+    action: async (flags, _, behind) => (await import('./startCommand.js')).start(flags, behind),
+  }),
+  command({
+    name: 'exec',
+    about: 'Run a command in a sandbox that runs',
+    takes: 'NAME COMMAND [ARGUMENT…]',
+    words: 'command',
+    options: execOptions,
+    detail: [
+      'It is held to all that the policy of the sandbox says: filter, capabilities, ids, limits. What it starts in the background goes on in the sandbox.',
+    ],
+    examples: [
+      ['vial exec box sh', ''],
+      ['vial exec --cwd /tmp --env LANG=C box ls', ''],
+    ],
+    statuses: [
+      ['N', "the command's own status"],
+      ['128+N', 'signal N ended the command'],
+      ['125', 'there is no such sandbox, or it cannot be entered'],
+      ['126, 127', 'the command cannot be executed, or is not found inside'],
+    ],
+    action: async (flags, words) => (await import('./execCommand.js')).exec(words, flags),
+  }),
+  command({
+    name: 'ps',
+    about: 'List the sandboxes that have names',
+    words: 0,
+    options: psOptions,
+    examples: [['vial ps', '']],
+    statuses: [['0', '']],
+    action: async (flags) => (await import('./namedCommands.js')).ps(flags),
+  }),
+  command({
+    name: 'logs',
+    about: 'Print what the command of a named sandbox has written',
+    takes: 'NAME',
+    words: 1,
+    options: logsOptions,
+    examples: [['vial logs -f web', 'until it ends']],
+    statuses: [
+      ['0', ''],
+      ['125', 'there is no such sandbox'],
+    ],
+    action: async (flags, words) => (await import('./namedCommands.js')).logs(words, flags),
+  }),
+  command({
+    name: 'stop',
+    about: 'End named sandboxes: SIGTERM, and after a grace all that is left',
+    takes: 'NAME…',
+    words: 1000,
+    options: stopOptions,
+    examples: [['vial stop --grace 2s web', '']],
+    statuses: [
+      ['0', 'it has ended'],
+      ['125', 'there is no such sandbox, or it does not end'],
+    ],
+    action: async (flags, words) => (await import('./namedCommands.js')).stop(words, flags),
+  }),
+  command({
+    name: 'kill',
+    about: 'Send a signal to named sandboxes',
+    takes: 'NAME…',
+    words: 1000,
+    options: killOptions,
+    examples: [['vial kill -s HUP web', '']],
+    statuses: [
+      ['0', 'it is sent'],
+      ['125', 'there is no such sandbox that runs'],
+    ],
+    action: async (flags, words) => (await import('./namedCommands.js')).kill(words, flags),
+  }),
+  command({
+    name: 'rm',
+    about: 'Remove what is kept of named sandboxes that have ended',
+    takes: 'NAME…',
+    words: 1000,
+    options: rmOptions,
+    examples: [['vial rm -f web', 'also when it runs']],
+    statuses: [
+      ['0', 'the name is free'],
+      ['125', 'there is no such sandbox, or it runs'],
+    ],
+    action: async (flags, words) => (await import('./namedCommands.js')).rm(words, flags),
+  }),
+  command({
+    name: 'wait',
+    about: 'Wait until a named sandbox ends; print its status and exit with it',
+    takes: 'NAME',
+    words: 1,
+    options: [],
+    examples: [['vial wait web', '']],
+    statuses: [
+      ['N', 'its status'],
+      ['125', 'there is no such sandbox, or it was lost'],
+    ],
+    action: async (_, words) => (await import('./namedCommands.js')).wait(words),
   }),
   command({
     name: 'compile',

@@ -80,9 +80,10 @@ const pump = routine('pumpLog', {}, (c: LauncherContext) => {
   const { b, plan } = c
   const { pipe, directory, file, size } = log(b)
   const { most } = logOf(plan)!
+  const half = Math.floor(most / 2)
   const got = b.temporary()
   b.loop(({ leave }) => {
-    b.move(got, c.attempt('read', pipe, c.scratch, scratchSize))
+    b.move(got, c.attempt('read', pipe, c.scratch, Math.min(scratchSize, half)))
     b.when(got, 'ge', firstError, leave)
     b.when(got, 'eq', 0, () => {
       // The last writer is gone.
@@ -91,7 +92,7 @@ const pump = routine('pumpLog', {}, (c: LauncherContext) => {
       leave()
     })
     b.compute(size, size, 'add', got)
-    b.when(size, 'gt', Math.floor(most / 2), () => {
+    b.when(size, 'gt', half, () => {
       c.attempt('close', file)
       c.attempt('renameat', directory, b.text(present), directory, b.text(older))
       openLog(c, {})

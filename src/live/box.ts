@@ -18,7 +18,7 @@ export interface BoxLife {
   readonly ended: Promise<Pick<Result, 'exitCode' | 'signal' | 'verdict'>>
 }
 
-/** What {@link Box} tells, by the name of the event. */
+/** What a box tells, by the name of the event. */
 export interface BoxEvents {
   /** It has ended. */
   exit: [Awaited<BoxLife['ended']>]

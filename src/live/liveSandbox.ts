@@ -4,6 +4,15 @@ import type { Policy, StrictPolicy } from '../policy/schema.js'
 import { Sandbox as OneShot } from '../run/sandbox.js'
 import type { Box } from './box.js'
 
+/** How a sandbox is opened. */
+export interface OpenOptions {
+  /**
+   * A name, by which other programs find it, and `vial exec` enters it. It then outlives this process, unless it is closed. Default:
+   * none, and it ends with this process at the latest.
+   */
+  readonly name?: string
+}
+
 /** A policy that is compiled once and runs any number of commands, each in a sandbox of its own, or all in one that is open. */
 export class Sandbox extends OneShot {
   readonly #policy: Policy
@@ -20,8 +29,18 @@ export class Sandbox extends OneShot {
    * Opens one sandbox, empty, that commands enter until it is closed: `await using box = await sandbox(policy).open()`.
    * @throws {VialError} when it cannot be made
    */
-  async open(): Promise<Box> {
-    return (await import('./openSandbox.js')).openSandbox(this.#policy, this.#base)
+  async open({ name }: OpenOptions = {}): Promise<Box> {
+    if (name === undefined) return (await import('./openSandbox.js')).openSandbox(this.#policy, this.#base)
+    await (await import('./startSandbox.js')).startSandbox({ name, policy: this.#policy, base: this.#base })
+    return Sandbox.attach(name)
+  }
+
+  /**
+   * The sandbox of that name, which another program may have started, as `vial start` does.
+   * @throws {VialError} when there is none that runs
+   */
+  static async attach(name: string): Promise<Box> {
+    return (await import('./attachSandbox.js')).attach(name)
   }
 }
 

@@ -48,3 +48,10 @@ function view(): string {
   const inode = (name: string) => /\d+/.exec(attempt(() => readlinkSync(`/proc/self/ns/${name}`)) ?? '')?.[0] ?? ''
   return `${inode('pid')}.${inode('time')}`
 }
+
+/** Whether the monitor that a record names is still there. */
+export const isMonitor = ({ monitor, boot, view }: Recorded) => fateOf({ ...monitor, boot, view }) === 'alive'
+
+interface Recorded extends Pick<ProcessIdentity, 'boot' | 'view'> {
+  readonly monitor: Pick<ProcessIdentity, 'pid' | 'start'>
+}

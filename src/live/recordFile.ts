@@ -64,6 +64,13 @@ export function readRecord(directory: string, name: string): SandboxRecord | { r
   return parseRecord(text, name)
 }
 
+/** Of two that had one name, one after the other, it is not the same. */
+export const sameSandbox = (one: SandboxRecord, other: SandboxRecord) =>
+  one.boot === other.boot &&
+  one.view === other.view &&
+  one.monitor.pid === other.monitor.pid &&
+  one.monitor.start === other.monitor.start
+
 function parseRecord(text: string, name: string): SandboxRecord | { readonly fault: string } {
   let record: Partial<SandboxRecord> | null
   try {

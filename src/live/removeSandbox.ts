@@ -2,6 +2,7 @@
 import { killAndRemove } from '../cgroup/garbage.js'
 import { HostError } from '../text/error.js'
 import { type FoundSandbox, removeIf, type SandboxState } from './findSandbox.js'
+import { type SandboxRecord, sameSandbox } from './recordFile.js'
 
 /**
  * Removes one that has ended, is lost, or cannot be read; where the name means another meanwhile, nothing.
@@ -9,18 +10,16 @@ import { type FoundSandbox, removeIf, type SandboxState } from './findSandbox.js
  * @throws {HostError} when something of it cannot be removed
  */
 export function removeSandbox(home: string, found: FoundSandbox): boolean {
-  const group = 'record' in found ? found.record?.group : undefined
+  const record = recordOf(found)
+  const group = record?.group
   // Before the record that names it: what is killed here, the next command finds again.
   if (group !== undefined && !killAndRemove(group.paths))
     throw new HostError(`the cgroup of the sandbox "${found.name}" cannot be removed: ${group.paths.join(', ')}`, {
       hint: 'processes are in it that SIGKILL does not end at once: try again later',
     })
-  const which = identify(found)
-  return removeIf(home, found.name, (now) => now.state === found.state && identify(now) === which)
+  return removeIf(home, found.name, (now) => now.state === found.state && isSame(recordOf(now), record))
 }
 
-/** Of two sandboxes that had one name, one after the other. */
-function identify(found: SandboxState): string {
-  const { monitor, created } = ('record' in found ? found.record : undefined) ?? {}
-  return JSON.stringify([monitor, created])
-}
+const recordOf = (state: SandboxState) => ('record' in state ? state.record : undefined)
+const isSame = (one: SandboxRecord | undefined, other: SandboxRecord | undefined) =>
+  one === undefined || other === undefined ? one === other : sameSandbox(one, other)

@@ -6,7 +6,6 @@ import { type NamespaceName, namespaceNames, namespaces } from '../kernel/namesp
 import type { RlimitName } from '../kernel/rlimits.js'
 import { entryFds } from '../policy/entries.js'
 import { identityOf } from '../policy/identity.js'
-import { usualPath } from '../policy/path.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 import { exitStatuses } from '../text/error.js'
 import type { Host } from './host.js'
@@ -15,6 +14,7 @@ import { type GroupOption, lowerLimits } from './lowerLimits.js'
 import type { Living, Manner } from './manner.js'
 import { type DescriptorCounts, type DescriptorNumbers, numbered } from './namedDescriptors.js'
 import { nests } from './nesting.js'
+import { payloadEnvironment } from './payloadEnvironment.js'
 import { compileFilter } from './policyFilter.js'
 import type {
   Filesystem,
@@ -223,15 +223,10 @@ function startOf(
   { ownMounts, descriptors }: { readonly ownMounts: boolean; readonly descriptors: DescriptorNumbers },
 ): StartChoice {
   const [[statusFd], [directory]] = [descriptors.status, descriptors.log]
-  const inherit = policy.env?.inherit ?? []
-  const set = Object.entries({
-    ...(inherit === true || inherit.includes('PATH') ? {} : { PATH: usualPath }),
-    ...policy.env?.set,
-  })
   const path = policy.cwd ?? (ownMounts ? '/' : undefined)
   return {
     argv0: policy.argv0,
-    environment: { set, inherit, unset: [], pwd: false },
+    environment: payloadEnvironment(policy),
     perRun: options.perRun,
     directory: options.perRun ? 'named' : path === undefined ? 'unchanged' : { path },
     init: policy.init ?? 'reaper',

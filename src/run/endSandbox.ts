@@ -6,7 +6,7 @@ import { monitorEnds, readInit } from './status.js'
 import { peekStatus } from './statusFile.js'
 
 /** How long the monitor may take to report the end of pid 1, in milliseconds, before it is killed as well. */
-const patience = 1000
+export const patience = 1000
 
 /**
  * Has pid 1 end all, which the monitor then reports, usage included. The monitor itself is killed, which ends pid 1 too, when
@@ -15,17 +15,25 @@ const patience = 1000
  */
 export function endSandbox(monitor: ChildProcess, status: number): boolean {
   if (monitor.pid === undefined || monitor.exitCode !== null || monitor.signalCode !== null) return false
-  const records = peekStatus(status)
-  const init = readInit(records)
-  // A process that has ended stays its monitor's child until the monitor has waited for it.
-  const taker = monitorEnds(records) ? monitor.pid : statOf(init ?? 0)?.parent === monitor.pid ? init : undefined
-  if (taker === undefined) return monitor.kill('SIGKILL')
-  try {
-    process.kill(taker, endSignal)
-  } catch {
-    return monitor.kill('SIGKILL')
-  }
+  if (!tellEnd(monitor.pid, peekStatus(status))) return monitor.kill('SIGKILL')
   const timer = setTimeout(() => monitor.kill('SIGKILL'), patience).unref()
   monitor.once('exit', () => clearTimeout(timer))
   return true
+}
+
+/**
+ * Has pid 1 kill all others and end; of what has entered a sandbox, the monitor ends the command.
+ * @param records of the sandbox's status file
+ * @returns whether it was told: pid 1 may be unknown yet, be gone, or not know the signal
+ */
+export function tellEnd(monitor: number, records: Buffer): boolean {
+  const init = readInit(records)
+  // A process that has ended stays its monitor's child until the monitor has waited for it.
+  const taker = monitorEnds(records) ? monitor : statOf(init ?? 0)?.parent === monitor ? init : undefined
+  if (taker === undefined) return false
+  try {
+    return process.kill(taker, endSignal)
+  } catch {
+    return false
+  }
 }

@@ -93,6 +93,7 @@ export class Sandbox {
   readonly #trusted: readonly string[]
   readonly #ignored: bigint
   readonly #found: FoundWay | undefined
+  readonly #entering: Entering | undefined
   #limits: Limiter | undefined
   /** By their stdio, for which each is compiled. */
   readonly #vials = new Map<string, Vial>()
@@ -110,8 +111,9 @@ export class Sandbox {
     /** The way to its cgroups, where that was looked for before. */
     found?: FoundWay,
     /** Its commands enter a sandbox that is there. */
-    private readonly entering?: Entering,
+    entering?: Entering,
   ) {
+    this.#entering = entering
     this.#found = found
     this.#trusted = trusted
     this.#ignored = ignored
@@ -122,7 +124,7 @@ export class Sandbox {
 
   get #limiter(): Limiter | undefined {
     if (this.#policy.limits !== undefined)
-      this.#limits ??= new Limiter(parsePolicy(this.#policy), this.#found, this.entering !== undefined)
+      this.#limits ??= new Limiter(parsePolicy(this.#policy), this.#found, this.#entering !== undefined)
     return this.#limits
   }
 
@@ -214,7 +216,7 @@ export class Sandbox {
     if (this.#limiter?.limitsOutput && [stdio[1], stdio[2]].some((one) => one !== 'output' && one !== 'ignore'))
       throw new OptionError('stdio: limits of output need "pipe" or "ignore" there')
     if (pipesOf(stdio).length > mostPipes) throw new OptionError(`stdio: more than ${mostPipes} pipes`)
-    return start(this.#vial(stdio, cwd !== undefined || env !== undefined || this.entering !== undefined))
+    return start(this.#vial(stdio, cwd !== undefined || env !== undefined || this.#entering !== undefined))
   }
 
   /** @param perRun the run has a working directory or an environment of its own, which another vial takes */
@@ -224,7 +226,7 @@ export class Sandbox {
     let vial = this.#vials.get(key)
     if (vial === undefined) {
       const limiter = this.#limiter
-      const { entering } = this
+      const entering = this.#entering
       const compiled = compile(this.#policy, {
         base: this.#base,
         trusted: this.#trusted,

@@ -7,8 +7,8 @@ import { writeSync } from 'node:fs'
 const still = new Int32Array(new SharedArrayBuffer(4))
 
 /** Waits where the caller has itself set O_NONBLOCK. The reader of standard output may close it early: `vial explain | head`. */
-export function write(fd: 1 | 2, text: string): void {
-  const bytes = Buffer.from(text)
+export function write(fd: 1 | 2, text: string | Uint8Array): void {
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(fd, bytes, at)

@@ -15,7 +15,7 @@ for (const caller of callers) {
           const first = await sh('cat > /tmp/kept; (sleep 600 >/dev/null 2>&1 &); exit 3', { input: 'hello' })
           const second = await sh('cat /tmp/kept; pwd; echo $OWN >&2', { cwd: '/tmp', env: { OWN: 'own' } })
           const both = await Promise.all(['a', 'b'].map((word) => sh(`echo ${word}; kill -TERM $$`)))
-          const background = await sh('cat /proc/[0-9]*/cmdline | tr "\\0" "\\n" | grep -xc 600')
+          const background = await sh('cat /proc/[0-9]*/cmdline | tr "\\0" "\\n" | grep -xc "[6]00"')
           await box.close()
           return {
             first: [first.exitCode, first.verdict],

@@ -1,0 +1,46 @@
+/** `vial exec`. */
+import { entrantOf } from '../live/enterSandbox.js'
+import { runningSandbox } from '../live/runningSandbox.js'
+import type { SpawnOptions } from '../run/runOptions.js'
+import { spawnVial } from '../run/spawn.js'
+import { attend, type Run } from './attend.js'
+import { UsageError } from './commandLine.js'
+import { ignoredSignals } from './ignored.js'
+import type { execOptions } from './liveFlags.js'
+import type { FlagsOf } from './policyFlags.js'
+import { Texts } from './texts.js'
+
+export async function exec(
+  [name = '', ...words]: readonly string[],
+  { env, ...flags }: FlagsOf<typeof execOptions>,
+): Promise<void> {
+  const [command, ...args] = words[0] === '--' ? words.slice(1) : words
+  if (command === undefined)
+    throw new UsageError(`no command to run was given: vial exec [FLAG…] ${name} COMMAND [ARGUMENT…]`)
+  const { record } = runningSandbox(name).found
+  const { timeout, cwd } = flags
+  const options: SpawnOptions = {
+    ...(timeout === undefined ? {} : { timeout }),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(env === undefined ? {} : { env: variables(env) }),
+    stdio: ['inherit', 'inherit', 'inherit'],
+  }
+  const reportFile = flags.report === undefined ? undefined : (await import('./report.js')).openReport(flags.report)
+  const ignored = ignoredSignals()
+  const run: Run = { command, args, flags, options, texts: new Texts(), reportFile, ignored }
+  await attend(run, () => ({
+    child: spawnVial(entrantOf(record, ignored), command, args, options),
+    sharesSession: record.policy.session === 'host',
+    policy: () => record.policy,
+  }))
+}
+
+/** `NAME=VALUE`, or `NAME` of the caller. */
+function variables(words: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const at = word.indexOf('=')
+      return at === -1 ? [word, process.env[word]] : [word.slice(0, at), word.slice(at + 1)]
+    }),
+  )
+}

@@ -1,0 +1,48 @@
+/** The flags of the commands on sandboxes that have names. */
+import { type Option, policyOptions, runOptions } from './policyFlags.js'
+
+const json = { name: 'json', about: 'for programs' } as const
+
+export const startOptions = [
+  { name: 'name', value: 'NAME', required: true, about: 'what others call it by' },
+  ...policyOptions,
+  { name: 'log-size', value: 'SIZE', kind: 'size', about: 'how much of its output is kept; default 2M' },
+  { name: 'foreground', about: 'stay until it ends, hand on signals, and exit as it does: for a supervisor' },
+  { name: 'pid-file', value: 'FILE', about: 'write the pid of its monitor there' },
+] as const satisfies readonly Option[]
+
+const ofRun = ['timeout', 'verdict', 'report'] as const
+const isOfRun = (option: Option): option is (typeof runOptions)[number] & { name: (typeof ofRun)[number] } =>
+  ofRun.some((name) => name === option.name)
+
+export const execOptions = [
+  {
+    name: 'env',
+    value: 'NAME[=VALUE]',
+    many: true,
+    about: "set a variable, or hand on the caller's; default: those of the sandbox's policy",
+  },
+  { name: 'cwd', value: 'INSIDE', about: "the working directory inside; default: the policy's" },
+  ...runOptions.filter(isOfRun),
+] as const satisfies readonly Option[]
+
+export const psOptions = [json] as const satisfies readonly Option[]
+export const logsOptions = [
+  { name: 'follow', short: 'f', about: 'go on until it ends' },
+  { name: 'lines', short: 'n', value: 'COUNT', kind: 'count', about: 'the last lines only' },
+] as const satisfies readonly Option[]
+export const stopOptions = [
+  { name: 'grace', value: 'TIME', kind: 'milliseconds', about: 'how long it may take after SIGTERM; default 10s' },
+  { name: 'rm', about: 'remove what is kept of it, too' },
+] as const satisfies readonly Option[]
+export const killOptions = [
+  {
+    name: 'signal',
+    short: 's',
+    value: 'SIGNAL',
+    about: 'such as HUP, SIGINT or 10; default KILL, which ends all in it',
+  },
+] as const satisfies readonly Option[]
+export const rmOptions = [
+  { name: 'force', short: 'f', about: 'also one that runs: it is ended first' },
+] as const satisfies readonly Option[]

@@ -1,0 +1,129 @@
+/** `vial ps`, `logs`, `stop`, `kill`, `rm` and `wait`: what is done with sandboxes by their names. */
+import { followLog, readLog } from '../live/sandboxLog.js'
+import { awaitEnd } from '../live/awaitEnd.js'
+import { membersOf } from '../live/members.js'
+import { anySandbox, lostText, type NamedSandbox, namedSandboxes, sandboxNamed } from '../live/namedSandboxes.js'
+import { removeSandbox } from '../live/removeSandbox.js'
+import { notRunning, runningSandbox } from '../live/runningSandbox.js'
+import { endOf } from '../live/sandboxEnd.js'
+import { signalNamed, signalSandbox } from '../live/signalSandbox.js'
+import { stopSandbox } from '../live/stopSandbox.js'
+import { HostError, OptionError } from '../text/error.js'
+import { printable } from '../text/printable.js'
+import { printJson, write } from '../text/write.js'
+import { UsageError } from './commandLine.js'
+import type { killOptions, logsOptions, psOptions, rmOptions, stopOptions } from './liveFlags.js'
+import type { FlagsOf } from './policyFlags.js'
+
+const tell = (text: string) => write(2, `vial: ${text}\n`)
+const defaultGrace = 10_000
+
+/** What is known of one, as `--json` has it. */
+function rowOf(one: NamedSandbox) {
+  const { name, state } = one
+  if (one.state === 'ended') {
+    const { status, verdict, usage, ended } = endOf(one)
+    return { name, state, record: one.record, status, verdict, usage, ended }
+  }
+  if (one.state === 'running') {
+    const { pids, memory, memoryBy } = membersOf(one.record)
+    return { name, state, record: one.record, pids, memory, memoryBy }
+  }
+  return { name, state, ...('fault' in one ? { fault: one.fault } : {}) }
+}
+
+export function ps({ json }: FlagsOf<typeof psOptions>): void {
+  const { found, lost } = namedSandboxes()
+  for (const name of lost) tell(lostText(name))
+  const rows = found.map(rowOf)
+  if (json) {
+    printJson(rows)
+    return
+  }
+  const head = ['NAME', 'STATE', 'AGE', 'PROCESSES', 'MEMORY', 'COMMAND']
+  const lines = rows.map((row) => [
+    row.name,
+    'status' in row ? `ended ${row.status}` : row.state,
+    'record' in row ? age(Date.now() - Date.parse(row.record.created)) : '',
+    'pids' in row ? String(row.pids.length) : '',
+    'memory' in row ? size(row.memory) : '',
+    'record' in row ? printable((row.record.command ?? ['(none)']).join(' ')).slice(0, 60) : '',
+  ])
+  const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]!.length)))
+  for (const line of [head, ...lines])
+    write(
+      1,
+      `${line
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd()}\n`,
+    )
+}
+
+const units = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+] as const
+function age(milliseconds: number): string {
+  const [unit, worth] = units.find(([, worth]) => milliseconds >= worth) ?? ['s', 1000]
+  return `${Math.floor(milliseconds / worth)}${unit}`
+}
+const size = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)}M`
+
+export async function logs([name = '']: readonly string[], flags: FlagsOf<typeof logsOptions>): Promise<void> {
+  const { home, found } = sandboxNamed(nameIn(name))
+  if (found.state !== 'running' && found.state !== 'ended') throw notRunning(found)
+  const lines = flags.lines ?? Number.POSITIVE_INFINITY
+  const take = (bytes: Uint8Array) => void (bytes.length > 0 && write(1, bytes))
+  if (flags.follow) await followLog(home, found, lines, take)
+  else take(readLog(found.directory, lines))
+}
+
+export async function stop(names: readonly string[], flags: FlagsOf<typeof stopOptions>): Promise<void> {
+  for (const name of several(names)) {
+    const { home, found } = sandboxNamed(name)
+    const end = found.state === 'running' ? await stopSandbox(home, found, flags.grace ?? defaultGrace) : found
+    if (end?.state === 'starting' || end?.state === 'elsewhere' || end?.state === 'unreadable') throw notRunning(end)
+    if (flags.rm && end !== undefined) removeSandbox(home, end)
+  }
+}
+
+export function kill(names: readonly string[], { signal = 'KILL' }: FlagsOf<typeof killOptions>): void {
+  const number = signalNamed(signal)
+  for (const name of several(names)) signalSandbox(runningSandbox(name).found, number)
+}
+
+export async function rm(names: readonly string[], { force }: FlagsOf<typeof rmOptions>): Promise<void> {
+  for (const name of several(names)) {
+    const { home, found } = anySandbox(name)
+    if (found.state === 'running' && !force)
+      throw new HostError(`the sandbox "${name}" runs`, {
+        hint: `end it first: vial stop ${name}; or: vial rm -f ${name}`,
+      })
+    const end = found.state === 'running' ? await stopSandbox(home, found, 0) : found
+    if (end === undefined) continue
+    if ((end.state === 'starting' || end.state === 'elsewhere' || end.state === 'unreadable') && !force)
+      throw notRunning(end)
+    removeSandbox(home, end)
+  }
+}
+
+export async function wait([name = '']: readonly string[]): Promise<void> {
+  const { home, found } = sandboxNamed(nameIn(name))
+  const end = found.state === 'ended' ? found : await awaitEnd(home, name)
+  if (end?.state !== 'ended') throw new HostError(lostText(name))
+  const { status } = endOf(end)
+  write(1, `${status}\n`)
+  process.exitCode = status
+}
+
+function several(names: readonly string[]): readonly string[] {
+  if (names.length === 0) throw new UsageError('no name of a sandbox was given: see "vial ps"')
+  return names
+}
+function nameIn(name: string): string {
+  if (name === '') throw new OptionError('no name of a sandbox was given: see "vial ps"')
+  return name
+}

@@ -1,0 +1,86 @@
+/** `vial start`. */
+import { replaceFile } from '../cache/wholeFile.js'
+import { awaitEnd } from '../live/awaitEnd.js'
+import { lostText } from '../live/namedSandboxes.js'
+import { removeSandbox } from '../live/removeSandbox.js'
+import { runningSandbox } from '../live/runningSandbox.js'
+import { endOf } from '../live/sandboxEnd.js'
+import { type NamedStart, startSandbox } from '../live/startSandbox.js'
+import { stopSandbox } from '../live/stopSandbox.js'
+import { policyFromFlags, namesFor } from './flagsToPolicy.js'
+import { parseSize } from '../policy/units.js'
+import { exitStatusOf, HostError, VialError } from '../text/error.js'
+import { printable } from '../text/printable.js'
+import { write } from '../text/write.js'
+import { fileFault } from './obstacle.js'
+import { ignoredSignals } from './ignored.js'
+import { startOptions } from './liveFlags.js'
+import { requireSources } from './pathFlags.js'
+import type { FlagsOf } from './policyFlags.js'
+import { trustedBy } from './trusted.js'
+
+type StartFlags = FlagsOf<typeof startOptions>
+
+export async function start(flags: StartFlags, [first, ...rest]: readonly string[]): Promise<void> {
+  const { name, foreground } = flags
+  const sources = { options: startOptions }
+  const policy = policyFromFlags(flags, sources)
+  requireSources(flags)
+  const how: NamedStart = {
+    name,
+    policy,
+    base: process.cwd(),
+    trusted: trustedBy(flags),
+    ignored: ignoredSignals(),
+    ...(first === undefined ? {} : { command: [first, ...rest] }),
+    ...(flags['log-size'] === undefined ? {} : { logSize: bytesOf(flags['log-size']) }),
+  }
+  try {
+    const { monitor } = await startSandbox(how)
+    if (flags['pid-file'] !== undefined) await writePid(flags['pid-file'], monitor.pid, name)
+  } catch (error) {
+    if (!(error instanceof VialError)) throw error
+    write(2, `vial: ${error.speak(namesFor(flags, sources)).message.split('\n').map(printable).join('\n')}\n`)
+    process.exitCode = exitStatusOf(error)
+    return
+  }
+  if (foreground) await attendNamed(name)
+  else write(2, `${name} runs: enter it with "vial exec ${name} COMMAND", end it with "vial stop ${name}"\n`)
+}
+
+/** Checked when it was read: flagValues.ts. */
+const bytesOf = (size: string) => parseSize(size)!
+
+/** Nothing that a supervisor would not find may go on running. */
+async function writePid(file: string, pid: number, name: string): Promise<void> {
+  try {
+    replaceFile(file, Buffer.from(`${pid}\n`), 0o644)
+  } catch (error) {
+    await stopAndRemove(name)
+    throw new HostError(`--pid-file ${file}: ${fileFault(error, file, 'write')}`, { cause: error })
+  }
+}
+
+async function stopAndRemove(name: string): Promise<void> {
+  const { home, found } = runningSandbox(name)
+  const end = await stopSandbox(home, found, 0)
+  if (end !== undefined) removeSandbox(home, end)
+}
+
+/** Signals that ask to end are handed on; a second one of them ends all. */
+const asking = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
+
+async function attendNamed(name: string): Promise<void> {
+  const { home, found } = runningSandbox(name)
+  let asked = false
+  const handOn = (signal: NodeJS.Signals) => {
+    if (asked) void stopSandbox(home, found, 0)
+    else process.kill(found.record.monitor.pid, signal)
+    asked = true
+  }
+  for (const signal of asking) process.on(signal, handOn)
+  const end = await awaitEnd(home, name)
+  for (const signal of asking) process.off(signal, handOn)
+  if (end?.state !== 'ended') throw new HostError(lostText(name))
+  process.exitCode = endOf(end).status
+}

@@ -1,0 +1,49 @@
+/** The program that a living sandbox's monitor holds for what enters it, as far as a start needs it. */
+import { closeSync, constants, openSync } from 'node:fs'
+import type { OpenVial } from '../cache/executable.js'
+import { programHandles } from '../plan/handles.js'
+import { payloadEnvironment } from '../plan/payloadEnvironment.js'
+import type { Startable } from '../run/spawn.js'
+import { HostError } from '../text/error.js'
+import { isMonitor } from './processes.js'
+import type { SandboxRecord } from './recordFile.js'
+
+/** Nothing is compiled: the monitor's program is that of the sandbox, whatever vial this is. */
+export function entrantOf(record: SandboxRecord, ignored: bigint): Startable {
+  const { monitor, policy, base } = record
+  const { mount = 'new' } = policy.namespaces ?? {}
+  return {
+    open: () => openProgram(record),
+    ownPids: true,
+    limiter: undefined,
+    ignored,
+    target: [`/proc/${monitor.pid}`, monitor.start],
+    perRun: { cwd: policy.cwd ?? (mount === 'new' ? '/' : '.'), environment: payloadEnvironment(policy) },
+    async steps() {
+      const [{ compile }, { groupOf }] = await Promise.all([
+        import('../compile/compile.js'),
+        import('./attachSandbox.js'),
+      ])
+      const group = groupOf(record)
+      const options = { base, enters: true as const, descriptors: { status: 1 }, outputIsWatched: true }
+      return compile(policy, group === undefined ? options : { ...options, group }).steps
+    },
+  }
+}
+
+function openProgram(record: SandboxRecord): OpenVial {
+  const path = `/proc/${record.monitor.pid}/fd/${programHandles.reporting}`
+  let fd: number
+  try {
+    fd = openSync(path, constants.O_RDONLY)
+  } catch (error) {
+    throw ended(record, error)
+  }
+  // Of a process that has the pid by now it would be another file.
+  if (isMonitor(record)) return { fd, path }
+  closeSync(fd)
+  throw ended(record)
+}
+
+const ended = ({ name }: SandboxRecord, cause?: unknown) =>
+  new HostError(`the sandbox "${name}" has ended`, { cause, hint: `see "vial ps"; start it again with "vial start"` })

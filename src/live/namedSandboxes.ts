@@ -1,0 +1,57 @@
+/** The sandboxes that have names. What is lost is removed by whichever command sees it, and told once. */
+import { HostError } from '../text/error.js'
+import { type FoundSandbox, findSandbox } from './findSandbox.js'
+import { existingHome, namesIn } from './home.js'
+import { removeSandbox } from './removeSandbox.js'
+import { checkSandboxName, isSandboxName, noSandbox } from './sandboxNames.js'
+
+/** A sandbox that is, or was until its end was noted. */
+export type NamedSandbox = Exclude<FoundSandbox, { state: 'lost' }>
+
+export interface NamedSandboxes {
+  /** In the order of their names. */
+  readonly found: readonly NamedSandbox[]
+  /** Names of those that were lost, and are removed. */
+  readonly lost: readonly string[]
+}
+
+/** @throws {HostError} when the directory of the records cannot be used. */
+export function namedSandboxes(): NamedSandboxes {
+  const home = existingHome()
+  const all = home === undefined ? [] : sandboxNames(home).flatMap((name) => findSandbox(home, name) ?? [])
+  for (const one of all) if (one.state === 'lost') removeSandbox(home!, one)
+  return {
+    found: all.filter((one): one is NamedSandbox => one.state !== 'lost'),
+    lost: all.flatMap(({ state, name }) => (state === 'lost' ? [name] : [])),
+  }
+}
+
+/**
+ * The sandbox of this name, in whichever state.
+ * @throws {OptionError} when it cannot be a name
+ * @throws {HostError} when there is none of the name
+ */
+export function anySandbox(name: string): { readonly home: string; readonly found: FoundSandbox } {
+  checkSandboxName(name)
+  const home = existingHome()
+  const found = home === undefined ? undefined : findSandbox(home, name)
+  if (home === undefined || found === undefined) throw noSandbox(name, home === undefined ? [] : sandboxNames(home))
+  return { home, found }
+}
+
+/**
+ * The same; one that is lost is removed.
+ * @throws {HostError} also when it was lost
+ */
+export function sandboxNamed(name: string): { readonly home: string; readonly found: NamedSandbox } {
+  const { home, found } = anySandbox(name)
+  if (found.state !== 'lost') return { home, found }
+  removeSandbox(home, found)
+  throw new HostError(lostText(name))
+}
+
+/** What became of a sandbox whose monitor is gone without a word. */
+export const lostText = (name: string) =>
+  `the sandbox "${name}" is lost: it was killed from outside, or this machine was started again; what was left of it is removed`
+
+const sandboxNames = (home: string) => namesIn(home).filter(isSandboxName)

@@ -1,0 +1,151 @@
+/** Named sandboxes by the command: started, entered, listed, followed, stopped, removed; each command is a process of its own. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const vial = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
+
+interface Said {
+  readonly status: number | null
+  readonly out: string
+  readonly err: string
+}
+
+/** `vial` with a directory of records of the test's own; what still runs at the end is removed. */
+function commander(t: TestContext): { call(...args: readonly string[]): Promise<Said>; readonly home: string } {
+  const runtime = realpathSync(mkdtempSync(join(tmpdir(), 'vial-named-')))
+  const home = join(runtime, 'vial')
+  const call = async (...args: readonly string[]): Promise<Said> => {
+    const child = spawn(process.execPath, [vial, ...args], { env: { ...process.env, XDG_RUNTIME_DIR: runtime } })
+    const [out, err] = [child.stdout, child.stderr].map((stream) => {
+      const parts: Buffer[] = []
+      stream.on('data', (bytes) => parts.push(bytes))
+      return parts
+    })
+    child.stdin.end()
+    const [status] = await once(child, 'close')
+    return { status, out: Buffer.concat(out!).toString(), err: Buffer.concat(err!).toString() }
+  }
+  t.after(async () => {
+    for (const name of existsSync(home) ? readdirSync(home) : []) await call('rm', '-f', name)
+    assert.deepEqual(existsSync(home) ? readdirSync(home) : [], [])
+    rmSync(runtime, { recursive: true })
+  })
+  return { call, home }
+}
+
+const monitorOf = (home: string, name: string): number =>
+  JSON.parse(readFileSync(join(home, name, 'record.json'), 'utf8')).monitor.pid
+
+describe('a named sandbox', () => {
+  test('is held open, entered by others, and ended', async (t) => {
+    const { call, home } = commander(t)
+    assert.equal((await call('start', '--name', 'box')).status, 0)
+    const monitor = monitorOf(home, 'box')
+    assert.deepEqual(await call('exec', 'box', 'sh', '-c', 'echo kept > /tmp/file; exit 7'), {
+      status: 7,
+      out: '',
+      err: '',
+    })
+    const { out } = await call(
+      'exec',
+      '--cwd',
+      '/tmp',
+      '--env',
+      'OWN=own',
+      'box',
+      '--',
+      'sh',
+      '-c',
+      'cat file; echo $OWN',
+    )
+    assert.equal(out, 'kept\nown\n')
+    assert.equal((await call('exec', 'box', 'nowhere')).status, 127)
+    assert.equal((await call('exec', 'box', 'sh', '-c', 'kill -TERM $$')).status, 128 + 15)
+    const again = await call('start', '--name', 'box')
+    assert.deepEqual(
+      [again.status, again.err.split('\n')[0]],
+      [125, 'vial: the name "box" is in use: a sandbox of that name runs'],
+    )
+    const [row] = JSON.parse((await call('ps', '--json')).out)
+    assert.deepEqual([row.name, row.state, row.pids], ['box', 'running', []])
+    assert.equal((await call('rm', 'box')).status, 125)
+    assert.equal((await call('stop', 'box')).status, 0)
+    // It takes its time to exit.
+    while (existsSync(`/proc/${monitor}`)) await new Promise((resolve) => setTimeout(resolve, 10))
+    assert.deepEqual((await call('wait', 'box')).out, '0\n')
+    assert.equal((await call('exec', 'box', 'true')).status, 125)
+    assert.equal((await call('rm', 'box')).status, 0)
+    assert.deepEqual(readdirSync(home), [])
+  })
+
+  test('has a command, whose output is kept and whose end is told', async (t) => {
+    const { call } = commander(t)
+    const script = 'trap "echo asked; exit 4" TERM; echo ready; while :; do sleep 0.02; done'
+    await call('start', '--name', 'web', '--', 'sh', '-c', script)
+    while ((await call('logs', 'web')).out === '');
+    assert.equal((await call('stop', 'web')).status, 0)
+    assert.deepEqual(await call('logs', '-f', 'web'), { status: 0, out: 'ready\nasked\n', err: '' })
+    assert.deepEqual(await call('wait', 'web'), { status: 4, out: '4\n', err: '' })
+    // The name of one that has ended can be taken again.
+    assert.equal((await call('start', '--name', 'web')).status, 0)
+  })
+
+  test('keeps no more of its log than it may', async (t) => {
+    const { call, home } = commander(t)
+    const script = 'i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done'
+    await call('start', '--name', 'loud', '--log-size', '8K', '--', 'sh', '-c', script)
+    assert.equal((await call('wait', 'loud')).status, 0)
+    const { out } = await call('logs', 'loud')
+    assert.ok(out.endsWith('line 2998\nline 2999\n'), out.slice(-100))
+    assert.ok(out.length <= 8192 && out.length > 2000, String(out.length))
+    assert.equal((await call('logs', '-n', '1', 'loud')).out, 'line 2999\n')
+    assert.deepEqual(
+      readdirSync(join(home, 'loud'))
+        .filter((name) => name.startsWith('log'))
+        .sort(),
+      ['log', 'log.1'],
+    )
+  })
+
+  test('that cannot be made leaves nothing', async (t) => {
+    const { call, home } = commander(t)
+    assert.deepEqual(
+      [
+        (await call('start', '--name', 'a', '--', 'nowhere')).status,
+        (await call('start', '--name', 'b', '--pid-file', '/nowhere/pid')).status,
+        (await call('start', '--name', '../c')).status,
+        (await call('start', '--name', 'd\n')).status,
+      ],
+      [127, 125, 125, 125],
+    )
+    assert.deepEqual(readdirSync(home), [])
+  })
+
+  test('that is killed from outside is noticed, told once, and removed', async (t) => {
+    const { call, home } = commander(t)
+    await call('start', '--name', 'lost', '--', 'sleep', '600')
+    process.kill(monitorOf(home, 'lost'), 'SIGKILL')
+    const first = await call('ps')
+    assert.match(first.err, /the sandbox "lost" is lost/)
+    assert.deepEqual(readdirSync(home), [])
+    assert.equal((await call('ps')).err, '')
+  })
+
+  test('in the foreground hands signals on, and ends as its command', async (t) => {
+    const { call, home } = commander(t)
+    const script = 'trap "exit 5" TERM; while :; do sleep 0.02; done'
+    const pid = join(home, '..', 'pid')
+    const ended = call('start', '--name', 'front', '--foreground', '--pid-file', pid, '--', 'sh', '-c', script)
+    while (!existsSync(pid)) await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    assert.equal((await call('kill', '-s', 'TERM', 'front')).status, 0)
+    assert.equal((await ended).status, 5)
+    rmSync(pid)
+  })
+})
