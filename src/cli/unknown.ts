@@ -10,7 +10,7 @@ const inPolicy = (key: string) => `"${key}" of a policy (--policy FILE) sets it`
 export const containers: Readonly<Record<string, string>> = {
   '-i': `standard input is the caller's: ${none}`,
   '-t': `the command has the caller's terminal: ${none}; for a shell with job control --share-session`,
-  '-d': `a run lasts as long as vial: ${none}, and end the line with &`,
+  '-d': 'write vial start --name NAME -- COMMAND: it goes on by itself',
   '-p': 'nothing reaches the loopback inside: --network host has the ports of the host',
   '-P': 'nothing reaches the loopback inside: --network host has the ports of the host',
   '-v': 'write --rw PATH[:INSIDE], or --ro PATH[:INSIDE] for read-only',
@@ -20,7 +20,7 @@ export const containers: Readonly<Record<string, string>> = {
   '-m': 'write --memory SIZE',
   '-c': `${inPolicy('limits.cpuWeight')}; a command for a shell follows --`,
   '--rm': `a run leaves nothing behind: ${none}`,
-  '--name': `sandboxes have no names: ${none}`,
+  '--name': 'write vial start --name NAME -- COMMAND: others enter it by that name',
   '--net': 'write --network none, the default, or --network host',
   '--entrypoint': 'the command is what follows --',
   '--env-file': 'write --env NAME=VALUE for each variable',

@@ -55,7 +55,8 @@ function noCommand(name: string, args: readonly string[]): string {
   const names = commands.map((one) => one.name)
   if (name.startsWith('-'))
     return `the command comes before its flags: vial ${names.join('|')} ${name} …\n      see "vial --help"`
-  const near = didYouMean(name, names)
+  // `ls` is near `ps`, and is surely meant as it is.
+  const near = name.length < 3 ? '' : didYouMean(name, names)
   return near === ''
     ? `there is no command "${name}": the commands are ${names.join(', ')}\n      to run it in a sandbox: vial run -- ${[name, ...args].join(' ')}`
     : `there is no command "${name}"${near}\n      see "vial --help"`
