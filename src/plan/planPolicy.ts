@@ -22,7 +22,7 @@ export const vialFace: Face = {
 }
 
 /** Of what enters a sandbox that runs. */
-const entrantFace: Face = {
+export const entrantFace: Face = {
   order: {
     ...vialFace.order,
     monitor: ['findSandbox', 'joinUser', 'joinOthers', 'dieWithParent'],
