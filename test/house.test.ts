@@ -94,6 +94,8 @@ const lower: Readonly<Record<string, string>> = {
   'kernel/errno.ts': 'the words for an error of a file that a flag names',
   'kernel/namespaces.ts': 'a flag of unshare(1) that vial has no need of',
   'kernel/systemError.ts': 'the words for an error of Node.js that no command expects',
+  'live/home.ts': 'vial completion: the names of sandboxes',
+  'live/sandboxNames.ts': 'vial completion: what is no name is not offered',
   'plan/namedDescriptors.ts': '--listen-fds: which numbers the sockets have',
   'plan/security.ts': 'vial security prints it',
   'seccomp/profileSchema.ts': '--seccomp: the names of the profiles',

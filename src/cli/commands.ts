@@ -1,5 +1,7 @@
 /** The commands: what each takes, what its help says, and what it does. Each is loaded when it is called. */
+import { architectures } from '../kernel/architecture.js'
 import { execOptions, killOptions, logsOptions, psOptions, rmOptions, startOptions, stopOptions } from './liveFlags.js'
+import { type Offer, oneOf, presetWords } from './offers.js'
 import { type FlagsOf, type Option, policyOptions, runOptions } from './policyFlags.js'
 
 export interface Command<Options extends readonly Option[] = readonly Option[]> {
@@ -13,6 +15,8 @@ export interface Command<Options extends readonly Option[] = readonly Option[]> 
    * flags too, is read by the command itself.
    */
   readonly words: number | 'command' | 'all'
+  /** What completion in a shell offers as each of these words, before a command; default: nothing. */
+  readonly offers?: readonly Offer[]
   /** Whether a command line may follow `--`, behind those words. */
   readonly takesCommand?: true
   readonly options: Options
@@ -32,6 +36,8 @@ export interface Command<Options extends readonly Option[] = readonly Option[]> 
 const command = <const Options extends readonly Option[]>(one: Command<Options>) => one as unknown as Command
 
 const json = { name: 'json', about: 'for programs' } as const
+const cacheActions = oneOf(['list', 'clear'])
+const shells = oneOf(['bash', 'zsh', 'fish'])
 const failure = ['125', 'a fault in the flags or the policy'] as const
 
 export const commands: readonly Command[] = [
@@ -185,9 +191,17 @@ export const commands: readonly Command[] = [
     about: 'Write a vial: an executable that runs its arguments in the sandbox, for any user',
     takes: '[POLICY]',
     words: 1,
+    offers: [{ from: 'file' }],
     options: [
-      { name: 'output', short: 'o', value: 'FILE', required: true, about: 'where to write it' },
-      { name: 'arch', value: 'x64|arm64', about: 'the machine it is for; default: this one' },
+      {
+        name: 'output',
+        short: 'o',
+        value: 'FILE',
+        offers: { from: 'file' },
+        required: true,
+        about: 'where to write it',
+      },
+      { name: 'arch', ...oneOf(architectures), about: 'the machine it is for; default: this one' },
       {
         name: 'listen-fds',
         value: 'COUNT',
@@ -213,6 +227,7 @@ export const commands: readonly Command[] = [
     about: 'Print what a sandbox does, step by step, with its system calls',
     takes: '[POLICY] [-- COMMAND [ARGUMENT…]]',
     words: 1,
+    offers: [{ from: 'file' }],
     takesCommand: true,
     options: [
       ...policyOptions,
@@ -264,6 +279,7 @@ export const commands: readonly Command[] = [
     about: 'Print the presets and what they show on this host',
     takes: '[NAME]',
     words: 1,
+    offers: [{ words: presetWords }],
     options: [json],
     examples: [['vial presets system', 'every entry of it']],
     statuses: [
@@ -289,8 +305,9 @@ export const commands: readonly Command[] = [
   command({
     name: 'cache',
     about: 'The cache of compiled sandboxes: what is in it, or empty it',
-    takes: 'list|clear',
+    takes: cacheActions.value,
     words: 1,
+    offers: [cacheActions.offers],
     options: [json],
     detail: ['Without a word: list. Sandboxes that run go on when it is emptied.'],
     examples: [
@@ -312,6 +329,7 @@ export const commands: readonly Command[] = [
         name: 'output',
         short: 'o',
         value: 'FILE',
+        offers: { from: 'file' },
         about: "where to write it; default: in place of the package's own script",
       },
     ],
@@ -321,5 +339,24 @@ export const commands: readonly Command[] = [
       ['125', 'it cannot be'],
     ],
     action: async (flags) => (await import('./frontCommand.js')).frontCommand(flags),
+  }),
+  command({
+    name: 'completion',
+    about: 'Print a script that completes commands, flags and values of vial in a shell',
+    takes: shells.value,
+    words: 1,
+    offers: [shells.offers],
+    options: [],
+    detail: ['The script knows all commands and flags itself; it starts vial only for the names of sandboxes.'],
+    examples: [
+      ['source <(vial completion bash)', 'in ~/.bashrc'],
+      ['source <(vial completion zsh)', 'in ~/.zshrc, behind compinit'],
+      ['vial completion fish > ~/.config/fish/completions/vial.fish', ''],
+    ],
+    statuses: [
+      ['0', ''],
+      ['125', 'there is no such shell'],
+    ],
+    action: async (_, [shell]) => (await import('./completionCommand.js')).completion(shell, commands),
   }),
 ]

@@ -9,6 +9,7 @@ import {
   tmpfsPage,
 } from '../policy/limitRows.js'
 import type { ValueKind } from './flagValues.js'
+import { type Offer, oneOf, presetWords, profileWords } from './offers.js'
 
 export interface Option {
   /** Without the two dashes. */
@@ -19,6 +20,8 @@ export interface Option {
   readonly value?: string
   /** How its value is written: see flagValues.ts; default: any text. */
   readonly kind?: ValueKind
+  /** What completion in a shell offers as its value; default: nothing. */
+  readonly offers?: Offer
   /** A value of fewer bytes than this, without a unit, was surely meant in another unit. */
   readonly least?: number
   /** May be given more than once. */
@@ -90,12 +93,19 @@ function limitOptionsOf<Only extends 'run' | undefined>(only: Only) {
 
 /** A policy from flags alone, or added to a policy file. */
 export const policyOptions = [
-  { name: 'policy', remembered: true, value: 'FILE', about: 'a policy in JSON; the flags below are added to it' },
+  {
+    name: 'policy',
+    remembered: true,
+    value: 'FILE',
+    offers: { from: 'file' },
+    about: 'a policy in JSON; the flags below are added to it',
+  },
   {
     name: 'preset',
     remembered: true,
     sets: 'preset',
     value: 'NAME',
+    offers: { words: presetWords },
     about: 'a ready environment: system (default, unless --policy or --fill is given) or empty; see "vial presets"',
   },
   {
@@ -103,6 +113,7 @@ export const policyOptions = [
     remembered: true,
     sets: 'fill.program',
     value: 'PROGRAM',
+    offers: { from: 'program' },
     many: true,
     about: 'show only what this program needs of the host, instead of a preset',
   },
@@ -111,6 +122,7 @@ export const policyOptions = [
     remembered: true,
     sets: 'filesystem',
     value: 'PATH[:INSIDE]',
+    offers: { from: 'sides' },
     list: 'shown',
     about: 'show a file or directory of the host, read-only',
   },
@@ -119,6 +131,7 @@ export const policyOptions = [
     remembered: true,
     sets: 'filesystem',
     value: 'PATH[:INSIDE]',
+    offers: { from: 'sides' },
     list: 'shown',
     about: 'show a file or directory of the host, writable',
   },
@@ -136,6 +149,7 @@ export const policyOptions = [
     remembered: true,
     sets: 'env',
     value: 'NAME[=VALUE]',
+    offers: { from: 'variable' },
     many: true,
     about: "set a variable, or hand on the caller's (NAME may have *); the environment is clean but for TERM",
   },
@@ -143,7 +157,7 @@ export const policyOptions = [
     name: 'network',
     remembered: true,
     sets: 'network',
-    value: 'none|host',
+    ...oneOf(['none', 'host']),
     about: 'none (default): a loopback of its own and nothing else; host: the network of the host',
   },
   { name: 'hostname', remembered: true, sets: 'hostname', value: 'NAME', about: 'the host name inside; default vial' },
@@ -183,6 +197,7 @@ export const policyOptions = [
     remembered: true,
     sets: 'seccomp',
     value: 'NAME|FILE',
+    offers: { words: profileWords, from: 'file' },
     about:
       'the filter of system calls: default, strict, nested, none, or a profile in JSON (Docker and OCI format too)',
   },
@@ -224,7 +239,7 @@ export const runOptions = [
   {
     name: 'report',
     ofRun: true,
-    value: 'json|table|FILE',
+    ...oneOf(['json', 'table'], { value: 'FILE', from: 'file' }),
     about: 'report what it used and how it ended: on standard error, or as JSON in a file',
   },
 ] as const satisfies readonly Option[]

@@ -1,11 +1,8 @@
 /** What a command line names that the next run trusts: compile/writableEntries.ts keeps it from the payload. */
-import type { ProfileName } from '../seccomp/profileSchema.js'
+import { profileWords } from './offers.js'
 import type { PolicyFlags } from './policyFlags.js'
 
-/** Names that are no files. The schema takes long to load. */
-const profiles: Readonly<Record<ProfileName, true>> = { default: true, strict: true, nested: true, none: true }
-
-export const isProfile = (seccomp: string) => Object.hasOwn(profiles, seccomp)
+export const isProfile = (seccomp: string) => profileWords.includes(seccomp)
 
 /**
  * Its policy, its filter, and the name by which the command itself was called, which may be a link in `node_modules/.bin`.
