@@ -349,8 +349,8 @@ export const commands: readonly Command[] = [
     options: [],
     detail: ['The script knows all commands and flags itself; it starts vial only for the names of sandboxes.'],
     examples: [
-      ['source <(vial completion bash)', 'in ~/.bashrc'],
-      ['source <(vial completion zsh)', 'in ~/.zshrc, behind compinit'],
+      ['vial completion bash', 'in ~/.bashrc: source <(vial completion bash)'],
+      ['vial completion zsh', 'in ~/.zshrc, behind compinit: source <(vial completion zsh)'],
       ['vial completion fish > ~/.config/fish/completions/vial.fish', ''],
     ],
     statuses: [

@@ -17,7 +17,10 @@ export const writers: Readonly<Record<string, (commands: readonly Completed[]) =
 
 /** @param shell `names`, which the scripts ask for and help does not tell: the names of sandboxes, a line each */
 export function completion(shell: string | undefined, rows: readonly CommandRow[]): void {
-  if (shell === 'names') return printNames()
+  if (shell === 'names') {
+    printNames()
+    return
+  }
   const known = Object.keys(writers)
   if (shell === undefined) throw new UsageError(`completion: name the shell: vial completion ${known.join('|')}`)
   const writer = Object.hasOwn(writers, shell) ? writers[shell] : undefined
