@@ -15,7 +15,7 @@ export interface Command<Options extends readonly Option[] = readonly Option[]> 
    * flags too, is read by the command itself.
    */
   readonly words: number | 'command' | 'all'
-  /** What completion in a shell offers as each of these words, before a command; default: nothing. */
+  /** What completion in a shell offers as each of these words, before a command; the last is for those behind it, too. Default: nothing. */
   readonly offers?: readonly Offer[]
   /** Whether a command line may follow `--`, behind those words. */
   readonly takesCommand?: true
@@ -96,6 +96,7 @@ export const commands: readonly Command[] = [
     about: 'Run a command in a sandbox that runs',
     takes: 'NAME COMMAND [ARGUMENT…]',
     words: 'command',
+    offers: [{ from: 'sandbox' }],
     options: execOptions,
     detail: [
       'It is held to all that the policy of the sandbox says: filter, capabilities, ids, limits. What it starts in the background goes on in the sandbox.',
@@ -126,6 +127,7 @@ export const commands: readonly Command[] = [
     about: 'Print what the command of a named sandbox has written',
     takes: 'NAME',
     words: 1,
+    offers: [{ from: 'sandbox' }],
     options: logsOptions,
     examples: [['vial logs -f web', 'until it ends']],
     statuses: [
@@ -139,6 +141,7 @@ export const commands: readonly Command[] = [
     about: 'End named sandboxes: SIGTERM, and after a grace all that is left',
     takes: 'NAME…',
     words: 1000,
+    offers: [{ from: 'sandbox' }],
     options: stopOptions,
     examples: [['vial stop --grace 2s web', '']],
     statuses: [
@@ -152,6 +155,7 @@ export const commands: readonly Command[] = [
     about: 'Send a signal to named sandboxes',
     takes: 'NAME…',
     words: 1000,
+    offers: [{ from: 'sandbox' }],
     options: killOptions,
     examples: [['vial kill -s HUP web', '']],
     statuses: [
@@ -165,6 +169,7 @@ export const commands: readonly Command[] = [
     about: 'Remove what is kept of named sandboxes that have ended',
     takes: 'NAME…',
     words: 1000,
+    offers: [{ from: 'sandbox' }],
     options: rmOptions,
     examples: [['vial rm -f web', 'also when it runs']],
     statuses: [
@@ -178,6 +183,7 @@ export const commands: readonly Command[] = [
     about: 'Wait until a named sandbox ends; print its status and exit with it',
     takes: 'NAME',
     words: 1,
+    offers: [{ from: 'sandbox' }],
     options: [],
     examples: [['vial wait web', '']],
     statuses: [

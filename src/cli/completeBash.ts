@@ -14,8 +14,11 @@ export function completeBash(commands: readonly Completed[]): string {
       value === undefined ? [] : spellings.map((one) => [`'${name} ${one}'`, setting(value.offer)] as const),
     ),
   )
-  const wordRows = commands.flatMap(({ name, words }) =>
-    words.map((offer, place) => [`'${name} ${place}'`, setting(offer)] as const),
+  const wordRows = commands.flatMap(({ name, words, more }) =>
+    words.map((offer, place) => {
+      const any = more && place === words.length - 1
+      return [any ? `'${name} '*` : `'${name} ${place}'`, setting(offer)] as const
+    }),
   )
   const endRows = commands.flatMap(({ name, words, runs }) => {
     return runs === undefined ? [] : [[name, runs === 'behindWords' ? `behind=${words.length}` : 'behind=--'] as const]

@@ -27,11 +27,13 @@ function rowsOfVial(commands: readonly Completed[]): string[] {
   return [...ownFlags.map((flag) => rowOf(flag, '__vial_first')), ...names]
 }
 
-function rowsOf({ name, flags, words, runs }: Completed): string[] {
+function rowsOf({ name, flags, words, more, runs }: Completed): string[] {
   const at = (place: string) => quoted(`__vial_at ${name} ${place}`)
   return [
     ...flags.map((flag) => rowOf(flag, at('flags'))),
-    ...words.map((offer, place) => `complete -c vial -n ${at(`${place}`)}${offered(offer)}`),
+    ...words.map((offer, place) => {
+      return `complete -c vial -n ${at(more && place === words.length - 1 ? `${place}+` : `${place}`)}${offered(offer)}`
+    }),
     ...(runs === undefined ? [] : [`complete -c vial -n ${at('command')} -a '(__vial_command_line)'`]),
   ]
 }
@@ -120,11 +122,16 @@ function __vial_place
     end
 end
 
-# Whether the cursor is there, in that command.
+# Whether the cursor is there, in that command; "N+": at that word, or one behind it.
 function __vial_at
     set -l words (commandline -opc)
     test (count $words) -ge 2 -a "$words[2]" = $argv[1]; or return
     set -l place (__vial_place)
+    set -l from (string match -r -- '^(\\d+)\\+$' $argv[2])[2]
+    if set -q from[1]
+        string match -qr -- '^\\d+$' $place[1]; and test $place[1] -ge $from
+        return
+    end
     test $argv[2] = flags -a "$place[1]" = value; or contains -- $argv[2] $place
 end
 

@@ -11,10 +11,12 @@ export function completeZsh(commands: readonly Completed[]): string {
     .replace('@cases@', () => commands.map((one) => `    ${one.name})\n${caseOf(one)} ;;`).join('\n'))
 }
 
-function caseOf({ flags, words, runs }: Completed): string {
+function caseOf({ flags, words, more, runs }: Completed): string {
   // It reads its flags itself: _arguments gives up at the first that it does not know.
   if (flags.length === 0 && words.length === 0) return '      _default'
-  const places = words.map((offer, place) => `${place + 1}:word:${action(offer)}`)
+  const places = words.map((offer, place) => {
+    return `${more && place === words.length - 1 ? '*' : place + 1}:word:${action(offer)}`
+  })
   const line = runs === 'behindWords' ? ['*:::command:_normal'] : []
   // The first word ends the flags of what runs a command.
   const ends = runs === 'behindWords' ? " -A '-*'" : ''

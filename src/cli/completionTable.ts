@@ -27,6 +27,8 @@ export interface Completed {
   readonly flags: readonly Flag[]
   /** What each of its words may be. */
   readonly words: readonly Offer[]
+  /** Any number of words may follow, each as the last of `words`. */
+  readonly more: boolean
   /** Where a command line begins: as the word behind `words`, which are then the end of the flags; or behind `--` only. */
   readonly runs: 'behindWords' | 'behindDashes' | undefined
 }
@@ -42,11 +44,15 @@ export function completedOf(rows: readonly CommandRow[]): Completed[] {
   const all = rows.map(({ name, about, words, takesCommand, offers = [], options }): Completed => {
     const runs = words === 'command' ? 'behindWords' : takesCommand ? 'behindDashes' : undefined
     // It reads its flags itself.
-    if (words === 'all') return { name, about, flags: [], words: [], runs: 'behindWords' }
-    return { name, about, flags: [...options.map(flagOf), help], words: offers, runs }
+    if (words === 'all') return { name, about, flags: [], words: [], more: false, runs: 'behindWords' }
+    const more = offers.length > 0 && typeof words === 'number' && words > offers.length
+    return { name, about, flags: [...options.map(flagOf), help], words: offers, more, runs }
   })
   const names = { words: rows.map(({ name }) => name) }
-  return [...all, { name: 'help', about: 'Print what a command takes', flags: [], words: [names], runs: undefined }]
+  return [
+    ...all,
+    { name: 'help', about: 'Print what a command takes', flags: [], words: [names], more: false, runs: undefined },
+  ]
 }
 
 const flagOf = ({ name, short, about, many, list, value, offers }: Option): Flag => ({

@@ -1,4 +1,5 @@
 /** The flags of the commands on sandboxes that have names. */
+import { signals } from '../kernel/signals.js'
 import { type Option, policyOptions, runOptions } from './policyFlags.js'
 
 const json = { name: 'json', about: 'for programs' } as const
@@ -8,7 +9,7 @@ export const startOptions = [
   ...policyOptions,
   { name: 'log-size', value: 'SIZE', kind: 'size', about: 'how much of its output is kept; default 2M' },
   { name: 'foreground', about: 'stay until it ends, hand on signals, and exit as it does: for a supervisor' },
-  { name: 'pid-file', value: 'FILE', about: 'write the pid of its monitor there' },
+  { name: 'pid-file', value: 'FILE', offers: { from: 'file' }, about: 'write the pid of its monitor there' },
 ] as const satisfies readonly Option[]
 
 const ofRun = ['timeout', 'verdict', 'report'] as const
@@ -19,6 +20,7 @@ export const execOptions = [
   {
     name: 'env',
     value: 'NAME[=VALUE]',
+    offers: { from: 'variable' },
     many: true,
     about: "set a variable, or hand on the caller's; default: those of the sandbox's policy",
   },
@@ -40,6 +42,7 @@ export const killOptions = [
     name: 'signal',
     short: 's',
     value: 'SIGNAL',
+    offers: { words: Object.keys(signals).map((name) => name.replace(/^SIG/, '')) },
     about: 'such as HUP, SIGINT or 10; default KILL, which ends all in it',
   },
 ] as const satisfies readonly Option[]

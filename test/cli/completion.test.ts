@@ -32,10 +32,8 @@ program('own-program', '')
 program('own program', '')
 program('vial', `echo "$*" >> ${calls}\n[ "$*" = 'completion names' ] && printf 'web\\ndb-1\\n'`)
 
-/** Commands with all that a row may say, beside those that there are. */
+/** A command with what no row says yet, beside those that there are. */
 const more: readonly CommandRow[] = [
-  { name: 'exec', about: 'Enter', words: 'command', offers: [{ from: 'sandbox' }], options: [] },
-  { name: 'stop', about: 'End', words: 9, offers: [{ from: 'sandbox' }, { from: 'sandbox' }], options: [] },
   {
     name: 'signal',
     about: `It's: [a \\ sentence] $(touch TRACE) \`touch TRACE\``,
@@ -95,6 +93,12 @@ const offered: Readonly<Record<string, readonly string[]>> = {
   'vial doctor --': ['--help', '--json'],
   'vial signal -s T': ['TERM', 'TSTP'],
   'vial signal --signal=R': ['RTMIN+1'],
+  'vial kill -s TE': ['TERM'],
+  'vial kill web --si': ['--signal'],
+  'vial logs web w': [],
+  'vial start --name box own-': [],
+  'vial start --name box -- own-': ['own-program'],
+  'vial exec --env VIAL_TEST_V': ['VIAL_TEST_VARIABLE'],
   'vial signal --od': ['--odd'],
   'vial signal --odd ': [],
 }
@@ -102,6 +106,8 @@ const offered: Readonly<Record<string, readonly string[]>> = {
 const named: typeof offered = {
   'vial stop ': ['db-1', 'web'],
   'vial stop web d': ['db-1'],
+  'vial kill web web d': ['db-1'],
+  'vial logs w': ['web'],
   'vial signal -s TERM w': ['web'],
   'vial exec w': ['web'],
 }
