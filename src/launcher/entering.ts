@@ -4,7 +4,8 @@
  */
 import { requireSameText } from '../assembly/text.js'
 import { errno } from '../kernel/errno.js'
-import { AT, PR } from '../kernel/flags.js'
+import { AT, PR, SUPER_MAGIC } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './launcherContext.js'
@@ -23,9 +24,11 @@ export const enteringCode = {
     const place = b.temporary()
     b.load(place, 64, c.stack, 16)
     b.move(monitor, c.must('openat', AT.FDCWD, place, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
+    requireProc(c, monitor)
     requireStartTime(c, monitor)
     for (const { fd, writes } of step.handles) {
-      const mode = writes ? c.open.WRONLY : c.open.RDONLY
+      // A FIFO would wait for its other end.
+      const mode = (writes ? c.open.WRONLY : c.open.RDONLY) | c.open.NONBLOCK
       b.move(file, c.must('openat', monitor, b.text(`fd/${fd}`), mode | c.open.CLOEXEC, 0))
       c.must('dup3', file, fd, c.open.CLOEXEC)
       c.attempt('close', file)
@@ -36,6 +39,19 @@ export const enteringCode = {
     // Before it is in there, and in what it clones: what is inside may not look at it, CVE-2016-9962.
     c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   },
+}
+
+/** A directory of any other kind could name the caller's own namespaces: what enters these is where it was. */
+function requireProc(c: LauncherContext, directory: Operand): void {
+  const { b } = c
+  const kind = b.temporary()
+  const same = b.label()
+  c.must('fstatfs', directory, c.scratch)
+  b.load(kind, 64, c.scratch, structs.statfs.fields.f_type.offset)
+  b.branch(kind, 'eq', SUPER_MAGIC.PROC, same)
+  b.move(c.result, -errno.ENOENT)
+  b.jump(c.fail)
+  b.place(same)
 }
 
 /** ENOENT where the process is another than the one that is meant. */

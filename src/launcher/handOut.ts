@@ -12,6 +12,7 @@ import { namespaces } from '../kernel/namespaces.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand } from '../machine/instruction.js'
 import { groupHandles, namespaceHandles, programHandles } from '../plan/handles.js'
+import { fewFiles } from '../plan/hints.js'
 import type { Living } from '../plan/manner.js'
 import type { Step } from '../plan/step.js'
 import { keepEnd } from './descriptorCode.js'
@@ -50,7 +51,11 @@ export function prepareHandles(c: LauncherContext, programs: EntrantPrograms | u
   c.begin({
     what: 'make what others enter the sandbox by',
     why: 'its monitor holds it',
-    hints: { EACCES: 'this host forbids to execute memory: sysctl vm.memfd_noexec is 2' },
+    hints: {
+      EACCES: 'this host forbids to execute memory: sysctl vm.memfd_noexec is 2',
+      EBADF: fewFiles,
+      EMFILE: fewFiles,
+    },
   })
   c.must('socketpair', AF.UNIX, SOCK.SEQPACKET | SOCK.CLOEXEC, 0, channel(c))
   const file = c.b.temporary()

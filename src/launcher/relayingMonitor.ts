@@ -269,8 +269,7 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
         })
     }
     if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, again)
-    if (tiedToCaller(plan))
-      takeParentsEnd(c, signal, again, plan.start.sharesSession ? () => endForeground(c, to) : undefined)
+    if (tiedToCaller(plan)) takeParentsEnd(c, signal, again, atParentsEnd(c, to, again))
     takeForegroundSignals(c, signal, again)
     if (plan.start.statusFd === undefined) takeStop(c, signal)
     // What a terminal sends reaches a payload of the same session by itself.
@@ -300,6 +299,19 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
     // It leads no group.
     c.whenFailed(() => c.attempt('kill', to, signal))
   })
+}
+
+function atParentsEnd(c: LauncherContext, to: Slot, again: () => void): (() => void) | undefined {
+  const { sharesSession, enters } = c.plan.start
+  if (!sharesSession && enters === undefined) return undefined
+  return () => {
+    if (sharesSession) endForeground(c, to)
+    if (enters === undefined) return
+    // Left behind, its child would be for the host's pid 1 to reap, and until then the sandbox cannot end: zap_pid_ns_processes() in
+    // kernel/pid_namespace.c.
+    killEntrant(c, to)
+    again()
+  }
 }
 
 /**

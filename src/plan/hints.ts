@@ -13,6 +13,9 @@ const outer =
 const loop = 'a symbolic link on the way leads in a circle'
 const doesWithout = words`${setting('landlock', 'on')} does without`
 
+/** dup2(2): EBADF is also a number beyond the limit. */
+export const fewFiles = 'a process may have too few files open: raise the limit to 128, "ulimit -n 128"'
+
 export const hints = {
   userNamespace: {
     EPERM:
@@ -41,6 +44,8 @@ export const hints = {
     ESRCH: 'it has ended',
     EACCES: 'it belongs to another user',
     EPERM: 'it belongs to another user',
+    EBADF: fewFiles,
+    EMFILE: fewFiles,
   },
   source: {
     EXDEV: leadsOut,
