@@ -2,7 +2,6 @@
 import { allocate } from '../assembly/memory.js'
 import { routine } from '../assembly/routine.js'
 import { variable, variableOf } from '../assembly/variables.js'
-import { errno } from '../kernel/errno.js'
 import { AT, CLOSE_RANGE, F, PR, SECCOMP } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
@@ -69,8 +68,7 @@ export const descriptorCode: Code<Descriptors> = {
       const rest = c.b.temporary()
       c.b.compute(rest, length, 'and', 7)
       c.b.when(rest, 'ne', 0, () => {
-        c.b.move(c.result, -errno.EINVAL)
-        c.b.jump(c.fail)
+        c.failWith('EINVAL')
       })
     }
   },

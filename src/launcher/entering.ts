@@ -3,12 +3,11 @@
  * The kernel gives a pid to another process later; but an open directory of /proc stays that of the one process, or of none.
  */
 import { requireSameText } from '../assembly/text.js'
-import { errno } from '../kernel/errno.js'
 import { AT, PR, SUPER_MAGIC } from '../kernel/flags.js'
-import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './launcherContext.js'
+import { requireFilesystem } from './openFiles.js'
 import { awaitAcknowledgement } from './pipeCode.js'
 
 /** How many of the vial's arguments say which sandbox is meant. */
@@ -24,7 +23,8 @@ export const enteringCode = {
     const place = b.temporary()
     b.load(place, 64, c.stack, 16)
     b.move(monitor, c.must('openat', AT.FDCWD, place, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
-    requireProc(c, monitor)
+    // A directory of any other kind could name the caller's own namespaces: what enters these is where it was.
+    requireFilesystem(c, monitor, [SUPER_MAGIC.PROC], 'ENOENT')
     requireStartTime(c, monitor)
     for (const { fd, writes } of step.handles) {
       // A FIFO would wait for its other end.
@@ -39,19 +39,6 @@ export const enteringCode = {
     // Before it is in there, and in what it clones: what is inside may not look at it, CVE-2016-9962.
     c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   },
-}
-
-/** A directory of any other kind could name the caller's own namespaces: what enters these is where it was. */
-function requireProc(c: LauncherContext, directory: Operand): void {
-  const { b } = c
-  const kind = b.temporary()
-  const same = b.label()
-  c.must('fstatfs', directory, c.scratch)
-  b.load(kind, 64, c.scratch, structs.statfs.fields.f_type.offset)
-  b.branch(kind, 'eq', SUPER_MAGIC.PROC, same)
-  b.move(c.result, -errno.ENOENT)
-  b.jump(c.fail)
-  b.place(same)
 }
 
 /** ENOENT where the process is another than the one that is meant. */
@@ -73,8 +60,7 @@ function requireStartTime(c: LauncherContext, monitor: Operand): void {
   const same = b.label()
   b.jump(same)
   b.place(other)
-  b.move(c.result, -errno.ENOENT)
-  b.jump(c.fail)
+  c.failWith('ENOENT')
   b.place(same)
 }
 
@@ -91,22 +77,22 @@ function findField(c: LauncherContext, text: Operand, end: Slot, at: Slot): void
     b.when(byte, 'eq', parenthesis, leave)
   })
   b.move(left, startTime - behindName + 1)
-  const skip = (until: () => void) => {
+  const toSpaceOrEnd = () =>
     b.loop(({ leave }) => {
       b.load(byte, 8, at)
       b.when(byte, 'eq', 0, leave)
       b.when(byte, 'eq', space, leave)
       b.compute(at, at, 'add', 1)
     })
-    until()
-  }
   b.loop(({ leave }) => {
     b.when(left, 'eq', 0, leave)
-    skip(() => b.when(byte, 'eq', space, () => b.compute(at, at, 'add', 1)))
+    toSpaceOrEnd()
+    b.when(byte, 'eq', space, () => b.compute(at, at, 'add', 1))
     b.compute(left, left, 'sub', 1)
   })
   const field = b.temporary()
   b.move(field, at)
-  skip(() => b.store(8, at, 0, 0))
+  toSpaceOrEnd()
+  b.store(8, at, 0, 0)
   b.move(at, field)
 }

@@ -242,8 +242,7 @@ function requireUnfinished(c: LauncherContext, directory: Slot): void {
   c.attempt('geteuid')
   b.branch(c.result, 'eq', owner, fine)
   b.place(exchanged)
-  b.move(c.result, -errno.ESTALE)
-  b.jump(c.fail)
+  c.failWith('ESTALE')
   b.place(fine)
 }
 

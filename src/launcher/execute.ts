@@ -130,8 +130,7 @@ export function enterNamedDirectory(c: LauncherContext): void {
   b.load(first, 8, c.scratch)
   // A link of /proc may have led to another root: the name then begins with "(unreachable)", getcwd(3).
   b.when(first, 'ne', 0x2f, () => {
-    b.move(c.result, -errno.EXDEV)
-    b.jump(c.fail)
+    c.failWith('EXDEV')
   })
 }
 
@@ -221,8 +220,7 @@ export function execute(c: LauncherContext): void {
   // Else the first directory of PATH would be what is executed.
   b.load(byte, 8, command)
   b.when(byte, 'eq', 0, () => {
-    b.move(c.result, -errno.ENOENT)
-    b.jump(c.fail)
+    c.failWith('ENOENT')
   })
   b.loop(({ leave }) => {
     b.load(byte, 8, cursor)
@@ -277,8 +275,7 @@ export function execute(c: LauncherContext): void {
     c.whenError('EACCES', again)
     b.jump(c.fail)
     b.place(room)
-    b.move(c.result, -errno.ENAMETOOLONG)
-    b.jump(c.fail)
+    c.failWith('ENAMETOOLONG')
   })
   b.move(c.result, -errno.ENOENT)
   b.when(denied, 'ne', 0, () => b.move(c.result, -errno.EACCES))

@@ -1,6 +1,5 @@
 /** Code for the steps that build the new root, each once. The many are rows: see entryRows.ts. */
 import { copyText, cursorOf, decimal, descriptorPath } from '../assembly/text.js'
-import { errno } from '../kernel/errno.js'
 import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, TIOC } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Slot } from '../machine/instruction.js'
@@ -84,8 +83,7 @@ export const filesystemCode: Code<Filesystem> = {
       // Nor is anything opened to the payload that is another's, and may have been renamed.
       const own = b.label()
       whenOwned(c, step.payload, own)
-      b.move(c.result, -errno.EPERM)
-      b.jump(c.fail)
+      c.failWith('EPERM')
       b.place(own)
     }
     // fchmod(2) refuses an O_PATH descriptor, and its name in /proc leads to the very file.

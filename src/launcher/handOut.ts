@@ -11,7 +11,7 @@ import { AF, AT, MSG, SCM, SOCK, SOL } from '../kernel/flags.js'
 import { namespaces } from '../kernel/namespaces.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand } from '../machine/instruction.js'
-import { groupHandles, namespaceHandles, programHandles } from '../plan/handles.js'
+import { groupHandle, namespaceHandles, programHandles } from '../plan/handles.js'
 import { fewFiles } from '../plan/hints.js'
 import type { Living } from '../plan/manner.js'
 import type { Step } from '../plan/step.js'
@@ -85,16 +85,13 @@ export function takeHandles(c: LauncherContext, { handedOut, ownNet, group }: Li
     b.move(file, c.must('openat', AT.FDCWD, b.text('/proc/self/ns/net'), c.open.RDONLY | c.open.CLOEXEC, 0))
     moveTo(c, file, namespaceHandles.net)
   }
-  for (const [index, fd] of group.entries()) {
-    b.move(file, fd)
-    moveTo(c, file, groupHandles[index]!)
-  }
+  for (const [index, fd] of group.entries()) moveTo(c, fd, groupHandle(index))
 }
 
 /** What the monitor keeps open to its end. */
 export const heldHandles = ({ handedOut, ownNet, group }: Living): number[] => [
   ...[...handedOut, ...(ownNet ? (['net'] as const) : [])].map((name) => namespaceHandles[name]),
-  ...groupHandles.slice(0, group.length),
+  ...group.map((_, index) => groupHandle(index)),
   ...Object.values(programHandles),
 ]
 

@@ -9,7 +9,7 @@ import { structs } from '../kernel/structs.js'
 import type { Label, Slot } from '../machine/instruction.js'
 import type { Code, LauncherContext } from './launcherContext.js'
 import { newMount, restrict } from './mounts.js'
-import { fileKind, statusBuffer } from './openFiles.js'
+import { fileKind, requireFilesystem, statusBuffer } from './openFiles.js'
 import { find } from './places.js'
 import { dropGroupsIfAllowed } from './privileges.js'
 import { howOf, openPath } from './resolve.js'
@@ -63,7 +63,7 @@ export const hardeningCode: Code<Hardening> = {
     const coverParts = step.place.owned ? coverOwned : coverFound
     b.move(top, find(c, step.place))
     // Others may have moved the mount away, and what is there now has none of what is to be covered.
-    if (!step.place.owned) requireKernelFilesystem(c, top)
+    if (!step.place.owned) requireFilesystem(c, top, Object.values(SUPER_MAGIC), 'ESTALE')
     // Each name behind what is to be done with it.
     const cover = (...parts: readonly string[]) => {
       if (parts.length === 0) return
@@ -73,25 +73,12 @@ export const hardeningCode: Code<Hardening> = {
     for (const name of step.eachCpu) coverOfEachCpu(c, coverParts, name)
     if (step.when !== 'always') skipUnlessOwner(c, top, done)
     if (step.when === 'refuseOwner') {
-      b.move(c.result, -errno.EPERM)
-      b.jump(c.fail)
+      c.failWith('EPERM')
     }
     cover(...step.readonly.map((name) => `${readonly}${name}`), ...step.masked.map((name) => `${masked}${name}`))
     b.place(done)
     c.attempt('close', top)
   },
-}
-
-/** Fails unless an open file is of proc(5) or sysfs(5). */
-function requireKernelFilesystem(c: LauncherContext, file: Slot): void {
-  const { b } = c
-  const [type, fine] = [b.temporary(), b.label()]
-  c.must('fstatfs', file, statusBuffer(c))
-  b.load(type, 64, statusBuffer(c), structs.statfs.fields.f_type.offset)
-  for (const magic of Object.values(SUPER_MAGIC)) b.branch(type, 'eq', magic, fine)
-  b.move(c.result, -errno.ESTALE)
-  b.jump(c.fail)
-  b.place(fine)
 }
 
 /** Processors are numbered from 0; one that is offline has its directory still. */
@@ -203,7 +190,6 @@ const refuseDirectory = routine('refuseDirectory', { takes: ['fd'] }, (c: Launch
   // Not open at all.
   c.whenFailed(() => b.jump(fine))
   b.branch(kind, 'ne', S_IF.DIR, fine)
-  b.move(c.result, -errno.EISDIR)
-  b.jump(c.fail)
+  c.failWith('EISDIR')
   b.place(fine)
 })

@@ -49,7 +49,12 @@ export function holdOpen(c: LauncherContext): void {
       },
     )
     b.move(signal, c.result)
-    b.when(signal, 'eq', signals.SIGCHLD, () =>
+    const on = (one: number, then: () => void) =>
+      b.when(signal, 'eq', one, () => {
+        then()
+        again()
+      })
+    on(signals.SIGCHLD, () =>
       b.loop(({ leave, again: reapNext }) => {
         c.attempt('wait4', -1, status, WAIT.NOHANG, 0)
         c.whenFailed(leave)
@@ -57,19 +62,15 @@ export function holdOpen(c: LauncherContext): void {
         leave()
       }),
     )
-    for (const one of asksToEnd) b.when(signal, 'eq', one, () => end(signals.SIGTERM))
-    b.when(signal, 'eq', endSignal, () => {
+    for (const one of asksToEnd) on(one, () => end(signals.SIGTERM))
+    on(endSignal, () => {
       b.move(code, signals.SIGKILL)
       b.move(killed, 1)
       end(signals.SIGKILL)
     })
-    b.when(signal, 'eq', suspend, () => c.attempt('kill', -1, signals.SIGSTOP))
+    on(suspend, () => c.attempt('kill', -1, signals.SIGSTOP))
     // Any other is for all inside. Behind these are real-time signals, which are vial's own.
-    const passed = b.label()
-    for (const one of [...asksToEnd, signals.SIGCHLD]) b.branch(signal, 'eq', one, passed)
     b.when(signal, 'lt', lastStandard + 1, () => c.attempt('kill', -1, signal))
-    b.place(passed)
-    again()
   })
 }
 

@@ -3,7 +3,6 @@ import { routine } from '../assembly/routine.js'
 import { copyText, cursorOf, decimal } from '../assembly/text.js'
 import { variable, variables } from '../assembly/variables.js'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
-import { errno } from '../kernel/errno.js'
 import { AT, CLONE, PR, WAIT } from '../kernel/flags.js'
 import { limitFileOf, namespaces } from '../kernel/namespaces.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
@@ -118,8 +117,7 @@ export const identityCode: Code<Identity> = {
     c.whenFailed(
       () => {},
       () => {
-        c.b.move(c.result, -errno.EPERM)
-        c.b.jump(c.fail)
+        c.failWith('EPERM')
       },
     )
   },
@@ -372,7 +370,6 @@ function waitFor(c: LauncherContext, child: Slot, status: Operand): void {
   const { sandbox } = c.plan.start.manner.exit
   b.when(code, 'eq', sandbox << 8, () => c.exit(sandbox))
   b.when(code, 'ne', 0, () => {
-    b.move(c.result, -errno.EPERM)
-    b.jump(c.fail)
+    c.failWith('EPERM')
   })
 }

@@ -180,6 +180,12 @@ export class LauncherContext extends Assembler {
     check(this, {})
   }
 
+  /** Fails with an error that no system call gave. */
+  failWith(name: ErrnoName): void {
+    this.b.move(this.result, -errno[name])
+    this.b.jump(this.fail)
+  }
+
   /** A system call that may fail with `tolerated`, and with nothing else. */
   mustUnless(tolerated: ErrnoName, name: SyscallName, ...args: Operand[]): void {
     this.attempt(name, ...args)

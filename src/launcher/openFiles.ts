@@ -3,7 +3,7 @@ import { writeAllBy } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { descriptorPath } from '../assembly/text.js'
 import { own, variables } from '../assembly/variables.js'
-import { errno } from '../kernel/errno.js'
+import type { ErrnoName } from '../kernel/errno.js'
 import { AT, S_IF, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Operand, Slot } from '../machine/instruction.js'
@@ -64,8 +64,7 @@ export function refuseShared(c: LauncherContext, file: Operand): void {
     const names = b.temporary()
     b.load(names, 32, statusBuffer(c), stx_nlink.offset)
     b.when(names, 'gt', 1, () => {
-      b.move(c.result, -errno.EMLINK)
-      b.jump(c.fail)
+      c.failWith('EMLINK')
     })
   })
 }
@@ -92,8 +91,7 @@ export function openRegular(
   const known = b.label()
   // To open a directory or a link fails with an error that says so.
   for (const harmless of [S_IF.REG, S_IF.DIR, S_IF.LNK]) b.branch(kind, 'eq', harmless, known)
-  b.move(c.result, -errno.EEXIST)
-  b.jump(c.fail)
+  c.failWith('EEXIST')
   b.place(known)
   if (foreign !== undefined) {
     refuseShared(c, file)
@@ -121,7 +119,23 @@ export function whenOwned(c: LauncherContext, user: number, own: Label): void {
   b.branch(owner, 'eq', user, own)
 }
 
-/** A struct statx for a short time. */
+/** Fails with `otherwise` unless the filesystem of an open file is of one of these kinds: SUPER_MAGIC of statfs(2). */
+export function requireFilesystem(
+  c: LauncherContext,
+  file: Operand,
+  magics: readonly number[],
+  otherwise: ErrnoName,
+): void {
+  const { b } = c
+  const [type, fine] = [b.temporary(), b.label()]
+  c.must('fstatfs', file, statusBuffer(c))
+  b.load(type, 64, statusBuffer(c), structs.statfs.fields.f_type.offset)
+  for (const magic of magics) b.branch(type, 'eq', magic, fine)
+  c.failWith(otherwise)
+  b.place(fine)
+}
+
+/** A struct statx, or statfs, for a short time. */
 export const statusBuffer = own(({ b }: LauncherContext) => b.reserve(structs.statx.size, 8))
 
 export function fill(c: LauncherContext, file: Slot, content: Uint8Array | number): void {

@@ -1,7 +1,6 @@
 /** Clones what the host shows, by path or by descriptor: open_tree(2). */
 import { relative } from 'node:path'
 import { descriptorPath } from '../assembly/text.js'
-import { errno } from '../kernel/errno.js'
 import { AT } from '../kernel/flags.js'
 import type { Operand } from '../machine/instruction.js'
 import type { LauncherContext } from './launcherContext.js'
@@ -78,8 +77,7 @@ function openDescriptor(c: LauncherContext, fd: Operand, flags: Operand): void {
   requireSame(c, [{ fd }, { fd: tree }], { different })
   b.jump(same)
   b.place(different)
-  b.move(c.result, -errno.ESTALE)
-  b.jump(c.fail)
+  c.failWith('ESTALE')
   b.place(same)
 }
 

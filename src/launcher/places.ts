@@ -5,7 +5,6 @@
 import { basename, dirname, relative } from 'node:path'
 import { routine } from '../assembly/routine.js'
 import { variable, variables } from '../assembly/variables.js'
-import { errno } from '../kernel/errno.js'
 import { AT, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Operand, Slot } from '../machine/instruction.js'
@@ -71,8 +70,7 @@ export function requireMounted(c: LauncherContext, mount: Operand, look: () => v
   c.attempt('close', found)
   b.branch(id, 'eq', wanted, fine)
   b.place(exchanged)
-  b.move(c.result, -errno.ESTALE)
-  b.jump(c.fail)
+  c.failWith('ESTALE')
   b.place(fine)
 }
 

@@ -106,33 +106,30 @@ const leadsGroup = ({ start: { statusFd, sharesSession, init } }: Plan) =>
 /** Waits for init, passes signals on to it, reports, and ends as the payload did. */
 function monitorLoop(c: LauncherContext, init: Slot): void {
   const { b, plan } = c
+  const { living, sharesSession } = plan.start
   const [enters, reporting] = [plan.start.enters !== undefined, plan.start.statusFd !== undefined]
+  const sources = sourcesOf(c, init)
   const status = b.reserve(8)
   const code = b.temporary()
-  if (plan.start.statusFd !== undefined)
-    c.report(record.started, init, endsBySignal(plan) ? takesEnd.init : enters ? takesEnd.monitor : 0)
-  const held = [
-    ...(plan.start.living === undefined ? [] : heldHandles(plan.start.living)),
-    ...logFiles(c),
-    ...prepareSources(c, sourcesOf(c, init)),
-  ]
+  if (reporting) c.report(record.started, init, endsBySignal(plan) ? takesEnd.init : enters ? takesEnd.monitor : 0)
+  const held = [...(living === undefined ? [] : heldHandles(living)), ...logFiles(c), ...prepareSources(c, sources)]
   if (watches(plan)) releaseUnwatched(c, held)
   else releaseFds(c, [...callersEnds(c), ...foregroundEnds(c, 'monitor'), ...held])
   // Init and payload were cloned into the job's group before.
-  if (plan.start.sharesSession && plan.start.statusFd !== undefined) leaveGroup(c)
+  if (sharesSession && reporting) leaveGroup(c)
   relayTo(c, init, plan.start.init === 'payload' ? 'payload' : 'init')
+  const busy = watches(plan) || sources.length > 0 || enters || living !== undefined
+  const take = busy ? takeSignalAndWatch : takeSignal
   b.loop(({ again }) => {
-    ;(watches(plan) || sourcesOf(c, init).length > 0 || enters || plan.start.living !== undefined
-      ? takeSignalAndWatch
-      : takeSignal)(c, { to: init })
-    const usage = plan.start.statusFd === undefined ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
+    take(c, { to: init })
+    const usage = !reporting ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
     c.must('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
     b.load(code, 32, status)
     finishLog(c)
     if (enters && reporting) c.report(record.payload, code, entrantKilled(b))
-    if (plan.start.statusFd !== undefined) c.report(record.ended, code)
-    if (plan.start.sharesSession) giveForegroundBack(c, {})
+    if (reporting) c.report(record.ended, code)
+    if (sharesSession) giveForegroundBack(c, {})
     awaitAcknowledgement(c)
     exitAs(c, code)
   })

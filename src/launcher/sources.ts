@@ -18,12 +18,12 @@ export interface Source {
 
 const signalFd = variable()
 
-/** Gives what the monitor keeps open for them. */
+/** Gives what the monitor keeps open besides them. */
 export function prepareSources(c: LauncherContext, sources: readonly Source[]): Operand[] {
   if (sources.length === 0) return []
   const signal = signalFd(c.b)
   c.b.move(signal, c.must('signalfd4', -1, allSignals(c), maskSize, c.open.CLOEXEC))
-  return [signal, ...sources.map(({ fd }) => fd)]
+  return [signal]
 }
 
 /** Returns when a signal is pending; meanwhile does what the sources ask for. */

@@ -16,8 +16,8 @@ export const namespaceHandles: Readonly<Record<NamespaceName, number>> = {
   time: 107,
 }
 
-/** By which a process enters the cgroup, as of {@link GroupEntry}: as many as it has. */
-export const groupHandles = [110, 111, 112, 113, 114, 115, 116, 117, 118, 119] as const
+/** By which a process enters the cgroup, as of {@link GroupEntry}: of each of its descriptors. */
+export const groupHandle = (index: number): number => 110 + index
 
 /** What enters it: a program that speaks for itself, and one that reports to the descriptor behind the standard streams. */
 export const programHandles = { alone: 120, reporting: 121 } as const

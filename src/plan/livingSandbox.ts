@@ -3,7 +3,7 @@ import { type NamespaceName, namespaceNames } from '../kernel/namespaces.js'
 import { faultAt, setting } from '../policy/keys.js'
 import { PolicyError } from '../text/error.js'
 import { words } from '../text/words.js'
-import { firstHandle, groupHandles, namespaceHandles } from './handles.js'
+import { firstHandle, groupHandle, namespaceHandles } from './handles.js'
 import type { Living } from './manner.js'
 import type { Specification } from './specification.js'
 import type { Handle } from './step.js'
@@ -46,7 +46,7 @@ export function entering(specification: Specification): Specification {
   const { streams, passed } = descriptors
   // None of what the sandbox itself was started with.
   const keep = [...streams, ...passed, ...(start.statusFd === undefined ? [] : [start.statusFd])]
-  const fds = groupHandles.slice(0, limits.group?.fds.length ?? 0)
+  const fds = (limits.group?.fds ?? []).map((_, index) => groupHandle(index))
   const choices = namespaceNames.map((name) => [
     name,
     names.includes(name) ? { make: 'no', join: namespaceHandles[name] } : { make: 'no' },
