@@ -1,6 +1,5 @@
 /** `vial completion`. */
-import { existingHome, namesIn } from '../live/home.js'
-import { isSandboxName } from '../live/sandboxNames.js'
+import { existingHome, sandboxNames } from '../live/home.js'
 import { didYouMean } from '../text/closest.js'
 import { write } from '../text/write.js'
 import { UsageError } from './commandLine.js'
@@ -33,7 +32,10 @@ export function completion(shell: string | undefined, rows: readonly CommandRow[
 
 /** By their directories alone: none of them is looked into. */
 function printNames(): void {
-  const home = existingHome()
-  const names = home === undefined ? [] : namesIn(home).filter(isSandboxName)
-  write(1, names.map((name) => `${name}\n`).join(''))
+  write(
+    1,
+    sandboxNames(existingHome())
+      .map((name) => `${name}\n`)
+      .join(''),
+  )
 }

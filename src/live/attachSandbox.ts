@@ -1,11 +1,9 @@
 /** A box of a sandbox that another program has started. */
-import type { GroupOption } from '../plan/lowerLimits.js'
-import { type GroupLimitName, neededResources, parseLimits } from '../policy/limits.js'
 import { HostError } from '../text/error.js'
 import { awaitEnd } from './awaitEnd.js'
 import { Box, type BoxLife } from './box.js'
 import { lostText } from './namedSandboxes.js'
-import type { SandboxRecord } from './recordFile.js'
+import { groupOf } from './recordedGroup.js'
 import { runningSandbox } from './runningSandbox.js'
 import { endOf } from './sandboxEnd.js'
 import { endRunning } from './signalSandbox.js'
@@ -29,16 +27,4 @@ export function attach(name: string): Box {
     },
   }
   return new Box(record.policy, record.base, life, () => groupOf(record), name)
-}
-
-/** How what enters the sandbox gets into its cgroup: by what the monitor holds. */
-export function groupOf({ group, policy }: Pick<SandboxRecord, 'group' | 'policy'>): GroupOption | undefined {
-  if (group === undefined || policy.limits === undefined) return undefined
-  return {
-    way: group.version === 2 ? 'clone' : 'move',
-    bases: [],
-    holds: neededResources(parseLimits(policy.limits)) as readonly GroupLimitName[],
-    descriptors: { cpuTime: 0, memory: 0, enter: group.version === 2 ? 1 : group.paths.length },
-    cpuTime: undefined,
-  }
 }

@@ -3,10 +3,9 @@ import { EventEmitter } from 'node:events'
 import type { GroupOption } from '../plan/lowerLimits.js'
 import type { Policy } from '../policy/schema.js'
 import type { Result } from '../run/result.js'
-import type { RunOptions, SpawnOptions } from '../run/runOptions.js'
-import { type RunResult, Sandbox } from '../run/sandbox.js'
-import type { SandboxProcess } from '../run/spawn.js'
+import { Sandbox } from '../run/sandbox.js'
 import type { Verdict } from '../run/verdict.js'
+import { targetOf } from './enterSandbox.js'
 import { identityOf } from './processes.js'
 
 /** How a box comes to its end. */
@@ -31,7 +30,13 @@ export interface BoxEvents {
 /** An open sandbox. Its limits hold for all commands together; `wallTime`, `timeout` and those of output for each. */
 export class Box extends EventEmitter<BoxEvents> {
   readonly #life: BoxLife
-  readonly #entrants: Sandbox
+  /** Runs a command in it to its end and collects its output: options and result are those of {@link Sandbox.run}. */
+  readonly run: Sandbox['run']
+  /**
+   * Starts a command in it, and gives its streams: as {@link Sandbox.spawn}. `kill('SIGKILL')` and `timeout` end the command; what it
+   * has started in the background lives on in the box.
+   */
+  readonly spawn: Sandbox['spawn']
   /** The process outside that holds it: when it ends, so does all inside. */
   readonly pid: number
 
@@ -46,12 +51,11 @@ export class Box extends EventEmitter<BoxEvents> {
   ) {
     super()
     this.#life = life
-    const { pid, start } = life.monitor
-    this.pid = pid
-    this.#entrants = new Sandbox(policy, base, undefined, undefined, undefined, undefined, {
-      target: [`/proc/${pid}`, start],
-      group,
-    })
+    this.pid = life.monitor.pid
+    const target = targetOf(life.monitor)
+    const entrants = new Sandbox(policy, base, undefined, undefined, undefined, undefined, { target, group })
+    this.run = entrants.run.bind(entrants)
+    this.spawn = entrants.spawn.bind(entrants)
     life.ended.then(
       (result) => {
         const { verdict } = result
@@ -61,30 +65,6 @@ export class Box extends EventEmitter<BoxEvents> {
       },
       () => {},
     )
-  }
-
-  /** Runs a command in it to its end and collects its output: options and result are those of {@link Sandbox.run}. */
-  run(
-    command: string,
-    args: readonly string[],
-    options: RunOptions & { readonly encoding: 'buffer' },
-  ): Promise<RunResult<Buffer>>
-  run(
-    command: string,
-    args?: readonly string[],
-    options?: RunOptions & { readonly encoding?: 'utf8' },
-  ): Promise<RunResult>
-  run(command: string, args?: readonly string[], options?: RunOptions): Promise<RunResult<string | Buffer>>
-  run(command: string, args?: readonly string[], options?: RunOptions): Promise<RunResult<string | Buffer>> {
-    return this.#entrants.run(command, args, options)
-  }
-
-  /**
-   * Starts a command in it, and gives its streams: as {@link Sandbox.spawn}. `kill('SIGKILL')` and `timeout` end the command; what it
-   * has started in the background lives on in the box.
-   */
-  spawn(command: string, args?: readonly string[], options?: SpawnOptions): SandboxProcess {
-    return this.#entrants.spawn(command, args, options)
   }
 
   /** Sends a signal to all in it; of one with a command of its own, to that command. False: it has ended. */

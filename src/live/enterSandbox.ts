@@ -4,25 +4,28 @@ import type { OpenVial } from '../cache/executable.js'
 import { programHandles } from '../plan/handles.js'
 import { payloadEnvironment } from '../plan/payloadEnvironment.js'
 import type { Startable } from '../run/spawn.js'
+import { perRunOf } from '../run/startEnvironment.js'
 import { HostError } from '../text/error.js'
 import { isMonitor } from './processes.js'
 import type { SandboxRecord } from './recordFile.js'
 
+/** The first arguments of what enters: launcher/entering.ts. */
+export const targetOf = ({ pid, start }: SandboxRecord['monitor']): readonly string[] => [`/proc/${pid}`, start]
+
 /** Nothing is compiled: the monitor's program is that of the sandbox, whatever vial this is. */
 export function entrantOf(record: SandboxRecord, ignored: bigint): Startable {
   const { monitor, policy, base } = record
-  const { mount = 'new' } = policy.namespaces ?? {}
   return {
     open: () => openProgram(record),
     ownPids: true,
     limiter: undefined,
     ignored,
-    target: [`/proc/${monitor.pid}`, monitor.start],
-    perRun: { cwd: policy.cwd ?? (mount === 'new' ? '/' : '.'), environment: payloadEnvironment(policy) },
+    target: targetOf(monitor),
+    perRun: perRunOf(policy, payloadEnvironment(policy)),
     async steps() {
       const [{ compile }, { groupOf }] = await Promise.all([
         import('../compile/compile.js'),
-        import('./attachSandbox.js'),
+        import('./recordedGroup.js'),
       ])
       const group = groupOf(record)
       const options = { base, enters: true as const, descriptors: { status: 1 }, outputIsWatched: true }

@@ -5,6 +5,7 @@ import { cacheDirectory } from '../cache/cacheDirectory.js'
 import { isOwnDirectory, trustedDirectory, type Walk } from '../cache/trust.js'
 import { systemFault } from '../kernel/systemError.js'
 import { HostError } from '../text/error.js'
+import { isSandboxName } from './sandboxNames.js'
 
 /** `$XDG_RUNTIME_DIR/vial`; else `/run/vial` for root, and `/run/user/UID/vial` where that is the user's own; else in the cache. */
 export function homePath(): string {
@@ -48,6 +49,10 @@ function homeBy(missing: NonNullable<Walk['missing']>): string | undefined {
     })
   }
 }
+
+/** The names of sandboxes there, in whichever state: none of them is looked into. */
+export const sandboxNames = (home: string | undefined): string[] =>
+  home === undefined ? [] : namesIn(home).filter(isSandboxName)
 
 /** What lies there, reservations that are not yet made included: their names begin with a dot. */
 export function namesIn(home: string): string[] {

@@ -1,9 +1,9 @@
 /** The sandboxes that have names. What is lost is removed by whichever command sees it, and told once. */
 import { HostError } from '../text/error.js'
 import { type FoundSandbox, findSandbox } from './findSandbox.js'
-import { existingHome, namesIn } from './home.js'
+import { existingHome, sandboxNames } from './home.js'
 import { removeSandbox } from './removeSandbox.js'
-import { checkSandboxName, isSandboxName, noSandbox } from './sandboxNames.js'
+import { checkSandboxName, noSandbox } from './sandboxNames.js'
 
 /** A sandbox that is, or was until its end was noted. */
 export type NamedSandbox = Exclude<FoundSandbox, { state: 'lost' }>
@@ -18,7 +18,7 @@ export interface NamedSandboxes {
 /** @throws {HostError} when the directory of the records cannot be used. */
 export function namedSandboxes(): NamedSandboxes {
   const home = existingHome()
-  const all = home === undefined ? [] : sandboxNames(home).flatMap((name) => findSandbox(home, name) ?? [])
+  const all = sandboxNames(home).flatMap((name) => findSandbox(home!, name) ?? [])
   for (const one of all) if (one.state === 'lost') removeSandbox(home!, one)
   return {
     found: all.filter((one): one is NamedSandbox => one.state !== 'lost'),
@@ -35,7 +35,7 @@ export function anySandbox(name: string): { readonly home: string; readonly foun
   checkSandboxName(name)
   const home = existingHome()
   const found = home === undefined ? undefined : findSandbox(home, name)
-  if (home === undefined || found === undefined) throw noSandbox(name, home === undefined ? [] : sandboxNames(home))
+  if (home === undefined || found === undefined) throw noSandbox(name, sandboxNames(home))
   return { home, found }
 }
 
@@ -53,5 +53,3 @@ export function sandboxNamed(name: string): { readonly home: string; readonly fo
 /** What became of a sandbox whose monitor is gone without a word. */
 export const lostText = (name: string) =>
   `the sandbox "${name}" is lost: it was killed from outside, or this machine was started again; what was left of it is removed`
-
-const sandboxNames = (home: string) => namesIn(home).filter(isSandboxName)

@@ -4,15 +4,14 @@ import { openStored } from '../cache/contentVials.js'
 import { parsePolicy } from '../policy/check.js'
 import type { Policy } from '../policy/schema.js'
 import { Limiter } from '../run/limiter.js'
-import { type ConnectedProcess, startVial } from '../run/spawn.js'
+import { startVial } from '../run/spawn.js'
 import { compiledFor, type Stdio } from '../run/stdio.js'
 import { HostError } from '../text/error.js'
 import { Box } from './box.js'
 import { identityOf } from './processes.js'
+import { untilRunning } from './untilRunning.js'
 
 const stdio: Stdio = ['ignore', 'ignore', 'ignore']
-/** Milliseconds between two looks at whether it can be entered. */
-const pause = 1
 
 /** @throws {VialError} when it cannot be made; nothing is left then. */
 export async function openSandbox(policy: Policy, base: string, trusted: readonly string[] = []): Promise<Box> {
@@ -29,24 +28,10 @@ export async function openSandbox(policy: Policy, base: string, trusted: readonl
     steps: () => steps,
   }
   const opened = startVial(vial, '', [], stdio, {}, () => ({ ended: async () => {}, finish() {} }))
-  await untilRunning(opened)
   const { pid, kill, result } = opened
+  await untilRunning(opened.isRunning, result)
   const start = identityOf(pid)?.start
-  if (start === undefined) throw new HostError('the sandbox has ended while it was opened')
+  if (start === undefined)
+    throw new HostError(`the sandbox has ended while it was opened: ${(await result).verdict.kind}`)
   return new Box(policy, base, { monitor: { pid, start }, end: () => kill('SIGKILL'), ended: result }, group)
-}
-
-/** @throws {VialError} when it has ended before */
-async function untilRunning({ isRunning, result }: ConnectedProcess): Promise<void> {
-  const ended = result.then(({ verdict }) => {
-    throw new HostError(`the sandbox has ended while it was opened: ${verdict.kind}`)
-  })
-  // It is also waited for below.
-  ended.catch(() => {})
-  let timer: NodeJS.Timeout | undefined
-  try {
-    while (!isRunning()) await Promise.race([ended, new Promise((resolve) => (timer = setTimeout(resolve, pause)))])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -1,6 +1,6 @@
 /**
  * Starts a sandbox that has a name and outlives the process that starts it. Until its record is written it is tied to that process,
- * as any run is; then it is let live. So a starter that is killed leaves nothing that nobody knows of.
+ * as any run is; then it is let live. So a starter that is killed leaves nothing.
  */
 import { closeSync, constants, openSync, readlinkSync } from 'node:fs'
 import { openStored } from '../cache/contentVials.js'
@@ -22,6 +22,7 @@ import { peekStatus } from '../run/statusFile.js'
 import { attempt } from '../text/attempt.js'
 import type { SandboxRecord } from './recordFile.js'
 import { reserve } from './records.js'
+import { untilRunning } from './untilRunning.js'
 
 export interface NamedStart {
   readonly name: string
@@ -37,9 +38,6 @@ export interface NamedStart {
   /** Signals that the command starts with ignored: bit N - 1 is signal N. */
   readonly ignored?: bigint
 }
-
-/** Milliseconds between two looks at whether it runs. */
-const pause = 1
 
 /** @throws {VialError} when it cannot be started; nothing is left then. */
 export async function startSandbox({ name, policy, base, command, ...how }: NamedStart): Promise<SandboxRecord> {
@@ -79,7 +77,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
       child.once('error', (error) => child.pid === undefined && reject(startError(error)))
       child.once('exit', () => resolve())
     })
-    while (!tellsRunning(peekStatus(status)) && (await unless(ended, pause)));
+    await untilRunning(() => tellsRunning(peekStatus(status)), ended)
     const outcome = readOutcome(peekStatus(status))
     if (outcome.failure !== undefined) {
       await ended
@@ -107,19 +105,6 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
   } finally {
     closeSync(status)
     if (directory !== undefined) closeSync(directory)
-  }
-}
-
-/** Waits so long; false: it has ended before. */
-async function unless(ended: Promise<void>, milliseconds: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  try {
-    return await Promise.race([
-      ended.then(() => false),
-      new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(true), milliseconds))),
-    ])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

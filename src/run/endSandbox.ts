@@ -14,12 +14,15 @@ export const patience = 1000
  * @returns Whether a signal was sent.
  */
 export function endSandbox(monitor: ChildProcess, status: number): boolean {
-  if (monitor.pid === undefined || monitor.exitCode !== null || monitor.signalCode !== null) return false
+  if (monitor.pid === undefined || isOver(monitor)) return false
   if (!tellEnd(monitor.pid, peekStatus(status))) return monitor.kill('SIGKILL')
   const timer = setTimeout(() => monitor.kill('SIGKILL'), patience).unref()
   monitor.once('exit', () => clearTimeout(timer))
   return true
 }
+
+/** Whether Node.js has seen its end. */
+export const isOver = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null
 
 /**
  * Has pid 1 kill all others and end; of what has entered a sandbox, the monitor ends the command.

@@ -25,6 +25,7 @@ import {
   spawnOptions,
 } from './runOptions.js'
 import { type SandboxProcess, type Startable, spawnVial, startVial } from './spawn.js'
+import { perRunOf } from './startEnvironment.js'
 import { noUsage } from './status.js'
 import { compiledFor, completeStdio, pipesOf, type Stdio } from './stdio.js'
 import { Collector } from './streams.js'
@@ -53,7 +54,6 @@ class Vial implements Startable {
     readonly store: (compiled: Compiled) => OpenVial,
     readonly perRun: Startable['perRun'],
     readonly target: Startable['target'],
-    readonly holds?: Startable['holds'],
   ) {}
 
   open(): OpenVial {
@@ -239,11 +239,9 @@ export class Sandbox {
         stdio === undefined ? undefined : entryFds(this.#policy.filesystem).find((fd) => fd >= stdio.length)
       if (unknown !== undefined)
         throw new OptionError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${stdio!.length - 1}`)
-      const { pid = 'new', mount = 'new' } = this.#policy.namespaces ?? {}
+      const { pid = 'new' } = this.#policy.namespaces ?? {}
       const { policy, plan } = compiled
-      // Without mounts of its own it starts where the caller is.
-      const cwd = policy.cwd ?? (mount === 'new' ? '/' : '.')
-      const own = perRun ? { cwd, environment: plan.start.environment } : undefined
+      const own = perRun ? perRunOf(policy, plan.start.environment) : undefined
       vial = new Vial(compiled, pid === 'new', limiter, this.#ignored, this.#store, own, entering?.target)
       this.#vials.set(key, vial)
     }

@@ -28,8 +28,9 @@ import type { OpenVial } from '../cache/executable.js'
 import type { Environment } from '../plan/manner.js'
 import { layOut } from '../plan/namedDescriptors.js'
 import type { LaunchedStep } from '../plan/step.js'
+import { within } from '../text/within.js'
 import { type Connect, Streams } from './connections.js'
-import { endSandbox } from './endSandbox.js'
+import { endSandbox, isOver } from './endSandbox.js'
 import type { LimitedRun } from './limitedRun.js'
 import type { Limiter } from './limiter.js'
 import { takePipes } from './pipes.js'
@@ -176,10 +177,8 @@ export function startVial(
   abort?.addEventListener('abort', end, { once: true })
 
   let running = false
-  let over = false
   const conclude = async (): Promise<Result> => {
     const monitor = await endOf(child).finally(() => {
-      over = true
       clearTimeout(timer)
       abort?.removeEventListener('abort', end)
       if (child.pid === undefined) giveBack()
@@ -228,7 +227,7 @@ export function startVial(
       return end()
     },
     result,
-    isRunning: () => (running ||= !over && tellsRunning(peekStatus(status))),
+    isRunning: () => (running ||= child.pid !== undefined && !isOver(child) && tellsRunning(peekStatus(status))),
   }
 }
 
@@ -277,9 +276,3 @@ function now(): number {
 
 /** Milliseconds after which a killed sandbox is not waited for: a process outside may have its pipes. */
 const dying = 100
-
-async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  await Promise.race([promise, new Promise((resolve) => (timer = setTimeout(resolve, milliseconds)))])
-  clearTimeout(timer)
-}

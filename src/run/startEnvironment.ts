@@ -1,5 +1,6 @@
 /** The environment that a vial is started with: what it hands on of the caller's, or all that the payload gets. */
 import type { Environment } from '../plan/manner.js'
+import type { Policy } from '../policy/schema.js'
 
 /** What the vial would not look at need not be copied: a run of a small program is a tenth of a millisecond shorter without. */
 export function handedOn(from: NodeJS.ProcessEnv, inherit: Environment['inherit'] = true): NodeJS.ProcessEnv {
@@ -7,6 +8,11 @@ export function handedOn(from: NodeJS.ProcessEnv, inherit: Environment['inherit'
   const chosen: NodeJS.ProcessEnv = {}
   for (const name of inherit) if (from[name] !== undefined) chosen[name] = from[name]
   return chosen
+}
+
+/** What a run differs from that has a directory or an environment of its own. Without mounts of its own it starts where the caller is. */
+export function perRunOf({ cwd, namespaces: { mount = 'new' } = {} }: Policy, environment: Environment) {
+  return { cwd: cwd ?? (mount === 'new' ? '/' : '.'), environment }
 }
 
 /**
