@@ -1,6 +1,5 @@
 /** What `vial run` does once a sandbox was started: signals, output, and what is told at the end. */
 import type { Readable } from 'node:stream'
-import { printable } from '../text/printable.js'
 import type { Policy } from '../policy/schema.js'
 import { forwardSignals } from '../run/forwardSignals.js'
 import { type Result, shellStatus } from '../run/result.js'
@@ -8,9 +7,9 @@ import type { SpawnOptions } from '../run/runOptions.js'
 import type { SandboxProcess } from '../run/spawn.js'
 import { exitStatusOf, VialError } from '../text/error.js'
 import type { Names } from '../text/words.js'
-import { write } from '../text/write.js'
 import { type RunFlags, runOptions } from './policyFlags.js'
 import type { ReportFile } from './report.js'
+import { say } from './say.js'
 import type { Texts } from './texts.js'
 
 /** A command that is to be run. */
@@ -71,8 +70,6 @@ export const policyOf = async ({ flags, texts }: Run): Promise<Policy> =>
 
 const namesOf = async ({ flags, texts }: Run): Promise<Names> =>
   (await import('./flagsToPolicy.js')).namesFor(flags, { options: runOptions, texts })
-
-const say = (text: string) => write(2, `vial: ${text.split('\n').map(printable).join('\n')}\n`)
 
 async function passOn(from: Readable | null, fd: 1 | 2): Promise<void> {
   if (from !== null) await (await import('./passOn.js')).passOn(from, fd)

@@ -2,7 +2,7 @@
 import { architectures } from '../kernel/architecture.js'
 import { execOptions, killOptions, logsOptions, psOptions, rmOptions, startOptions, stopOptions } from './liveFlags.js'
 import { type Offer, oneOf, presetWords } from './offers.js'
-import { type FlagsOf, type Option, policyOptions, runOptions } from './policyFlags.js'
+import { type FlagsOf, json, type Option, policyOptions, runOptions } from './policyFlags.js'
 
 export interface Command<Options extends readonly Option[] = readonly Option[]> {
   readonly name: string
@@ -35,7 +35,6 @@ export interface Command<Options extends readonly Option[] = readonly Option[]> 
 /** Keeps the flags' types while the command is written down. */
 const command = <const Options extends readonly Option[]>(one: Command<Options>) => one as unknown as Command
 
-const json = { name: 'json', about: 'for programs' } as const
 const cacheActions = oneOf(['list', 'clear'])
 const shells = oneOf(['bash', 'zsh', 'fish'])
 const failure = ['125', 'a fault in the flags or the policy'] as const

@@ -36,11 +36,10 @@ export async function exec(
 }
 
 /** `NAME=VALUE`, or `NAME` of the caller. */
-function variables(words: readonly string[]): Record<string, string | undefined> {
-  return Object.fromEntries(
+const variables = (words: readonly string[]): Record<string, string | undefined> =>
+  Object.fromEntries(
     words.map((word) => {
-      const at = word.indexOf('=')
-      return at === -1 ? [word, process.env[word]] : [word.slice(0, at), word.slice(at + 1)]
+      const [name = '', value = process.env[name]] = word.split(/=(.*)/s)
+      return [name, value]
     }),
   )
-}

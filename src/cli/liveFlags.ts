@@ -1,8 +1,6 @@
 /** The flags of the commands on sandboxes that have names. */
 import { signals } from '../kernel/signals.js'
-import { type Option, policyOptions, runOptions } from './policyFlags.js'
-
-const json = { name: 'json', about: 'for programs' } as const
+import { json, type Option, policyOptions, runOptions } from './policyFlags.js'
 
 export const startOptions = [
   { name: 'name', value: 'NAME', required: true, about: 'what others call it by' },

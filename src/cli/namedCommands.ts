@@ -1,6 +1,7 @@
 /** `vial ps`, `logs`, `stop`, `kill`, `rm` and `wait`: what is done with sandboxes by their names. */
 import { followLog, readLog } from '../live/sandboxLog.js'
 import { awaitEnd } from '../live/awaitEnd.js'
+import type { FoundSandbox } from '../live/findSandbox.js'
 import { membersOf } from '../live/members.js'
 import { anySandbox, lostText, type NamedSandbox, namedSandboxes, sandboxNamed } from '../live/namedSandboxes.js'
 import { removeSandbox } from '../live/removeSandbox.js'
@@ -8,14 +9,14 @@ import { notRunning, runningSandbox } from '../live/runningSandbox.js'
 import { endOf } from '../live/sandboxEnd.js'
 import { signalNamed, signalSandbox } from '../live/signalSandbox.js'
 import { stopSandbox } from '../live/stopSandbox.js'
-import { HostError, OptionError } from '../text/error.js'
+import { HostError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import { printJson, write } from '../text/write.js'
 import { UsageError } from './commandLine.js'
 import type { killOptions, logsOptions, psOptions, rmOptions, stopOptions } from './liveFlags.js'
 import type { FlagsOf } from './policyFlags.js'
+import { say } from './say.js'
 
-const tell = (text: string) => write(2, `vial: ${text}\n`)
 const defaultGrace = 10_000
 
 /** What is known of one, as `--json` has it. */
@@ -34,7 +35,7 @@ function rowOf(one: NamedSandbox) {
 
 export function ps({ json }: FlagsOf<typeof psOptions>): void {
   const { found, lost } = namedSandboxes()
-  for (const name of lost) tell(lostText(name))
+  for (const name of lost) say(lostText(name))
   const rows = found.map(rowOf)
   if (json) {
     printJson(rows)
@@ -72,8 +73,8 @@ function age(milliseconds: number): string {
 }
 const size = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)}M`
 
-export async function logs([name = '']: readonly string[], flags: FlagsOf<typeof logsOptions>): Promise<void> {
-  const { home, found } = sandboxNamed(nameIn(name))
+export async function logs(names: readonly string[], flags: FlagsOf<typeof logsOptions>): Promise<void> {
+  const { home, found } = sandboxNamed(several(names)[0])
   if (found.state !== 'running' && found.state !== 'ended') throw notRunning(found)
   const lines = flags.lines ?? Number.POSITIVE_INFINITY
   const take = (bytes: Uint8Array) => void (bytes.length > 0 && write(1, bytes))
@@ -84,9 +85,10 @@ export async function logs([name = '']: readonly string[], flags: FlagsOf<typeof
 export async function stop(names: readonly string[], flags: FlagsOf<typeof stopOptions>): Promise<void> {
   for (const name of several(names)) {
     const { home, found } = sandboxNamed(name)
-    const end = found.state === 'running' ? await stopSandbox(home, found, flags.grace ?? defaultGrace) : found
-    if (end?.state === 'starting' || end?.state === 'elsewhere' || end?.state === 'unreadable') throw notRunning(end)
-    if (flags.rm && end !== undefined) removeSandbox(home, end)
+    const end = await ended(home, found, flags.grace ?? defaultGrace)
+    if (end === undefined) continue
+    requireOver(end)
+    if (flags.rm) removeSandbox(home, end)
   }
 }
 
@@ -102,16 +104,16 @@ export async function rm(names: readonly string[], { force }: FlagsOf<typeof rmO
       throw new HostError(`the sandbox "${name}" runs`, {
         hint: `end it first: vial stop ${name}; or: vial rm -f ${name}`,
       })
-    const end = found.state === 'running' ? await stopSandbox(home, found, 0) : found
+    const end = await ended(home, found, 0)
     if (end === undefined) continue
-    if ((end.state === 'starting' || end.state === 'elsewhere' || end.state === 'unreadable') && !force)
-      throw notRunning(end)
+    if (!force) requireOver(end)
     removeSandbox(home, end)
   }
 }
 
-export async function wait([name = '']: readonly string[]): Promise<void> {
-  const { home, found } = sandboxNamed(nameIn(name))
+export async function wait(names: readonly string[]): Promise<void> {
+  const [name] = several(names)
+  const { home, found } = sandboxNamed(name)
   const end = found.state === 'ended' ? found : await awaitEnd(home, name)
   if (end?.state !== 'ended') throw new HostError(lostText(name))
   const { status } = endOf(end)
@@ -119,11 +121,16 @@ export async function wait([name = '']: readonly string[]): Promise<void> {
   process.exitCode = status
 }
 
-function several(names: readonly string[]): readonly string[] {
-  if (names.length === 0) throw new UsageError('no name of a sandbox was given: see "vial ps"')
-  return names
+function several([first, ...others]: readonly string[]): readonly [string, ...string[]] {
+  if (first === undefined) throw new UsageError('no name of a sandbox was given: see "vial ps"')
+  return [first, ...others]
 }
-function nameIn(name: string): string {
-  if (name === '') throw new OptionError('no name of a sandbox was given: see "vial ps"')
-  return name
+
+/** What it is once it has been stopped, if it ran; undefined: it was removed meanwhile. */
+const ended = (home: string, found: FoundSandbox, grace: number) =>
+  found.state === 'running' ? stopSandbox(home, found, grace) : found
+
+/** @throws {HostError} for what can neither be ended from here nor has ended */
+function requireOver(found: FoundSandbox): void {
+  if (found.state === 'starting' || found.state === 'elsewhere' || found.state === 'unreadable') throw notRunning(found)
 }

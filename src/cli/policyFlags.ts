@@ -41,6 +41,9 @@ export interface Option {
   readonly about: string
 }
 
+/** Of every command that prints what programs may want to read. */
+export const json = { name: 'json', about: 'for programs' } as const satisfies Option
+
 type ValueOf<One extends Option> = One extends { many: true }
   ? readonly string[]
   : One extends { kind: 'count' | 'cores' | 'id' | 'milliseconds' }

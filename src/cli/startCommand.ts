@@ -10,13 +10,13 @@ import { stopSandbox } from '../live/stopSandbox.js'
 import { policyFromFlags, namesFor } from './flagsToPolicy.js'
 import { parseSize } from '../policy/units.js'
 import { exitStatusOf, HostError, VialError } from '../text/error.js'
-import { printable } from '../text/printable.js'
 import { write } from '../text/write.js'
 import { fileFault } from './obstacle.js'
 import { ignoredSignals } from './ignored.js'
 import { startOptions } from './liveFlags.js'
 import { requireSources } from './pathFlags.js'
 import type { FlagsOf } from './policyFlags.js'
+import { say } from './say.js'
 import { trustedBy } from './trusted.js'
 
 type StartFlags = FlagsOf<typeof startOptions>
@@ -40,7 +40,7 @@ export async function start(flags: StartFlags, [first, ...rest]: readonly string
     if (flags['pid-file'] !== undefined) await writePid(flags['pid-file'], monitor.pid, name)
   } catch (error) {
     if (!(error instanceof VialError)) throw error
-    write(2, `vial: ${error.speak(namesFor(flags, sources)).message.split('\n').map(printable).join('\n')}\n`)
+    say(error.speak(namesFor(flags, sources)).message)
     process.exitCode = exitStatusOf(error)
     return
   }
