@@ -1,6 +1,6 @@
 /**
  * What others enter a living sandbox by: init opens its namespaces while the host's /proc is there, and hands them to the monitor,
- * which holds them at fixed numbers (plan/handles.ts). Nobody opens them later: init is not dumpable, and its memory belongs to the
+ * which holds them at fixed numbers (plan/handles.ts). They cannot be opened later: init is not dumpable, and its memory belongs to the
  * user namespace of the host, so that its /proc/PID/ns is closed to its own user (PTRACE_MODE_READ of ptrace(2)).
  *
  * What enters holds no right by that: setns(2) asks each time whether the caller owns the sandbox's user namespace.

@@ -1,5 +1,5 @@
 /**
- * What a payload writes that nobody reads: the monitor takes it from a pipe, and keeps the last of it in two files, `log` and `log.1`,
+ * What a payload writes that has no other reader: the monitor takes it from a pipe, and keeps the last of it in two files, `log` and `log.1`,
  * of a directory that the caller chose. A payload never waits for the disk: what it has no room for is lost.
  */
 import { routine } from '../assembly/routine.js'

@@ -33,7 +33,7 @@ export const endSignal = 63
 /** The real-time signal by which the caller of a living sandbox lets it go: it then outlives the caller. */
 export const letLive = 58
 
-/** Who takes {@link endSignal}: the third word of `started`; 0: nobody. */
+/** Who takes {@link endSignal}: the third word of `started`; 0: neither. */
 export const takesEnd = { init: 1, monitor: 2 } as const
 
 /** Which limit a record of kind `limit` is about. */

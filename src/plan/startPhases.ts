@@ -20,7 +20,7 @@ export const startPhases = {
       streams: [1, 2],
       foreign: ids.handsOver,
       what: 'make the log',
-      why: 'nobody else reads what the command writes',
+      why: 'no other process reads what the command writes',
       hints: { ENOSPC: 'the disk is full' },
     })),
 

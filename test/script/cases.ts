@@ -12,7 +12,7 @@ export interface PolicyCase {
 }
 
 /** As the library compiles for a run. */
-const library: PolicyCase['options'] = {
+const asRun: PolicyCase['options'] = {
   descriptors: { status: 1 },
   outputIsWatched: true,
   pipes: [
@@ -32,7 +32,7 @@ const subids = { uids: ranges, gids: ranges }
 
 export const policies: Readonly<Record<string, PolicyCase>> = {
   empty: { policy: {}, calls: true },
-  'empty, library': { policy: {}, options: library, calls: true },
+  'empty, library': { policy: {}, options: asRun, calls: true },
   'bind, read-only': { policy: { filesystem: [{ bind: '/usr' }] }, calls: true },
   'bind, writable': { policy: { filesystem: [{ bind: '/project', from: '/srv/project', writable: true }] } },
   'bind, every key': {
@@ -159,13 +159,13 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
       limits: { wallTime: '2s', fileSize: '1M', openFiles: 32, stack: '8M', core: 0, disk: '5M' },
       filesystem: [{ tmpfs: '/tmp' }],
     },
-    options: library,
+    options: asRun,
     calls: true,
   },
   'limits in a group of version 2': {
     policy: { limits: { memory: '64M', cpuTime: '2s', pids: 9, output: '1M' } },
     options: {
-      ...library,
+      ...asRun,
       group: {
         way: 'clone',
         bases: ['/sys/fs/cgroup/own'],
@@ -178,7 +178,7 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
   'limits in groups of version 1': {
     policy: { limits: { memory: '64M', cpuTime: '2s', pids: 9 } },
     options: {
-      ...library,
+      ...asRun,
       group: {
         way: 'move',
         bases: ['/sys/fs/cgroup/memory/own', '/sys/fs/cgroup/pids/own'],
@@ -191,7 +191,7 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
   'others enter it': { policy: { filesystem: [{ bind: '/usr' }] }, options: { living: { holds: false } }, calls: true },
   'others enter it, library': {
     policy: { filesystem: [{ bind: '/usr' }] },
-    options: { ...library, living: { holds: false } },
+    options: { ...asRun, living: { holds: false } },
     calls: true,
   },
   'what the command writes is kept': {
@@ -211,15 +211,15 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
   },
   'held open for others': {
     policy: { limits: { wallTime: '1s' } },
-    options: { ...library, living: { holds: true } },
+    options: { ...asRun, living: { holds: true } },
     calls: true,
   },
   'enters a sandbox': { policy: { filesystem: [{ bind: '/usr' }] }, enters: true, calls: true },
-  'enters a sandbox, library': { policy: { limits: { wallTime: '1s' } }, options: library, enters: true, calls: true },
+  'enters a sandbox, library': { policy: { limits: { wallTime: '1s' } }, options: asRun, enters: true, calls: true },
   'enters a sandbox in groups of version 1': {
     policy: { namespaces: { net: 'host', time: 'host' }, limits: { memory: '64M' } },
     options: {
-      ...library,
+      ...asRun,
       group: {
         way: 'move',
         bases: ['/sys/fs/cgroup/memory/own', '/sys/fs/cgroup/freezer/own'],
