@@ -14,13 +14,19 @@ const entered = ({ namespaces }: Specification): readonly NamespaceName[] =>
 
 /**
  * The same sandbox, which others may enter.
- * @throws {PolicyError} when it is in the host's pid namespace: its monitor, by which it is entered, hides from the payload there.
+ * @throws {PolicyError} when it is in the host's pid namespace: its monitor, by which it is entered, hides from the payload there; when
+ * its payload is to be pid 1; or when it is given so many descriptors that they reach those of the handles.
  */
 export function enterable(specification: Specification, { holds }: Pick<Living, 'holds'>): Specification {
   const { namespaces, lateNetwork, limits, start, descriptors } = specification
   if (namespaces.pid.make === 'no')
     throw new PolicyError([
       faultAt('namespaces.pid', words`a sandbox that others enter has its own: ${setting('namespaces.pid', 'new')}`),
+    ])
+  // Of a payload that is pid 1 no process tells that it was executed.
+  if (start.init === 'payload')
+    throw new PolicyError([
+      faultAt('init', words`what others enter has a pid 1 that stays beside its command: ${setting('init', 'reaper')}`),
     ])
   if (descriptors.keep?.some((fd) => fd >= firstHandle))
     throw new PolicyError([faultAt('filesystem', `descriptors from ${firstHandle} on are the sandbox's own`)])

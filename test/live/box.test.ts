@@ -117,6 +117,7 @@ for (const caller of callers) {
             await told(box.run('nowhere')),
             await told(box.run('true', [], { cwd: '/nowhere' })),
             await told(sandbox({ namespaces: { pid: 'host' } }).open()),
+            await told(sandbox({ init: 'payload' }).open()),
             await told(sandbox({ filesystem: [{ bind: '/nowhere' }] }).open()),
           ]
           await box.close()
@@ -128,6 +129,7 @@ for (const caller of callers) {
         ['CommandError', 'cannot run nowhere: No such file or directory'],
         ['SandboxError', 'cannot enter the working directory /nowhere: No such file or directory'],
         ['PolicyError', 'namespaces.pid: a sandbox that others enter has its own: namespaces.pid: "new"'],
+        ['PolicyError', 'init: what others enter has a pid 1 that stays beside its command: init: "reaper"'],
         ['SandboxError', 'cannot bind /nowhere: No such file or directory'],
       ])
     })
