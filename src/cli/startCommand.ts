@@ -1,10 +1,13 @@
 /** `vial start`. */
 import { replaceFile } from '../cache/wholeFile.js'
 import { awaitEnd } from '../live/awaitEnd.js'
-import { lostText } from '../live/namedSandboxes.js'
+import { findSandbox } from '../live/findSandbox.js'
+import { existingHome } from '../live/home.js'
+import { lostText, sandboxNamed } from '../live/namedSandboxes.js'
+import { signals } from '../kernel/signals.js'
 import { removeSandbox } from '../live/removeSandbox.js'
-import { runningSandbox } from '../live/runningSandbox.js'
 import { endOf } from '../live/sandboxEnd.js'
+import { signalSandbox } from '../live/signalSandbox.js'
 import { type NamedStart, startSandbox } from '../live/startSandbox.js'
 import { stopSandbox } from '../live/stopSandbox.js'
 import { policyFromFlags, namesFor } from './flagsToPolicy.js'
@@ -45,7 +48,14 @@ export async function start(flags: StartFlags, [first, ...rest]: readonly string
     return
   }
   if (foreground) await attendNamed(name)
-  else write(2, `${name} runs: enter it with "vial exec ${name} COMMAND", end it with "vial stop ${name}"\n`)
+  else write(2, `${whatBecame(name)}\n`)
+}
+
+function whatBecame(name: string): string {
+  const found = findSandbox(existingHome()!, name)
+  if (found?.state !== 'ended')
+    return `${name} runs: enter it with "vial exec ${name} COMMAND", end it with "vial stop ${name}"`
+  return `${name} has ended already, with status ${endOf(found).status}: "vial logs ${name}" prints what its command wrote`
 }
 
 /** Checked when it was read: flagValues.ts. */
@@ -62,8 +72,8 @@ async function writePid(file: string, pid: number, name: string): Promise<void> 
 }
 
 async function stopAndRemove(name: string): Promise<void> {
-  const { home, found } = runningSandbox(name)
-  const end = await stopSandbox(home, found, 0)
+  const { home, found } = sandboxNamed(name)
+  const end = found.state === 'running' ? await stopSandbox(home, found, 0) : found
   if (end !== undefined) removeSandbox(home, end)
 }
 
@@ -71,11 +81,12 @@ async function stopAndRemove(name: string): Promise<void> {
 const asking = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 
 async function attendNamed(name: string): Promise<void> {
-  const { home, found } = runningSandbox(name)
+  const { home, found } = sandboxNamed(name)
   let asked = false
   const handOn = (signal: NodeJS.Signals) => {
+    if (found.state !== 'running') return
     if (asked) void stopSandbox(home, found, 0)
-    else process.kill(found.record.monitor.pid, signal)
+    else signalSandbox(found, signals[signal as keyof typeof signals])
     asked = true
   }
   for (const signal of asking) process.on(signal, handOn)

@@ -25,6 +25,11 @@ export function identityOf(pid: number): ProcessIdentity | undefined {
   return stat === undefined || stat.ended ? undefined : { pid, start: stat.start, boot: bootId(), view: view() }
 }
 
+/** Of a child that has just been started, also when it has ended since: Node.js waits for its children in its event loop only. */
+export function identityOfChild(pid: number): ProcessIdentity {
+  return { pid, start: statOf(pid)!.start, boot: bootId(), view: view() }
+}
+
 export function fateOf({ pid, start, boot, view: seenFrom }: ProcessIdentity): Fate {
   // No process outlives its boot.
   if (boot !== bootId()) return 'dead'

@@ -12,7 +12,7 @@
  *     try {
  *       … spawn the vial with `reserved.status` as its status descriptor; write its log in `reserved.directory`;
  *         its cgroup is named newGroupName('recorded'), so that it stays until its record is removed …
- *       reserved.commit({ monitor: child.pid, init, namespaces, policy, base, command, group })
+ *       reserved.commit({ monitor: identityOfChild(child.pid), init, namespaces, policy, base, command, group })
  *     } catch (error) {
  *       … end the vial …
  *       reserved.abandon()                               // the name is free
@@ -30,15 +30,14 @@ import { makeStatusFile } from '../run/statusFile.js'
 import { HostError } from '../text/error.js'
 import { type FoundSandbox, findSandbox, makerFile, removeIf, type SandboxState, statusName } from './findSandbox.js'
 import { namesIn, sandboxHome } from './home.js'
-import { fateOf, identityOf, identityText, parseIdentity } from './processes.js'
+import { fateOf, identityOf, identityText, type ProcessIdentity, parseIdentity } from './processes.js'
 import { type SandboxRecord, writeRecord } from './recordFile.js'
 import { removeSandbox } from './removeSandbox.js'
 import { checkSandboxName } from './sandboxNames.js'
 
 /** What the starter of a sandbox tells of it; the rest of the record is known here. */
 export type NewRecord = Omit<SandboxRecord, 'version' | 'name' | 'monitor' | 'boot' | 'view' | 'created'> & {
-  /** The pid of the monitor, a child of this process. */
-  readonly monitor: number
+  readonly monitor: ProcessIdentity
 }
 
 /** A name that is this process's until it is committed or abandoned. */
@@ -49,8 +48,8 @@ export interface Reservation {
   /** A descriptor of the status file, open for reading and writing, at the place of the first record. The caller closes it. */
   readonly status: number
   /**
-   * The sandbox runs: from now on it is found by its name.
-   * @throws {HostError} when the monitor has ended, or the record cannot be written
+   * The sandbox runs, or has run: from now on it is found by its name.
+   * @throws {Error} of Node's when the record cannot be written
    */
   commit(record: NewRecord): SandboxRecord
   /** There is no sandbox: the name is free again. After a commit nothing happens. */
@@ -86,10 +85,7 @@ export function reserve(name: string, ignored = 0n): Reservation {
     name,
     directory,
     status,
-    commit({ monitor: pid, ...rest }) {
-      const monitor = identityOf(pid)
-      if (monitor === undefined) throw new HostError(`the sandbox "${name}" has ended while it was started`)
-      const { start, boot, view } = monitor
+    commit({ monitor: { pid, start, boot, view }, ...rest }) {
       const created = new Date().toISOString()
       const record: SandboxRecord = { version: 1, name, monitor: { pid, start }, boot, view, ...rest, created }
       writeRecord(directory, record)

@@ -11,7 +11,7 @@ import { namespaceHandles } from '../plan/handles.js'
 import { layOut } from '../plan/namedDescriptors.js'
 import { parsePolicy } from '../policy/check.js'
 import type { Policy } from '../policy/schema.js'
-import { endSandbox } from '../run/endSandbox.js'
+import { endSandbox, isOver } from '../run/endSandbox.js'
 import { failureError } from '../run/failure.js'
 import type { LimitedRun } from '../run/limitedRun.js'
 import { Limiter } from '../run/limiter.js'
@@ -20,6 +20,8 @@ import { startError, startProcess } from '../run/startProcess.js'
 import { readInit, readOutcome, tellsRunning } from '../run/status.js'
 import { peekStatus } from '../run/statusFile.js'
 import { attempt } from '../text/attempt.js'
+import { HostError } from '../text/error.js'
+import { identityOfChild } from './processes.js'
 import type { SandboxRecord } from './recordFile.js'
 import { reserve } from './records.js'
 import { untilRunning } from './untilRunning.js'
@@ -71,6 +73,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
       // A session of its own: what the terminal sends to its starter is not for it.
       detached: true,
     })
+    const identity = child.pid === undefined ? undefined : identityOfChild(child.pid)
     run?.started()
     end = () => void endSandbox(child, status)
     const ended = new Promise<void>((resolve, reject) => {
@@ -83,17 +86,21 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
       await ended
       throw failureError(outcome.failure, steps, { execute: command?.[0] ?? '', chdirNamed: undefined })
     }
-    const monitor = child.pid!
+    const init = readInit(peekStatus(status))
+    // Its monitor was killed. A command that has ended meanwhile has left its status and its log: they are found by the name.
+    if (init === undefined || identity === undefined)
+      throw new HostError(`the sandbox "${name}" was killed while it was started`)
     const record = reserved.commit({
-      monitor,
-      init: readInit(peekStatus(status)) ?? 0,
-      namespaces: namespacesOf(monitor),
+      monitor: identity,
+      init,
+      namespaces: namespacesOf(identity.pid),
       policy,
       base,
       ...(command === undefined ? {} : { command }),
       ...(run?.group === undefined ? {} : { group: { version: run.group.version, paths: run.group.directories } }),
     })
-    process.kill(monitor, letLive)
+    // Until Node.js has seen its end, the pid is that of no other.
+    if (!isOver(child)) process.kill(identity.pid, letLive)
     run?.handOver()
     child.unref()
     return record

@@ -74,12 +74,15 @@ function whereEnds(bytes: Buffer, taker: number): number | undefined {
   return undefined
 }
 
-/** Whether the payload of a living sandbox was executed, or it waits without one. Before a record of failure it may say so too early. */
+/**
+ * Whether the payload of a living sandbox was executed, or it waits without one, and the monitor has told of pid 1: the two write in
+ * any order. Before a record of failure it may say so too early.
+ */
 export function tellsRunning(bytes: Buffer): boolean {
   const kinds = Array.from({ length: Math.floor(bytes.length / record.size) }, (_, index) =>
     Number(bytes.readBigUInt64LE(index * record.size)),
   )
-  return kinds.includes(record.running) && !kinds.includes(record.failed)
+  return [record.started, record.running].every((kind) => kinds.includes(kind)) && !kinds.includes(record.failed)
 }
 
 function readUsage(bytes: Buffer): Usage {

@@ -96,6 +96,22 @@ describe('a named sandbox', () => {
     assert.equal((await call('start', '--name', 'web')).status, 0)
   })
 
+  test('whose command ends at once is there all the same, with its words and its status', async (t) => {
+    const { call } = commander(t)
+    for (let round = 0; round < 12; round++) {
+      const started = await call('start', '--name', 'short', '--', 'sh', '-c', 'echo "no configuration"; exit 3')
+      assert.equal(started.status, 0, started.err)
+      assert.deepEqual(await call('wait', 'short'), { status: 3, out: '3\n', err: '' })
+      assert.equal((await call('logs', 'short')).out, 'no configuration\n')
+    }
+    const attended = await call('start', '--foreground', '--name', 'short', '--', 'sh', '-c', 'exit 3')
+    assert.equal(attended.status, 3, attended.err)
+    assert.match(
+      (await call('start', '--name', 'short', '--', 'true')).err,
+      /^short (?:has ended already, with status 0|runs):/,
+    )
+  })
+
   test('keeps no more of its log than it may', async (t) => {
     const { call, home } = commander(t)
     const script = 'i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done'

@@ -20,9 +20,11 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { record } from '../../src/launcher/record.js'
 import { findSandbox, removeIf } from '../../src/live/findSandbox.js'
 import { fateOf, identityOf, identityText, parseIdentity } from '../../src/live/processes.js'
 import { type Reservation, reserve } from '../../src/live/records.js'
+import { tellsRunning } from '../../src/run/status.js'
 import { printable } from '../../src/text/printable.js'
 import { notRoot } from '../support/needs.js'
 import { about, edit, endedRecord, ownHome, standIn } from './scene.js'
@@ -94,24 +96,37 @@ test('a name is starting, running and ended, and then free for the next', async 
   assert.deepEqual(readdirSync(home), [])
 })
 
+test('a sandbox runs when its monitor and its init have said so, in any order', () => {
+  const kinds = (...all: number[]) =>
+    Buffer.concat(
+      all.map((kind) => {
+        const bytes = Buffer.alloc(record.size)
+        bytes.writeBigUInt64LE(BigInt(kind))
+        return bytes
+      }),
+    )
+  const { started, running, failed } = record
+  assert.ok(tellsRunning(kinds(started, running)) && tellsRunning(kinds(running, started)))
+  for (const some of [[], [started], [running], [started, running, failed]]) assert.ok(!tellsRunning(kinds(...some)))
+})
+
 test('all of it is for this user only', (t) => {
   const { home, directory } = running(t)
   for (const path of [home, directory, ...readdirSync(directory).map((name) => join(directory, name))])
     assert.equal(lstatSync(path).mode & 0o077, 0, path)
 })
 
-test('a record is not written of a monitor that has ended; the name is free again', async (t) => {
+test('what has ended before its record is written is found by its name, with how it ended', async (t) => {
   const home = ownHome(t)
   const monitor = standIn(t)
   const reserved = reserve('web')
-  await killed(monitor)
-  assert.throws(
-    () => reserved.commit(about(monitor.pid)),
-    /HostError: the sandbox "web" has ended while it was started/,
-  )
-  reserved.abandon()
+  const record = about(monitor.pid)
+  await ended(reserved, monitor, 3 << 8)
+  reserved.commit(record)
+  const found = findSandbox(home, 'web')
+  assert.ok(found?.state === 'ended')
+  assert.equal(found.outcome.payload, 3 << 8)
   closeSync(reserved.status)
-  assert.deepEqual(readdirSync(home), [])
 })
 
 test('what is committed is not abandoned', (t) => {

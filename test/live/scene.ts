@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { record } from '../../src/launcher/record.js'
+import { identityOfChild } from '../../src/live/processes.js'
 import type { NewRecord } from '../../src/live/records.js'
 
 /** This process finds its sandboxes there until the test is over. */
@@ -30,7 +31,7 @@ export function standIn(t: TestContext): ChildProcess & { readonly pid: number }
 }
 
 export const about = (monitor: number): NewRecord => ({
-  monitor,
+  monitor: identityOfChild(monitor),
   init: monitor,
   namespaces: { pid: 4026532000 },
   policy: { preset: 'system' },
