@@ -12,14 +12,24 @@ export type GroupLimits = Pick<Limits, Exclude<GroupLimitName | 'swap', 'cpuTime
   readonly hugepages?: Readonly<Record<string, number>>
 }
 
-/** A value, and the file of a group that it is written to. */
-export type Write = readonly [file: string, value: string | number]
+/** A value, and the file of a group that it is written to. `switch`: it is no measure of anything. */
+export type Write = readonly [file: string, value: string | number, kind?: 'switch']
+/** One file of a group, and what it holds for a limit. */
+export interface LimitWrite {
+  readonly limit: keyof GroupLimits
+  readonly directory: string
+  readonly write: Write
+}
 /**
  * What is written for a limit, where that is not its value alone. The directory is there already, with the files that this kernel
  * has.
  */
 type Ways = {
-  readonly [Name in keyof GroupLimits]-?: (value: NonNullable<GroupLimits[Name]>, directory: string) => readonly Write[]
+  readonly [Name in keyof GroupLimits]-?: (
+    value: NonNullable<GroupLimits[Name]>,
+    directory: string,
+    limits: GroupLimits,
+  ) => readonly Write[]
 }
 /** Those whose value is no number or text. */
 type Compound = {
@@ -98,6 +108,8 @@ export interface Group {
   /** Whether SIGKILL may be late: v1, with a freezer that the payload may reach. */
   readonly mayFreeze: boolean
   open(watch: Watch): GroupDescriptors
+  /** Which of its files hold these limits, and the values that were written there. */
+  writes(limits: GroupLimits): Iterable<LimitWrite>
   measure(): GroupUsage
   /** Bytes that all its processes use now, page cache and kernel memory included; undefined where nothing counts them. */
   memory(): number | undefined

@@ -1,4 +1,4 @@
-/** Reading and writing the files of a group, and what all ways share. */
+/** Reading and writing the files of a group, and what all ways share; limitWrites.ts has the limits. */
 import {
   closeSync,
   constants,
@@ -12,12 +12,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { errnoMessage } from '../kernel/errno.js'
-import { faultAt } from '../policy/keys.js'
-import { limitRows } from '../policy/limitRows.js'
-import { controllerOf, writtenLimits } from '../policy/limits.js'
-import { LimitsError } from '../text/error.js'
-import type { GroupLimits, Write, Writes } from './group.js'
+import type { Write } from './group.js'
 
 /** Writes one value in one write(2), as these files want it. */
 export function writeValue(directory: string, file: string, value: string | number): void {
@@ -31,30 +26,7 @@ export function writeValue(directory: string, file: string, value: string | numb
   }
 }
 
-/** Writes what the limits come to, in the order of their rows. */
-export function writeLimits(
-  version: 1 | 2,
-  directoryOf: (controller: string) => string,
-  writes: Writes,
-  limits: GroupLimits,
-): void {
-  for (const name of writtenLimits) {
-    const value = limits[name]
-    if (value === undefined) continue
-    const write = writes[name] as ((value: unknown, directory: string) => readonly Write[]) | undefined
-    try {
-      const file = limitRows[name][`v${version}`]
-      if (file === undefined) throw new CannotLimit(`cgroup v${version} cannot do it`)
-      const directory = directoryOf(controllerOf(file))
-      for (const [to, text] of write?.(value, directory) ?? [[file, value as string | number]])
-        writeValue(directory, to, text)
-    } catch (error) {
-      throw aboutLimit(name, error)
-    }
-  }
-}
-
-/** This kernel has not what a limit needs. */
+/** This kernel lacks what a limit needs. */
 export class CannotLimit extends Error {
   constructor(
     text: string,
@@ -62,18 +34,6 @@ export class CannotLimit extends Error {
   ) {
     super(text)
   }
-}
-
-/** The error with the limit that it is about. */
-function aboutLimit(name: keyof GroupLimits, error: unknown): Error {
-  const { code, errno, path, message } = error as NodeJS.ErrnoException
-  if (error instanceof CannotLimit)
-    return LimitsError.at(faultAt(`limits.${name}`, message), { hint: error.hint, cause: error })
-  if (errno === undefined) return error as Error
-  return LimitsError.at(faultAt(`limits.${name}`, `the kernel does not take it: ${path}: ${errnoMessage(-errno)}`), {
-    code,
-    cause: error,
-  })
 }
 
 export function hasFile(directory: string, file: string): boolean {

@@ -10,6 +10,7 @@ import {
   type GroupLimits,
   type GroupUsage,
   type IoLimits,
+  type LimitWrite,
   inside,
   type Watch,
   type Way,
@@ -31,10 +32,10 @@ import {
   removeDirectory,
   thaw,
   tryWrite,
-  writeLimits,
   writeValue,
 } from './groupFiles.js'
 import { hierarchies } from './hierarchies.js'
+import { limitWrites, writeLimits } from './limitWrites.js'
 
 export type Controller = ReturnType<typeof controllerOf<NonNullable<LimitRows[GroupLimitName]['v1']>>> | 'freezer'
 /** Where each controller's own group of this process lies; two controllers may share a hierarchy. */
@@ -62,7 +63,7 @@ export function v1Way(bases: Bases, others: readonly string[] = []): Way {
 function createV1(directory: Bases, directories: readonly string[], limits: GroupLimits, shielded: boolean): Group {
   const entered = shielded ? directories.map((one) => join(one, inside)) : directories
   makeDirectories(directories, () => {
-    writeLimits(1, (controller) => directory[controller as Controller]!, writes, limits)
+    writeLimits(1, directoryIn(directory), writes, limits)
     if (!shielded) return
     // Before Linux 5.11 a limit of memory held those below only on request, made before there are any.
     if (directory.memory !== undefined && readNumber(directory.memory, 'memory.use_hierarchy') === 0)
@@ -71,6 +72,8 @@ function createV1(directory: Bases, directories: readonly string[], limits: Grou
   })
   return new GroupV1(directory, directories, entered)
 }
+
+const directoryIn = (bases: Bases) => (controller: string) => bases[controller as Controller]!
 
 /** A new group of cpuset has no CPU and no memory, and no process may enter it then. */
 function inheritCpus(directory: string): void {
@@ -86,9 +89,9 @@ export const writes = {
     // mm/memcontrol-v1.c.
     ...(hasFile(directory, tcpBuffers) ? [[tcpBuffers, bytes] as const] : []),
   ],
-  swap: (bytes, directory) => {
+  swap: (bytes, directory, { memory = 0 }) => {
     // The file is there only if the kernel counts swap (swapaccount=1).
-    if (hasFile(directory, memsw)) return [[memsw, readNumber(directory, 'memory.limit_in_bytes')! + bytes]]
+    if (hasFile(directory, memsw)) return [[memsw, memory + bytes]]
     if (bytes === 0) return []
     throw new CannotLimit('this kernel does not count swap', 'boot with swapaccount=1')
   },
@@ -151,6 +154,10 @@ class GroupV1 implements Group {
       cpuTime: cpuTime ? [openSync(join(this.directory.cpuacct!, 'cpuacct.usage'), constants.O_RDONLY)] : [],
       memory: memory ? [openSync(this.directory.memory!, constants.O_RDONLY | constants.O_DIRECTORY)] : [],
     }
+  }
+
+  writes(limits: GroupLimits): Iterable<LimitWrite> {
+    return limitWrites(1, directoryIn(this.directory), writes, limits)
   }
 
   measure(): GroupUsage {

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import {
   type Group,
   type GroupDescriptors,
+  type GroupLimits,
   type GroupUsage,
   type IoLimits,
+  type LimitWrite,
   inside,
   type Watch,
   type Way,
@@ -24,9 +26,9 @@ import {
   readTable,
   readText,
   removeDirectory,
-  writeLimits,
   writeValue,
 } from './groupFiles.js'
+import { limitWrites, writeLimits } from './limitWrites.js'
 
 const cpuPeriod = 100_000
 
@@ -50,7 +52,7 @@ export const writes = {
   memory: (bytes) => [
     ['memory.max', bytes],
     // One process killed means all killed: what is left of a sandbox is of no use.
-    ['memory.oom.group', 1],
+    ['memory.oom.group', 1, 'switch'],
   ],
   swap: (bytes, directory) => {
     if (hasFile(directory, 'memory.swap.max')) return [['memory.swap.max', bytes]]
@@ -100,6 +102,10 @@ export class GroupV2 implements Group {
       cpuTime: cpuTime ? [openSync(join(this.directory, 'cpu.stat'), constants.O_RDONLY)] : [],
       memory: [],
     }
+  }
+
+  writes(limits: GroupLimits): Iterable<LimitWrite> {
+    return limitWrites(2, () => this.directory, writes, limits)
   }
 
   measure(): GroupUsage {

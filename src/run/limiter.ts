@@ -1,10 +1,10 @@
 /** The limits of a sandbox's runs: which of them a cgroup holds here, and who holds the others. */
 import { cpus } from 'node:os'
 import { findWay } from '../cgroup/findWay.js'
-import { cpuTimeUnit, type GroupLimits, type Way } from '../cgroup/group.js'
+import { cpuTimeUnit, type Way } from '../cgroup/group.js'
+import { groupLimitsOf } from '../cgroup/limitWrites.js'
 import { type GroupKind, newGroupName } from '../cgroup/owner.js'
 import { errnoMessage } from '../kernel/errno.js'
-import { type HugePage, hugePages } from '../kernel/hugePages.js'
 import { systemHints } from '../kernel/systemError.js'
 import type { GroupOption } from '../plan/lowerLimits.js'
 import { mayMount } from '../plan/nesting.js'
@@ -150,7 +150,8 @@ export class Limiter {
     const way = this.way()
     const watch = { cpuTime: this.#holds('cpuTime'), memory: this.#holds('memory') }
     try {
-      const group = this.enters ? undefined : way?.create(newGroupName(kind), this.#groupLimits(), this.#shielded)
+      const limits = groupLimitsOf(this.limits, this.#held, this.#hasReaper)
+      const group = this.enters ? undefined : way?.create(newGroupName(kind), limits, this.#shielded)
       return new LimitedRun(this.limits, group, watch, this.#hasReaper)
     } catch (error) {
       const { errno, code, path } = error as NodeJS.ErrnoException
@@ -162,20 +163,6 @@ export class Limiter {
         cause: error,
       })
     }
-  }
-
-  /** What is written into the group: pid 1 is one process more, and where nothing is said of swap there is none. */
-  #groupLimits(): GroupLimits {
-    const { limits } = this
-    const { pids, hugepages = {}, swap = 0 } = limits
-    const pages = Object.entries(hugepages).map(([size, bytes]) => [hugePages[size as HugePage], bytes])
-    const values = {
-      ...limits,
-      swap,
-      pids: (pids ?? 0) + (this.#hasReaper ? 1 : 0),
-      hugepages: Object.fromEntries(pages) as Record<string, number>,
-    }
-    return Object.fromEntries(Object.entries(values).filter(([name]) => this.#holds(name)))
   }
 
   /** Who does what, by the names of the limits. */

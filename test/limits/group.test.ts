@@ -1,12 +1,14 @@
 /** What a sandbox's own group says of its limits, by whichever way there is; and what the tables say that this machine has not. */
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { askWay } from '../../src/cgroup/findWay.js'
+import { groupLimitsOf, limitWrites } from '../../src/cgroup/limitWrites.js'
 import { writes as writesV1 } from '../../src/cgroup/v1.js'
 import { writes as writesV2 } from '../../src/cgroup/v2.js'
 import type { LimitsPolicy } from '../../src/index.js'
+import { parseLimits } from '../../src/policy/limits.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
 import { notRoot } from '../support/needs.js'
@@ -134,4 +136,20 @@ test('what is written into a group of either version', () => {
   // Swap is forbidden by default, and that is no fault where the kernel has none to count.
   assert.deepEqual(writesV2.swap(0, directory), [])
   assert.throws(() => writesV2.swap(1, directory), /^Error: this kernel does not count swap/)
+})
+
+test('what is written where is told without writing it', () => {
+  const directory = workDirectory(root, 'told')
+  writeFileSync(join(directory, 'memory.memsw.limit_in_bytes'), '')
+  const limits = groupLimitsOf(parseLimits({ memory: '64M', swap: '1M', pids: 7, cpu: 0.5 }), ['memory', 'pids'], true)
+  const told = [...limitWrites(1, () => directory, writesV1, limits)]
+  assert.deepEqual(
+    told.map(({ limit, write }) => [limit, ...write]),
+    [
+      ['memory', 'memory.limit_in_bytes', 64 * MiB],
+      ['pids', 'pids.max', 8],
+      ['swap', 'memory.memsw.limit_in_bytes', 65 * MiB],
+    ],
+  )
+  assert.deepEqual(readFileSync(join(directory, 'memory.memsw.limit_in_bytes'), 'utf8'), '')
 })
