@@ -111,6 +111,23 @@ test('commands import compile, run, live, bwrap and doctor, and of lower rooms w
   assert.deepEqual([...found].sort(), Object.keys(lower).sort(), 'the table has no more than there is')
 })
 
+/** Where a policy comes in, each of which checks it; from there it is handed on as accepted. */
+const doors: Readonly<Record<string, string>> = {
+  'cli/compileCommand.ts': 'a policy that --listen-fds has changed',
+  'cli/flagsToPolicy.ts': 'a policy file, and what the flags make of it',
+  'compile/compile.ts': 'the library: compile()',
+  'live/attachSandbox.ts': 'the record of a sandbox',
+  'live/liveSandbox.ts': 'the library: sandbox()',
+  'policy/check.ts': 'the library: checkPolicy()',
+  'run/sandbox.ts': 'sandboxes of vial itself, as those of vial doctor',
+}
+
+test('a policy is checked where it comes in, and nowhere else', () => {
+  const checks = /\b(?:parsePolicy|checkPolicy|acceptPolicy|acceptedLater)\(/
+  const found = files.filter((file) => checks.test(readFileSync(join(top, 'src', file), 'utf8')))
+  assert.deepEqual(found.sort(), Object.keys(doors).sort())
+})
+
 test('no two files have one name', () => {
   const paths = new Map<string, string>()
   for (const file of files) {

@@ -1,5 +1,6 @@
 /** What `vial run` does once a sandbox was started: signals, output, and what is told at the end. */
 import type { Readable } from 'node:stream'
+import type { AcceptedPolicy } from '../policy/check.js'
 import type { Policy } from '../policy/schema.js'
 import { forwardSignals } from '../run/forwardSignals.js'
 import { type Result, shellStatus } from '../run/result.js'
@@ -65,7 +66,7 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
   return true
 }
 
-export const policyOf = async ({ flags, texts }: Run): Promise<Policy> =>
+export const policyOf = async ({ flags, texts }: Run): Promise<AcceptedPolicy> =>
   (await import('./flagsToPolicy.js')).policyFromFlags(flags, { options: runOptions, texts })
 
 const namesOf = async ({ flags, texts }: Run): Promise<Names> =>

@@ -1,7 +1,8 @@
 /** `vial compile`. */
 import { replaceFile } from '../cache/wholeFile.js'
-import { compile } from '../compile/compile.js'
+import { compileAccepted } from '../compile/compile.js'
 import { architectures } from '../kernel/architecture.js'
+import { acceptPolicy } from '../policy/check.js'
 import { write } from '../text/write.js'
 import { UsageError } from './commandLine.js'
 import { speaking } from './flagsToPolicy.js'
@@ -11,18 +12,18 @@ import type { PolicyFlags } from './policyFlags.js'
 import { trustedBy } from './trusted.js'
 
 export function compileTo(
-  policy: string | undefined,
+  file: string | undefined,
   flags: PolicyFlags & { readonly output: string; readonly arch?: string; readonly 'listen-fds'?: number },
 ): void {
   const architecture = architectures.find((one) => one === flags.arch)
   if (flags.arch !== undefined && architecture === undefined)
     throw new UsageError(`--arch: must be one of ${architectures.join(', ')}`)
-  const { bytes } = speaking(flags, { named: policy }, (checked) => {
+  const { bytes } = speaking(flags, { named: file }, (policy) => {
     const count = flags['listen-fds'] ?? 0
-    return compile(listening(checked, count), {
+    return compileAccepted(count === 0 ? policy : acceptPolicy(listening(policy.given, count)), {
       descriptors: { listening: count },
       // The vial is what the next run executes.
-      trusted: [...trustedBy(flags, policy), flags.output],
+      trusted: [...trustedBy(flags, file), flags.output],
       ...(architecture === undefined ? {} : { architecture }),
     })
   })

@@ -15,7 +15,7 @@ export function explain(
 ): void {
   const trusted = trustedBy(flags, policy)
   const explanation = speaking(flags, { named: policy }, (complete, names) => {
-    const { missing, ...rest } = new Sandbox(complete, process.cwd(), undefined, trusted).explained()
+    const { missing, ...rest } = new Sandbox(() => complete, process.cwd(), { trusted }).explained()
     return missing === undefined ? rest : { ...rest, limits: missing.speak(names).message }
   })
   if (flags.json) printJson(explanation)

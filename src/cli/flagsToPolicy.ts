@@ -1,7 +1,7 @@
 /** Flags and a policy file → a policy. */
 import { dirname, resolve } from 'node:path'
 import { ownOverRoot } from '../fill/overRoot.js'
-import { checkPolicy } from '../policy/check.js'
+import { type AcceptedPolicy, acceptPolicy, checkPolicy } from '../policy/check.js'
 import { below, isWithin, normal } from '../policy/path.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { profileNames } from '../seccomp/profileSchema.js'
@@ -39,7 +39,7 @@ export interface Sources {
  * @throws {UsageError} when flags contradict each other
  * @throws {PolicyError} whose faults name the flag or the file
  */
-export const policyFromFlags = (flags: PolicyFlags, sources?: Sources): Policy =>
+export const policyFromFlags = (flags: PolicyFlags, sources?: Sources): AcceptedPolicy =>
   speaking(flags, sources, (policy) => policy)
 
 /**
@@ -49,11 +49,11 @@ export const policyFromFlags = (flags: PolicyFlags, sources?: Sources): Policy =
 export function speaking<Value>(
   flags: PolicyFlags,
   sources: Sources | undefined,
-  action: (policy: Policy, names: Names) => Value,
+  action: (policy: AcceptedPolicy, names: Names) => Value,
 ): Value {
   const { policy, names } = describe(flags, sources)
   try {
-    return action(checkPolicy(policy), names)
+    return action(acceptPolicy(policy), names)
   } catch (error) {
     throw error instanceof VialError ? error.speak(names) : error
   }

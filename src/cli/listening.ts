@@ -12,7 +12,6 @@ const most = 256
  * are meant for: in a pid namespace of its own this is the payload's number, which the one who starts the vial cannot know.
  */
 export function listening(policy: Policy, count: number): Policy {
-  if (count === 0) return policy
   const flag = `--listen-fds ${count}`
   if (count < 0 || count > most) throw new UsageError(`${flag}: must be a number from 0 to ${most}`)
   if ((policy.namespaces?.pid ?? 'new') !== 'new')

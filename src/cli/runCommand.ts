@@ -52,17 +52,17 @@ function startRemembered(
     },
     async steps() {
       const policy = await policyOf(run)
-      const { compile } = await import('../compile/compile.js')
+      const { compileAccepted } = await import('../compile/compile.js')
       const { compiledFor } = await import('../run/stdio.js')
       const trusted = trustedBy(flags)
       // Steps of another vial would tell something else.
       return requester()?.key === key && isAsSeen(seen)
-        ? compile(policy, { ...compiledFor(stdio, limiter?.option()), trusted }).steps
+        ? compileAccepted(policy, { ...compiledFor(stdio, limiter?.option()), trusted }).steps
         : []
     },
   }
   try {
-    const policy = async () => (await import('../fill/complete.js')).completePolicy(await policyOf(run))
+    const policy = async () => (await import('../fill/complete.js')).completePolicy((await policyOf(run)).given)
     return { child: spawnVial(vial, command, args, { ...options, stdio }), sharesSession, policy }
   } catch (error) {
     if (error === removed) return undefined

@@ -19,7 +19,8 @@ export async function runCompiled(run: Run, request: Request | undefined, reques
 
 async function startCompiled(run: Run, request: Request | undefined, requester: Requester): Promise<Started> {
   const { command, args, flags, options, ignored } = run
-  const policy = await policyOf(run)
+  const accepted = await policyOf(run)
+  const { given: policy } = accepted
   requireSources(flags)
   refuseDescriptors(policy)
   const { output, stdout, stderr } = policy.limits ?? {}
@@ -35,7 +36,12 @@ async function startCompiled(run: Run, request: Request | undefined, requester: 
     const isSame = request !== undefined && seen !== undefined && requester()?.key === request.key
     return (isSame ? rememberVial(request.key, bytes, seen) : undefined) ?? openStored(bytes)
   }
-  const sandbox = new Sandbox(policy, process.cwd(), store, trustedBy(flags), ignored, request?.limiter?.found)
+  const sandbox = new Sandbox(() => accepted, process.cwd(), {
+    store,
+    trusted: trustedBy(flags),
+    ignored,
+    found: request?.limiter?.found,
+  })
   const start = () => sandbox.spawn(command, args, { ...options, stdio: stdioOf({ limitsOutput }) })
   const child = policy.fill === undefined ? start() : noting(looks, start)
   return { child, sharesSession: policy.session === 'host', policy: () => complete }

@@ -1,23 +1,22 @@
 /** `vial explain --security`. */
-import { compile } from '../compile/compile.js'
+import { compileAccepted } from '../compile/compile.js'
 import { printable } from '../text/printable.js'
 import { security } from '../plan/security.js'
-import { parsePolicy } from '../policy/check.js'
 import { Limiter } from '../run/limiter.js'
 import { printJson, write } from '../text/write.js'
 import { speaking } from './flagsToPolicy.js'
 import type { PolicyFlags } from './policyFlags.js'
 import { trustedBy } from './trusted.js'
 
-export function explainSecurity(policy: string | undefined, flags: PolicyFlags & { readonly json?: true }): void {
-  const { rows, missing } = speaking(flags, { named: policy }, (complete, names) => {
+export function explainSecurity(file: string | undefined, flags: PolicyFlags & { readonly json?: true }): void {
+  const { rows, missing } = speaking(flags, { named: file }, (policy, names) => {
     // As a run has it, in a group that is made for it.
-    const { limits } = complete
-    const limiter = limits === undefined ? undefined : new Limiter(parsePolicy(complete))
+    const { limits } = policy.given
+    const limiter = limits === undefined ? undefined : new Limiter(policy.checked)
     const { group, missing } = limiter?.explained() ?? {}
-    const { plan } = compile(complete, {
+    const { plan } = compileAccepted(policy, {
       outputIsWatched: true,
-      trusted: trustedBy(flags, policy),
+      trusted: trustedBy(flags, file),
       ...(group === undefined ? {} : { group }),
     })
     const rows = security(plan, limiter === undefined ? {} : { limits: limiter.held(limits!) })

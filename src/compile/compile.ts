@@ -9,7 +9,7 @@ import type { SubidRange } from '../plan/ids.js'
 import type { Plan } from '../plan/plan.js'
 import { makeEntrantPlan, makePlan, type PlanOptions } from '../plan/planPolicy.js'
 import type { LaunchedStep } from '../plan/step.js'
-import { parsePolicy } from '../policy/check.js'
+import { type AcceptedPolicy, acceptPolicy } from '../policy/check.js'
 import { faultAt, key, readOnlyEntry } from '../policy/keys.js'
 import { currentDirectory } from '../policy/path.js'
 import type { FilesystemEntry, StrictPolicy } from '../policy/schema.js'
@@ -56,8 +56,11 @@ export interface Compiled {
  * Compiles a policy.
  * @throws {PolicyError} when the policy has faults.
  */
-export function compile(policy: StrictPolicy, options: CompileOptions = {}): Compiled {
-  const checked = parsePolicy(policy)
+export const compile = (policy: StrictPolicy, options: CompileOptions = {}): Compiled =>
+  compileAccepted(acceptPolicy(policy), options)
+
+/** @throws {PolicyError} for faults that only this host shows. */
+export function compileAccepted({ given, checked }: AcceptedPolicy, options: CompileOptions = {}): Compiled {
   const base = options.base ?? currentDirectory()
   const { filesystem = [] } = checked
   const writable = writableEntries(filesystem, base)
@@ -78,7 +81,7 @@ export function compile(policy: StrictPolicy, options: CompileOptions = {}): Com
   return {
     ...compilePlan(plan, { architecture, entrants }),
     plan,
-    policy: completed(policy, completion) as StrictPolicy,
+    policy: completed(given, completion) as StrictPolicy,
   }
 }
 

@@ -1,5 +1,6 @@
 /** A box of a sandbox that another program has started. */
 import { HostError } from '../text/error.js'
+import { acceptedLater } from '../policy/check.js'
 import { awaitEnd } from './awaitEnd.js'
 import { Box, type BoxLife } from './box.js'
 import { lostText } from './namedSandboxes.js'
@@ -26,5 +27,5 @@ export function attach(name: string): Box {
       return ended
     },
   }
-  return new Box(record.policy, record.base, life, () => groupOf(record), name)
+  return new Box(acceptedLater(record.policy), record.base, life, () => groupOf(record), name)
 }

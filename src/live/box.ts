@@ -1,7 +1,7 @@
 /** A sandbox that is open: commands enter it, any number at a time, until it is closed. */
 import { EventEmitter } from 'node:events'
 import type { GroupOption } from '../plan/lowerLimits.js'
-import type { Policy } from '../policy/schema.js'
+import type { AcceptedPolicy } from '../policy/check.js'
 import type { Result } from '../run/result.js'
 import { Sandbox } from '../run/sandbox.js'
 import type { Verdict } from '../run/verdict.js'
@@ -42,7 +42,7 @@ export class Box extends EventEmitter<BoxEvents> {
 
   /** @internal */
   constructor(
-    policy: Policy,
+    policy: () => AcceptedPolicy,
     base: string,
     life: BoxLife,
     group: () => GroupOption | undefined,
@@ -53,7 +53,7 @@ export class Box extends EventEmitter<BoxEvents> {
     this.#life = life
     this.pid = life.monitor.pid
     const target = targetOf(life.monitor)
-    const entrants = new Sandbox(policy, base, undefined, undefined, undefined, undefined, { target, group })
+    const entrants = new Sandbox(policy, base, { entering: { target, group } })
     this.run = entrants.run.bind(entrants)
     this.spawn = entrants.spawn.bind(entrants)
     life.ended.then(

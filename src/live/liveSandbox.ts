@@ -1,6 +1,7 @@
 /** The library's face: a sandbox whose commands each have one of their own, or which is opened, and entered. */
+import { type AcceptedPolicy, acceptedLater } from '../policy/check.js'
 import { currentDirectory } from '../policy/path.js'
-import type { Policy, StrictPolicy } from '../policy/schema.js'
+import type { StrictPolicy } from '../policy/schema.js'
 import { Sandbox as OneShot } from '../run/sandbox.js'
 import type { Box } from './box.js'
 
@@ -15,11 +16,11 @@ export interface OpenOptions {
 
 /** A policy that is compiled once and runs any number of commands, each in a sandbox of its own, or all in one that is open. */
 export class Sandbox extends OneShot {
-  readonly #policy: Policy
+  readonly #policy: () => AcceptedPolicy
   readonly #base: string
 
   /** @internal */
-  constructor(policy: Policy, base: string) {
+  constructor(policy: () => AcceptedPolicy, base: string) {
     super(policy, base)
     this.#policy = policy
     this.#base = base
@@ -30,8 +31,8 @@ export class Sandbox extends OneShot {
    * @throws {VialError} when it cannot be made
    */
   async open({ name }: OpenOptions = {}): Promise<Box> {
-    if (name === undefined) return (await import('./openSandbox.js')).openSandbox(this.#policy, this.#base)
-    await (await import('./startSandbox.js')).startSandbox({ name, policy: this.#policy, base: this.#base })
+    if (name === undefined) return (await import('./openSandbox.js')).openSandbox(this.#policy(), this.#base)
+    await (await import('./startSandbox.js')).startSandbox({ name, policy: this.#policy(), base: this.#base })
     return Sandbox.attach(name)
   }
 
@@ -46,5 +47,5 @@ export class Sandbox extends OneShot {
 
 /** A sandbox of this policy. Relative host paths start from `base`, by default the current directory. */
 export function sandbox(policy: StrictPolicy, base = currentDirectory()): Sandbox {
-  return new Sandbox(policy, base)
+  return new Sandbox(acceptedLater(policy), base)
 }

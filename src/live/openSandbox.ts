@@ -1,8 +1,7 @@
 /** Opens an empty sandbox of this process, which ends with it at the latest. */
-import { compile } from '../compile/compile.js'
+import { compileAccepted } from '../compile/compile.js'
 import { openStored } from '../cache/contentVials.js'
-import { parsePolicy } from '../policy/check.js'
-import type { Policy } from '../policy/schema.js'
+import type { AcceptedPolicy } from '../policy/check.js'
 import { Limiter } from '../run/limiter.js'
 import { startVial } from '../run/spawn.js'
 import { compiledFor, type Stdio } from '../run/stdio.js'
@@ -14,10 +13,10 @@ import { untilRunning } from './untilRunning.js'
 const stdio: Stdio = ['ignore', 'ignore', 'ignore']
 
 /** @throws {VialError} when it cannot be made; nothing is left then. */
-export async function openSandbox(policy: Policy, base: string, trusted: readonly string[] = []): Promise<Box> {
-  const limiter = policy.limits === undefined ? undefined : new Limiter(parsePolicy(policy))
+export async function openSandbox(policy: AcceptedPolicy, base: string): Promise<Box> {
+  const limiter = policy.checked.limits === undefined ? undefined : new Limiter(policy.checked)
   const group = () => limiter?.option()
-  const { bytes, steps } = compile(policy, { base, trusted, ...compiledFor(stdio, group()), living: { holds: true } })
+  const { bytes, steps } = compileAccepted(policy, { base, ...compiledFor(stdio, group()), living: { holds: true } })
   const vial = {
     open: () => openStored(bytes),
     ownPids: true,
@@ -33,5 +32,5 @@ export async function openSandbox(policy: Policy, base: string, trusted: readonl
   const start = identityOf(pid)?.start
   if (start === undefined)
     throw new HostError(`the sandbox has ended while it was opened: ${(await result).verdict.kind}`)
-  return new Box(policy, base, { monitor: { pid, start }, end: () => kill('SIGKILL'), ended: result }, group)
+  return new Box(() => policy, base, { monitor: { pid, start }, end: () => kill('SIGKILL'), ended: result }, group)
 }

@@ -4,13 +4,12 @@
  */
 import { closeSync, constants, openSync, readlinkSync } from 'node:fs'
 import { openStored } from '../cache/contentVials.js'
-import { compile } from '../compile/compile.js'
+import { compileAccepted } from '../compile/compile.js'
 import { namespaceNames } from '../kernel/namespaces.js'
 import { letLive } from '../launcher/record.js'
 import { namespaceHandles } from '../plan/handles.js'
 import { layOut } from '../plan/namedDescriptors.js'
-import { parsePolicy } from '../policy/check.js'
-import type { Policy } from '../policy/schema.js'
+import type { AcceptedPolicy } from '../policy/check.js'
 import { endSandbox, isOver } from '../run/endSandbox.js'
 import { failureError } from '../run/failure.js'
 import type { LimitedRun } from '../run/limitedRun.js'
@@ -28,7 +27,7 @@ import { untilRunning } from './untilRunning.js'
 
 export interface NamedStart {
   readonly name: string
-  readonly policy: Policy
+  readonly policy: AcceptedPolicy
   /** The directory that relative paths in the policy start from. */
   readonly base: string
   /** Absent: it is held open, empty. */
@@ -43,9 +42,10 @@ export interface NamedStart {
 
 /** @throws {VialError} when it cannot be started; nothing is left then. */
 export async function startSandbox({ name, policy, base, command, ...how }: NamedStart): Promise<SandboxRecord> {
-  const limiter = policy.limits === undefined ? undefined : new Limiter(parsePolicy(policy))
+  const { given, checked } = policy
+  const limiter = checked.limits === undefined ? undefined : new Limiter(checked)
   const group = limiter?.option()
-  const { steps, bytes, plan } = compile(policy, {
+  const { steps, bytes, plan } = compileAccepted(policy, {
     base,
     trusted: how.trusted ?? [],
     descriptors: { status: 1, log: 1 },
@@ -94,7 +94,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
       monitor: identity,
       init,
       namespaces: namespacesOf(identity.pid),
-      policy,
+      policy: given,
       base,
       ...(command === undefined ? {} : { command }),
       ...(run?.group === undefined ? {} : { group: { version: run.group.version, paths: run.group.directories } }),

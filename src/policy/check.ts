@@ -12,15 +12,36 @@ function pathOf(issue: v.BaseIssue<unknown>): string {
   return path === '' ? 'policy' : path
 }
 
+/** A policy that has no faults: as it was given, for people and records, and as the check parsed it, for the compiler. */
+export interface AcceptedPolicy {
+  readonly given: StrictPolicy
+  readonly checked: CheckedPolicy
+}
+
+/**
+ * Checks a policy, once: what has been accepted is handed on, and not checked again.
+ * @throws {PolicyError} with every fault.
+ */
+export function acceptPolicy(input: unknown): AcceptedPolicy {
+  const checked = parsePolicy(input)
+  // Strict, for the schema has refused a second kind.
+  return { given: input as StrictPolicy, checked }
+}
+
+/** The same, when it is first asked for. */
+export function acceptedLater(input: StrictPolicy): () => AcceptedPolicy {
+  let accepted: AcceptedPolicy | undefined
+  return () => {
+    accepted ??= acceptPolicy(input)
+    return accepted
+  }
+}
+
 /**
  * Checks a policy from anywhere.
  * @throws {PolicyError} with every fault.
  */
-export function checkPolicy(input: unknown): StrictPolicy {
-  parsePolicy(input)
-  // Strict, for the schema has refused a second kind.
-  return input as StrictPolicy
-}
+export const checkPolicy = (input: unknown): StrictPolicy => acceptPolicy(input).given
 
 /**
  * Checks a policy, and parses what is in it.

@@ -2,16 +2,16 @@
 import { constants } from 'node:buffer'
 import { openStored } from '../cache/contentVials.js'
 import { identityOf, type OpenVial, pathOf, reopen } from '../cache/executable.js'
-import { type Compiled, compile } from '../compile/compile.js'
+import { type Compiled, compileAccepted } from '../compile/compile.js'
 import { type Explanation, explainPlan } from '../compile/explain.js'
 import { mostPipes } from '../launcher/record.js'
 import type { GroupOption } from '../plan/lowerLimits.js'
 import type { Environment } from '../plan/manner.js'
 import type { LaunchedStep } from '../plan/step.js'
-import { parsePolicy } from '../policy/check.js'
+import { type AcceptedPolicy, acceptedLater } from '../policy/check.js'
 import { entryFds } from '../policy/entries.js'
 import { currentDirectory } from '../policy/path.js'
-import type { Policy, StrictPolicy } from '../policy/schema.js'
+import type { StrictPolicy } from '../policy/schema.js'
 import { type LimitsError, OptionError } from '../text/error.js'
 import { collecting } from './connections.js'
 import { type FoundWay, Limiter } from './limiter.js'
@@ -85,46 +85,40 @@ export interface Entering {
   group(): GroupOption | undefined
 }
 
+/** What of a sandbox only its maker within vial says. */
+export interface SandboxOptions {
+  /** Writes the vials of its runs, and opens them; default: by their content. */
+  readonly store?: (compiled: Compiled) => OpenVial
+  /** See {@link CompileOptions.trusted}. */
+  readonly trusted?: readonly string[]
+  /** Signals that its commands start with ignored: see {@link Startable.ignored}. */
+  readonly ignored?: bigint
+  /** The way to its cgroups, where that was looked for before. */
+  readonly found?: FoundWay | undefined
+  /** Its commands enter a sandbox that is there. */
+  readonly entering?: Entering
+}
+
 /** A policy that is compiled once and runs any number of commands, each in a sandbox of its own. */
 export class Sandbox {
-  readonly #policy: Policy
+  readonly #policy: () => AcceptedPolicy
   readonly #base: string
-  readonly #store: (compiled: Compiled) => OpenVial
-  readonly #trusted: readonly string[]
-  readonly #ignored: bigint
-  readonly #found: FoundWay | undefined
-  readonly #entering: Entering | undefined
+  readonly #how: SandboxOptions
   #limits: Limiter | undefined
   /** By their stdio, for which each is compiled. */
   readonly #vials = new Map<string, Vial>()
 
   /** @throws {PolicyError} at the first use, when the policy has faults. */
-  constructor(
-    policy: Policy,
-    base: string,
-    /** Writes the vials of its runs, and opens them; default: by their content. */
-    store: (compiled: Compiled) => OpenVial = ({ bytes }) => openStored(bytes),
-    /** See {@link CompileOptions.trusted}. */
-    trusted: readonly string[] = [],
-    /** Signals that its commands start with ignored: see {@link Startable.ignored}. */
-    ignored = 0n,
-    /** The way to its cgroups, where that was looked for before. */
-    found?: FoundWay,
-    /** Its commands enter a sandbox that is there. */
-    entering?: Entering,
-  ) {
-    this.#entering = entering
-    this.#found = found
-    this.#trusted = trusted
-    this.#ignored = ignored
-    this.#store = store
+  constructor(policy: () => AcceptedPolicy, base: string, how: SandboxOptions = {}) {
     this.#policy = policy
     this.#base = base
+    this.#how = how
   }
 
   get #limiter(): Limiter | undefined {
-    if (this.#policy.limits !== undefined)
-      this.#limits ??= new Limiter(parsePolicy(this.#policy), this.#found, this.#entering !== undefined)
+    const { checked } = this.#policy()
+    if (checked.limits !== undefined)
+      this.#limits ??= new Limiter(checked, this.#how.found, this.#how.entering !== undefined)
     return this.#limits
   }
 
@@ -144,11 +138,12 @@ export class Sandbox {
    * @internal
    */
   explained(): Explanation & { readonly missing?: LimitsError } {
-    if (this.#policy.limits === undefined) return explainPlan(this.#vial(undefined).compiled, this.#base)
+    const policy = this.#policy()
+    if (policy.checked.limits === undefined) return explainPlan(this.#vial(undefined).compiled, this.#base)
     // As a run has it, in a cgroup that is made for it.
     const stdio: Stdio = ['inherit', 'inherit', 'inherit']
-    const { group, missing } = new Limiter(parsePolicy(this.#policy)).explained()
-    const compiled = compile(this.#policy, { base: this.#base, ...compiledFor(stdio, group) })
+    const { group, missing } = new Limiter(policy.checked).explained()
+    const compiled = compileAccepted(policy, { base: this.#base, ...compiledFor(stdio, group) })
     const explained = explainPlan(compiled, this.#base)
     return missing === undefined ? explained : { ...explained, missing }
   }
@@ -207,7 +202,7 @@ export class Sandbox {
   /** Starts a command, and gives its streams. */
   spawn(command: string, args: readonly string[] = [], options: SpawnOptions = {}): SandboxProcess {
     checkCommand(command, args, options, spawnOptions)
-    const stdio = completeStdio(options.stdio, entryFds(this.#policy.filesystem))
+    const stdio = completeStdio(options.stdio, entryFds(this.#policy().checked.filesystem))
     return this.#start(stdio, options, (vial) => spawnVial(vial, command, args, { ...options, stdio }))
   }
 
@@ -216,7 +211,7 @@ export class Sandbox {
     if (this.#limiter?.limitsOutput && [stdio[1], stdio[2]].some((one) => one !== 'output' && one !== 'ignore'))
       throw new OptionError('stdio: limits of output need "pipe" or "ignore" there')
     if (pipesOf(stdio).length > mostPipes) throw new OptionError(`stdio: more than ${mostPipes} pipes`)
-    return start(this.#vial(stdio, cwd !== undefined || env !== undefined || this.#entering !== undefined))
+    return start(this.#vial(stdio, cwd !== undefined || env !== undefined || this.#how.entering !== undefined))
   }
 
   /** @param perRun the run has a working directory or an environment of its own, which another vial takes */
@@ -226,23 +221,24 @@ export class Sandbox {
     let vial = this.#vials.get(key)
     if (vial === undefined) {
       const limiter = this.#limiter
-      const entering = this.#entering
-      const compiled = compile(this.#policy, {
+      const { store = ({ bytes }) => openStored(bytes), trusted = [], ignored = 0n, entering } = this.#how
+      const accepted = this.#policy()
+      const compiled = compileAccepted(accepted, {
         base: this.#base,
-        trusted: this.#trusted,
+        trusted,
         ...(stdio === undefined
           ? {}
           : compiledFor(stdio, entering === undefined ? limiter?.option() : entering.group())),
         ...(entering !== undefined ? { enters: true } : perRun ? { perRun } : {}),
       })
       const unknown =
-        stdio === undefined ? undefined : entryFds(this.#policy.filesystem).find((fd) => fd >= stdio.length)
+        stdio === undefined ? undefined : entryFds(accepted.checked.filesystem).find((fd) => fd >= stdio.length)
       if (unknown !== undefined)
         throw new OptionError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${stdio!.length - 1}`)
-      const { pid = 'new' } = this.#policy.namespaces ?? {}
+      const { pid = 'new' } = accepted.checked.namespaces ?? {}
       const { policy, plan } = compiled
       const own = perRun ? perRunOf(policy, plan.start.environment) : undefined
-      vial = new Vial(compiled, pid === 'new', limiter, this.#ignored, this.#store, own, entering?.target)
+      vial = new Vial(compiled, pid === 'new', limiter, ignored, store, own, entering?.target)
       this.#vials.set(key, vial)
     }
     return vial
@@ -251,5 +247,5 @@ export class Sandbox {
 
 /** A sandbox of this policy. Relative host paths start from `base`, by default the current directory. */
 export function sandbox(policy: StrictPolicy, base = currentDirectory()): Sandbox {
-  return new Sandbox(policy, base)
+  return new Sandbox(acceptedLater(policy), base)
 }
