@@ -2,10 +2,18 @@
 import { signals } from '../kernel/signals.js'
 import { json, type Option, policyOptions, runOptions } from './policyFlags.js'
 
+const signalWords = { words: Object.keys(signals).map((name) => name.replace(/^SIG/, '')) }
+
 export const startOptions = [
   { name: 'name', value: 'NAME', required: true, about: 'what others call it by' },
   ...policyOptions,
   { name: 'log-size', value: 'SIZE', kind: 'size', about: 'how much of its output is kept; default 2M' },
+  {
+    name: 'stop-signal',
+    value: 'SIGNAL',
+    offers: signalWords,
+    about: 'what asks its command to end, such as INT for PostgreSQL; default TERM',
+  },
   { name: 'foreground', about: 'stay until it ends, hand on signals, and exit as it does: for a supervisor' },
   { name: 'pid-file', value: 'FILE', offers: { from: 'file' }, about: 'write the pid of its monitor there' },
 ] as const satisfies readonly Option[]
@@ -32,7 +40,14 @@ export const logsOptions = [
   { name: 'lines', short: 'n', value: 'COUNT', kind: 'count', about: 'the last lines only' },
 ] as const satisfies readonly Option[]
 export const stopOptions = [
-  { name: 'grace', value: 'TIME', kind: 'milliseconds', about: 'how long it may take after SIGTERM; default 10s' },
+  {
+    name: 'signal',
+    short: 's',
+    value: 'SIGNAL',
+    offers: signalWords,
+    about: 'what asks it to end; default: what "vial start" was told, else TERM',
+  },
+  { name: 'grace', value: 'TIME', kind: 'milliseconds', about: 'how long it may then take; default 10s' },
   { name: 'rm', about: 'remove what is kept of it, too' },
 ] as const satisfies readonly Option[]
 export const killOptions = [
@@ -40,7 +55,7 @@ export const killOptions = [
     name: 'signal',
     short: 's',
     value: 'SIGNAL',
-    offers: { words: Object.keys(signals).map((name) => name.replace(/^SIG/, '')) },
+    offers: signalWords,
     about: 'such as HUP, SIGINT or 10; default KILL, which ends all in it',
   },
 ] as const satisfies readonly Option[]

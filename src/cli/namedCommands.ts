@@ -9,6 +9,7 @@ import { notRunning, runningSandbox } from '../live/runningSandbox.js'
 import { endOf } from '../live/sandboxEnd.js'
 import { signalNamed, signalSandbox } from '../live/signalSandbox.js'
 import { stopSandbox } from '../live/stopSandbox.js'
+import type { SignalName } from '../kernel/signals.js'
 import { HostError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import { printJson, write } from '../text/write.js'
@@ -83,9 +84,10 @@ export async function logs(names: readonly string[], flags: FlagsOf<typeof logsO
 }
 
 export async function stop(names: readonly string[], flags: FlagsOf<typeof stopOptions>): Promise<void> {
+  const signal = flags.signal === undefined ? undefined : signalNamed(flags.signal)
   for (const name of several(names)) {
     const { home, found } = sandboxNamed(name)
-    const end = await ended(home, found, flags.grace ?? defaultGrace)
+    const end = await ended(home, found, flags.grace ?? defaultGrace, signal)
     if (end === undefined) continue
     requireOver(end)
     if (flags.rm) removeSandbox(home, end)
@@ -93,8 +95,8 @@ export async function stop(names: readonly string[], flags: FlagsOf<typeof stopO
 }
 
 export function kill(names: readonly string[], { signal = 'KILL' }: FlagsOf<typeof killOptions>): void {
-  const number = signalNamed(signal)
-  for (const name of several(names)) signalSandbox(runningSandbox(name).found, number)
+  const named = signalNamed(signal)
+  for (const name of several(names)) signalSandbox(runningSandbox(name).found, named)
 }
 
 export async function rm(names: readonly string[], { force }: FlagsOf<typeof rmOptions>): Promise<void> {
@@ -127,8 +129,8 @@ function several([first, ...others]: readonly string[]): readonly [string, ...st
 }
 
 /** What it is once it has been stopped, if it ran; undefined: it was removed meanwhile. */
-const ended = (home: string, found: FoundSandbox, grace: number) =>
-  found.state === 'running' ? stopSandbox(home, found, grace) : found
+const ended = (home: string, found: FoundSandbox, grace: number, signal?: SignalName) =>
+  found.state === 'running' ? stopSandbox(home, found, grace, signal) : found
 
 /** @throws {HostError} for what can neither be ended from here nor has ended */
 function requireOver(found: FoundSandbox): void {

@@ -4,10 +4,11 @@ import { awaitEnd } from '../live/awaitEnd.js'
 import { findSandbox } from '../live/findSandbox.js'
 import { existingHome } from '../live/home.js'
 import { lostText, sandboxNamed } from '../live/namedSandboxes.js'
-import { signals } from '../kernel/signals.js'
+import type { SignalName } from '../kernel/signals.js'
 import { removeSandbox } from '../live/removeSandbox.js'
 import { endOf } from '../live/sandboxEnd.js'
-import { signalSandbox } from '../live/signalSandbox.js'
+import { stopSignalOf } from '../live/recordFile.js'
+import { signalNamed, signalSandbox } from '../live/signalSandbox.js'
 import { type NamedStart, startSandbox } from '../live/startSandbox.js'
 import { stopSandbox } from '../live/stopSandbox.js'
 import { policyFromFlags, namesFor } from './flagsToPolicy.js'
@@ -36,6 +37,7 @@ export async function start(flags: StartFlags, [first, ...rest]: readonly string
     trusted: trustedBy(flags),
     ignored: ignoredSignals(),
     ...(first === undefined ? {} : { command: [first, ...rest] }),
+    ...(flags['stop-signal'] === undefined ? {} : { stopSignal: signalNamed(flags['stop-signal']) }),
     ...(flags['log-size'] === undefined ? {} : { logSize: bytesOf(flags['log-size']) }),
   }
   try {
@@ -77,21 +79,26 @@ async function stopAndRemove(name: string): Promise<void> {
   if (end !== undefined) removeSandbox(home, end)
 }
 
-/** Signals that ask to end are handed on; a second one of them ends all. */
-const asking = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
+/** Signals that ask to end: a second one of them ends all. */
+const asking = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const
+/** What else is handed on, as by `vial run`: a program reads its configuration again, or opens its log. */
+const telling = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const
 
 async function attendNamed(name: string): Promise<void> {
   const { home, found } = sandboxNamed(name)
-  let asked = false
-  const handOn = (signal: NodeJS.Signals) => {
-    if (found.state !== 'running') return
-    if (asked) void stopSandbox(home, found, 0)
-    else signalSandbox(found, signals[signal as keyof typeof signals])
-    asked = true
+  if (found.state === 'running') {
+    const handOn = (signal: SignalName) => signalSandbox(found, signal)
+    let asked = false
+    for (const signal of telling) process.on(signal, () => handOn(signal))
+    for (const signal of asking)
+      process.on(signal, () => {
+        if (asked) void stopSandbox(home, found, 0)
+        // A supervisor, which knows no other, says that it is to end.
+        else handOn(signal === 'SIGTERM' ? stopSignalOf(found.record) : signal)
+        asked = true
+      })
   }
-  for (const signal of asking) process.on(signal, handOn)
   const end = await awaitEnd(home, name)
-  for (const signal of asking) process.off(signal, handOn)
   if (end?.state !== 'ended') throw new HostError(lostText(name))
   process.exitCode = endOf(end).status
 }

@@ -7,6 +7,7 @@ import { basename, join } from 'node:path'
 import { replaceFile } from '../cache/wholeFile.js'
 import { ownerOf } from '../cgroup/owner.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
+import { type SignalName, signals } from '../kernel/signals.js'
 import { systemFault } from '../kernel/systemError.js'
 import type { Policy } from '../policy/schema.js'
 
@@ -27,6 +28,8 @@ export interface SandboxRecord {
   readonly base: string
   /** Absent: an empty sandbox that is held open. */
   readonly command?: readonly string[]
+  /** What asks the command to end; absent: SIGTERM. */
+  readonly stopSignal?: SignalName
   /** When it was started: ISO 8601. */
   readonly created: string
   /** Where its cgroup lies: a directory, or one in each hierarchy. */
@@ -64,6 +67,8 @@ export function readRecord(directory: string, name: string): SandboxRecord | { r
   return parseRecord(text, name)
 }
 
+export const stopSignalOf = ({ stopSignal = 'SIGTERM' }: SandboxRecord): SignalName => stopSignal
+
 /** Of two that had one name, one after the other, it is not the same. */
 export const sameSandbox = (one: SandboxRecord, other: SandboxRecord) =>
   one.boot === other.boot &&
@@ -91,7 +96,7 @@ const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 function isRecord(record: unknown, name: string): record is SandboxRecord {
   if (!isFields(record)) return false
-  const { version, monitor, boot, view, init, namespaces, policy, base, command, created, group } = record
+  const { version, monitor, boot, view, init, namespaces, policy, base, command, stopSignal, created, group } = record
   return (
     version === 1 &&
     record.name === name &&
@@ -106,6 +111,7 @@ function isRecord(record: unknown, name: string): record is SandboxRecord {
     isFields(policy) &&
     isText(base) &&
     (command === undefined || isTexts(command)) &&
+    (stopSignal === undefined || (isText(stopSignal) && Object.hasOwn(signals, stopSignal))) &&
     isText(created) &&
     !Number.isNaN(Date.parse(created)) &&
     (group === undefined || isGroup(group))

@@ -1,7 +1,7 @@
 /** Signals to a sandbox by its name: to its payload, through the monitor, and the end of all. */
 import { join } from 'node:path'
 import { killAll } from '../cgroup/garbage.js'
-import { signals } from '../kernel/signals.js'
+import { type SignalName, signals } from '../kernel/signals.js'
 import { systemFault } from '../kernel/systemError.js'
 import { suspend } from '../launcher/record.js'
 import { tellEnd } from '../run/endSandbox.js'
@@ -14,12 +14,12 @@ import { isMonitor } from './processes.js'
 import type { SandboxRecord } from './recordFile.js'
 import type { RunningSandbox } from './runningSandbox.js'
 
-/** The number of `TERM`, `SIGTERM` or `15`. @throws {OptionError} when there is none, or none that can be passed on */
-export function signalNamed(text: string): number {
+/** The signal `TERM`, `SIGTERM` or `15`. @throws {OptionError} when there is none, or none that can be passed on */
+export function signalNamed(text: string): SignalName {
   const upper = text.toUpperCase()
-  const name = (upper.startsWith('SIG') ? upper : `SIG${upper}`) as keyof typeof signals
-  const number = /^\d+$/.test(text) ? Number(text) : signals[name]
-  if (Object.values<unknown>(signals).includes(number) && number !== signals.SIGCHLD) return number!
+  const known = Object.keys(signals) as SignalName[]
+  const name = known.find((one) => [one, one.slice(3), String(signals[one])].includes(upper))
+  if (name !== undefined && name !== 'SIGCHLD') return name
   const names = Object.keys(signals).map((one) => one.slice(3))
   throw new OptionError(
     `"${printable(text)}" is no signal that a sandbox can be sent${didYouMean(upper.replace(/^SIG/, ''), names)}`,
@@ -32,10 +32,10 @@ export function signalNamed(text: string): number {
  * SIGKILL ends it.
  * @returns false when it has ended meanwhile
  */
-export function signalSandbox(found: RunningSandbox, signal: number): boolean {
-  if (signal === signals.SIGKILL) return endRunning(found)
+export function signalSandbox(found: RunningSandbox, signal: SignalName): boolean {
+  if (signal === 'SIGKILL') return endRunning(found)
   // What stops the monitor itself does not stop the sandbox.
-  return kill(found.record, signal === signals.SIGSTOP ? suspend : signal)
+  return kill(found.record, signal === 'SIGSTOP' ? suspend : signals[signal])
 }
 
 /**

@@ -6,6 +6,7 @@ import { closeSync, constants, openSync, readlinkSync } from 'node:fs'
 import { openStored } from '../cache/contentVials.js'
 import { compileAccepted } from '../compile/compile.js'
 import { namespaceNames } from '../kernel/namespaces.js'
+import type { SignalName } from '../kernel/signals.js'
 import { letLive } from '../launcher/record.js'
 import { namespaceHandles } from '../plan/handles.js'
 import { layOut } from '../plan/namedDescriptors.js'
@@ -32,6 +33,8 @@ export interface NamedStart {
   readonly base: string
   /** Absent: it is held open, empty. */
   readonly command?: readonly [string, ...string[]]
+  /** What asks the command to end; default: SIGTERM. */
+  readonly stopSignal?: SignalName
   /** Bytes of its log that are kept; default: 2 MiB. */
   readonly logSize?: number
   /** Paths that the next run trusts: see CompileOptions. */
@@ -97,6 +100,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
       policy: given,
       base,
       ...(command === undefined ? {} : { command }),
+      ...(how.stopSignal === undefined ? {} : { stopSignal: how.stopSignal }),
       ...(run?.group === undefined ? {} : { group: { version: run.group.version, paths: run.group.directories } }),
     })
     // Until Node.js has seen its end, the pid is that of no other.

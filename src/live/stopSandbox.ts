@@ -1,18 +1,19 @@
 /** Ending a sandbox by its name: first politely. */
-import { signals } from '../kernel/signals.js'
 import { patience } from '../run/endSandbox.js'
 import { HostError } from '../text/error.js'
 import { awaitEnd } from './awaitEnd.js'
 import type { FoundSandbox } from './findSandbox.js'
 import type { RunningSandbox } from './runningSandbox.js'
+import { stopSignalOf } from './recordFile.js'
 import { endRunning, killRunning, signalSandbox } from './signalSandbox.js'
 
 /** Milliseconds that a killed process may take to end: it may first write much to a slow disk. */
 const dying = 10_000
 
 /**
- * Sends SIGTERM to the payload, and ends all that is left after the grace.
+ * Asks the payload to end by a signal, and ends all that is left after the grace.
  * @param grace milliseconds; 0: all is ended at once
+ * @param signal default: what the start was told, else SIGTERM
  * @returns what it is in the end; undefined: it was removed meanwhile
  * @throws {HostError} when something of it does not end
  */
@@ -20,10 +21,11 @@ export async function stopSandbox(
   home: string,
   found: RunningSandbox,
   grace: number,
+  signal = stopSignalOf(found.record),
 ): Promise<FoundSandbox | undefined> {
   const { name } = found
   const steps: readonly (readonly [does: () => void, waits: number])[] = [
-    ...(grace > 0 ? [[() => signalSandbox(found, signals.SIGTERM), grace] as const] : []),
+    ...(grace > 0 ? [[() => signalSandbox(found, signal), grace] as const] : []),
     [() => endRunning(found), patience],
     [() => killRunning(found.record), dying],
   ]

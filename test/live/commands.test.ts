@@ -1,6 +1,6 @@
 /** Named sandboxes by the command: started, entered, listed, followed, stopped, removed; each command is a process of its own. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,11 +17,18 @@ interface Said {
 }
 
 /** `vial` with a directory of records of the test's own; what still runs at the end is removed. */
-function commander(t: TestContext): { call(...args: readonly string[]): Promise<Said>; readonly home: string } {
+function commander(t: TestContext): {
+  call(...args: readonly string[]): Promise<Said>
+  /** Does not wait for its end. */
+  start(...args: readonly string[]): ChildProcess
+  readonly home: string
+} {
   const runtime = realpathSync(mkdtempSync(join(tmpdir(), 'vial-named-')))
   const home = join(runtime, 'vial')
+  const begin = (args: readonly string[]) =>
+    spawn(process.execPath, [vial, ...args], { env: { ...process.env, XDG_RUNTIME_DIR: runtime } })
   const call = async (...args: readonly string[]): Promise<Said> => {
-    const child = spawn(process.execPath, [vial, ...args], { env: { ...process.env, XDG_RUNTIME_DIR: runtime } })
+    const child = begin(args)
     const [out, err] = [child.stdout, child.stderr].map((stream) => {
       const parts: Buffer[] = []
       stream.on('data', (bytes) => parts.push(bytes))
@@ -36,7 +43,12 @@ function commander(t: TestContext): { call(...args: readonly string[]): Promise<
     assert.deepEqual(existsSync(home) ? readdirSync(home) : [], [])
     rmSync(runtime, { recursive: true })
   })
-  return { call, home }
+  const start = (...args: readonly string[]) => {
+    const child = begin(args)
+    t.after(() => child.kill('SIGKILL'))
+    return child
+  }
+  return { call, start, home }
 }
 
 const monitorOf = (home: string, name: string): number =>
@@ -151,6 +163,54 @@ describe('a named sandbox', () => {
     assert.match(first.err, /the sandbox "lost" is lost/)
     assert.deepEqual(readdirSync(home), [])
     assert.equal((await call('ps')).err, '')
+  })
+
+  /** Says which signals it gets; INT ends it. */
+  const listing =
+    'for s in TERM HUP USR1; do trap "echo $s" $s; done; trap "echo INT; exit 6" INT; echo ready; while :; do sleep 0.02; done'
+  const saidBy = async (call: ReturnType<typeof commander>['call'], name: string, words: string) => {
+    while ((await call('logs', name)).out !== words);
+  }
+
+  test('is asked to end by the signal that its start was told, or that the stop is told', async (t) => {
+    const { call } = commander(t)
+    for (const [start, stop] of [
+      [['--stop-signal', 'INT'], []],
+      [[], ['--signal', 'sigint']],
+      [
+        ['--stop-signal', 'TERM'],
+        ['-s', '2'],
+      ],
+    ] as const) {
+      await call('start', '--name', 'asked', ...start, '--', 'sh', '-c', listing)
+      await saidBy(call, 'asked', 'ready\n')
+      assert.equal((await call('stop', '--grace', '60s', ...stop, 'asked')).status, 0)
+      assert.deepEqual(await call('wait', 'asked'), { status: 6, out: '6\n', err: '' })
+      assert.equal((await call('logs', 'asked')).out, 'ready\nINT\n')
+    }
+    for (const args of [
+      ['start', '--name', 'a', '--stop-signal', 'ITN'],
+      ['stop', '--signal', 'ITN', 'asked'],
+    ])
+      assert.match(
+        (await call(...args)).err,
+        /^vial: "ITN" is no signal that a sandbox can be sent \(did you mean INT\?\)\n/,
+      )
+  })
+
+  test('in the foreground is asked to end by a SIGTERM to its start, and hands on all others that are told', async (t) => {
+    const { call, start } = commander(t)
+    const child = start('start', '--name', 'front', '--foreground', '--stop-signal', 'INT', '--', 'sh', '-c', listing)
+    let said = 'ready\n'
+    await saidBy(call, 'front', said)
+    for (const signal of ['HUP', 'HUP', 'USR1', 'HUP'] as const) {
+      child.kill(`SIG${signal}`)
+      said += `${signal}\n`
+      await saidBy(call, 'front', said)
+    }
+    child.kill('SIGTERM')
+    assert.deepEqual(await once(child, 'close'), [6, null])
+    assert.equal((await call('logs', 'front')).out, `${said}INT\n`)
   })
 
   test('in the foreground hands signals on, and ends as its command', async (t) => {
