@@ -8,6 +8,7 @@ import type { SpawnOptions } from '../run/runOptions.js'
 import type { SandboxProcess } from '../run/spawn.js'
 import { exitStatusOf, VialError } from '../text/error.js'
 import type { Names } from '../text/words.js'
+import type { Lacks } from './hint.js'
 import { type RunFlags, runOptions } from './policyFlags.js'
 import type { ReportFile } from './report.js'
 import { say } from './say.js'
@@ -31,6 +32,8 @@ export interface Started {
   /** The complete policy, of what was read before the start. */
   policy(): Policy | Promise<Policy>
   readonly sharesSession: boolean
+  /** What is said before the flags that would show the command what it lacks; default: add. */
+  readonly lacks?: Lacks
 }
 
 /** Returns false when `start` did not start it. */
@@ -103,6 +106,13 @@ async function tellProcessLimit(result: Result, run: Run, started: Started): Pro
 async function explainFailure({ command, args }: Run, started: Started | undefined, ran: boolean): Promise<void> {
   if (started === undefined) return
   try {
-    for (const hint of (await import('./hint.js')).hints(await started.policy(), command, args, ran)) say(hint)
+    for (const hint of (await import('./hint.js')).hints(
+      await started.policy(),
+      command,
+      args,
+      ran,
+      started.lacks ?? 'add',
+    ))
+      say(hint)
   } catch {}
 }

@@ -5,6 +5,7 @@ import type { SpawnOptions } from '../run/runOptions.js'
 import { spawnVial } from '../run/spawn.js'
 import { attend, type Run } from './attend.js'
 import { UsageError } from './commandLine.js'
+import { withVariables } from './environmentFlags.js'
 import { ignoredSignals } from './ignored.js'
 import type { execOptions } from './liveFlags.js'
 import type { FlagsOf } from './policyFlags.js'
@@ -18,28 +19,20 @@ export async function exec(
   if (command === undefined)
     throw new UsageError(`no command to run was given: vial exec [FLAG…] ${name} COMMAND [ARGUMENT…]`)
   const { record } = runningSandbox(name).found
+  const policy = { ...record.policy, env: withVariables(record.policy.env ?? {}, env) }
   const { timeout, cwd } = flags
   const options: SpawnOptions = {
     ...(timeout === undefined ? {} : { timeout }),
     ...(cwd === undefined ? {} : { cwd }),
-    ...(env === undefined ? {} : { env: variables(env) }),
     stdio: ['inherit', 'inherit', 'inherit'],
   }
   const reportFile = flags.report === undefined ? undefined : (await import('./report.js')).openReport(flags.report)
   const ignored = ignoredSignals()
   const run: Run = { command, args, flags, options, texts: new Texts(), reportFile, ignored }
   await attend(run, () => ({
-    child: spawnVial(entrantOf(record, ignored), command, args, options),
-    sharesSession: record.policy.session === 'host',
-    policy: () => record.policy,
+    child: spawnVial(entrantOf({ ...record, policy }, ignored), command, args, options),
+    sharesSession: policy.session === 'host',
+    policy: async () => (await import('../fill/complete.js')).completePolicy(policy, record.base),
+    lacks: 'it was started without',
   }))
 }
-
-/** `NAME=VALUE`, or `NAME` of the caller. */
-const variables = (words: readonly string[]): Record<string, string | undefined> =>
-  Object.fromEntries(
-    words.map((word) => {
-      const [name = '', value = process.env[name]] = word.split(/=(.*)/s)
-      return [name, value]
-    }),
-  )

@@ -2,13 +2,14 @@
 import { dirname, resolve } from 'node:path'
 import { ownOverRoot } from '../fill/overRoot.js'
 import { type AcceptedPolicy, acceptPolicy, checkPolicy } from '../policy/check.js'
-import { below, isWithin, normal } from '../policy/path.js'
+import { isWithin, normal } from '../policy/path.js'
 import type { FilesystemEntry, Policy } from '../policy/schema.js'
 import { profileNames } from '../seccomp/profileSchema.js'
 import { didYouMean } from '../text/closest.js'
 import { VialError } from '../text/error.js'
 import type { Names } from '../text/words.js'
 import { UsageError } from './commandLine.js'
+import { withVariables } from './environmentFlags.js'
 import { jsonFault } from './json.js'
 import { namesIn, type Origin, TypedNames } from './names.js'
 import { fileFault } from './obstacle.js'
@@ -102,24 +103,9 @@ function merge(file: Policy, flags: PolicyFlags, options: readonly Option[], tex
     ...policy,
     filesystem: [...before, ...shown.map(({ entry }) => entry)],
     ...(cwd === undefined ? {} : { cwd }),
-    env: environment(file, flags, origins),
+    env: withVariables({ inherit: ['TERM'], ...file.env }, flags.env, (key, typed) => origins.set(key, { typed })),
   }
   return { policy, origins }
-}
-
-/** With the flags' variables behind the file's. */
-function environment(file: Policy, flags: PolicyFlags, origins: Map<string, Origin>): Policy['env'] {
-  const set = new Map(Object.entries(file.env?.set ?? {}))
-  const inherit = file.env?.inherit === true ? true : [...(file.env?.inherit ?? ['TERM'])]
-  for (const variable of flags.env ?? []) {
-    const [name = '', value] = variable.split(/=(.*)/s)
-    const origin = { typed: `--env ${variable}` }
-    if (value !== undefined) {
-      set.set(name, value)
-      origins.set(below('env.set', name), origin)
-    } else if (inherit !== true) origins.set(below('env.inherit', inherit.push(name) - 1), origin)
-  }
-  return { set: Object.fromEntries(set), inherit }
 }
 
 function refuseContradictions(flags: PolicyFlags, file: Policy, shown: readonly Shown[]): void {

@@ -12,13 +12,23 @@ import { obstacleTo } from './obstacle.js'
  * One sentence for each thing that may have been the cause. The payload may have changed what is looked at here: nothing is opened.
  * @param policy a complete one
  * @param started whether the command ran, and failed by itself
+ * @param lacks what comes before the flags that would show it
  */
-export function hints(policy: Policy, command: string, args: readonly string[], started: boolean): string[] {
-  const view = new View(policy)
+export function hints(
+  policy: Policy,
+  command: string,
+  args: readonly string[],
+  started: boolean,
+  lacks: Lacks,
+): string[] {
+  const view = new View(policy, lacks)
   const found = [...new Set([command, ...args])].flatMap((word) => view.hint(word, word === command))
   if (!started) found.push(...(command.includes('/') ? executableHint(view, command) : programHint(view, command)))
   return [...new Set(found)]
 }
+
+/** A run can be repeated with other flags; a sandbox that runs has those of its start. */
+export type Lacks = 'add' | 'it was started without'
 
 /** What an entry shows: a host path, what a link leads to, or neither. */
 interface Seen {
@@ -43,7 +53,10 @@ class View {
   /** Whether a relative path means the same file inside. */
   readonly #here: boolean
 
-  constructor(policy: Policy) {
+  constructor(
+    policy: Policy,
+    readonly lacks: Lacks,
+  ) {
     this.#entries = (policy.filesystem ?? [])
       .map((entry): Seen => {
         const place = placeOf(entry)
@@ -81,7 +94,7 @@ class View {
     const directory = this.find(dirname(path))
     return directory.is === 'seen' && !directory.by.writable
       ? [
-          `${word} is not there, and what it lies in is shown read-only: if it is to be written, use --rw ${directory.by.place}`,
+          `${word} is not there, and what it lies in is shown read-only: if it is to be written, ${this.lacks} --rw ${directory.by.place}`,
         ]
       : []
   }
@@ -92,9 +105,9 @@ class View {
     if (found.is === 'hidden') {
       if (!isOpen(path)) return [`${word} exists, but is closed to this user, and the sandbox does not see it`]
       if (found.path === path)
-        return [`${word} exists, but the sandbox does not see it: add ${this.#flags(word, path)}`]
+        return [`${word} exists, but the sandbox does not see it: ${this.lacks} ${this.#flags(word, path)}`]
       return [
-        `${word} leads to ${found.path}, which the sandbox does not see: add --ro ${found.path} (or --rw ${found.path})`,
+        `${word} leads to ${found.path}, which the sandbox does not see: ${this.lacks} --ro ${found.path} (or --rw ${found.path})`,
       ]
     }
     return found.is === 'seen' && !word.startsWith('/') && !this.#here
@@ -150,9 +163,12 @@ function programHint(view: View, command: string): string[] {
   if (found !== undefined)
     return view.find(found).is === 'hidden'
       ? [
-          `${command} is ${found} outside, which the sandbox does not see: add --fill ${found}, or --ro ${dirname(found)}`,
+          `${command} is ${found} outside, which the sandbox does not see: ${view.lacks} --fill ${found}, or --ro ${dirname(found)}`,
         ]
       : []
-  const here = existsSync(resolve(command)) ? `; for the file in this directory: --ro . -- ./${basename(command)}` : ''
+  const here =
+    view.lacks === 'add' && existsSync(resolve(command))
+      ? `; for the file in this directory: --ro . -- ./${basename(command)}`
+      : ''
   return [`${command} is not on your PATH either${here}`]
 }

@@ -28,7 +28,7 @@ export const execOptions = [
     value: 'NAME[=VALUE]',
     offers: { from: 'variable' },
     many: true,
-    about: "set a variable, or hand on the caller's; default: those of the sandbox's policy",
+    about: "set a variable, or hand on the caller's (NAME may have *), besides those of the sandbox's policy",
   },
   { name: 'cwd', value: 'INSIDE', about: "the working directory inside; default: the policy's" },
   ...runOptions.filter(isOfRun),

@@ -48,7 +48,12 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
   const { given, checked } = policy
   const limiter = checked.limits === undefined ? undefined : new Limiter(checked)
   const group = limiter?.option()
-  const { steps, bytes, plan } = compileAccepted(policy, {
+  const {
+    steps,
+    bytes,
+    plan,
+    policy: complete,
+  } = compileAccepted(policy, {
     base,
     trusted: how.trusted ?? [],
     descriptors: { status: 1, log: 1 },
@@ -97,7 +102,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
       monitor: identity,
       init,
       namespaces: namespacesOf(identity.pid),
-      policy: given,
+      policy: { ...given, cwd: complete.cwd, env: complete.env },
       base,
       ...(command === undefined ? {} : { command }),
       ...(how.stopSignal === undefined ? {} : { stopSignal: how.stopSignal }),

@@ -153,7 +153,7 @@ describe('a command that fails inside', () => {
 
   test('a directory that is not writable', () => {
     const { stderr, status } = run('--ro', '.', '--', 'touch', 'out.txt')
-    assert.match(stderr, /Read-only file system\n.*out\.txt is not there.*use --rw /)
+    assert.match(stderr, /Read-only file system\n.*out\.txt is not there.*add --rw /)
     assert.equal(status, 1)
     assert.equal(run('--rw', '.', '--', 'touch', 'out.txt').status, 0)
   })

@@ -141,6 +141,47 @@ describe('a named sandbox', () => {
     )
   })
 
+  test('gives what enters it the variables of its policy, and what is said besides, as of a run', async (t) => {
+    const { call } = commander(t)
+    for (const [name, value] of Object.entries({ SEEN_A: 'a', SEEN_B: 'b', KNOWN: 'theirs', TERM: 'own' })) {
+      const before = process.env[name]
+      process.env[name] = value
+      t.after(() => {
+        if (before === undefined) delete process.env[name]
+        else process.env[name] = before
+      })
+    }
+    const flags = ['--env', 'SET=policy', '--env', 'KNOWN=policy', '--env', 'KEPT=policy']
+    await call('start', '--name', 'box', ...flags)
+    const more = ['--env', 'SEEN_*', '--env', 'SEEN_B=flag', '--env', 'KNOWN', '--env', 'SET=a=b', '--env', 'ABSENT']
+    const entered = await call('exec', ...more, 'box', 'env')
+    assert.equal(entered.err, '')
+    const lines = entered.out.split('\n').sort()
+    const asked = ['KEPT=policy', 'KNOWN=theirs', 'SEEN_A=a', 'SEEN_B=flag', 'SET=a=b', 'TERM=own']
+    assert.deepEqual(
+      lines.filter((line) => !/^(|(PATH|HOME|USER|LOGNAME|LANG)=.*)$/.test(line)),
+      asked,
+    )
+    assert.equal((await call('exec', 'box', 'sh', '-c', 'echo $PWD $HOME')).out, '/home/vial /home/vial\n')
+    const run = await call('run', ...flags, ...more, '--', 'env')
+    assert.deepEqual(run.out.split('\n').sort(), lines)
+    assert.deepEqual(await call('exec', '--env', '=x', 'box', 'env'), {
+      status: 125,
+      out: '',
+      err: 'vial: --env =x: must be a variable name\n',
+    })
+  })
+
+  test('advises what it was started without, of what it does not see', async (t) => {
+    const { call } = commander(t)
+    await call('start', '--name', 'box')
+    assert.equal(
+      (await call('exec', 'box', 'ls', '/usr', '/boot')).err,
+      "ls: cannot access '/boot': No such file or directory\n" +
+        'vial: /boot exists, but the sandbox does not see it: it was started without --ro /boot (or --rw /boot)\n',
+    )
+  })
+
   test('that cannot be made leaves nothing', async (t) => {
     const { call, home } = commander(t)
     assert.deepEqual(
