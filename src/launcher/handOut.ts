@@ -42,6 +42,8 @@ export const handlesCode = {
       c.attempt('close', file)
     }
     c.attempt('close', socket)
+    // The payload could execute one as its own: a script's interpreter is found before the kernel closes them.
+    for (const fd of Object.values(programHandles)) c.attempt('close', fd)
   },
 }
 

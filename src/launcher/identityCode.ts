@@ -9,7 +9,7 @@ import type { Address, Operand, Slot } from '../machine/instruction.js'
 import type { MapLine, Step } from '../plan/step.js'
 import { enterCallersDirectory, enterNamedDirectory } from './execute.js'
 import type { Code, LauncherContext } from './launcherContext.js'
-import { capabilitySets, dropGroupsIfAllowed, spareSet } from './privileges.js'
+import { capabilitySets, dropGroupsIfAllowed, hideFromOthers, spareSet } from './privileges.js'
 
 type Identity =
   | 'join'
@@ -145,6 +145,8 @@ export const identityCode: Code<Identity> = {
     c.must('prctl', PR.SET_KEEPCAPS, 1, 0, 0, 0)
     c.must('setresgid', step.gid, step.gid, step.gid)
     c.must('setresuid', step.uid, step.uid, step.uid)
+    // Other ids make a process what the sysctl fs.suid_dumpable says: PR_SET_DUMPABLE(2const).
+    hideFromOthers(c)
     // They stay permitted, but leaving uid 0 takes them out of the effective set, which the next steps need.
     const { b } = c
     const { header, sets } = capabilitySets(c)

@@ -1,6 +1,8 @@
 /** What several steps do with privileges: capget(2) and capset(2), and setgroups(2). */
 import { own, variable } from '../assembly/variables.js'
 import { pack, structs } from '../kernel/structs.js'
+import { PR } from '../kernel/flags.js'
+import { ownPids, relays } from '../plan/plan.js'
 import type { LauncherContext } from './launcherContext.js'
 
 /** _LINUX_CAPABILITY_VERSION_3: each set has two words. */
@@ -27,6 +29,11 @@ export function dropEverything(c: LauncherContext, keepsSpare = false): void {
     b.store(32, sets, 16, half)
   }
   c.attempt('capset', capabilitySets(c).header, sets)
+}
+
+/** Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking". */
+export function hideFromOthers(c: LauncherContext): void {
+  if (relays(c.plan) && !ownPids(c.plan)) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
 }
 
 /** user_namespaces(7): where setgroups is denied, as in one that an ordinary user made, the groups are what they are. */

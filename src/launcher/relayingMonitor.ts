@@ -15,7 +15,7 @@
  */
 import { routine } from '../assembly/routine.js'
 import { variable, variables } from '../assembly/variables.js'
-import { PR, SI, WAIT } from '../kernel/flags.js'
+import { SI, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
@@ -35,8 +35,8 @@ import {
   tellForeground,
   waitingFor,
 } from './foreground.js'
-import type { LauncherContext } from './launcherContext.js'
 import { heldHandles } from './handOut.js'
+import type { LauncherContext } from './launcherContext.js'
 import type { Life } from './life.js'
 import {
   endsBySignal,
@@ -50,8 +50,8 @@ import {
 import { finishLog, logFiles, logSource } from './logCode.js'
 import { callerOf, diesWithParent, takeLetLive, takeParentsEnd, tiedToCaller } from './parent.js'
 import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipeCode.js'
+import { hideFromOthers } from './privileges.js'
 import { endSignal, hangUp, record, suspend, takesEnd } from './record.js'
-import { awaitSources, prepareSources } from './sources.js'
 import {
   allSignals,
   blockSignals,
@@ -61,6 +61,7 @@ import {
   maskSize,
   unblockSignals,
 } from './signalMask.js'
+import { awaitSources, prepareSources } from './sources.js'
 
 export const relaying: Life = {
   begin(c) {
@@ -79,8 +80,7 @@ export const relaying: Life = {
     const { plan } = c
     // From then on no process finds our descriptors in /proc. One that is not tied to the caller would wait at its end for a caller that is gone.
     if (!ownPids(plan) || !diesWithParent(plan)) awaitAcknowledgement(c)
-    // Who shares our pid namespace sees us in /proc, and behind us the host: ptrace(2), "Ptrace access mode checking".
-    if (!ownPids(plan)) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+    hideFromOthers(c)
   },
 
   beginInit(c) {

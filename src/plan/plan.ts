@@ -83,10 +83,12 @@ export const relays = ({ start }: Plan): boolean => start.manner.monitor === 're
 
 /** The same steps by the process that does them, without the one that clones init. */
 export function stepsOf({ world, entrant, start }: Plan): Readonly<Record<'monitor' | 'init' | 'payload', Step[]>> {
+  // What enters finds what payloads have planted: it follows their links with no descriptor of vial's open, behind tieInit.
+  const follows = start.enters !== undefined
   return {
     monitor: [...start.streams, ...world.monitor, ...start.watch],
-    init: [...world.init, ...entrant.once, ...start.prepare, ...entrant.shared],
-    payload: start.living?.holds ? [] : [...entrant.each, start.execute],
+    init: [...world.init, ...entrant.once, ...(follows ? [] : start.prepare), ...entrant.shared],
+    payload: start.living?.holds ? [] : [...(follows ? start.prepare : []), ...entrant.each, start.execute],
   }
 }
 

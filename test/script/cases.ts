@@ -231,6 +231,15 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
     enters: true,
     calls: true,
   },
+  'enters a sandbox, as another user': {
+    policy: { namespaces: { user: 'host' }, identity: { uid: 1234, gid: 1235 } },
+    enters: true,
+    calls: true,
+  },
+  "another user among the host's processes": {
+    policy: { namespaces: { user: 'host', pid: 'host' }, identity: { uid: 1234, gid: 1235 } },
+    calls: true,
+  },
   'descriptors that the payload keeps, and one that the policy reads': {
     policy: { filesystem: [{ file: '/etc/key', fd: 9 }] },
     options: { passFds: [7] },

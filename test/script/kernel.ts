@@ -17,7 +17,12 @@ export interface Call {
   readonly name: SyscallName
   readonly args: readonly string[]
   readonly result: string
+  /** Of one that follows a path: what the process has open, by which a link of /proc leads. */
+  readonly open?: Readonly<Record<number, string>>
 }
+
+/** They follow a path that the payload, or one before it, may have planted links on. */
+const following = new Set<SyscallName>(['chdir', 'execve'])
 
 export interface Script {
   /** Arguments of the vial, its own name first. */
@@ -120,9 +125,17 @@ export function run(program: Program, script: Script): Run {
       const number = calls.length
       const args = call.args.map((_, index) => shown(call, index, at))
       // Before it is answered: the calls of a child come after the one that makes it.
-      calls.push({ by: me.name, name: call.name, args, result: '' })
+      const entry = {
+        by: me.name,
+        name: call.name,
+        args,
+        ...(following.has(call.name)
+          ? { open: Object.fromEntries([...me.fds].map(([fd, { name }]) => [fd, name])) }
+          : {}),
+      }
+      calls.push({ ...entry, result: '' })
       const answer = script.fail?.at === number ? -BigInt(errno[script.fail.with]) : answerTo(call, at, me)
-      calls[number] = { by: me.name, name: call.name, args, result: answer === 'ended' ? '' : told(answer) }
+      calls[number] = { ...entry, result: answer === 'ended' ? '' : told(answer) }
       return answer
     })
 
