@@ -27,6 +27,7 @@ const packages = [
   'gcc',
   'libc6-dev',
   'uidmap',
+  'redis-server',
 ] as const
 
 /**
