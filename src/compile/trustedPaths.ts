@@ -1,8 +1,9 @@
-/** What every run trusts, and its payload may therefore not change: vial itself, its cache, Node.js, and what a command line names. */
+/** What every run trusts, and its payload may therefore not change: vial itself, its cache, the records of sandboxes, Node.js, and what a command line names. */
 import { lstatSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheDirectory } from '../cache/cacheDirectory.js'
+import { trustedPlaces } from '../cache/sandboxPlaces.js'
 import { attempt } from '../text/attempt.js'
 
 export interface Trusted {
@@ -18,7 +19,8 @@ declare const __filename: string
 export function trustedPaths(named: readonly string[] = []): Trusted[] {
   const paths = [...packagePaths(), process.execPath, ...named.map((path) => resolve(path))]
   const cache = attempt(cacheDirectory)
-  return [...paths.map((path) => ({ path })), ...(cache === undefined ? [] : [{ path: cache, made: true as const }])]
+  const made = [...(cache === undefined ? [] : [cache]), ...trustedPlaces()]
+  return [...paths.map((path) => ({ path })), ...made.map((path) => ({ path, made: true as const }))]
 }
 
 /** In a bundle of another program, vial is that file. In a checkout, where vial itself is worked on, only what is executed. */

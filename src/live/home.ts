@@ -1,22 +1,10 @@
 /** The directory that holds a directory for each named sandbox of this user: where it is, and that only this user can use it. */
 import { lstatSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { cacheDirectory } from '../cache/cacheDirectory.js'
-import { isOwnDirectory, trustedDirectory, type Walk } from '../cache/trust.js'
+import { sandboxPlace } from '../cache/sandboxPlaces.js'
+import { trustedDirectory, type Walk } from '../cache/trust.js'
 import { systemFault } from '../kernel/systemError.js'
 import { HostError } from '../text/error.js'
 import { isSandboxName } from './sandboxNames.js'
-
-/** `$XDG_RUNTIME_DIR/vial`; else `/run/vial` for root, and `/run/user/UID/vial` where that is the user's own; else in the cache. */
-export function homePath(): string {
-  // One that is not absolute is to be ignored: https://specifications.freedesktop.org/basedir-spec/latest
-  const { XDG_RUNTIME_DIR: runtime } = process.env
-  if (runtime?.startsWith('/')) return join(runtime, 'vial')
-  const uid = process.geteuid!()
-  if (uid === 0) return '/run/vial'
-  const ofUser = `/run/user/${uid}`
-  return isOwnDirectory(ofUser) ? join(ofUser, 'vial') : join(cacheDirectory(), 'live')
-}
 
 /**
  * The directory's real path; it is made when it is not there.
@@ -32,7 +20,7 @@ export function existingHome(): string | undefined {
 }
 
 function homeBy(missing: NonNullable<Walk['missing']>): string | undefined {
-  const path = homePath()
+  const path = sandboxPlace()
   try {
     const real = trustedDirectory(path, { missing })
     // What a policy and its environment say is for this user only.

@@ -1,37 +1,15 @@
 /** What enters a living sandbox by its own program: which sandbox it takes for one, and what it leaves when its caller is gone. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, type TestContext, test } from 'node:test'
-import { compile } from '../../src/compile/compile.js'
-import { identityOf } from '../../src/live/processes.js'
-import { namespaceHandles, programHandles } from '../../src/plan/handles.js'
+import { describe, test } from 'node:test'
+import { namespaceHandles } from '../../src/plan/handles.js'
 import type { StrictPolicy } from '../../src/policy/schema.js'
+import { as, living } from '../support/living.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { type Caller, callers, root, workDirectory } from '../support/user.js'
-
-const as = (caller: Caller) => (process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {})
-
-/** A sandbox that is held open, which this process started. */
-async function held(t: TestContext, caller: Caller, name: string, policy: StrictPolicy) {
-  const directory = workDirectory(caller, name)
-  const vial = join(directory, 'vial')
-  writeFileSync(vial, compile(policy, { living: { holds: true } }).bytes, { mode: 0o755 })
-  const monitor: ChildProcess = spawn(vial, { stdio: ['ignore', 'ignore', 'inherit'], ...as(caller) })
-  t.after(() => monitor.kill('SIGKILL'))
-  const place = `/proc/${monitor.pid}`
-  // The handles come last.
-  while (!existsSync(`${place}/fd/${namespaceHandles.mount}`)) await new Promise((resolve) => setTimeout(resolve, 5))
-  return {
-    directory,
-    monitor,
-    place,
-    start: identityOf(monitor.pid!)!.start,
-    entrant: `${place}/fd/${programHandles.alone}`,
-  }
-}
+import { callers, root } from '../support/user.js'
 
 for (const caller of callers) {
   describe(`what enters a sandbox, by ${caller.name}`, () => {
@@ -40,7 +18,7 @@ for (const caller of callers) {
     }, async (t) => {
       const policy: StrictPolicy =
         caller === root ? { preset: 'system', namespaces: { user: 'host' } } : { preset: 'system' }
-      const { directory, place, start, entrant } = await held(t, caller, 'forged', policy)
+      const { directory, place, start, entrant } = await living(t, caller, 'forged', policy)
       const forged = join(directory, 'process')
       mkdirSync(join(forged, 'fd'), { recursive: true })
       writeFileSync(join(forged, 'stat'), readFileSync(`${place}/stat`))
@@ -61,7 +39,7 @@ for (const caller of callers) {
     test('leaves nothing for others to reap when its caller is killed', {
       skip: notInstalled('python3'),
     }, async (t) => {
-      const { place, start, entrant, monitor } = await held(t, caller, 'orphan', { preset: 'system' })
+      const { place, start, entrant, monitor } = await living(t, caller, 'orphan', { preset: 'system' })
       const script = `
 import ctypes, os, signal, subprocess, sys, time
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)

@@ -20,7 +20,7 @@ struct attack {
 /* The attack of this name, with the words behind it. */
 int attack(char **words);
 
-extern const struct attack filesystem[], processes[], privileges[], kernel[], network[], init[];
+extern const struct attack filesystem[], processes[], privileges[], kernel[], network[], init[], entrants[];
 
 /* A call that would change the machine is made with an argument that it refuses: this errno means that the permission
    was there, and only the argument was wrong. */

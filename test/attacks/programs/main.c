@@ -2,8 +2,8 @@
 #include "attack.h"
 
 int attack(char **words) {
-  const struct attack *lists[] = {filesystem, processes, privileges, kernel, network, init};
-  for (int i = 0; i < 6; i++)
+  const struct attack *lists[] = {filesystem, processes, privileges, kernel, network, init, entrants};
+  for (int i = 0; i < 7; i++)
     for (const struct attack *one = lists[i]; one->name; one++)
       if (strcmp(one->name, words[0]) == 0) {
         errno = 0;

@@ -27,11 +27,11 @@ static int read_memory(char **w) {
   return got(process_vm_readv(atoi(w[0]), &here, 1, &there, 1, 0));
 }
 
-/* pidfd_getfd(2). */
+/* pidfd_getfd(2), of standard input or of the number that is named. */
 static int steal_descriptor(char **w) {
   int pid = syscall(SYS_pidfd_open, atoi(w[0]), 0);
   if (pid < 0) return -1;
-  return got(syscall(SYS_pidfd_getfd, pid, 0, 0));
+  return got(syscall(SYS_pidfd_getfd, pid, w[1] ? atoi(w[1]) : 0, 0));
 }
 
 /* process_madvise(2): advice that changes nothing. */

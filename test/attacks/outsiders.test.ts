@@ -1,0 +1,186 @@
+/** Who is outside of a sandbox that can be entered: another user of the host, and a payload of another sandbox that may write where records lie. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { closeSync, openSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { namespaceHandles } from '../../src/plan/handles.js'
+import { as, living } from '../support/living.js'
+import { notRoot } from '../support/needs.js'
+import { type Caller, callers, ordinary, vial, workDirectory } from '../support/user.js'
+import { attackProgram, noAttacks } from './attack.js'
+
+const id = ordinary.uid + 1_000_000
+const other: Caller = { name: 'another user', uid: id, gid: id }
+
+/** The attack program as one of the host's, with descriptors from 3 on. */
+const outside = (caller: Caller, words: readonly string[], fds: readonly number[] = []) =>
+  spawnSync(attackProgram(), words, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe', ...fds],
+    ...as(caller),
+  }).stdout.trim()
+
+/** What only its own user may do with a monitor. */
+const looks: readonly (readonly [words: (pid: string) => readonly string[], refused: string])[] = [
+  ...Object.values(namespaceHandles).map((fd) => [(pid: string) => ['look', pid, `fd/${fd}`], 'EACCES'] as const),
+  [(pid) => ['look', pid, 'ns/user'], 'EACCES'],
+  [(pid) => ['look', pid, 'environ'], 'EACCES'],
+  [(pid) => ['open-memory', pid], 'EACCES'],
+  [(pid) => ['executable-of', pid], 'EACCES'],
+  [(pid) => ['steal-descriptor', pid, '100'], 'EPERM'],
+  [(pid) => ['trace', pid], 'EPERM'],
+  [(pid) => ['signal', pid], 'EPERM'],
+]
+
+for (const caller of callers) {
+  describe(`another user, and a sandbox of ${caller.name}`, { skip: noAttacks || notRoot }, () => {
+    const opened = (t: TestContext) => living(t, caller, 'entered', { preset: 'system' })
+
+    test('opens nothing of what it is entered by', async (t) => {
+      const pid = String((await opened(t)).monitor.pid)
+      for (const [words, refused] of looks) {
+        assert.equal(outside(other, words(pid)), refused, words(pid).join(' '))
+        assert.equal(outside(caller, words(pid)), 'succeeded', `its own user: ${words(pid).join(' ')}`)
+      }
+    })
+
+    test('enters nothing by descriptors that are handed over', async (t) => {
+      const { place } = await opened(t)
+      for (const [name, fd] of Object.entries(namespaceHandles)) {
+        const handle = openSync(`${place}/fd/${fd}`, 'r')
+        t.after(() => closeSync(handle))
+        assert.equal(outside(other, ['join-descriptor', '3'], [handle]), 'EPERM', name)
+        // The others ask for capabilities in the user namespace, which comes first.
+        if (name === 'user') assert.equal(outside(caller, ['join-descriptor', '3'], [handle]), 'succeeded')
+      }
+    })
+
+    test('is told that it may not, by the program that enters', async (t) => {
+      const { entrant, target } = await opened(t)
+      const program = openSync(entrant, 'r')
+      t.after(() => closeSync(program))
+      const enter = (who: Caller) => {
+        const { status, stdout, stderr } = spawnSync(
+          `/proc/self/fd/${program}`,
+          [...target, '/', '/usr/bin/id', '-u'],
+          {
+            encoding: 'utf8',
+            env: {},
+            ...as(who),
+          },
+        )
+        return [status, stdout, stderr]
+      }
+      assert.deepEqual(enter(other), [
+        125,
+        '',
+        'vial: cannot find the sandbox: Permission denied\n      it belongs to another user\n',
+      ])
+      assert.deepEqual(enter(caller).slice(0, 1), [0])
+    })
+
+    test('a pid that is another process by now is no sandbox', async (t) => {
+      const { entrant, target } = await opened(t)
+      const enter = (place: string, start: string) =>
+        spawnSync(entrant, [place, start, '/', '/usr/bin/true'], { encoding: 'utf8', env: {}, ...as(caller) })
+      const [place, start] = target
+      const wrong = [
+        [place, `${start}0`],
+        [place, start.slice(1)],
+        [place, ''],
+        [`/proc/${process.pid}`, start],
+        ['/proc/self', start],
+      ] as const
+      for (const [place, start] of wrong) {
+        const { status, stderr } = enter(place, start)
+        assert.deepEqual(
+          [status, stderr],
+          [125, 'vial: cannot find the sandbox: No such file or directory\n      it has ended\n'],
+          `${place} ${start}`,
+        )
+      }
+      assert.equal(enter(place, start).status, 0)
+    })
+  })
+
+  describe(`records of ${caller.name}`, () => {
+    /** A directory for the records, and commands that look there. */
+    function runtime(t: TestContext, name: string) {
+      const directory = workDirectory(caller, name)
+      const call = (...args: string[]) => vial(caller, args, { env: { XDG_RUNTIME_DIR: directory } })
+      const records = join(directory, 'vial')
+      t.after(() => {
+        for (const line of call('ps', '--json').stdout.split('\n').filter(Boolean))
+          for (const one of [JSON.parse(line)].flat()) call('rm', '-f', one.name)
+      })
+      return { directory, records, call }
+    }
+
+    /** Which of these a payload can do with the directory `$1`. */
+    const forge = `
+cd "$1" || exit
+try() { word=$1; shift; "$@" 2>/dev/null && echo "$word"; }
+try 'write a record' sh -c 'echo >> vial/web/record.json'
+try 'tell an end' sh -c 'echo x 1<> vial/web/status'
+try 'remove a record' rm -f vial/web/record.json
+try 'exchange a record' mv made vial/web/record.json
+try 'make a sandbox' mkdir vial/forged
+try 'exchange them all' mv vial away
+true`
+
+    test('a payload that may write the directory above forges none', (t) => {
+      const { directory, call, records } = runtime(t, 'above')
+      assert.equal(call('start', '--name', 'web').status, 0)
+      const run = (...flags: string[]) =>
+        call('run', '--rw', directory, ...flags, '--', 'sh', '-c', `touch ${directory}/made; ${forge}`, 'sh', directory)
+      const { status, stdout, stderr } = run()
+      assert.deepEqual([status, stdout, stderr], [0, '', ''])
+      assert.equal(call('exec', 'web', 'echo', 'ours').stdout, 'ours\n')
+      // The weakened one names the directory of the records itself.
+      assert.match(
+        run('--rw', records).stdout,
+        /^write a record\ntell an end\nremove a record\nexchange a record\nmake a sandbox\n$/,
+      )
+      assert.notEqual(call('exec', 'web', 'echo', 'ours').status, 0)
+      call('rm', '-f', 'web')
+    })
+
+    test('a payload makes no directory for them where there is none yet', (t) => {
+      const { directory, call } = runtime(t, 'none')
+      const make = ['--', 'sh', '-c', 'mkdir "$1/vial" || mkdir "$1/vial/forged"', 'sh', directory]
+      assert.match(call('run', '--rw', directory, ...make).stderr, /forged.*Read-only/s)
+      assert.deepEqual(readdirSync(join(directory, 'vial')), [])
+      // The weakened one: another directory is not where they are looked for.
+      const elsewhere = vial(caller, ['run', '--rw', directory, ...make], { env: { XDG_RUNTIME_DIR: '' } })
+      assert.equal(elsewhere.status, 0, elsewhere.stderr)
+    })
+
+    test('a name that is none is refused in one clear line, by each command', (t) => {
+      const { call, directory } = runtime(t, 'names')
+      const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
+      const names = ['..', '../web', 'a/b', '/', '.web', 'a\nb', '\x1b[2J', 'a'.repeat(5000), 'ä']
+      const clear = /^vial: "[^\n]{0,80}" cannot be the name of a sandbox\n {6}a name has 1 to 64 [^\n]*\n$/
+      for (const command of ['exec', 'logs', 'stop', 'kill', 'rm', 'wait'])
+        for (const name of ['../web', '\x1b[2J']) {
+          const { status, stderr } = call(command, '--', name, ...(command === 'exec' ? ['true'] : []))
+          assert.equal(status, 125, `${command} ${stderr}`)
+          assert.match(stderr, clear, command)
+        }
+      for (const name of names) assert.match(call('start', '--name', name).stderr, clear, JSON.stringify(name))
+      // No JavaScript has such a word.
+      const { status, stderr } = spawnSync(
+        'sh',
+        ['-c', 'exec "$1" "$2" exec "$(printf "\\377\\376")" true', 'sh', process.execPath, main],
+        {
+          encoding: 'utf8',
+          env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home'), XDG_RUNTIME_DIR: directory },
+          ...as(caller),
+        },
+      )
+      assert.equal(status, 125)
+      assert.match(stderr, clear)
+    })
+  })
+}

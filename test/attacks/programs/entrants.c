@@ -1,0 +1,156 @@
+/* Attacks on what enters a sandbox, and what holds it still for them. */
+#include "attack.h"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+/* Whatever /proc/PID/NAME has; what is checked as it is read, is read. A namespace has nothing to read. */
+static int look(char **w) {
+  char path[256], byte;
+  struct stat status;
+  snprintf(path, sizeof path, "/proc/%s/%s", w[0], w[1]);
+  int file = open(path, O_RDONLY | O_NONBLOCK);
+  if (file < 0 || fstat(file, &status)) return -1;
+  /* At address 0 nothing is mapped. */
+  return !S_ISREG(status.st_mode) || strcmp(w[1], "mem") == 0 ? 0 : got(reached(read(file, &byte, 1), EINVAL));
+}
+
+static int open_memory(char **w) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%s/mem", w[0]);
+  return open_only(path, O_RDWR);
+}
+
+/* PTRACE_ATTACH, which stops it: it goes on when this process has ended. */
+static int attach(char **w) { return got(ptrace(PTRACE_ATTACH, atoi(w[0]), 0, 0)); }
+
+/* To an address where nothing is. */
+static int write_memory(char **w) {
+  char byte = 0;
+  struct iovec here = {&byte, 1}, there = {(void *)8, 1};
+  return reached(process_vm_writev(atoi(w[0]), &here, 1, &there, 1, 0), EFAULT);
+}
+
+static int stop_pid(char **w) { return kill(atoi(w[0]), SIGSTOP); }
+
+/* setns(2) of a descriptor that another process gave. */
+static int join_descriptor(char **w) { return setns(atoi(w[0]), 0); }
+
+/* With all capabilities, in a user namespace of its own. */
+static int nested(char **w) {
+  if (unshare(CLONE_NEWUSER)) return -1;
+  return attack(w);
+}
+
+/* Does the attack of each line, one after the other, each in a process of its own. */
+static int serve(char **w) {
+  char line[4096];
+  printf("ready\n");
+  while (fgets(line, sizeof line, stdin)) {
+    char *words[32] = {strtok(line, " \n")};
+    for (int i = 1; i < 31 && (words[i] = strtok(NULL, " \n")); i++) continue;
+    if (words[0] == NULL) continue;
+    pid_t child = fork();
+    if (child < 0) return -1;
+    if (child == 0) {
+      int result = attack(words);
+      printf("%s\n", result == 0 ? "succeeded" : strerrorname_np(errno));
+      exit(0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    if (!WIFEXITED(status)) printf("signal %d\n", WTERMSIG(status));
+  }
+  return 0;
+}
+
+/* From here on PR_SET_DUMPABLE does nothing, and says that it has. */
+static void forget_dumpable(void) {
+  struct sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_DUMPABLE, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) exit(2);
+}
+
+static char state_of(pid_t pid) {
+  char path[64], text[512] = "";
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  int file = open(path, O_RDONLY);
+  if (file < 0) return 0;
+  if (read(file, text, sizeof text - 1) < 1) text[0] = 0;
+  close(file);
+  char *end = strrchr(text, ')');
+  return end ? end[2] : 0;
+}
+
+/*
+ * hold real|weakened CALLS PROGRAM [ARGUMENT…]: starts what enters a sandbox, and stops the process that it makes when it has made so many
+ * system calls: "held PID", or "executed CALLS" if it executed the command before. It goes on at the next line of the input.
+ */
+static int hold(char **w) {
+  const long most = atol(w[1]);
+  int status;
+  char line[16];
+  pid_t maker = fork(), held;
+  if (maker == 0) {
+    if (strcmp(w[0], "weakened") == 0) forget_dumpable();
+    if (ptrace(PTRACE_TRACEME, 0, 0, 0)) exit(2);
+    raise(SIGSTOP);
+    execv(w[2], w + 2);
+    exit(2);
+  }
+  if (maker < 0 || waitpid(maker, &status, 0) < 0 || !WIFSTOPPED(status)) return -1;
+  const long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
+                       PTRACE_O_TRACESYSGOOD;
+  if (ptrace(PTRACE_SETOPTIONS, maker, 0, options)) return -1;
+  for (;;) {
+    if (ptrace(PTRACE_CONT, maker, 0, 0) || waitpid(maker, &status, 0) < 0) return -1;
+    if (!WIFSTOPPED(status)) {
+      printf("ended %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+      exit(1);
+    }
+    const int event = status >> 16;
+    if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) break;
+  }
+  unsigned long made;
+  if (ptrace(PTRACE_GETEVENTMSG, maker, 0, &made)) return -1;
+  held = made;
+  if (waitpid(held, &status, __WALL) < 0 || ptrace(PTRACE_DETACH, maker, 0, 0)) return -1;
+  long calls = 0;
+  int executed = 0;
+  /* Each call stops it twice. */
+  for (int stops = 0; calls < most && !executed;) {
+    if (ptrace(PTRACE_SYSCALL, held, 0, 0) || waitpid(held, &status, __WALL) < 0 || !WIFSTOPPED(status)) return -1;
+    if (WSTOPSIG(status) == (SIGTRAP | 0x80)) calls = ++stops / 2;
+    executed = status >> 16 == PTRACE_EVENT_EXEC;
+  }
+  if (ptrace(PTRACE_DETACH, held, 0, executed ? 0 : SIGSTOP)) return -1;
+  if (executed) printf("executed %ld\n", calls);
+  else {
+    while (state_of(held) != 'T') usleep(1000);
+    printf("held %d\n", held);
+    if (fgets(line, sizeof line, stdin) == NULL) errno = 0;
+    kill(held, SIGCONT);
+  }
+  if (waitpid(maker, &status, 0) < 0) return -1;
+  printf("ended %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  exit(0);
+}
+
+const struct attack entrants[] = {
+    {"look", look},       {"open-memory", open_memory},   {"attach", attach},
+    {"write-memory", write_memory},                       {"stop", stop_pid},
+    {"join-descriptor", join_descriptor},                 {"nested", nested},
+    {"serve", serve},     {"hold", hold},                 {0},
+};
