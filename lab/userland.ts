@@ -27,7 +27,6 @@ const packages = [
   'gcc',
   'libc6-dev',
   'uidmap',
-  'redis-server',
 ] as const
 
 /**

@@ -41,7 +41,8 @@ export function enterable(specification: Specification, { holds }: Pick<Living, 
   return {
     ...specification,
     limits: holds ? { ...limits, wallTime: undefined } : limits,
-    start: { ...start, sealed: true, living },
+    // Until it is let live: of a starter that is killed before, nothing may be left.
+    start: { ...start, dieWithParent: true, sealed: true, living },
   }
 }
 
@@ -75,7 +76,6 @@ export function entering(specification: Specification): Specification {
     },
     start: {
       ...start,
-      argv0: undefined,
       log: undefined,
       perRun: true,
       directory: 'named',

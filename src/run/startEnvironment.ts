@@ -17,7 +17,7 @@ export function perRunOf({ cwd, namespaces: { mount = 'new' } = {} }: Policy, en
 
 /**
  * The whole environment of one run: what the policy hands on of the caller's and what it sets, as a vial by itself would, and
- * over that the run's own.
+ * over that the run's own; in the order in which the vial has them.
  */
 export function wholeEnvironment(
   { set, inherit }: Pick<Environment, 'set' | 'inherit'>,
@@ -25,11 +25,12 @@ export function wholeEnvironment(
   from: NodeJS.ProcessEnv = process.env,
 ): NodeJS.ProcessEnv {
   const whole: NodeJS.ProcessEnv = Object.create(null)
-  // child_process adds its own to an environment that says nothing of it.
-  whole.NODE_V8_COVERAGE = undefined
-  const patterns = inherit === true ? [/^/] : inherit.map(patternOf)
-  for (const name of Object.keys(from)) if (patterns.some((one) => one.test(name))) whole[name] = from[name]
   for (const [name, value] of set) whole[name] = value
+  const patterns = inherit === true ? [/^/] : inherit.map(patternOf)
+  for (const name of Object.keys(from))
+    if (!(name in whole) && patterns.some((one) => one.test(name))) whole[name] = from[name]
+  // child_process adds its own to an environment that says nothing of it.
+  if (!('NODE_V8_COVERAGE' in whole)) whole.NODE_V8_COVERAGE = undefined
   return Object.assign(whole, own)
 }
 
