@@ -1,6 +1,7 @@
 /** How the monitor makes init, in the namespaces of the sandbox. */
 import { CLONE } from '../kernel/flags.js'
 import { cloneFlags } from '../kernel/namespaces.js'
+import { signals } from '../kernel/signals.js'
 import type { Step } from '../plan/step.js'
 import { belowJoined, cloneBelow } from './below.js'
 import { userMade } from './identityCode.js'
@@ -10,7 +11,9 @@ import { netIsLate } from './networkCode.js'
 
 /** Leaves in `result` what clone(2) does. */
 export function cloneInit(c: LauncherContext, step: Step<'clone'>): void {
-  if (belowJoined(c.plan)) cloneBelow(c, c.outcome, () => tryToClone(c, step, CLONE.PARENT))
+  // The one that waits for what enters is not of the sandbox, nor of its cgroup.
+  if (c.plan.start.enters !== undefined) c.must('clone', signals.SIGCHLD, 0, 0, 0, 0)
+  else if (belowJoined(c.plan)) cloneBelow(c, c.outcome, () => tryToClone(c, step, CLONE.PARENT))
   else tryToClone(c, step)
 }
 

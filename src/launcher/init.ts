@@ -75,7 +75,7 @@ export function tellRunning(c: LauncherContext): void {
 }
 
 /** PDEATHSIG, and a look whether the monitor was dead before it could work. */
-const tieToMonitor = routine('tieToMonitor', {}, (c: LauncherContext) => {
+export const tieToMonitor = routine('tieToMonitor', {}, (c: LauncherContext) => {
   const { b } = c
   const now = b.bytes(new Uint8Array(16), 8)
   c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)

@@ -219,8 +219,7 @@ function end(c: LauncherContext, init: Slot, limit: number, used: Operand, sente
   const text = `vial: ${sentence}\n`
   if (c.plan.start.statusFd !== undefined) c.report(record.limit, limit, used)
   else c.attempt('write', 2, c.b.text(text), text.length)
-  if (c.plan.start.enters !== undefined) killEntrant(c, init)
-  else if (!endsBySignal(c.plan)) c.attempt('kill', init, signals.SIGKILL)
+  if (!endsBySignal(c.plan)) c.attempt('kill', init, signals.SIGKILL)
   else {
     c.attempt('kill', init, endSignal)
     const left = c.b.temporary()
@@ -229,22 +228,15 @@ function end(c: LauncherContext, init: Slot, limit: number, used: Operand, sente
   }
 }
 
-/** Whether a command that entered a sandbox was ended from outside. */
-export const entrantKilled = variable()
-
-/** What entered a sandbox is ended with its process group; what has left that lives on in the sandbox. */
-export function killEntrant(c: LauncherContext, payload: Slot): void {
-  const { b } = c
-  const group = b.temporary()
-  b.move(entrantKilled(b), 1)
-  b.compute(group, 0, 'sub', payload)
-  c.attempt('kill', group, signals.SIGKILL)
-  c.attempt('kill', payload, signals.SIGKILL)
+/**
+ * Whether the monitor's child knows the signal at which it ends all: pid 1, where there is a record to tell what they used, or what
+ * waits for a command that entered a sandbox.
+ */
+export const endsBySignal = (plan: Plan) => {
+  const { enters, statusFd, init } = plan.start
+  const isReaper = statusFd !== undefined && ownPids(plan) && init === 'reaper'
+  return relays(plan) && (isReaper || enters !== undefined)
 }
-
-/** Whether pid 1 knows the signal at which it ends all, and there is a record to tell what they used. */
-export const endsBySignal = (plan: Plan) =>
-  plan.start.statusFd !== undefined && ownPids(plan) && plan.start.init === 'reaper' && relays(plan)
 
 /** The timer for a pid 1 that does not end all in time, such as one that still waits for a mount. */
 const lastResort = 0

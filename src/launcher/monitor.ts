@@ -11,6 +11,7 @@ import { type EntrantPrograms, prepareHandles, takeHandles } from './handOut.js'
 import type { LauncherContext } from './launcherContext.js'
 import { lifeOf } from './lives.js'
 import { makeNet, monitorsPidfd, netIsLate, prepareNet } from './networkCode.js'
+import { adoptOrphans } from './orphans.js'
 
 /** The caller's umask, which is the payload's. */
 export const callersUmask = variable()
@@ -32,11 +33,12 @@ export function beginMonitor(c: LauncherContext, again: Uint8Array | undefined):
 /** What monitor and init have in common, made before there is an init. */
 export function prepareInit(c: LauncherContext, entrants: EntrantPrograms | undefined): void {
   const { b, plan } = c
-  const { manner, announcement, living } = plan.start
+  const { manner, announcement, living, enters } = plan.start
   if (living !== undefined) prepareHandles(c, entrants)
   c.aside('make ready to start init', 'each of the two notices when the other has ended')
   lifeOf(c).makeChannel(c)
   if (announcement !== undefined) c.must('pipe2', releasing(c), c.open.CLOEXEC)
+  if (enters !== undefined) adoptOrphans(c)
   if (manner.tied) b.move(monitorsPidfd(b), c.must('pidfd_open', c.attempt('getpid'), 0))
   if (netIsLate(plan)) prepareNet(c)
   lifeOf(c).hide(c)

@@ -2,7 +2,7 @@
 
 /**
  * Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). The third word of
- * `payload` is 1 when the payload was killed with all others, that of `started` is of {@link takesEnd}. `running`: the payload of a living
+ * `payload` is 1 when the payload was killed from outside, that of `started` when init takes {@link endSignal}. `running`: the payload of a living
  * sandbox was executed, or the sandbox waits without one. `piped` has behind
  * its kind the two descriptors of each pipe as pipe2(2) gives them, in the order of the plan. A file there may begin with a
  * header of two u64: the pid of the process that starts the vial, and which signals its command is to start with ignored.
@@ -25,16 +25,13 @@ export const mostPipes = (record.size - 8) / 8
 
 /**
  * A signal from outside at which pid 1 kills all others, waits for them, so that their usage counts, and ends. Real-time
- * signals queue; the payload's own of this number differs by its si_pid. What has entered a sandbox takes it in its monitor, and ends its
- * process group.
+ * signals queue; the payload's own of this number differs by its si_pid. Of what has entered a sandbox, the process that waits for the
+ * command takes it, and ends the command's process group.
  */
 export const endSignal = 63
 
 /** The real-time signal by which the caller of a living sandbox lets it go: it then outlives the caller. */
 export const letLive = 58
-
-/** Who takes {@link endSignal}: the third word of `started`; 0: neither. */
-export const takesEnd = { init: 1, monitor: 2 } as const
 
 /** Which limit a record of kind `limit` is about. */
 export const reached = { wallTime: 1, cpuTime: 2, memory: 3 } as const

@@ -38,20 +38,13 @@ import {
 import { heldHandles } from './handOut.js'
 import type { LauncherContext } from './launcherContext.js'
 import type { Life } from './life.js'
-import {
-  endsBySignal,
-  entrantKilled,
-  killEntrant,
-  memorySource,
-  releaseUnwatched,
-  takeTimer,
-  watches,
-} from './limitCode.js'
+import { endsBySignal, memorySource, releaseUnwatched, takeTimer, watches } from './limitCode.js'
 import { finishLog, logFiles, logSource } from './logCode.js'
+import { killCommand, reapOrphan } from './orphans.js'
 import { callerOf, diesWithParent, takeLetLive, takeParentsEnd, tiedToCaller } from './parent.js'
 import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipeCode.js'
 import { hideFromOthers } from './privileges.js'
-import { endSignal, hangUp, record, suspend, takesEnd } from './record.js'
+import { endSignal, hangUp, record, suspend } from './record.js'
 import {
   allSignals,
   blockSignals,
@@ -111,14 +104,14 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
   const sources = sourcesOf(c, init)
   const status = b.reserve(8)
   const code = b.temporary()
-  if (reporting) c.report(record.started, init, endsBySignal(plan) ? takesEnd.init : enters ? takesEnd.monitor : 0)
+  if (reporting) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
   const held = [...(living === undefined ? [] : heldHandles(living)), ...logFiles(c), ...prepareSources(c, sources)]
   if (watches(plan)) releaseUnwatched(c, held)
   else releaseFds(c, [...callersEnds(c), ...foregroundEnds(c, 'monitor'), ...held])
   // Init and payload were cloned into the job's group before.
   if (sharesSession && reporting) leaveGroup(c)
-  relayTo(c, init, plan.start.init === 'payload' ? 'payload' : 'init')
-  const busy = watches(plan) || sources.length > 0 || enters || living !== undefined
+  relayTo(c, init, plan.start.init === 'payload' && !enters ? 'payload' : 'init')
+  const busy = watches(plan) || sources.length > 0 || living !== undefined
   const take = busy ? takeSignalAndWatch : takeSignal
   b.loop(({ again }) => {
     take(c, { to: init })
@@ -126,8 +119,8 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
     c.must('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
     b.load(code, 32, status)
+    if (enters) reapOrphan(c, code, usage)
     finishLog(c)
-    if (enters && reporting) c.report(record.payload, code, entrantKilled(b))
     if (reporting) c.report(record.ended, code)
     if (sharesSession) giveForegroundBack(c, {})
     awaitAcknowledgement(c)
@@ -148,7 +141,7 @@ function initLoop(c: LauncherContext, payload: Slot): void {
   }
   relayTo(c, payload, 'payload')
   // Nothing but the end of the monitor may look like that of a parent.
-  if (tiedToCaller(plan)) b.move(callerOf(b), c.attempt('getppid'))
+  if (tiedToCaller(plan) && plan.start.enters === undefined) b.move(callerOf(b), c.attempt('getppid'))
   b.loop(({ again }) => {
     ;(ending === undefined ? takeSignal : takeSignalOrEnd)(c, { to: payload })
     b.loop(({ again: reapNext }) => {
@@ -156,7 +149,7 @@ function initLoop(c: LauncherContext, payload: Slot): void {
       c.whenError('ECHILD', () => {
         if (ending !== undefined)
           b.when(ending, 'ne', 0, () => {
-            c.report(record.payload, code, 1)
+            if (plan.start.statusFd !== undefined) c.report(record.payload, code, 1)
             exitAs(c, code)
           })
         again()
@@ -190,7 +183,7 @@ export function releaseFds(c: LauncherContext, kept: readonly Operand[] = []): v
 const takeSignal = taker('takeSignal')
 /** In a monitor that does more than to hand signals on. */
 const takeSignalAndWatch = taker('takeSignalAndWatch')
-/** In a pid 1 that ends by a signal. */
+/** In what ends by a signal: a pid 1, or what waits for a command that entered a sandbox. */
 const takeSignalOrEnd = taker('takeSignalOrEnd')
 
 type Taking = 'takeSignal' | 'takeSignalAndWatch' | 'takeSignalOrEnd'
@@ -199,12 +192,25 @@ function taker(manner: Taking) {
   return routine(manner, { takes: ['to'] }, (c: LauncherContext, { to }) => takeSignals(c, to, manner))
 }
 
-/** Whether a pid 1 ends all. */
+/** Whether it does. */
 const endingOf = variable()
 
+/** The command that entered is killed, and then waited for as any that ends. */
+function endCommand(c: LauncherContext, command: Slot): void {
+  c.b.move(endingOf(c.b), 1)
+  killCommand(c, command)
+}
+
 /** From outside the pid namespace, where no sender has a pid: kills all but pid 1, which kill(-1) leaves out. */
-function takeEnd(c: LauncherContext, signal: Slot, info: Address, again: () => void): void {
+function takeEnd(c: LauncherContext, signal: Slot, info: Address, to: Slot, again: () => void): void {
   const { b } = c
+  if (c.plan.start.enters !== undefined) {
+    b.when(signal, 'eq', endSignal, () => {
+      endCommand(c, to)
+      again()
+    })
+    return
+  }
   const [origin, sender] = [b.temporary(), b.temporary()]
   const { si_code, si_pid } = structs.siginfo.fields
   b.when(signal, 'eq', endSignal, () => {
@@ -259,14 +265,10 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
     if (inMonitorOnly) {
       takeTimer(c, signal, info, to, again)
       takeLetLive(c, signal, again)
-      if (plan.start.enters !== undefined)
-        b.when(signal, 'eq', endSignal, () => {
-          killEntrant(c, to)
-          again()
-        })
     }
-    if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, again)
-    if (tiedToCaller(plan)) takeParentsEnd(c, signal, again, atParentsEnd(c, to, again))
+    if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, to, again)
+    if (tiedToCaller(plan) || (plan.start.enters !== undefined && manner === 'takeSignalOrEnd'))
+      takeParentsEnd(c, signal, again, atParentsEnd(c, to, again, manner))
     takeForegroundSignals(c, signal, again)
     if (plan.start.statusFd === undefined) takeStop(c, signal)
     // What a terminal sends reaches a payload of the same session by itself.
@@ -298,17 +300,16 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
   })
 }
 
-function atParentsEnd(c: LauncherContext, to: Slot, again: () => void): (() => void) | undefined {
+function atParentsEnd(c: LauncherContext, to: Slot, again: () => void, manner: Taking): (() => void) | undefined {
   const { sharesSession, enters } = c.plan.start
-  if (!sharesSession && enters === undefined) return undefined
-  return () => {
-    if (sharesSession) endForeground(c, to)
-    if (enters === undefined) return
-    // Left behind, its child would be for the host's pid 1 to reap, and until then the sandbox cannot end: zap_pid_ns_processes() in
-    // kernel/pid_namespace.c.
-    killEntrant(c, to)
-    again()
-  }
+  if (enters !== undefined)
+    return () => {
+      // Neither leaves before the command was reaped: orphans.ts.
+      if (manner === 'takeSignalOrEnd') endCommand(c, to)
+      else c.attempt('kill', to, endSignal)
+      again()
+    }
+  return sharesSession ? () => endForeground(c, to) : undefined
 }
 
 /**

@@ -19,6 +19,7 @@ import { logCode } from './logCode.js'
 import { networkCode } from './networkCode.js'
 import { dieWithParent } from './parent.js'
 import { pipeCode } from './pipeCode.js'
+import { outsideCode } from './waitOutside.js'
 
 type ProcessStep = 'clone' | 'dieWithParent' | 'processName' | 'session' | 'umask' | 'rlimit' | 'execute'
 
@@ -67,6 +68,7 @@ const code: Code<Exclude<StepKind, keyof typeof entryRows>> = {
   ...logCode,
   ...networkCode,
   ...pipeCode,
+  ...outsideCode,
   ...processCode,
 }
 

@@ -26,7 +26,7 @@ export const entrantFace: Face = {
   order: {
     ...vialFace.order,
     monitor: ['findSandbox', 'joinUser', 'joinOthers', 'dieWithParent'],
-    init: ['enterGroup'],
+    init: ['joinPid', 'waitOutside', 'enterGroup'],
   },
 }
 

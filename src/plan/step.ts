@@ -72,6 +72,8 @@ export interface Steps {
   dieWithParent: unknown
   /** Looks up the living sandbox that the first arguments name, and opens these of its monitor's descriptors, at the same numbers. */
   findSandbox: { readonly handles: readonly Handle[] }
+  /** What follows is done by a child, which this process waits for. */
+  waitOutside: unknown
   /** What ps(1) and pkill(1) know monitor and init by. */
   processName: { readonly name: string }
   /** Fails when one of these descriptors is a directory. */

@@ -55,9 +55,22 @@ export const worldPhases = {
 
   // The mount namespace last: the paths of the others are looked up in the caller's.
   joinOthers: (specification) => [
-    ...joins(specification, (name) => name !== 'user' && name !== 'mount'),
+    ...joins(
+      specification,
+      (name) => name !== 'user' && name !== 'mount' && !(name === 'pid' && entersPids(specification)),
+    ),
     ...joins(specification, (name) => name === 'mount'),
   ],
+
+  /** By one that stays outside of it: pid_namespaces(7), its children are in it. */
+  joinPid: (specification) => joins(specification, (name) => name === 'pid' && entersPids(specification)),
+
+  waitOutside: (specification) =>
+    when(entersPids(specification), () => ({
+      do: 'waitOutside',
+      what: 'start the command, and wait for it outside',
+      why: 'it is reaped whichever process outside is killed; else the sandbox could not end',
+    })),
 
   /** Behind all that changes credentials, which clears it: PR_SET_PDEATHSIG(2const). */
   dieWithParent: ({ start }) =>
@@ -200,6 +213,9 @@ export function cloneStep({ namespaces: chosen, ids, limits }: Specification): S
     hints: hints.namespaces,
   }
 }
+
+/** Whether the pid namespace is that of a sandbox that runs. */
+const entersPids = ({ start }: Specification) => start.enters !== undefined
 
 function joins({ namespaces: chosen }: Specification, which: (name: NamespaceName) => boolean): Step[] {
   return namespaceNames.filter(which).flatMap((name) =>

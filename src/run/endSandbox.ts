@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { statOf } from '../cgroup/processStat.js'
 import { endSignal } from '../launcher/record.js'
-import { monitorEnds, readInit } from './status.js'
+import { readInit } from './status.js'
 import { peekStatus } from './statusFile.js'
 
 /** How long the monitor may take to report the end of pid 1, in milliseconds, before it is killed as well. */
@@ -25,17 +25,16 @@ export function endSandbox(monitor: ChildProcess, status: number): boolean {
 export const isOver = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null
 
 /**
- * Has pid 1 kill all others and end; of what has entered a sandbox, the monitor ends the command.
+ * Has pid 1 kill all others and end; of what has entered a sandbox, the process that waits for the command ends that.
  * @param records of the sandbox's status file
  * @returns whether it was told: pid 1 may be unknown yet, be gone, or not know the signal
  */
 export function tellEnd(monitor: number, records: Buffer): boolean {
   const init = readInit(records)
   // A process that has ended stays its monitor's child until the monitor has waited for it.
-  const taker = monitorEnds(records) ? monitor : statOf(init ?? 0)?.parent === monitor ? init : undefined
-  if (taker === undefined) return false
+  if (init === undefined || statOf(init)?.parent !== monitor) return false
   try {
-    return process.kill(taker, endSignal)
+    return process.kill(init, endSignal)
   } catch {
     return false
   }

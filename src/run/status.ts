@@ -1,7 +1,7 @@
 /** The records that a vial leaves about itself (see launcher/record.ts), read after its end. */
 import type { GroupUsage } from '../cgroup/group.js'
 import { structs } from '../kernel/structs.js'
-import { reached, record, takesEnd } from '../launcher/record.js'
+import { reached, record } from '../launcher/record.js'
 
 /**
  * What the sandbox used. The first five are from wait4(2): all processes that were waited for, the sandbox's own work
@@ -61,15 +61,10 @@ export function readOutcome(bytes: Buffer): Outcome {
   return outcome
 }
 
-/** The pid outside of a pid 1 that ends all at a signal, as soon as the monitor has told it. */
-export const readInit = (bytes: Buffer): number | undefined => whereEnds(bytes, takesEnd.init)
-
-/** Whether the monitor itself takes that signal. */
-export const monitorEnds = (bytes: Buffer): boolean => whereEnds(bytes, takesEnd.monitor) !== undefined
-
-function whereEnds(bytes: Buffer, taker: number): number | undefined {
+/** The pid outside of the monitor's child, which ends all at a signal, as soon as the monitor has told it. */
+export function readInit(bytes: Buffer): number | undefined {
   for (let at = 0; at + record.size <= bytes.length; at += record.size)
-    if (Number(bytes.readBigUInt64LE(at)) === record.started && bytes.readBigUInt64LE(at + 16) === BigInt(taker))
+    if (Number(bytes.readBigUInt64LE(at)) === record.started && bytes.readBigUInt64LE(at + 16) !== 0n)
       return Number(bytes.readBigUInt64LE(at + 8))
   return undefined
 }

@@ -35,43 +35,50 @@ for (const caller of callers) {
       )
     })
 
-    // The reaper stands for the pid 1 of a container, which may be any program.
-    test('leaves nothing for others to reap when its caller is killed', {
-      skip: notInstalled('python3'),
-    }, async (t) => {
-      const { place, start, entrant, monitor } = await living(t, caller, 'orphan', { preset: 'system' })
-      const script = `
-import ctypes, os, signal, subprocess, sys, time
-ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
-caller = subprocess.Popen(['sh', '-c', '"$@" & echo; wait', 'sh', *sys.argv[1:]], stdout=subprocess.PIPE, env={})
-caller.stdout.readline()
-ours = lambda: [pid for pid in os.listdir('/proc') if pid.isdigit() and entered(pid)]
-def entered(pid):
-    try: return open(f'/proc/{pid}/cmdline', 'rb').read() == b'\\0'.join(map(os.fsencode, sys.argv[5:])) + b'\\0'
-    except OSError: return False
-while not ours(): time.sleep(0.01)
-caller.kill(); caller.wait()
-# The entrant itself is in no pid namespace of the sandbox.
-pid, status = os.waitpid(-1, 0)
-print('told', os.WIFEXITED(status) or os.WIFSIGNALED(status), flush=True)
-sys.stdin.read()
-`
-      const reaper = spawn(
-        'python3',
-        ['-c', script, entrant, place, start, '/', '/usr/bin/sleep', `600.${process.pid}`],
-        {
+    for (const victim of ['caller', 'monitor', 'waiter'] as const)
+      test(`leaves nothing for others to reap when its ${victim} is killed`, {
+        skip: notInstalled('python3'),
+      }, async (t) => {
+        const { place, start, entrant, monitor } = await living(t, caller, `orphan-${victim}`, { preset: 'system' })
+        const words = [entrant, place, start, '/', '/usr/bin/sleep', `600.${process.pid}`]
+        const outer = spawn('python3', ['-c', neverReaping, victim, ...words], {
           stdio: ['pipe', 'pipe', 'inherit'],
           ...as(caller),
-        },
-      )
-      t.after(() => reaper.kill('SIGKILL'))
-      await once(reaper.stdout, 'data')
-      monitor.kill('SIGTERM')
-      const ended = once(monitor, 'exit')
-      const late = new Promise((resolve) =>
-        setTimeout(() => resolve('it waits for a process that nobody reaps'), 20_000).unref(),
-      )
-      assert.deepEqual(await Promise.race([ended, late]), [0, null])
-    })
+        })
+        t.after(() => outer.kill('SIGKILL'))
+        await once(outer.stdout, 'data')
+        monitor.kill('SIGTERM')
+        const ended = once(monitor, 'exit')
+        const late = new Promise((resolve) =>
+          setTimeout(() => resolve('it waits for a process that nobody reaps'), 20_000).unref(),
+        )
+        assert.deepEqual(await Promise.race([ended, late]), [0, null])
+      })
   })
 }
+
+/**
+ * It stands for the pid 1 of a container, which reaps nothing: it adopts orphans, and waits for none. It starts what enters a sandbox,
+ * waits until the command runs, and kills one of those outside.
+ */
+const neverReaping = `
+import ctypes, os, signal, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+victim, words = sys.argv[1], sys.argv[2:]
+command = b'\\0'.join(map(os.fsencode, words[4:])) + b'\\0'
+def read(pid, name):
+    try: return open(f'/proc/{pid}/{name}', 'rb').read()
+    except OSError: return b''
+def parent(pid):
+    return int((read(pid, 'stat').rpartition(b')')[2].split() or [0, 0])[1])
+running = lambda: next((pid for pid in os.listdir('/proc') if pid.isdigit() and read(pid, 'cmdline') == command), None)
+# Of the caller's own making, so that killing it leaves the monitor to us.
+caller = subprocess.Popen(['sh', '-c', '"$@" & wait', 'sh', *words], env={})
+while running() is None: time.sleep(0.01)
+waiter = parent(running())
+monitor = parent(waiter)
+assert parent(monitor) == caller.pid, (waiter, monitor, caller.pid)
+os.kill({'caller': caller.pid, 'monitor': monitor, 'waiter': waiter}[victim], signal.SIGKILL)
+print('killed', flush=True)
+sys.stdin.read()
+`
