@@ -2,7 +2,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, writeFileSync } from 'node:fs'
 import type { KeyPath } from '../policy/keys.js'
 import type { Policy } from '../policy/schema.js'
-import type { EnforcementOf } from '../run/limiter.js'
+import type { EnforcementOf } from '../run/enforcement.js'
 import type { Result } from '../run/result.js'
 import type { Verdict } from '../run/verdict.js'
 import type { VialError } from '../text/error.js'

@@ -2,8 +2,11 @@
 import { EventEmitter } from 'node:events'
 import type { GroupOption } from '../plan/lowerLimits.js'
 import type { AcceptedPolicy } from '../policy/check.js'
+import type { OwnOptions } from '../policy/ownOptions.js'
 import type { Result } from '../run/result.js'
-import { Sandbox } from '../run/sandbox.js'
+import type { RunOptions, SpawnOptions } from '../run/runOptions.js'
+import { type RunResult, Sandbox } from '../run/sandbox.js'
+import type { SandboxProcess } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
 import { targetOf } from './enterSandbox.js'
 import { identityOf } from './processes.js'
@@ -27,16 +30,34 @@ export interface BoxEvents {
   limit: [Verdict]
 }
 
+/** Runs a command in an open sandbox. With `encoding: 'buffer'` it collects bytes, else text. */
+export interface BoxRun {
+  (
+    command: string,
+    args: readonly string[],
+    options: RunOptions & OwnOptions & { readonly encoding: 'buffer' },
+  ): Promise<RunResult<Buffer>>
+  (
+    command: string,
+    args?: readonly string[],
+    options?: RunOptions & OwnOptions & { readonly encoding?: 'utf8' },
+  ): Promise<RunResult>
+  (command: string, args?: readonly string[], options?: RunOptions & OwnOptions): Promise<RunResult<string | Buffer>>
+}
+
 /** An open sandbox. Its limits hold for all commands together; `wallTime`, `timeout` and those of output for each. */
 export class Box extends EventEmitter<BoxEvents> {
   readonly #life: BoxLife
-  /** Runs a command in it to its end and collects its output: options and result are those of {@link Sandbox.run}. */
-  readonly run: Sandbox['run']
+  /**
+   * Runs a command in it to its end and collects its output: options and result are those of {@link Sandbox.run}, and besides ids and
+   * limits of the command's own.
+   */
+  readonly run: BoxRun
   /**
    * Starts a command in it, and gives its streams: as {@link Sandbox.spawn}. `kill('SIGKILL')` and `timeout` end the command; what it
    * has started in the background lives on in the box.
    */
-  readonly spawn: Sandbox['spawn']
+  readonly spawn: (command: string, args?: readonly string[], options?: SpawnOptions & OwnOptions) => SandboxProcess
   /** The process outside that holds it: when it ends, so does all inside. */
   readonly pid: number
 

@@ -57,22 +57,23 @@ export function lowerLimits(
     memory: memoryFd === undefined ? undefined : { fd: memoryFd, limit: memory },
     group: group === undefined ? undefined : { way: group.way, fds: descriptors.enter },
     disk,
-    rlimits: rlimitedLimits.flatMap((limit): RlimitChoice[] => {
-      const given = limits[limit]
-      if (given === undefined || isHeld(limit)) return []
-      const name = limitRows[limit].rlimit
-      const value = rlimitValue(name, given)
-      return [
-        {
-          name,
-          soft: BigInt(value),
-          // SIGXCPU at the soft limit tells why; for one that ignores it there is SIGKILL a second later.
-          hard: BigInt(name === 'cpu' ? value + 1 : value),
-          why: 'the limits of the policy, for each process',
-        },
-      ]
-    }),
+    rlimits: rlimitsOf(
+      Object.fromEntries(Object.entries(limits).filter(([name]) => !isHeld(name))),
+      'the limits of the policy, for each process',
+    ),
   }
+}
+
+/** Those limits that each process is held to, as rlimits. */
+export function rlimitsOf(limits: Partial<Limits>, why: string): RlimitChoice[] {
+  return rlimitedLimits.flatMap((limit): RlimitChoice[] => {
+    const given = limits[limit]
+    if (given === undefined) return []
+    const name = limitRows[limit].rlimit
+    const value = rlimitValue(name, given)
+    // SIGXCPU at the soft limit tells why; for one that ignores it there is SIGKILL a second later.
+    return [{ name, soft: BigInt(value), hard: BigInt(name === 'cpu' ? value + 1 : value), why }]
+  })
 }
 
 /** A vial alone: the kernel's limits of a process go with it, and so does the timer; anything else needs a cgroup or a reader. */

@@ -6,6 +6,7 @@ import { type NamespaceName, namespaceNames, namespaces } from '../kernel/namesp
 import type { RlimitName } from '../kernel/rlimits.js'
 import { entryFds } from '../policy/entries.js'
 import { identityOf } from '../policy/identity.js'
+import type { Own } from '../policy/ownOptions.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 import { exitStatuses } from '../text/error.js'
 import type { Host } from './host.js'
@@ -70,6 +71,11 @@ export interface PlanOptions {
    * @internal
    */
   readonly logSize?: number
+  /**
+   * Of what enters a living sandbox: what it has of its own.
+   * @internal
+   */
+  readonly own?: Own | undefined
   /** What is laid over writable entries of the policy. Default: nothing. */
   readonly kept?: Filesystem['kept']
 }

@@ -4,6 +4,7 @@ import type { Face } from './face.js'
 import type { Host } from './host.js'
 import { lowerPolicy, type PlanOptions } from './lowerPolicy.js'
 import { enterable, entering } from './livingSandbox.js'
+import { withOwn } from './ownChoice.js'
 import { type Plan, planOf } from './plan.js'
 
 export type { PlanOptions }
@@ -37,8 +38,11 @@ export function makePlan(policy: CheckedPolicy, host: Host, options: PlanOptions
   return planOf(living === undefined ? specification : enterable(specification, living), vialFace)
 }
 
-/** The plan of what enters a living sandbox of this policy, and is hardened as its payload is. */
+/**
+ * The plan of what enters a living sandbox of this policy, and is hardened as its payload is.
+ * @throws {OptionError} when what it has of its own is more than that
+ */
 export function makeEntrantPlan(policy: CheckedPolicy, host: Host, options: PlanOptions = {}): Plan {
-  const specification = lowerPolicy(policy, host, options)
+  const specification = withOwn(lowerPolicy(policy, host, options), policy, options.own ?? {})
   return { ...planOf(entering(specification), entrantFace), entrant: planOf(specification, vialFace).entrant }
 }

@@ -6,7 +6,8 @@ import { contradictions } from './contradictions.js'
 import { below } from './path.js'
 import { type CheckedPolicy, policySchema, type StrictPolicy } from './schema.js'
 
-function pathOf(issue: v.BaseIssue<unknown>): string {
+/** The path of what an issue is about. */
+export function pathOf(issue: v.BaseIssue<unknown>): string {
   const keys = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)))
   const path = keys.reduce<string>(below, '')
   return path === '' ? 'policy' : path

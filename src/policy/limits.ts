@@ -52,8 +52,15 @@ export type GroupLimitName = Exclude<HeldBy<'cgroup'>, 'swap'>
 export const groupLimits = heldBy('cgroup').filter((name) => name !== 'swap')
 /** Limits that the reader of the output holds it to. */
 export const outputLimits = heldBy('reader')
+export const limitsOutput = (limits: Partial<Limits>) => outputLimits.some((name) => limits[name] !== undefined)
 /** Limits of each process, which are rlimits by another name. */
 export const processLimits = heldBy('rlimit of each process')
+/**
+ * What a command that enters a sandbox may have of its own: no other process is held to it. Of CPU time it is the rlimit, for the group
+ * counts all.
+ */
+export type OwnLimitName = HeldBy<'timer' | 'reader' | 'rlimit of each process'> | 'cpuTime'
+export const ownLimits: readonly OwnLimitName[] = [...heldBy('timer'), ...heldBy('reader'), ...processLimits, 'cpuTime']
 /** These, and those for which an rlimit of each process stands in where no cgroup holds all together. */
 export const rlimitedLimits = [...processLimits, ...having('rlimit', heldBy('cgroup'))]
 /** Limits without which a sandbox may starve the host. */

@@ -10,19 +10,14 @@ import type { GroupOption } from '../plan/lowerLimits.js'
 import { mayMount } from '../plan/nesting.js'
 import type { HeldLimit } from '../plan/security.js'
 import { key, setting } from '../policy/keys.js'
-import { type Holder, type LimitName, limitRows } from '../policy/limitRows.js'
-import { type GroupLimitName, type Limits, neededResources, outputLimits } from '../policy/limits.js'
+import type { LimitName } from '../policy/limitRows.js'
+import { type GroupLimitName, type Limits, limitsOutput, neededResources } from '../policy/limits.js'
 import type { LimitsPolicy } from '../policy/limitsSchema.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 import { LimitsError } from '../text/error.js'
 import { joined, words } from '../text/words.js'
+import { type Enforcement, type EnforcementOf, enforcementOf, type RunLimiter } from './enforcement.js'
 import { LimitedRun } from './limitedRun.js'
-
-/** Who holds the sandbox to a limit. `none`: not held, which only `required: false` allows. */
-export type Enforcement = Way['name'] | Exclude<Holder, 'cgroup'> | 'none'
-
-/** Who holds the sandbox to each limit that was given. */
-export type EnforcementOf = { readonly [Name in keyof Omit<LimitsPolicy, 'required'>]?: Enforcement }
 
 /** What of a policy with limits a run of it depends on. */
 export type LimitedPolicy = Pick<CheckedPolicy, 'limits' | 'init' | 'dieWithParent' | 'seccomp' | 'capabilities'>
@@ -33,7 +28,7 @@ export interface FoundWay {
   readonly held: readonly GroupLimitName[]
 }
 
-export class Limiter {
+export class Limiter implements RunLimiter {
   readonly limits: Limits
   readonly #needed: ReturnType<typeof neededResources>
   /** Whether the sandbox has a pid 1 of ours beside the payload, and whether its end is the end of all. */
@@ -46,15 +41,8 @@ export class Limiter {
   /** Whether it is only explained what a cgroup would do: there is none. */
   #assumed = false
 
-  /**
-   * @param found by a limiter of the same policy
-   * @param enters it is of what enters a sandbox, in the cgroup of that
-   */
-  constructor(
-    policy: LimitedPolicy,
-    found?: FoundWay,
-    readonly enters = false,
-  ) {
+  /** @param found by a limiter of the same policy */
+  constructor(policy: LimitedPolicy, found?: FoundWay) {
     this.limits = policy.limits!
     this.#needed = neededResources(this.limits)
     this.#hasReaper = (policy.init ?? 'reaper') === 'reaper'
@@ -72,7 +60,7 @@ export class Limiter {
   }
 
   get limitsOutput(): boolean {
-    return outputLimits.some((name) => this.limits[name] !== undefined)
+    return limitsOutput(this.limits)
   }
 
   /** @throws {LimitsError} when a cgroup is needed and required, and there is none. */
@@ -151,7 +139,7 @@ export class Limiter {
     const watch = { cpuTime: this.#holds('cpuTime'), memory: this.#holds('memory') }
     try {
       const limits = groupLimitsOf(this.limits, this.#held, this.#hasReaper)
-      const group = this.enters ? undefined : way?.create(newGroupName(kind), limits, this.#shielded)
+      const group = way?.create(newGroupName(kind), limits, this.#shielded)
       return new LimitedRun(this.limits, group, watch, this.#hasReaper)
     } catch (error) {
       const { errno, code, path } = error as NodeJS.ErrnoException
@@ -167,9 +155,8 @@ export class Limiter {
 
   /** Who does what, by the names of the limits. */
   enforcement(): EnforcementOf {
-    const way = this.#assumed ? undefined : this.way()
-    const names = Object.keys(this.limits).filter((name) => name !== 'required') as LimitName[]
-    return Object.fromEntries(names.map((name) => [name, this.#enforcement(name, way)]))
+    const by = this.#assumed ? 'cgroup v2' : this.way()?.name
+    return enforcementOf(this.limits, (name) => (this.#holds(name) ? by : undefined))
   }
 
   /** The same, with what the policy says, as it is written. */
@@ -178,13 +165,5 @@ export class Limiter {
       const value = written[name as LimitName]
       return { name, value: typeof value === 'object' ? JSON.stringify(value) : String(value), by }
     })
-  }
-
-  #enforcement(name: LimitName, way: Way | undefined): Enforcement {
-    const { by } = limitRows[name]
-    if (by !== 'cgroup') return by
-    if (this.#assumed && this.#holds(name)) return 'cgroup v2'
-    if (way !== undefined && this.#holds(name)) return way.name
-    return 'rlimit' in limitRows[name] ? 'rlimit of each process' : 'none'
   }
 }

@@ -1,7 +1,7 @@
 /** How a command ended: what a run gives, and what it throws when the caller ended it. */
 import { signalName, signalNumber } from '../kernel/signals.js'
 import { declareKind, exitStatuses, VialError } from '../text/error.js'
-import type { EnforcementOf } from './limiter.js'
+import type { EnforcementOf } from './enforcement.js'
 import type { Outcome, Usage } from './status.js'
 import type { SignalName, Verdict } from './verdict.js'
 

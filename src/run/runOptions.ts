@@ -1,4 +1,5 @@
 /** What `run` and `spawn` take, as a table of what each option may be. */
+import type { OwnOptions } from '../policy/ownOptions.js'
 import { closest } from '../text/closest.js'
 import { OptionError } from '../text/error.js'
 import type { StdioEntry } from './stdio.js'
@@ -91,6 +92,14 @@ export const runOptions: Readonly<Record<keyof RunOptions, Check>> = {
   encoding: must('"utf8" or "buffer"', (value) => value === 'utf8' || value === 'buffer'),
 }
 
+const checkedLater: Check = () => undefined
+/** Of a command that enters a sandbox, besides: policy/ownOptions.ts checks their values. */
+export const ownOptions: Readonly<Record<keyof OwnOptions, Check>> = {
+  uid: checkedLater,
+  gid: checkedLater,
+  limits: checkedLater,
+}
+
 function environmentFault(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return ': must be an object'
   for (const [name, one] of Object.entries(value)) {
@@ -121,7 +130,7 @@ export function checkCommand(
 }
 
 function refuse(name: string, fault: string | undefined, index = ''): void {
-  if (fault !== undefined) throw new OptionError(`${name}${index}${fault}`)
+  if (fault !== undefined) throw new OptionError((names) => `${names.at(name)}${index}${fault}`)
 }
 
 function unknown(name: string, checks: object): Check {

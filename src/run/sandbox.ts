@@ -10,15 +10,20 @@ import type { Environment } from '../plan/manner.js'
 import type { LaunchedStep } from '../plan/step.js'
 import { type AcceptedPolicy, acceptedLater } from '../policy/check.js'
 import { entryFds } from '../policy/entries.js'
+import { limitsOutput } from '../policy/limits.js'
+import { type Own, type OwnOptions, parseOwn } from '../policy/ownOptions.js'
 import { currentDirectory } from '../policy/path.js'
 import type { StrictPolicy } from '../policy/schema.js'
 import { type LimitsError, OptionError } from '../text/error.js'
 import { collecting } from './connections.js'
+import type { RunLimiter } from './enforcement.js'
+import { EntrantLimiter } from './entrantLimiter.js'
 import { type FoundWay, Limiter } from './limiter.js'
 import { AbortError, type Result } from './result.js'
 import {
   type CommandOptions,
   checkCommand,
+  ownOptions,
   type RunOptions,
   runOptions,
   type SpawnOptions,
@@ -49,7 +54,7 @@ class Vial implements Startable {
   constructor(
     readonly compiled: Compiled,
     readonly ownPids: boolean,
-    readonly limiter: Limiter | undefined,
+    readonly limiter: RunLimiter | undefined,
     readonly ignored: bigint,
     readonly store: (compiled: Compiled) => OpenVial,
     readonly perRun: Startable['perRun'],
@@ -105,7 +110,7 @@ export class Sandbox {
   readonly #base: string
   readonly #how: SandboxOptions
   #limits: Limiter | undefined
-  /** By their stdio, for which each is compiled. */
+  /** By their stdio, and what they have of their own, for which each is compiled. */
   readonly #vials = new Map<string, Vial>()
 
   /** @throws {PolicyError} at the first use, when the policy has faults. */
@@ -117,9 +122,22 @@ export class Sandbox {
 
   get #limiter(): Limiter | undefined {
     const { checked } = this.#policy()
-    if (checked.limits !== undefined)
-      this.#limits ??= new Limiter(checked, this.#how.found, this.#how.entering !== undefined)
+    if (checked.limits !== undefined) this.#limits ??= new Limiter(checked, this.#how.found)
     return this.#limits
+  }
+
+  #limiterOf({ limits }: Own): RunLimiter | undefined {
+    const { entering } = this.#how
+    const { checked } = this.#policy()
+    if (entering === undefined) return this.#limiter
+    return (checked.limits ?? limits) === undefined
+      ? undefined
+      : new EntrantLimiter(checked.limits, limits, () => entering.group())
+  }
+
+  /** What a command says of itself where it enters a sandbox. */
+  #ownOf(options: OwnOptions): Own {
+    return this.#how.entering === undefined ? {} : parseOwn(options)
   }
 
   /** The path of a vial in the cache that anything may execute: `execa(path, ['python3', 'x.py'])`. */
@@ -163,10 +181,11 @@ export class Sandbox {
   async run(
     command: string,
     args: readonly string[] = [],
-    options: RunOptions = {},
+    options: RunOptions & OwnOptions = {},
   ): Promise<RunResult<string | Buffer>> {
-    checkCommand(command, args, options, runOptions)
-    const limits = this.#limiter?.limits
+    this.#check(command, args, options, runOptions)
+    const own = this.#ownOf(options)
+    const limits = this.#limiterOf(own)?.limits
     const { input, stdin = 'ignore', stdout = 'pipe', stderr = 'pipe', encoding = 'utf8' } = options
     if (input !== undefined && options.stdin !== undefined)
       throw new OptionError('stdin: is what input says already; leave one out')
@@ -187,7 +206,7 @@ export class Sandbox {
     }
     let child: ReturnType<typeof startVial>
     try {
-      child = this.#start(stdio, options, (vial) =>
+      child = this.#start(stdio, options, own, (vial) =>
         startVial(vial, command, args, stdio, options, collecting(input, kept)),
       )
       const result = await child.result
@@ -200,27 +219,43 @@ export class Sandbox {
   }
 
   /** Starts a command, and gives its streams. */
-  spawn(command: string, args: readonly string[] = [], options: SpawnOptions = {}): SandboxProcess {
-    checkCommand(command, args, options, spawnOptions)
+  spawn(command: string, args?: readonly string[], options?: SpawnOptions): SandboxProcess
+  spawn(command: string, args: readonly string[] = [], options: SpawnOptions & OwnOptions = {}): SandboxProcess {
+    this.#check(command, args, options, spawnOptions)
     const stdio = completeStdio(options.stdio, entryFds(this.#policy().checked.filesystem))
-    return this.#start(stdio, options, (vial) => spawnVial(vial, command, args, { ...options, stdio }))
+    return this.#start(stdio, options, this.#ownOf(options), (vial) =>
+      spawnVial(vial, command, args, { ...options, stdio }),
+    )
   }
 
-  #start<Started>(stdio: Stdio, { signal, cwd, env }: CommandOptions, start: (vial: Startable) => Started): Started {
+  #check(command: string, args: readonly string[], options: object, known: Parameters<typeof checkCommand>[3]): void {
+    checkCommand(command, args, options, this.#how.entering === undefined ? known : { ...known, ...ownOptions })
+  }
+
+  #start<Started>(
+    stdio: Stdio,
+    { signal, cwd, env }: CommandOptions,
+    own: Own,
+    start: (vial: Startable) => Started,
+  ): Started {
     if (signal?.aborted) throw new AbortError(signal.reason, { usage: noUsage, durationMs: 0 })
-    if (this.#limiter?.limitsOutput && [stdio[1], stdio[2]].some((one) => one !== 'output' && one !== 'ignore'))
+    const limiter = this.#limiterOf(own)
+    if (
+      limiter !== undefined &&
+      limitsOutput(limiter.limits) &&
+      [stdio[1], stdio[2]].some((one) => one !== 'output' && one !== 'ignore')
+    )
       throw new OptionError('stdio: limits of output need "pipe" or "ignore" there')
     if (pipesOf(stdio).length > mostPipes) throw new OptionError(`stdio: more than ${mostPipes} pipes`)
-    return start(this.#vial(stdio, cwd !== undefined || env !== undefined || this.#how.entering !== undefined))
+    return start(this.#vial(stdio, cwd !== undefined || env !== undefined || this.#how.entering !== undefined, own))
   }
 
   /** @param perRun the run has a working directory or an environment of its own, which another vial takes */
-  #vial(stdio: Stdio | undefined, perRun = false): Vial {
+  #vial(stdio: Stdio | undefined, perRun = false, own: Own = {}): Vial {
     const pipes = stdio?.map((entry) => (entry === 'input' || entry === 'output' ? entry : ''))
-    const key = `${perRun} ${pipes}`
+    const key = JSON.stringify([perRun, pipes, own])
     let vial = this.#vials.get(key)
     if (vial === undefined) {
-      const limiter = this.#limiter
       const { store = ({ bytes }) => openStored(bytes), trusted = [], ignored = 0n, entering } = this.#how
       const accepted = this.#policy()
       const compiled = compileAccepted(accepted, {
@@ -228,8 +263,8 @@ export class Sandbox {
         trusted,
         ...(stdio === undefined
           ? {}
-          : compiledFor(stdio, entering === undefined ? limiter?.option() : entering.group())),
-        ...(entering !== undefined ? { enters: true } : perRun ? { perRun } : {}),
+          : compiledFor(stdio, entering === undefined ? this.#limiter?.option() : entering.group())),
+        ...(entering !== undefined ? { enters: true, own } : perRun ? { perRun } : {}),
       })
       const unknown =
         stdio === undefined ? undefined : entryFds(accepted.checked.filesystem).find((fd) => fd >= stdio.length)
@@ -237,8 +272,8 @@ export class Sandbox {
         throw new OptionError(`stdio: the policy reads descriptor ${unknown}, and stdio ends with ${stdio!.length - 1}`)
       const { pid = 'new' } = accepted.checked.namespaces ?? {}
       const { policy, plan } = compiled
-      const own = perRun ? perRunOf(policy, plan.start.environment) : undefined
-      vial = new Vial(compiled, pid === 'new', limiter, ignored, store, own, entering?.target)
+      const from = perRun ? perRunOf(policy, plan.start.environment) : undefined
+      vial = new Vial(compiled, pid === 'new', this.#limiterOf(own), ignored, store, from, entering?.target)
       this.#vials.set(key, vial)
     }
     return vial

@@ -31,8 +31,8 @@ import type { LaunchedStep } from '../plan/step.js'
 import { within } from '../text/within.js'
 import { type Connect, Streams } from './connections.js'
 import { endSandbox, isOver } from './endSandbox.js'
+import type { RunLimiter } from './enforcement.js'
 import type { LimitedRun } from './limitedRun.js'
-import type { Limiter } from './limiter.js'
 import { takePipes } from './pipes.js'
 import { AbortError, type Ending, endingOf, type Result } from './result.js'
 import type { CommandOptions, SpawnOptions } from './runOptions.js'
@@ -78,7 +78,7 @@ export interface Startable {
   open(): OpenVial
   /** Whether the end of its pid 1 is the end of all. */
   readonly ownPids: boolean
-  readonly limiter: Limiter | undefined
+  readonly limiter: RunLimiter | undefined
   /** Signals that the command starts with ignored: bit N - 1 is signal N. Node.js itself starts a program with none. */
   readonly ignored: bigint
   /** Which variables of the caller's it hands on, as patterns; default: any. */

@@ -135,6 +135,14 @@ function listed(faults: readonly string[]): string {
 /** An option of `run` or `spawn` cannot be used: the message names it. */
 export class OptionError extends VialError {
   readonly stage = 'options'
+
+  /**
+   * About one option.
+   * @internal
+   */
+  static at(fault: Fault): OptionError {
+    return new OptionError((names) => fault.tell(names))
+  }
 }
 
 /** This machine or this process cannot do it, whatever the policy: no cache, no room for a process, no /proc. */
