@@ -5,6 +5,7 @@ import type { StrictPolicy } from '../../src/policy/schema.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
 import { type Caller, workDirectory } from '../support/user.js'
+import type { Left } from './doors.js'
 import { type Lines, linesOf } from './lines.js'
 import { probe, sectionsOf } from './probe.js'
 
@@ -23,6 +24,7 @@ export async function seenBy(
   caller: Caller,
   name: string,
   policy: StrictPolicy,
+  without?: readonly Left[],
 ): Promise<{ readonly init: Lines; readonly joined: Readonly<Record<string, Lines>> }> {
   const directory = workDirectory(caller, `contract, ${name}`)
   const program = join(directory, 'probe')
@@ -40,9 +42,9 @@ export async function seenBy(
   const wrapper = delegation?.wrapper
   const told = await evaluate(
     caller,
-    async (_, { doors, policy, command, directory }) =>
-      (await import(doors)).throughAllDoors(policy, command, directory),
-    { doors, policy: whole, command: ownMounts ? '/probe' : program, directory },
+    async (_, { doors, policy, command, directory, without }) =>
+      (await import(doors)).throughDoors(policy, command, directory, without),
+    { doors, policy: whole, command: ownMounts ? '/probe' : program, directory, without },
     { env: { XDG_RUNTIME_DIR: directory }, ...(wrapper === undefined ? {} : { wrapper }) },
   ).finally(() => delegation?.remove())
   const read = (text: string) => linesOf(sectionsOf(Buffer.from(text, 'base64')))

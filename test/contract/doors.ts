@@ -1,21 +1,28 @@
 /** The doors of a living sandbox, as a process of its caller uses them. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compile } from '../../src/compile/compile.js'
+import { compilePlan } from '../../src/compile/compilePlan.js'
 import { Sandbox } from '../../src/index.js'
 import { targetOf } from '../../src/live/enterSandbox.js'
+import type { NamespaceName } from '../../src/kernel/namespaces.js'
 import { findSandbox } from '../../src/live/findSandbox.js'
 import { existingHome } from '../../src/live/home.js'
+import { groupOf } from '../../src/live/recordedGroup.js'
+import type { SandboxRecord } from '../../src/live/recordFile.js'
 import { removeSandbox } from '../../src/live/removeSandbox.js'
 import { readLog } from '../../src/live/sandboxLog.js'
 import { startSandbox } from '../../src/live/startSandbox.js'
 import { programHandles } from '../../src/plan/handles.js'
 import { payloadEnvironment } from '../../src/plan/payloadEnvironment.js'
+import type { Step, StepKind } from '../../src/plan/step.js'
 import { acceptPolicy } from '../../src/policy/check.js'
 import type { StrictPolicy } from '../../src/policy/schema.js'
 import { perRunOf, wholeEnvironment } from '../../src/run/startEnvironment.js'
+import { withSteps } from '../support/plans.js'
 import { end } from './probe.js'
 
 const vial = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
@@ -26,19 +33,35 @@ export interface Told {
   readonly joined: Readonly<Record<string, string>>
 }
 
-/** @param scratch a directory of the caller's */
-export async function throughAllDoors(policy: StrictPolicy, command: string, scratch: string): Promise<Told> {
+/** What an entrant leaves out: steps of a kind, or that by which it joins one namespace. */
+export type Left = StepKind | `join ${NamespaceName}`
+
+/**
+ * @param scratch a directory of the caller's
+ * @param without absent: all doors; else one for each, where what enters is without it
+ */
+export async function throughDoors(
+  policy: StrictPolicy,
+  command: string,
+  scratch: string,
+  without?: readonly Left[],
+): Promise<Told> {
   const name = 'contract'
   const words = ['word']
   const start = { name, policy: acceptPolicy(policy), base: '/', command: [command, ...words] as const }
-  const { monitor, policy: recorded } = await startSandbox(start)
+  const record = await startSandbox(start)
+  const { monitor, policy: recorded } = record
   const perRun = perRunOf(recorded, payloadEnvironment(recorded))
   const box = await Sandbox.attach(name)
   try {
     const said = () => readLog(join(existingHome()!, name))
     while (!said().toString('latin1').endsWith(`${end} 1\n0`)) await new Promise((resolve) => setTimeout(resolve, 5))
+    const enterBy = (program: string) => {
+      const args = [...targetOf(monitor), perRun.cwd, command, ...words]
+      return toFile(join(scratch, 'bare'), program, args, wholeEnvironment(perRun.environment))
+    }
     const bare = `/proc/${monitor.pid}/fd/${programHandles.alone}`
-    const joined = {
+    const doors = {
       run: async () => (await box.run(command, words, { encoding: 'buffer' })).stdout,
       spawn: async () => {
         const child = box.spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -48,22 +71,31 @@ export async function throughAllDoors(policy: StrictPolicy, command: string, scr
         return Buffer.concat(parts)
       },
       exec: () => toFile(join(scratch, 'exec'), process.execPath, [vial, 'exec', name, command, ...words]),
-      bare: () =>
-        toFile(
-          join(scratch, 'bare'),
-          bare,
-          [...targetOf(monitor), perRun.cwd, command, ...words],
-          wholeEnvironment(perRun.environment),
-        ),
+      bare: () => enterBy(bare),
     }
+    const weakened = (without ?? []).map((left) => {
+      const path = join(scratch, left)
+      writeFileSync(path, entrantWithout(left, record), { mode: 0o755 })
+      return [left, () => enterBy(path)] as const
+    })
     const told: Record<string, string> = {}
-    for (const [door, enter] of Object.entries(joined)) told[door] = (await enter()).toString('base64')
+    for (const [door, enter] of without === undefined ? Object.entries(doors) : weakened)
+      told[door] = (await enter()).toString('base64')
     return { init: said().toString('base64'), joined: told }
   } finally {
     await box.close()
     const home = existingHome()!
     removeSandbox(home, findSandbox(home, name)!)
   }
+}
+
+const nameOf = (step: Step) => (step.do === 'join' ? (`join ${step.namespace}` as const) : step.do)
+
+function entrantWithout(left: Left, record: SandboxRecord): Uint8Array {
+  const group = groupOf(record)
+  const options = { base: record.base, enters: true, ...(group === undefined ? {} : { group }) } as const
+  const { plan } = compile(record.policy, options)
+  return compilePlan(withSteps(plan, (step) => (nameOf(step) === left ? [] : [step]))).bytes
 }
 
 /** With a directory of the host's as a descriptor that none is to get. */

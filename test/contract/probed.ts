@@ -262,7 +262,13 @@ export const attempts: Readonly<Record<string, Call>> = {
   'setns to nothing': call('setns', 0, 0),
   'be traced': call('ptrace', 0, 0, 0, 0),
   'seize pid 1': call('ptrace', 0x4206, 1, 0, 0),
-  'read the memory of pid 1': call('process_vm_readv', 1, 0, 0, 0, 0, 0),
+  'read the memory of pid 1': (c) => {
+    const { b } = c
+    const vector = b.reserve(structs.iovec.size)
+    b.store(64, vector, structs.iovec.fields.iov_base.offset, b.reserve(8))
+    b.store(64, vector, structs.iovec.fields.iov_len.offset, 8)
+    c.attempt('process_vm_readv', 1, vector, 1, vector, 1, 0)
+  },
   'a descriptor of pid 1': (c) => {
     const pidfd = c.b.temporary()
     c.b.move(pidfd, c.attempt('pidfd_open', 1, 0))
