@@ -20,7 +20,7 @@ export function attach(name: string): Box {
     return endOf(end)
   }
   const life: BoxLife = {
-    monitor: record.monitor,
+    sandbox: record,
     end: () => void endRunning(found),
     get ended() {
       ended ??= waitForEnd()

@@ -9,11 +9,13 @@ import { type RunResult, Sandbox } from '../run/sandbox.js'
 import type { SandboxProcess } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
 import { targetOf } from './enterSandbox.js'
+import type { Inspected } from './inspectSandbox.js'
+import type { Inspection } from './inspection.js'
 import { identityOf } from './processes.js'
 
 /** How a box comes to its end. */
 export interface BoxLife {
-  readonly monitor: { readonly pid: number; readonly start: string }
+  readonly sandbox: Inspected
   /** Ends all in it. */
   end(): void
   /** How it ended; where another program started it, what is known of that. */
@@ -72,8 +74,8 @@ export class Box extends EventEmitter<BoxEvents> {
   ) {
     super()
     this.#life = life
-    this.pid = life.monitor.pid
-    const target = targetOf(life.monitor)
+    this.pid = life.sandbox.monitor.pid
+    const target = targetOf(life.sandbox.monitor)
     const entrants = new Sandbox(policy, base, { entering: { target, group } })
     this.run = entrants.run.bind(entrants)
     this.spawn = entrants.spawn.bind(entrants)
@@ -90,10 +92,18 @@ export class Box extends EventEmitter<BoxEvents> {
 
   /** Sends a signal to all in it; of one with a command of its own, to that command. False: it has ended. */
   signal(signal: NodeJS.Signals): boolean {
-    const { pid, start } = this.#life.monitor
+    const { pid, start } = this.#life.sandbox.monitor
     // A pid is used again.
     if (identityOf(pid)?.start !== start) return false
     return process.kill(pid, signal)
+  }
+
+  /**
+   * What the kernel says of it, beside what its policy asks for: namespaces, ids, mounts, limits, and its processes with what each may do.
+   * @throws {HostError} when it has ended
+   */
+  async inspect(): Promise<Inspection> {
+    return (await import('./inspectSandbox.js')).inspectSandbox(this.#life.sandbox)
   }
 
   /** Waits until it has ended, by whatever. */

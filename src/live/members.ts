@@ -1,8 +1,9 @@
 /** Which processes a sandbox has, as they are outside, and the memory that they use. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { pidsBelow } from '../cgroup/groupFiles.js'
 import { openGroup } from '../cgroup/openGroup.js'
 import { attempt } from '../text/attempt.js'
+import { namespaceAt } from './readProcess.js'
 import type { SandboxRecord } from './recordFile.js'
 
 export interface Members {
@@ -26,6 +27,15 @@ export function membersOf(record: SandboxRecord): Members {
   return { pids, memory: all.reduce((sum, pid) => sum + residentSet(pid), 0), memoryBy: 'processes' }
 }
 
+/** All that are in its pid namespace, and all that are in its cgroup; in the order of their pids. */
+export function pidsOf(
+  sandbox: Pick<SandboxRecord, 'init' | 'namespaces'> & { readonly group: SandboxRecord['group'] },
+): number[] {
+  // One of another pid namespace than ours has the number 0.
+  const grouped = sandbox.group === undefined ? [] : pidsBelow(sandbox.group.paths).filter((pid) => pid > 0)
+  return [...new Set([...inNamespace(sandbox), ...grouped])].sort((a, b) => a - b)
+}
+
 interface Process {
   readonly pid: number
   readonly parent: number
@@ -38,13 +48,13 @@ interface Process {
  * same user may look at unless they have made themselves undumpable (ptrace(2)), as an entrant is until it executes. What is read of
  * the others, every user may read: proc_pid_status(5).
  */
-function inNamespace({ init, namespaces }: SandboxRecord): number[] {
-  const all = processes()
+function inNamespace({ init, namespaces }: Pick<SandboxRecord, 'init' | 'namespaces'>): number[] {
+  const all = runningProcesses()
   const depth = all.find(({ pid }) => pid === init)?.depth
   if (depth === undefined) return []
   const deep = all.filter((one) => one.depth >= depth)
   const members = new Set(
-    deep.flatMap(({ pid }) => (pid === init || pidNamespace(pid) === namespaces.pid ? [pid] : [])),
+    deep.flatMap(({ pid }) => (pid === init || namespaceAt(`/proc/${pid}/ns/pid`) === namespaces.pid ? [pid] : [])),
   )
   for (let before = 0; before !== members.size; ) {
     before = members.size
@@ -53,7 +63,7 @@ function inNamespace({ init, namespaces }: SandboxRecord): number[] {
   return [...members]
 }
 
-function processes(): Process[] {
+export function runningProcesses(): Process[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return []
     const status = statusOf(Number(name))
@@ -67,11 +77,6 @@ function processes(): Process[] {
 const statusOf = (pid: number) => attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1')) ?? ''
 /** The name of the process, which is its own choice, is on one line. */
 const field = (status: string, name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]
-
-function pidNamespace(pid: number): number | undefined {
-  const text = attempt(() => readlinkSync(`/proc/${pid}/ns/pid`))
-  return text === undefined ? undefined : Number(/\d+/.exec(text)?.[0])
-}
 
 /** Bytes; 0 of one that has ended. */
 const residentSet = (pid: number) => Number.parseInt(field(statusOf(pid), 'VmRSS') ?? '0', 10) * 1024

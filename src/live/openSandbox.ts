@@ -27,10 +27,16 @@ export async function openSandbox(policy: AcceptedPolicy, base: string): Promise
     steps: () => steps,
   }
   const opened = startVial(vial, '', [], stdio, {}, () => ({ ended: async () => {}, finish() {} }))
-  const { pid, kill, result } = opened
+  const { pid, kill, result, group: made } = opened
   await untilRunning(opened.isRunning, result)
   const start = identityOf(pid)?.start
   if (start === undefined)
     throw new HostError(`the sandbox has ended while it was opened: ${(await result).verdict.kind}`)
-  return new Box(() => policy, base, { monitor: { pid, start }, end: () => kill('SIGKILL'), ended: result }, group)
+  const inspected = {
+    monitor: { pid, start },
+    policy: policy.given,
+    base,
+    ...(made === undefined ? {} : { group: { version: made.version, paths: made.directories } }),
+  }
+  return new Box(() => policy, base, { sandbox: inspected, end: () => kill('SIGKILL'), ended: result }, group)
 }

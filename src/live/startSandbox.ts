@@ -2,10 +2,9 @@
  * Starts a sandbox that has a name and outlives the process that starts it. Until its record is written it is tied to that process,
  * as any run is; then it is let live. So a starter that is killed leaves nothing.
  */
-import { closeSync, constants, openSync, readlinkSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import { openStored } from '../cache/contentVials.js'
 import { compileAccepted } from '../compile/compile.js'
-import { namespaceNames } from '../kernel/namespaces.js'
 import type { SignalName } from '../kernel/signals.js'
 import { letLive } from '../launcher/record.js'
 import { namespaceHandles } from '../plan/handles.js'
@@ -19,9 +18,9 @@ import { handedOn } from '../run/startEnvironment.js'
 import { startError, startProcess } from '../run/startProcess.js'
 import { readInit, readOutcome, tellsRunning } from '../run/status.js'
 import { peekStatus } from '../run/statusFile.js'
-import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import { identityOfChild } from './processes.js'
+import { namespacesAt } from './readProcess.js'
 import type { SandboxRecord } from './recordFile.js'
 import { reserve } from './records.js'
 import { untilRunning } from './untilRunning.js'
@@ -101,7 +100,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     const record = reserved.commit({
       monitor: identity,
       init,
-      namespaces: namespacesOf(identity.pid),
+      namespaces: namespacesAt((name) => `/proc/${identity.pid}/fd/${namespaceHandles[name]}`),
       policy: { ...given, cwd: complete.cwd, env: complete.env },
       base,
       ...(command === undefined ? {} : { command }),
@@ -122,14 +121,4 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     closeSync(status)
     if (directory !== undefined) closeSync(directory)
   }
-}
-
-/** The inodes of those that its monitor holds. */
-function namespacesOf(monitor: number): SandboxRecord['namespaces'] {
-  const found = namespaceNames.flatMap((name) => {
-    const link = attempt(() => readlinkSync(`/proc/${monitor}/fd/${namespaceHandles[name]}`))
-    const inode = /\[(\d+)\]/.exec(link ?? '')?.[1]
-    return inode === undefined ? [] : [[name, Number(inode)] as const]
-  })
-  return Object.fromEntries(found)
 }

@@ -25,6 +25,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import type { OpenVial } from '../cache/executable.js'
+import type { Group } from '../cgroup/group.js'
 import type { Environment } from '../plan/manner.js'
 import { layOut } from '../plan/namedDescriptors.js'
 import type { LaunchedStep } from '../plan/step.js'
@@ -70,6 +71,8 @@ export interface SandboxProcess {
 export interface ConnectedProcess extends Pick<SandboxProcess, 'pid' | 'kill' | 'result'> {
   /** Whether a living sandbox can be entered; from then on also after its end. */
   isRunning(): boolean
+  /** Its cgroup. */
+  readonly group: Group | undefined
 }
 
 /** A compiled sandbox, as far as its start and its end need it. */
@@ -221,6 +224,7 @@ export function startVial(
   result.catch(() => {})
   return {
     pid: child.pid ?? -1,
+    group: group?.group,
     kill: (signal = 'SIGTERM') => {
       if (signal !== 'SIGKILL') return child.kill(signal)
       endedBy ??= 'caller'
