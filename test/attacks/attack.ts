@@ -142,7 +142,8 @@ const outside = (mode: Mode, program: string, words: readonly string[]): string 
 }
 
 const effective = BigInt(`0x${/^CapEff:\s+(\w+)/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]}`)
-const lacks = (name: CapabilityName) => ((effective >> BigInt(capabilities[name])) & 1n) === 0n
+/** Whether this machine's root lacks it. */
+export const lacks = (name: CapabilityName) => ((effective >> BigInt(capabilities[name])) & 1n) === 0n
 
 /** One test for each attack, in every mode. */
 export async function attacks(title: string, list: readonly Attack[]): Promise<void> {

@@ -36,6 +36,8 @@ static int write_memory(char **w) {
   return reached(process_vm_writev(atoi(w[0]), &here, 1, &there, 1, 0), EFAULT);
 }
 
+static int kill_pid(char **w) { return kill(atoi(w[0]), SIGKILL); }
+
 static int stop_pid(char **w) { return kill(atoi(w[0]), SIGSTOP); }
 
 /* setns(2) of a descriptor that another process gave. */
@@ -94,15 +96,40 @@ static char state_of(pid_t pid) {
   return end ? end[2] : 0;
 }
 
+/* How many pid namespaces deep a process is. */
+static int depth_of(pid_t pid) {
+  char path[64], line[512], *at = NULL;
+  int depth = 0;
+  snprintf(path, sizeof path, "/proc/%d/status", pid);
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return 0;
+  while (fgets(line, sizeof line, file))
+    if (strncmp(line, "NSpid:", 6) == 0)
+      for (at = strtok(line + 6, "\t\n"); at; at = strtok(NULL, "\t\n")) depth++;
+  fclose(file);
+  return depth;
+}
+
+static int is_new_process(int status) {
+  const int event = status >> 16;
+  return event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE;
+}
+
+static void print_end(int status) {
+  printf("ended %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  exit(0);
+}
+
 /*
- * hold real|weakened CALLS PROGRAM [ARGUMENT…]: starts what enters a sandbox, and stops the process that it makes when it has made so many
- * system calls: "held PID", or "executed CALLS" if it executed the command before. It goes on at the next line of the input.
+ * hold real|weakened CALLS PROGRAM [ARGUMENT…]: starts what enters a sandbox, and stops the process that is in there when it has made so
+ * many system calls: "held PID", or "executed CALLS" if it executed the command before. It goes on at the next line of the input.
  */
 static int hold(char **w) {
   const long most = atol(w[1]);
+  const int outside = depth_of(getpid());
   int status;
   char line[16];
-  pid_t maker = fork(), held;
+  pid_t maker = fork(), held = maker;
   if (maker == 0) {
     if (strcmp(w[0], "weakened") == 0) forget_dumpable();
     if (ptrace(PTRACE_TRACEME, 0, 0, 0)) exit(2);
@@ -114,19 +141,16 @@ static int hold(char **w) {
   const long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |
                        PTRACE_O_TRACESYSGOOD;
   if (ptrace(PTRACE_SETOPTIONS, maker, 0, options)) return -1;
-  for (;;) {
-    if (ptrace(PTRACE_CONT, maker, 0, 0) || waitpid(maker, &status, 0) < 0) return -1;
-    if (!WIFSTOPPED(status)) {
-      printf("ended %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-      exit(1);
-    }
-    const int event = status >> 16;
-    if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) break;
+  /* Those that wait outside make one after the other. */
+  while (depth_of(held) == outside) {
+    if (ptrace(PTRACE_CONT, held, 0, 0) || waitpid(held, &status, __WALL) < 0) return -1;
+    if (!WIFSTOPPED(status)) print_end(status);
+    if (!is_new_process(status)) continue;
+    unsigned long made;
+    if (ptrace(PTRACE_GETEVENTMSG, held, 0, &made) || waitpid(made, &status, __WALL) < 0) return -1;
+    if (ptrace(PTRACE_DETACH, held, 0, 0)) return -1;
+    held = made;
   }
-  unsigned long made;
-  if (ptrace(PTRACE_GETEVENTMSG, maker, 0, &made)) return -1;
-  held = made;
-  if (waitpid(held, &status, __WALL) < 0 || ptrace(PTRACE_DETACH, maker, 0, 0)) return -1;
   long calls = 0;
   int executed = 0;
   /* Each call stops it twice. */
@@ -144,13 +168,13 @@ static int hold(char **w) {
     kill(held, SIGCONT);
   }
   if (waitpid(maker, &status, 0) < 0) return -1;
-  printf("ended %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-  exit(0);
+  print_end(status);
+  return 0;
 }
 
 const struct attack entrants[] = {
     {"look", look},       {"open-memory", open_memory},   {"attach", attach},
-    {"write-memory", write_memory},                       {"stop", stop_pid},
+    {"write-memory", write_memory},                       {"stop", stop_pid}, {"kill", kill_pid},
     {"join-descriptor", join_descriptor},                 {"nested", nested},
     {"serve", serve},     {"hold", hold},                 {0},
 };
