@@ -48,7 +48,8 @@ function blocksOf(file: string): Block[] {
   }))
 }
 
-const absentIn = (text: string) => namedButAbsent(text, 'python3', 'gcc', 'git', 'nginx', 'bwrap', 'npm', 'ssh-agent')
+const absentIn = (text: string) =>
+  namedButAbsent(text, 'python3', 'gcc', 'git', 'nginx', 'redis-server', 'bwrap', 'npm', 'ssh-agent')
 
 function runAsCaller(command: string, args: readonly string[], cwd: string) {
   return spawnSync(command, args, {
