@@ -22,6 +22,7 @@ export type Boot = 'plain' | 'systemd'
 export const jobs: readonly Job[] = [
   { id: 'smoke', boot: 'plain', tests: ['lab/tests/smoke'], minutes: 4, short: true },
   { id: 'cgroup', boot: 'plain', tests: ['test/cgroup/v2', 'lab/tests/cgroup'], minutes: 10, short: true },
+  { id: 'living', boot: 'plain', tests: ['lab/tests/living'], minutes: 10 },
   { id: 'io', boot: 'plain', tests: ['lab/tests/io'], minutes: 6 },
   {
     id: 'limits',
@@ -85,6 +86,12 @@ export const features: readonly Feature[] = [
   { title: '`vial run`, `compile` and `doctor`', job: 'smoke' },
   { title: 'cgroup v2 with all controllers: root', job: 'cgroup', names: /\broot\b/ },
   { title: 'cgroup v2 with all controllers: delegated to an ordinary user', job: 'cgroup', names: byUser },
+  { title: 'sandboxes that are entered, in groups of cgroup v2: root', job: 'living', names: byRoot },
+  {
+    title: 'sandboxes that are entered, in groups of cgroup v2: delegated to an ordinary user',
+    job: 'living',
+    names: byUser,
+  },
   { title: '`io.max`, `memory.high` and pressure on a disk', job: 'io' },
   { title: 'limits, verdicts, bombs, gc: root', job: 'limits', names: byRoot },
   { title: 'limits, verdicts, bombs, gc: delegated to an ordinary user', job: 'limits', names: byUser },

@@ -27,6 +27,9 @@ const packages = [
   'gcc',
   'libc6-dev',
   'uidmap',
+  'redis-server',
+  'nginx',
+  'postgresql',
 ] as const
 
 /**
@@ -89,7 +92,7 @@ export async function userland(architecture: Architecture, say: (text: string) =
       await addNode(architecture, root, work)
       mkdirSync(directory)
       cpSync(join(root, 'usr/bin/busybox'), join(directory, 'busybox'))
-      await makeImage(root, join(directory, 'image'), '900M')
+      await makeImage(root, join(directory, 'image'), '1400M')
     } finally {
       rmSync(work, { recursive: true, force: true })
     }

@@ -1,9 +1,11 @@
 /** A box of a sandbox that another program has started. */
-import { HostError } from '../text/error.js'
+
 import { acceptedLater } from '../policy/check.js'
+import { HostError } from '../text/error.js'
 import { awaitEnd } from './awaitEnd.js'
 import { Box, type BoxLife } from './box.js'
 import { lostText } from './namedSandboxes.js'
+import { reachGroup } from './reachGroup.js'
 import { groupOf } from './recordedGroup.js'
 import { runningSandbox } from './runningSandbox.js'
 import { endOf } from './sandboxEnd.js'
@@ -13,6 +15,7 @@ import { endRunning } from './signalSandbox.js'
 export function attach(name: string): Box {
   const { home, found } = runningSandbox(name)
   const { record } = found
+  reachGroup(record)
   let ended: BoxLife['ended'] | undefined
   const waitForEnd = async (): Promise<Awaited<BoxLife['ended']>> => {
     const end = await awaitEnd(home, name)

@@ -7,6 +7,7 @@ import type { Startable } from '../run/spawn.js'
 import { perRunOf } from '../run/startEnvironment.js'
 import { HostError } from '../text/error.js'
 import { isMonitor } from './processes.js'
+import { reachGroup } from './reachGroup.js'
 import type { SandboxRecord } from './recordFile.js'
 
 /** The first arguments of what enters: launcher/entering.ts. */
@@ -15,6 +16,7 @@ export const targetOf = ({ pid, start }: SandboxRecord['monitor']): readonly str
 /** Nothing is compiled: the monitor's program is that of the sandbox, whatever vial this is. */
 export function entrantOf(record: SandboxRecord, ignored: bigint): Startable {
   const { monitor, policy, base } = record
+  reachGroup(record)
   return {
     open: () => openProgram(record),
     ownPids: true,

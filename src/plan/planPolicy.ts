@@ -2,8 +2,8 @@
 import type { CheckedPolicy } from '../policy/schema.js'
 import type { Face } from './face.js'
 import type { Host } from './host.js'
-import { lowerPolicy, type PlanOptions } from './lowerPolicy.js'
 import { enterable, entering } from './livingSandbox.js'
+import { lowerPolicy, type PlanOptions } from './lowerPolicy.js'
 import { withOwn } from './ownChoice.js'
 import { type Plan, planOf } from './plan.js'
 
@@ -27,7 +27,7 @@ export const entrantFace: Face = {
   order: {
     ...vialFace.order,
     monitor: ['findSandbox', 'joinUser', 'joinOthers', 'dieWithParent'],
-    init: ['joinPid', 'waitOutside', 'enterGroup'],
+    init: ['joinPid', 'waitOutside', 'enterGroup', 'joinGroups'],
   },
 }
 

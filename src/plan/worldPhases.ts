@@ -57,7 +57,11 @@ export const worldPhases = {
   joinOthers: (specification) => [
     ...joins(
       specification,
-      (name) => name !== 'user' && name !== 'mount' && !(name === 'pid' && entersPids(specification)),
+      (name) =>
+        name !== 'user' &&
+        name !== 'mount' &&
+        !(name === 'pid' && entersPids(specification)) &&
+        !(name === 'cgroup' && joinsGroup(specification)),
     ),
     ...joins(specification, (name) => name === 'mount'),
   ],
@@ -71,6 +75,12 @@ export const worldPhases = {
       what: 'start the command, and wait for it outside',
       why: 'it is reaped whichever process outside is killed; else the sandbox could not end',
     })),
+
+  /**
+   * Behind the cgroup itself. Where cgroup v2 is mounted with nsdelegate, the kernel moves no process into a namespace's groups from one that
+   * is none of them, whoever holds both: cgroup_attach_permissions() in kernel/cgroup/cgroup.c.
+   */
+  joinGroups: (specification) => joins(specification, (name) => name === 'cgroup' && joinsGroup(specification)),
 
   /** Behind all that changes credentials, which clears it: PR_SET_PDEATHSIG(2const). */
   dieWithParent: ({ start }) =>
@@ -216,6 +226,10 @@ export function cloneStep({ namespaces: chosen, ids, limits }: Specification): S
 
 /** Whether the pid namespace is that of a sandbox that runs. */
 const entersPids = ({ start }: Specification) => start.enters !== undefined
+
+/** Of what enters a sandbox from a group outside of it. */
+const joinsGroup = ({ start: { enters }, limits: { group } }: Specification): boolean =>
+  enters !== undefined && group !== undefined
 
 function joins({ namespaces: chosen }: Specification, which: (name: NamespaceName) => boolean): Step[] {
   return namespaceNames.filter(which).flatMap((name) =>
