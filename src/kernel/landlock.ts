@@ -33,8 +33,13 @@ export const fileRights = [
   { abi: 5, rights: L.ACCESS_FS_IOCTL_DEV },
 ] as const
 
-/** What a domain may be shut in from: abstract unix sockets and processes outside of it. */
-export const scopes = { abi: 6, all: L.SCOPE_ABSTRACT_UNIX_SOCKET | L.SCOPE_SIGNAL } as const
+/** The ABI of the scopes. */
+export const scopedAbi = 6
+
+/** What of a domain does not reach what is outside of it: connections to abstract unix sockets, and signals. */
+export const scopes = { abstractSockets: L.SCOPE_ABSTRACT_UNIX_SOCKET, signals: L.SCOPE_SIGNAL } as const
+
+export type Scope = keyof typeof scopes
 
 /** Rights that a rule on anything but a directory may have. */
 export const onFiles =

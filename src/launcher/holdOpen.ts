@@ -12,7 +12,7 @@ import { tellRunning, tieInit } from './init.js'
 import type { LauncherContext } from './launcherContext.js'
 import { endSignal, record, suspend } from './record.js'
 import { releaseFds } from './relayingMonitor.js'
-import { allSignals, maskSize } from './signalMask.js'
+import { allSignals, maskSize, whenFromOutside } from './signalMask.js'
 
 const asksToEnd = [signals.SIGTERM, signals.SIGINT, signals.SIGQUIT, signals.SIGHUP]
 /** signal(7). */
@@ -24,6 +24,7 @@ export function holdOpen(c: LauncherContext): void {
   const { b } = c
   const [signal, ending, code, killed] = b.temporaries(4)
   const status = b.reserve(8)
+  const info = b.reserve(128, 16)
   c.begin({ what: 'hold the sandbox open', why: 'others enter it, and it ends at SIGTERM' })
   tieInit(c)
   c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
@@ -41,11 +42,11 @@ export function holdOpen(c: LauncherContext): void {
       ending,
       'eq',
       0,
-      () => c.attempt('rt_sigtimedwait', allSignals(c), 0, 0, maskSize),
+      () => c.attempt('rt_sigtimedwait', allSignals(c), info, 0, maskSize),
       () => {
         c.attempt('kill', -1, 0)
         c.whenError('ESRCH', () => endAs(c, code, killed))
-        c.attempt('rt_sigtimedwait', allSignals(c), 0, b.bytes(pack(structs.timespec, pause), 8), maskSize)
+        c.attempt('rt_sigtimedwait', allSignals(c), info, b.bytes(pack(structs.timespec, pause), 8), maskSize)
       },
     )
     b.move(signal, c.result)
@@ -63,12 +64,14 @@ export function holdOpen(c: LauncherContext): void {
       }),
     )
     for (const one of asksToEnd) on(one, () => end(signals.SIGTERM))
-    on(endSignal, () => {
-      b.move(code, signals.SIGKILL)
-      b.move(killed, 1)
-      end(signals.SIGKILL)
-    })
-    on(suspend, () => c.attempt('kill', -1, signals.SIGSTOP))
+    on(endSignal, () =>
+      whenFromOutside(c, info, () => {
+        b.move(code, signals.SIGKILL)
+        b.move(killed, 1)
+        end(signals.SIGKILL)
+      }),
+    )
+    on(suspend, () => whenFromOutside(c, info, () => c.attempt('kill', -1, signals.SIGSTOP)))
     // Any other is for all inside. Behind these are real-time signals, which are vial's own.
     b.when(signal, 'lt', lastStandard + 1, () => c.attempt('kill', -1, signal))
   })

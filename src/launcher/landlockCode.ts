@@ -3,7 +3,7 @@ import { routine } from '../assembly/routine.js'
 import { variables } from '../assembly/variables.js'
 import { errno } from '../kernel/errno.js'
 import { AT, F, LANDLOCK, S_IF } from '../kernel/flags.js'
-import { fileRights, type Grant, grants, oldestAbi, onFiles, scopes } from '../kernel/landlock.js'
+import { fileRights, type Grant, grants, oldestAbi, onFiles, scopedAbi, scopes } from '../kernel/landlock.js'
 import { structs } from '../kernel/structs.js'
 import type { Label, Slot } from '../machine/instruction.js'
 import type { LandlockRule, Step } from '../plan/step.js'
@@ -58,17 +58,25 @@ function createRuleset(c: LauncherContext, step: Landlock, abi: Slot, nothing: L
     for (const { abi: since, rights } of fileRights)
       b.when(abi, 'ge', since, () => b.compute(handled, handled, 'or', rights))
   b.store(64, attributes, fields.handled_access_fs.offset, handled)
-  b.when(
-    abi,
-    'ge',
-    scopes.abi,
-    () => b.store(64, attributes, fields.scoped.offset, scopes.all),
-    () => {
-      if (step.files !== undefined) return
-      b.move(c.result, -errno.EINVAL)
-      b.jump(step.required ? c.fail : nothing)
-    },
-  )
+  const held = Object.entries(scopes).filter(([scope]) => step.scopes?.some((one) => one === scope) ?? true)
+  if (held.length > 0)
+    b.when(
+      abi,
+      'ge',
+      scopedAbi,
+      () =>
+        b.store(
+          64,
+          attributes,
+          fields.scoped.offset,
+          held.reduce((all, [, bit]) => all | bit, 0),
+        ),
+      () => {
+        if (step.files !== undefined) return
+        b.move(c.result, -errno.EINVAL)
+        b.jump(step.required ? c.fail : nothing)
+      },
+    )
   // An older kernel takes the longer structure, where the rest is zero.
   b.move(ruleset, c.must('landlock_create_ruleset', attributes, size, 0))
   return ruleset

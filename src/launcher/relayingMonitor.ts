@@ -53,6 +53,7 @@ import {
   leaveGroup,
   maskSize,
   unblockSignals,
+  whenFromOutside,
 } from './signalMask.js'
 import { awaitSources, prepareSources } from './sources.js'
 
@@ -201,7 +202,7 @@ function endCommand(c: LauncherContext, command: Slot): void {
   killCommand(c, command)
 }
 
-/** From outside the pid namespace, where no sender has a pid: kills all but pid 1, which kill(-1) leaves out. */
+/** From outside: kills all but pid 1, which kill(-1) leaves out. */
 function takeEnd(c: LauncherContext, signal: Slot, info: Address, to: Slot, again: () => void): void {
   const { b } = c
   if (c.plan.start.enters !== undefined) {
@@ -211,14 +212,8 @@ function takeEnd(c: LauncherContext, signal: Slot, info: Address, to: Slot, agai
     })
     return
   }
-  const [origin, sender] = [b.temporary(), b.temporary()]
-  const { si_code, si_pid } = structs.siginfo.fields
   b.when(signal, 'eq', endSignal, () => {
-    b.load(origin, 32, info, si_code.offset)
-    b.load(sender, 32, info, si_pid.offset)
-    // SI_USER is 0, and so is the pid.
-    b.compute(sender, sender, 'or', origin)
-    b.when(sender, 'eq', 0, () => {
+    whenFromOutside(c, info, () => {
       // Elsewhere it would reach all processes of the user.
       c.attempt('getpid')
       b.when(c.result, 'eq', 1, () => {

@@ -28,6 +28,17 @@ export function hearOfChildren(c: LauncherContext): void {
   c.must('rt_sigaction', signals.SIGCHLD, c.b.bytes(new Uint8Array(32), 8), 0, maskSize)
 }
 
+/** What rt_sigtimedwait(2) tells of a signal, of one that was sent from outside the pid namespace of the process that takes it. */
+export function whenFromOutside({ b }: LauncherContext, info: Address, then: () => void): void {
+  const [origin, sender] = b.temporaries(2)
+  const { si_code, si_pid } = structs.siginfo.fields
+  b.load(origin, 32, info, si_code.offset)
+  b.load(sender, 32, info, si_pid.offset)
+  // SI_USER is 0, and so is the pid of a sender that has none there.
+  b.compute(sender, sender, 'or', origin)
+  b.when(sender, 'eq', 0, then)
+}
+
 /** Node.js starts the vial with no signal ignored. What is ignored stays so in init and the command: execve(2). */
 export function ignoreAsCaller(c: LauncherContext, statusFd: number): void {
   const { b } = c

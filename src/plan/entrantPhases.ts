@@ -1,4 +1,5 @@
 /** The phases that harden a process that comes to be in a sandbox. */
+import type { Scope } from '../kernel/landlock.js'
 import { RLIM_INFINITY } from '../kernel/rlimits.js'
 import { structs } from '../kernel/structs.js'
 import { hints } from './hints.js'
@@ -6,6 +7,8 @@ import { landlockRules } from './landlockRules.js'
 import { isShared, type Making, when } from './making.js'
 import type { CapabilityChoice } from './specification.js'
 import type { Step } from './step.js'
+
+const heldIn: Readonly<Record<Scope, string>> = { signals: 'no signal', abstractSockets: 'no abstract socket' }
 
 export const entrantPhases = {
   identity: ({ ids: { uid, gid, change }, namespaces: { user } }) =>
@@ -53,20 +56,25 @@ export const entrantPhases = {
       why: "the payload cannot push input into the caller's terminal",
     })),
 
-  landlock({ hardening: { landlock }, filesystem, descriptors }, init) {
+  landlock({ hardening: { landlock, scopes }, filesystem, descriptors }, init) {
     const files =
       filesystem === undefined
         ? undefined
         : { rules: landlockRules(init), streams: descriptors.streams, passed: descriptors.passed }
-    return when(landlock !== undefined, () => ({
+    const held = (['signals', 'abstractSockets'] as const)
+      .filter((scope) => scopes?.includes(scope) ?? true)
+      .map((scope) => heldIn[scope])
+      .join(' and ')
+    return when(landlock !== undefined && (files !== undefined || held !== ''), () => ({
       do: 'landlock',
       required: landlock === 'required',
       files,
+      ...(scopes === undefined ? {} : { scopes }),
       what: 'restrict the payload by Landlock',
       why:
         files === undefined
-          ? 'no signal and no abstract socket reaches outside'
-          : 'a second wall behind the mounts: no write but where one is writable, no signal and no abstract socket outside',
+          ? `${held} reaches outside`
+          : `a second wall behind the mounts: no write but where one is writable${held === '' ? '' : `, ${held} outside`}`,
       hints: hints.landlock,
     }))
   },

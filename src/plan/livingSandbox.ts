@@ -1,4 +1,5 @@
 /** What a living sandbox hands out, and what enters it by that: another plan, whose world is there already. */
+import type { Scope } from '../kernel/landlock.js'
 import { type NamespaceName, namespaceNames } from '../kernel/namespaces.js'
 import { faultAt, setting } from '../policy/keys.js'
 import { PolicyError } from '../text/error.js'
@@ -11,6 +12,19 @@ import type { Handle } from './step.js'
 /** Those that an entrant has to enter: the others are the host's. */
 const entered = ({ namespaces }: Specification): readonly NamespaceName[] =>
   namespaceNames.filter((name) => namespaces[name].make !== 'no' || namespaces[name].join !== undefined)
+
+/**
+ * What enters becomes a domain of Landlock's own, so that no command could reach another one's abstract sockets, or send it signals. Where
+ * namespaces hold these in already, Landlock leaves them alone. kill(2) with 0 asks no pid namespace: a session of others is not enough.
+ */
+export function shared(specification: Specification): Specification {
+  const { namespaces, hardening } = specification
+  const scopes: readonly Scope[] = [
+    ...(hardening.session === 'new' ? [] : ['signals' as const]),
+    ...(namespaces.net.make === 'no' ? ['abstractSockets' as const] : []),
+  ]
+  return { ...specification, hardening: { ...hardening, scopes } }
+}
 
 /**
  * The same sandbox, which others may enter.
@@ -39,7 +53,7 @@ export function enterable(specification: Specification, { holds }: Pick<Living, 
   }
   // What waits for others has no time of its own.
   return {
-    ...specification,
+    ...shared(specification),
     limits: holds ? { ...limits, wallTime: undefined } : limits,
     // Until it is let live: of a starter that is killed before, nothing may be left.
     start: { ...start, dieWithParent: true, sealed: true, living },

@@ -2,7 +2,7 @@
 import type { CheckedPolicy } from '../policy/schema.js'
 import type { Face } from './face.js'
 import type { Host } from './host.js'
-import { enterable, entering } from './livingSandbox.js'
+import { enterable, entering, shared } from './livingSandbox.js'
 import { lowerPolicy, type PlanOptions } from './lowerPolicy.js'
 import { withOwn } from './ownChoice.js'
 import { type Plan, planOf } from './plan.js'
@@ -44,5 +44,5 @@ export function makePlan(policy: CheckedPolicy, host: Host, options: PlanOptions
  */
 export function makeEntrantPlan(policy: CheckedPolicy, host: Host, options: PlanOptions = {}): Plan {
   const specification = withOwn(lowerPolicy(policy, host, options), policy, options.own ?? {})
-  return { ...planOf(entering(specification), entrantFace), entrant: planOf(specification, vialFace).entrant }
+  return { ...planOf(entering(specification), entrantFace), entrant: planOf(shared(specification), vialFace).entrant }
 }

@@ -4,6 +4,7 @@
  * Each kind of source brings a lowering to this, an order and words: see face.ts.
  */
 import type { CapabilityName } from '../kernel/capabilities.js'
+import type { Scope } from '../kernel/landlock.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import type { Entry, FilesystemEntry } from '../policy/schema.js'
@@ -90,6 +91,8 @@ export interface Hardening {
   readonly innerUser: number | undefined
   readonly session: 'new' | 'callers'
   readonly landlock: 'on' | 'required' | undefined
+  /** What Landlock looks at besides files; default: all. */
+  readonly scopes?: readonly Scope[]
   readonly umask: number | undefined
   readonly rlimits: readonly RlimitChoice[]
   /** An array of struct sock_filter, flags of seccomp(2), and what it is called. */

@@ -4,7 +4,7 @@
  */
 import type { CapabilityName } from '../kernel/capabilities.js'
 import type { ErrnoName } from '../kernel/errno.js'
-import type { Grant } from '../kernel/landlock.js'
+import type { Grant, Scope } from '../kernel/landlock.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import type { MountKind } from '../policy/entries.js'
@@ -265,9 +265,13 @@ export interface Steps {
   session: unknown
   /**
    * A second wall, as high as the running kernel can build it; with `required`, it is an error where it can build none.
-   * `files` undefined: only signals and abstract sockets are looked at.
+   * `files` undefined: only `scopes`, by default all of them, is looked at.
    */
-  landlock: { readonly required: boolean; readonly files: LandlockFiles | undefined }
+  landlock: {
+    readonly required: boolean
+    readonly files: LandlockFiles | undefined
+    readonly scopes?: readonly Scope[]
+  }
   umask: { readonly mask: number }
   rlimit: {
     readonly name: RlimitName

@@ -107,6 +107,30 @@ for (const caller of callers) {
       assert.deepEqual(seen, ['ready\nasked\n', 0, 0])
     })
 
+    test('what is inside tells pid 1 nothing that only vial may: real-time signals to it are for nothing', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const box = await sandbox({ preset: 'system' }).open()
+          const running = box.spawn('sh', ['-c', 'echo ready; read line; echo $line'])
+          await new Promise((resolve) => running.stdout!.once('data', resolve))
+          const sent = []
+          for (let signal = 32; signal <= 64; signal++)
+            sent.push((await box.run('sh', ['-c', `kill -${signal} 1`])).exitCode)
+          running.stdin!.end('heard\n')
+          let said = ''
+          running.stdout!.on('data', (bytes) => {
+            said += bytes
+          })
+          const { verdict } = await running.result
+          await box.run('sh', ['-c', 'kill -TERM 1'])
+          return [[...new Set(sent)], said, verdict, (await box.wait()).verdict]
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [[0], 'heard\n', { kind: 'ok' }, { kind: 'ok' }])
+    })
+
     test('what cannot be started is told as by a run', async () => {
       const seen = await evaluate(
         caller,
