@@ -122,6 +122,28 @@ export const commands: readonly Command[] = [
     action: async (flags) => (await import('./namedCommands.js')).ps(flags),
   }),
   command({
+    name: 'inspect',
+    about: 'Tell what a running sandbox is, as the kernel has it, beside what its policy asks for',
+    takes: 'NAME',
+    words: 1,
+    offers: [{ from: 'sandbox' }],
+    options: psOptions,
+    detail: [
+      'Its namespaces, ids, mounts and limits, and each process in it: found, and asked for. What presets and --fill stand for is asked of this host as it is now.',
+      'A mark tells what is less than asked, more or something else, or what the kernel tells to no other process, such as the rules of Landlock.',
+    ],
+    examples: [
+      ['vial inspect web', ''],
+      ['vial inspect --json web', 'the same, for programs'],
+    ],
+    statuses: [
+      ['0', 'it is no more than its policy asks for'],
+      ['1', 'something is more than that, or something else'],
+      ['125', 'there is no such sandbox that runs'],
+    ],
+    action: async (flags, words) => (await import('./inspectCommand.js')).inspect(words, flags),
+  }),
+  command({
     name: 'logs',
     about: 'Print what the command of a named sandbox has written',
     takes: 'NAME',

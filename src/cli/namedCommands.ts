@@ -123,7 +123,8 @@ export async function wait(names: readonly string[]): Promise<void> {
   process.exitCode = status
 }
 
-function several([first, ...others]: readonly string[]): readonly [string, ...string[]] {
+/** The names that were given. */
+export function several([first, ...others]: readonly string[]): readonly [string, ...string[]] {
   if (first === undefined) throw new UsageError('no name of a sandbox was given: see "vial ps"')
   return [first, ...others]
 }

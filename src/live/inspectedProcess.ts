@@ -42,22 +42,31 @@ export function inspectProcess(
 
 type Row = (process: ProcessFacts, expectation: Expectation, isInit: boolean) => readonly InspectedFact[]
 
-/** Ids as they are outside. */
-const idsRow: Row = ({ uids, gids }, { ids }) =>
+/** What the payload may have, and so may what enters in its place. */
+function keeps({ plan }: Expectation, name: CapabilityName): boolean {
+  const [step] = hardening(plan, 'capabilities')
+  return step === undefined || 'without' in step.keep || step.keep.includes(name)
+}
+
+/** Ids as they are outside. Who may change them, may have any that the sandbox has: it has no other. */
+const idsRow: Row = ({ uids, gids }, expectation) =>
   (
     [
-      ['uid', uids, ids.uid],
-      ['gid', gids, ids.gid],
+      ['uid', uids, expectation.ids.uid, 'CAP_SETUID'],
+      ['gid', gids, expectation.ids.gid, 'CAP_SETGID'],
     ] as const
-  ).map(([name, all, asked]) => {
+  ).map(([name, all, asked, changer]) => {
     const found = [...new Set(all)].map(String)
-    return fact(name, found.length === 1 ? all[0] : found, asked, agreementOfSets(found, [String(asked)]))
+    const agreement = keeps(expectation, changer) ? 'asked' : agreementOfSets(found, [String(asked)])
+    return fact(name, found.length === 1 ? all[0] : found, asked, agreement)
   })
 
 /** An ordinary caller cannot give up its groups: setgroups(2). */
-const groupsRow: Row = ({ groups }, { monitor }) => {
-  const kept = monitor.groups.map(String)
-  return [fact('groups', groups.map(String), kept, agreementOfSets(groups.map(String), kept))]
+const groupsRow: Row = ({ groups }, expectation) => {
+  const kept = expectation.monitor.groups.map(String)
+  const found = groups.map(String)
+  const agreement = keeps(expectation, 'CAP_SETGID') ? 'asked' : agreementOfSets(found, kept)
+  return [fact('groups', found, kept, agreement)]
 }
 
 const everyCapability = Object.keys(capabilities) as CapabilityName[]
