@@ -1,6 +1,5 @@
 /** What `vial run` does once a sandbox was started: signals, output, and what is told at the end. */
 import type { Readable } from 'node:stream'
-import type { AcceptedPolicy } from '../policy/check.js'
 import type { Policy } from '../policy/schema.js'
 import { forwardSignals } from '../run/forwardSignals.js'
 import { type Result, shellStatus } from '../run/result.js'
@@ -9,18 +8,18 @@ import type { SandboxProcess } from '../run/spawn.js'
 import { exitStatusOf, VialError } from '../text/error.js'
 import type { Names } from '../text/words.js'
 import type { Lacks } from './hint.js'
-import { type RunFlags, runOptions } from './policyFlags.js'
+import type { RunFlags } from './policyFlags.js'
 import type { ReportFile } from './report.js'
 import { say } from './say.js'
-import type { Texts } from './texts.js'
 
 /** A command that is to be run. */
 export interface Run {
   readonly command: string
   readonly args: readonly string[]
-  readonly flags: RunFlags
+  readonly flags: Pick<RunFlags, 'verdict' | 'report'>
   readonly options: SpawnOptions
-  readonly texts: Texts
+  /** How messages name what was asked for. */
+  names(): Names | Promise<Names>
   /** Of --report, opened before the payload could put something else in its place. */
   readonly reportFile: ReportFile | undefined
   /** See {@link ignoredSignals}. */
@@ -61,19 +60,13 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     if (signal === 'SIGINT' && forwarding.had('SIGINT')) process.kill(process.pid, 'SIGINT')
   } catch (error) {
     if (!(error instanceof VialError)) throw error
-    say(error.speak(await namesOf(run)).message)
+    say(error.speak(await run.names()).message)
     process.exitCode = exitStatusOf(error)
     await report(error, run)
     if (error.stage === 'command') await explainFailure(run, started, false)
   }
   return true
 }
-
-export const policyOf = async ({ flags, texts }: Run): Promise<AcceptedPolicy> =>
-  (await import('./flagsToPolicy.js')).policyFromFlags(flags, { options: runOptions, texts })
-
-const namesOf = async ({ flags, texts }: Run): Promise<Names> =>
-  (await import('./flagsToPolicy.js')).namesFor(flags, { options: runOptions, texts })
 
 async function passOn(from: Readable | null, fd: 1 | 2): Promise<void> {
   if (from !== null) await (await import('./passOn.js')).passOn(from, fd)
@@ -85,7 +78,7 @@ async function report(ended: Result | VialError, run: Run): Promise<void> {
   const limited = 'verdict' in ended && ended.verdict.kind.endsWith('-limit')
   if (!asked && !limited) return
   // Only a table names the limits.
-  const names = flags.report === 'table' ? await namesOf(run) : undefined
+  const names = flags.report === 'table' ? await run.names() : undefined
   ;(await import('./report.js')).tell(ended, flags, { file: reportFile, names })
 }
 
@@ -97,7 +90,7 @@ const byProcessLimit: readonly string[] = [
 
 async function tellProcessLimit(result: Result, run: Run, started: Started): Promise<void> {
   try {
-    const limit = (await import('./report.js')).processLimitMet(result, await started.policy(), await namesOf(run))
+    const limit = (await import('./report.js')).processLimitMet(result, await started.policy(), await run.names())
     if (limit !== undefined) say(limit)
   } catch {}
 }

@@ -20,6 +20,8 @@ export interface Command<Options extends readonly Option[] = readonly Option[]> 
   /** Whether a command line may follow `--`, behind those words. */
   readonly takesCommand?: true
   readonly options: Options
+  /** It is about a sandbox that runs: what flags of that one, as this command has them, say of all in it. */
+  readonly flagsOfStart?: string
   /** Paragraphs, one a line. */
   readonly detail?: readonly string[]
   /** A command line and what it does. */
@@ -97,11 +99,13 @@ export const commands: readonly Command[] = [
     words: 'command',
     offers: [{ from: 'sandbox' }],
     options: execOptions,
+    flagsOfStart: 'it is of the sandbox, for all in it together: give it to "vial start"',
     detail: [
-      'It is held to all that the policy of the sandbox says: filter, capabilities, ids, limits. What it starts in the background goes on in the sandbox.',
+      'It is held to all that the policy of the sandbox says: filter, capabilities, ids, limits. The flags give it ids and limits of its own, none of them more than that. What it starts in the background goes on in the sandbox.',
     ],
     examples: [
       ['vial exec box sh', ''],
+      ['vial exec --wall-time 5s --file-size 1M box ./test', ''],
       ['vial exec --cwd /tmp --env LANG=C box ls', ''],
     ],
     statuses: [

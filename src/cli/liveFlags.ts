@@ -1,6 +1,6 @@
 /** The flags of the commands on sandboxes that have names. */
 import { signals } from '../kernel/signals.js'
-import { json, type Option, policyOptions, runOptions } from './policyFlags.js'
+import { json, type Option, ownLimitOptions, policyOptions, runOptions } from './policyFlags.js'
 
 const signalWords = { words: Object.keys(signals).map((name) => name.replace(/^SIG/, '')) }
 
@@ -18,7 +18,7 @@ export const startOptions = [
   { name: 'pid-file', value: 'FILE', offers: { from: 'file' }, about: 'write the pid of its monitor there' },
 ] as const satisfies readonly Option[]
 
-const ofRun = ['timeout', 'verdict', 'report'] as const
+const ofRun = ['verdict', 'report'] as const
 const isOfRun = (option: Option): option is (typeof runOptions)[number] & { name: (typeof ofRun)[number] } =>
   ofRun.some((name) => name === option.name)
 
@@ -30,7 +30,22 @@ export const execOptions = [
     many: true,
     about: "set a variable, or hand on the caller's (NAME may have *), besides those of the sandbox's policy",
   },
-  { name: 'cwd', value: 'INSIDE', about: "the working directory inside; default: the policy's" },
+  { name: 'cwd', sets: 'cwd', value: 'INSIDE', about: "the working directory inside; default: the policy's" },
+  {
+    name: 'uid',
+    sets: 'uid',
+    value: 'ID',
+    kind: 'id',
+    about: "the user id inside, one of the sandbox's; default: the policy's",
+  },
+  { name: 'gid', sets: 'gid', value: 'ID', kind: 'id', about: 'the group id inside, alike' },
+  ...ownLimitOptions,
+  {
+    name: 'timeout',
+    value: 'TIME',
+    kind: 'milliseconds',
+    about: 'kill the command and its process group after this time, such as 5s',
+  },
   ...runOptions.filter(isOfRun),
 ] as const satisfies readonly Option[]
 

@@ -29,8 +29,8 @@ export interface Option {
   /** May be given more than once, and its place among the others of this name counts: all are one list. */
   readonly list?: string
   readonly required?: true
-  /** The key of a policy that it sets, or adds to: faults of that key are its own. */
-  readonly sets?: KeyPath
+  /** The key of a policy, or the option of what enters a sandbox, that it sets or adds to: faults of that key are its own. */
+  readonly sets?: KeyPath | 'uid' | 'gid'
   /** Of a switch: what it sets that to. */
   readonly to?: unknown
   /** What it means, its text and the caller's directory say whole: a vial may be found again by these. Else one is compiled each time. */
@@ -84,15 +84,29 @@ type LimitOption<Name extends LimitName, Only> = LimitRows[Name] extends {
     : never
   : never
 
-/** All of them: those of each command, or of `vial run` only. */
-function limitOptionsOf<Only extends 'run' | undefined>(only: Only) {
+type LimitOptions<Only> = readonly { [Name in LimitName]: LimitOption<Name, Only> }[LimitName][]
+type OwnLimitOptions = readonly {
+  [Name in LimitName]: LimitRows[Name] extends { readonly own: 'own' } ? LimitOption<Name, 'run' | undefined> : never
+}[LimitName][]
+
+/** @param about what help says of a flag; undefined: the command lacks it */
+function limitOptions<Options>(about: (flag: LimitFlag, own: boolean) => string | undefined): Options {
   return (Object.keys(limitRows) as LimitName[]).flatMap((name) => {
-    const { unit, flag }: { readonly unit: LimitUnit; readonly flag?: LimitFlag } = limitRows[name]
-    if (flag === undefined || flag.only !== only) return []
-    const { only: _, ...row } = flag
-    return [{ ...row, ...ofUnit[unit as keyof typeof ofUnit], sets: `limits.${name}`, remembered: true }]
-  }) as unknown as readonly { [Name in LimitName]: LimitOption<Name, Only> }[LimitName][]
+    const row: { readonly unit: LimitUnit; readonly own?: 'own'; readonly flag?: LimitFlag } = limitRows[name]
+    const text = row.flag && about(row.flag, row.own !== undefined)
+    if (row.flag === undefined || text === undefined) return []
+    const { only: _, aboutOwn: __, ...flag } = row.flag
+    const kind = ofUnit[row.unit as keyof typeof ofUnit]
+    return [{ ...flag, ...kind, about: text, sets: `limits.${name}`, remembered: true }]
+  }) as Options
 }
+
+const ofEach = limitOptions<LimitOptions<undefined>>(({ only, about }) => (only === undefined ? about : undefined))
+const ofRunOnly = limitOptions<LimitOptions<'run'>>(({ only, about }) => (only === 'run' ? about : undefined))
+/** What a command that enters a sandbox may have of its own. */
+export const ownLimitOptions = limitOptions<OwnLimitOptions>(({ about, aboutOwn = about }, own) =>
+  own ? aboutOwn : undefined,
+)
 
 /** A policy from flags alone, or added to a policy file. */
 export const policyOptions = [
@@ -204,7 +218,7 @@ export const policyOptions = [
     about:
       'the filter of system calls: default, strict, nested, none, or a profile in JSON (Docker and OCI format too)',
   },
-  ...limitOptionsOf(undefined),
+  ...ofEach,
   {
     name: 'limits-optional',
     sets: 'limits.required',
@@ -233,7 +247,7 @@ export const runOptions = [
     ofRun: true,
     about: 'kill everything in the sandbox after this time, such as 5s',
   },
-  ...limitOptionsOf('run'),
+  ...ofRunOnly,
   {
     name: 'verdict',
     ofRun: true,

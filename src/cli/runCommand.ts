@@ -3,10 +3,11 @@ import { findRemembered } from '../cache/rememberedVials.js'
 import { isAsSeen } from '../fill/look.js'
 import type { SpawnOptions } from '../run/runOptions.js'
 import { type Startable, spawnVial } from '../run/spawn.js'
-import { attend, policyOf, type Run, type Started } from './attend.js'
+import { attend, type Started } from './attend.js'
 import { ignoredSignals } from './ignored.js'
 import { requireSources } from './pathFlags.js'
 import type { RunFlags } from './policyFlags.js'
+import { type PolicyRun, policyOf, policyRun } from './policyRun.js'
 import { type Request, type Requester, requesterOf, stdioOf } from './request.js'
 import { Texts } from './texts.js'
 import { trustedBy } from './trusted.js'
@@ -17,14 +18,14 @@ export async function run(command: string, args: readonly string[], flags: RunFl
   const requester = await requesterOf(flags, texts)
   const request = requester()
   const reportFile = flags.report === undefined ? undefined : (await import('./report.js')).openReport(flags.report)
-  const one: Run = { command, args, flags, options, texts, reportFile, ignored: ignoredSignals() }
+  const one = policyRun({ command, args, flags, options, texts, reportFile, ignored: ignoredSignals() })
   if (request !== undefined && (await attend(one, () => startRemembered(one, request, requester)))) return
   await (await import('./runCompiled.js')).runCompiled(one, request, requester)
 }
 
 /** Without the schema and the compiler, if the vial of the last time is there. */
 function startRemembered(
-  run: Run,
+  run: PolicyRun,
   { key, limiter, sharesSession }: Request,
   requester: Requester,
 ): Started | undefined {

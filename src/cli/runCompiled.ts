@@ -7,17 +7,18 @@ import { faultAt } from '../policy/keys.js'
 import type { Policy } from '../policy/schema.js'
 import { Sandbox } from '../run/sandbox.js'
 import { PolicyError } from '../text/error.js'
-import { attend, policyOf, type Run, type Started } from './attend.js'
+import { attend, type Started } from './attend.js'
 import { requireSources } from './pathFlags.js'
+import { type PolicyRun, policyOf } from './policyRun.js'
 import { type Request, type Requester, stdioOf } from './request.js'
 import { trustedBy } from './trusted.js'
 
 // Errors are known by their class, and this is another bundle than runCommand.ts, with another such class: it attends by itself.
-export async function runCompiled(run: Run, request: Request | undefined, requester: Requester): Promise<void> {
+export async function runCompiled(run: PolicyRun, request: Request | undefined, requester: Requester): Promise<void> {
   await attend(run, () => startCompiled(run, request, requester))
 }
 
-async function startCompiled(run: Run, request: Request | undefined, requester: Requester): Promise<Started> {
+async function startCompiled(run: PolicyRun, request: Request | undefined, requester: Requester): Promise<Started> {
   const { command, args, flags, options, ignored } = run
   const accepted = await policyOf(run)
   const { given: policy } = accepted

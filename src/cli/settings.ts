@@ -1,10 +1,9 @@
 /** Flags that set one key of a policy each. */
-import type { KeyPath } from '../policy/keys.js'
 import { type Option, runOptions } from './policyFlags.js'
 
 export interface Setting {
   readonly flag: string
-  readonly path: KeyPath
+  readonly path: NonNullable<Option['sets']>
   readonly value: unknown
   /** As it was typed. */
   readonly typed: string

@@ -2,6 +2,7 @@
 import { namespaceNames } from '../kernel/namespaces.js'
 import { closest } from '../text/closest.js'
 import { type Command, commands } from './commands.js'
+import { startOptions } from './liveFlags.js'
 
 const none = 'leave it out'
 const inPolicy = (key: string) => `"${key}" of a policy (--policy FILE) sets it`
@@ -87,9 +88,10 @@ const alsoBwrap = '\n      "vial bwrap" takes bubblewrap\'s options as they are'
 
 /** What goes behind `there is no flag …`. */
 export function adviceOn(flag: string, command: Command): string {
-  const known = foreign(flag)
-  const makesPolicy = command.options.some(({ name }) => name === 'rw')
-  if (known !== undefined && makesPolicy) return `:${known.startsWith('\n') ? '' : ' '}${known}`
+  const known = foreign(flag, command)
+  if (known !== undefined) return `:${known.startsWith('\n') ? '' : ' '}${known}`
+  const { flagsOfStart } = command
+  if (flagsOfStart !== undefined && startOptions.some(({ name }) => `--${name}` === flag)) return `: ${flagsOfStart}`
   const spellings = command.options.flatMap(({ name, short }) => [name, ...(short === undefined ? [] : [short])])
   const typed = flag.replace(/^-+/, '')
   const near = typed.length < 2 ? undefined : closest(typed, [...spellings, 'help'])
@@ -98,17 +100,33 @@ export function adviceOn(flag: string, command: Command): string {
   return others.length === 0 ? '' : `: it is one of ${others.map(({ name }) => `"vial ${name}"`).join(', ')}`
 }
 
-function foreign(flag: string): string | undefined {
-  const own = containers[longer[flag] ?? flag]
+function foreign(flag: string, command: Command): string | undefined {
+  const makesPolicy = command.options.some(({ name }) => name === 'rw')
+  // Others run no command.
+  if (!makesPolicy && command.words !== 'command') return undefined
+  const own = ofContainers(longer[flag] ?? flag, command)
   if (own !== undefined) return own
+  if (/^-[A-Za-z]{2,4}$/.test(flag)) return lettersTogether(flag, command)
+  if (!makesPolicy) return undefined
   if (unshare.test(flag)) return ownNamespace + alsoBwrap
   const bwrap = bubblewrap[flag]
-  if (bwrap !== undefined) return bwrap + alsoBwrap
-  // Letters together: each is told.
-  if (!/^-[A-Za-z]{2,4}$/.test(flag)) return undefined
-  const letters = [...new Set(flag.slice(1))].map((letter) => ({ letter, words: containers[`-${letter}`] }))
-  if (letters.some(({ words }) => words === undefined)) return undefined
-  return letters.map(({ letter, words }) => `\n      -${letter}: ${words}`).join('')
+  return bwrap === undefined ? undefined : bwrap + alsoBwrap
+}
+
+/** Each is told. */
+function lettersTogether(flag: string, command: Command): string | undefined {
+  const letters = [...new Set(flag.slice(1))].map((letter) => [letter, ofContainers(`-${letter}`, command)] as const)
+  if (letters.some(([, words]) => words === undefined)) return undefined
+  return letters.map(([letter, words]) => `\n      -${letter}: ${words}`).join('')
+}
+
+/** Of the advice what names no flag that the command lacks. */
+function ofContainers(flag: string, { options }: Command): string | undefined {
+  const clauses = containers[flag]?.split('; ') ?? []
+  const fit = clauses.filter((clause) =>
+    [...clause.matchAll(/--([a-z][\w-]*)/g)].every(([, named]) => options.some(({ name }) => name === named)),
+  )
+  return fit.length === 0 ? undefined : fit.join('; ')
 }
 
 const ownNamespace = `each sandbox has namespaces of its own: ${none}`

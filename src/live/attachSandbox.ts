@@ -30,5 +30,5 @@ export function attach(name: string): Box {
       return ended
     },
   }
-  return new Box(acceptedLater(record.policy), record.base, life, () => groupOf(record), name)
+  return new Box(acceptedLater(record.policy), record.base, life, () => groupOf(record), record.trusted, name)
 }

@@ -69,6 +69,7 @@ export class Box extends EventEmitter<BoxEvents> {
     base: string,
     life: BoxLife,
     group: () => GroupOption | undefined,
+    trusted: readonly string[] = [],
     /** The name that others attach to it by; undefined: it has none. */
     readonly name?: string,
   ) {
@@ -76,7 +77,7 @@ export class Box extends EventEmitter<BoxEvents> {
     this.#life = life
     this.pid = life.sandbox.monitor.pid
     const target = targetOf(life.sandbox.monitor)
-    const entrants = new Sandbox(policy, base, { entering: { target, group } })
+    const entrants = new Sandbox(policy, base, { trusted, entering: { target, group } })
     this.run = entrants.run.bind(entrants)
     this.spawn = entrants.spawn.bind(entrants)
     life.ended.then(

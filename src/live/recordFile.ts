@@ -26,6 +26,8 @@ export interface SandboxRecord {
   readonly policy: Policy
   /** The directory that relative paths in the policy start from. */
   readonly base: string
+  /** What of writable entries is laid over read-only: paths that the next run trusts, besides vial, its cache and Node.js. */
+  readonly trusted?: readonly string[]
   /** Absent: an empty sandbox that is held open. */
   readonly command?: readonly string[]
   /** What asks the command to end; absent: SIGTERM. */
@@ -96,7 +98,8 @@ const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 function isRecord(record: unknown, name: string): record is SandboxRecord {
   if (!isFields(record)) return false
-  const { version, monitor, boot, view, init, namespaces, policy, base, command, stopSignal, created, group } = record
+  const { version, monitor, boot, view, init, namespaces, policy, base, trusted, command, stopSignal, created, group } =
+    record
   return (
     version === 1 &&
     record.name === name &&
@@ -110,6 +113,7 @@ function isRecord(record: unknown, name: string): record is SandboxRecord {
     Object.values(namespaces).every(isPid) &&
     isFields(policy) &&
     isText(base) &&
+    (trusted === undefined || isTexts(trusted)) &&
     (command === undefined || isTexts(command)) &&
     (stopSignal === undefined || (isText(stopSignal) && Object.hasOwn(signals, stopSignal))) &&
     isText(created) &&

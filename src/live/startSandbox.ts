@@ -103,6 +103,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
       namespaces: namespacesAt((name) => `/proc/${identity.pid}/fd/${namespaceHandles[name]}`),
       policy: { ...given, cwd: complete.cwd, env: complete.env },
       base,
+      trusted: [...(how.trusted ?? []), ...(group?.bases ?? [])],
       ...(command === undefined ? {} : { command }),
       ...(how.stopSignal === undefined ? {} : { stopSignal: how.stopSignal }),
       ...(run?.group === undefined ? {} : { group: { version: run.group.version, paths: run.group.directories } }),

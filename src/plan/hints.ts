@@ -125,11 +125,7 @@ export const hints = {
     ENOENT: words`${key('cwd')} is not visible inside: bind it, or name another`,
     ENOTDIR: words`${key('cwd')} is not a directory`,
     EACCES: words`the payload may not enter ${key('cwd')}`,
-  },
-  cwdOfRun: {
-    ENOENT: 'cwd is not visible inside: bind it, or name another',
-    ENOTDIR: 'cwd is not a directory',
-    EACCES: 'the payload may not enter cwd',
-    EXDEV: 'cwd leads out of the sandbox',
+    /** Only of one that is named for a run. */
+    EXDEV: words`${key('cwd')} leads out of the sandbox`,
   },
 } satisfies Record<string, Hints>

@@ -115,7 +115,7 @@ export const startPhases = {
           do: 'chdirNamed',
           what: 'enter the working directory',
           why: 'the run has one of its own',
-          hints: hints.cwdOfRun,
+          hints: hints.cwd,
         },
       ]
     if (directory === 'callers')

@@ -30,12 +30,16 @@ export interface LimitFlag {
   readonly only?: 'run'
   /** For help: a sentence without its full stop. */
   readonly about: string
+  /** The same, of a command that enters a sandbox. Default: `about`. */
+  readonly aboutOwn?: string
 }
 
 interface Common {
   readonly unit: LimitUnit
   /** What a sandbox without this limit may take from all others. */
   readonly starves?: string
+  /** A command that enters a sandbox may have a lower one, by which no other process is held. Of CPU time it is the rlimit: the group counts all. */
+  readonly own?: 'own'
   readonly flag?: LimitFlag
 }
 
@@ -102,7 +106,12 @@ export const limitRows = {
     v2: 'cpu.stat',
     rlimit: 'cpu',
     starves: 'CPU time',
-    flag: { name: 'cpu-time', about: 'kill everything after this much CPU time, such as 2s' },
+    own: 'own',
+    flag: {
+      name: 'cpu-time',
+      about: 'kill everything after this much CPU time, such as 2s',
+      aboutOwn: 'kill each of its processes after this much CPU time of its own, such as 2s',
+    },
   },
   /** Cores, such as 0.5; more is not killed but slowed down. */
   cpu: {
@@ -132,22 +141,29 @@ export const limitRows = {
     unit: 'time',
     by: 'timer',
     starves: 'time',
-    flag: { name: 'wall-time', about: 'kill everything after this time, such as 5s' },
+    own: 'own',
+    flag: {
+      name: 'wall-time',
+      about: 'kill everything after this time, such as 5s',
+      aboutOwn: 'kill the command after this time, such as 5s',
+    },
   },
   /** Bytes written to standard output and standard error together. */
   output: {
     unit: 'size',
     by: 'reader',
+    own: 'own',
     flag: {
       name: 'output',
       only: 'run',
       about: 'kill everything when it writes more than this to standard output and error',
+      aboutOwn: 'kill the command when it writes more than this to standard output and error',
     },
   },
   /** Bytes written to standard output alone. */
-  stdout: { unit: 'size', by: 'reader' },
+  stdout: { unit: 'size', by: 'reader', own: 'own' },
   /** Bytes written to standard error alone. */
-  stderr: { unit: 'size', by: 'reader' },
+  stderr: { unit: 'size', by: 'reader', own: 'own' },
   /** Bytes and inodes of every writable tmpfs that has no size of its own. */
   disk: {
     unit: 'disk',
@@ -163,14 +179,33 @@ export const limitRows = {
     unit: 'size',
     by: 'rlimit of each process',
     rlimit: 'fsize',
+    own: 'own',
     flag: { name: 'file-size', about: 'no file larger than this' },
   },
   /** File descriptors of each process; RLIMIT_NOFILE. */
-  openFiles: { unit: 'count', by: 'rlimit of each process', rlimit: 'nofile' },
+  openFiles: {
+    unit: 'count',
+    by: 'rlimit of each process',
+    rlimit: 'nofile',
+    own: 'own',
+    flag: { name: 'open-files', about: 'at most this many open files in each process' },
+  },
   /** Bytes of the main thread's stack of each process; RLIMIT_STACK. */
-  stack: { unit: 'size', by: 'rlimit of each process', rlimit: 'stack' },
+  stack: {
+    unit: 'size',
+    by: 'rlimit of each process',
+    rlimit: 'stack',
+    own: 'own',
+    flag: { name: 'stack', about: 'no larger stack of the main thread of each process, such as 8M' },
+  },
   /** Bytes of a core dump; RLIMIT_CORE. */
-  core: { unit: 'size', by: 'rlimit of each process', rlimit: 'core' },
+  core: {
+    unit: 'size',
+    by: 'rlimit of each process',
+    rlimit: 'core',
+    own: 'own',
+    flag: { name: 'core', about: 'no larger core dump, such as 100M; default: none' },
+  },
 } as const satisfies Readonly<Record<string, LimitRow>>
 
 export type LimitRows = typeof limitRows

@@ -16,7 +16,7 @@ export const limitNames = Object.keys(limitRows) as LimitName[]
 type Having<Key extends string> = {
   [Name in LimitName]: LimitRows[Name] extends Record<Key, string> ? Name : never
 }[LimitName]
-const having = <Key extends 'rlimit' | 'starves'>(key: Key, names: readonly LimitName[] = limitNames) =>
+const having = <Key extends 'rlimit' | 'starves' | 'own'>(key: Key, names: readonly LimitName[] = limitNames) =>
   names.filter((name) => key in limitRows[name]) as Having<Key>[]
 const heldBy = <By extends Holder>(by: By) => limitNames.filter((name) => limitRows[name].by === by) as HeldBy<By>[]
 
@@ -55,12 +55,9 @@ export const outputLimits = heldBy('reader')
 export const limitsOutput = (limits: Partial<Limits>) => outputLimits.some((name) => limits[name] !== undefined)
 /** Limits of each process, which are rlimits by another name. */
 export const processLimits = heldBy('rlimit of each process')
-/**
- * What a command that enters a sandbox may have of its own: no other process is held to it. Of CPU time it is the rlimit, for the group
- * counts all.
- */
-export type OwnLimitName = HeldBy<'timer' | 'reader' | 'rlimit of each process'> | 'cpuTime'
-export const ownLimits: readonly OwnLimitName[] = [...heldBy('timer'), ...heldBy('reader'), ...processLimits, 'cpuTime']
+/** What a command that enters a sandbox may have of its own. */
+export type OwnLimitName = Having<'own'>
+export const ownLimits = having('own')
 /** These, and those for which an rlimit of each process stands in where no cgroup holds all together. */
 export const rlimitedLimits = [...processLimits, ...having('rlimit', heldBy('cgroup'))]
 /** Limits without which a sandbox may starve the host. */

@@ -182,6 +182,44 @@ describe('a named sandbox', () => {
     )
   })
 
+  test('gives a command that enters it ids and limits of its own, none of them more than its own', async (t) => {
+    const { call } = commander(t)
+    await call('start', '--name', 'box', '--file-size', '1M', '--open-files', '50')
+    const told = async (...flags: readonly string[]) => {
+      const { status, out, err } = await call('exec', ...flags, 'box', 'sh', '-c', 'id -u; ulimit -n; ulimit -f')
+      return [status, out.trim().replaceAll('\n', ' '), err.split('\n')[0]]
+    }
+    assert.deepEqual(await told(), [0, '1000 50 2048', ''])
+    // The second finds what the first has compiled.
+    for (let round = 0; round < 2; round++)
+      assert.deepEqual(await told('--uid', '1000', '--open-files', '20', '--file-size', '4K'), [0, '1000 20 8', ''])
+    assert.deepEqual(await told('--output', '6', '--verdict'), [137, '1000 5', 'vial: output-limit: both, 6 bytes'])
+    const refused = {
+      '--uid 0': 'must be an id that the sandbox has: 1000',
+      '--gid 5': 'must be an id that the sandbox has: 1000',
+      '--file-size 2M': 'must be at most 1048576, as the sandbox has it',
+      '--open-files 51': 'must be at most 50, as the sandbox has it',
+      '--core 0': 'must be at least 1: with 0 the kernel would call a handler of the host, core(5)',
+      '--cwd tmp': 'must be an absolute path inside the sandbox, without ".."',
+    }
+    for (const [flag, words] of Object.entries(refused))
+      assert.deepEqual(await told(...flag.split(' ')), [125, '', `vial: ${flag}: ${words}`])
+    for (const flag of ['--memory', '--pids', '--disk', '--rw'])
+      assert.deepEqual(await told(flag, '5'), [
+        125,
+        '',
+        `vial: there is no flag ${flag}: it is of the sandbox, for all in it together: give it to "vial start"`,
+      ])
+    assert.match(
+      (await call('exec', '-it', 'box', 'sh')).err,
+      /no flag -it:\n {6}-i: .*\n {6}-t: [^;]*: leave it out\n/,
+    )
+    assert.match(
+      (await call('exec', '--file-size', '512', 'box', 'sh', '-c', 'exec head -c 1K /dev/zero > /tmp/x')).err,
+      /ended by the limit: size of a file, --file-size/,
+    )
+  })
+
   test('that cannot be made leaves nothing', async (t) => {
     const { call, home } = commander(t)
     assert.deepEqual(
