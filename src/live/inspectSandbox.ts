@@ -43,8 +43,8 @@ interface Found {
 }
 type Inodes = Readonly<Partial<Record<NamespaceName, number>>>
 
-/** How often, and after how many milliseconds, what is just entering is looked at again. */
-const [mostLooks, pause] = [100, 10]
+/** Milliseconds between two looks at what is just entering, and for how long: it takes a few, unless the machine is busy. */
+const [pause, patience] = [10, 2000]
 
 /** @throws {HostError} when it has ended meanwhile */
 export async function inspectSandbox(sandbox: Inspected): Promise<Inspection> {
@@ -58,7 +58,8 @@ export async function inspectSandbox(sandbox: Inspected): Promise<Inspection> {
   const isThere = () => [monitor, init].every((one) => isAlive(one))
   try {
     let inspection = inspect(found)
-    for (let look = 1; look < mostLooks && isThere() && isEntering(inspection, monitor); look++) {
+    const until = performance.now() + patience
+    while (isThere() && isEntering(inspection, monitor) && performance.now() < until) {
       await sleep(pause)
       inspection = inspect(found)
     }

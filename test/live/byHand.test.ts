@@ -15,7 +15,7 @@ for (const caller of callers)
           const { readFileSync } = await import('node:fs')
           const child = sandbox({ preset: 'system', hostname: 'joined' }).spawn('sh', [
             '-c',
-            'echo up; touch /tmp/own; echo up; read _',
+            'touch /tmp/own; echo up; read _',
           ])
           await new Promise((resolve) => child.stdout!.once('data', resolve))
           const childOf = (pid: number) => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'))

@@ -142,28 +142,37 @@ for (const caller of callers)
       assert.ok(seen.own[0]!.facts.every(({ agreement }) => agreement !== 'differs'))
     })
 
-    test('that others are entering meanwhile is as asked: none is taken for one that is not hardened', async () => {
+    test('that another is just entering is told when it is hardened; what only pretends to enter is told as it is', {
+      skip: notInstalled('nsenter'),
+    }, async () => {
       const seen = await evaluate(
         caller,
         async ({ sandbox }) => {
+          const { spawn } = await import('node:child_process')
+          const { readFileSync } = await import('node:fs')
           const box = await sandbox({ preset: 'system' }).open()
-          const agreements = new Set<string>()
-          let over = false
-          const looking = (async () => {
-            while (!over) {
-              agreements.add((await box.inspect()).agreement)
-              await new Promise(setImmediate)
+          box.spawn('sleep', ['600'])
+          const pidOf = async (word: string) => {
+            for (;;) {
+              const found = (await box.inspect()).processes.find(({ command }) => command[0] === word)
+              if (found !== undefined) return found.pid
             }
-          })()
-          for (let round = 0; round < 6; round++) await Promise.all([1, 2, 3, 4].map(() => box.run('true')))
-          over = true
-          await looking
+          }
+          const into = ['-t', String(await pidOf('sleep')), '-U', '--preserve-credentials', '-m', '-p']
+          const start = readFileSync(`/proc/${box.pid}/stat`, 'latin1').split(') ')[1]!.split(' ')[19]!
+          // It has the arguments of what enters, and stays until its input ends.
+          const words = [...into, 'cat', `/proc/${box.pid}`, start, '-']
+          const entering = spawn('nsenter', words, { stdio: ['pipe', 'ignore', 'ignore'] })
+          await pidOf('cat')
+          const stays = (await box.inspect()).agreement
+          setTimeout(() => entering.stdin.end(), 100)
+          const goes = (await box.inspect()).agreement
           await box.close()
-          return [...agreements]
+          return { stays, goes }
         },
         undefined,
       )
-      assert.deepEqual(seen, ['asked'])
+      assert.deepEqual([seen.stays, seen.goes], ['differs', 'asked'])
     })
 
     test('whose limits were changed in its cgroup', { skip: 'missing' in way ? way.missing : notRoot }, async () => {
