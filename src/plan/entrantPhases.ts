@@ -65,7 +65,7 @@ export const entrantPhases = {
       .filter((scope) => scopes?.includes(scope) ?? true)
       .map((scope) => heldIn[scope])
       .join(' and ')
-    return when(landlock !== undefined && (files !== undefined || held !== ''), () => ({
+    return when(landlock !== undefined, () => ({
       do: 'landlock',
       required: landlock === 'required',
       files,

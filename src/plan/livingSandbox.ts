@@ -16,9 +16,11 @@ const entered = ({ namespaces }: Specification): readonly NamespaceName[] =>
 /**
  * What enters becomes a domain of Landlock's own, so that no command could reach another one's abstract sockets, or send it signals. Where
  * namespaces hold these in already, Landlock leaves them alone. kill(2) with 0 asks no pid namespace: a session of others is not enough.
+ * Without mounts of its own they are all that the domain is made of, and it has to stay: the host's /proc shows processes to trace.
  */
 export function shared(specification: Specification): Specification {
-  const { namespaces, hardening } = specification
+  const { namespaces, hardening, filesystem } = specification
+  if (filesystem === undefined) return specification
   const scopes: readonly Scope[] = [
     ...(hardening.session === 'new' ? [] : ['signals' as const]),
     ...(namespaces.net.make === 'no' ? ['abstractSockets' as const] : []),

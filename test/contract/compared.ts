@@ -5,7 +5,7 @@ import type { StrictPolicy } from '../../src/policy/schema.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
 import { type Caller, workDirectory } from '../support/user.js'
-import type { Left } from './doors.js'
+import type { Left, Told } from './doors.js'
 import { type Lines, linesOf } from './lines.js'
 import { probe, sectionsOf } from './probe.js'
 
@@ -17,6 +17,14 @@ export const expected: Readonly<Record<string, readonly [string, string]>> = {
   'parent-death signal': ['0', '9'],
 }
 
+/** As of {@link Told}. */
+interface Seen {
+  readonly init: Lines
+  readonly joined: Readonly<Record<string, Lines>>
+  readonly others: Readonly<Record<string, Lines>>
+  readonly callers: readonly string[]
+}
+
 const doors = new URL('doors.js', import.meta.url).href
 const bytes = probe()
 
@@ -25,7 +33,7 @@ export async function seenBy(
   name: string,
   policy: StrictPolicy,
   without?: readonly Left[],
-): Promise<{ readonly init: Lines; readonly joined: Readonly<Record<string, Lines>> }> {
+): Promise<Seen> {
   const directory = workDirectory(caller, `contract, ${name}`)
   const program = join(directory, 'probe')
   writeFileSync(program, bytes, { mode: 0o755 })
@@ -40,7 +48,7 @@ export async function seenBy(
     : policy
   const delegation = policy.limits === undefined ? undefined : delegate(caller)
   const wrapper = delegation?.wrapper
-  const told = await evaluate(
+  const told: Told = await evaluate(
     caller,
     async (_, { doors, policy, command, directory, without }) =>
       (await import(doors)).throughDoors(policy, command, directory, without),
@@ -48,8 +56,7 @@ export async function seenBy(
     { env: { XDG_RUNTIME_DIR: directory }, ...(wrapper === undefined ? {} : { wrapper }) },
   ).finally(() => delegation?.remove())
   const read = (text: string) => linesOf(sectionsOf(Buffer.from(text, 'base64')))
-  return {
-    init: read(told.init),
-    joined: Object.fromEntries(Object.entries<string>(told.joined).map(([door, text]) => [door, read(text)])),
-  }
+  const readAll = (texts: Readonly<Record<string, string>>) =>
+    Object.fromEntries(Object.entries(texts).map(([door, text]) => [door, read(text)]))
+  return { init: read(told.init), joined: readAll(told.joined), others: readAll(told.others), callers: told.callers }
 }

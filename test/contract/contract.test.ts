@@ -4,16 +4,24 @@ import { describe, test } from 'node:test'
 import { notRoot } from '../support/needs.js'
 import { callers, root } from '../support/user.js'
 import { expected, seenBy } from './compared.js'
-import { differences } from './lines.js'
+import { differences, unnumbered } from './lines.js'
 import { policies } from './policies.js'
+
+/** In a sandbox of one command Landlock, where it knows signals, keeps them from pid 1. Commands of one that is entered may send them: docs/how-it-works.md. */
+const [scoped, ofScopes] = ['signal pid 1', ['0', '-1']] as const
 
 for (const caller of callers) {
   describe(`both doors of a living sandbox, by ${caller.name}`, () => {
     for (const [name, { policy, byRoot, skip = () => false }] of Object.entries(policies)) {
       if (byRoot && caller !== root && callers.includes(root)) continue
       test(name, { skip: (byRoot && notRoot) || skip() }, async () => {
-        const { init, joined } = await seenBy(caller, name, policy)
+        const { init, joined, others, callers } = await seenBy(caller, name, policy)
         for (const [door, lines] of Object.entries(joined)) assert.deepEqual(differences(init, lines), expected, door)
+        // Another sandbox of the policy, which is the same but for its numbers.
+        const [own, run, opened] = [init, others.run!, others.opened!].map((lines) => unnumbered(lines, callers))
+        assert.deepEqual(differences(own!, opened!), expected)
+        const { [scoped]: signals = ofScopes, ...rest } = differences(own!, run!)
+        assert.deepEqual([signals, rest], [ofScopes, {}])
       })
     }
   })

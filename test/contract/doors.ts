@@ -1,14 +1,15 @@
 /** The doors of a living sandbox, as a process of its caller uses them. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compile } from '../../src/compile/compile.js'
 import { compilePlan } from '../../src/compile/compilePlan.js'
-import { Sandbox } from '../../src/index.js'
+import { Sandbox, sandbox } from '../../src/index.js'
 import { targetOf } from '../../src/live/enterSandbox.js'
-import type { NamespaceName } from '../../src/kernel/namespaces.js'
+import { type NamespaceName, namespaces } from '../../src/kernel/namespaces.js'
 import { findSandbox } from '../../src/live/findSandbox.js'
 import { existingHome } from '../../src/live/home.js'
 import { groupOf } from '../../src/live/recordedGroup.js'
@@ -27,10 +28,16 @@ import { end } from './probe.js'
 
 const vial = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 
-/** What a probe wrote, in base64: by init, and by each way in of a command that joined later. */
+/** What a probe wrote, in base64. */
 export interface Told {
+  /** Of the command that init made. */
   readonly init: string
+  /** Of a command that joined later, by each way in. */
   readonly joined: Readonly<Record<string, string>>
+  /** Of a command in another sandbox of the same policy: of a run of its own, and of one that joined an open sandbox. */
+  readonly others: Readonly<Record<string, string>>
+  /** Where the links to the caller's own namespaces lead. */
+  readonly callers: readonly string[]
 }
 
 /** What an entrant leaves out: steps of a kind, or that by which it joins one namespace. */
@@ -46,6 +53,7 @@ export async function throughDoors(
   scratch: string,
   without?: readonly Left[],
 ): Promise<Told> {
+  haveHabits()
   const name = 'contract'
   const words = ['word']
   const start = { name, policy: acceptPolicy(policy), base: '/', command: [command, ...words] as const }
@@ -81,12 +89,33 @@ export async function throughDoors(
     const told: Record<string, string> = {}
     for (const [door, enter] of without === undefined ? Object.entries(doors) : weakened)
       told[door] = (await enter()).toString('base64')
-    return { init: said().toString('base64'), joined: told }
+    return {
+      init: said().toString('base64'),
+      joined: told,
+      others: without === undefined ? await inOthers(policy, command) : {},
+      callers: Object.values(namespaces).map(({ file }) => readlinkSync(`/proc/self/ns/${file}`)),
+    }
   } finally {
     await box.close()
     const home = existingHome()!
     removeSandbox(home, findSandbox(home, name)!)
   }
+}
+
+/** What a command inherits of its caller shows only where it is not what every process has. */
+function haveHabits(): void {
+  process.umask(0o027)
+  setPriority(5)
+  for (const [name, value] of Object.entries({ oom_score_adj: 500, timerslack_ns: 100_000, coredump_filter: 0x11 }))
+    writeFileSync(`/proc/self/${name}`, `${value}`)
+}
+
+async function inOthers(policy: StrictPolicy, command: string): Promise<Told['others']> {
+  const one = sandbox(policy)
+  const { stdout: run } = await one.run(command, [], { encoding: 'buffer' })
+  const box = await one.open()
+  const { stdout: opened } = await box.run(command, [], { encoding: 'buffer' }).finally(() => box.close())
+  return { run: run.toString('base64'), opened: opened.toString('base64') }
 }
 
 const nameOf = (step: Step) => (step.do === 'join' ? (`join ${step.namespace}` as const) : step.do)

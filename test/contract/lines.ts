@@ -68,6 +68,32 @@ export function linesOf(sections: ReadonlyMap<string, string>): Lines {
 /** -errno is a number that needs all of its 64 bits. */
 const signed = (text: string) => (/^\d{20}$/.test(text) ? String(BigInt.asIntN(64, BigInt(text))) : text.trimEnd())
 
+/**
+ * The same without what numbers a sandbox: which mount, device, peer group, namespace and cgroup it is of all that the kernel has.
+ * @param callers links to the namespaces that are not of the sandbox
+ */
+export function unnumbered(lines: Lines, callers: readonly string[]): Lines {
+  const serials = new Map<string, number>()
+  const serial = (kind: string) => (number: string) => {
+    const known = serials.get(kind + number) ?? serials.size
+    serials.set(kind + number, known)
+    return `${known}`
+  }
+  return new Map(
+    [...lines].flatMap(([name, value]): [string, string][] => {
+      // At this word the command of a sandbox that is entered waits.
+      if (name === '/proc/self/cmdline 2') return []
+      if (name.startsWith('/proc/self/ns/')) return [[name, callers.includes(value) ? "the caller's" : 'its own']]
+      if (name === '/proc/self/cgroup') return [[name, value.replaceAll(/\bvial\.[^/\n]*/g, 'vial')]]
+      if (!name.startsWith('/proc/self/mountinfo')) return [[name, value]]
+      const [mount = '', above = '', device = '', ...rest] = value.split(' ')
+      const text = rest.join(' ').replaceAll(/\b(?<=shared:|master:)\d+/g, serial('peers'))
+      const numbers = [mount, above].map(serial('mount'))
+      return [[name, [...numbers, device.replace(/^0:\d+/, serial('device')), text].join(' ')]]
+    }),
+  )
+}
+
 /** Each line that the two do not share, with what it is in both. */
 export function differences(
   one: Lines,
