@@ -55,7 +55,11 @@ export async function seenBy(
     { doors, policy: whole, command: ownMounts ? '/probe' : program, directory, without },
     { env: { XDG_RUNTIME_DIR: directory }, ...(wrapper === undefined ? {} : { wrapper }) },
   ).finally(() => delegation?.remove())
-  const read = (text: string) => linesOf(sectionsOf(Buffer.from(text, 'base64')))
+  const read = (text: string) => {
+    const lines = [...linesOf(sectionsOf(Buffer.from(text, 'base64')))]
+    // What is mounted on the host may change meanwhile.
+    return new Map(ownMounts ? lines : lines.filter(([name]) => !name.startsWith('/proc/self/mountinfo')))
+  }
   const readAll = (texts: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(texts).map(([door, text]) => [door, read(text)]))
   return { init: read(told.init), joined: readAll(told.joined), others: readAll(told.others), callers: told.callers }

@@ -33,7 +33,8 @@ const split: Readonly<Record<string, (text: string) => [string, string][]>> = {
       return [name, name === 'flags' ? `0x${(Number(value) & ~usedRight).toString(16)}` : value]
     })
   },
-  '/proc/self/mountinfo': listed,
+  // A file of the host may be replaced meanwhile: proc_pid_mountinfo(5) then says that what is shown was deleted.
+  '/proc/self/mountinfo': (text) => listed(text.replaceAll('//deleted', '')),
   '/proc/self/limits': (text) =>
     rows(text).map((line) => [line.slice(0, 26).trim(), line.slice(26).trim().replaceAll(/\s+/g, ' ')]),
   '/proc/self/environ': (text) => listed(text.replaceAll('\0', '\n')),
@@ -51,8 +52,6 @@ const split: Readonly<Record<string, (text: string) => [string, string][]>> = {
       const [fd = '', flags, file] = line.split(' ')
       return [fd, `${flags} ${Number(file) & 0o6003}`]
     }),
-  // What was sent is counted.
-  '/proc/self/net/dev': (text) => listed(text.replaceAll(/:.*/g, '')),
 }
 
 export function linesOf(sections: ReadonlyMap<string, string>): Lines {

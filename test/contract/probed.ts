@@ -36,7 +36,7 @@ export const files = [
   ...['oom_score_adj', 'coredump_filter', 'personality', 'loginuid', 'sessionid', 'cmdline', 'environ', 'comm'].map(
     own,
   ),
-  ...['auxv', 'attr/current', 'timens_offsets', 'net/dev'].map(own),
+  ...['auxv', 'attr/current', 'timens_offsets'].map(own),
   ...['hostname', 'domainname'].map((name) => `/proc/sys/kernel/${name}`),
 ]
 
