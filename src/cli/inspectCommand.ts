@@ -25,7 +25,7 @@ const marks: Readonly<Record<Agreement, { readonly mark: string; readonly sgr: s
   asked: { mark: ' ', sgr: '' },
   stricter: { mark: '+', sgr: '32', means: 'less than its policy asks for' },
   differs: { mark: '!', sgr: '1;31', means: 'more than that, or something else' },
-  untold: { mark: '?', sgr: '2', means: 'the kernel does not tell' },
+  untold: { mark: '?', sgr: '2', means: 'the kernel does not tell, or it cannot be compared' },
 }
 
 const coloured = (line: string, agreement: Agreement): string => {

@@ -127,14 +127,21 @@ function initOf({ monitor, init }: Inspected): ProcessFacts | undefined {
 /** As its monitor holds them, which init handed out; init itself shows them to root alone. */
 function namespaceFacts({ plan, own, init }: Found): InspectedFact[] {
   const { handedOut = [], ownNet } = plan.start.living ?? {}
+  const joins = ofKind(plan.world.monitor, 'join')
   return namespaceNames.map((name) => {
-    const asked = handedOut.includes(name) || (name === 'net' && ownNet) ? 'own' : "the host's"
-    const inits = init.namespaces?.[name]
     const inode = own[name]
-    if (inode === undefined) return fact(name, "the host's", asked, asked === 'own' ? 'differs' : 'asked')
+    const isOwn = handedOut.includes(name) || (name === 'net' && ownNet)
+    if (inode === undefined) return fact(name, "the host's", isOwn ? 'own' : "the host's", isOwn ? 'differs' : 'asked')
+    const inits = init.namespaces?.[name]
     const isInits = inits === undefined || inits === inode
-    const isOwn = inode !== namespaceAt(`/proc/self/ns/${kinds[name].file}`)
-    return fact(name, `own ${inode}`, asked, isInits && (isOwn || asked !== 'own') ? 'asked' : 'differs')
+    const from = joins.find(({ namespace }) => namespace === name)?.from
+    if (from !== undefined) {
+      const named = typeof from === 'string' ? namespaceAt(from) : undefined
+      const agreement = named === undefined ? 'untold' : isInits && named === inode ? 'asked' : 'differs'
+      return fact(name, String(inode), `that of ${from}`, agreement)
+    }
+    const isHosts = inode === namespaceAt(`/proc/self/ns/${kinds[name].file}`)
+    return fact(name, `own ${inode}`, isOwn ? 'own' : "the host's", isInits && isOwn && !isHosts ? 'asked' : 'differs')
   })
 }
 

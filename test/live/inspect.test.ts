@@ -70,9 +70,28 @@ const policies: Readonly<Record<string, Policy>> = {
   },
 }
 
+/** Those that an ordinary user cannot have. */
+const roots: typeof policies = {
+  "the host's ids": { preset: 'system', namespaces: { user: 'host' }, identity: { uid: 1234, gid: 1235 } },
+  'a namespace that was there before': {
+    preset: 'system',
+    namespaces: { user: 'host', net: { path: '/proc/self/ns/net' }, uts: 'host', ipc: 'host' },
+  },
+  'ranges of ids': {
+    preset: 'system',
+    identity: {
+      ranges: {
+        uids: [{ inside: 0, outside: 100_000, count: 500 }],
+        gids: [{ inside: 0, outside: 100_000, count: 500 }],
+      },
+    },
+    capabilities: ['CAP_SETUID'],
+  },
+}
+
 for (const caller of callers)
   describe(`an inspected sandbox of ${caller.name}`, () => {
-    for (const [name, policy] of Object.entries(policies))
+    for (const [name, policy] of Object.entries(caller.uid === 0 ? { ...policies, ...roots } : policies))
       test(`with ${name} is as asked`, async () => {
         const base = workDirectory(caller, 'inspected')
         for (const name of ['sub', 'other']) workDirectory(caller, `inspected/${name}`)
