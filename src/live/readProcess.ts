@@ -68,9 +68,7 @@ const limitNames: Readonly<Record<RlimitName, string>> = {
   stack: 'Max stack size',
 }
 
-/**
- * Undefined: it has ended. Its start is read before and after all the rest: a pid is used again.
- */
+/** Undefined: it has ended, or is about to. Its start is read before and after all the rest: a pid is used again. */
 export function readProcess(pid: number): ProcessFacts | undefined {
   const before = statOf(pid)
   if (before === undefined || before.ended) return undefined
@@ -80,15 +78,19 @@ export function readProcess(pid: number): ProcessFacts | undefined {
   return { ...facts, pid, start: before.start, parent: before.parent }
 }
 
-function factsOfPid(pid: number): Omit<ProcessFacts, 'pid' | 'start' | 'parent'> {
+function factsOfPid(pid: number): Omit<ProcessFacts, 'pid' | 'start' | 'parent'> | undefined {
   const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'latin1')
+  const [command, limits, cgroup] = [read('cmdline'), read('limits'), read('cgroup')]
+  const [mountinfo, uidMap, gidMap] = [read('mountinfo'), read('uid_map'), read('gid_map')]
+  const own = namespacesIn(pid)
   const status = new Map(
     read('status')
       .split('\n')
       .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
   )
+  // Read last: one that exits gives up its memory first, and with it its arguments; then its namespaces, do_exit() of kernel/exit.c.
+  if (!status.has('VmSize')) return undefined
   const numbers = (name: string) => (status.get(name) ?? '').split(/\s+/).filter(Boolean).map(Number)
-  const limits = read('limits')
   const sets = Object.entries(capabilitySets).map(([name, set]) => [set, capabilitiesIn(status.get(`Cap${name}`)!)])
   return {
     pids: numbers('NSpid'),
@@ -103,12 +105,12 @@ function factsOfPid(pid: number): Omit<ProcessFacts, 'pid' | 'start' | 'parent'>
     rlimits: Object.fromEntries(
       Object.entries(limitNames).map(([name, label]) => [name, rlimitIn(limits, label)]),
     ) as unknown as ProcessFacts['rlimits'],
-    cgroup: read('cgroup'),
-    mountinfo: read('mountinfo'),
-    uidMap: read('uid_map'),
-    gidMap: read('gid_map'),
-    command: Buffer.from(read('cmdline'), 'latin1').toString().split('\0').slice(0, -1),
-    namespaces: namespacesIn(pid),
+    cgroup,
+    mountinfo,
+    uidMap,
+    gidMap,
+    command: Buffer.from(command, 'latin1').toString().split('\0').slice(0, -1),
+    namespaces: own,
   }
 }
 

@@ -1,11 +1,14 @@
 /** What is told of a running sandbox: as its policy asks, or what was changed from outside. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { askWay } from '../../src/cgroup/findWay.js'
 import type { Policy } from '../../src/index.js'
 import { inspectSandbox } from '../../src/live/inspectSandbox.js'
+import { readProcess } from '../../src/live/readProcess.js'
 import { groupOf } from '../../src/live/recordedGroup.js'
 import { evaluate } from '../support/evaluate.js'
 import { delegate } from '../support/groups.js'
@@ -269,6 +272,18 @@ test('whose mounts root changed from outside', { skip: notRoot || notInstalled('
   assert.deepEqual(places.get('/tmp')![1], 'null')
   assert.match(places.get('/home/vial')![0]!, /,shared:\d+$/)
   assert.match(places.get('/mine/kept')![1]!, /\/kept of the host ro,nosuid,nodev$/)
+})
+
+test('a process that gives up what it had, for it ends, is described no more', async () => {
+  const holding = 'const held = Buffer.alloc(1e8, 1); console.log(held.length); setInterval(() => {}, 1e9)'
+  const child = spawn(process.execPath, ['-e', holding], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(child.stdout!, 'data')
+  assert.equal(readProcess(child.pid!)?.command[1], '-e')
+  const exited = once(child, 'exit')
+  child.kill('SIGKILL')
+  for (let seen = readProcess(child.pid!); seen !== undefined; seen = readProcess(child.pid!))
+    assert.equal(seen.command[1], '-e')
+  await exited
 })
 
 test('that has ended is told so', async () => {
