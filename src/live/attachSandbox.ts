@@ -9,7 +9,7 @@ import { reachGroup } from './reachGroup.js'
 import { groupOf } from './recordedGroup.js'
 import { runningSandbox } from './runningSandbox.js'
 import { endOf } from './sandboxEnd.js'
-import { endRunning } from './signalSandbox.js'
+import { signalNamed, signalSandbox } from './signalSandbox.js'
 
 /** @throws {VialError} when none of this name runs */
 export function attach(name: string): Box {
@@ -24,7 +24,7 @@ export function attach(name: string): Box {
   }
   const life: BoxLife = {
     sandbox: record,
-    end: () => void endRunning(found),
+    signal: (signal) => signalSandbox(found, signalNamed(signal)),
     get ended() {
       ended ??= waitForEnd()
       return ended

@@ -11,13 +11,12 @@ import type { Verdict } from '../run/verdict.js'
 import { targetOf } from './enterSandbox.js'
 import type { Inspected } from './inspectSandbox.js'
 import type { Inspection } from './inspection.js'
-import { identityOf } from './processes.js'
 
 /** How a box comes to its end. */
 export interface BoxLife {
   readonly sandbox: Inspected
-  /** Ends all in it. */
-  end(): void
+  /** Sends all in it a signal: SIGKILL ends it. False: it has ended. */
+  signal(signal: NodeJS.Signals): boolean
   /** How it ended; where another program started it, what is known of that. */
   readonly ended: Promise<Pick<Result, 'exitCode' | 'signal' | 'verdict'>>
 }
@@ -91,12 +90,12 @@ export class Box extends EventEmitter<BoxEvents> {
     )
   }
 
-  /** Sends a signal to all in it; of one with a command of its own, to that command. False: it has ended. */
+  /**
+   * Sends a signal to all in it; of one with a command of its own, to that command. `SIGSTOP` and `SIGCONT` are for all in it, `SIGKILL`
+   * ends it, as {@link close} does. False: it has ended.
+   */
   signal(signal: NodeJS.Signals): boolean {
-    const { pid, start } = this.#life.sandbox.monitor
-    // A pid is used again.
-    if (identityOf(pid)?.start !== start) return false
-    return process.kill(pid, signal)
+    return this.#life.signal(signal)
   }
 
   /**
@@ -114,7 +113,7 @@ export class Box extends EventEmitter<BoxEvents> {
 
   /** Ends all in it, and waits for that. */
   async close(): Promise<void> {
-    this.#life.end()
+    this.#life.signal('SIGKILL')
     await this.#life.ended.catch(() => {})
   }
 

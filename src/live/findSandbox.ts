@@ -22,23 +22,37 @@ import { readStatusAt } from '../run/statusFile.js'
 import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import { fateOf, parseIdentity } from './processes.js'
-import { readRecord, recordName, type SandboxRecord } from './recordFile.js'
+import { type RecordedGroup, readGroup, readRecord, recordName, type SandboxRecord } from './recordFile.js'
 
-/** The states of a name. */
-export type SandboxState =
+/** The states of a name, and what is known in each. */
+interface States {
   /** Its starter has not yet written the record. */
-  | { readonly state: 'starting' }
-  | { readonly state: 'running'; readonly record: SandboxRecord }
+  readonly starting: unknown
+  readonly running: { readonly record: SandboxRecord }
   /** How it ended is known, and kept until it is removed or started again. */
-  | { readonly state: 'ended'; readonly record: SandboxRecord; readonly outcome: Outcome }
-  /** Killed together with its monitor or its starter, or by the end of the machine. */
-  | { readonly state: 'lost'; readonly record?: SandboxRecord }
+  readonly ended: { readonly record: SandboxRecord; readonly outcome: Outcome }
+  /** Killed together with its monitor or its starter, or by the end of the machine. `group`: that of one which was being started. */
+  readonly lost: { readonly record?: SandboxRecord; readonly group?: RecordedGroup }
   /** Started in another pid or time namespace, such as a container's that has the same directory. */
-  | { readonly state: 'elsewhere'; readonly record?: SandboxRecord }
+  readonly elsewhere: { readonly record?: SandboxRecord }
   /** What lies there was not written by this vial. */
-  | { readonly state: 'unreadable'; readonly fault: string }
+  readonly unreadable: { readonly fault: string }
+}
 
-export type FoundSandbox = SandboxState & { readonly name: string; readonly directory: string }
+export type StateName = keyof States
+export type SandboxState<Name extends StateName = StateName> = {
+  [One in Name]: { readonly state: One } & States[One]
+}[Name]
+
+export type FoundSandbox<Name extends StateName = StateName> = {
+  [One in Name]: SandboxState<One> & { readonly name: string; readonly directory: string }
+}[Name]
+
+/** Something for each of some states. */
+export type ByState<Name extends StateName, Value> = { readonly [One in Name]: (found: FoundSandbox<One>) => Value }
+
+export const byState = <Name extends StateName, Value>(table: ByState<Name, Value>, found: FoundSandbox<Name>): Value =>
+  table[found.state](found)
 
 /** Who reserved the name. */
 export const makerFile = 'maker'
@@ -102,7 +116,9 @@ function inDirectory<Value>(directory: string, look: (opened: Opened) => Value):
 
 function stateAt(at: string | undefined, name: string, fault: string | undefined): SandboxState {
   if (at === undefined || fault !== undefined) return { state: 'unreadable', fault: fault! }
-  return recordedState(at, name) ?? unrecordedState(at) ?? recordedState(at, name) ?? { state: 'lost' }
+  return (
+    recordedState(at, name) ?? unrecordedState(at) ?? recordedState(at, name) ?? { state: 'lost', ...readGroup(at) }
+  )
 }
 
 /** Undefined: there is no record. */

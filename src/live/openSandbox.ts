@@ -38,5 +38,5 @@ export async function openSandbox(policy: AcceptedPolicy, base: string): Promise
     base,
     ...(made === undefined ? {} : { group: { version: made.version, paths: made.directories } }),
   }
-  return new Box(() => policy, base, { sandbox: inspected, end: () => kill('SIGKILL'), ended: result }, group)
+  return new Box(() => policy, base, { sandbox: inspected, signal: kill, ended: result }, group)
 }

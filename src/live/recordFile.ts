@@ -10,6 +10,7 @@ import type { NamespaceName } from '../kernel/namespaces.js'
 import { type SignalName, signals } from '../kernel/signals.js'
 import { systemFault } from '../kernel/systemError.js'
 import type { Policy } from '../policy/schema.js'
+import { attempt } from '../text/attempt.js'
 
 export interface SandboxRecord {
   readonly version: 1
@@ -35,7 +36,12 @@ export interface SandboxRecord {
   /** When it was started: ISO 8601. */
   readonly created: string
   /** Where its cgroup lies: a directory, or one in each hierarchy. */
-  readonly group?: { readonly version: 1 | 2; readonly paths: readonly string[] }
+  readonly group?: RecordedGroup
+}
+
+export interface RecordedGroup {
+  readonly version: 1 | 2
+  readonly paths: readonly string[]
 }
 
 export const recordName = 'record.json'
@@ -44,6 +50,19 @@ const most = 2 ** 20
 
 export function writeRecord(directory: string, record: SandboxRecord): void {
   replaceFile(join(directory, recordName), Buffer.from(`${JSON.stringify(record, null, 2)}\n`), 0o600)
+}
+
+/** Where the cgroup of one that is being started is to lie, before it is made: with it a starter that is killed leaves it behind. */
+const groupName = 'group.json'
+
+export function writeGroup(directory: string, group: RecordedGroup): void {
+  replaceFile(join(directory, groupName), Buffer.from(JSON.stringify(group)), 0o600)
+}
+
+/** Nothing when there is none that vial wrote. */
+export function readGroup(directory: string): { readonly group?: RecordedGroup } {
+  const group: unknown = attempt(() => JSON.parse(readFileSync(join(directory, groupName), 'utf8')))
+  return isGroup(group) ? { group } : {}
 }
 
 /** Undefined: there is none. `fault`: there is something else. */
@@ -123,7 +142,7 @@ function isRecord(record: unknown, name: string): record is SandboxRecord {
 }
 
 /** What is in these directories is killed, and they are removed: they have to be vial's. */
-function isGroup(group: unknown): boolean {
+function isGroup(group: unknown): group is RecordedGroup {
   if (!isFields(group) || !isTexts(group.paths)) return false
   const named = group.paths.every((path) => path.startsWith('/') && ownerOf(basename(path)) !== undefined)
   return (group.version === 1 || group.version === 2) && named

@@ -3,6 +3,7 @@
  *
  *     record.json   who runs it, and what it is: recordFile.ts. Without it the sandbox is still starting
  *     maker         which process reserved the name
+ *     group.json    where its cgroup lies, before there is one: what a starter that was killed left is found by it
  *     status        the status file, where the monitor writes how it ended
  *     log, log.1    what the payload writes, the older part in log.1
  *
@@ -11,7 +12,7 @@
  *     const reserved = reserve('web')                    // throws when the name is in use
  *     try {
  *       … spawn the vial with `reserved.status` as its status descriptor; write its log in `reserved.directory`;
- *         its cgroup is named newGroupName('recorded'), so that it stays until its record is removed …
+ *         its cgroup is named newGroupName('recorded'), so that it stays until its record is removed, and told `reserved.plan` before …
  *       reserved.commit({ monitor: identityOfChild(child.pid), init, namespaces, policy, base, command, group })
  *     } catch (error) {
  *       … end the vial …
@@ -28,10 +29,18 @@ import { join } from 'node:path'
 import { systemFault } from '../kernel/systemError.js'
 import { makeStatusFile } from '../run/statusFile.js'
 import { HostError } from '../text/error.js'
-import { type FoundSandbox, findSandbox, makerFile, removeIf, type SandboxState, statusName } from './findSandbox.js'
+import {
+  type ByState,
+  byState,
+  type FoundSandbox,
+  findSandbox,
+  makerFile,
+  removeIf,
+  statusName,
+} from './findSandbox.js'
 import { namesIn, sandboxHome } from './home.js'
 import { fateOf, identityOf, identityText, type ProcessIdentity, parseIdentity } from './processes.js'
-import { type SandboxRecord, writeRecord } from './recordFile.js'
+import { type RecordedGroup, type SandboxRecord, writeGroup, writeRecord } from './recordFile.js'
 import { removeSandbox } from './removeSandbox.js'
 import { checkSandboxName } from './sandboxNames.js'
 
@@ -47,6 +56,8 @@ export interface Reservation {
   readonly directory: string
   /** A descriptor of the status file, open for reading and writing, at the place of the first record. The caller closes it. */
   readonly status: number
+  /** Its cgroup will lie there: from now on it is removed with the name. */
+  plan(group: RecordedGroup): void
   /**
    * The sandbox runs, or has run: from now on it is found by its name.
    * @throws {Error} of Node's when the record cannot be written
@@ -85,6 +96,9 @@ export function reserve(name: string, ignored = 0n): Reservation {
     name,
     directory,
     status,
+    plan(group) {
+      writeGroup(directory, group)
+    },
     commit({ monitor: { pid, start, boot, view }, ...rest }) {
       const created = new Date().toISOString()
       const record: SandboxRecord = { version: 1, name, monitor: { pid, start }, boot, view, ...rest, created }
@@ -141,22 +155,19 @@ function take(home: string, name: string, unnamed: string): void {
   }
 }
 
-const uses: Readonly<
-  Record<Exclude<SandboxState['state'], 'ended' | 'lost'>, (found: FoundSandbox) => [string, string]>
-> = {
+type InUse = 'starting' | 'running' | 'elsewhere' | 'unreadable'
+
+const uses: ByState<InUse, [string, string]> = {
   starting: ({ name }) => [
     'a sandbox of that name is being started',
     `choose another name, or wait: vial wait ${name}`,
   ],
   running: ({ name }) => ['a sandbox of that name runs', `choose another name, or end it: vial stop --rm ${name}`],
   elsewhere: () => ['its sandbox was started in another container or pid namespace', 'choose another name'],
-  unreadable: (found) => [
-    (found as { fault: string }).fault,
-    `choose another name, or remove it: vial rm -f ${found.name}`,
-  ],
+  unreadable: ({ name, fault }) => [fault, `choose another name, or remove it: vial rm -f ${name}`],
 }
 
-function inUse(found: FoundSandbox & { readonly state: keyof typeof uses }): HostError {
-  const [why, hint] = uses[found.state](found)
+function inUse(found: FoundSandbox<InUse>): HostError {
+  const [why, hint] = byState(uses, found)
   return new HostError(`the name "${found.name}" is in use: ${why}`, { hint })
 }

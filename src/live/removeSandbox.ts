@@ -11,7 +11,7 @@ import { type SandboxRecord, sameSandbox } from './recordFile.js'
  */
 export function removeSandbox(home: string, found: FoundSandbox): boolean {
   const record = recordOf(found)
-  const group = record?.group
+  const group = record?.group ?? ('group' in found ? found.group : undefined)
   // Before the record that names it: what is killed here, the next command finds again.
   if (group !== undefined && !killAndRemove(group.paths))
     throw new HostError(`the cgroup of the sandbox "${found.name}" cannot be removed: ${group.paths.join(', ')}`, {

@@ -1,23 +1,20 @@
 /** A sandbox that has to run for what is asked of it. */
 import { HostError } from '../text/error.js'
-import type { SandboxState } from './findSandbox.js'
-import { type NamedSandbox, sandboxNamed } from './namedSandboxes.js'
+import { type ByState, byState, type FoundSandbox } from './findSandbox.js'
+import { sandboxNamed } from './namedSandboxes.js'
 
-export type RunningSandbox = NamedSandbox & { readonly state: 'running' }
+export type RunningSandbox = FoundSandbox<'running'>
 
-const reasons: Readonly<
-  Record<Exclude<SandboxState['state'], 'running' | 'lost'>, (found: NamedSandbox) => [string, string]>
-> = {
+type NotRunning = 'starting' | 'ended' | 'elsewhere' | 'unreadable'
+
+const reasons: ByState<NotRunning, [string, string]> = {
   starting: ({ name }) => ['is still being started', `try again, or see "vial ps" for the state of ${name}`],
   ended: ({ name }) => ['has ended', `see "vial logs ${name}"; "vial rm ${name}" removes it`],
   elsewhere: () => [
     'was started in another container or pid namespace, and cannot be reached from here',
     'call vial there',
   ],
-  unreadable: (found) => [
-    `cannot be used: ${(found as { readonly fault: string }).fault}`,
-    `"vial rm -f ${found.name}" removes what is there`,
-  ],
+  unreadable: ({ name, fault }) => [`cannot be used: ${fault}`, `"vial rm -f ${name}" removes what is there`],
 }
 
 /**
@@ -30,7 +27,7 @@ export function runningSandbox(name: string): { readonly home: string; readonly 
   throw notRunning(found)
 }
 
-export function notRunning(found: Exclude<NamedSandbox, { state: 'running' }>): HostError {
-  const [why, hint] = reasons[found.state](found)
+export function notRunning(found: FoundSandbox<NotRunning>): HostError {
+  const [why, hint] = byState(reasons, found)
   return new HostError(`the sandbox "${found.name}" ${why}`, { hint })
 }

@@ -64,9 +64,9 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
   const { status } = reserved
   let run: LimitedRun | undefined
   let directory: number | undefined
-  let end = () => {}
+  let end = async () => {}
   try {
-    run = limiter?.begin('recorded')
+    run = limiter?.begin('recorded', reserved.plan)
     directory = openSync(reserved.directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
     const child = startProcess(() => openStored(bytes), command ?? [], {
       stdio: layOut<number | 'ignore'>({
@@ -82,11 +82,14 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     })
     const identity = child.pid === undefined ? undefined : identityOfChild(child.pid)
     run?.started()
-    end = () => void endSandbox(child, status)
     const ended = new Promise<void>((resolve, reject) => {
       child.once('error', (error) => child.pid === undefined && reject(startError(error)))
       child.once('exit', () => resolve())
     })
+    end = async () => {
+      endSandbox(child, status)
+      await ended.catch(() => {})
+    }
     await untilRunning(() => tellsRunning(peekStatus(status)), ended)
     const outcome = readOutcome(peekStatus(status))
     if (outcome.failure !== undefined) {
@@ -114,7 +117,8 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     child.unref()
     return record
   } catch (error) {
-    end()
+    // Its cgroup can be removed when no process is in it.
+    await end()
     run?.abandon()
     reserved.abandon()
     throw startError(error)

@@ -1,5 +1,6 @@
 /** The limits of a sandbox's runs: which of them a cgroup holds here, and who holds the others. */
 import { cpus } from 'node:os'
+import { join } from 'node:path'
 import { findWay } from '../cgroup/findWay.js'
 import { cpuTimeUnit, type Way } from '../cgroup/group.js'
 import { groupLimitsOf } from '../cgroup/limitWrites.js'
@@ -133,13 +134,21 @@ export class Limiter implements RunLimiter {
     }
   }
 
-  /** @throws {LimitsError} when there can be no group. */
-  begin(kind: GroupKind = this.#tied ? 'tied' : 'outlives'): LimitedRun {
+  /**
+   * @param plans is told of the group before it is made
+   * @throws {LimitsError} when there can be no group.
+   */
+  begin(
+    kind: GroupKind = this.#tied ? 'tied' : 'outlives',
+    plans?: (group: { readonly version: 1 | 2; readonly paths: readonly string[] }) => void,
+  ): LimitedRun {
     const way = this.way()
+    const name = way === undefined ? '' : newGroupName(kind)
+    if (way !== undefined) plans?.({ version: way.version, paths: way.bases.map((base) => join(base, name)) })
     const watch = { cpuTime: this.#holds('cpuTime'), memory: this.#holds('memory') }
     try {
       const limits = groupLimitsOf(this.limits, this.#held, this.#hasReaper)
-      const group = way?.create(newGroupName(kind), limits, this.#shielded)
+      const group = way?.create(name, limits, this.#shielded)
       return new LimitedRun(this.limits, group, watch, this.#hasReaper)
     } catch (error) {
       const { errno, code, path } = error as NodeJS.ErrnoException

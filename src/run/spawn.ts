@@ -27,6 +27,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { OpenVial } from '../cache/executable.js'
 import type { Group } from '../cgroup/group.js'
 import type { Environment } from '../plan/manner.js'
+import { suspend } from '../launcher/record.js'
 import { layOut } from '../plan/namedDescriptors.js'
 import type { LaunchedStep } from '../plan/step.js'
 import { within } from '../text/within.js'
@@ -56,7 +57,10 @@ export interface SandboxProcess {
   readonly stderr: Readable | null
   /** All pipes, by descriptor: an input of the payload is written here, an output is read; null where there is no pipe. */
   readonly stdio: readonly [Writable | null, Readable | null, Readable | null, ...(Writable | Readable | null)[]]
-  /** Sends a signal to the payload, `SIGINT` and `SIGQUIT` to its whole process group; `SIGKILL` ends the whole sandbox. */
+  /**
+   * Sends a signal to the payload, `SIGINT` and `SIGQUIT` to its whole process group, `SIGSTOP` and `SIGCONT` to all of the sandbox;
+   * `SIGKILL` ends the whole sandbox.
+   */
   kill(signal?: NodeJS.Signals): boolean
   /**
    * Resolves when the payload has ended and its output, where the caller reads it, has been read. Rejects with
@@ -226,6 +230,8 @@ export function startVial(
     pid: child.pid ?? -1,
     group: group?.group,
     kill: (signal = 'SIGTERM') => {
+      // What stops the monitor itself does not stop the payload.
+      if (signal === 'SIGSTOP') return !isOver(child) && child.pid !== undefined && process.kill(child.pid, suspend)
       if (signal !== 'SIGKILL') return child.kill(signal)
       endedBy ??= 'caller'
       return end()
