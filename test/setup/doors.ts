@@ -131,7 +131,7 @@ const command = (name: string, caller: Caller, rootMode = false): Door => ({
     if (own === undefined) return undefined
     const shown = ['--rw', `${scene.work}:/work`, '--rw', `${scene.other}:/other`]
     const { flags } = parse([...shown, ...own, ...(rootMode ? ['--root'] : [])], policyOptions, true)
-    return executable(compile(policyFromFlags(flags) as Policy).bytes, scene, payloadOf(one))
+    return executable(compile(policyFromFlags(flags).given).bytes, scene, payloadOf(one))
   },
 })
 
