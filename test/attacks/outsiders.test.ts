@@ -1,7 +1,7 @@
 /** Who is outside of a sandbox that can be entered: another user of the host, and a payload of another sandbox that may write where records lie. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { closeSync, openSync, readdirSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -133,6 +133,9 @@ true`
     test('a payload that may write the directory above forges none', (t) => {
       const { directory, call, records } = runtime(t, 'above')
       assert.equal(call('start', '--name', 'web').status, 0)
+      // The weakened run takes away the record by which the commands would end it.
+      const { monitor } = JSON.parse(readFileSync(join(records, 'web/record.json'), 'utf8'))
+      t.after(() => process.kill(monitor.pid, 'SIGKILL'))
       const run = (...flags: string[]) =>
         call('run', '--rw', directory, ...flags, '--', 'sh', '-c', `touch ${directory}/made; ${forge}`, 'sh', directory)
       const { status, stdout, stderr } = run()
