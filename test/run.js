@@ -1,7 +1,8 @@
 // Runs every compiled test file with Node's own runner: a plain list, so that Node 20 needs no glob support. VIAL_TEST_FILES_AT_ONCE
-// is how many at a time (default: 1); behind them come, one by one, those that have to be alone.
+// is how many at a time (default: 2 where there are two cores); behind them come, one by one, those that have to be alone.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { run } from 'node:test'
 import report from './reporter.js'
 
@@ -45,7 +46,7 @@ if (unmatched.length > 0) {
 async function* results(chosen) {
   const together = chosen.filter((name) => rowOf(alone, name) === undefined)
   const lists = [
-    [together, Number(process.env.VIAL_TEST_FILES_AT_ONCE ?? 1)],
+    [together, Number(process.env.VIAL_TEST_FILES_AT_ONCE ?? Math.min(2, availableParallelism()))],
     [chosen.filter((name) => !together.includes(name)), 1],
   ]
   for (const [files, concurrency] of lists)

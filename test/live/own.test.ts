@@ -151,7 +151,7 @@ for (const caller of callers) {
 }
 
 describe('another identity of the sandbox', {
-  skip: process.getuid!() !== 0 && 'takes ranges of ids, which root maps',
+  skip: process.getuid!() !== 0 && 'needs root, who maps ranges of ids',
 }, () => {
   const line = (outside: number) => [{ inside: 0, outside, count: 100 }]
   const identity = { uid: 100, gid: 100, ranges: { uids: line(200000), gids: line(300000) } }
