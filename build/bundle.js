@@ -1,16 +1,19 @@
-// Bundles the compiled command into the files that start.cts runs: each entry with what it loads at once, one file with what
-// runs with limits load besides, and one with all that is loaded later. `--remove` takes them away before a build, so that a build that fails leaves none that
-// is older than the modules.
+// Bundles the compiled command into the files that start.cts runs: each entry with what it loads at once, one file with what runs with
+// limits load besides, one with what enters a sandbox with limits, and one with all else that is loaded later. `--remove` takes them
+// away before a build, so that a build that fails leaves none that is older than the modules.
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
 
 const sources = resolve('dist/src')
 const directory = resolve(sources, 'cli/bundle')
-const entries = { vial: 'cli/vial.js', front: 'bwrap/compileForFront.js' }
-// `vial run` should not wait: the bundle of the entry has it, though it is loaded by import().
-const atOnce = ['cli/runCommand.js']
+// `atOnce`: what the bundle of the entry has, though it is loaded by import(), for these commands should not wait.
+const entries = {
+  vial: { path: 'cli/vial.js', atOnce: 'cli/runCommand.js' },
+  exec: { path: 'cli/vial.js', atOnce: 'cli/execCommand.js' },
+  front: { path: 'bwrap/compileForFront.js' },
+}
 // What import() names is in the bundle `later`, except these.
-const bundleOf = { 'cli/limited.js': 'limits', 'cli/passOn.js': 'limits' }
+const bundleOf = { 'cli/limited.js': 'limits', 'cli/passOn.js': 'limits', 'live/ownEntrant.js': 'own' }
 
 rmSync(directory, { recursive: true, force: true })
 if (!process.argv.includes('--remove')) {
@@ -38,15 +41,19 @@ if (!process.argv.includes('--remove')) {
       logLevel: 'warning',
     })
   const later = new Set()
-  for (const [name, entry] of Object.entries(entries))
-    await bundle(name, { entryPoints: [resolve(sources, entry)] }, { name: 'later', setup: leaveOut(later) })
-  for (const name of ['limits', 'later']) {
+  const waits = (atOnce) => ({ name: 'later', setup: leaveOut(later, atOnce) })
+  const part = (name, ...plugins) => {
     const lines = [...later]
       .filter((path) => (bundleOf[path] ?? 'later') === name)
       .sort()
       .map((path) => `${JSON.stringify(path)}: () => require(${JSON.stringify(`./${path}`)}),`)
-    await bundle(name, { stdin: { contents: `module.exports = {\n${lines.join('\n')}\n}`, resolveDir: sources } })
+    const contents = `module.exports = {\n${lines.join('\n')}\n}`
+    return bundle(name, { stdin: { contents, resolveDir: sources } }, ...plugins)
   }
+  for (const [name, { path, atOnce }] of Object.entries(entries))
+    await bundle(name, { entryPoints: [resolve(sources, path)] }, waits(atOnce))
+  for (const name of ['limits', 'own']) await part(name, waits())
+  await part('later')
 }
 
 /** Each module keeps its own place: `import.meta.url` is what it would be without the bundle. */
@@ -58,12 +65,12 @@ function places({ onLoad }) {
 }
 
 /** What import() names stays outside, by its bundle and its path from the sources: start.cts finds it. */
-function leaveOut(found) {
+function leaveOut(found, atOnce) {
   return ({ onResolve }) => {
     onResolve({ filter: /^\./ }, ({ kind, path, importer }) => {
       if (kind !== 'dynamic-import') return
       const name = relative(sources, resolve(dirname(importer), path))
-      if (atOnce.includes(name)) return
+      if (name === atOnce) return
       found.add(name)
       return { path: `./${bundleOf[name] ?? 'later'}#${name}`, external: true }
     })

@@ -42,7 +42,7 @@ export async function exec(
     const { vial, stdio } =
       Object.keys(own).length === 0 && policy.limits === undefined
         ? { vial: entrantOf(entering, ignored), stdio: ['inherit', 'inherit', 'inherit'] as const }
-        : (await import('../live/ownEntrant.js')).ownEntrant(entering, own, ignored)
+        : await (await import('../live/ownEntrant.js')).ownEntrant(entering, own, ignored)
     return {
       child: spawnVial(vial, command, args, { ...options, stdio }),
       sharesSession: policy.session === 'host',

@@ -2,4 +2,4 @@
 /** The `vial` command: see start.cts. */
 import start = require('./start.cjs')
 
-void start.start('vial')
+void start.start(process.argv[2] === 'exec' ? 'exec' : 'vial')

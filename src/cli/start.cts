@@ -1,8 +1,9 @@
 /**
  * Starts the command from bundled files (build/bundle.js). Node loads hundreds of kilobytes of modules one by one, and compiles
  * each function when it is first called; one file is read at once, and V8's code cache (`vm.Script`, `cachedData`) has what a
- * usual run calls. Each entry is a small bundle, with what it loads at once. Of what is loaded later, one bundle has what a run with
- * limits needs, another all else.
+ * usual run calls. Each entry is a small bundle, with what it loads at once; `vial exec` is one, for it should start as fast as
+ * `vial run`. Of what is loaded later, one bundle has what a run with limits needs, one what enters a sandbox with limits or ids of
+ * its own, another all else.
  * Nothing of it is needed: V8 refuses a cache of another Node, and without the bundles the modules themselves are loaded.
  *
  * CommonJS, for the loader of ES modules takes 3 ms to start.
@@ -11,8 +12,8 @@ import fs = require('node:fs')
 import path = require('node:path')
 import vm = require('node:vm')
 
-type Entry = 'vial' | 'front'
-type Part = 'limits' | 'later'
+type Entry = 'vial' | 'exec' | 'front'
+type Part = 'limits' | 'own' | 'later'
 type Name = Entry | Part
 
 interface Main {
@@ -78,7 +79,7 @@ async function start(entry: Entry, args: readonly string[] = process.argv.slice(
   await main(args)
 }
 
-const loadModule = (entry: Entry) => (entry === 'vial' ? import('./vial.js') : import('../bwrap/compileForFront.js'))
+const loadModule = (entry: Entry) => (entry === 'front' ? import('../bwrap/compileForFront.js') : import('./vial.js'))
 
 function read(path: string): Buffer | undefined {
   try {

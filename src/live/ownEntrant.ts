@@ -1,13 +1,15 @@
 /**
  * A command that enters a named sandbox with something of its own, or with limits that are counted here. What the monitor's program does
- * not do is compiled, and found again by all that it is compiled from. Apart from enterSandbox.ts: others do not load it.
+ * not do is compiled, and found again by all that it is compiled from. Apart from enterSandbox.ts: others do not load it; and the
+ * compiler is loaded only where nothing is found.
  */
-import { openStored } from '../cache/contentVials.js'
+import { openSync } from 'node:fs'
+import type { OpenVial } from '../cache/executable.js'
 import { findRemembered, rememberVial } from '../cache/rememberedVials.js'
-import { compile } from '../compile/compile.js'
+import type { compile } from '../compile/compile.js'
 import { hostFacts } from '../compile/hostFacts.js'
 import { limitsOutput, parseLimits } from '../policy/limits.js'
-import { type OwnOptions, parseOwn } from '../policy/ownOptions.js'
+import type { OwnOptions } from '../policy/ownOptions.js'
 import { EntrantLimiter } from '../run/entrantLimiter.js'
 import type { Startable } from '../run/spawn.js'
 import { compiledFor, type Stdio } from '../run/stdio.js'
@@ -25,40 +27,43 @@ export interface OwnEntrant {
 }
 
 /** The caller's streams, except those whose bytes are counted. */
-export function ownEntrant(record: SandboxRecord, own: OwnOptions, ignored: bigint): OwnEntrant {
-  const { base, trusted = [] } = record
-  // What enters is given its environment, and says nothing of it.
-  const { env: _, ...policy } = record.policy
+export async function ownEntrant(record: SandboxRecord, own: OwnOptions, ignored: bigint): Promise<OwnEntrant> {
   const entrant = entrantOf(record, ignored)
-  const group = groupOf(record)
   const limiter = limiterOf(record, own)
   const counts = limiter !== undefined && limitsOutput(limiter.limits)
   const stdio: Stdio = counts ? ['inherit', 'output', 'output'] : ['inherit', 'inherit', 'inherit']
   if (Object.keys(own).length === 0 && !counts) return { vial: { ...entrant, limiter }, stdio }
-  const compiled = () =>
-    compile(policy, {
-      base,
-      trusted,
-      enters: true,
-      own: parseOwn(own),
-      ...compiledFor(stdio, group),
-    })
-  const key = keyOf({ ...record, policy }, [own, counts])
-  return {
-    stdio,
-    vial: {
-      ...entrant,
-      limiter,
-      open() {
-        const found = key === undefined ? undefined : findRemembered(key, () => true)
-        if (found !== undefined) return found
-        const { bytes } = compiled()
-        return (key === undefined ? undefined : rememberVial(key, bytes, '')) ?? openStored(bytes)
-      },
-      steps: () => compiled().steps,
-    },
+  const compiled = () => compileOwn(record, own, stdio)
+  const key = keyOf(record, [own, counts])
+  const found = (key === undefined ? undefined : findRemembered(key, () => true)) ?? (await stored(key, compiled))
+  const vial = {
+    ...entrant,
+    limiter,
+    // It stays open, so that each attempt gets the same file, whatever becomes of the cache.
+    open: () => ({ path: found.path, fd: openSync(`/proc/self/fd/${found.fd}`, 'r') }),
+    steps: async () => (await compiled()).steps,
   }
+  return { vial, stdio }
 }
+
+async function compileOwn(record: SandboxRecord, own: OwnOptions, stdio: Stdio): Promise<ReturnType<typeof compile>> {
+  const [{ compile }, { parseOwn }] = await Promise.all([
+    import('../compile/compile.js'),
+    import('../policy/ownOptions.js'),
+  ])
+  const { base, trusted = [] } = record
+  const options = { base, trusted, enters: true as const, own: parseOwn(own) }
+  return compile(ofAll(record), { ...options, ...compiledFor(stdio, groupOf(record)) })
+}
+
+async function stored(key: string | undefined, compiled: () => ReturnType<typeof compileOwn>): Promise<OpenVial> {
+  const { bytes } = await compiled()
+  const remembered = key === undefined ? undefined : rememberVial(key, bytes, '')
+  return remembered ?? (await import('../cache/contentVials.js')).openStored(bytes)
+}
+
+/** What enters is given its environment, and says nothing of it. */
+const ofAll = ({ policy: { env: _, ...policy } }: SandboxRecord) => policy
 
 function limiterOf(record: SandboxRecord, { limits: lower }: OwnOptions): EntrantLimiter | undefined {
   const { limits } = record.policy
@@ -69,11 +74,13 @@ function limiterOf(record: SandboxRecord, { limits: lower }: OwnOptions): Entran
 }
 
 /** Undefined: it cannot be told before compiling. What fill finds is never writable, and so in no rule of what enters. */
-function keyOf({ policy, base, trusted = [], ...record }: SandboxRecord, own: readonly unknown[]): string | undefined {
+function keyOf(record: SandboxRecord, own: readonly unknown[]): string | undefined {
+  const { base, trusted = [] } = record
+  const policy = ofAll(record)
   // These are looked up in /etc/subuid.
   if (typeof bundledBuild === 'undefined' || policy.identity?.ranges === 'subids') return undefined
   const facts = attempt(() => hostFacts(policy, base, trusted))
   if (facts === undefined) return undefined
-  const group = groupOf({ ...record, policy })
+  const group = groupOf(record)
   return JSON.stringify(['enters', bundledBuild, policy, base, trusted, group ?? null, own, facts])
 }

@@ -11,7 +11,7 @@ import { callers, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const build = Buffer.from(buildOf()).toString('hex')
-const names = ['front', 'later', 'limits', 'vial'] as const
+const names = ['exec', 'front', 'later', 'limits', 'own', 'vial'] as const
 const cacheOf = (name: string) => `bundle/${name}.${build}.${process.arch}.v8cache`
 
 /** A copy of the package, whose parts a test may take away. */
@@ -25,9 +25,10 @@ function copy(name: string): string {
 }
 
 function run(cli: string, args: readonly string[], flags: readonly string[] = []) {
+  const home = workDirectory(callers.at(-1)!, 'home')
   const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, join(cli, 'main.cjs'), ...args], {
     encoding: 'utf8',
-    env: { PATH: process.env.PATH, HOME: workDirectory(callers.at(-1)!, 'home') },
+    env: { PATH: process.env.PATH, HOME: home, XDG_RUNTIME_DIR: home },
   })
   return { stdout, stderr, status }
 }
@@ -37,6 +38,9 @@ const lines = [
   ['run', '--nonsense'],
   ['run', '--ro', '/nowhere', '--', 'true'],
   ['explain'],
+  ['exec', 'none', 'true'],
+  ['exec', '--nonsense'],
+  ['exec', '--help'],
   ['--version'],
   ['help'],
 ]
@@ -54,9 +58,9 @@ test('the bundles are those of these modules, and their code caches are of them'
   )
 })
 
-// A schema is what takes longest to load, and these two check none: the policy is the caller's list of options, or is stored.
+// A schema is what takes longest to load, and these check none: the policy is the caller's list of options, or is stored.
 test('what is loaded at once has no schema in it', () => {
-  for (const name of ['front', 'vial'])
+  for (const name of ['exec', 'front', 'own', 'vial'])
     assert.doesNotMatch(readFileSync(join(top, `dist/src/cli/bundle/${name}.cjs`), 'latin1'), /kind:"schema"/, name)
   assert.match(readFileSync(join(top, 'dist/src/cli/bundle/later.cjs'), 'latin1'), /kind:"schema"/)
 })
@@ -74,6 +78,22 @@ test('a run whose vial is there loads no compiler', () => {
   rmSync(join(cli, 'bundle/later.cjs'))
   assert.equal(run(cli, echo).stdout, 'ran\n')
   assert.match(run(cli, ['run', '--hostname', 'other', '--', 'true']).stderr, /later\.cjs is missing/)
+})
+
+test('what enters a named sandbox loads no compiler, with limits of its own neither if their vial is there', () => {
+  const cli = copy('entered')
+  const limited = ['--wall-time', '60s', '--output', '1M', 'entered', 'echo', 'limited']
+  const echo = ['entered', 'echo', 'entered']
+  assert.equal(run(cli, ['start', '--name', 'entered']).status, 0)
+  try {
+    assert.equal(run(cli, ['exec', ...limited]).stdout, 'limited\n')
+    rmSync(join(cli, 'bundle/later.cjs'))
+    assert.equal(run(cli, ['exec', ...echo]).stdout, 'entered\n')
+    assert.equal(run(cli, ['exec', ...limited]).stdout, 'limited\n')
+    assert.match(run(cli, ['exec', '--wall-time', '61s', ...echo]).stderr, /later\.cjs is missing/)
+  } finally {
+    run(join(top, 'dist/src/cli'), ['rm', '-f', 'entered'])
+  }
 })
 
 test('with the bundles alone, with the modules alone, and as shipped, the command says the same', () => {

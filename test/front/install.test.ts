@@ -62,7 +62,7 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
     // What is compiled for one Node is not packed for all, and npm's scripts write it.
     const bundles = readdirSync(join(project, 'node_modules/vial/dist/src/cli/bundle'))
     assert.ok(bundles.includes('vial.cjs'))
-    assert.equal(bundles.filter((file) => file.endsWith('.v8cache')).length, elf ? 4 : 0)
+    assert.equal(bundles.filter((file) => file.endsWith('.v8cache')).length, elf ? 6 : 0)
     const vial = spawnSync(join(project, 'node_modules/.bin/vial'), ['--version'], { encoding: 'utf8' })
     assert.match(vial.stdout, /^\d+\.\d+\.\d+\n$/)
     const cache = join(directory, `cache-${name}`)
