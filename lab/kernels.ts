@@ -18,6 +18,12 @@ export const kernels: readonly Kernel[] = [
   { name: '6.1 arm64', architecture: 'arm64', suite: 'bookworm', package: 'linux-image-cloud-arm64' },
 ]
 
+/** Those that have all words of one of these in their names: `6.1` is no word of 6.12. All, if none is given. */
+export function kernelsOf(given: readonly string[]): readonly Kernel[] {
+  const has = (name: string, text: string) => text.split(' ').every((word) => name.split(' ').includes(word))
+  return kernels.filter(({ name }) => given.length === 0 || given.some((text) => has(name, text)))
+}
+
 /** In the order in which they are loaded; a kernel that has one built in has no such file. */
 export const modules = [
   'virtio',

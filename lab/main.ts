@@ -12,7 +12,7 @@ import { fetchKernel, makeInitramfs, makeRepositoryDisk } from './boot.js'
 import { document } from './document.js'
 import { overlayOf, starts } from './guest/root.js'
 import { type Boot, features, type Job, jobs } from './jobs.js'
-import { type Kernel, kernels } from './kernels.js'
+import { type Kernel, kernels, kernelsOf } from './kernels.js'
 import { Progress } from './progress.js'
 import { runGuest } from './qemu.js'
 import { isAgain, isEnd, type Line, parseLine, withLine } from './report.js'
@@ -84,9 +84,9 @@ async function main(): Promise<void> {
   if (values.page) return writePage()
   if (process.getuid!() !== 0) throw new Error("the files of a guest's disk have owners: run the lab as root")
   const words = values.kernel ?? (values.short ? [kernels[0]!.name] : [])
-  const chosenKernels = kernels.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
+  const chosenKernels = kernelsOf(words)
   const chosenJobs = jobs.filter(({ id, short }) => values.job?.includes(id) ?? (!values.short || short))
-  if (chosenKernels.length === 0) throw new Error(`--kernel is a word of: ${names.join(', ')}`)
+  if (chosenKernels.length === 0) throw new Error(`--kernel is a word, or words, of: ${names.join(', ')}`)
   if (chosenJobs.length === 0) throw new Error(`--job is one of: ${jobs.map(({ id }) => id).join(', ')}`)
   const work = mkdtempSync(join(tmpdir(), 'vial-lab-'))
   const clean = () => rmSync(work, { recursive: true, force: true })

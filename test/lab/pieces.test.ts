@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { test } from 'node:test'
 import { cached, entryName, labCache } from '../../lab/cache.js'
+import { kernelsOf } from '../../lab/kernels.js'
 import { Progress } from '../../lab/progress.js'
 import { commandOf, runGuest, tail } from '../../lab/qemu.js'
 import { call } from '../../lab/shell.js'
@@ -89,6 +90,15 @@ const guest = {
   seconds: 1,
   console: join(directory, 'console'),
 } as const
+
+test('kernels are chosen by whole words of their names', () => {
+  const chosen = (...given: string[]) => kernelsOf(given).map(({ name }) => name)
+  assert.deepEqual(chosen('6.1'), ['6.1 x86-64', '6.1 arm64'])
+  assert.deepEqual(chosen('6.1 arm64'), ['6.1 arm64'])
+  assert.deepEqual(chosen('arm64', '6.12 x86-64'), ['6.12 x86-64', '6.12 arm64', '6.1 arm64'])
+  assert.deepEqual(chosen(), chosen('x86-64', 'arm64'))
+  assert.deepEqual(chosen('6'), [])
+})
 
 test('qemu: no KVM, no network, disks that keep nothing', () => {
   for (const architecture of ['x64', 'arm64'] as const) {
