@@ -2,6 +2,7 @@
 import { isatty } from 'node:tty'
 import type { Agreement, InspectedFact, InspectedProcess, InspectedValue, Inspection } from '../live/inspection.js'
 import { inspectSandbox } from '../live/inspectSandbox.js'
+import { recordedMounts } from '../live/mountRecords.js'
 import { runningSandbox } from '../live/runningSandbox.js'
 import { printable } from '../text/printable.js'
 import { printJson, write } from '../text/write.js'
@@ -11,7 +12,8 @@ import type { FlagsOf } from './policyFlags.js'
 
 export async function inspect(names: readonly string[], { json }: FlagsOf<typeof psOptions>): Promise<void> {
   const [name] = several(names)
-  const inspection = await inspectSandbox(runningSandbox(name).found.record)
+  const { record, directory } = runningSandbox(name).found
+  const inspection = await inspectSandbox(record, recordedMounts(directory, record.monitor).all())
   if (json) printJson(inspection)
   else write(1, describe(name, inspection, isColoured() ? coloured : (line) => line))
   if (inspection.agreement === 'differs') process.exitCode = 1

@@ -33,7 +33,7 @@ const plainKeys = {
   ...{ preset: true, fill: true, limits: true, filesystem: true, root: true, namespaces: true, identity: true },
   ...{ hostname: true, domainname: true, env: true, cwd: true, argv0: true, umask: true, rlimits: true },
   ...{ capabilities: true, session: true, dieWithParent: true, init: true, network: true, seccomp: true },
-  ...{ landlock: true, disableUserns: true },
+  ...{ landlock: true, disableUserns: true, mounts: true },
 } as const satisfies Readonly<Record<keyof Policy, boolean>>
 const isPlain = (key: string) => Object.hasOwn(plainKeys, key) && plainKeys[key as keyof Policy]
 

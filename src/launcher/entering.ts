@@ -2,6 +2,7 @@
  * How a living sandbox is found by what enters it: the first arguments are the place of its monitor in /proc, and when that was started.
  * The kernel gives a pid to another process later; but an open directory of /proc stays that of the one process, or of none.
  */
+import type { StrictAssembler } from '../assembly/strictAssembler.js'
 import { requireSameText } from '../assembly/text.js'
 import { AT, PR, SUPER_MAGIC } from '../kernel/flags.js'
 import type { Operand, Slot } from '../machine/instruction.js'
@@ -19,13 +20,8 @@ const [startTime, behindName] = [22, 3]
 export const enteringCode = {
   findSandbox(c: LauncherContext, step: Step<'findSandbox'>): void {
     const { b } = c
-    const [monitor, file] = b.temporaries(2)
-    const place = b.temporary()
-    b.load(place, 64, c.stack, 16)
-    b.move(monitor, c.must('openat', AT.FDCWD, place, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
-    // A directory of any other kind could name the caller's own namespaces: what enters these is where it was.
-    requireFilesystem(c, monitor, [SUPER_MAGIC.PROC], 'ENOENT')
-    requireStartTime(c, monitor)
+    const file = b.temporary()
+    const monitor = openMonitor(c, c.scratch)
     for (const { fd, writes } of step.handles) {
       // A FIFO would wait for its other end.
       const mode = (writes ? c.open.WRONLY : c.open.RDONLY) | c.open.NONBLOCK
@@ -41,15 +37,28 @@ export const enteringCode = {
   },
 }
 
-/** ENOENT where the process is another than the one that is meant. */
-function requireStartTime(c: LauncherContext, monitor: Operand): void {
+/** How much of a file of /proc is read. */
+export const statSize = 1024
+
+/** Opens the place of the monitor that the first arguments name, and fails where it is no longer that one. `text`: room for {@link statSize}. */
+export function openMonitor(c: StrictAssembler, text: Operand): Slot {
   const { b } = c
-  const size = 1024
-  const text = c.scratch
+  const [monitor, place] = b.temporaries(2)
+  b.load(place, 64, c.stack, 16)
+  b.move(monitor, c.must('openat', AT.FDCWD, place, c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
+  // A directory of any other kind could name the caller's own namespaces: what enters these is where it was.
+  requireFilesystem(c, monitor, [SUPER_MAGIC.PROC], 'ENOENT')
+  requireStartTime(c, monitor, text)
+  return monitor
+}
+
+/** ENOENT where the process is another than the one that is meant. */
+function requireStartTime(c: StrictAssembler, monitor: Operand, text: Operand): void {
+  const { b } = c
   const [file, at, end] = b.temporaries(3)
   const other = b.label()
   b.move(file, c.must('openat', monitor, b.text('stat'), c.open.RDONLY | c.open.CLOEXEC, 0))
-  c.must('read', file, text, size)
+  c.must('read', file, text, statSize)
   b.compute(end, text, 'add', c.result)
   b.store(8, end, 0, 0)
   c.attempt('close', file)
@@ -65,7 +74,7 @@ function requireStartTime(c: LauncherContext, monitor: Operand): void {
 }
 
 /** Leaves in `at` the field as a text. The name before it may hold anything: the last parenthesis ends it. */
-function findField(c: LauncherContext, text: Operand, end: Slot, at: Slot): void {
+function findField(c: StrictAssembler, text: Operand, end: Slot, at: Slot): void {
   const { b } = c
   const [byte, left] = b.temporaries(2)
   const [parenthesis, space] = [0x29, 0x20]

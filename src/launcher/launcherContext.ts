@@ -1,12 +1,10 @@
 /** What every part of the launcher's code shares: the builder, the slots, and how a failing system call is reported. */
-import { Assembler } from '../assembly/assembler.js'
-import { routine } from '../assembly/routine.js'
+import { StrictAssembler } from '../assembly/strictAssembler.js'
 import { own } from '../assembly/variables.js'
 import type { Architecture } from '../kernel/architecture.js'
-import { type ErrnoName, errno } from '../kernel/errno.js'
+import { errno } from '../kernel/errno.js'
 import { printable } from '../text/printable.js'
-import type { SyscallName } from '../kernel/syscalls.js'
-import { type Address, firstError, type Label, type Operand, type Slot } from '../machine/instruction.js'
+import type { Address, Operand, Slot } from '../machine/instruction.js'
 import { type Plan, relays } from '../plan/plan.js'
 import type { LaunchedStep, Step, StepKind, Wording } from '../plan/step.js'
 import { Messages } from './messages.js'
@@ -24,7 +22,7 @@ export type Process = 'monitor' | 'init' | 'payload'
 /** Marks code that belongs to no step: it tells which one failed. */
 const noStep = -1
 
-export class LauncherContext extends Assembler {
+export class LauncherContext extends StrictAssembler {
   /** Room for one path or sentence, for a short time. */
   readonly scratch = this.b.reserve(scratchSize)
   /** The number of the step at work, or of its message. */
@@ -44,7 +42,6 @@ export class LauncherContext extends Assembler {
   readonly outcome: Slot = this.b.variable()
   /** What an error sentence ends with, where it is known at run time only: an address, or 0. */
   readonly detail: Slot = this.b.variable()
-  readonly fail: Label = this.b.label()
   readonly steps: LaunchedStep[] = []
   /** Who does each of them. */
   readonly processes: Process[] = []
@@ -164,37 +161,6 @@ export class LauncherContext extends Assembler {
     return { mark, number }
   }
 
-  /** A system call that must succeed; the result is in `result`. */
-  must(name: SyscallName, ...args: Operand[]): Slot {
-    if (name !== 'clone') this.b.emit({ op: 'syscall', name, args, to: this.result, failing: this.fail })
-    else {
-      // A child in our memory shares the stack: no return address may lie there that the parent comes back to.
-      this.attempt(name, ...args)
-      this.orFail()
-    }
-    return this.result
-  }
-
-  /** Fails if the last system call did. */
-  orFail(): void {
-    check(this, {})
-  }
-
-  /** Fails with an error that no system call gave. */
-  failWith(name: ErrnoName): void {
-    this.b.move(this.result, -errno[name])
-    this.b.jump(this.fail)
-  }
-
-  /** A system call that may fail with `tolerated`, and with nothing else. */
-  mustUnless(tolerated: ErrnoName, name: SyscallName, ...args: Operand[]): void {
-    this.attempt(name, ...args)
-    const tolerable = this.b.label()
-    this.b.branch(this.result, 'eq', -errno[tolerated], tolerable)
-    this.orFail()
-    this.b.place(tolerable)
-  }
-
   /** Writes one status record; only in a program that has a status descriptor. */
   report(kind: number, first: Operand, second: Operand = 0): void {
     const buffer = this.recordBuffer()
@@ -251,8 +217,6 @@ export class LauncherContext extends Assembler {
 
 const pwdOf = own(({ b }: LauncherContext) => b.reserve(4 + 4096))
 const recordOf = own(({ b }: LauncherContext) => b.reserve(record.size, 16))
-
-const check = routine('check', {}, ({ b, result, fail }: LauncherContext) => b.branch(result, 'ge', firstError, fail))
 
 function sentence(step: Wording): string {
   const [first] = typeof step.complaint === 'object' ? step.complaint : [step.complaint]

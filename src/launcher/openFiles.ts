@@ -1,6 +1,7 @@
 /** Open files: what they are, and what is written into them. */
 import { writeAllBy } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
+import type { StrictAssembler } from '../assembly/strictAssembler.js'
 import { descriptorPath } from '../assembly/text.js'
 import { own, variables } from '../assembly/variables.js'
 import type { ErrnoName } from '../kernel/errno.js'
@@ -10,9 +11,9 @@ import type { Label, Operand, Slot } from '../machine/instruction.js'
 import { type LauncherContext, scratchSize } from './launcherContext.js'
 
 /** What an open file is, of S_IF; the result is that of statx(2). */
-export const fileKind = (c: LauncherContext, file: Operand): Slot => look(c, { file }).kind
+export const fileKind = (c: StrictAssembler, file: Operand): Slot => look(c, { file }).kind
 
-const look = routine('fileKind', { takes: ['file'], gives: ['kind'] }, (c: LauncherContext, { file, kind }) => {
+const look = routine('fileKind', { takes: ['file'], gives: ['kind'] }, (c: StrictAssembler, { file, kind }) => {
   const { b } = c
   const status = statusBuffer(c)
   c.attempt('statx', file, b.text(''), AT.EMPTY_PATH, STATX.TYPE | STATX.NLINK | STATX.UID, status)
@@ -31,7 +32,7 @@ interface NamedFile {
  * `result`. Devices of one name in different filesystems are told apart by their numbers.
  */
 export function requireSame(
-  c: LauncherContext,
+  c: StrictAssembler,
   files: readonly [NamedFile, NamedFile],
   { different, failed = c.fail }: { readonly different: Label; readonly failed?: Label },
 ): void {
@@ -121,7 +122,7 @@ export function whenOwned(c: LauncherContext, user: number, own: Label): void {
 
 /** Fails with `otherwise` unless the filesystem of an open file is of one of these kinds: SUPER_MAGIC of statfs(2). */
 export function requireFilesystem(
-  c: LauncherContext,
+  c: StrictAssembler,
   file: Operand,
   magics: readonly number[],
   otherwise: ErrnoName,
@@ -136,7 +137,7 @@ export function requireFilesystem(
 }
 
 /** A struct statx, or statfs, for a short time. */
-export const statusBuffer = own(({ b }: LauncherContext) => b.reserve(structs.statx.size, 8))
+export const statusBuffer = own(({ b }: StrictAssembler) => b.reserve(structs.statx.size, 8))
 
 export function fill(c: LauncherContext, file: Slot, content: Uint8Array | number): void {
   if (typeof content === 'number') copyFrom(c, content, file)

@@ -4,6 +4,7 @@ import { acceptedLater } from '../policy/check.js'
 import { HostError } from '../text/error.js'
 import { awaitEnd } from './awaitEnd.js'
 import { Box, type BoxLife } from './box.js'
+import { recordedMounts } from './mountRecords.js'
 import { lostText } from './namedSandboxes.js'
 import { reachGroup } from './reachGroup.js'
 import { groupOf } from './recordedGroup.js'
@@ -24,6 +25,7 @@ export function attach(name: string): Box {
   }
   const life: BoxLife = {
     sandbox: record,
+    mounts: recordedMounts(found.directory, record.monitor),
     signal: (signal) => signalSandbox(found, signalNamed(signal)),
     get ended() {
       ended ??= waitForEnd()

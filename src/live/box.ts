@@ -11,10 +11,14 @@ import type { Verdict } from '../run/verdict.js'
 import { targetOf } from './enterSandbox.js'
 import type { Inspected } from './inspectSandbox.js'
 import type { Inspection } from './inspection.js'
+import type { MountOptions, SandboxMounts } from './mountInto.js'
+import type { MountRecords } from './mountRecords.js'
 
 /** How a box comes to its end. */
 export interface BoxLife {
   readonly sandbox: Inspected
+  /** What was mounted into it while it runs. */
+  readonly mounts: MountRecords
   /** Sends all in it a signal: SIGKILL ends it. False: it has ended. */
   signal(signal: NodeJS.Signals): boolean
   /** How it ended; where another program started it, what is known of that. */
@@ -49,6 +53,8 @@ export interface BoxRun {
 /** An open sandbox. Its limits hold for all commands together; `wallTime`, `timeout` and those of output for each. */
 export class Box extends EventEmitter<BoxEvents> {
   readonly #life: BoxLife
+  readonly #trusted: readonly string[]
+  #mounts: SandboxMounts | undefined
   /**
    * Runs a command in it to its end and collects its output: options and result are those of {@link Sandbox.run}, and besides ids and
    * limits of the command's own.
@@ -74,6 +80,7 @@ export class Box extends EventEmitter<BoxEvents> {
   ) {
     super()
     this.#life = life
+    this.#trusted = trusted
     this.pid = life.sandbox.monitor.pid
     const target = targetOf(life.sandbox.monitor)
     const entrants = new Sandbox(policy, base, { trusted, entering: { target, group } })
@@ -103,7 +110,35 @@ export class Box extends EventEmitter<BoxEvents> {
    * @throws {HostError} when it has ended
    */
   async inspect(): Promise<Inspection> {
-    return (await import('./inspectSandbox.js')).inspectSandbox(this.#life.sandbox)
+    const { sandbox, mounts } = this.#life
+    return (await import('./inspectSandbox.js')).inspectSandbox(sandbox, mounts.all())
+  }
+
+  /**
+   * Mounts a file or directory of the host into it while it runs, with all that is mounted there: read-only, nosuid and nodev, unless it
+   * is to be `writable`. A place that is not there is made, where that can be. Neither path may go through a symbolic link.
+   * @returns false: there is nothing at `hostPath`, and it is `optional`
+   * @throws {OptionError} where nothing is mounted: on "/", on what shows the kernel, or when its policy has `mounts: 'fixed'`
+   * @throws {HostError} when the kernel refuses it
+   */
+  async mount(hostPath: string, inside: string, options: MountOptions = {}): Promise<boolean> {
+    return (await this.#changeable()).mount(hostPath, inside, options)
+  }
+
+  /**
+   * Takes away what {@link mount} has mounted at this place, also while it is in use: a process that has a file open there keeps it.
+   * @throws {OptionError} when nothing was
+   * @throws {HostError} when the kernel refuses it
+   */
+  async unmount(inside: string): Promise<void> {
+    return (await this.#changeable()).unmount(inside)
+  }
+
+  async #changeable(): Promise<SandboxMounts> {
+    const { SandboxMounts } = await import('./mountInto.js')
+    const { sandbox, mounts } = this.#life
+    this.#mounts ??= new SandboxMounts({ sandbox, mounts, trusted: this.#trusted })
+    return this.#mounts
   }
 
   /** Waits until it has ended, by whatever. */

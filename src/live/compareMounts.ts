@@ -2,6 +2,7 @@
 import type { MountFlags, MountOptions } from '../plan/step.js'
 import { coveringIn, type ExpectedMount, type Origin } from './expectedMounts.js'
 import { type Agreement, fact, type InspectedFact } from './inspection.js'
+import type { RecordedMount } from './mountRecords.js'
 import { joined, type Mount, mountTable, type Shown, shownAt } from './mountTable.js'
 
 /** As mountinfo has the flags. */
@@ -17,22 +18,35 @@ interface Matched {
   readonly mount: Mount
   /** Undefined: the plan makes none there. */
   readonly expected: ExpectedMount | undefined
+  /** It was mounted while the sandbox ran, or lies on what was. */
+  readonly added: boolean
 }
 
 /**
  * @param found mountinfo of the sandbox
  * @param expected undefined: its mounts are not its own
  * @param host that of a process which sees the host's files as the sandbox's maker did
+ * @param added what was mounted into it while it runs: what of that is not there is no fact
  */
 export function compareMounts(
   found: string,
   expected: readonly ExpectedMount[] | undefined,
   host: string,
+  added: readonly RecordedMount[] = [],
 ): InspectedFact[] {
   if (expected === undefined) return []
-  const comparison = new Comparison(mountTable(found), expected, mountTable(host))
+  const comparison = new Comparison(mountTable(found), expected, mountTable(host), added)
   return [...comparison.facts(), ...comparison.missing.map((one) => absent(one, expected))]
 }
+
+/** What was mounted while the sandbox ran, as if its policy had it. */
+const asExpected = ({ place, source, writable }: RecordedMount): ExpectedMount => ({
+  path: place,
+  origin: { host: source },
+  flags: { ...(writable ? {} : { readonly: true }), nosuid: true, nodev: true },
+  recursive: true,
+  optional: true,
+})
 
 /** As far as the mount alone tells it. */
 function looksLike({ type, root }: Mount, origin: Origin): boolean {
@@ -56,12 +70,18 @@ class Comparison {
     readonly inside: readonly Mount[],
     expected: readonly ExpectedMount[],
     readonly host: readonly Mount[],
+    added: readonly RecordedMount[],
   ) {
     for (const one of expected) this.#left.set(one.path, [...(this.#left.get(one.path) ?? []), one])
     // In the order in which they lie on each other.
-    for (const mount of inside) this.#byId.set(mount.id, { mount, expected: undefined })
-    inside.forEach((mount, index) => {
-      this.#byId.set(mount.id, { mount, expected: this.#take(mount, inside.slice(index + 1)) })
+    for (const mount of inside) {
+      const record = added.find(({ id }) => id === mount.id)
+      const isAdded = record !== undefined || this.#byId.get(mount.parent)?.added === true
+      this.#byId.set(mount.id, { mount, expected: record && asExpected(record), added: isAdded })
+    }
+    const others = inside.filter(({ id }) => this.#byId.get(id)?.added !== true)
+    others.forEach((mount, index) => {
+      this.#byId.set(mount.id, { mount, expected: this.#take(mount, others.slice(index + 1)), added: false })
     })
   }
 
@@ -88,13 +108,13 @@ class Comparison {
   }
 
   #compare(one: Matched): InspectedFact {
-    const { mount, expected } = one
+    const { mount, expected, added } = one
     const said = saidOf(mount)
     if (expected === undefined) return fact(mount.path, said, undefined, this.#unasked(mount))
     const { origin, flags } = expected
     const agreements = [this.#originOf(mount, origin), ofFlags(mount, flags), ofPropagation(mount)]
     if (typeof origin === 'object' && 'type' in origin) agreements.push(...ofOptions(mount, origin.options))
-    return fact(mount.path, said, describe(origin, flags), worst(agreements))
+    return fact(mount.path, said, `${added ? 'added: ' : ''}${describe(origin, flags)}`, worst(agreements))
   }
 
   /** Whether it shows what it was to show. */

@@ -4,7 +4,6 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { statOf } from '../cgroup/processStat.js'
-import { compile } from '../compile/compile.js'
 import { type NamespaceName, namespaceNames, namespaces as kinds } from '../kernel/namespaces.js'
 import { namespaceHandles } from '../plan/handles.js'
 import type { Plan } from '../plan/plan.js'
@@ -18,11 +17,13 @@ import { idFacts, idsOutside, ownsHost } from './inspectedIds.js'
 import { inspectLimits } from './inspectedLimits.js'
 import { type Expectation, inspectProcess } from './inspectedProcess.js'
 import { fact, factsOf, type InspectedFact, type InspectedProcess, type Inspection } from './inspection.js'
+import type { RecordedMount } from './mountRecords.js'
 import { pidsOf, runningProcesses } from './members.js'
 import { ofKind } from './planSteps.js'
 import { namespaceAt, namespacesAt, type ProcessFacts, readProcess } from './readProcess.js'
 import type { SandboxRecord } from './recordFile.js'
 import { groupOf } from './recordedGroup.js'
+import { compiledAgain } from './sandboxPlan.js'
 
 /** What is known of a sandbox that runs; its maker wrote it down. */
 export interface Inspected extends Pick<SandboxRecord, 'monitor' | 'policy' | 'base' | 'group' | 'command'> {
@@ -33,6 +34,7 @@ export interface Inspected extends Pick<SandboxRecord, 'monitor' | 'policy' | 'b
 /** The same, with what was found of it. */
 interface Found {
   readonly sandbox: Inspected
+  readonly added: readonly RecordedMount[]
   readonly plan: Plan
   readonly monitor: ProcessFacts
   readonly init: ProcessFacts
@@ -46,15 +48,18 @@ type Inodes = Readonly<Partial<Record<NamespaceName, number>>>
 /** Milliseconds between two looks at what is just entering, and for how long: it takes a few, unless the machine is busy. */
 const [pause, patience] = [10, 2000]
 
-/** @throws {HostError} when it has ended meanwhile */
-export async function inspectSandbox(sandbox: Inspected): Promise<Inspection> {
-  const plan = planOf(sandbox)
+/**
+ * @param added what was mounted into it while it runs
+ * @throws {HostError} when it has ended meanwhile
+ */
+export async function inspectSandbox(sandbox: Inspected, added: readonly RecordedMount[] = []): Promise<Inspection> {
+  const { plan } = compiledAgain(sandbox)
   const monitor = readProcess(sandbox.monitor.pid)
   const init = initOf(sandbox)
   if (monitor?.start !== sandbox.monitor.start || init === undefined) throw endedOf(sandbox)
   const own = namespacesAt((kind) => `/proc/${monitor.pid}/fd/${namespaceHandles[kind]}`)
   const monitors = namespacesAt((kind) => `/proc/${monitor.pid}/ns/${kinds[kind].file}`)
-  const found: Found = { sandbox, plan, monitor, init, own, monitors }
+  const found: Found = { sandbox, added, plan, monitor, init, own, monitors }
   const isThere = () => [monitor, init].every((one) => isAlive(one))
   try {
     let inspection = inspect(found)
@@ -95,26 +100,18 @@ const endedOf = ({ name }: Inspected) =>
       })
 
 function inspect(found: Found): Inspection {
-  const { sandbox, plan, monitor, init } = found
+  const { sandbox, added, plan, monitor, init } = found
   const { name } = sandbox
   const facts = {
     ...(name === undefined ? {} : { name }),
     namespaces: namespaceFacts(found),
     ids: idFacts(found),
-    mounts: compareMounts(init.mountinfo, mountsOf(found), monitor.mountinfo),
+    mounts: compareMounts(init.mountinfo, mountsOf(found), monitor.mountinfo, added),
     limits: limitFacts(sandbox),
     untold: untoldFacts(plan),
     processes: processesOf(found),
   }
   return { ...facts, agreement: factsOf(facts).some((one) => one.agreement === 'differs') ? 'differs' : 'asked' }
-}
-
-/** Its plan, as it is compiled here and now. */
-function planOf({ policy, base, group, command }: Inspected): Plan {
-  const option = group === undefined ? undefined : groupOf({ group, policy })
-  const living = { holds: command === undefined }
-  return compile(policy, { base, living, outputIsWatched: true, ...(option === undefined ? {} : { group: option }) })
-    .plan
 }
 
 /** The only child of its monitor. */

@@ -7,6 +7,7 @@ import { startVial } from '../run/spawn.js'
 import { compiledFor, type Stdio } from '../run/stdio.js'
 import { HostError } from '../text/error.js'
 import { Box } from './box.js'
+import { ownMounts } from './mountRecords.js'
 import { identityOf } from './processes.js'
 import { untilRunning } from './untilRunning.js'
 
@@ -38,5 +39,6 @@ export async function openSandbox(policy: AcceptedPolicy, base: string): Promise
     base,
     ...(made === undefined ? {} : { group: { version: made.version, paths: made.directories } }),
   }
-  return new Box(() => policy, base, { sandbox: inspected, signal: kill, ended: result }, group)
+  const life = { sandbox: inspected, mounts: ownMounts(), signal: kill, ended: result }
+  return new Box(() => policy, base, life, group, group()?.bases ?? [])
 }

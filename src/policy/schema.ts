@@ -108,6 +108,11 @@ export const policySchema = object({
       size: v.optional(positiveSize),
     }),
   ),
+  /**
+   * Whether more of the host may be mounted into the sandbox while it runs, by the user who runs it: `changeable` (default), or `fixed`. A
+   * run of one command has no way in, whatever this says.
+   */
+  mounts: v.optional(v.picklist(['fixed', 'changeable'], 'must be "fixed" or "changeable"')),
   /** Ordered: later entries lie over earlier ones. */
   filesystem: v.optional(v.array(oneKind('an entry', entrySchemas) as v.GenericSchema<FilesystemEntry, Entry>)),
   /** Each `new` by default. `user: 'host'` is root mode ("root namespaces") and needs a caller who is root. */

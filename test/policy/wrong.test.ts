@@ -106,6 +106,7 @@ const policies: readonly Fields[] = [
     rlimits: { nofile: { soft: 1, hard: 2 }, cpu: 1 },
     capabilities: ['CAP_CHOWN'],
     landlock: 'on',
+    mounts: 'fixed',
     disableUserns: true,
     session: 'new',
     dieWithParent: true,
