@@ -1,5 +1,4 @@
 /** What a living sandbox hands out, and what enters it by that: another plan, whose world is there already. */
-import type { Scope } from '../kernel/landlock.js'
 import { type NamespaceName, namespaceNames } from '../kernel/namespaces.js'
 import { faultAt, setting } from '../policy/keys.js'
 import { PolicyError } from '../text/error.js'
@@ -14,18 +13,17 @@ const entered = ({ namespaces }: Specification): readonly NamespaceName[] =>
   namespaceNames.filter((name) => namespaces[name].make !== 'no' || namespaces[name].join !== undefined)
 
 /**
- * What enters becomes a domain of Landlock's own, so that no command could reach another one's abstract sockets, or send it signals. Where
- * namespaces hold these in already, Landlock leaves them alone. kill(2) with 0 asks no pid namespace: a session of others is not enough.
- * Without mounts of its own they are all that the domain is made of, and it has to stay: the host's /proc shows processes to trace.
+ * What enters becomes a domain of Landlock's own, so that no command could send another one signals: where the pid namespace holds these in
+ * already, Landlock leaves them alone. kill(2) with 0 asks no pid namespace: a session of others is not enough. Without mounts of its own they
+ * are part of what the domain is made of, and it has to stay: the host's /proc shows processes to trace.
+ *
+ * Abstract sockets it always holds in, although commands then do not reach each other's: a network namespace does not hold in a socket that was
+ * made in another one and handed to a command.
  */
 export function shared(specification: Specification): Specification {
-  const { namespaces, hardening, filesystem } = specification
-  if (filesystem === undefined) return specification
-  const scopes: readonly Scope[] = [
-    ...(hardening.session === 'new' ? [] : ['signals' as const]),
-    ...(namespaces.net.make === 'no' ? ['abstractSockets' as const] : []),
-  ]
-  return { ...specification, hardening: { ...hardening, scopes } }
+  const { hardening, filesystem } = specification
+  if (filesystem === undefined || hardening.session !== 'new') return specification
+  return { ...specification, hardening: { ...hardening, scopes: ['abstractSockets'] } }
 }
 
 /**

@@ -28,13 +28,15 @@ static int unix_socket(char **w) {
   return connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, sizeof address);
 }
 
-/* unix(7), "abstract": a name that begins with a zero byte, of the network namespace. */
-static int abstract_socket(char **w) {
+/* unix(7), "abstract": a name that begins with a zero byte, of the socket's network namespace. */
+static int connect_abstract(int fd, const char *name) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  strncpy(address.sun_path + 1, w[0], sizeof address.sun_path - 2);
-  socklen_t size = offsetof(struct sockaddr_un, sun_path) + 1 + strlen(w[0]);
-  return connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, size);
+  strncpy(address.sun_path + 1, name, sizeof address.sun_path - 2);
+  return connect(fd, (void *)&address, offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
 }
+static int abstract_socket(char **w) { return connect_abstract(socket(AF_UNIX, SOCK_STREAM, 0), w[0]); }
+/* By a socket that its caller made: standard input. */
+static int abstract_of_stream(char **w) { return connect_abstract(0, w[0]); }
 
 static int raw_socket(char **w) { return got(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)); }
 static int packet_socket(char **w) { return got(socket(AF_PACKET, SOCK_RAW, 0)); }
@@ -193,7 +195,7 @@ static int out_of_band(char **w) {
 static int shared_memory(char **w) { return got(shmget((key_t)strtol(w[0], NULL, 0), 0, 0)); }
 
 const struct attack network[] = {
-    {"loopback", loopback},       {"unix", unix_socket},     {"abstract", abstract_socket}, {"raw", raw_socket},
+    {"loopback", loopback},       {"unix", unix_socket},     {"abstract", abstract_socket}, {"abstract-of-stream", abstract_of_stream}, {"raw", raw_socket},
     {"packet", packet_socket},    {"low-port", low_port},    {"family", family},            {"shm", shared_memory},
     {"bind-device", bind_device}, {"beneath-given", beneath_given},
     {"read-given", read_given},   {"write-given", write_given},
