@@ -14,7 +14,10 @@ export const startOptions = [
     offers: signalWords,
     about: 'what asks its command to end, such as INT for PostgreSQL; default TERM',
   },
-  { name: 'foreground', about: 'stay until it ends, hand on signals, and exit as it does: for a supervisor' },
+  {
+    name: 'foreground',
+    about: 'stay until it ends, print what it writes, hand on signals, exit as it does: for a supervisor',
+  },
   { name: 'pid-file', value: 'FILE', offers: { from: 'file' }, about: 'write the pid of its monitor there' },
 ] as const satisfies readonly Option[]
 

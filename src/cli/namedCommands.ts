@@ -77,10 +77,8 @@ const size = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)}M`
 export async function logs(names: readonly string[], flags: FlagsOf<typeof logsOptions>): Promise<void> {
   const { home, found } = sandboxNamed(several(names)[0])
   if (found.state !== 'running' && found.state !== 'ended') throw notRunning(found)
-  const lines = flags.lines ?? Number.POSITIVE_INFINITY
-  const take = (bytes: Uint8Array) => void (bytes.length > 0 && write(1, bytes))
-  if (flags.follow) await followLog(home, found, lines, take)
-  else take(readLog(found.directory, lines))
+  if (flags.follow) for await (const bytes of followLog(home, found, flags.lines)) write(1, bytes)
+  else write(1, readLog(found.directory, flags.lines))
 }
 
 export async function stop(names: readonly string[], flags: FlagsOf<typeof stopOptions>): Promise<void> {

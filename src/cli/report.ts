@@ -121,7 +121,7 @@ export function sentence(verdict: Verdict): string {
 }
 
 /** Which limit ended the command, or stood in its way, for people. */
-function limitMet(verdict: Verdict): string | undefined {
+export function limitMet(verdict: Verdict): string | undefined {
   switch (verdict.kind) {
     case 'memory-limit':
       return `ended by the limit: memory, ${size(verdict.limit)}`

@@ -1,16 +1,14 @@
 /** `vial start`. */
 import { replaceFile } from '../cache/wholeFile.js'
-import { awaitEnd } from '../live/awaitEnd.js'
 import { findSandbox } from '../live/findSandbox.js'
 import { existingHome } from '../live/home.js'
-import { lostText, sandboxNamed } from '../live/namedSandboxes.js'
-import type { SignalName } from '../kernel/signals.js'
+import { sandboxNamed } from '../live/namedSandboxes.js'
 import { removeSandbox } from '../live/removeSandbox.js'
 import { endOf } from '../live/sandboxEnd.js'
-import { stopSignalOf } from '../live/recordFile.js'
-import { signalNamed, signalSandbox } from '../live/signalSandbox.js'
+import { signalNamed } from '../live/signalSandbox.js'
 import { type NamedStart, startSandbox } from '../live/startSandbox.js'
 import { stopSandbox } from '../live/stopSandbox.js'
+import { attendNamed } from './attendNamed.js'
 import { policyFromFlags, namesFor } from './flagsToPolicy.js'
 import { parseSize } from '../policy/units.js'
 import { exitStatusOf, HostError, VialError } from '../text/error.js'
@@ -77,28 +75,4 @@ async function stopAndRemove(name: string): Promise<void> {
   const { home, found } = sandboxNamed(name)
   const end = found.state === 'running' ? await stopSandbox(home, found, 0) : found
   if (end !== undefined) removeSandbox(home, end)
-}
-
-/** Signals that ask to end: a second one of them ends all. */
-const asking = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const
-/** What else is handed on, as by `vial run`: a program reads its configuration again, or opens its log. */
-const telling = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const
-
-async function attendNamed(name: string): Promise<void> {
-  const { home, found } = sandboxNamed(name)
-  if (found.state === 'running') {
-    const handOn = (signal: SignalName) => signalSandbox(found, signal)
-    let asked = false
-    for (const signal of telling) process.on(signal, () => handOn(signal))
-    for (const signal of asking)
-      process.on(signal, () => {
-        if (asked) void stopSandbox(home, found, 0)
-        // A supervisor, which knows no other, says that it is to end.
-        else handOn(signal === 'SIGTERM' ? stopSignalOf(found.record) : signal)
-        asked = true
-      })
-  }
-  const end = await awaitEnd(home, name)
-  if (end?.state !== 'ended') throw new HostError(lostText(name))
-  process.exitCode = endOf(end).status
 }

@@ -9,8 +9,6 @@ import { DirectoryChanges } from './directoryChanges.js'
 import { type FoundSandbox, findSandbox } from './findSandbox.js'
 import { type SandboxRecord, sameSandbox } from './recordFile.js'
 
-type Take = (bytes: Uint8Array) => void
-
 /** Everything that is kept, or the last lines of it. */
 export function readLog(directory: string, lines = Number.POSITIVE_INFINITY): Buffer {
   const { older, newer } = openLog(directory)
@@ -22,26 +20,24 @@ export function readLog(directory: string, lines = Number.POSITIVE_INFINITY): Bu
   }
 }
 
-/** The same, and what is written from then on, until the sandbox has ended or its name is another's. */
-export async function followLog(
+/** The same, and what is written from then on, until the sandbox has ended or its name is another's. Never an empty part. */
+export async function* followLog(
   home: string,
   { name, directory, record }: Recorded,
-  lines: number,
-  take: Take,
-): Promise<void> {
+  lines = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Buffer, void, undefined> {
   const changes = new DirectoryChanges(directory)
   const { older, newer } = openLog(directory)
   let fd = newer
   try {
-    take(lastLines(Buffer.concat([rest(older), rest(fd)]), lines))
-    close(older)
+    yield* some(lastLines(Buffer.concat([rest(older), rest(fd)]), lines))
     for (;;) {
       // First whether it runs: what it wrote, it wrote before it ended.
       const now = findSandbox(home, name)
       const runs = now?.state === 'running' && sameSandbox(now.record, record)
       for (let next: number | undefined; ; ) {
         next = successor(directory, fd)
-        take(rest(fd))
+        yield* some(rest(fd))
         if (next === undefined) break
         close(fd)
         fd = next
@@ -51,9 +47,12 @@ export async function followLog(
     }
   } finally {
     changes.close()
+    close(older)
     close(fd)
   }
 }
+
+const some = (bytes: Buffer): readonly Buffer[] => (bytes.length === 0 ? [] : [bytes])
 
 type Recorded = Pick<FoundSandbox, 'name' | 'directory'> & { readonly record: SandboxRecord }
 

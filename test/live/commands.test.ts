@@ -1,58 +1,9 @@
 /** Named sandboxes by the command: started, entered, listed, followed, stopped, removed; each command is a process of its own. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-
-const vial = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
-
-interface Said {
-  readonly status: number | null
-  readonly out: string
-  readonly err: string
-}
-
-/** `vial` with a directory of records of the test's own; what still runs at the end is removed. */
-function commander(t: TestContext): {
-  call(...args: readonly string[]): Promise<Said>
-  /** Does not wait for its end. */
-  start(...args: readonly string[]): ChildProcess
-  readonly home: string
-} {
-  const runtime = realpathSync(mkdtempSync(join(tmpdir(), 'vial-named-')))
-  const home = join(runtime, 'vial')
-  const begin = (args: readonly string[]) =>
-    spawn(process.execPath, [vial, ...args], { env: { ...process.env, XDG_RUNTIME_DIR: runtime } })
-  const call = async (...args: readonly string[]): Promise<Said> => {
-    const child = begin(args)
-    const [out, err] = [child.stdout, child.stderr].map((stream) => {
-      const parts: Buffer[] = []
-      stream.on('data', (bytes) => parts.push(bytes))
-      return parts
-    })
-    child.stdin.end()
-    const [status] = await once(child, 'close')
-    return { status, out: Buffer.concat(out!).toString(), err: Buffer.concat(err!).toString() }
-  }
-  t.after(async () => {
-    for (const name of existsSync(home) ? readdirSync(home) : []) await call('rm', '-f', name)
-    assert.deepEqual(existsSync(home) ? readdirSync(home) : [], [])
-    rmSync(runtime, { recursive: true })
-  })
-  const start = (...args: readonly string[]) => {
-    const child = begin(args)
-    t.after(() => child.kill('SIGKILL'))
-    return child
-  }
-  return { call, start, home }
-}
-
-const monitorOf = (home: string, name: string): number =>
-  JSON.parse(readFileSync(join(home, name, 'record.json'), 'utf8')).monitor.pid
+import { describe, test } from 'node:test'
+import { commander, listing, monitorOf, saidBy } from './commander.js'
 
 describe('a named sandbox', () => {
   test('is held open, entered by others, and ended', async (t) => {
@@ -245,12 +196,6 @@ describe('a named sandbox', () => {
   })
 
   /** Says which signals it gets; INT ends it. */
-  const listing =
-    'for s in TERM HUP USR1; do trap "echo $s" $s; done; trap "echo INT; exit 6" INT; echo ready; while :; do sleep 0.02; done'
-  const saidBy = async (call: ReturnType<typeof commander>['call'], name: string, words: string) => {
-    while ((await call('logs', name)).out !== words);
-  }
-
   test('is asked to end by the signal that its start was told, or that the stop is told', async (t) => {
     const { call } = commander(t)
     for (const [start, stop] of [
@@ -275,32 +220,5 @@ describe('a named sandbox', () => {
         (await call(...args)).err,
         /^vial: "ITN" is no signal that a sandbox can be sent \(did you mean INT\?\)\n/,
       )
-  })
-
-  test('in the foreground is asked to end by a SIGTERM to its start, and hands on all others that are told', async (t) => {
-    const { call, start } = commander(t)
-    const child = start('start', '--name', 'front', '--foreground', '--stop-signal', 'INT', '--', 'sh', '-c', listing)
-    let said = 'ready\n'
-    await saidBy(call, 'front', said)
-    for (const signal of ['HUP', 'HUP', 'USR1', 'HUP'] as const) {
-      child.kill(`SIG${signal}`)
-      said += `${signal}\n`
-      await saidBy(call, 'front', said)
-    }
-    child.kill('SIGTERM')
-    assert.deepEqual(await once(child, 'close'), [6, null])
-    assert.equal((await call('logs', 'front')).out, `${said}INT\n`)
-  })
-
-  test('in the foreground hands signals on, and ends as its command', async (t) => {
-    const { call, home } = commander(t)
-    const script = 'trap "exit 5" TERM; while :; do sleep 0.02; done'
-    const pid = join(home, '..', 'pid')
-    const ended = call('start', '--name', 'front', '--foreground', '--pid-file', pid, '--', 'sh', '-c', script)
-    while (!existsSync(pid)) await new Promise((resolve) => setTimeout(resolve, 20))
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    assert.equal((await call('kill', '-s', 'TERM', 'front')).status, 0)
-    assert.equal((await ended).status, 5)
-    rmSync(pid)
   })
 })
