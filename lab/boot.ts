@@ -44,7 +44,8 @@ exec </dev/console >/dev/console 2>&1
 mount -t proc proc /proc
 for name in ${modules.join(' ')}; do [ -f /modules/$name.ko ] && insmod /modules/$name.ko; done
 i=0
-while [ ! -b /dev/vdb ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done
+# A machine with much else to do takes more than ten seconds.
+while [ ! -b /dev/vdb ] && [ $i -lt 1200 ]; do sleep 0.1; i=$((i+1)); done
 mount -t ext4 /dev/vda /root && mount -t ext4 /dev/vdb /root/vial || poweroff -f
 cp -a /over/. /root/
 mkdir -p /root/lab && cp /modules/${spareModule}.ko /root/lab/

@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { notInstalled } from '../support/needs.js'
+import { postgresPrograms } from '../support/postgres.js'
 import { eventually } from '../support/processes.js'
 import { type Caller, callers, vial, workDirectory } from '../support/user.js'
 
@@ -29,13 +30,6 @@ test('the policies of the page are those of the example', () => {
   )
   assert.deepEqual(shown, files)
 })
-
-/** Debian has the server's programs of each version in a directory of its own. */
-function postgresPrograms(): string | undefined {
-  const versions = '/usr/lib/postgresql'
-  const all = existsSync(versions) ? readdirSync(versions).sort((one, other) => Number(other) - Number(one)) : []
-  return all.map((version) => join(versions, version, 'bin')).find((directory) => existsSync(join(directory, 'initdb')))
-}
 
 /** A directory of the caller's, with the records of the caller's sandboxes; what still runs at the end is removed. */
 class Scene {
