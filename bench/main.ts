@@ -10,6 +10,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench(): Promise<void> }>
   compile: () => import('./compile.js'),
   memory: () => import('./memory.js'),
   mounts: () => import('./mounts.js'),
+  live: () => import('./live.js'),
   front: () => import('./front.js'),
   limits: () => import('./limits.js'),
   seccomp: () => import('./seccomp.js'),

@@ -1,5 +1,5 @@
 /** Help, from the tables. */
-import type { Command } from './commands.js'
+import type { Command } from './command.js'
 import type { Option } from './policyFlags.js'
 
 const width = 100

@@ -77,6 +77,12 @@ export const killOptions = [
     about: 'such as HUP, SIGINT or 10; default KILL, which ends all in it',
   },
 ] as const satisfies readonly Option[]
+export const mountOptions = [
+  {
+    name: 'rw',
+    about: 'what is in the sandbox may write there, as far as its user may on the host; default: read-only',
+  },
+] as const satisfies readonly Option[]
 export const rmOptions = [
   { name: 'force', short: 'f', about: 'also one that runs: it is ended first' },
 ] as const satisfies readonly Option[]

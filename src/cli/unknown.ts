@@ -1,7 +1,8 @@
 /** Flags that a command lacks: what they are called here. Docker's and bubblewrap's are what fingers know. */
 import { namespaceNames } from '../kernel/namespaces.js'
 import { closest } from '../text/closest.js'
-import { type Command, commands } from './commands.js'
+import type { Command } from './command.js'
+import { commands } from './commands.js'
 import { startOptions } from './liveFlags.js'
 
 const none = 'leave it out'

@@ -8,7 +8,8 @@ import { didYouMean } from '../text/closest.js'
 import { exitStatuses, HostError, VialError } from '../text/error.js'
 import { write } from '../text/write.js'
 import { parse, UnknownFlag, UsageError } from './commandLine.js'
-import { type Command, commands } from './commands.js'
+import type { Command } from './command.js'
+import { commands } from './commands.js'
 import { ignoreAsCaller } from './ignored.js'
 
 async function command([name, ...args]: readonly string[]): Promise<void> {

@@ -99,6 +99,10 @@ const offered: Readonly<Record<string, readonly string[]>> = {
   'vial start --name box own-': [],
   'vial start --name box -- own-': ['own-program'],
   'vial exec --env VIAL_TEST_V': ['VIAL_TEST_VARIABLE'],
+  'vial mount web my': ['my file'],
+  'vial mount web strict.json my': [],
+  'vial mount web strict.json /srv --r': ['--rw'],
+  'vial umount web my': [],
   'vial signal --od': ['--odd'],
   'vial signal --odd ': [],
 }
@@ -110,6 +114,8 @@ const named: typeof offered = {
   'vial logs w': ['web'],
   'vial signal -s TERM w': ['web'],
   'vial exec w': ['web'],
+  'vial mount --rw w': ['web'],
+  'vial umount d': ['db-1'],
 }
 
 for (const shell of Object.keys(shells) as ShellName[]) {
