@@ -354,7 +354,14 @@ export const SOCK = {
 export const SOL = { SOCKET: 1 } as const
 export const SO = { TYPE: 3, ERROR: 4 } as const
 export const SCM = { RIGHTS: 1, CREDENTIALS: 2 } as const
-export const MSG = { OOB: 0x1, PEEK: 0x2, DONTWAIT: 0x40, NOSIGNAL: 0x4000, CMSG_CLOEXEC: 0x40000000 } as const
+export const MSG = {
+  OOB: 0x1,
+  PEEK: 0x2,
+  DONTWAIT: 0x40,
+  WAITALL: 0x100,
+  NOSIGNAL: 0x4000,
+  CMSG_CLOEXEC: 0x40000000,
+} as const
 
 /** `linux/in.h`, `linux/in6.h`; ip(7). MPTCP came with Linux 5.6. */
 export const IPPROTO = { IP: 0, ICMP: 1, TCP: 6, UDP: 17, IPV6: 41, ICMPV6: 58, MPTCP: 262 } as const

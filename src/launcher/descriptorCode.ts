@@ -150,8 +150,17 @@ export function keepEnd(c: LauncherContext, pipe: Address, end: 'read' | 'write'
   c.attempt('close', other)
 }
 
-/** Closes every descriptor above 2 but these, whose order is known only at run time. */
+/** Closes every descriptor above 2 but these, whose order is known only at run time, as far as the kernel lets it. */
 export function closeAllBut(c: LauncherContext, kept: readonly Operand[]): void {
+  closeBetween(c, kept, (from, to) => c.attempt('close_range', from, to, 0))
+}
+
+/** The same where it must be so. */
+export function requireAllClosedBut(c: LauncherContext, kept: readonly Operand[]): void {
+  closeBetween(c, kept, (from, to) => c.must('close_range', from, to, 0))
+}
+
+function closeBetween(c: LauncherContext, kept: readonly Operand[], close: (from: Operand, to: Operand) => void): void {
   const { b } = c
   const [cursor, next, end] = [b.temporary(), b.temporary(), b.temporary()]
   b.move(cursor, 3)
@@ -165,7 +174,7 @@ export function closeAllBut(c: LauncherContext, kept: readonly Operand[]): void 
       b.place(skip)
     }
     b.compute(end, next, 'sub', 1)
-    b.when(cursor, 'lt', next, () => c.attempt('close_range', cursor, end, 0))
+    b.when(cursor, 'lt', next, () => close(cursor, end))
     b.when(next, 'gt', last, leave)
     b.compute(cursor, next, 'add', 1)
   })

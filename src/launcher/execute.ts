@@ -17,9 +17,11 @@ import { requireSame } from './openFiles.js'
  */
 export function prepareArguments(c: LauncherContext): void {
   const { b, plan } = c
-  const { argv, command } = c
+  const { argv } = c
   const count = b.temporary()
-  const { perRun, enters } = plan.start
+  const { perRun, enters, serves } = plan.start
+  // Each command brings its own.
+  if (serves !== undefined) return
   // Behind the vial's own name, the sandbox that is meant, and a working directory.
   const before = 1 + (enters === undefined ? 0 : targetArguments) + (perRun ? 1 : 0)
   b.load(count, 64, c.stack)
@@ -32,10 +34,15 @@ export function prepareArguments(c: LauncherContext): void {
       c.attempt('write', 2, b.text(usage), Buffer.byteLength(usage))
       c.exit(125)
     })
-  b.load(command, 64, argv)
+  nameCommand(c)
   const host = b.temporary()
   findEnvironment(c, host, count)
   prepareEnvironment(c, host)
+}
+
+/** The first word is the command, and what it is called where the plan has no other name for it. */
+export function nameCommand({ b, plan, argv, command }: LauncherContext): void {
+  b.load(command, 64, argv)
   if (plan.start.argv0 !== undefined) b.store(64, argv, 0, b.text(plan.start.argv0))
 }
 

@@ -35,6 +35,8 @@ export class LauncherContext extends StrictAssembler {
   readonly envp: Slot = this.b.variable()
   /** The working directory of this run, where each names its own. */
   readonly cwd: Slot = this.b.variable()
+  /** Of a gate: the request that is served. */
+  readonly request: Slot = this.b.variable()
   /**
    * Where an init that lingers tells how the payload ended: an eventfd(2), which nothing in /proc can open again. Its low half is
    * a wait status and one more, its high half says that the sandbox was not made.
@@ -167,6 +169,7 @@ export class LauncherContext extends StrictAssembler {
     this.b.store(64, buffer, 0, kind)
     this.b.store(64, buffer, 8, first)
     this.b.store(64, buffer, 16, second)
+    if (this.plan.start.serves !== undefined) this.b.store(64, buffer, record.request, this.request)
     this.attempt('write', this.plan.start.statusFd!, buffer, record.size)
   }
 

@@ -10,6 +10,8 @@
 export const record = {
   header: 16,
   ignored: 8,
+  /** The word, by its offset, that says which of a gate's requests failed. */
+  request: 24,
   size: 32 + 144,
   failed: 1,
   payload: 2,

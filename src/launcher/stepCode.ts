@@ -9,6 +9,7 @@ import { enteringCode } from './entering.js'
 import { entryRows } from './entryRows.js'
 import { execute } from './execute.js'
 import { filesystemCode } from './filesystemCode.js'
+import { gateCode } from './gate.js'
 import { handlesCode } from './handOut.js'
 import { hardeningCode } from './hardeningCode.js'
 import { identityCode } from './identityCode.js'
@@ -61,6 +62,7 @@ const code: Code<Exclude<StepKind, keyof typeof entryRows>> = {
   ...identityCode,
   ...descriptorCode,
   ...enteringCode,
+  ...gateCode,
   ...handlesCode,
   ...hardeningCode,
   ...landlockCode,

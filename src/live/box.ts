@@ -8,6 +8,7 @@ import type { RunOptions, SpawnOptions } from '../run/runOptions.js'
 import { type RunResult, Sandbox } from '../run/sandbox.js'
 import type { SandboxProcess } from '../run/spawn.js'
 import type { Verdict } from '../run/verdict.js'
+import { BoxGate } from './boxGate.js'
 import { targetOf } from './enterSandbox.js'
 import type { Inspected } from './inspectSandbox.js'
 import type { Inspection } from './inspection.js'
@@ -54,6 +55,7 @@ export interface BoxRun {
 export class Box extends EventEmitter<BoxEvents> {
   readonly #life: BoxLife
   readonly #trusted: readonly string[]
+  readonly #retire: () => void
   #mounts: SandboxMounts | undefined
   /**
    * Runs a command in it to its end and collects its output: options and result are those of {@link Sandbox.run}, and besides ids and
@@ -83,7 +85,11 @@ export class Box extends EventEmitter<BoxEvents> {
     this.#trusted = trusted
     this.pid = life.sandbox.monitor.pid
     const target = targetOf(life.sandbox.monitor)
-    const entrants = new Sandbox(policy, base, { trusted, entering: { target, group } })
+    const door = new BoxGate({ policy, base, trusted, target, group })
+    const entrants = new Sandbox(policy, base, { trusted, entering: { target, group, door } })
+    const retire = () => door.retire()
+    this.#retire = retire
+    life.ended.then(retire, retire)
     this.run = entrants.run.bind(entrants)
     this.spawn = entrants.spawn.bind(entrants)
     life.ended.then(
@@ -148,6 +154,7 @@ export class Box extends EventEmitter<BoxEvents> {
 
   /** Ends all in it, and waits for that. */
   async close(): Promise<void> {
+    this.#retire()
     this.#life.signal('SIGKILL')
     await this.#life.ended.catch(() => {})
   }

@@ -47,6 +47,11 @@ export const hints = {
     EBADF: fewFiles,
     EMFILE: fewFiles,
   },
+  serve: {
+    EAGAIN: 'the sandbox may have no more processes: see its limits, or those of its user',
+    ENOMEM: 'the sandbox has ended, or no memory is left',
+    EMFILE: fewFiles,
+  },
   source: {
     EXDEV: leadsOut,
     ENOENT: words`the source does not exist${aside('; optional: true leaves it out')}`,

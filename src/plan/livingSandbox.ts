@@ -60,6 +60,17 @@ export function enterable(specification: Specification, { holds }: Pick<Living, 
   }
 }
 
+/** What enters it once, for many commands: `control` is the socket by which it is asked for them. */
+export function serving(specification: Specification, control: number): Specification {
+  const entrant = entering(specification)
+  const { descriptors, start } = entrant
+  return {
+    ...entrant,
+    descriptors: { ...descriptors, keep: [...descriptors.keep!, control].sort((a, b) => a - b) },
+    start: { ...start, serves: { control, foreign: specification.ids.handsOver } },
+  }
+}
+
 /** What enters such a sandbox, in place of its namespaces, names and mounts. What hardens it is that of the sandbox. */
 export function entering(specification: Specification): Specification {
   const names = entered(specification)

@@ -72,6 +72,11 @@ export interface PlanOptions {
    */
   readonly logSize?: number
   /**
+   * Of what enters a living sandbox: it stays for many commands. It has a descriptor for `status`, and one for `control`.
+   * @internal
+   */
+  readonly serves?: true
+  /**
    * Of what enters a living sandbox: what it has of its own.
    * @internal
    */

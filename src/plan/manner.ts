@@ -46,6 +46,14 @@ export interface Living {
   readonly holds: boolean
 }
 
+/** What enters a living sandbox once, for all commands that it is asked for. */
+export interface Serving {
+  /** The descriptor of the socket by which it is asked. */
+  readonly control: number
+  /** The commands may be of another user. */
+  readonly foreign: boolean
+}
+
 /** What the monitor tells others about init, as JSON. */
 export interface Announcement {
   readonly infoFd: number | undefined

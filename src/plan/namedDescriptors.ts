@@ -11,6 +11,8 @@ const names = [
   'listening',
   // The file of the status records.
   'status',
+  // The socket by which a gate is asked for commands.
+  'control',
   // The directory of the log.
   'log',
   // A file of the cgroup that begins with the CPU time used.

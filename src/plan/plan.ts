@@ -1,7 +1,7 @@
 /** Specification → plan: the steps that make a sandbox, each with its reason, in the order of a face. */
 import type { Face, Order, Origin } from './face.js'
 import { filesystemSteps } from './filesystemSteps.js'
-import type { Announcement, Environment, Living, Manner } from './manner.js'
+import type { Announcement, Environment, Living, Manner, Serving } from './manner.js'
 import { type Phase, phaseNames, phases } from './phases.js'
 import type { Specification } from './specification.js'
 import { executeStep } from './startPhases.js'
@@ -73,6 +73,8 @@ export interface Start {
   readonly living?: Living
   /** It enters a sandbox that runs: which of its monitor's descriptors, whose place in /proc and start time are the vial's first arguments. */
   readonly enters?: readonly Handle[]
+  /** It enters the sandbox for many commands. */
+  readonly serves?: Serving
 }
 
 /** Whether the sandbox has a pid namespace of its own. */
@@ -107,7 +109,8 @@ export function planOf(specification: Specification, { order, reword }: Face): P
       throw new Error(`this face has no place for the phase ${phase}`)
   world.push(...part('init'))
   const { hardening, start } = specification
-  const { perRun, argv0, sealed, init, statusFd, manner, announcement, holdFds, environment, living, enters } = start
+  const { perRun, argv0, sealed, init, statusFd, manner, announcement, holdFds, environment, living, enters, serves } =
+    start
   return {
     world: { monitor: part('monitor'), clone: say(cloneStep(specification), { phase: 'clone' }), init: world },
     entrant: { once: part('once'), shared: part('shared'), each: part('each') },
@@ -128,6 +131,7 @@ export function planOf(specification: Specification, { order, reword }: Face): P
       holdFds,
       ...(living === undefined ? {} : { living }),
       ...(enters === undefined ? {} : { enters }),
+      ...(serves === undefined ? {} : { serves }),
     },
   }
 }

@@ -2,10 +2,13 @@
 import type { CheckedPolicy } from '../policy/schema.js'
 import type { Face } from './face.js'
 import type { Host } from './host.js'
-import { enterable, entering, shared } from './livingSandbox.js'
+import { enterable, entering, serving, shared } from './livingSandbox.js'
 import { lowerPolicy, type PlanOptions } from './lowerPolicy.js'
+import { numbered } from './namedDescriptors.js'
 import { withOwn } from './ownChoice.js'
-import { type Plan, planOf } from './plan.js'
+import { type Entrant, type Plan, planOf } from './plan.js'
+import type { Specification } from './specification.js'
+import type { Step } from './step.js'
 
 export type { PlanOptions }
 
@@ -31,6 +34,14 @@ export const entrantFace: Face = {
   },
 }
 
+/** Of what enters a sandbox that runs for many commands, each of which is a child. */
+export const gateFace: Face = {
+  order: {
+    ...entrantFace.order,
+    init: ['joinPid', 'serve', 'enterGroup', 'joinGroups'],
+  },
+}
+
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
 export function makePlan(policy: CheckedPolicy, host: Host, options: PlanOptions = {}): Plan {
   const specification = lowerPolicy(policy, host, options)
@@ -44,5 +55,27 @@ export function makePlan(policy: CheckedPolicy, host: Host, options: PlanOptions
  */
 export function makeEntrantPlan(policy: CheckedPolicy, host: Host, options: PlanOptions = {}): Plan {
   const specification = withOwn(lowerPolicy(policy, host, options), policy, options.own ?? {})
-  return { ...planOf(entering(specification), entrantFace), entrant: planOf(shared(specification), vialFace).entrant }
+  const { entrant } = planOf(shared(specification), vialFace)
+  if (options.serves) return gatePlan(specification, entrant, numbered(options.descriptors ?? {}).control[0]!)
+  return { ...planOf(entering(specification), entrantFace), entrant }
+}
+
+/**
+ * What each command inherits, the gate does once. Not where a command is another user: the gate is then to be out of that one's reach; nor
+ * where it is in a cgroup, which the gate is not, and which is entered with the privileges that are given up.
+ */
+function gatePlan(specification: Specification, entrant: Entrant, control: number): Plan {
+  const plan = planOf(serving(specification, control), gateFace)
+  if (specification.ids.change !== undefined || specification.limits.group !== undefined) return { ...plan, entrant }
+  const { once, shared, each } = entrant
+  const isLandlock = ({ do: what }: Step) => what === 'landlock'
+  const serves = plan.world.init.findIndex((step) => step.do === 'serve')
+  const init = [
+    ...plan.world.init.slice(0, serves),
+    ...once,
+    ...each.filter(isLandlock),
+    ...plan.world.init.slice(serves),
+  ]
+  const own = { once: [], shared, each: each.filter((step) => !isLandlock(step)) }
+  return { ...plan, world: { ...plan.world, init }, entrant: own }
 }

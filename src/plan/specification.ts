@@ -8,7 +8,7 @@ import type { Scope } from '../kernel/landlock.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import type { Entry, FilesystemEntry } from '../policy/schema.js'
-import type { Announcement, Environment, Living, Manner } from './manner.js'
+import type { Announcement, Environment, Living, Manner, Serving } from './manner.js'
 import type { GroupEntry, Handle, IdMap, KeptAs, PayloadPipe } from './step.js'
 import type { Style } from './style.js'
 
@@ -181,4 +181,5 @@ export interface StartChoice {
   readonly log?: { readonly directory: number; readonly most: number } | undefined
   readonly living?: Living | undefined
   readonly enters?: readonly Handle[] | undefined
+  readonly serves?: Serving | undefined
 }

@@ -74,6 +74,8 @@ export interface Steps {
   findSandbox: { readonly handles: readonly Handle[] }
   /** What follows is done by a child, which this process waits for. */
   waitOutside: unknown
+  /** What follows is done by a child for each command that Node.js asks for. */
+  serve: unknown
   /** What ps(1) and pkill(1) know monitor and init by. */
   processName: { readonly name: string }
   /** Fails when one of these descriptors is a directory. */

@@ -70,10 +70,18 @@ export const worldPhases = {
   joinPid: (specification) => joins(specification, (name) => name === 'pid' && entersPids(specification)),
 
   waitOutside: (specification) =>
-    when(entersPids(specification), () => ({
+    when(entersPids(specification) && specification.start.serves === undefined, () => ({
       do: 'waitOutside',
       what: 'start the command, and wait for it outside',
       why: 'it is reaped whichever process outside is killed; else the sandbox could not end',
+    })),
+
+  serve: ({ start: { serves } }) =>
+    when(serves, () => ({
+      do: 'serve',
+      what: 'start a command',
+      why: 'each that Node.js asks for is a child of what has entered once',
+      hints: hints.serve,
     })),
 
   /**

@@ -27,14 +27,15 @@ export const isOver = ({ exitCode, signalCode }: ChildProcess): boolean => exitC
 /**
  * Has pid 1 kill all others and end; of what has entered a sandbox, the process that waits for the command ends that.
  * @param records of the sandbox's status file
+ * @param signal SIGKILL: only that process is ended, whatever it does
  * @returns whether it was told: pid 1 may be unknown yet, be gone, or not know the signal
  */
-export function tellEnd(monitor: number, records: Buffer): boolean {
+export function tellEnd(monitor: number, records: Buffer, signal: number | 'SIGKILL' = endSignal): boolean {
   const init = readInit(records)
   // A process that has ended stays its monitor's child until the monitor has waited for it.
   if (init === undefined || statOf(init)?.parent !== monitor) return false
   try {
-    return process.kill(init, endSignal)
+    return process.kill(init, signal)
   } catch {
     return false
   }

@@ -31,19 +31,20 @@ import { suspend } from '../launcher/record.js'
 import { layOut } from '../plan/namedDescriptors.js'
 import type { LaunchedStep } from '../plan/step.js'
 import { within } from '../text/within.js'
+import { conclude, now } from './conclude.js'
 import { type Connect, Streams } from './connections.js'
+import { EarlyEnd } from './earlyEnd.js'
 import { endSandbox, isOver } from './endSandbox.js'
 import type { RunLimiter } from './enforcement.js'
 import type { LimitedRun } from './limitedRun.js'
 import { takePipes } from './pipes.js'
-import { AbortError, type Ending, endingOf, type Result } from './result.js'
+import type { Ending, Result } from './result.js'
 import type { CommandOptions, SpawnOptions } from './runOptions.js'
 import { handedOn, wholeEnvironment } from './startEnvironment.js'
 import { startError, startProcess } from './startProcess.js'
-import { noUsage, readOutcome, tellsRunning, type Usage } from './status.js'
+import { readOutcome, tellsRunning, type Usage } from './status.js'
 import { borrowStatusFile, peekStatus, readStatus, returnStatusFile } from './statusFile.js'
 import { completeStdio, pipesOf, type Stdio, withOwnFiles } from './stdio.js'
-import { type Evidence, verdictOf } from './verdict.js'
 
 /** A command that runs in a sandbox. */
 export interface SandboxProcess {
@@ -171,23 +172,12 @@ export function startVial(
   const ends = new Map(taken.map((end, index) => [pipes[index]!.fd, end]))
   const connection = connect(ends, (fd, receiver) => group?.meter(fd, receiver, end) ?? receiver)
 
-  let endedBy: Evidence['endedBy']
-  let timedOut = false
-  const endAfterTimeout = () => {
-    timedOut = true
-    endedBy ??= 'timeout'
-    end()
-  }
-  const { timeout, signal: abort } = options
-  // Beyond this a timer would fire at once.
-  const timer = timeout === undefined || timeout >= 2 ** 31 ? undefined : setTimeout(endAfterTimeout, timeout)
-  abort?.addEventListener('abort', end, { once: true })
+  const early = new EarlyEnd(options, end)
 
   let running = false
-  const conclude = async (): Promise<Result> => {
+  const finish = async (): Promise<Result> => {
     const monitor = await endOf(child).finally(() => {
-      clearTimeout(timer)
-      abort?.removeEventListener('abort', end)
+      early.stop()
       if (child.pid === undefined) giveBack()
     })
     if (!vial.ownPids || monitor.signal !== null) group?.kill()
@@ -203,27 +193,16 @@ export function startVial(
     } finally {
       returnStatusFile(status, quiet)
     }
-    const { failure } = outcome
-    if (failure !== undefined) {
-      const [{ failureError }, steps] = await Promise.all([import('./failure.js'), vial.steps()])
-      throw failureError(failure, steps, { execute: command, chdirNamed: options.cwd })
-    }
-    if (untaken !== undefined) throw untaken
-    const usage = { ...(outcome.usage ?? noUsage), ...measured }
-    if (abort?.aborted) throw new AbortError(abort.reason, { usage, durationMs })
-    const how = endingOf(outcome, monitor)
-    const verdict = verdictOf({
-      ...how,
-      usage,
-      payloadEnded: outcome.payloadEnded ?? false,
-      reached: outcome.reached,
-      limits: vial.limiter?.limits,
-      output: group?.outputExceeded,
-      endedBy,
+    return conclude({
+      ...{ outcome, monitor, measured, durationMs, early, command, fault: untaken },
+      limiter: vial.limiter,
+      outputExceeded: group?.outputExceeded,
+      cwd: options.cwd,
+      signal: options.signal,
+      steps: () => vial.steps(),
     })
-    return { ...how, verdict, usage, enforcement: vial.limiter?.enforcement() ?? {}, durationMs, timedOut }
   }
-  const result = conclude()
+  const result = finish()
   // A caller that only uses the streams need not look at the result.
   result.catch(() => {})
   return {
@@ -233,8 +212,7 @@ export function startVial(
       // What stops the monitor itself does not stop the payload.
       if (signal === 'SIGSTOP') return !isOver(child) && child.pid !== undefined && process.kill(child.pid, suspend)
       if (signal !== 'SIGKILL') return child.kill(signal)
-      endedBy ??= 'caller'
-      return end()
+      return early.byCaller()
     },
     result,
     isRunning: () => (running ||= child.pid !== undefined && !isOver(child) && tellsRunning(peekStatus(status))),
@@ -276,12 +254,6 @@ function endOf(child: ChildProcess): Promise<Ending> {
     // After an error in the start there is also this event.
     child.once('exit', (exitCode, signal) => child.pid !== undefined && resolve({ exitCode, signal }))
   })
-}
-
-/** Milliseconds. `performance` would have to be loaded first. */
-function now(): number {
-  const [seconds, nanoseconds] = process.hrtime()
-  return seconds * 1e3 + nanoseconds / 1e6
 }
 
 /** Milliseconds after which a killed sandbox is not waited for: a process outside may have its pipes. */

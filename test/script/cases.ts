@@ -12,6 +12,12 @@ export interface PolicyCase {
 }
 
 /** As the library compiles for a run. */
+const asGate: PolicyCase['options'] = {
+  descriptors: { status: 1, control: 1 },
+  outputIsWatched: true,
+  serves: true,
+}
+
 const asRun: PolicyCase['options'] = {
   descriptors: { status: 1 },
   outputIsWatched: true,
@@ -233,6 +239,28 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
   },
   'enters a sandbox, as another user': {
     policy: { namespaces: { user: 'host' }, identity: { uid: 1234, gid: 1235 } },
+    enters: true,
+    calls: true,
+  },
+  'a gate': { policy: { filesystem: [{ bind: '/usr' }] }, options: asGate, enters: true, calls: true },
+  'a gate in groups of version 2': {
+    policy: { namespaces: { net: 'host', time: 'host' }, limits: { memory: '64M' } },
+    options: {
+      ...asGate,
+      group: {
+        way: 'clone',
+        bases: ['/sys/fs/cgroup/own'],
+        holds: ['memory'],
+        descriptors: { cpuTime: 0, memory: 0, enter: 1 },
+        cpuTime: undefined,
+      },
+    },
+    enters: true,
+    calls: true,
+  },
+  'a gate, as another user': {
+    policy: { namespaces: { user: 'host' }, identity: { uid: 1234, gid: 1235 } },
+    options: asGate,
     enters: true,
     calls: true,
   },

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { parse } from '../../src/bwrap/parseRequest.js'
 import { bwrapPlan } from '../../src/bwrap/planRequest.js'
 import { type Launch, launch } from '../../src/launcher/launch.js'
+import { runFrame } from '../../src/live/frames.js'
 import type { Plan } from '../../src/plan/plan.js'
 import { makeEntrantPlan, makePlan } from '../../src/plan/planPolicy.js'
 import { parsePolicy } from '../../src/policy/check.js'
@@ -58,8 +59,14 @@ const script: Script = {
 /** Runs a case; `fail`: what one of its calls answers instead. */
 export function runCase({ plan, launch: { program } }: Case, fail?: Script['fail']): Run {
   const [name, ...command] = script.argv
-  const argv = plan.start.enters === undefined ? script.argv : [name!, monitor.place, monitor.start, '/tmp', ...command]
-  return run(program, { ...script, argv, ...(fail === undefined ? {} : { fail }) })
+  const { enters, serves } = plan.start
+  const entering = [name!, monitor.place, monitor.start]
+  const argv = enters === undefined ? script.argv : serves !== undefined ? entering : [...entering, '/tmp', ...command]
+  const given =
+    serves === undefined
+      ? {}
+      : { [serves.control]: runFrame(1, { cwd: '/tmp', args: command, variables: script.env!, input: 'input' })! }
+  return run(program, { ...script, argv, given, ...(fail === undefined ? {} : { fail }) })
 }
 
 /** What comes of it when one call fails in a way that no code expects. */

@@ -28,6 +28,8 @@ export interface Script {
   /** Arguments of the vial, its own name first. */
   readonly argv: readonly string[]
   readonly env?: readonly string[]
+  /** What comes from the caller by descriptors that it handed on; then each ends. */
+  readonly given?: Readonly<Record<number, Uint8Array>>
   /** The payload's user is root outside too. */
   readonly root?: boolean
   /** The call, by its number in {@link Run.calls}, that fails, and with what. */
@@ -72,9 +74,11 @@ const opening = new Set<SyscallName>([
 interface File {
   /** Where there is one its path. */
   readonly name: string
-  readonly nonblocking: boolean
+  nonblocking: boolean
   /** Of an eventfd(2). */
   count: bigint
+  /** What is in a pipe, which both its ends share, or is still to come from the caller. */
+  readonly held?: { bytes: Buffer }
 }
 
 /** A process that clone(2) made, and how it ended. */
@@ -144,12 +148,20 @@ export function run(program: Program, script: Script): Run {
     const into = (index: number, bytes: Uint8Array, at = 0) =>
       machine.bytes(call.args[index]! + BigInt(at), bytes.length, true).set(bytes)
     const textAt = (index: number) => machine.text(call.args[index]!)
-    const open = (name: string, nonblocking = false): bigint => {
+    const open = (name: string, nonblocking = false, held?: NonNullable<File['held']>): bigint => {
       let fd = 3
       while (me.fds.has(fd)) fd++
-      me.fds.set(fd, { name, nonblocking, count: 0n })
+      me.fds.set(fd, { name, nonblocking, count: 0n, ...(held === undefined ? {} : { held }) })
       return BigInt(fd)
     }
+    const take = (file: File, index: number, size: number): bigint => {
+      const bytes = file.held!.bytes.subarray(0, size)
+      file.held!.bytes = file.held!.bytes.subarray(bytes.length)
+      if (bytes.length === 0 && file.nonblocking) return -BigInt(errno.EAGAIN)
+      into(index, bytes)
+      return BigInt(bytes.length)
+    }
+    const childHasEnded = () => me.children.some(({ ended }) => ended?.reaped === false)
     /** The path that a directory's descriptor and a path name. */
     const pathOf = (directory: number, path: string) =>
       path.startsWith('/')
@@ -184,25 +196,35 @@ export function run(program: Program, script: Script): Run {
         )
         if (child === undefined) return me.children.every((one) => one.ended?.reaped) ? -BigInt(errno.ECHILD) : 0n
         child.ended!.reaped = true
-        into(1, pack({ size: 4, fields: { status: { offset: 0, size: 4 } } }, { status: child.ended!.status }))
+        if (call.args[1] !== 0n)
+          into(1, pack({ size: 4, fields: { status: { offset: 0, size: 4 } } }, { status: child.ended!.status }))
         return BigInt(child.pid)
       }
       case 'rt_sigtimedwait': {
         // Pending are the ends of children, and the caller's word that it has its ends of the pipes; init without a payload is to end.
         const waitedFor = machine.bytes(call.args[0]!, 8, false)
         const mask = Buffer.from(waitedFor).readBigUInt64LE()
-        const pending = me.children.some(({ ended }) => ended?.reaped === false)
+        const pending = childHasEnded()
           ? signals.SIGCHLD
           : me.children.length === 0 && mask === everySignal
             ? signals.SIGTERM
             : pipesTaken
         return (mask >> BigInt(pending - 1)) & 1n ? BigInt(pending) : BigInt(pipesTaken)
       }
-      case 'ppoll':
-        // A look that does not wait: the other one is alive. What waits has its first source ready, and nothing else.
+      case 'ppoll': {
+        // A look that does not wait: the other one is alive. What waits has one source ready: its signals when a child has ended, else its first.
         if (call.args[2] !== 0n) return 0n
-        machine.bytes(call.args[0]! + BigInt(structs.pollfd.fields.revents.offset), 1, true).set([POLL.IN])
+        const { size, fields } = structs.pollfd
+        const polls = Array.from({ length: number(1) }, (_, index) => BigInt(index * size))
+        const fdAt = (at: bigint) => Buffer.from(machine.bytes(call.args[0]! + at, 4, false)).readInt32LE()
+        const ofSignals = polls.find((at) => me.fds.get(fdAt(at))?.name === 'signalfd4')
+        const ready = childHasEnded() ? (ofSignals ?? 0n) : 0n
+        for (const at of polls)
+          machine.bytes(call.args[0]! + at + BigInt(fields.revents.offset), 1, true).set([at === ready ? POLL.IN : 0])
         return 1n
+      }
+      case 'recvfrom':
+        return take(me.fds.get(number(0))!, 1, number(2))
       case 'statx': {
         const path = pathOf(0, textAt(1))
         into(
@@ -246,7 +268,9 @@ export function run(program: Program, script: Script): Run {
       }
       case 'socketpair':
       case 'pipe2': {
-        const ends = [open('pipe'), open('pipe')].map(Number)
+        const held = { bytes: Buffer.alloc(0) }
+        const nonblocking = call.name === 'pipe2' && (number(1) & O_NONBLOCK) !== 0
+        const ends = [open('pipe', nonblocking, held), open('pipe', nonblocking, held)].map(Number)
         into(call.name === 'pipe2' ? 0 : 3, new Uint8Array(new Int32Array(ends).buffer))
         return 0n
       }
@@ -257,6 +281,11 @@ export function run(program: Program, script: Script): Run {
           into(1, Buffer.from(stat))
           return BigInt(stat.length)
         }
+        if (file?.name === 'signalfd4') {
+          into(1, new Uint8Array(new Uint32Array([signals.SIGCHLD]).buffer))
+          return 128n
+        }
+        if (file?.name === 'pipe') return take(file, 1, number(2))
         if (file?.name !== 'eventfd2') return 0n
         // One that waits is woken by its parent, which goes on later.
         if (file.count === 0n && file.nonblocking) return -BigInt(errno.EAGAIN)
@@ -268,7 +297,8 @@ export function run(program: Program, script: Script): Run {
         const bytes = Buffer.from(machine.bytes(call.args[1]!, number(2), false))
         const fd = number(0)
         const file = me.fds.get(fd)
-        if (file?.name === 'eventfd2') file.count += bytes.readBigUInt64LE()
+        if (file?.name === 'pipe') file.held!.bytes = Buffer.concat([file.held!.bytes, bytes])
+        else if (file?.name === 'eventfd2') file.count += bytes.readBigUInt64LE()
         else if (file?.name.endsWith('/max_user_namespaces')) me.namespacesLeft = Number(bytes.toString())
         else if (file === undefined || /^(stream|given)/.test(file.name)) written[fd] = [...(written[fd] ?? []), bytes]
         return call.args[2]!
@@ -309,6 +339,7 @@ export function run(program: Program, script: Script): Run {
         // There is one processor.
         return /\/cpu[1-9]\d*$/.test(textAt(1)) ? -BigInt(errno.ENOENT) : 0n
       case 'fcntl':
+        if (number(1) === F.SETFL) me.fds.get(number(0))!.nonblocking = (number(2) & O_NONBLOCK) !== 0
         return number(1) === F.GET_SEALS ? BigInt(F.SEAL_WRITE) : 0n
       case 'ioctl':
         // Standard output is no terminal.
@@ -324,7 +355,12 @@ export function run(program: Program, script: Script): Run {
     new Map(
       Array.from({ length: lastGiven + 1 }, (_, fd) => [
         fd,
-        { name: `${fd < 3 ? 'stream' : 'given'} ${fd}`, nonblocking: false, count: 0n },
+        {
+          name: `${fd < 3 ? 'stream' : 'given'} ${fd}`,
+          nonblocking: false,
+          count: 0n,
+          held: { bytes: Buffer.from(script.given?.[fd] ?? []) },
+        },
       ]),
     ),
   )

@@ -1,0 +1,31 @@
+/**
+ * What Node.js and a gate (gate.ts) tell each other: frames over a pair of stream sockets. A frame is four little-endian u32 and a body.
+ * Node.js asks for a command to be run, and for one to be ended. The gate tells what a command wrote, and in its last frame how it
+ * ended, in records as a status file has them (record.ts). No payload holds an end of the sockets. A frame that is wrong, or the end of
+ * the stream, ends the gate and all that it runs.
+ */
+
+/** The words of a frame, by their offsets. `length` is that of the body, `stream` of an output 1 or 2. */
+export const frame = { size: 16, length: 0, type: 4, id: 8, stream: 12 } as const
+
+export const frameType = { run: 1, end: 2, output: 3, ended: 4 } as const
+
+/**
+ * What the body of a `run` begins with, by offsets: how many arguments and variables there are, how many bytes of standard input, and
+ * whether that is a pipe; else it is /dev/null. Behind it come texts, each with its NUL: the working directory, the arguments, the
+ * variables. Standard input is last.
+ */
+export const run = { size: 16, args: 0, variables: 4, input: 8, pipesInput: 12 } as const
+
+export const most = {
+  /** Commands that run at a time: a record of each fits into the smallest pipe that the kernel makes. */
+  atOnce: 32,
+  /** Bytes of a frame's body. */
+  body: 2 ** 17,
+  /** Arguments, and variables. */
+  words: 4096,
+  /** Bytes of standard input: a pipe holds as much though nobody reads. PIPE_MIN_DEF_BUFFERS of fs/pipe.c has two pages for a user of many pipes. */
+  input: 8192,
+  /** Bytes of one output. */
+  output: 2 ** 16,
+} as const

@@ -1,0 +1,96 @@
+/** Starts a gate: the process by which Node.js has many commands enter an open sandbox. */
+import type { ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { openStored } from '../cache/contentVials.js'
+import { type Compiled, compileAccepted } from '../compile/compile.js'
+import { layOut } from '../plan/namedDescriptors.js'
+import type { AcceptedPolicy } from '../policy/check.js'
+import { tellEnd } from '../run/endSandbox.js'
+import type { Entering } from '../run/sandbox.js'
+import { startError, startProcess } from '../run/startProcess.js'
+import { type Outcome, readOutcome } from '../run/status.js'
+import { borrowStatusFile, peekStatus, readStatus, returnStatusFile } from '../run/statusFile.js'
+
+export interface GateOptions extends Entering {
+  readonly policy: () => AcceptedPolicy
+  readonly base: string
+  readonly trusted: readonly string[]
+}
+
+/** @throws {VialError} when the policy has faults that only this host shows */
+export function compileGate({ policy, base, trusted, group }: GateOptions): Compiled {
+  const entered = group()
+  return compileAccepted(policy(), {
+    base,
+    trusted,
+    enters: true,
+    serves: true,
+    descriptors: { payload: 3, status: 1, control: 1 },
+    outputIsWatched: true,
+    ...(entered === undefined ? {} : { group: entered }),
+  })
+}
+
+export interface GateProcess {
+  readonly control: Socket
+  /** What its records tell, of a step that failed before it served. */
+  readonly ended: Promise<Outcome>
+  /** Whether it is still there. */
+  isOver(): boolean
+  /** Ends it, whatever it does. */
+  kill(): void
+  /** Whether it keeps this process waiting for its end. */
+  hold(holds: boolean): void
+}
+
+/** @throws {HostError} when it cannot be started */
+export function startGate(compiled: Compiled, target: readonly string[]): GateProcess {
+  const status = borrowStatusFile(0n)
+  let child: ChildProcess
+  try {
+    child = startProcess(() => openStored(compiled.bytes), target, {
+      stdio: layOut<'ignore' | 'pipe' | number>({
+        payload: ['ignore', 'ignore', 'ignore'],
+        status: [status],
+        control: ['pipe'],
+      }),
+      env: {},
+      argv0: 'vial',
+    })
+  } catch (error) {
+    returnStatusFile(status, true)
+    throw startError(error)
+  }
+  const control = child.stdio[child.stdio.length - 1] as Socket
+  // What is written to one that has ended fails: `ended` tells that it has.
+  control.on('error', () => {})
+  let over = child.pid === undefined
+  const ended = new Promise<Outcome>((resolve, reject) => {
+    child.once('error', (error) => {
+      if (child.pid !== undefined) return
+      returnStatusFile(status, true)
+      reject(startError(error))
+    })
+    child.once('exit', () => {
+      if (over) return
+      over = true
+      const outcome = readOutcome(readStatus(status))
+      returnStatusFile(status, outcome.usage !== undefined)
+      resolve(outcome)
+    })
+  })
+  ended.catch(() => {})
+  return {
+    control,
+    ended,
+    isOver: () => over,
+    kill() {
+      if (over) return
+      tellEnd(child.pid!, peekStatus(status), 'SIGKILL')
+      child.kill('SIGKILL')
+    },
+    hold(holds) {
+      for (const one of [child, control]) holds ? one.ref() : one.unref()
+    },
+  }
+}
