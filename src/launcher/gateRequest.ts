@@ -215,6 +215,9 @@ function takeStreams(
   tieToMonitor(c, {})
 }
 
-/** By which a child enters the cgroup. */
+/** By which a child enters the cgroup, and its namespace. */
 export const groupFiles = ({ plan }: LauncherContext): readonly number[] =>
-  plan.world.init.flatMap((step) => (step.do === 'enterGroup' ? step.group.fds : []))
+  plan.world.init.flatMap((step) => {
+    if (step.do === 'enterGroup') return step.group.fds
+    return step.do === 'join' && typeof step.from === 'number' ? [step.from] : []
+  })
