@@ -33,10 +33,12 @@ export function copySealed(c: Assembler, copy: FileCopy & { readonly to: Slot },
   makeSealed(c, { to: copy.to, fill: () => copyFile(c, copy, failed) }, failed)
 }
 
-/** The same of what `fill` writes into it. */
+/**
+ * The same of what `fill` writes into it; with `mode`, see chmod(2), in place of one in which all may do all.
+ */
 export function makeSealed(
   c: Assembler,
-  { to, fill }: { readonly to: Slot; readonly fill: () => void },
+  { to, fill, mode }: { readonly to: Slot; readonly fill: () => void; readonly mode?: number },
   failed: Label,
 ): void {
   const { b } = c
@@ -48,6 +50,10 @@ export function makeSealed(
     b.branch(c.result, 'ge', firstError, failed)
     b.move(to, c.result)
     fill()
+    if (mode !== undefined) {
+      c.attempt('fchmod', to, mode)
+      b.branch(c.result, 'ge', firstError, failed)
+    }
     c.attempt('fcntl', to, F.ADD_SEALS, seals)
     b.branch(c.result, 'ge', firstError, failed)
     b.jump(sealed)
@@ -83,16 +89,14 @@ export function executeDescriptor(c: Assembler, file: Operand, argv: Operand, en
   c.whenError('ENOSYS', () => c.attempt('execve', descriptorPath(c, file), argv, envp))
 }
 
-/** Jumps to `fine` when nothing can be gained by changing what this process executes: sealed memory, or a file without a name. */
-export function whenUnchangeable(c: Assembler, file: Operand, links: Slot, fine: Label): void {
+/** Jumps to `fine` when the file cannot be written. */
+export function whenSealed(c: Assembler, file: Operand, fine: Label): void {
   const { b } = c
   const held = b.temporary()
   // EINVAL, which has these bits too, is from a file of another kind.
   b.move(held, c.attempt('fcntl', file, F.GET_SEALS, 0))
-  const other = b.label()
-  b.branch(held, 'ge', firstError, other)
-  b.compute(held, held, 'and', F.SEAL_WRITE)
-  b.branch(held, 'ne', 0, fine)
-  b.place(other)
-  b.branch(links, 'eq', 0, fine)
+  b.when(held, 'lt', firstError, () => {
+    b.compute(held, held, 'and', F.SEAL_WRITE)
+    b.branch(held, 'ne', 0, fine)
+  })
 }

@@ -15,7 +15,7 @@ export function pathOf({ fd, path }: OpenVial): string {
 }
 
 /** O_PATH of `asm-generic/fcntl.h`, the same on both architectures; Node does not name it. */
-const O_PATH = 0o10000000
+export const O_PATH = 0o10000000
 
 const nameOf = (fd: number) => `/proc/self/fd/${fd}`
 

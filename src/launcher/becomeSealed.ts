@@ -1,6 +1,6 @@
 /** Becomes the same vial in memory that cannot be changed, before anything else is done: see assembly/sealed.ts. */
 import { findEnvironment } from '../assembly/environment.js'
-import { copySealed, executeDescriptor, whenUnchangeable } from '../assembly/sealed.js'
+import { copySealed, executeDescriptor, whenSealed } from '../assembly/sealed.js'
 import { auxv } from '../kernel/auxv.js'
 import { AT, MFD, STATX } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
@@ -9,7 +9,7 @@ import type { LauncherContext } from './launcherContext.js'
 import { writeAll } from './openFiles.js'
 
 /**
- * What has no name was made to be executed once; what is sealed is this code in its second turn, or was made so by the front.
+ * What has no name is sealed memory, as is this code in its second turn, or a file that was made to be executed once.
  * @param again what a payload executes instead that calls for /proc/self/exe: to it, that is what was started outside
  */
 export function becomeSealed(c: LauncherContext, again?: Uint8Array): void {
@@ -25,17 +25,22 @@ export function becomeSealed(c: LauncherContext, again?: Uint8Array): void {
       ENOENT: 'there is no /proc here, in which a vial finds itself',
     },
   })
-  b.move(file, c.must('openat', AT.FDCWD, b.text('/proc/self/exe'), c.open.RDONLY | c.open.CLOEXEC, 0))
-  c.must('statx', file, b.text(''), AT.EMPTY_PATH, STATX.BASIC_STATS, status)
+  const own = b.text('/proc/self/exe')
+  c.must('statx', AT.FDCWD, own, 0, STATX.BASIC_STATS, status)
   b.load(links, 32, status, structs.statx.fields.stx_nlink.offset)
+  // It is not opened: what enters a living sandbox may only be executed.
+  b.branch(links, 'eq', 0, fine)
   b.load(size, 64, status, structs.statx.fields.stx_size.offset)
-  whenUnchangeable(c, file, links, fine)
+  b.move(file, c.must('openat', AT.FDCWD, own, c.open.RDONLY | c.open.CLOEXEC, 0))
+  const opened = b.label()
+  whenSealed(c, file, opened)
   copySealed(c, { source: file, size, to: sealed }, c.fail)
   findVectors(c, argv, envp)
   executeDescriptor(c, sealed, argv, envp)
   b.jump(c.fail)
-  b.place(fine)
+  b.place(opened)
   c.attempt('close', file)
+  b.place(fine)
   if (again !== undefined) becomeAgain(c, again)
 }
 

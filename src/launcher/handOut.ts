@@ -22,6 +22,12 @@ import { writeAll } from './openFiles.js'
 /** What executes in a living sandbox: see {@link programHandles}. */
 export type EntrantPrograms = Readonly<Record<keyof typeof programHandles, Uint8Array>>
 
+/**
+ * Of these programs, which all that enters executes. A command that is a link to /proc/self/exe executes its program once more: since that
+ * one may not be read, the process is undumpable from its first instruction, execve(2), and nothing inside can take hold of the file by it.
+ */
+const onlyExecuted = 0o111
+
 /** A pair of sockets, the first of which is the monitor's. */
 const channel = own(({ b }: LauncherContext) => b.reserve(8))
 
@@ -64,7 +70,7 @@ export function prepareHandles(c: LauncherContext, programs: EntrantPrograms | u
   for (const [name, fd] of Object.entries(programHandles) as [keyof typeof programHandles, number][]) {
     const program = programs[name]
     const fill = () => writeAll(c, file, c.b.bytes(program), program.length)
-    makeSealed(c, { to: file, fill }, c.fail)
+    makeSealed(c, { to: file, fill, mode: onlyExecuted }, c.fail)
     moveTo(c, file, fd)
   }
 }

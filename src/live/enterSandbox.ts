@@ -1,6 +1,6 @@
 /** The program that a living sandbox's monitor holds for what enters it, as far as a start needs it. */
-import { closeSync, constants, openSync } from 'node:fs'
-import type { OpenVial } from '../cache/executable.js'
+import { closeSync, openSync } from 'node:fs'
+import { O_PATH, type OpenVial } from '../cache/executable.js'
 import { programHandles } from '../plan/handles.js'
 import { payloadEnvironment } from '../plan/payloadEnvironment.js'
 import type { Startable } from '../run/spawn.js'
@@ -40,7 +40,8 @@ function openProgram(record: SandboxRecord): OpenVial {
   const path = `/proc/${record.monitor.pid}/fd/${programHandles.reporting}`
   let fd: number
   try {
-    fd = openSync(path, constants.O_RDONLY)
+    // Nobody may read it: handOut.ts in launcher.
+    fd = openSync(path, O_PATH)
   } catch (error) {
     throw ended(record, error)
   }

@@ -5,10 +5,9 @@
  * The wall is that it is not dumpable. Weakened, PR_SET_DUMPABLE does nothing: then they succeed.
  */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { describe, type TestContext, test } from 'node:test'
 import { compile } from '../../src/compile/compile.js'
 import { type CapabilityName, capabilities } from '../../src/kernel/capabilities.js'
@@ -17,6 +16,7 @@ import { as, type LivingSandbox, living } from '../support/living.js'
 import { notRoot } from '../support/needs.js'
 import { type Caller, callers, root } from '../support/user.js'
 import { attackProgram, holding, lacks, noAttacks, open } from './attack.js'
+import { attacker, innerPid, linesOf } from './attacker.js'
 
 /** What is in /proc of a process, for its tracers only. */
 const files = ['environ', 'maps', 'auxv', 'fdinfo/0', 'root', 'cwd', 'exe', 'ns/mnt', 'personality']
@@ -40,27 +40,6 @@ const disturbances: readonly (readonly string[])[] = [
 ]
 
 const refused = /^E(PERM|ACCES)$/
-
-/** Lines of a process, one by one. */
-function linesOf(child: ChildProcess): () => Promise<string> {
-  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
-  return async () => {
-    const { value, done } = await lines.next()
-    return done ? `it has ended: ${child.exitCode ?? child.signalCode}` : value
-  }
-}
-
-/** A payload that does attacks: the answer to each. */
-type Attacker = (words: readonly string[]) => Promise<string>
-
-async function attacker(child: ChildProcess): Promise<Attacker> {
-  const next = linesOf(child)
-  assert.equal(await next(), 'ready')
-  return (words) => {
-    child.stdin!.write(`${words.join(' ')}\n`)
-    return next()
-  }
-}
 
 /** By which the attacker came to be in the sandbox. */
 const doors = ['built by init', 'joined'] as const
@@ -110,9 +89,7 @@ async function enter(
     return next()
   }
   if (word === 'executed') return { pid: undefined, calls: Number(number), go }
-  // proc_pid_status(5): the last is that in its own namespace.
-  const pid = /^NSpid:.*\s(\d+)$/m.exec(readFileSync(`/proc/${number}/status`, 'latin1'))![1]!
-  return { pid, calls, go }
+  return { pid: innerPid(number!), calls, go }
 }
 
 /** A program that enters as the one of the monitor, and that its caller may read: what `box.run` executes is such a one. */

@@ -36,6 +36,22 @@ static int write_memory(char **w) {
   return reached(process_vm_writev(atoi(w[0]), &here, 1, &there, 1, 0), EFAULT);
 }
 
+/* Makes what a process executes another, as soon as it has ended: till then it is ETXTBSY. "taken" is said when it cannot end too early. */
+static int write_executable(char **w) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%s/exe", w[0]);
+  int file = open(path, O_PATH);
+  if (file < 0) return -1;
+  printf("taken\n");
+  while (kill(atoi(w[0]), 0) == 0 || errno != ESRCH) usleep(1000);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+  chmod(path, 0700);
+  int writable, turns = 0;
+  /* Those that wait for it outside execute the same file. */
+  while ((writable = open(path, O_RDWR)) < 0 && errno == ETXTBSY && ++turns < 10000) usleep(1000);
+  return writable < 0 ? -1 : got(pwrite(writable, "poison", 6, 9));
+}
+
 static int kill_pid(char **w) { return kill(atoi(w[0]), SIGKILL); }
 
 static int stop_pid(char **w) { return kill(atoi(w[0]), SIGSTOP); }
@@ -172,9 +188,52 @@ static int hold(char **w) {
   return 0;
 }
 
+/*
+ * hold-command PROGRAM [ARGUMENT…]: starts what enters a sandbox, or makes one, by however many processes, and stops the first process in
+ * there that has executed a command, before its first instruction: "held PID PROGRAM'S-PID". It goes on at the next line of the input.
+ */
+static int hold_command(char **w) {
+  const int outside = depth_of(getpid());
+  int status;
+  char line[16];
+  pid_t maker = fork(), held = 0, listener = 0;
+  if (maker == 0) {
+    if (ptrace(PTRACE_TRACEME, 0, 0, 0)) exit(2);
+    raise(SIGSTOP);
+    execv(w[0], w);
+    exit(2);
+  }
+  if (maker < 0 || waitpid(maker, &status, 0) < 0 || !WIFSTOPPED(status)) return -1;
+  const long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+  if (ptrace(PTRACE_SETOPTIONS, maker, 0, options) || ptrace(PTRACE_CONT, maker, 0, 0)) return -1;
+  for (pid_t pid; (pid = waitpid(-1, &status, __WALL)) > 0;) {
+    if (pid == listener) kill(held, SIGCONT);
+    if (!WIFSTOPPED(status)) {
+      if (pid == maker) print_end(status);
+      continue;
+    }
+    if (held == 0 && status >> 16 == PTRACE_EVENT_EXEC && depth_of(pid) > outside) {
+      held = pid;
+      /* This stop hands on no signal, ptrace(2), "PTRACE_EVENT stops". */
+      if (kill(pid, SIGSTOP) || ptrace(PTRACE_DETACH, pid, 0, 0)) return -1;
+      while (state_of(pid) != 'T') usleep(1000);
+      printf("held %d %d\n", pid, maker);
+      /* The others go on meanwhile. */
+      listener = fork();
+      if (listener == 0) _exit(fgets(line, sizeof line, stdin) == NULL);
+      continue;
+    }
+    const int signal = WSTOPSIG(status);
+    /* The first stop of a new process is no signal. */
+    ptrace(PTRACE_CONT, pid, 0, status >> 16 || signal == SIGSTOP ? 0 : signal);
+  }
+  return -1;
+}
+
 const struct attack entrants[] = {
     {"look", look},       {"open-memory", open_memory},   {"attach", attach},
     {"write-memory", write_memory},                       {"stop", stop_pid}, {"kill", kill_pid},
     {"join-descriptor", join_descriptor},                 {"nested", nested},
-    {"serve", serve},     {"hold", hold},                 {0},
+    {"serve", serve},     {"hold", hold},                 {"hold-command", hold_command},
+    {"write-executable", write_executable},               {0},
 };
