@@ -47,6 +47,7 @@ export const hints = {
     EBADF: fewFiles,
     EMFILE: fewFiles,
   },
+  /** Of a process that is made in a sandbox. pid_namespaces(7): fork(2) fails with ENOMEM when its pid 1 has ended. */
   serve: {
     EAGAIN: 'the sandbox may have no more processes: see its limits, or those of its user',
     ENOMEM: 'the sandbox has ended, or no memory is left',

@@ -74,6 +74,7 @@ export const worldPhases = {
       do: 'waitOutside',
       what: 'start the command, and wait for it outside',
       why: 'it is reaped whichever process outside is killed; else the sandbox could not end',
+      hints: hints.serve,
     })),
 
   serve: ({ start: { serves } }) =>

@@ -39,8 +39,15 @@ for (const caller of callers) {
         caller,
         async ({ sandbox }) => {
           const box = await sandbox({ preset: 'system', filesystem: [{ proc: '/proc' }] }).open()
-          const other = box.spawn('sleep', ['600'])
-          const ended = await box.run('sh', ['-c', 'echo begun; sleep 601; :'], { timeout: 500 })
+          const other = box.spawn('sh', ['-c', 'echo up; exec sleep 600'])
+          await new Promise((resolve) => other.stdout!.once('data', resolve))
+          // Where it had not begun by then, the machine is slow.
+          let ended: Awaited<ReturnType<typeof box.run>>
+          let timeout = 250
+          do {
+            timeout *= 2
+            ended = await box.run('sh', ['-c', 'echo begun; sleep 601; :'], { timeout })
+          } while (ended.stdout !== 'begun\n' && timeout < 60_000)
           const left = await box.run('sh', ['-c', 'cat /proc/[0-9]*/cmdline | tr "\\0" "\\n" | grep -x "60[01]"'])
           other.kill('SIGKILL')
           const { verdict } = await other.result
@@ -65,8 +72,8 @@ for (const caller of callers) {
           const box = await sandbox({ preset: 'system' }).open()
           const told: string[] = []
           box.on('exit', ({ verdict }) => told.push(verdict.kind))
-          const running = box.spawn('sleep', ['600'])
-          await box.run('true')
+          const running = box.spawn('sh', ['-c', 'echo up; exec sleep 600'])
+          await new Promise((resolve) => running.stdout!.once('data', resolve))
           await box.close()
           const late = await box.run('true').catch((error) => [error.name, error.message.split('\n')[0]])
           return [told, (await running.result).verdict, (await box.wait()).verdict, box.signal('SIGTERM'), late]
@@ -79,6 +86,34 @@ for (const caller of callers) {
         { kind: 'killed', by: 'caller' },
         false,
         ['SandboxError', 'cannot find the sandbox: No such file or directory'],
+      ])
+    })
+
+    test('what would enter as it ends is told so: fork(2) into a sandbox whose pid 1 is gone has no memory', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const { readFileSync } = await import('node:fs')
+          const box = await sandbox({ preset: 'system' }).open()
+          await box.run('true')
+          // Its monitor would be gone at once.
+          process.kill(box.pid, 'SIGSTOP')
+          for (const child of readFileSync(`/proc/${box.pid}/task/${box.pid}/children`, 'latin1').trim().split(' '))
+            process.kill(Number(child), 'SIGKILL')
+          const told = await box.run('true').catch(({ name, message, code }) => [name, message, code])
+          process.kill(box.pid, 'SIGCONT')
+          return [told, (await box.wait()).verdict]
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [
+        [
+          'SandboxError',
+          'cannot start the command, and wait for it outside: Cannot allocate memory\n' +
+            '      it has just ended; else no memory is left, in a cgroup around this process or on this host',
+          'ENOMEM',
+        ],
+        { kind: 'killed' },
       ])
     })
 
