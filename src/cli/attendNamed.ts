@@ -2,14 +2,13 @@
 import { Readable } from 'node:stream'
 import type { SignalName } from '../kernel/signals.js'
 import { awaitEnd } from '../live/awaitEnd.js'
-import { lostText, sandboxNamed } from '../live/namedSandboxes.js'
+import { noEnd, sandboxNamed } from '../live/namedSandboxes.js'
 import { stopSignalOf } from '../live/recordFile.js'
 import type { RunningSandbox } from '../live/runningSandbox.js'
 import { endOf } from '../live/sandboxEnd.js'
 import { followLog } from '../live/sandboxLog.js'
 import { signalSandbox } from '../live/signalSandbox.js'
 import { stopSandbox } from '../live/stopSandbox.js'
-import { HostError } from '../text/error.js'
 import { passOn } from './passOn.js'
 import { limitMet } from './report.js'
 import { say } from './say.js'
@@ -22,7 +21,7 @@ export async function attendNamed(name: string): Promise<void> {
     found.state === 'running' || found.state === 'ended' ? passOn(Readable.from(followLog(home, found)), 1) : undefined
   const end = await awaitEnd(home, name)
   await passed
-  if (end?.state !== 'ended') throw new HostError(lostText(name))
+  if (end?.state !== 'ended') throw noEnd(name, end)
   const { status, verdict } = endOf(end)
   const limit = limitMet(verdict)
   if (limit !== undefined) say(limit)

@@ -1,9 +1,9 @@
 /** `vial ps`, `logs`, `stop`, `kill`, `rm` and `wait`: what is done with sandboxes by their names. */
 import { followLog, readLog } from '../live/sandboxLog.js'
-import { awaitEnd } from '../live/awaitEnd.js'
+import { awaitEnd, awaitStart } from '../live/awaitEnd.js'
 import type { FoundSandbox } from '../live/findSandbox.js'
 import { membersOf } from '../live/members.js'
-import { anySandbox, lostText, type NamedSandbox, namedSandboxes, sandboxNamed } from '../live/namedSandboxes.js'
+import { anySandbox, lostText, noEnd, type NamedSandbox, namedSandboxes, sandboxNamed } from '../live/namedSandboxes.js'
 import { removeSandbox } from '../live/removeSandbox.js'
 import { notRunning, runningSandbox } from '../live/runningSandbox.js'
 import { endOf } from '../live/sandboxEnd.js'
@@ -19,6 +19,8 @@ import type { FlagsOf } from './policyFlags.js'
 import { say } from './say.js'
 
 const defaultGrace = 10_000
+/** Milliseconds that a start may take before it is not waited for any more. */
+const starting = 10_000
 
 /** What is known of one, as `--json` has it. */
 function rowOf(one: NamedSandbox) {
@@ -104,9 +106,11 @@ export async function rm(names: readonly string[], { force }: FlagsOf<typeof rmO
       throw new HostError(`the sandbox "${name}" runs`, {
         hint: `end it first: vial stop ${name}; or: vial rm -f ${name}`,
       })
-    const end = await ended(home, found, 0)
+    const begun = force && found.state === 'starting' ? await awaitStart(home, name, starting) : found
+    const end = begun && (await ended(home, begun, 0))
     if (end === undefined) continue
-    if (!force) requireOver(end)
+    // Its starter would go on to make a sandbox that nobody finds.
+    if (!force || end.state === 'starting') requireOver(end)
     removeSandbox(home, end)
   }
 }
@@ -115,7 +119,7 @@ export async function wait(names: readonly string[]): Promise<void> {
   const [name] = several(names)
   const { home, found } = sandboxNamed(name)
   const end = found.state === 'ended' ? found : await awaitEnd(home, name)
-  if (end?.state !== 'ended') throw new HostError(lostText(name))
+  if (end?.state !== 'ended') throw noEnd(name, end)
   const { status } = endOf(end)
   write(1, `${status}\n`)
   process.exitCode = status

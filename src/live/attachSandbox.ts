@@ -1,11 +1,10 @@
 /** A box of a sandbox that another program has started. */
 
 import { acceptedLater } from '../policy/check.js'
-import { HostError } from '../text/error.js'
 import { awaitEnd } from './awaitEnd.js'
 import { Box, type BoxLife } from './box.js'
 import { recordedMounts } from './mountRecords.js'
-import { lostText } from './namedSandboxes.js'
+import { noEnd } from './namedSandboxes.js'
 import { reachGroup } from './reachGroup.js'
 import { groupOf } from './recordedGroup.js'
 import { runningSandbox } from './runningSandbox.js'
@@ -20,7 +19,7 @@ export function attach(name: string): Box {
   let ended: BoxLife['ended'] | undefined
   const waitForEnd = async (): Promise<Awaited<BoxLife['ended']>> => {
     const end = await awaitEnd(home, name)
-    if (end?.state !== 'ended') throw new HostError(lostText(name))
+    if (end?.state !== 'ended') throw noEnd(name, end)
     return endOf(end)
   }
   const life: BoxLife = {

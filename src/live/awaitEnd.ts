@@ -40,3 +40,23 @@ export async function awaitEnd(
     changes?.close()
   }
 }
+
+/**
+ * What it is once its start is over; undefined: that has failed.
+ * @param most milliseconds after which it is given up; the state is then still `starting`
+ */
+export async function awaitStart(home: string, name: string, most: number): Promise<FoundSandbox | undefined> {
+  let changes: DirectoryChanges | undefined
+  const until = performance.now() + most
+  try {
+    for (;;) {
+      const found = findSandbox(home, name)
+      const left = until - performance.now()
+      if (found?.state !== 'starting' || left <= 0) return found
+      changes ??= new DirectoryChanges(found.directory)
+      await changes.next(left)
+    }
+  } finally {
+    changes?.close()
+  }
+}

@@ -3,6 +3,7 @@
  * of another that took its name meanwhile.
  */
 import {
+  chmodSync,
   closeSync,
   constants,
   fstatSync,
@@ -22,7 +23,7 @@ import { readStatusAt } from '../run/statusFile.js'
 import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import { fateOf, parseIdentity } from './processes.js'
-import { type RecordedGroup, readGroup, readRecord, recordName, type SandboxRecord } from './recordFile.js'
+import { type RecordedGroup, readGroup, readRecord, type SandboxRecord } from './recordFile.js'
 
 /** The states of a name, and what is known in each. */
 interface States {
@@ -59,10 +60,15 @@ export const makerFile = 'maker'
 /** The status file of the sandbox: see run/statusFile.ts. */
 export const statusName = 'status'
 
-/** Undefined: the name is free. */
+/**
+ * Set in the mode of a directory that is being removed: its record and its maker are not looked at any more. The sticky bit, which means
+ * nothing in a directory that only its owner writes to, chmod(2), and which takes no room on a full disk.
+ */
+const leaving = 0o1000
+
+/** Undefined: the name is free. What another command has begun to remove, this one removes. */
 export function findSandbox(home: string, name: string): FoundSandbox | undefined {
-  const directory = join(home, name)
-  return inDirectory(directory, ({ at, fault }) => ({ name, directory, ...stateAt(at, name, fault) }))
+  return inDirectory(home, name, (state, directory) => ({ name, directory, ...state }))
 }
 
 /**
@@ -71,55 +77,63 @@ export function findSandbox(home: string, name: string): FoundSandbox | undefine
  * @throws {HostError} when something in it cannot be removed
  */
 export function removeIf(home: string, name: string, agrees: (found: SandboxState) => boolean): boolean {
-  const directory = join(home, name)
-  const removed = inDirectory(directory, ({ at, fault }) => {
-    if (!agrees(stateAt(at, name, fault))) return false
-    if (at === undefined) tolerating(directory, ['ENOENT', 'EISDIR'], () => unlinkSync(directory))
-    else empty(at, directory)
+  const removed = inDirectory(home, name, (state, _, remove) => {
+    if (!agrees(state)) return false
+    remove()
     return true
   })
-  if (!removed) return false
-  // Of another that took the name meanwhile it is never empty.
-  tolerating(directory, ['ENOENT', 'ENOTEMPTY', 'ENOTDIR'], () => rmdirSync(directory))
-  return true
+  return removed ?? false
 }
 
-interface Opened {
-  /** The very directory, whatever its name leads to meanwhile; undefined: it is none. */
-  readonly at: string | undefined
-  /** Why it is not trusted. */
-  readonly fault?: string
+/** Whether a command removes the directory of this descriptor, or has removed it. */
+export function isLeaving(fd: number): boolean {
+  const { mode, nlink } = fstatSync(fd)
+  return (mode & leaving) !== 0 || nlink === 0
 }
+
+type Look<Value> = (state: SandboxState, directory: string, remove: () => void) => Value
 
 /** Undefined when nothing is there. */
-function inDirectory<Value>(directory: string, look: (opened: Opened) => Value): Value | undefined {
+function inDirectory<Value>(home: string, name: string, look: Look<Value>): Value | undefined {
+  const directory = join(home, name)
+  const unreadable = (fault: string) => ({ state: 'unreadable', fault }) as const
   let fd: number
   try {
     fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     const isLink = lstatSync(directory, { throwIfNoEntry: false })?.isSymbolicLink()
-    return look({ at: undefined, fault: isLink ? `${directory} is a link` : systemFault(error) })
+    return look(unreadable(isLink ? `${directory} is a link` : systemFault(error)), directory, () =>
+      tolerating(directory, ['ENOENT', 'EISDIR'], () => unlinkSync(directory)),
+    )
   }
   try {
+    // The very directory, whatever its name leads to meanwhile.
     const at = `/proc/self/fd/${fd}`
-    try {
-      requireOwn(directory, fstatSync(fd))
-    } catch (error) {
-      return look({ at, fault: (error as Error).message })
-    }
-    return look({ at })
+    const remove = () => removeOpened(at, directory)
+    const fault = faultOf(() => requireOwn(directory, fstatSync(fd)))
+    if (fault !== undefined) return look(unreadable(fault), directory, remove)
+    const state = stateAt(at, name)
+    // Asked last: while it is not set, all that was read was whole.
+    if (!isLeaving(fd)) return look(state, directory, remove)
+    const stays = faultOf(remove)
+    return stays === undefined ? undefined : look(unreadable(stays), directory, remove)
   } finally {
     closeSync(fd)
   }
 }
 
-function stateAt(at: string | undefined, name: string, fault: string | undefined): SandboxState {
-  if (at === undefined || fault !== undefined) return { state: 'unreadable', fault: fault! }
-  return (
-    recordedState(at, name) ?? unrecordedState(at) ?? recordedState(at, name) ?? { state: 'lost', ...readGroup(at) }
-  )
+function faultOf(action: () => void): string | undefined {
+  try {
+    action()
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
 }
+
+const stateAt = (at: string, name: string): SandboxState =>
+  recordedState(at, name) ?? unrecordedState(at) ?? recordedState(at, name) ?? { state: 'lost', ...readGroup(at) }
 
 /** Undefined: there is no record. */
 function recordedState(at: string, name: string): SandboxState | undefined {
@@ -141,10 +155,12 @@ function unrecordedState(at: string): SandboxState | undefined {
   return fate === 'dead' ? undefined : { state: fate === 'alive' ? 'starting' : 'elsewhere' }
 }
 
-/** The record first: another that looks meanwhile sees nothing that it could take for one that runs. */
-function empty(at: string, directory: string): void {
-  for (const name of [recordName, ...readdirSync(at)])
-    tolerating(join(directory, name), ['ENOENT'], () => unlinkSync(join(at, name)))
+function removeOpened(at: string, directory: string): void {
+  // Another user's, in which nothing can be removed either.
+  tolerating(directory, ['EPERM'], () => chmodSync(at, 0o700 | leaving))
+  for (const name of readdirSync(at)) tolerating(join(directory, name), ['ENOENT'], () => unlinkSync(join(at, name)))
+  // Of another that took the name meanwhile it is never empty.
+  tolerating(directory, ['ENOENT', 'ENOTEMPTY', 'ENOTDIR'], () => rmdirSync(directory))
 }
 
 function tolerating(path: string, codes: readonly string[], action: () => void): void {

@@ -53,3 +53,11 @@ export function sandboxNamed(name: string): { readonly home: string; readonly fo
 /** What became of a sandbox whose monitor is gone without a word. */
 export const lostText = (name: string) =>
   `the sandbox "${name}" is lost: it was killed from outside, or this machine was started again; what was left of it is removed`
+
+/** Why it is not known how a sandbox ended that was waited for. */
+export const noEnd = (name: string, found: FoundSandbox | undefined): HostError =>
+  new HostError(
+    found === undefined
+      ? `the sandbox "${name}" is not there any more: its start has failed, or another command has removed it; how it ended is not known`
+      : lostText(name),
+  )

@@ -44,7 +44,7 @@ export interface RecordedGroup {
   readonly paths: readonly string[]
 }
 
-export const recordName = 'record.json'
+const recordName = 'record.json'
 /** Bytes. A policy is at most some kilobytes. */
 const most = 2 ** 20
 

@@ -11,7 +11,7 @@
  *
  *     const reserved = reserve('web')                    // throws when the name is in use
  *     try {
- *       … spawn the vial with `reserved.status` as its status descriptor; write its log in `reserved.directory`;
+ *       … spawn the vial with `reserved.status` as its status descriptor; it writes its log in `reserved.directory`;
  *         its cgroup is named newGroupName('recorded'), so that it stays until its record is removed, and told `reserved.plan` before …
  *       reserved.commit({ monitor: identityOfChild(child.pid), init, namespaces, policy, base, command, group })
  *     } catch (error) {
@@ -24,7 +24,7 @@
  * No lock is held. A reservation is a whole directory, which rename(2) puts in place only where there is none or an empty one; what
  * is removed is removed through a descriptor of the very directory that was looked at.
  */
-import { closeSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemFault } from '../kernel/systemError.js'
 import { makeStatusFile } from '../run/statusFile.js'
@@ -34,6 +34,7 @@ import {
   byState,
   type FoundSandbox,
   findSandbox,
+  isLeaving,
   makerFile,
   removeIf,
   statusName,
@@ -52,15 +53,15 @@ export type NewRecord = Omit<SandboxRecord, 'version' | 'name' | 'monitor' | 'bo
 /** A name that is this process's until it is committed or abandoned. */
 export interface Reservation {
   readonly name: string
-  /** Its directory, only this user's. */
-  readonly directory: string
-  /** A descriptor of the status file, open for reading and writing, at the place of the first record. The caller closes it. */
+  /** A descriptor of its directory, which is only this user's. The caller closes it, as the next. */
+  readonly directory: number
+  /** One of the status file, open for reading and writing, at the place of the first record. */
   readonly status: number
   /** Its cgroup will lie there: from now on it is removed with the name. */
   plan(group: RecordedGroup): void
   /**
    * The sandbox runs, or has run: from now on it is found by its name.
-   * @throws {Error} of Node's when the record cannot be written
+   * @throws {HostError} when the record cannot be written
    */
   commit(record: NewRecord): SandboxRecord
   /** There is no sandbox: the name is free again. After a commit nothing happens. */
@@ -77,37 +78,47 @@ export function reserve(name: string, ignored = 0n): Reservation {
   checkSandboxName(name)
   const home = sandboxHome()
   sweep(home)
-  const directory = join(home, name)
   const maker = identityText(identityOf(process.pid)!)
-  const status = reserving(home, maker, (unnamed) => {
+  const { directory, status } = reserving(home, maker, (unnamed) => {
     mkdirSync(unnamed, { mode: 0o700 })
     writeFileSync(join(unnamed, makerFile), maker, { mode: 0o600 })
-    const status = makeStatusFile(join(unnamed, statusName), undefined, ignored)
+    const opened = [openSync(unnamed, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)]
     try {
+      opened.push(makeStatusFile(join(unnamed, statusName), undefined, ignored))
       take(home, name, unnamed)
-      return status
+      return { directory: opened[0]!, status: opened[1]! }
     } catch (error) {
-      closeSync(status)
+      for (const fd of opened) closeSync(fd)
       throw error
     }
   })
+  // The very directory: by force its name may have been taken away, and given to another.
+  const write = (action: (at: string) => void) => {
+    const removed = () => new HostError(`the sandbox "${name}" was removed while it was started`)
+    try {
+      action(`/proc/self/fd/${directory}`)
+    } catch (error) {
+      throw isLeaving(directory) ? removed() : error
+    }
+    if (isLeaving(directory)) throw removed()
+  }
   let committed = false
   return {
     name,
     directory,
     status,
     plan(group) {
-      writeGroup(directory, group)
+      write((at) => writeGroup(at, group))
     },
     commit({ monitor: { pid, start, boot, view }, ...rest }) {
       const created = new Date().toISOString()
       const record: SandboxRecord = { version: 1, name, monitor: { pid, start }, boot, view, ...rest, created }
-      writeRecord(directory, record)
+      write((at) => writeRecord(at, record))
       committed = true
       return record
     },
     abandon() {
-      if (!committed) removeIf(home, name, ({ state }) => state === 'starting')
+      if (!committed && !isLeaving(directory)) removeIf(home, name, ({ state }) => state === 'starting')
       committed = true
     },
   }

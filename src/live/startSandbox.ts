@@ -2,7 +2,7 @@
  * Starts a sandbox that has a name and outlives the process that starts it. Until its record is written it is tied to that process,
  * as any run is; then it is let live. So a starter that is killed leaves nothing.
  */
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { openStored } from '../cache/contentVials.js'
 import { compileAccepted } from '../compile/compile.js'
 import type { SignalName } from '../kernel/signals.js'
@@ -61,13 +61,11 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     living: { holds: command === undefined },
   })
   const reserved = reserve(name, how.ignored)
-  const { status } = reserved
+  const { directory, status } = reserved
   let run: LimitedRun | undefined
-  let directory: number | undefined
   let end = async () => {}
   try {
     run = limiter?.begin('recorded', reserved.plan)
-    directory = openSync(reserved.directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
     const child = startProcess(() => openStored(bytes), command ?? [], {
       stdio: layOut<number | 'ignore'>({
         payload: ['ignore', 'ignore', 'ignore'],
@@ -124,6 +122,6 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     throw startError(error)
   } finally {
     closeSync(status)
-    if (directory !== undefined) closeSync(directory)
+    closeSync(directory)
   }
 }

@@ -5,7 +5,6 @@ import { once } from 'node:events'
 import {
   chmodSync,
   chownSync,
-  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -27,7 +26,7 @@ import { type Reservation, reserve } from '../../src/live/records.js'
 import { tellsRunning } from '../../src/run/status.js'
 import { printable } from '../../src/text/printable.js'
 import { notRoot } from '../support/needs.js'
-import { about, edit, endedRecord, ownHome, standIn } from './scene.js'
+import { about, close, edit, endedRecord, ownHome, standIn } from './scene.js'
 
 const stateOf = (home: string, name: string) => findSandbox(home, name)?.state
 
@@ -38,7 +37,7 @@ function running(t: TestContext, name = 'web') {
   const home = ownHome(t)
   const monitor = standIn(t)
   const reserved = reserve(name)
-  t.after(() => closeSync(reserved.status))
+  t.after(() => close(reserved))
   reserved.commit(about(monitor.pid))
   return { home, monitor, reserved, directory: join(home, name) }
 }
@@ -88,11 +87,11 @@ test('a name is starting, running and ended, and then free for the next', async 
   const after = findSandbox(home, 'web')
   assert.ok(after?.state === 'ended')
   assert.equal(after.outcome.payload, 3 << 8)
-  closeSync(reserved.status)
+  close(reserved)
   const next = reserve('web')
   assert.equal(stateOf(home, 'web'), 'starting')
   next.abandon()
-  closeSync(next.status)
+  close(next)
   assert.deepEqual(readdirSync(home), [])
 })
 
@@ -126,7 +125,7 @@ test('what has ended before its record is written is found by its name, with how
   const found = findSandbox(home, 'web')
   assert.ok(found?.state === 'ended')
   assert.equal(found.outcome.payload, 3 << 8)
-  closeSync(reserved.status)
+  close(reserved)
 })
 
 test('what is committed is not abandoned', (t) => {
@@ -167,7 +166,7 @@ test('names', (t) => {
   for (const name of ['a', 'A.b_c-d', '_', '0', 'a'.repeat(64)]) {
     const reserved = reserve(name)
     reserved.abandon()
-    closeSync(reserved.status)
+    close(reserved)
   }
 })
 
@@ -188,7 +187,7 @@ test('of many processes that want one name at once, one gets it; and the name of
       const reserved = reserve('web')
       reserved.commit(about(monitor.pid))
       await ended(reserved, monitor, 0)
-      closeSync(reserved.status)
+      close(reserved)
     }
     const all = Array.from({ length: 12 }, () =>
       spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'inherit'] }),
@@ -246,7 +245,7 @@ test('one whose monitor was killed is lost, and its name is free', async (t) => 
   await killed(monitor)
   assert.equal(stateOf(home, 'web'), 'lost')
   const next = reserve('web')
-  closeSync(next.status)
+  close(next)
   assert.equal(stateOf(home, 'web'), 'starting')
 })
 
@@ -258,7 +257,7 @@ test('what starters left that were killed is removed', (t) => {
   writeFileSync(join(home, 'half/maker'), identityText(dead()))
   for (const name of ['half', 'bare']) {
     assert.equal(stateOf(home, name), 'lost')
-    closeSync(reserve(name).status)
+    close(reserve(name))
     assert.equal(stateOf(home, name), 'starting')
   }
   assert.deepEqual(readdirSync(home).sort(), ['bare', 'half', mine].sort())
@@ -271,7 +270,7 @@ test('what is removed is the directory that was looked at, not another that has 
     assert.equal(state, 'lost')
     // Another command removes it meanwhile, and a starter takes the name.
     renameSync(directory, join(home, 'aside'))
-    closeSync(reserve('web').status)
+    close(reserve('web'))
     return true
   })
   assert.ok(removed)

@@ -1,80 +1,17 @@
 /**
- * Named sandboxes started, entered and ended many times, and killed at random moments; after each round nothing may be left. It is pid 1
- * of a pid namespace of its own, so that all processes that it sees are its own, and it reaps none but its children, as in many containers:
+ * Named sandboxes started, entered and ended many times, killed at random moments, and used by two commands at once (races.ts); after
+ * each round nothing may be left. It is pid 1 of a pid namespace of its own (ownPids.ts):
  *
- *     unshare -pf --mount-proc node dist/test/live/rounds.js cycles|kills COUNT [SEED]
+ *     unshare -pf --mount-proc node dist/test/live/rounds.js cycles|kills|races COUNT [SEED]
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-
-const vial = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
-
-interface Process {
-  readonly pid: number
-  readonly words: string
-}
-
-const read = (path: string) => {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch {
-    return ''
-  }
-}
-const field = (status: string, name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? ''
-
-/**
- * All but this one, and what has ended outside of sandboxes, or was pid 1 of one whose monitor was killed: that is for this process to reap,
- * which it does not.
- */
-function processes(): Process[] {
-  return readdirSync('/proc').flatMap((name) => {
-    const status = /^\d+$/.test(name) && name !== String(process.pid) ? read(`/proc/${name}/status`) : ''
-    const pids = field(status, 'NSpid').split(/\s+/)
-    const ended = /^[ZX]/.test(field(status, 'State'))
-    if (status === '' || (ended && (pids.length === 1 || pids.at(-1) === '1'))) return []
-    const words = `${field(status, 'State')} ${read(`/proc/${name}/cmdline`).replaceAll('\0', ' ')}`
-    return [{ pid: Number(name), words }]
-  })
-}
-
-/** What a round may not leave. */
-const left = (home: string) => ({ names: readdirSync(home), processes: processes().map(({ words }) => words) })
-
-/** Fails after half a minute: no machine is that slow. */
-async function nothingIsLeft(home: string, about: string): Promise<void> {
-  for (let tries = 3000; ; tries--) {
-    const seen = left(home)
-    if (seen.names.length + seen.processes.length === 0) return
-    if (tries === 0) throw new Error(`${about}: left: ${JSON.stringify(seen)}`)
-    await sleep(10)
-  }
-}
-
-interface Said {
-  readonly status: number | null
-  readonly out: string
-}
-
-function start(words: readonly string[]): { readonly child: ChildProcess; readonly said: Promise<Said> } {
-  const child = spawn(process.execPath, [vial, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
-  const parts: Buffer[] = []
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => parts.push(bytes))
-  // Not 'close': what it has started may hold its output.
-  const said = once(child, 'exit').then(([status]) => ({ status, out: Buffer.concat(parts).toString() }))
-  return { child, said }
-}
-
-async function call(about: string, ...words: string[]): Promise<void> {
-  const { status, out } = await start(words).said
-  if (status !== 0) throw new Error(`${about}: vial ${words.join(' ')}: ${status} ${out}`)
-}
+import { pathToFileURL } from 'node:url'
+import { call, inOwnHome, nothingIsLeft, processes, random, start, vial } from './ownPids.js'
+import { race } from './races.js'
 
 /** Four at a time. */
 async function cycles(count: number): Promise<void> {
@@ -88,17 +25,6 @@ async function cycles(count: number): Promise<void> {
     }
   }
   await Promise.all([worker(), worker(), worker(), worker()])
-}
-
-/** mulberry32. */
-function random(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let word = Math.imul(state ^ (state >>> 15), 1 | state)
-    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 const library = `
@@ -154,22 +80,12 @@ async function kills(home: string, count: number, seed: number): Promise<void> {
 }
 
 async function main([what, count, seed = String(randomInt(2 ** 31))]: readonly string[]): Promise<void> {
-  const runtime = mkdtempSync(join(tmpdir(), 'vial-rounds-'))
-  process.env.XDG_RUNTIME_DIR = runtime
-  const home = join(runtime, 'vial')
-  const mounts = read('/proc/self/mountinfo')
   const begun = performance.now()
-  try {
-    await call('first', 'start', '--name', 'first')
-    await call('first', 'stop', '--rm', 'first')
-    if (what === 'cycles') await cycles(Number(count))
-    else await kills(home, Number(count), Number(seed))
-    await nothingIsLeft(home, 'the end')
-    if (read('/proc/self/mountinfo') !== mounts) throw new Error('a mount is left')
-    console.log(`${what}: ${count} rounds, seed ${seed}: nothing is left, ${Math.round(performance.now() - begun)} ms`)
-  } finally {
-    rmSync(runtime, { recursive: true, force: true })
-  }
+  await inOwnHome((home) => {
+    if (what === 'cycles') return cycles(Number(count))
+    return (what === 'kills' ? kills : race)(home, Number(count), Number(seed))
+  })
+  console.log(`${what}: ${count} rounds, seed ${seed}: nothing is left, ${Math.round(performance.now() - begun)} ms`)
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]!).href) await main(process.argv.slice(2))

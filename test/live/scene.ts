@@ -1,12 +1,12 @@
 /** A directory for named sandboxes of a test's own, and what a starter and a monitor leave there. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { record } from '../../src/launcher/record.js'
 import { identityOfChild } from '../../src/live/processes.js'
-import type { NewRecord } from '../../src/live/records.js'
+import type { NewRecord, Reservation } from '../../src/live/records.js'
 
 /** This process finds its sandboxes there until the test is over. */
 export function ownHome(t: TestContext): string {
@@ -38,6 +38,12 @@ export const about = (monitor: number): NewRecord => ({
   base: '/',
   command: ['sleep', '600'],
 })
+
+/** As a starter does when its start is over. */
+export function close({ status, directory }: Reservation): void {
+  closeSync(status)
+  closeSync(directory)
+}
 
 /** What a monitor writes last: that init ended with this wait status. */
 export function endedRecord(status: number): Buffer {
