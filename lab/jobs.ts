@@ -65,10 +65,14 @@ export const jobs: readonly Job[] = [
     ],
     minutes: 40,
   },
+  { id: 'contract', boot: 'plain', tests: ['test/contract/contract', 'test/contract/meeting'], minutes: 40 },
   { id: 'terminal', boot: 'plain', tests: ['test/cli/terminal'], minutes: 20 },
+  // The last in its guest: it leaves a setting behind that cannot be taken back.
+  { id: 'yama', boot: 'plain', tests: ['lab/tests/yama'], minutes: 30 },
   { id: 'scope', boot: 'systemd', tests: ['lab/tests/scope'], minutes: 6 },
   { id: 'user-scope', boot: 'systemd', tests: ['lab/tests/scope'], by: 'user service', minutes: 6 },
   { id: 'service', boot: 'systemd', tests: ['lab/tests/service'], minutes: 15 },
+  { id: 'daemons', boot: 'systemd', tests: ['lab/tests/daemons'], minutes: 60 },
   { id: 'cost', boot: 'systemd', tests: [], bench: ['bench/limits', '--root', '--runs', '40'], minutes: 10 },
 ]
 
@@ -92,6 +96,8 @@ export const features: readonly Feature[] = [
     job: 'living',
     names: byUser,
   },
+  { title: 'sandboxes that are entered, where Yama holds ptrace(2) in', job: 'yama' },
+  { title: 'what enters sees and may do what the own command does (`test/contract`)', job: 'contract' },
   { title: '`io.max`, `memory.high` and pressure on a disk', job: 'io' },
   { title: 'limits, verdicts, bombs, gc: root', job: 'limits', names: byRoot },
   { title: 'limits, verdicts, bombs, gc: delegated to an ordinary user', job: 'limits', names: byUser },
@@ -100,6 +106,12 @@ export const features: readonly Feature[] = [
   { title: "a scope from systemd's system manager: root", job: 'scope' },
   { title: "a scope from systemd's user manager: ordinary user", job: 'user-scope' },
   { title: 'services: the units of examples/service, and settings of a unit', job: 'service' },
+  {
+    title: "named sandboxes: the units of examples/daemons, by a user's own systemd",
+    job: 'daemons',
+    names: /user's own/,
+  },
+  { title: "named sandboxes: the same, by the system's with `User=`", job: 'daemons', names: /of the system/ },
   { title: '`user.max_user_namespaces=0`: error, doctor', job: 'settings', names: /max_user_namespaces/ },
   { title: "Debian's `kernel.unprivileged_userns_clone=0`: error, doctor", job: 'settings', names: /userns_clone/ },
   { title: "AppArmor's restriction of user namespaces: error, doctor", job: 'settings', names: /AppArmor/ },

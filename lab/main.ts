@@ -14,7 +14,7 @@ import { overlayOf, starts } from './guest/root.js'
 import { type Boot, features, type Job, jobs } from './jobs.js'
 import { type Kernel, kernels, kernelsOf } from './kernels.js'
 import { Progress } from './progress.js'
-import { runGuest } from './qemu.js'
+import { runGuest, tail } from './qemu.js'
 import { isAgain, isEnd, type Line, parseLine, withLine } from './report.js'
 import { failures, isGood, known, merge, type Outcome, readResults, resultsOf, writeResults } from './results.js'
 import { columns, inOrder, tableRows } from './table.js'
@@ -57,7 +57,12 @@ async function boot(
       if (isEnd(line)) ended(lines, line.job)
     },
   )
-  return { lines, broken: broken === undefined ? [] : [broken] }
+  const untold = chosen.filter(({ id }) => !lines.some((line) => isEnd(line) && line.job === id))
+  // One that panics, or finds no disk, is off as if it were done.
+  const off =
+    untold.length > 0 ? `was off before ${untold[0]!.id} had ended\n${tail(join(work, 'console'))}` : undefined
+  const why = broken ?? off
+  return { lines, broken: why === undefined ? [] : [why] }
 }
 
 const names = kernels.map(({ name }) => name)

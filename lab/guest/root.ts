@@ -37,6 +37,9 @@ PAMName=
 Environment=XDG_RUNTIME_DIR=/run/user/%i DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/%i/bus
 `
 
+/** A minute and a half, the default, is little where each instruction is translated. systemd-system.conf(5). */
+const patience = '[Manager]\nDefaultTimeoutStartSec=15min\nDefaultTimeoutStopSec=15min\n'
+
 const unwanted = ['systemd-firstboot', 'systemd-networkd-wait-online', 'apt-daily', 'fstrim', 'e2scrub_all']
 
 /** For attacks: nothing was configured, so that no user has a password. */
@@ -51,6 +54,8 @@ export function overlayOf(boot: Boot): Overlay {
     'etc/systemd/system/lab.service': { text: service },
     'etc/systemd/system/default.target': { text: '[Unit]\nRequires=multi-user.target\nWants=lab.service\n' },
     'etc/systemd/system/user@.service.d/lab.conf': { text: userManager },
+    'etc/systemd/system.conf.d/lab.conf': { text: patience },
+    'etc/systemd/user.conf.d/lab.conf': { text: patience },
     ...Object.fromEntries(unwanted.map((name) => [`etc/systemd/system/${name}.service`, { text: '' }] as const)),
   }
 }
