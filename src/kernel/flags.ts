@@ -147,8 +147,8 @@ export const RESOLVE = {
   CACHED: 0x20,
 } as const
 
-/** `linux/magic.h`; statfs(2). PROC_SUPER_MAGIC and SYSFS_MAGIC there. */
-export const SUPER_MAGIC = { PROC: 0x9fa0, SYSFS: 0x62656572 } as const
+/** `linux/magic.h`; statfs(2). PROC_SUPER_MAGIC, SYSFS_MAGIC and DEVPTS_SUPER_MAGIC there. */
+export const SUPER_MAGIC = { PROC: 0x9fa0, SYSFS: 0x62656572, DEVPTS: 0x1cd1 } as const
 
 /** `linux/fs.h`; renameat2(2). */
 export const RENAME = { NOREPLACE: 1, EXCHANGE: 2, WHITEOUT: 4 } as const
@@ -433,8 +433,17 @@ export const TIOC = {
   GPTPEER: 0x5441,
 } as const
 
-/** Flow control of a terminal, `asm-generic/ioctls.h`; TCXONC(2const). */
-export const TC = { XONC: 0x540a } as const
+/** Modes and flow control of a terminal, `asm-generic/ioctls.h`; ioctl_tty(2). */
+export const TC = { GETS: 0x5401, SETS: 0x5402, XONC: 0x540a, OON: 1 } as const
+
+/** Modes of a terminal, `asm-generic/termbits.h`; termios(3). */
+export const TERMIOS = {
+  ...{ IGNBRK: 0x1, BRKINT: 0x2, PARMRK: 0x8, ISTRIP: 0x20, INLCR: 0x40, IGNCR: 0x80, ICRNL: 0x100 },
+  ...{ IXON: 0x400, IUTF8: 0x4000, OPOST: 0x1, CSIZE: 0x30, CS8: 0x30, PARENB: 0x100 },
+  ...{ ISIG: 0x1, ICANON: 0x2, ECHO: 0x8, ECHONL: 0x40, IEXTEN: 0x8000 },
+  // Indices of control characters.
+  ...{ VTIME: 5, VMIN: 6 },
+} as const
 
 /** ioctls of any file, `asm-generic/ioctls.h`; ioctl(2). */
 export const FIO = { NBIO: 0x5421, NREAD: 0x541b, NCLEX: 0x5450, CLEX: 0x5451, ASYNC: 0x5452 } as const

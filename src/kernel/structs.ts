@@ -270,6 +270,17 @@ export const structs = {
       cmsg_type: { offset: 12, size: 4 },
     },
   },
+  /** ioctl_tty(2), `asm-generic/termbits.h`. */
+  termios: {
+    size: 36,
+    fields: {
+      c_iflag: { offset: 0, size: 4 },
+      c_oflag: { offset: 4, size: 4 },
+      c_cflag: { offset: 8, size: 4 },
+      c_lflag: { offset: 12, size: 4 },
+      c_cc: { offset: 17, size: 19 },
+    },
+  },
   /** ioctl_tty(2), `asm-generic/termios.h`. */
   winsize: {
     size: 8,

@@ -7,16 +7,16 @@
  */
 import { makeSealed } from '../assembly/sealed.js'
 import { own } from '../assembly/variables.js'
-import { AF, AT, MSG, SCM, SOCK, SOL } from '../kernel/flags.js'
+import { AF, AT, MSG, SOCK } from '../kernel/flags.js'
 import { namespaces } from '../kernel/namespaces.js'
-import { structs } from '../kernel/structs.js'
-import type { Address, Operand } from '../machine/instruction.js'
+import type { Operand } from '../machine/instruction.js'
 import { groupHandle, namespaceHandles, programHandles } from '../plan/handles.js'
 import { fewFiles } from '../plan/hints.js'
 import type { Living } from '../plan/manner.js'
 import type { Step } from '../plan/step.js'
 import { keepEnd } from './descriptorCode.js'
 import type { LauncherContext } from './launcherContext.js'
+import { messageOf } from './message.js'
 import { writeAll } from './openFiles.js'
 
 /** What executes in a living sandbox: see {@link programHandles}. */
@@ -106,27 +106,4 @@ export const heldHandles = ({ handedOut, ownNet, group }: Living): number[] => [
 function moveTo(c: LauncherContext, file: Operand, number: number): void {
   c.must('dup3', file, number, c.open.CLOEXEC)
   c.attempt('close', file)
-}
-
-/** A message of one byte with room for so many descriptors, unix(7), "SCM_RIGHTS". */
-function messageOf(c: LauncherContext, count: number): { message: Address; descriptors: Address } {
-  const { b } = c
-  const { msghdr, cmsghdr, iovec } = structs
-  const [control, vector, message] = [
-    b.reserve(Math.ceil((cmsghdr.size + 4 * count) / 8) * 8),
-    b.reserve(iovec.size),
-    b.reserve(msghdr.size),
-  ]
-  const used = cmsghdr.size + 4 * count
-  b.store(64, control, cmsghdr.fields.cmsg_len.offset, used)
-  b.store(32, control, cmsghdr.fields.cmsg_level.offset, SOL.SOCKET)
-  b.store(32, control, cmsghdr.fields.cmsg_type.offset, SCM.RIGHTS)
-  b.store(64, vector, iovec.fields.iov_base.offset, b.reserve(1))
-  b.store(64, vector, iovec.fields.iov_len.offset, 1)
-  b.store(64, message, msghdr.fields.msg_iov.offset, vector)
-  b.store(64, message, msghdr.fields.msg_iovlen.offset, 1)
-  b.store(64, message, msghdr.fields.msg_control.offset, control)
-  // CMSG_SPACE: to whole words.
-  b.store(64, message, msghdr.fields.msg_controllen.offset, Math.ceil(used / 8) * 8)
-  return { message, descriptors: { ...control, offset: control.offset + cmsghdr.size } }
 }

@@ -5,13 +5,15 @@
  * `payload` is 1 when the payload was killed from outside, that of `started` when init takes {@link endSignal}. `running`: the payload of a living
  * sandbox was executed, or the sandbox waits without one. `piped` has behind
  * its kind the two descriptors of each pipe as pipe2(2) gives them, in the order of the plan. A file there may begin with a
- * header of two u64: the pid of the process that starts the vial, and which signals its command is to start with ignored.
+ * header of three: the pid of the process that starts the vial, which signals its command is to start with ignored, and the size of the
+ * command's terminal, as a struct winsize.
  */
 export const record = {
-  header: 16,
+  header: 24,
   ignored: 8,
   /** The word, by its offset, that says which of a gate's requests failed. */
   request: 24,
+  window: 16,
   size: 32 + 144,
   failed: 1,
   payload: 2,

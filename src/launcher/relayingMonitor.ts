@@ -55,20 +55,38 @@ import {
   unblockSignals,
   whenFromOutside,
 } from './signalMask.js'
+import { lookForTerminal, onTerminal, restoreTerminal } from './rawTerminal.js'
 import { awaitSources, prepareSources } from './sources.js'
+import { hasTerminal, makeTerminalChannel } from './terminalCode.js'
+import {
+  callersInput,
+  closeRelay,
+  finishRelay,
+  prepareRelay,
+  relayFiles,
+  relaySources,
+  takeRelaySignals,
+} from './terminalRelay.js'
 
 export const relaying: Life = {
   begin(c) {
     const { statusFd, sharesSession } = c.plan.start
     if (sharesSession) rememberForeground(c)
     // What the terminal sends to the whole job reaches the caller, who hands it on: it must not arrive twice.
-    else if (statusFd !== undefined) leaveGroup(c)
+    // A terminal is only read by its foreground: there the monitor stays, and takes nothing that comes to the whole job.
+    else if (hasTerminal(c.plan)) {
+      lookForTerminal(c)
+      c.b.when(onTerminal(c), 'eq', 0, () => leaveGroup(c))
+    } else if (statusFd !== undefined) leaveGroup(c)
     blockSignals(c)
     if (statusFd !== undefined) ignoreAsCaller(c, statusFd)
     hearOfChildren(c)
   },
 
-  makeChannel: makeForegroundPipe,
+  makeChannel(c) {
+    makeForegroundPipe(c)
+    makeTerminalChannel(c)
+  },
 
   hide(c) {
     const { plan } = c
@@ -78,6 +96,7 @@ export const relaying: Life = {
   },
 
   beginInit(c) {
+    closeRelay(c)
     // What a terminal sends to the job is for the monitor to hand on. Who leads a group makes no session: setsid(2).
     if (leadsGroup(c.plan)) leaveGroup(c)
   },
@@ -92,10 +111,10 @@ export const relaying: Life = {
 }
 
 /** What the monitor waits for besides signals. */
-const sourcesOf = (c: LauncherContext, init: Slot) => [...memorySource(c, init), ...logSource(c)]
+const sourcesOf = (c: LauncherContext, init: Slot) => [...memorySource(c, init), ...logSource(c), ...relaySources(c)]
 
-const leadsGroup = ({ start: { statusFd, sharesSession, init } }: Plan) =>
-  statusFd === undefined && !sharesSession && init === 'reaper'
+const leadsGroup = ({ start: { statusFd, sharesSession, init, terminal } }: Plan) =>
+  (statusFd === undefined || terminal === true) && !sharesSession && init === 'reaper'
 
 /** Waits for init, passes signals on to it, reports, and ends as the payload did. */
 function monitorLoop(c: LauncherContext, init: Slot): void {
@@ -106,7 +125,9 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
   const status = b.reserve(8)
   const code = b.temporary()
   if (reporting) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
-  const held = [...(living === undefined ? [] : heldHandles(living)), ...logFiles(c), ...prepareSources(c, sources)]
+  prepareRelay(c)
+  const files = [...(living === undefined ? [] : heldHandles(living)), ...logFiles(c), ...relayFiles(c)]
+  const held = [...files, ...prepareSources(c, sources)]
   if (watches(plan)) releaseUnwatched(c, held)
   else releaseFds(c, [...callersEnds(c), ...foregroundEnds(c, 'monitor'), ...held])
   // Init and payload were cloned into the job's group before.
@@ -122,6 +143,7 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
     b.load(code, 32, status)
     if (enters) reapOrphan(c, code, usage)
     finishLog(c)
+    finishRelay(c)
     if (reporting) c.report(record.ended, code)
     if (sharesSession) giveForegroundBack(c, {})
     awaitAcknowledgement(c)
@@ -265,6 +287,7 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
     if (tiedToCaller(plan) || (plan.start.enters !== undefined && manner === 'takeSignalOrEnd'))
       takeParentsEnd(c, signal, again, atParentsEnd(c, to, again, manner))
     takeForegroundSignals(c, signal, again)
+    if (inMonitorOnly) takeRelaySignals(c, signal, info, again)
     if (plan.start.statusFd === undefined) takeStop(c, signal)
     // What a terminal sends reaches a payload of the same session by itself.
     if (plan.start.sharesSession) {
@@ -304,6 +327,7 @@ function atParentsEnd(c: LauncherContext, to: Slot, again: () => void, manner: T
       else c.attempt('kill', to, endSignal)
       again()
     }
+  if (hasTerminal(c.plan)) return () => restoreTerminal(c, { input: callersInput(c) })
   return sharesSession ? () => endForeground(c, to) : undefined
 }
 

@@ -1,9 +1,10 @@
 /**
- * What the monitor waits for besides signals: descriptors that become readable. A signalfd(2) tells that a signal is pending, which
+ * What the monitor waits for besides signals: descriptors that can be read, or written. A signalfd(2) tells that a signal is pending, which
  * is then taken by rt_sigtimedwait(2) as where there is nothing else to wait for.
  */
 import { pollsOf } from '../assembly/files.js'
 import { variable } from '../assembly/variables.js'
+import { POLL } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Operand } from '../machine/instruction.js'
 import type { LauncherContext } from './launcherContext.js'
@@ -12,7 +13,9 @@ import { allSignals, maskSize } from './signalMask.js'
 export interface Source {
   /** 0xffffffff: none, any more. */
   readonly fd: Operand
-  /** Emits what is done when it can be read. */
+  /** It is waited for until it can be written, not read. */
+  readonly writes?: true
+  /** Emits what is done then. */
   act(): void
 }
 
@@ -34,6 +37,8 @@ export function awaitSources(c: LauncherContext, sources: readonly Source[]): vo
   const { size, fields } = structs.pollfd
   b.loop(({ leave }) => {
     const polls = pollsOf(b, [signalFd(b), ...sources.map(({ fd }) => fd)])
+    for (const [index, { writes }] of sources.entries())
+      if (writes) b.store(32, polls, (index + 1) * size + fields.events.offset, POLL.OUT)
     c.attempt('ppoll', polls, sources.length + 1, 0, 0, 0)
     // The upper half of the second word is what has happened.
     const ifReady = (index: number, then: () => void) => {

@@ -20,6 +20,8 @@ import { logCode } from './logCode.js'
 import { networkCode } from './networkCode.js'
 import { dieWithParent } from './parent.js'
 import { pipeCode } from './pipeCode.js'
+import { terminalCode } from './terminalCode.js'
+import { relayCode } from './terminalRelay.js'
 import { outsideCode } from './waitOutside.js'
 
 type ProcessStep = 'clone' | 'dieWithParent' | 'processName' | 'session' | 'umask' | 'rlimit' | 'execute'
@@ -70,6 +72,8 @@ const code: Code<Exclude<StepKind, keyof typeof entryRows>> = {
   ...logCode,
   ...networkCode,
   ...pipeCode,
+  ...terminalCode,
+  ...relayCode,
   ...outsideCode,
   ...processCode,
 }

@@ -4,9 +4,10 @@ import type { GroupOption } from '../plan/lowerLimits.js'
 import type { AcceptedPolicy } from '../policy/check.js'
 import type { OwnOptions } from '../policy/ownOptions.js'
 import type { Result } from '../run/result.js'
-import type { RunOptions, SpawnOptions } from '../run/runOptions.js'
+import type { RunOptions, SpawnOptions, TerminalOptions } from '../run/runOptions.js'
 import { type RunResult, Sandbox } from '../run/sandbox.js'
 import type { SandboxProcess } from '../run/spawn.js'
+import type { TerminalProcess } from '../run/terminal.js'
 import type { Verdict } from '../run/verdict.js'
 import { BoxGate } from './boxGate.js'
 import { targetOf } from './enterSandbox.js'
@@ -67,6 +68,8 @@ export class Box extends EventEmitter<BoxEvents> {
    * has started in the background lives on in the box.
    */
   readonly spawn: (command: string, args?: readonly string[], options?: SpawnOptions & OwnOptions) => SandboxProcess
+  /** Starts a command in it, by default a shell, in a terminal of its own: as {@link Sandbox.pty}. */
+  readonly pty: (options?: TerminalOptions & OwnOptions) => TerminalProcess
   /** The process outside that holds it: when it ends, so does all inside. */
   readonly pid: number
 
@@ -92,6 +95,7 @@ export class Box extends EventEmitter<BoxEvents> {
     life.ended.then(retire, retire)
     this.run = entrants.run.bind(entrants)
     this.spawn = entrants.spawn.bind(entrants)
+    this.pty = entrants.pty.bind(entrants)
     life.ended.then(
       (result) => {
         const { verdict } = result

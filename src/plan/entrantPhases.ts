@@ -56,6 +56,15 @@ export const entrantPhases = {
       why: "the payload cannot push input into the caller's terminal",
     })),
 
+  terminal: ({ start: { terminal }, namespaces: { mount } }) =>
+    when(terminal, () => ({
+      do: 'terminal',
+      devices: isShared(mount) ? 'hosts' : 'own',
+      what: 'make a terminal for the command',
+      why: "it gets none of the caller's",
+      hints: hints.terminal,
+    })),
+
   landlock({ hardening: { landlock, scopes }, filesystem, descriptors }, init) {
     const files =
       filesystem === undefined

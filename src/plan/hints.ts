@@ -134,4 +134,9 @@ export const hints = {
     /** Only of one that is named for a run. */
     EXDEV: words`${key('cwd')} leads out of the sandbox`,
   },
+  terminal: {
+    ENOENT: words`there is no /dev/pts inside: ${key('filesystem')} has no /dev`,
+    ENODEV: 'what is at /dev/pts inside are no pseudoterminals',
+    ENOSPC: 'this host has too many pseudoterminals: see sysctl kernel.pty.max',
+  },
 } satisfies Record<string, Hints>

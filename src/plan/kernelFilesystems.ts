@@ -100,13 +100,14 @@ export function dev(planner: Planner, at: string): void {
     'foreign',
     "terminals of the sandbox's own",
   )
-  planner.make(`${at}/console`, 'foreign', (place) => ({
-    do: 'console',
-    place,
-    flags: style.deviceNode,
-    what: `show the terminal as ${at}/console`,
-    why: 'ttyname(3) finds what standard output is',
-  }))
+  if (!planner.context.ownTerminal)
+    planner.make(`${at}/console`, 'foreign', (place) => ({
+      do: 'console',
+      place,
+      flags: style.deviceNode,
+      what: `show the terminal as ${at}/console`,
+      why: 'ttyname(3) finds what standard output is',
+    }))
   if (style.shm === 'directory') {
     planner.directory({ directory: `${at}/shm` })
     return

@@ -81,6 +81,11 @@ export interface PlanOptions {
    * @internal
    */
   readonly own?: Own | undefined
+  /**
+   * The payload gets a terminal of its own; only with a descriptor for `status`. Default: the streams that the vial was started with.
+   * @internal
+   */
+  readonly terminal?: true
   /** What is laid over writable entries of the policy. Default: nothing. */
   readonly kept?: Filesystem['kept']
 }
@@ -137,7 +142,7 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
             disk: limits.disk,
             nests: nests(policy),
           },
-    hardening: hardeningOf(policy, host, limits.rlimits),
+    hardening: hardeningOf(policy, host, limits.rlimits, options.terminal),
     limits,
     descriptors: {
       keep: [...new Set(keep)].sort((a, b) => a - b),
@@ -184,7 +189,12 @@ const defaultRlimits = {
 } as const satisfies { readonly [Name in RlimitName]?: { readonly value: bigint; readonly why: string } }
 
 /** @param standing rlimits that stand in for limits of the sandbox as a whole */
-function hardeningOf(policy: CheckedPolicy, host: Host, standing: readonly RlimitChoice[]): Hardening {
+function hardeningOf(
+  policy: CheckedPolicy,
+  host: Host,
+  standing: readonly RlimitChoice[],
+  terminal: boolean | undefined,
+): Hardening {
   const { capabilities = [], landlock = 'on', session = 'new' } = policy
   const filter = compileFilter(policy, host)
   return {
@@ -194,7 +204,8 @@ function hardeningOf(policy: CheckedPolicy, host: Host, standing: readonly Rlimi
     noMoreUsers: policy.disableUserns ? 'limit' : undefined,
     assertNoMoreUsers: false,
     innerUser: undefined,
-    session: session === 'new' ? 'new' : 'callers',
+    // A terminal controls one session: credentials(7).
+    session: session === 'new' || terminal ? 'new' : 'callers',
     // A payload that is to mount cannot be restricted: landlock(7).
     landlock: landlock === 'required' ? 'required' : landlock === 'off' || nests(policy) ? undefined : 'on',
     umask: policy.umask,
@@ -252,6 +263,7 @@ function startOf(
     lockFiles: [],
     holdFds: [],
     manner,
+    terminal: options.terminal,
   }
 }
 

@@ -75,6 +75,8 @@ export interface Start {
   readonly enters?: readonly Handle[]
   /** It enters the sandbox for many commands. */
   readonly serves?: Serving
+  /** The payload has a terminal of its own, and the monitor hands on between that and the streams that the vial was started with. */
+  readonly terminal?: true
 }
 
 /** Whether the sandbox has a pid namespace of its own. */
@@ -109,8 +111,21 @@ export function planOf(specification: Specification, { order, reword }: Face): P
       throw new Error(`this face has no place for the phase ${phase}`)
   world.push(...part('init'))
   const { hardening, start } = specification
-  const { perRun, argv0, sealed, init, statusFd, manner, announcement, holdFds, environment, living, enters, serves } =
-    start
+  const {
+    perRun,
+    argv0,
+    sealed,
+    init,
+    statusFd,
+    manner,
+    announcement,
+    holdFds,
+    environment,
+    living,
+    enters,
+    serves,
+    terminal,
+  } = start
   return {
     world: { monitor: part('monitor'), clone: say(cloneStep(specification), { phase: 'clone' }), init: world },
     entrant: { once: part('once'), shared: part('shared'), each: part('each') },
@@ -132,6 +147,7 @@ export function planOf(specification: Specification, { order, reword }: Face): P
       ...(living === undefined ? {} : { living }),
       ...(enters === undefined ? {} : { enters }),
       ...(serves === undefined ? {} : { serves }),
+      ...(terminal ? { terminal } : {}),
     },
   }
 }

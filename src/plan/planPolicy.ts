@@ -14,14 +14,14 @@ export type { PlanOptions }
 
 export const vialFace: Face = {
   order: {
-    streams: ['closeFds', 'log', 'pipes', 'streams'],
+    streams: ['closeFds', 'log', 'pipes', 'streams', 'takeStreams'],
     monitor: ['joinUser', 'dropGroups', 'newUser', 'newTime', 'joinOthers', 'dieWithParent'],
     watch: ['watch'],
     init: ['enterGroup', 'handOut', 'limitUsers', 'mounts', 'loopback', 'names'],
     once: ['identity', 'keyring', 'secureBits', 'noNewPrivs', 'capabilities'],
     prepare: ['directory'],
     shared: [],
-    each: ['session', 'landlock', 'umask', 'rlimits', 'filter'],
+    each: ['session', 'terminal', 'landlock', 'umask', 'rlimits', 'filter'],
   },
 }
 

@@ -15,6 +15,8 @@ export interface FilesystemContext extends Filesystem {
   readonly ownNet: boolean
   /** Whether the payload is the first of a session. */
   readonly ownSession: boolean
+  /** The payload gets a terminal of its own, and none of the caller's. */
+  readonly ownTerminal: boolean
 }
 
 export function contextOf(
@@ -29,6 +31,7 @@ export function contextOf(
     pids: pid.make !== 'no' ? start.init : pid.join === undefined ? 'host' : 'joined',
     ownNet: net.make !== 'no',
     ownSession: hardening.session === 'new',
+    ownTerminal: start.terminal === true,
   }
 }
 

@@ -182,4 +182,6 @@ export interface StartChoice {
   readonly living?: Living | undefined
   readonly enters?: readonly Handle[] | undefined
   readonly serves?: Serving | undefined
+  /** As of the plan. */
+  readonly terminal?: true | undefined
 }

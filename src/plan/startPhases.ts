@@ -55,6 +55,13 @@ export const startPhases = {
     })),
   ],
 
+  takeStreams: ({ start: { terminal } }) =>
+    when(terminal, () => ({
+      do: 'takeStreams',
+      what: "take the caller's streams",
+      why: 'the command has a terminal of its own, and the monitor hands on between the two',
+    })),
+
   watch: ({ limits: { wallTime, cpuTime, memory } }) => [
     ...when(wallTime, (milliseconds) => ({
       do: 'wallTime',

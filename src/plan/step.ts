@@ -69,6 +69,8 @@ export interface Steps {
     readonly streams: readonly number[]
     readonly foreign: boolean
   }
+  /** What the payload's terminal is to be handed on from and to: the streams that the vial was started with. */
+  takeStreams: unknown
   dieWithParent: unknown
   /** Looks up the living sandbox that the first arguments name, and opens these of its monitor's descriptors, at the same numbers. */
   findSandbox: { readonly handles: readonly Handle[] }
@@ -265,6 +267,8 @@ export interface Steps {
   // the payload
   closeThese: { readonly fds: readonly number[] }
   session: unknown
+  /** Makes a pair of pseudoterminals, pty(7): one is the payload's streams and controls its session, the monitor gets the other. */
+  terminal: { readonly devices: 'own' | 'hosts' }
   /**
    * A second wall, as high as the running kernel can build it; with `required`, it is an error where it can build none.
    * `files` undefined: only `scopes`, by default all of them, is looked at.

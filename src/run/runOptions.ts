@@ -50,6 +50,17 @@ export interface RunOptions extends CommandOptions {
   readonly encoding?: 'utf8' | 'buffer'
 }
 
+/** How a command is started in a terminal of its own. */
+export interface TerminalOptions extends CommandOptions {
+  /** Default: `sh`. */
+  readonly command?: string
+  readonly args?: readonly string[]
+  /** How many characters a line of the terminal has; default 80. */
+  readonly cols?: number
+  /** How many lines it has; default 24. */
+  readonly rows?: number
+}
+
 /** What is wrong with a value, behind the option's name; nothing is: undefined. */
 type Check = (value: unknown) => string | undefined
 
@@ -93,6 +104,20 @@ export const runOptions: Readonly<Record<keyof RunOptions, Check>> = {
 }
 
 const checkedLater: Check = () => undefined
+const size = must(
+  'a whole number from 1 to 65535',
+  (value) => isDescriptor(value) && value !== 0 && (value as number) < 2 ** 16,
+)
+
+export const terminalOptions: Readonly<Record<keyof TerminalOptions, Check>> = {
+  ...common,
+  // As of any command.
+  command: checkedLater,
+  args: checkedLater,
+  cols: size,
+  rows: size,
+}
+
 /** Of a command that enters a sandbox, besides: policy/ownOptions.ts checks their values. */
 export const ownOptions: Readonly<Record<keyof OwnOptions, Check>> = {
   uid: checkedLater,

@@ -29,12 +29,15 @@ import {
   runOptions,
   type SpawnOptions,
   spawnOptions,
+  type TerminalOptions,
+  terminalOptions,
 } from './runOptions.js'
 import { type ConnectedProcess, type SandboxProcess, type Startable, spawnVial, startVial } from './spawn.js'
 import { perRunOf } from './startEnvironment.js'
 import { noUsage } from './status.js'
 import { compiledFor, completeStdio, pipesOf, type Stdio } from './stdio.js'
 import { Collector } from './streams.js'
+import { spawnTerminal, type TerminalProcess, terminalStdio } from './terminal.js'
 import type { Verdict } from './verdict.js'
 
 /** How a command ended, and what it wrote. */
@@ -251,11 +254,27 @@ export class Sandbox {
     )
   }
 
+  /** Starts a command in a terminal of its own, and gives this process the other end. */
+  pty(options?: TerminalOptions): TerminalProcess
+  pty(options: TerminalOptions & OwnOptions = {}): TerminalProcess {
+    const { command = 'sh', args = [], env } = options
+    this.#check(command, args, options, terminalOptions)
+    const { TERM = 'xterm-256color' } = this.#policy().checked.env?.set ?? {}
+    const asked = { ...options, env: { TERM, ...env } }
+    return this.#start(terminalStdio, asked, this.#ownOf(options), (vial) => spawnTerminal(vial, asked), true)
+  }
+
   #check(command: string, args: readonly string[], options: object, known: Parameters<typeof checkCommand>[3]): void {
     checkCommand(command, args, options, this.#how.entering === undefined ? known : { ...known, ...ownOptions })
   }
 
-  #start<Started>(stdio: Stdio, options: CommandOptions, own: Own, start: (vial: Startable) => Started): Started {
+  #start<Started>(
+    stdio: Stdio,
+    options: CommandOptions,
+    own: Own,
+    start: (vial: Startable) => Started,
+    terminal = false,
+  ): Started {
     const { cwd, env } = options
     refuseAborted(options)
     const limiter = this.#limiterOf(own)
@@ -266,13 +285,14 @@ export class Sandbox {
     )
       throw new OptionError('stdio: limits of output need "pipe" or "ignore" there')
     if (pipesOf(stdio).length > mostPipes) throw new OptionError(`stdio: more than ${mostPipes} pipes`)
-    return start(this.#vial(stdio, cwd !== undefined || env !== undefined || this.#how.entering !== undefined, own))
+    const perRun = cwd !== undefined || env !== undefined || this.#how.entering !== undefined
+    return start(this.#vial(stdio, perRun, own, terminal))
   }
 
   /** @param perRun the run has a working directory or an environment of its own, which another vial takes */
-  #vial(stdio: Stdio | undefined, perRun = false, own: Own = {}): Vial {
+  #vial(stdio: Stdio | undefined, perRun = false, own: Own = {}, terminal = false): Vial {
     const pipes = stdio?.map((entry) => (entry === 'input' || entry === 'output' ? entry : ''))
-    const key = JSON.stringify([perRun, pipes, own])
+    const key = JSON.stringify([perRun, pipes, own, terminal])
     let vial = this.#vials.get(key)
     if (vial === undefined) {
       const { store = ({ bytes }) => openStored(bytes), trusted = [], ignored = 0n, entering } = this.#how
@@ -283,6 +303,7 @@ export class Sandbox {
         ...(stdio === undefined
           ? {}
           : compiledFor(stdio, entering === undefined ? this.#limiter?.option() : entering.group())),
+        ...(terminal ? { terminal } : {}),
         ...(entering !== undefined ? { enters: true, own } : perRun ? { perRun } : {}),
       })
       const unknown =

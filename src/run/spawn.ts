@@ -43,7 +43,7 @@ import type { CommandOptions, SpawnOptions } from './runOptions.js'
 import { handedOn, wholeEnvironment } from './startEnvironment.js'
 import { startError, startProcess } from './startProcess.js'
 import { readOutcome, tellsRunning, type Usage } from './status.js'
-import { borrowStatusFile, peekStatus, readStatus, returnStatusFile } from './statusFile.js'
+import { borrowStatusFile, peekStatus, readStatus, returnStatusFile, type Window, writeWindow } from './statusFile.js'
 import { completeStdio, pipesOf, type Stdio, withOwnFiles } from './stdio.js'
 
 /** A command that runs in a sandbox. */
@@ -78,6 +78,8 @@ export interface ConnectedProcess extends Pick<SandboxProcess, 'pid' | 'kill' | 
   isRunning(): boolean
   /** Its cgroup. */
   readonly group: Group | undefined
+  /** Of a command that has a terminal: how large that is from now on. False: it has ended. */
+  resize(window: Window): boolean
 }
 
 /** A compiled sandbox, as far as its start and its end need it. */
@@ -112,7 +114,11 @@ export function spawnVial(
   options: SpawnOptions,
 ): SandboxProcess {
   const streams = new Streams(completeStdio(options.stdio))
-  const { pid, kill, result } = startVial(vial, command, args, streams.stdio, options, streams.connect)
+  return withStreams(streams, startVial(vial, command, args, streams.stdio, options, streams.connect))
+}
+
+/** A command, and the streams that its pipes were connected to. */
+export function withStreams(streams: Streams, { pid, kill, result }: ConnectedProcess): SandboxProcess {
   const stdio = streams.all as unknown as SandboxProcess['stdio']
   const [stdin, stdout, stderr] = stdio
   const heard = result.then(async (ended) => {
@@ -130,7 +136,10 @@ export function spawnVial(
   }
 }
 
-/** The same, with pipes that `connect` takes. */
+/**
+ * The same, with pipes that `connect` takes.
+ * @param window how large the terminal is, of a vial that was compiled for one and is not started at a terminal
+ */
 export function startVial(
   vial: Startable,
   command: string,
@@ -138,6 +147,7 @@ export function startVial(
   stdio: Stdio,
   options: CommandOptions,
   connect: Connect,
+  window?: Window,
 ): ConnectedProcess {
   const status = borrowStatusFile(vial.ignored)
   const started = now()
@@ -149,6 +159,7 @@ export function startVial(
   }
   let child: ChildProcess
   try {
+    if (window !== undefined) writeWindow(status, window)
     group = vial.limiter?.begin()
     child = startChild(vial, vial.holds ? [] : [command, ...args], stdio, options, { status, group })
   } catch (error) {
@@ -213,6 +224,11 @@ export function startVial(
       if (signal === 'SIGSTOP') return !isOver(child) && child.pid !== undefined && process.kill(child.pid, suspend)
       if (signal !== 'SIGKILL') return child.kill(signal)
       return early.byCaller()
+    },
+    resize(window) {
+      if (isOver(child)) return false
+      writeWindow(status, window)
+      return child.kill('SIGWINCH')
     },
     result,
     isRunning: () => (running ||= child.pid !== undefined && !isOver(child) && tellsRunning(peekStatus(status))),

@@ -1,14 +1,21 @@
 /**
  * Nameless files that a vial writes its records to: a file, not a pipe, costs the event loop nothing. Each begins with
  * the pid of this process, so that the vial sees whether its parent is still the one that started it, and with the signals that it
- * is to ignore. The room for the records is taken when the file is made: a payload that fills the disk would else take away how it ended.
+ * is to ignore, and ends with the records; between these is the size of the terminal, where the run has one. The room for the records is taken when the file is made: a payload that fills the disk would else take away how it ended.
  */
 import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { inCache } from '../cache/cacheDirectory.js'
 import { temporaryName, unlinkIfThere } from '../cache/wholeFile.js'
+import { pack, structs } from '../kernel/structs.js'
 import { record } from '../launcher/record.js'
 import { attempt } from '../text/attempt.js'
+
+/** The size of a terminal, in characters. */
+export interface Window {
+  readonly cols: number
+  readonly rows: number
+}
 
 const idle: number[] = []
 const mostIdle = 64
@@ -29,6 +36,11 @@ export function borrowStatusFile(ignored: bigint): number {
     writeSync(fd, word(ignored), 0, 8, record.ignored)
   }
   return fd
+}
+
+/** How large the terminal of the present run is. */
+export function writeWindow(fd: number, { cols, rows }: Window): void {
+  writeSync(fd, pack(structs.winsize, { ws_row: rows, ws_col: cols }), 0, structs.winsize.size, record.window)
 }
 
 /** The records that were written since the file was borrowed. */
@@ -98,6 +110,7 @@ export function makeStatusFile(path: string, size = 4096, ignored = 0n): number 
     writeSync(fd, Buffer.alloc(size), 0, size, 0)
     writeSync(fd, word(BigInt(process.pid)))
     writeSync(fd, word(ignored))
+    writeSync(fd, word(0n))
     return fd
   } catch (error) {
     closeSync(fd)

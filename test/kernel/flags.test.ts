@@ -9,6 +9,7 @@ const library = [
   'poll.h',
   'sched.h',
   'signal.h',
+  'termios.h',
   'time.h',
   'net/if.h',
   'netinet/in.h',
@@ -43,11 +44,12 @@ const kernelOnly: Readonly<Record<string, string>> = { SA: 'asm/signal.h' }
 const cameWith: Readonly<Record<string, string>> = { 'LANDLOCK.RULE_NET_PORT': 'LANDLOCK_ACCESS_NET_BIND_TCP' }
 
 /** Groups whose prefix in C is not their name and `_`. */
-const prefixes: Readonly<Record<string, string>> = { S_IF: 'S_IF', S_IS: 'S_IS', SIGMASK: 'SIG_' }
+const prefixes: Readonly<Record<string, string>> = { S_IF: 'S_IF', S_IS: 'S_IS', SIGMASK: 'SIG_', TERMIOS: '' }
 for (const group of ['WAIT', 'POLL', 'TIOC', 'TC', 'FIO', 'SIOC']) Object.assign(prefixes, { [group]: group })
 const exceptions: Readonly<Record<string, string>> = {
   'SUPER_MAGIC.PROC': 'PROC_SUPER_MAGIC',
   'SUPER_MAGIC.SYSFS': 'SYSFS_MAGIC',
+  'SUPER_MAGIC.DEVPTS': 'DEVPTS_SUPER_MAGIC',
   'MNT.NOFOLLOW': 'UMOUNT_NOFOLLOW',
   'MAP.PROT_NONE': 'PROT_NONE',
   'MAP.PROT_READ': 'PROT_READ',

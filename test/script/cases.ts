@@ -222,6 +222,24 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
   },
   'enters a sandbox': { policy: { filesystem: [{ bind: '/usr' }] }, enters: true, calls: true },
   'enters a sandbox, library': { policy: { limits: { wallTime: '1s' } }, options: asRun, enters: true, calls: true },
+  'a terminal of its own': {
+    policy: { filesystem: [{ dev: '/dev' }] },
+    options: { ...asRun, pipes: [], terminal: true },
+    calls: true,
+  },
+  'enters a sandbox, in a terminal': {
+    policy: { filesystem: [{ dev: '/dev' }] },
+    options: {
+      ...asRun,
+      pipes: [
+        { fd: 0, payload: 'reads' },
+        { fd: 1, payload: 'writes' },
+      ],
+      terminal: true,
+    },
+    enters: true,
+    calls: true,
+  },
   'enters a sandbox in groups of version 1': {
     policy: { namespaces: { net: 'host', time: 'host' }, limits: { memory: '64M' } },
     options: {

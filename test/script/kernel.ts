@@ -240,9 +240,11 @@ export function run(program: Program, script: Script): Run {
         )
         return 0n
       }
-      case 'fstatfs':
-        into(1, pack(structs.statfs, { f_type: SUPER_MAGIC.PROC }))
+      case 'fstatfs': {
+        const isTerminals = me.fds.get(number(0))?.name === '/dev/pts'
+        into(1, pack(structs.statfs, { f_type: isTerminals ? SUPER_MAGIC.DEVPTS : SUPER_MAGIC.PROC }))
         return 0n
+      }
       case 'getcwd': {
         const here = Buffer.from('/here\0')
         into(0, here)
