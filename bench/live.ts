@@ -1,8 +1,9 @@
 /** What is done to a sandbox that runs, against the spawn of a static program. */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { compile } from '../src/compile/compile.js'
+import { sandbox } from '../src/index.js'
 import { hostArchitecture } from '../src/host/thisHost.js'
 import { mounter } from '../src/launcher/mounter.js'
 import { targetOf } from '../src/live/enterSandbox.js'
@@ -11,7 +12,7 @@ import { assemble } from '../src/machine/assemble.js'
 import { namespaceHandles } from '../src/plan/handles.js'
 import { policy } from './policy.js'
 import { alone, runs, work } from './support/directory.js'
-import { exitProgram, median, race, type Times } from './support/race.js'
+import { exitProgram, median, race, raceHere, type Times } from './support/race.js'
 import { milliseconds, table } from './support/table.js'
 
 export async function bench(): Promise<void> {
@@ -49,6 +50,49 @@ export async function bench(): Promise<void> {
     )
   } finally {
     monitor.kill('SIGKILL')
+  }
+  await trees()
+}
+
+/** A tree of many small files, on a tmpfs: read by the sandbox's files in one round, and on the host file by file. */
+async function trees(): Promise<void> {
+  const [directories, each] = [100, 100]
+  const onHost = '/dev/shm'
+  const top = mkdtempSync(join(onHost, 'vial-bench-'))
+  const box = await sandbox({ preset: 'system', filesystem: [{ bind: '/tree', from: top }] }).open()
+  try {
+    const paths: string[] = []
+    for (let directory = 0; directory < directories; directory++) {
+      mkdirSync(join(top, String(directory)))
+      for (let file = 0; file < each; file++) paths.push(join(top, `${directory}/${file}`))
+    }
+    for (const path of paths) writeFileSync(path, Buffer.alloc(1024, 'x'))
+    const readAll = () => {
+      for (const path of paths) readFileSync(path)
+    }
+    const [inside, outside] = (await raceHere(Math.max(10, Math.ceil(runs / 10)), [
+      () => box.files.tree('/tree'),
+      readAll,
+    ])) as [Times, Times]
+    const [most, ratio] = [120e6, 1.5]
+    const [mine, plain] = [median(inside), median(outside)]
+    table(
+      `A tree of ${paths.length} files of 1 KB`,
+      ['', 'median', 'least', 'allowed'],
+      [
+        ['readFileSync of each, on the host', milliseconds(plain), milliseconds(outside[0]!)],
+        [
+          'box.files.tree',
+          milliseconds(mine),
+          milliseconds(inside[0]!),
+          `<= ${milliseconds(most)}, ${ratio} of that${mine <= most && mine <= ratio * plain ? '' : ' MISSED'}`,
+        ],
+        ['ratio', (mine / plain).toFixed(2)],
+      ],
+    )
+  } finally {
+    await box.close()
+    rmSync(top, { recursive: true })
   }
 }
 

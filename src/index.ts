@@ -7,6 +7,18 @@ export { type Compiled, type CompileOptions, compile } from './compile/compile.j
 export type { ExplainedStep, Explanation } from './compile/explain.js'
 export type { Architecture } from './kernel/architecture.js'
 export type { Box, BoxEvents, BoxRun } from './live/box.js'
+export type {
+  BoxFiles,
+  DirectoryOptions,
+  FileEntry,
+  FileKind,
+  FileStatus,
+  FilesOptions,
+  ReadOptions,
+  TreeEntry,
+  TreeOptions,
+  WriteOptions,
+} from './live/boxFiles.js'
 export type { Agreement, InspectedFact, InspectedProcess, InspectedValue, Inspection } from './live/inspection.js'
 export { type OpenOptions, Sandbox, sandbox } from './live/liveSandbox.js'
 export type { MountOptions } from './live/mountInto.js'

@@ -147,8 +147,23 @@ export const RESOLVE = {
   CACHED: 0x20,
 } as const
 
-/** `linux/magic.h`; statfs(2). PROC_SUPER_MAGIC, SYSFS_MAGIC and DEVPTS_SUPER_MAGIC there. */
-export const SUPER_MAGIC = { PROC: 0x9fa0, SYSFS: 0x62656572, DEVPTS: 0x1cd1 } as const
+/** `linux/magic.h`; statfs(2). There PROC_SUPER_MAGIC, SYSFS_MAGIC and so on: of what shows the kernel. */
+export const SUPER_MAGIC = {
+  PROC: 0x9fa0,
+  SYSFS: 0x62656572,
+  DEVPTS: 0x1cd1,
+  CGROUP: 0x27e0eb,
+  CGROUP2: 0x63677270,
+  DEBUGFS: 0x64626720,
+  TRACEFS: 0x74726163,
+  SECURITYFS: 0x73636673,
+  SELINUX: 0xf97cff8c,
+  SMACK: 0x43415d53,
+  BPF_FS: 0xcafe4a11,
+  BINFMTFS: 0x42494e4d,
+  PSTOREFS: 0x6165676c,
+  EFIVARFS: 0xde5e81e4,
+} as const
 
 /** `linux/fs.h`; renameat2(2). */
 export const RENAME = { NOREPLACE: 1, EXCHANGE: 2, WHITEOUT: 4 } as const

@@ -78,6 +78,7 @@ export const structs = {
       stx_size: { offset: 40, size: 8 },
       stx_blocks: { offset: 48, size: 8 },
       stx_attributes_mask: { offset: 56, size: 8 },
+      stx_mtime: { offset: 112, size: 16 },
       stx_rdev_major: { offset: 128, size: 4 },
       stx_rdev_minor: { offset: 132, size: 4 },
       stx_dev_major: { offset: 136, size: 4 },

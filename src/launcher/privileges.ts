@@ -1,4 +1,5 @@
 /** What several steps do with privileges: capget(2) and capset(2), and setgroups(2). */
+import type { StrictAssembler } from '../assembly/strictAssembler.js'
 import { own, variable } from '../assembly/variables.js'
 import { pack, structs } from '../kernel/structs.js'
 import { PR } from '../kernel/flags.js'
@@ -9,7 +10,7 @@ import type { LauncherContext } from './launcherContext.js'
 const version = 0x20080522
 
 /** A header for the calling process, and room for what capget(2) gives: effective, permitted, inheritable, twice. */
-export const capabilitySets = own(({ b }: LauncherContext) => ({
+export const capabilitySets = own(({ b }: StrictAssembler) => ({
   header: b.bytes(pack(structs.cap_user_header, { version }), 8),
   sets: b.reserve(24),
 }))
@@ -18,7 +19,7 @@ export const capabilitySets = own(({ b }: LauncherContext) => ({
 export const spareSet = variable()
 
 /** Gives up every capability, or all but the spare one, which is never effective; a caller's own filter may forbid it. */
-export function dropEverything(c: LauncherContext, keepsSpare = false): void {
+export function dropEverything(c: StrictAssembler, keepsSpare = false): void {
   const { b } = c
   // Nothing else is ever written there.
   const sets = b.reserve(24)
@@ -37,6 +38,6 @@ export function hideFromOthers(c: LauncherContext): void {
 }
 
 /** user_namespaces(7): where setgroups is denied, as in one that an ordinary user made, the groups are what they are. */
-export function dropGroupsIfAllowed(c: LauncherContext): void {
+export function dropGroupsIfAllowed(c: StrictAssembler): void {
   c.mustUnless('EPERM', 'setgroups', 0, 0)
 }

@@ -9,6 +9,7 @@ import { type RunResult, Sandbox } from '../run/sandbox.js'
 import type { SandboxProcess } from '../run/spawn.js'
 import type { TerminalProcess } from '../run/terminal.js'
 import type { Verdict } from '../run/verdict.js'
+import { type BoxFiles, filesOf } from './boxFiles.js'
 import { BoxGate } from './boxGate.js'
 import { targetOf } from './enterSandbox.js'
 import type { Inspected } from './inspectSandbox.js'
@@ -58,6 +59,7 @@ export class Box extends EventEmitter<BoxEvents> {
   readonly #trusted: readonly string[]
   readonly #retire: () => void
   #mounts: SandboxMounts | undefined
+  #files: BoxFiles | undefined
   /**
    * Runs a command in it to its end and collects its output: options and result are those of {@link Sandbox.run}, and besides ids and
    * limits of the command's own.
@@ -142,6 +144,12 @@ export class Box extends EventEmitter<BoxEvents> {
    */
   async unmount(inside: string): Promise<void> {
     return (await this.#changeable()).unmount(inside)
+  }
+
+  /** Its files, for this program: as the payload's user has them, and no path leads outside. */
+  get files(): BoxFiles {
+    this.#files ??= filesOf(this.#life.sandbox, this.#life.ended)
+    return this.#files
   }
 
   async #changeable(): Promise<SandboxMounts> {

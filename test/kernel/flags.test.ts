@@ -46,10 +46,24 @@ const cameWith: Readonly<Record<string, string>> = { 'LANDLOCK.RULE_NET_PORT': '
 /** Groups whose prefix in C is not their name and `_`. */
 const prefixes: Readonly<Record<string, string>> = { S_IF: 'S_IF', S_IS: 'S_IS', SIGMASK: 'SIG_', TERMIOS: '' }
 for (const group of ['WAIT', 'POLL', 'TIOC', 'TC', 'FIO', 'SIOC']) Object.assign(prefixes, { [group]: group })
+const magics = [
+  'SYSFS',
+  'DEBUGFS',
+  'TRACEFS',
+  'SECURITYFS',
+  'SELINUX',
+  'SMACK',
+  'BPF_FS',
+  'BINFMTFS',
+  'PSTOREFS',
+  'EFIVARFS',
+]
 const exceptions: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(magics.map((name) => [`SUPER_MAGIC.${name}`, `${name}_MAGIC`])),
   'SUPER_MAGIC.PROC': 'PROC_SUPER_MAGIC',
-  'SUPER_MAGIC.SYSFS': 'SYSFS_MAGIC',
   'SUPER_MAGIC.DEVPTS': 'DEVPTS_SUPER_MAGIC',
+  'SUPER_MAGIC.CGROUP': 'CGROUP_SUPER_MAGIC',
+  'SUPER_MAGIC.CGROUP2': 'CGROUP2_SUPER_MAGIC',
   'MNT.NOFOLLOW': 'UMOUNT_NOFOLLOW',
   'MAP.PROT_NONE': 'PROT_NONE',
   'MAP.PROT_READ': 'PROT_READ',

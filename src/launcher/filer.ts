@@ -1,0 +1,251 @@
+/**
+ * A program that works on the files of a sandbox that runs, for a caller outside: it is started at first use, and serves requests that come on
+ * its standard input until that ends (filesCall.ts). It comes in by what the monitor of a living sandbox holds, and adds nothing to it.
+ *
+ * How this file thinks. Whatever is named inside may be a trap of the payload's: a link to elsewhere, a FIFO that blocks, a device, an endless
+ * file, a name that is exchanged between two looks. So the process joins the sandbox's mounts, in which no path leads outside; it becomes
+ * the user that the payload is, without any capability, so that it may do no more than the payload could; and it stays in the caller's
+ * pid namespace, and undumpable, so that no payload can see, signal or trace it, and /proc/self inside names nothing.
+ *
+ * A file is found in two steps. The directory is opened by openat2(2), whose links lead to places inside. The name in it is never followed, by
+ * O_NOFOLLOW; it is opened with O_NONBLOCK, for a FIFO waits for its other end, and used if it is a regular file or a directory. Nothing is
+ * written where the kernel is told something. What waits nevertheless, such as a filesystem of FUSE, holds this process alone: the
+ * caller kills it after a time.
+ *
+ * A request that fails goes to `fail`, with the error in `result`, and is answered with it. So no routine may fail: it would
+ * leave its return address on the stack.
+ */
+import type { Architecture } from '../kernel/architecture.js'
+import { AT, CLONE, PR, RENAME, RESOLVE, S_IF } from '../kernel/flags.js'
+import { signals } from '../kernel/signals.js'
+import { structs } from '../kernel/structs.js'
+import type { Address, Operand, Program, Slot } from '../machine/instruction.js'
+import { namespaceHandles } from '../plan/handles.js'
+import type { Step } from '../plan/step.js'
+import { openMonitor, statSize } from './entering.js'
+import { Filer, ofName, refuseKernels } from './filesAssembler.js'
+import { type FilesOperation, filesAnswer, filesFlags, numberOf } from './filesCall.js'
+import { answer, answerNumbers, flush, sendEntry, sendFile } from './filesOutput.js'
+import { field, receiveData, receiveRequest, text } from './filesInput.js'
+import { removeTree, sendDirectory, sendTree } from './filesTree.js'
+import { fileKind, requireSame } from './openFiles.js'
+import { dropEverything, dropGroupsIfAllowed } from './privileges.js'
+
+/** What it is to be in the sandbox. */
+export interface FilerIdentity {
+  /** The sandbox has a user namespace of its own. */
+  readonly ownUser: boolean
+  /** The payload's, where that is not the caller's. */
+  readonly identity?: Pick<Step<'identity'>, 'uid' | 'gid' | 'groups'> | undefined
+}
+
+export function filer(architecture: Architecture, asked: FilerIdentity): Program {
+  const c = new Filer(architecture)
+  const { b } = c
+  const next = b.label()
+  b.entry(c.stack)
+  enter(c, asked)
+  b.place(next)
+  serve(c)
+  b.move(c.result, 0)
+  b.place(c.fail)
+  b.when(c.serves, 'eq', 0, () => {
+    answerNumbers(c, filesAnswer.failed, [c.result])
+    flush(c, {})
+    c.exit(1)
+  })
+  const outcome = b.temporary()
+  b.move(outcome, c.result)
+  for (const fd of [c.directory, c.other, c.file]) b.when(fd, 'ne', -1, () => c.attempt('close', fd))
+  // What is written of a request that failed before is not taken for the next one.
+  receiveData(c, { to: -1, status: outcome })
+  answer(c, { kind: filesAnswer.end, status: outcome })
+  b.jump(next)
+  return b.finish()
+}
+
+function enter(c: Filer, { ownUser, identity }: FilerIdentity): void {
+  const { b } = c
+  const [user, mounts] = b.temporaries(2)
+  const monitor = openMonitor(c, b.reserve(statSize + 8))
+  const open = (to: Slot, fd: number) =>
+    b.move(to, c.must('openat', monitor, b.text(`fd/${fd}`), c.open.RDONLY | c.open.NONBLOCK | c.open.CLOEXEC, 0))
+  if (ownUser) open(user, namespaceHandles.user)
+  open(mounts, namespaceHandles.mount)
+  c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+  c.must('umask', 0)
+  if (ownUser) {
+    // A caller who is root takes no group along.
+    dropGroupsIfAllowed(c)
+    c.must('setns', user, CLONE.NEWUSER)
+  }
+  c.must('setns', mounts, CLONE.NEWNS)
+  if (identity !== undefined) {
+    if (identity.groups === 'drop') c.must('setgroups', 0, 0)
+    if (identity.groups === 'dropIfAllowed') dropGroupsIfAllowed(c)
+    c.must('setresgid', identity.gid, identity.gid, identity.gid)
+    c.must('setresuid', identity.uid, identity.uid, identity.uid)
+    // Other ids make a process what the sysctl fs.suid_dumpable says: PR_SET_DUMPABLE(2const).
+    c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+  }
+  dropEverything(c)
+  c.onFailure(c.fail)
+  c.must('prctl', PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+  // Other ids take it away: PR_SET_PDEATHSIG(2const).
+  c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
+  b.move(c.root, c.must('openat', AT.FDCWD, b.text('/'), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
+  for (const fd of [monitor, mounts, ...(ownUser ? [user] : [])]) c.attempt('close', fd)
+  b.move(c.serves, 1)
+  answerNumbers(c, filesAnswer.ready, [])
+}
+
+/** Does one request. */
+function serve(c: Filer): void {
+  const { b } = c
+  for (const fd of [c.directory, c.other, c.file]) b.move(fd, -1)
+  receiveRequest(c, {})
+  const inRoot = c.how(c.open.PATH | c.open.DIRECTORY, RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS)
+  c.openBy(c.directory, c.root, text(c, 'directory'), inRoot)
+  const done = b.label()
+  const operation = b.temporary()
+  b.move(operation, field(c, 'operation'))
+  for (const [name, does] of Object.entries(operations))
+    b.when(operation, 'eq', numberOf(name as FilesOperation), () => {
+      does(c, inRoot)
+      b.jump(done)
+    })
+  c.failWith('ENOSYS')
+  b.place(done)
+}
+
+const operations: Readonly<Record<FilesOperation, (c: Filer, inRoot: Address) => void>> = {
+  read(c) {
+    openForReading(c)
+    const { status } = sendFile(c, { file: c.file, most: field(c, 'limit') })
+    c.fails(status)
+  },
+
+  write(c) {
+    openForWriting(c, c.directory, text(c, 'name'))
+    receiveData(c, { to: c.file, status: 0 })
+    c.onFailure(c.fail)
+  },
+
+  list(c) {
+    c.openBy(c.file, c.directory, text(c, 'name'), c.how(c.open.RDONLY | c.open.DIRECTORY | c.careful, ofName))
+    sendDirectory(c)
+  },
+
+  stat(c) {
+    const { status } = sendEntry(c, { directory: c.directory, name: text(c, 'name'), path: text(c, 'name') })
+    c.fails(status)
+  },
+
+  tree(c) {
+    c.openBy(c.file, c.directory, text(c, 'name'), c.how(c.open.RDONLY | c.open.DIRECTORY | c.careful, ofName))
+    sendTree(c)
+  },
+
+  mkdir(c) {
+    refuseKernels(c, c.directory)
+    c.must('mkdirat', c.directory, text(c, 'name'), field(c, 'mode'))
+  },
+
+  rename(c, inRoot) {
+    const flags = c.b.temporary()
+    c.openBy(c.other, c.root, text(c, 'toDirectory'), inRoot)
+    for (const directory of [c.directory, c.other]) refuseKernels(c, directory)
+    c.b.move(flags, 0)
+    whenFlag(c, 'exclusive', () => c.b.move(flags, RENAME.NOREPLACE))
+    c.must('renameat2', c.directory, text(c, 'name'), c.other, text(c, 'to'), flags)
+  },
+
+  remove(c) {
+    const { b } = c
+    const gone = b.label()
+    refuseKernels(c, c.directory)
+    c.attempt('unlinkat', c.directory, text(c, 'name'), 0)
+    b.branch(c.result, 'eq', 0, gone)
+    c.whenError('EISDIR', () => {
+      whenFlag(c, 'recursive', () => removeTree(c))
+      c.attempt('unlinkat', c.directory, text(c, 'name'), AT.REMOVEDIR)
+    })
+    c.onFailure(c.fail)
+    b.place(gone)
+  },
+
+  copy(c, inRoot) {
+    const { b } = c
+    const [source, left] = b.temporaries(2)
+    openForReading(c)
+    b.move(source, c.file)
+    b.move(left, field(c, 'limit'))
+    c.openBy(c.other, c.root, text(c, 'toDirectory'), inRoot)
+    // From here on the source is closed in place of its directory.
+    c.attempt('close', c.directory)
+    b.move(c.directory, source)
+    b.move(c.file, -1)
+    openForWriting(c, c.other, text(c, 'to'), () => {
+      const different = b.label()
+      requireSame(c, [{ fd: c.file }, { fd: c.directory }], { different })
+      c.failWith('EEXIST')
+      b.place(different)
+    })
+    b.loop(({ leave }) => {
+      c.must('sendfile', c.file, c.directory, 0, copied)
+      b.when(c.result, 'eq', 0, leave)
+      b.when(c.result, 'gt', left, () => c.failWith('EFBIG'))
+      b.compute(left, left, 'sub', c.result)
+    })
+  },
+
+  symlink(c) {
+    refuseKernels(c, c.directory)
+    c.must('symlinkat', text(c, 'to'), c.directory, text(c, 'name'))
+  },
+}
+
+/** By one call: what is copied more than allowed is at most this. */
+const copied = 1 << 20
+
+function openForReading(c: Filer): void {
+  c.openBy(c.file, c.directory, text(c, 'name'), c.how(c.open.RDONLY | c.careful, ofName))
+  requireRegular(c)
+}
+
+/** Nothing of it is lost before it is known to be a regular file, and `look` has not failed. */
+function openForWriting(c: Filer, directory: Operand, name: Operand, look?: () => void): void {
+  const { b } = c
+  const { size, fields } = structs.open_how
+  const how = b.reserve(size, 8)
+  const flags = b.temporary()
+  b.move(flags, c.open.WRONLY | c.open.CREAT | c.careful | c.open.CLOEXEC)
+  whenFlag(c, 'append', () => b.compute(flags, flags, 'or', c.open.APPEND))
+  whenFlag(c, 'exclusive', () => b.compute(flags, flags, 'or', c.open.EXCL))
+  b.store(64, how, fields.flags.offset, flags)
+  b.store(64, how, fields.mode.offset, field(c, 'mode'))
+  b.store(64, how, fields.resolve.offset, ofName)
+  refuseKernels(c, directory)
+  c.openBy(c.file, directory, name, how)
+  requireRegular(c)
+  refuseKernels(c, c.file)
+  look?.()
+  const keeps = b.label()
+  whenFlag(c, 'append', () => b.jump(keeps))
+  c.must('ftruncate', c.file, 0)
+  b.place(keeps)
+}
+
+function requireRegular(c: Filer): void {
+  const { b } = c
+  const kind = fileKind(c, c.file)
+  c.onFailure(c.fail)
+  b.when(kind, 'eq', S_IF.DIR, () => c.failWith('EISDIR'))
+  b.when(kind, 'ne', S_IF.REG, () => c.failWith('EINVAL'))
+}
+
+function whenFlag(c: Filer, name: keyof typeof filesFlags, then: () => void): void {
+  const flags = c.b.temporary()
+  c.b.compute(flags, field(c, 'flags'), 'and', filesFlags[name])
+  c.b.when(flags, 'ne', 0, then)
+}

@@ -1,0 +1,347 @@
+/** The files of an open sandbox, for the program that has opened it: as the payload's user sees them, and no path leads outside. */
+import * as v from 'valibot'
+import { errnoName } from '../kernel/errno.js'
+import { S_IF } from '../kernel/flags.js'
+import { structs } from '../kernel/structs.js'
+import { filesAnswer, filesFlags } from '../launcher/filesCall.js'
+import { pathOf } from '../policy/check.js'
+import { normal } from '../policy/path.js'
+import { flag, inside, mode, size } from '../policy/values.js'
+import type { Size } from '../policy/units.js'
+import { Fault, HostError, OptionError } from '../text/error.js'
+import { object, wrongValue } from '../text/shapes.js'
+import type { FilesHelper, FilesRequest } from './filesHelper.js'
+import type { Inspected } from './inspectSandbox.js'
+
+/** What a file of a sandbox is. */
+export type FileKind = 'file' | 'directory' | 'link' | 'fifo' | 'socket' | 'device'
+
+/** What is known of a file in a sandbox: as lstat(2) tells it, a link is a link. */
+export interface FileStatus {
+  readonly kind: FileKind
+  /** Permissions, with the set-id and sticky bits. */
+  readonly mode: number
+  /** Bytes. */
+  readonly size: number
+  /** As they are inside. */
+  readonly uid: number
+  readonly gid: number
+  readonly modified: Date
+  /** The text of a symbolic link: the payload's, it may lead anywhere. */
+  readonly target?: string
+}
+
+/** An entry of a directory in a sandbox. */
+export interface FileEntry extends FileStatus {
+  /** One name in a list; the path below the directory in a tree. Bytes that are no UTF-8 are U+FFFD. */
+  readonly name: string
+}
+
+/** An entry of a tree. */
+export interface TreeEntry extends FileEntry {
+  /** Of a regular file. */
+  readonly content?: Buffer
+  /** Why a file or a directory could not be read, such as `EACCES`. */
+  readonly fault?: string
+}
+
+/** What each operation on files may take. */
+export interface FilesOptions {
+  /** Milliseconds that it may take; default 30,000. Then what works on the files is killed, and so are requests behind it. */
+  readonly timeout?: number | undefined
+}
+
+/** How a file is read. */
+export interface ReadOptions extends FilesOptions {
+  /** More than that is an error, EFBIG; default `256M`. */
+  readonly limit?: Size | undefined
+}
+
+/** How a tree is read. */
+export interface TreeOptions extends ReadOptions {
+  /** More entries than that are an error, E2BIG; default 100,000. Of a list, too. */
+  readonly entries?: number | undefined
+}
+
+/** How a file is written. */
+export interface WriteOptions extends FilesOptions {
+  /** Of a file that is made; default 0644. */
+  readonly mode?: number | string | undefined
+  /** There must be none of that name yet. */
+  readonly exclusive?: boolean | undefined
+}
+
+/** How a directory is made, or something removed. */
+export interface DirectoryOptions extends FilesOptions {
+  /** With those above it that are missing; or with all that is in it. */
+  readonly recursive?: boolean | undefined
+  /** Of a directory that is made; default 0755. */
+  readonly mode?: number | string | undefined
+}
+
+const count = v.pipe(v.number(), v.integer('must be a whole number'), v.minValue(1, 'must be at least 1'))
+const schema = object({
+  path: inside,
+  to: v.optional(inside),
+  timeout: v.optional(count),
+  limit: v.optional(size),
+  entries: v.optional(count),
+  mode: v.optional(mode),
+  exclusive: v.optional(flag),
+  recursive: v.optional(flag),
+})
+type Checked = v.InferOutput<typeof schema>
+
+const defaults = { timeout: 30_000, limit: 2 ** 28, entries: 100_000, file: 0o644, directory: 0o755 } as const
+
+export class BoxFiles {
+  readonly #helper: () => Promise<FilesHelper>
+
+  /** @internal */
+  constructor(helper: () => Promise<FilesHelper>) {
+    this.#helper = helper
+  }
+
+  /** What is in a regular file. With `encoding: 'utf8'` as text. */
+  read(path: string, options: ReadOptions & { readonly encoding: 'utf8' }): Promise<string>
+  read(path: string, options?: ReadOptions & { readonly encoding?: undefined }): Promise<Buffer>
+  async read(
+    path: string,
+    { encoding, ...options }: ReadOptions & { readonly encoding?: 'utf8' | undefined } = {},
+  ): Promise<string | Buffer> {
+    if (encoding !== undefined && encoding !== 'utf8')
+      throw OptionError.at(new Fault('encoding', 'must be "utf8", or left out for bytes'))
+    const asked = check({ path, ...options })
+    const parts: Buffer[] = []
+    await this.#ask(
+      'read',
+      asked,
+      { operation: 'read', ...placed(asked.path), limit: asked.limit ?? defaults.limit },
+      {
+        data: (bytes) => parts.push(Buffer.from(bytes)),
+      },
+    )
+    const content = Buffer.concat(parts)
+    return encoding === undefined ? content : content.toString()
+  }
+
+  /** Writes a file whole, in place of what is in it. */
+  write(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
+    return this.#write(path, data, options, 0)
+  }
+
+  /** Writes behind what is in a file. */
+  append(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
+    return this.#write(path, data, options, filesFlags.append)
+  }
+
+  async #write(path: string, data: string | Uint8Array, options: WriteOptions, flags: number): Promise<void> {
+    const asked = check({ path, ...options })
+    await this.#ask('write', asked, {
+      operation: 'write',
+      ...placed(asked.path),
+      flags: flags | (asked.exclusive ? filesFlags.exclusive : 0),
+      mode: asked.mode ?? defaults.file,
+      data: typeof data === 'string' ? Buffer.from(data) : data,
+    })
+  }
+
+  /** The entries of a directory, without those in directories below. */
+  async list(path: string, options: Omit<TreeOptions, 'limit'> = {}): Promise<FileEntry[]> {
+    const asked = check({ path, ...options })
+    const found: FileEntry[] = []
+    const entries = asked.entries ?? defaults.entries
+    await this.#ask(
+      'list',
+      asked,
+      { operation: 'list', ...placed(asked.path), entries },
+      {
+        entry: (content) => found.push(entryOf(content)),
+      },
+    )
+    return found
+  }
+
+  /** All that is below a directory, and what is in the regular files, in one round. What shows the kernel, such as /proc, is not entered. */
+  async tree(path: string, options: TreeOptions = {}): Promise<TreeEntry[]> {
+    const asked = check({ path, ...options })
+    const found: { entry: FileEntry; parts: Buffer[]; fault?: string }[] = []
+    const limits = { limit: asked.limit ?? defaults.limit, entries: asked.entries ?? defaults.entries }
+    await this.#ask(
+      'read',
+      asked,
+      { operation: 'tree', ...placed(asked.path), ...limits },
+      {
+        entry: (content) => found.push({ entry: entryOf(content), parts: [] }),
+        data: (bytes) => found.at(-1)!.parts.push(Buffer.from(bytes)),
+        fault(name) {
+          const last = found.at(-1)
+          if (last !== undefined) last.fault = name
+        },
+      },
+    )
+    return found.map(({ entry, parts, fault }) => ({
+      ...entry,
+      ...(entry.kind === 'file' ? { content: parts.length === 1 ? parts[0]! : Buffer.concat(parts) } : {}),
+      ...(fault === undefined ? {} : { fault }),
+    }))
+  }
+
+  async stat(path: string, options: FilesOptions = {}): Promise<FileStatus> {
+    const asked = check({ path, ...options })
+    let found: FileEntry | undefined
+    await this.#ask(
+      'look at',
+      asked,
+      { operation: 'stat', ...placed(asked.path) },
+      {
+        entry(content) {
+          found = entryOf(content)
+        },
+      },
+    )
+    const { name: _, ...status } = found!
+    return status
+  }
+
+  /** Whether something has this name, be it a link that leads nowhere. */
+  async exists(path: string, options: FilesOptions = {}): Promise<boolean> {
+    try {
+      await this.stat(path, options)
+      return true
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
+      throw error
+    }
+  }
+
+  async mkdir(path: string, options: DirectoryOptions = {}): Promise<void> {
+    const asked = check({ path, ...options })
+    const mode = asked.mode ?? defaults.directory
+    if (!asked.recursive) return this.#ask('make', asked, { operation: 'mkdir', ...placed(asked.path), mode })
+    const names = asked.path.split('/').slice(1)
+    for (const index of names.keys()) {
+      const path = `/${names.slice(0, index + 1).join('/')}`
+      try {
+        await this.#ask('make', { ...asked, path }, { operation: 'mkdir', ...placed(path), mode })
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+        if (index === names.length - 1 && (await this.stat(path)).kind !== 'directory') throw error
+      }
+    }
+  }
+
+  /** Renames within one mount: rename(2). What has the new name is replaced, unless it is `exclusive`. */
+  async rename(from: string, to: string, options: FilesOptions & Pick<WriteOptions, 'exclusive'> = {}): Promise<void> {
+    const asked = notRoot(check({ path: from, to, ...options }))
+    const flags = asked.exclusive ? filesFlags.exclusive : 0
+    await this.#ask('rename', asked, { operation: 'rename', ...placed(asked.path), ...placedTo(asked.to!), flags })
+  }
+
+  /** Removes a file, a link or an empty directory; `recursive`: with all that is in it. */
+  async remove(path: string, options: Omit<DirectoryOptions, 'mode'> = {}): Promise<void> {
+    const asked = notRoot(check({ path, ...options }))
+    const flags = asked.recursive ? filesFlags.recursive : 0
+    await this.#ask('remove', asked, { operation: 'remove', ...placed(asked.path), flags })
+  }
+
+  /** Copies what is in a regular file to another one inside: at most `limit`, default `256M`. */
+  async copy(from: string, to: string, options: WriteOptions & ReadOptions = {}): Promise<void> {
+    const asked = check({ path: from, to, ...options })
+    await this.#ask('copy', asked, {
+      operation: 'copy',
+      ...placed(asked.path),
+      ...placedTo(asked.to!),
+      flags: asked.exclusive ? filesFlags.exclusive : 0,
+      mode: asked.mode ?? defaults.file,
+      limit: asked.limit ?? defaults.limit,
+    })
+  }
+
+  async #ask(verb: string, { path, timeout }: Checked, request: FilesRequest, takes: Takes = {}): Promise<void> {
+    const helper = await this.#helper()
+    await helper.request(`${verb} ${path}`, request, timeout ?? defaults.timeout, (kind, content) => {
+      if (kind === filesAnswer.data) takes.data?.(content)
+      else if (kind === filesAnswer.entry) takes.entry?.(content)
+      else if (kind === filesAnswer.fault) takes.fault?.(errnoName(-Number(content.readBigInt64LE())) ?? 'EIO')
+    })
+  }
+}
+
+/** Those of one sandbox: what works on them is started at first use, again if it had to be killed, and ends with the sandbox. */
+export function filesOf(sandbox: Inspected, ended: Promise<unknown>): BoxFiles {
+  let helper: FilesHelper | undefined
+  let isOver = false
+  const close = () => {
+    isOver = true
+    helper?.close()
+  }
+  ended.then(close, close)
+  return new BoxFiles(async () => {
+    const { FilesHelper } = await import('./filesHelper.js')
+    if (isOver) throw new HostError('the sandbox has ended')
+    if (helper === undefined || helper.isOver) helper = new FilesHelper(sandbox)
+    return helper
+  })
+}
+
+interface Takes {
+  readonly data?: (bytes: Buffer) => void
+  readonly entry?: (content: Buffer) => void
+  readonly fault?: (name: string) => void
+}
+
+function check(given: object): Checked {
+  const { issues, output } = v.safeParse(schema, given, { message: wrongValue })
+  const [issue] = issues ?? []
+  if (issue !== undefined) throw OptionError.at(new Fault(pathOf(issue), issue.message))
+  const checked = output as Checked
+  return { ...checked, path: normal(checked.path), ...(checked.to === undefined ? {} : { to: normal(checked.to) }) }
+}
+
+function notRoot(asked: Checked): Checked {
+  if (asked.path === '/') throw OptionError.at(new Fault('path', 'must not be "/": it stays'))
+  return asked
+}
+
+/** The directory and the name in it. */
+function split(path: string): [directory: string, name: string] {
+  const at = path.lastIndexOf('/')
+  return [path.slice(0, at) || '/', path.slice(at + 1) || '.']
+}
+
+function placed(path: string): Pick<FilesRequest, 'directory' | 'name'> {
+  const [directory, name] = split(path)
+  return { directory, name }
+}
+
+function placedTo(path: string): Pick<FilesRequest, 'toDirectory' | 'to'> {
+  const [toDirectory, to] = split(path)
+  return { toDirectory, to }
+}
+
+const kinds: Readonly<Record<number, FileKind>> = {
+  [S_IF.REG]: 'file',
+  [S_IF.DIR]: 'directory',
+  [S_IF.LNK]: 'link',
+  [S_IF.IFO]: 'fifo',
+  [S_IF.SOCK]: 'socket',
+}
+
+function entryOf(content: Buffer): FileEntry {
+  const { stx_mode, stx_size, stx_uid, stx_gid, stx_mtime } = structs.statx.fields
+  const mode = content.readUInt16LE(stx_mode.offset)
+  const kind = kinds[mode & S_IF.MT] ?? 'device'
+  const end = content.indexOf(0, filesAnswer.status)
+  const seconds = Number(content.readBigInt64LE(stx_mtime.offset))
+  return {
+    name: content.toString('utf8', filesAnswer.status, end),
+    kind,
+    mode: mode & 0o7777,
+    size: Number(content.readBigUInt64LE(stx_size.offset)),
+    uid: content.readUInt32LE(stx_uid.offset),
+    gid: content.readUInt32LE(stx_gid.offset),
+    modified: new Date(seconds * 1000 + content.readUInt32LE(stx_mtime.offset + 8) / 1e6),
+    ...(kind === 'link' ? { target: content.toString('utf8', end + 1) } : {}),
+  }
+}

@@ -1,0 +1,220 @@
+/** The process that works on the files of a sandbox for this one (launcher/filer.ts): started, asked, and ended with the sandbox or when it is stuck. */
+import type { ChildProcess } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { getSystemErrorName } from 'node:util'
+import { openStored } from '../cache/contentVials.js'
+import type { OpenVial } from '../cache/executable.js'
+import { hostArchitecture } from '../host/thisHost.js'
+import { errnoMessage } from '../kernel/errno.js'
+import { filer } from '../launcher/filer.js'
+import { type FilesField, type FilesOperation, filesAnswer, filesRequest, numberOf } from '../launcher/filesCall.js'
+import { assemble } from '../machine/assemble.js'
+import { hints } from '../plan/hints.js'
+import { key } from '../policy/keys.js'
+import { startError, startProcess } from '../run/startProcess.js'
+import { HostError, OptionError } from '../text/error.js'
+import { printable } from '../text/printable.js'
+import { words } from '../text/words.js'
+import { targetOf } from './enterSandbox.js'
+import type { Inspected } from './inspectSandbox.js'
+import { hardening, ofKind } from './planSteps.js'
+import { compiledAgain } from './sandboxPlan.js'
+
+type Text = (typeof filesRequest.texts)[number]
+
+export interface FilesRequest extends Partial<Readonly<Record<Text, string | Uint8Array>>> {
+  readonly operation: FilesOperation
+  readonly flags?: number
+  readonly mode?: number
+  readonly limit?: number
+  readonly entries?: number
+  readonly data?: Uint8Array
+}
+
+/** A frame of an answer. */
+export type OnFrame = (kind: number, content: Buffer) => void
+
+/** What is asked for, for an error: "read /tmp/a". */
+interface Asked {
+  readonly what: string
+  readonly timeout: number
+  readonly onFrame: OnFrame
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+const hintsOf: Readonly<Record<string, string>> = {
+  ELOOP: 'it is a symbolic link, which is not followed; or it lies too deep, or behind links that lead in a circle',
+  EINVAL: 'it is no regular file',
+  ENXIO: 'it is no regular file',
+  EFBIG: 'it holds more than "limit" allows',
+  E2BIG: 'it has more entries than "entries" allows',
+  EPERM: "the kernel is told something there, or it is not the payload's",
+  EAGAIN: 'the payload changes it just now: try again',
+  EROFS: 'the sandbox has it read-only',
+}
+
+export class FilesHelper {
+  readonly #child: ChildProcess
+  readonly #queue: Asked[] = []
+  #rest: Buffer = Buffer.alloc(0)
+  #timer: NodeJS.Timeout | undefined
+  #over: Error | undefined
+
+  /** @throws {HostError} when it cannot be started */
+  constructor(sandbox: Inspected, open: () => OpenVial = () => openFiler(sandbox)) {
+    try {
+      const args = targetOf(sandbox.monitor)
+      // A ^C of the terminal's is not meant for it: it has a session of its own.
+      this.#child = startProcess(open, args, {
+        stdio: ['pipe', 'pipe', 'ignore'],
+        env: {},
+        argv0: 'vial',
+        detached: true,
+      })
+    } catch (error) {
+      throw startError(error)
+    }
+    this.#child.stdout!.on('data', (bytes: Buffer) => this.#take(bytes))
+    // What it says is said by its end.
+    this.#child.stdin!.on('error', () => {})
+    this.#child.once('error', (error) => this.#end(startError(error) as Error))
+    this.#child.once('close', () => this.#end(new HostError('what works on the files of the sandbox was killed')))
+    this.#keep(false)
+  }
+
+  /** Whether it takes no requests any more. */
+  get isOver(): boolean {
+    return this.#over !== undefined
+  }
+
+  request(what: string, request: FilesRequest, timeout: number, onFrame: OnFrame): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#over !== undefined) {
+        reject(this.#over)
+        return
+      }
+      this.#queue.push({ what, timeout, onFrame, resolve, reject })
+      if (this.#queue.length === 1) this.#await()
+      const stdin = this.#child.stdin!
+      stdin.write(encode(request))
+      if (request.data !== undefined && request.data.length > 0) stdin.write(request.data)
+    })
+  }
+
+  /** Ends it at once. */
+  close(why: Error = new HostError('the sandbox has ended')): void {
+    this.#end(why)
+    this.#child.kill('SIGKILL')
+  }
+
+  /** The next answer is awaited. */
+  #await(): void {
+    clearTimeout(this.#timer)
+    const [asked] = this.#queue
+    this.#keep(asked !== undefined)
+    if (asked === undefined) return
+    this.#timer = setTimeout(
+      () =>
+        this.close(
+          new HostError(printable(`cannot ${asked.what}: it took more than ${asked.timeout} ms`), {
+            code: 'ETIMEDOUT',
+          }),
+        ),
+      asked.timeout,
+    )
+  }
+
+  /** Only while something is awaited does it keep this process from ending. */
+  #keep(referenced: boolean): void {
+    for (const one of [this.#child, this.#child.stdin as Socket, this.#child.stdout as unknown as Socket])
+      if (referenced) one.ref()
+      else one.unref()
+  }
+
+  #take(bytes: Buffer): void {
+    let rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+    while (rest.length >= filesAnswer.header) {
+      const [kind, length] = [rest.readUInt32LE(0), rest.readUInt32LE(4)]
+      const end = filesAnswer.header + length
+      if (rest.length < end) break
+      this.#answered(kind, rest.subarray(filesAnswer.header, end))
+      rest = rest.subarray(end)
+    }
+    this.#rest = rest
+  }
+
+  #answered(kind: number, content: Buffer): void {
+    if (kind === filesAnswer.ready) return
+    if (kind === filesAnswer.failed) {
+      this.#end(failedStart(statusOf(content)))
+      return
+    }
+    const [asked] = this.#queue
+    if (asked !== undefined && kind !== filesAnswer.end) asked.onFrame(kind, content)
+    if (asked === undefined || kind !== filesAnswer.end) return
+    this.#queue.shift()
+    this.#await()
+    const status = statusOf(content)
+    if (status === 0) asked.resolve()
+    else asked.reject(errorOf(asked.what, status))
+  }
+
+  #end(error: Error): void {
+    this.#over ??= error
+    clearTimeout(this.#timer)
+    this.#keep(false)
+    for (const { reject } of this.#queue.splice(0)) reject(this.#over)
+  }
+}
+
+/** An errno, or 0. */
+export const statusOf = (content: Buffer): number => Number(-content.readBigInt64LE())
+
+function errorOf(what: string, error: number): HostError {
+  const code = getSystemErrorName(-error)
+  return new HostError(printable(`cannot ${what}: ${errnoMessage(error)}`), { code, hint: hintsOf[code] })
+}
+
+function failedStart(error: number): HostError {
+  const code = getSystemErrorName(-error)
+  const known: Readonly<Record<string, string | undefined>> = hints.sandbox
+  return new HostError(`cannot reach the files of the sandbox: ${errnoMessage(error)}`, { code, hint: known[code] })
+}
+
+function encode(request: FilesRequest): Buffer {
+  const texts = filesRequest.texts.map((name) => {
+    const text = request[name]
+    return text === undefined ? Buffer.alloc(0) : Buffer.concat([Buffer.from(text as string), Buffer.of(0)])
+  })
+  const header = Buffer.alloc(filesRequest.size)
+  const put = (field: FilesField, value: number) => header.writeBigUInt64LE(BigInt(value), filesRequest.offset(field))
+  put('operation', numberOf(request.operation))
+  put('flags', request.flags ?? 0)
+  put('mode', request.mode ?? 0)
+  put('limit', request.limit ?? 0)
+  put('entries', request.entries ?? 0)
+  put('data', request.data?.length ?? 0)
+  for (const [index, name] of filesRequest.texts.entries()) put(name, texts[index]!.length)
+  return Buffer.concat([header, ...texts])
+}
+
+const programs = new Map<string, Uint8Array>()
+
+/** @throws {OptionError} for a sandbox whose files are the host's */
+function openFiler(sandbox: Inspected) {
+  const { plan } = compiledAgain(sandbox)
+  if (ofKind(plan.world.init, 'pivot').length === 0)
+    throw new OptionError(
+      words`the files of this sandbox are the host's: its mounts are not its own, ${key('namespaces.mount')}`,
+    )
+  const [identity] = hardening(plan, 'identity')
+  const asked = {
+    ownUser: plan.start.living?.handedOut.includes('user') ?? false,
+    identity: identity && { uid: identity.uid, gid: identity.gid, groups: identity.groups },
+  }
+  const name = JSON.stringify(asked)
+  const program = programs.get(name) ?? assemble(filer(hostArchitecture(), asked), hostArchitecture())
+  programs.set(name, program)
+  return openStored(program)
+}
