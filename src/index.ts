@@ -10,15 +10,14 @@ export type { Box, BoxEvents, BoxRun } from './live/box.js'
 export type {
   BoxFiles,
   DirectoryOptions,
-  FileEntry,
-  FileKind,
-  FileStatus,
   FilesOptions,
   ReadOptions,
   TreeEntry,
   TreeOptions,
   WriteOptions,
 } from './live/boxFiles.js'
+export type { Copied } from './live/copyFiles.js'
+export type { FileEntry, FileKind, FileStatus } from './live/fileEntries.js'
 export type { Agreement, InspectedFact, InspectedProcess, InspectedValue, Inspection } from './live/inspection.js'
 export { type OpenOptions, Sandbox, sandbox } from './live/liveSandbox.js'
 export type { MountOptions } from './live/mountInto.js'

@@ -1,6 +1,7 @@
 /** The commands on sandboxes that run and have names. */
 import { type Command, command } from './command.js'
 import {
+  cpOptions,
   execOptions,
   killOptions,
   logsOptions,
@@ -124,6 +125,27 @@ export const liveCommands: readonly Command[] = [
       ['125', 'there is no such sandbox that runs, or nothing was mounted there'],
     ],
     action: async (_, words) => (await import('./mountCommand.js')).unmount(words),
+  }),
+  command({
+    name: 'cp',
+    about: 'Copy files and directories into a sandbox that runs, or out of it',
+    takes: 'NAME:INSIDE PATH | PATH NAME:INSIDE',
+    words: 2,
+    offers: [{ from: 'file' }],
+    options: cpOptions,
+    detail: [
+      'Into what is a directory already it is put by its name. What comes out are regular files and directories alone: links and the like, which a payload could have meant for who looks there later, are told and left out. No link is followed.',
+    ],
+    examples: [
+      ['vial cp ./src box:/work/src', ''],
+      ['vial cp box:/work/out .', 'then: ls out'],
+    ],
+    statuses: [
+      ['0', 'all of it is copied'],
+      ['1', 'something was left out, which is told on standard error'],
+      ['125', 'there is no such sandbox that runs, or the copy is not whole'],
+    ],
+    action: async (flags, words) => (await import('./cpCommand.js')).cp(words, flags),
   }),
   command({
     name: 'logs',

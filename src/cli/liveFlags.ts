@@ -83,6 +83,9 @@ export const mountOptions = [
     about: 'what is in the sandbox may write there, as far as its user may on the host; default: read-only',
   },
 ] as const satisfies readonly Option[]
+export const cpOptions = [
+  { name: 'limit', value: 'SIZE', kind: 'size', about: 'copy no more than this out of the sandbox; default 1G' },
+] as const satisfies readonly Option[]
 export const rmOptions = [
   { name: 'force', short: 'f', about: 'also one that runs: it is ended first' },
 ] as const satisfies readonly Option[]

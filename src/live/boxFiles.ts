@@ -1,8 +1,6 @@
 /** The files of an open sandbox, for the program that has opened it: as the payload's user sees them, and no path leads outside. */
 import * as v from 'valibot'
 import { errnoName } from '../kernel/errno.js'
-import { S_IF } from '../kernel/flags.js'
-import { structs } from '../kernel/structs.js'
 import { filesAnswer, filesFlags } from '../launcher/filesCall.js'
 import { pathOf } from '../policy/check.js'
 import { normal } from '../policy/path.js'
@@ -10,32 +8,10 @@ import { flag, inside, mode, size } from '../policy/values.js'
 import type { Size } from '../policy/units.js'
 import { Fault, HostError, OptionError } from '../text/error.js'
 import { object, wrongValue } from '../text/shapes.js'
+import type { Copied } from './copyFiles.js'
+import { entryOf, type FileEntry, type FileStatus } from './fileEntries.js'
 import type { FilesHelper, FilesRequest } from './filesHelper.js'
 import type { Inspected } from './inspectSandbox.js'
-
-/** What a file of a sandbox is. */
-export type FileKind = 'file' | 'directory' | 'link' | 'fifo' | 'socket' | 'device'
-
-/** What is known of a file in a sandbox: as lstat(2) tells it, a link is a link. */
-export interface FileStatus {
-  readonly kind: FileKind
-  /** Permissions, with the set-id and sticky bits. */
-  readonly mode: number
-  /** Bytes. */
-  readonly size: number
-  /** As they are inside. */
-  readonly uid: number
-  readonly gid: number
-  readonly modified: Date
-  /** The text of a symbolic link: the payload's, it may lead anywhere. */
-  readonly target?: string
-}
-
-/** An entry of a directory in a sandbox. */
-export interface FileEntry extends FileStatus {
-  /** One name in a list; the path below the directory in a tree. Bytes that are no UTF-8 are U+FFFD. */
-  readonly name: string
-}
 
 /** An entry of a tree. */
 export interface TreeEntry extends FileEntry {
@@ -164,27 +140,30 @@ export class BoxFiles {
 
   /** All that is below a directory, and what is in the regular files, in one round. What shows the kernel, such as /proc, is not entered. */
   async tree(path: string, options: TreeOptions = {}): Promise<TreeEntry[]> {
-    const asked = check({ path, ...options })
     const found: { entry: FileEntry; parts: Buffer[]; fault?: string }[] = []
-    const limits = { limit: asked.limit ?? defaults.limit, entries: asked.entries ?? defaults.entries }
-    await this.#ask(
-      'read',
-      asked,
-      { operation: 'tree', ...placed(asked.path), ...limits },
-      {
-        entry: (content) => found.push({ entry: entryOf(content), parts: [] }),
-        data: (bytes) => found.at(-1)!.parts.push(Buffer.from(bytes)),
-        fault(name) {
-          const last = found.at(-1)
-          if (last !== undefined) last.fault = name
-        },
+    await this.walk(path, options, {
+      entry: (content) => found.push({ entry: entryOf(content), parts: [] }),
+      data: (bytes) => found.at(-1)!.parts.push(Buffer.from(bytes)),
+      fault(name) {
+        const last = found.at(-1)
+        if (last !== undefined) last.fault = name
       },
-    )
+    })
     return found.map(({ entry, parts, fault }) => ({
       ...entry,
       ...(entry.kind === 'file' ? { content: parts.length === 1 ? parts[0]! : Buffer.concat(parts) } : {}),
       ...(fault === undefined ? {} : { fault }),
     }))
+  }
+
+  /**
+   * The same, as it comes.
+   * @internal
+   */
+  async walk(path: string, options: TreeOptions, takes: Takes): Promise<void> {
+    const asked = check({ path, ...options })
+    const limits = { limit: asked.limit ?? defaults.limit, entries: asked.entries ?? defaults.entries }
+    await this.#ask('read', asked, { operation: 'tree', ...placed(asked.path), ...limits }, takes)
   }
 
   async stat(path: string, options: FilesOptions = {}): Promise<FileStatus> {
@@ -258,9 +237,33 @@ export class BoxFiles {
     })
   }
 
-  async #ask(verb: string, { path, timeout }: Checked, request: FilesRequest, takes: Takes = {}): Promise<void> {
+  /**
+   * Copies a file or a directory of the host in; into `to`, where that is a directory already. Links stay links, and none is followed on the host.
+   * @throws {HostError} when the copy is not whole
+   */
+  async copyIn(from: string, to: string, options: FilesOptions = {}): Promise<Copied> {
+    const asked = check({ path: to, ...options })
+    return (await import('./copyFiles.js')).copyIn(this, from, asked.path, options)
+  }
+
+  /**
+   * Copies a file or a directory out; into `to`, where that is a directory already. Only regular files and directories are made on the host,
+   * without set-id bits, and no link is followed there. Default limit `1G`.
+   * @throws {HostError} when the copy is not whole
+   */
+  async copyOut(from: string, to: string, options: TreeOptions = {}): Promise<Copied> {
+    const asked = check({ path: from, ...options })
+    return (await import('./copyFiles.js')).copyOut(this, asked.path, to, options)
+  }
+
+  #ask(verb: string, { path, timeout }: Checked, request: FilesRequest, takes?: Takes): Promise<void> {
+    return this.ask(verb, path, timeout ?? defaults.timeout, request, takes)
+  }
+
+  /** @internal */
+  async ask(verb: string, path: string, timeout: number, request: FilesRequest, takes: Takes = {}): Promise<void> {
     const helper = await this.#helper()
-    await helper.request(`${verb} ${path}`, request, timeout ?? defaults.timeout, (kind, content) => {
+    await helper.request(`${verb} ${path}`, request, timeout, (kind, content) => {
       if (kind === filesAnswer.data) takes.data?.(content)
       else if (kind === filesAnswer.entry) takes.entry?.(content)
       else if (kind === filesAnswer.fault) takes.fault?.(errnoName(-Number(content.readBigInt64LE())) ?? 'EIO')
@@ -285,7 +288,7 @@ export function filesOf(sandbox: Inspected, ended: Promise<unknown>): BoxFiles {
   })
 }
 
-interface Takes {
+export interface Takes {
   readonly data?: (bytes: Buffer) => void
   readonly entry?: (content: Buffer) => void
   readonly fault?: (name: string) => void
@@ -305,12 +308,13 @@ function notRoot(asked: Checked): Checked {
 }
 
 /** The directory and the name in it. */
-function split(path: string): [directory: string, name: string] {
+function split<Path extends string | Buffer>(path: Path): readonly [directory: string | Path, name: string | Path] {
   const at = path.lastIndexOf('/')
-  return [path.slice(0, at) || '/', path.slice(at + 1) || '.']
+  const [directory, name] = [path.slice(0, at) as Path, path.slice(at + 1) as Path]
+  return [directory.length === 0 ? '/' : directory, name.length === 0 ? '.' : name]
 }
 
-function placed(path: string): Pick<FilesRequest, 'directory' | 'name'> {
+export function placed(path: string | Buffer): Pick<FilesRequest, 'directory' | 'name'> {
   const [directory, name] = split(path)
   return { directory, name }
 }
@@ -318,30 +322,4 @@ function placed(path: string): Pick<FilesRequest, 'directory' | 'name'> {
 function placedTo(path: string): Pick<FilesRequest, 'toDirectory' | 'to'> {
   const [toDirectory, to] = split(path)
   return { toDirectory, to }
-}
-
-const kinds: Readonly<Record<number, FileKind>> = {
-  [S_IF.REG]: 'file',
-  [S_IF.DIR]: 'directory',
-  [S_IF.LNK]: 'link',
-  [S_IF.IFO]: 'fifo',
-  [S_IF.SOCK]: 'socket',
-}
-
-function entryOf(content: Buffer): FileEntry {
-  const { stx_mode, stx_size, stx_uid, stx_gid, stx_mtime } = structs.statx.fields
-  const mode = content.readUInt16LE(stx_mode.offset)
-  const kind = kinds[mode & S_IF.MT] ?? 'device'
-  const end = content.indexOf(0, filesAnswer.status)
-  const seconds = Number(content.readBigInt64LE(stx_mtime.offset))
-  return {
-    name: content.toString('utf8', filesAnswer.status, end),
-    kind,
-    mode: mode & 0o7777,
-    size: Number(content.readBigUInt64LE(stx_size.offset)),
-    uid: content.readUInt32LE(stx_uid.offset),
-    gid: content.readUInt32LE(stx_gid.offset),
-    modified: new Date(seconds * 1000 + content.readUInt32LE(stx_mtime.offset + 8) / 1e6),
-    ...(kind === 'link' ? { target: content.toString('utf8', end + 1) } : {}),
-  }
 }

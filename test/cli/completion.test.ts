@@ -103,6 +103,7 @@ const offered: Readonly<Record<string, readonly string[]>> = {
   'vial mount web strict.json my': [],
   'vial mount web strict.json /srv --r': ['--rw'],
   'vial umount web my': [],
+  'vial cp my': ['my file'],
   'vial signal --od': ['--odd'],
   'vial signal --odd ': [],
 }

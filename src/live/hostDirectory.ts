@@ -1,0 +1,110 @@
+/**
+ * Directories of the host, by descriptors. A payload may plant links in whatever it can write, and exchange names at any moment: so a name is
+ * only looked up in a directory that is open, and no link is followed, neither on the way nor as the last name.
+ */
+import {
+  closeSync,
+  constants,
+  type Dirent,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  statSync,
+} from 'node:fs'
+import { hostArchitecture } from '../host/thisHost.js'
+import { openFlags } from '../kernel/flags.js'
+import { HostError } from '../text/error.js'
+import { printable } from '../text/printable.js'
+
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY, O_CREAT } = constants
+const careful = O_NOFOLLOW | O_NONBLOCK
+
+export class HostDirectory {
+  readonly #fd: number
+
+  private constructor(path: string | Buffer) {
+    this.#fd = openSync(path, openFlags(hostArchitecture()).PATH | O_DIRECTORY | O_NOFOLLOW)
+  }
+
+  /** @param path absolute and normal */
+  static at(path: string): HostDirectory {
+    let directory = new HostDirectory('/')
+    for (const name of path.split('/').filter((one) => one !== '')) {
+      const above = directory
+      try {
+        directory = above.directory(name)
+      } finally {
+        above.close()
+      }
+    }
+    return directory
+  }
+
+  /** By way of the descriptor, in which the kernel looks up one name only. */
+  #at(name: string | Buffer): Buffer {
+    return Buffer.concat([Buffer.from(`/proc/self/fd/${this.#fd}/`), Buffer.from(name as string)])
+  }
+
+  directory(name: string | Buffer): HostDirectory {
+    return new HostDirectory(this.#at(name))
+  }
+
+  /** Is there already, or is made. */
+  make(name: string | Buffer, mode: number): HostDirectory {
+    try {
+      mkdirSync(this.#at(name), mode)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    return this.directory(name)
+  }
+
+  /** A regular file, empty. */
+  write(name: string | Buffer, mode: number): number {
+    const fd = regular(openSync(this.#at(name), O_WRONLY | O_CREAT | careful, mode))
+    ftruncateSync(fd)
+    return fd
+  }
+
+  /** A regular file. */
+  read(name: string | Buffer): number {
+    return regular(openSync(this.#at(name), O_RDONLY | careful))
+  }
+
+  linkText(name: Buffer): Buffer {
+    return readlinkSync(this.#at(name), 'buffer')
+  }
+
+  list(): Dirent<Buffer>[] {
+    return readdirSync(this.#at('.'), { withFileTypes: true, encoding: 'buffer' }) as unknown as Dirent<Buffer>[]
+  }
+
+  mode(): number {
+    return statSync(this.#at('.')).mode
+  }
+
+  close(): void {
+    closeSync(this.#fd)
+  }
+}
+
+function regular(fd: number): number {
+  if (fstatSync(fd).isFile()) return fd
+  closeSync(fd)
+  throw Object.assign(new Error('it is no regular file'), { code: 'EINVAL' })
+}
+
+/** What is said of a failure on the host's side. */
+export function hostFailure(what: string, error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === undefined || error instanceof HostError) return error
+  const text = message.replace(/^[A-Z0-9]+: /, '').replace(/, \w+ '\/proc\/self\/fd.*$/s, '')
+  const hint = code === 'ELOOP' || code === 'ENOTDIR' ? linked : undefined
+  return new HostError(printable(`cannot ${what}: ${text}`), { code, hint, cause: error })
+}
+
+const linked =
+  'a name on the way, or the last one, may be a symbolic link, which a payload could have put there: name what it leads to'

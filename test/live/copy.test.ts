@@ -1,0 +1,157 @@
+/** Files and directories copied into a sandbox that runs and out of it, by the library and by `vial cp`: whole, and by no link on either side. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { evaluate } from '../support/evaluate.js'
+import { type Caller, callers, vial, workDirectory } from '../support/user.js'
+
+let trees = 0
+
+/** Of the caller: `tree` with files of several modes, a link, and odd names. */
+function hostTree(caller: Caller): string {
+  const top = workDirectory(caller, `copied-${++trees}`)
+  const tree = join(top, 'tree')
+  mkdirSync(join(tree, 'sub/empty'), { recursive: true })
+  writeFileSync(join(tree, 'word'), 'from the host\n')
+  writeFileSync(join(tree, 'sub/big'), Buffer.alloc(2_000_000, 'abc'))
+  writeFileSync(join(tree, 'sub/run'), '#!/bin/sh\necho ran\n')
+  writeFileSync(Buffer.concat([Buffer.from(`${tree}/`), Buffer.of(0xff, 0x0a, 0x41)]), 'odd')
+  chmodSync(join(tree, 'sub/run'), 0o755)
+  chmodSync(join(tree, 'word'), 0o640)
+  symlinkSync('sub/run', join(tree, 'link'))
+  if (process.getuid?.() === 0) spawnSync('chown', ['-hR', `${caller.uid}:${caller.gid}`, top])
+  return top
+}
+
+for (const caller of callers)
+  describe(`copies by ${caller.name}`, () => {
+    test('a tree goes in with its links, and comes out without them, the same to each byte', async () => {
+      const top = hostTree(caller)
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }, top) => {
+          const box = await sandbox({ preset: 'system', filesystem: [{ tmpfs: '/tmp' }] }).open()
+          try {
+            const { files } = box
+            const sh = async (script: string) => (await box.run('sh', ['-c', script])).stdout.trim()
+            const into = await files.copyIn(`${top}/tree`, '/tmp/tree')
+            const again = await files.copyIn(`${top}/tree`, '/tmp/tree')
+            const ran = await sh('/tmp/tree/link; stat -c "%a %u" /tmp/tree/word /tmp/tree/tree/sub/run')
+            await sh('cd /tmp/tree; rm -r tree; mkfifo fifo; chmod 4755 sub/run')
+            const out = await files.copyOut('/tmp/tree', `${top}/out`)
+            const below = await files.copyOut('/tmp/tree/word', top)
+            const renamed = await files.copyOut('/tmp/tree/word', `${top}/renamed`)
+            return [into, again.files, ran, out, below.files, renamed.bytes]
+          } finally {
+            await box.close()
+          }
+        },
+        top,
+      )
+      const whole = { files: 4, directories: 3, bytes: 2_000_036, skipped: [] as unknown[] }
+      const skipped = [
+        { path: 'fifo', why: 'it is a fifo' },
+        { path: 'link', why: 'it is a link' },
+      ]
+      const out = seen[3] as typeof whole & { skipped: { path: string }[] }
+      out.skipped.sort((a, b) => (a.path < b.path ? -1 : 1))
+      assert.deepEqual(seen, [whole, 4, 'ran\n640 1000\n755 1000', { ...whole, skipped }, 1, 14])
+      rmSync(join(top, 'tree/link'))
+      const { status, stdout } = spawnSync('diff', ['-r', join(top, 'tree'), join(top, 'out')], { encoding: 'utf8' })
+      assert.deepEqual([status, stdout], [0, ''])
+      assert.equal(statSync(join(top, 'out/sub/run')).mode & 0o7777, 0o755)
+      assert.equal(readFileSync(join(top, 'renamed'), 'utf8'), readFileSync(join(top, 'word'), 'utf8'))
+    })
+
+    test('no link on the host is followed, on either way, as the last name or before it', async () => {
+      const top = hostTree(caller)
+      const secret = join(top, 'secret')
+      mkdirSync(secret, { mode: 0o777 })
+      writeFileSync(join(secret, 'word'), 'secret')
+      const shared = join(top, 'shared')
+      mkdirSync(shared)
+      for (const path of [secret, shared]) chmodSync(path, 0o777)
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }, top) => {
+          const filesystem = [
+            { tmpfs: '/tmp' as const },
+            { bind: '/shared', from: `${top}/shared`, writable: true as const },
+          ]
+          const box = await sandbox({ preset: 'system', filesystem }).open()
+          try {
+            // What the payload plants where the host copies to and from.
+            await box.run('sh', [
+              '-c',
+              `cd /shared; ln -s ${top}/secret dir; ln -s ${top}/secret/word file; mkdir -p out tree
+               ln -s ${top}/secret out/sub; ln -s ${top}/secret/word out/word; ln -s ${top}/secret/word tree/word
+               mkfifo fifo; mkdir -p /tmp/out/sub; echo planted > /tmp/out/word; echo planted > /tmp/out/sub/word`,
+            ])
+            const said = (promise: Promise<unknown>) => promise.then(() => 'done').catch((error) => error.code)
+            const { files } = box
+            const answers = [
+              await said(files.copyOut('/tmp/out/word', `${top}/shared/file`)),
+              await said(files.copyOut('/tmp/out/word', `${top}/shared/dir`)),
+              await said(files.copyOut('/tmp/out/word', `${top}/shared/dir/word`)),
+              await said(files.copyOut('/tmp/out/word', `${top}/shared/fifo`)),
+              await said(files.copyOut('/tmp/out', `${top}/shared`)),
+              await said(files.copyIn(`${top}/shared/file`, '/tmp/in')),
+              await said(files.copyIn(`${top}/shared/dir`, '/tmp/in')),
+              await said(files.copyIn(`${top}/shared/dir/word`, '/tmp/in')),
+              await said(files.copyIn(`${top}/shared/fifo`, '/tmp/in')),
+              await said(files.copyIn(`${top}/shared/tree`, '/tmp/tree')),
+              await said(files.copyOut('/tmp/nowhere', `${top}/x`)),
+              await said(files.copyOut('/tmp/out/word', `${top}/shared/x`, { limit: 3 })),
+            ]
+            return [answers, (await files.list('/tmp/tree')).map(({ kind }) => kind), await files.exists('/tmp/in')]
+          } finally {
+            await box.close()
+          }
+        },
+        top,
+      )
+      const [answers, kinds, wasRead] = seen as [string[], string[], boolean]
+      assert.deepEqual(
+        answers.map((one) => one.replace('ENOTDIR', 'ELOOP')),
+        ['ELOOP', 'ELOOP', 'ELOOP', 'ENXIO', 'ELOOP', 'ELOOP', 'ELOOP', 'ELOOP', 'EINVAL', 'done', 'ENOENT', 'EFBIG'],
+      )
+      assert.deepEqual([kinds, wasRead], [['link'], false])
+      assert.deepEqual(readdirSync(secret), ['word'])
+      assert.equal(readFileSync(join(secret, 'word'), 'utf8'), 'secret')
+    })
+
+    test('vial cp', () => {
+      const cwd = hostTree(caller)
+      const runtime = workDirectory(caller, 'runtime-cp')
+      const call = (...args: string[]) => {
+        const { status, stdout, stderr } = vial(caller, args, { env: { XDG_RUNTIME_DIR: runtime }, cwd })
+        return [status, stdout, stderr.split('\n').slice(0, 1).join('')]
+      }
+      after(() => void call('rm', '-f', 'box'))
+      assert.equal(call('start', '--name', 'box')[0], 0)
+      assert.deepEqual(call('cp', 'tree', 'box:/tmp/tree'), [0, '', ''])
+      assert.deepEqual(call('exec', 'box', 'cat', '/tmp/tree/word'), [0, 'from the host\n', ''])
+      assert.deepEqual(call('cp', 'box:/tmp/tree', 'out'), [1, '', 'vial: not copied: link: it is a link'])
+      assert.ok(existsSync(join(cwd, 'out/sub/big')))
+      assert.deepEqual(call('cp', 'box:/tmp/tree/word', 'copy'), [0, '', ''])
+      assert.equal(readFileSync(join(cwd, 'copy'), 'utf8'), 'from the host\n')
+      const sides = 'vial: one of two paths is of a sandbox: vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE'
+      assert.deepEqual(call('cp', 'tree', 'copy'), [125, '', sides])
+      assert.deepEqual(call('cp', 'box:/tmp', 'box:/srv'), [125, '', sides])
+      assert.equal(call('cp', 'nobox:/tmp', 'x')[0], 125)
+      const large = call('cp', '--limit', '1K', 'box:/tmp/tree', 'small')
+      assert.deepEqual([large[0], String(large[2]).endsWith('File too large')], [125, true])
+    })
+  })
