@@ -11,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench(): Promise<void> }>
   memory: () => import('./memory.js'),
   mounts: () => import('./mounts.js'),
   live: () => import('./live.js'),
+  enter: () => import('./enter.js'),
   front: () => import('./front.js'),
   limits: () => import('./limits.js'),
   seccomp: () => import('./seccomp.js'),

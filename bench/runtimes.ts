@@ -44,7 +44,7 @@ function tools(): Record<string, Command> {
 }
 
 /** An OCI bundle: https://github.com/opencontainers/runtime-spec/blob/main/config.md */
-export function makeBundle(name = 'bundle', limits: object = {}): string {
+export function makeBundle(name = 'bundle', limits: object = {}, args = ['/usr/bin/true']): string {
   const bundle = join(work, name)
   mkdirSync(join(bundle, 'rootfs'), { recursive: true })
   const [uid, gid] = [process.getuid!(), process.getgid!()]
@@ -62,7 +62,7 @@ export function makeBundle(name = 'bundle', limits: object = {}): string {
     process: {
       terminal: false,
       user: { uid: 0, gid: 0 },
-      args: ['/usr/bin/true'],
+      args,
       env: ['PATH=/usr/bin'],
       cwd: '/',
       noNewPrivileges: true,
