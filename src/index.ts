@@ -7,17 +7,17 @@ export { type Compiled, type CompileOptions, compile } from './compile/compile.j
 export type { ExplainedStep, Explanation } from './compile/explain.js'
 export type { Architecture } from './kernel/architecture.js'
 export type { Box, BoxEvents, BoxRun } from './live/box.js'
+export type { BoxFiles } from './live/boxFiles.js'
+export type { FileEntry, FileKind, FileStatus } from './live/fileEntries.js'
 export type {
-  BoxFiles,
+  Copied,
   DirectoryOptions,
   FilesOptions,
   ReadOptions,
   TreeEntry,
   TreeOptions,
   WriteOptions,
-} from './live/boxFiles.js'
-export type { Copied } from './live/copyFiles.js'
-export type { FileEntry, FileKind, FileStatus } from './live/fileEntries.js'
+} from './live/filesOptions.js'
 export type { Agreement, InspectedFact, InspectedProcess, InspectedValue, Inspection } from './live/inspection.js'
 export { type OpenOptions, Sandbox, sandbox } from './live/liveSandbox.js'
 export type { MountOptions } from './live/mountInto.js'

@@ -216,6 +216,7 @@ const withoutStage: Readonly<Record<string, string>> = {
   'bwrap/inheritedFds.ts': 'in the form of Node.js: the descriptor that --args names is not open',
   'cache/trust.ts': 'cache/cacheDirectory.ts makes a HostError of it, which names the cache',
   'cache/frontVials.ts': 'a file that is no entry: the reader goes on to the next',
+  'live/hostDirectory.ts': 'its hostFailure makes a HostError of it',
   'cli/start.cts': 'there is no module yet: the installation is broken',
 }
 /** Here an error is a mistake of vial's own code, whatever a caller gives. */

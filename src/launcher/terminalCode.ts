@@ -25,7 +25,7 @@ export function makeTerminalChannel(c: LauncherContext): void {
 }
 
 export const terminalCode = {
-  /** In the payload, which leads a session. Its descriptors are closed when it executes. */
+  /** In the payload, which leads a session. */
   terminal(c: LauncherContext, { devices }: Step<'terminal'>): void {
     const { b } = c
     const [master, terminal, channel] = b.temporaries(3)
@@ -43,6 +43,10 @@ export const terminalCode = {
     c.must('sendmsg', channel, message, MSG.NOSIGNAL)
     c.must('ioctl', terminal, TIOC.SCTTY, 0)
     for (const fd of [0, 1, 2]) c.must('dup3', terminal, fd, 0)
+    // Before the command and its directory are looked for: a payload may have planted links to descriptors.
+    for (const fd of [master, terminal, channel]) c.must('close', fd)
+    b.load(channel, 32, terminalChannel(c), 0)
+    c.attempt('close', channel)
   },
 }
 

@@ -5,55 +5,23 @@ import { filesAnswer, filesFlags } from '../launcher/filesCall.js'
 import { pathOf } from '../policy/check.js'
 import { normal } from '../policy/path.js'
 import { flag, inside, mode, size } from '../policy/values.js'
-import type { Size } from '../policy/units.js'
 import { Fault, HostError, OptionError } from '../text/error.js'
 import { object, wrongValue } from '../text/shapes.js'
-import type { Copied } from './copyFiles.js'
 import { entryOf, type FileEntry, type FileStatus } from './fileEntries.js'
 import type { FilesHelper, FilesRequest } from './filesHelper.js'
+import {
+  type Copied,
+  type DirectoryOptions,
+  type FilesOptions,
+  placed,
+  placedTo,
+  type ReadOptions,
+  type Takes,
+  type TreeEntry,
+  type TreeOptions,
+  type WriteOptions,
+} from './filesOptions.js'
 import type { Inspected } from './inspectSandbox.js'
-
-/** An entry of a tree. */
-export interface TreeEntry extends FileEntry {
-  /** Of a regular file. */
-  readonly content?: Buffer
-  /** Why a file or a directory could not be read, such as `EACCES`. */
-  readonly fault?: string
-}
-
-/** What each operation on files may take. */
-export interface FilesOptions {
-  /** Milliseconds that it may take; default 30,000. Then what works on the files is killed, and so are requests behind it. */
-  readonly timeout?: number | undefined
-}
-
-/** How a file is read. */
-export interface ReadOptions extends FilesOptions {
-  /** More than that is an error, EFBIG; default `256M`. */
-  readonly limit?: Size | undefined
-}
-
-/** How a tree is read. */
-export interface TreeOptions extends ReadOptions {
-  /** More entries than that are an error, E2BIG; default 100,000. Of a list, too. */
-  readonly entries?: number | undefined
-}
-
-/** How a file is written. */
-export interface WriteOptions extends FilesOptions {
-  /** Of a file that is made; default 0644. */
-  readonly mode?: number | string | undefined
-  /** There must be none of that name yet. */
-  readonly exclusive?: boolean | undefined
-}
-
-/** How a directory is made, or something removed. */
-export interface DirectoryOptions extends FilesOptions {
-  /** With those above it that are missing; or with all that is in it. */
-  readonly recursive?: boolean | undefined
-  /** Of a directory that is made; default 0755. */
-  readonly mode?: number | string | undefined
-}
 
 const count = v.pipe(v.number(), v.integer('must be a whole number'), v.minValue(1, 'must be at least 1'))
 const schema = object({
@@ -70,6 +38,7 @@ type Checked = v.InferOutput<typeof schema>
 
 const defaults = { timeout: 30_000, limit: 2 ** 28, entries: 100_000, file: 0o644, directory: 0o755 } as const
 
+/** The files of an open sandbox: as the payload's user sees them. No path leads outside, whatever links a payload has planted. */
 export class BoxFiles {
   readonly #helper: () => Promise<FilesHelper>
 
@@ -166,6 +135,7 @@ export class BoxFiles {
     await this.#ask('read', asked, { operation: 'tree', ...placed(asked.path), ...limits }, takes)
   }
 
+  /** What is known of a file; of a link, of that itself. An error with the code ENOENT: there is none. */
   async stat(path: string, options: FilesOptions = {}): Promise<FileStatus> {
     const asked = check({ path, ...options })
     let found: FileEntry | undefined
@@ -194,6 +164,7 @@ export class BoxFiles {
     }
   }
 
+  /** Makes a directory; `recursive`: and those above it, and what is there already is no error. */
   async mkdir(path: string, options: DirectoryOptions = {}): Promise<void> {
     const asked = check({ path, ...options })
     const mode = asked.mode ?? defaults.directory
@@ -288,12 +259,6 @@ export function filesOf(sandbox: Inspected, ended: Promise<unknown>): BoxFiles {
   })
 }
 
-export interface Takes {
-  readonly data?: (bytes: Buffer) => void
-  readonly entry?: (content: Buffer) => void
-  readonly fault?: (name: string) => void
-}
-
 function check(given: object): Checked {
   const { issues, output } = v.safeParse(schema, given, { message: wrongValue })
   const [issue] = issues ?? []
@@ -305,21 +270,4 @@ function check(given: object): Checked {
 function notRoot(asked: Checked): Checked {
   if (asked.path === '/') throw OptionError.at(new Fault('path', 'must not be "/": it stays'))
   return asked
-}
-
-/** The directory and the name in it. */
-function split<Path extends string | Buffer>(path: Path): readonly [directory: string | Path, name: string | Path] {
-  const at = path.lastIndexOf('/')
-  const [directory, name] = [path.slice(0, at) as Path, path.slice(at + 1) as Path]
-  return [directory.length === 0 ? '/' : directory, name.length === 0 ? '.' : name]
-}
-
-export function placed(path: string | Buffer): Pick<FilesRequest, 'directory' | 'name'> {
-  const [directory, name] = split(path)
-  return { directory, name }
-}
-
-function placedTo(path: string): Pick<FilesRequest, 'toDirectory' | 'to'> {
-  const [toDirectory, to] = split(path)
-  return { toDirectory, to }
 }

@@ -4,17 +4,25 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { currentDirectory } from '../policy/path.js'
 import { HostError, OptionError } from '../text/error.js'
 import { attempt } from '../text/attempt.js'
-import { type BoxFiles, type FilesOptions, placed, type TreeOptions } from './boxFiles.js'
-import { entryOf, rawNameOf } from './fileEntries.js'
+import { entryOf, type FileStatus, rawNameOf } from './fileEntries.js'
+import type { FilesRequest } from './filesHelper.js'
+import {
+  type Copied,
+  type FilesOptions,
+  placed,
+  type ReadOptions,
+  type Takes,
+  type TreeOptions,
+} from './filesOptions.js'
 import { HostDirectory, hostFailure } from './hostDirectory.js'
 
-/** What was copied. */
-export interface Copied {
-  readonly files: number
-  readonly directories: number
-  readonly bytes: number
-  /** What was not, with its path below what was copied, and why. */
-  readonly skipped: readonly { readonly path: string; readonly why: string }[]
+/** What of BoxFiles a copy is made with. */
+interface CopiedFiles {
+  stat(path: string, options: FilesOptions): Promise<FileStatus>
+  exists(path: string, options: FilesOptions): Promise<boolean>
+  read(path: string, options: ReadOptions): Promise<Buffer>
+  walk(path: string, options: TreeOptions, takes: Takes): Promise<void>
+  ask(verb: string, path: string, timeout: number, request: FilesRequest, takes?: Takes): Promise<void>
 }
 
 const defaults = { timeout: 600_000, limit: '1G' } as const
@@ -39,7 +47,12 @@ function destination(path: string, name: string): { readonly into: HostDirectory
  * Copies a file or a directory out. Links, FIFOs and the like are not made on the host, and neither are set-id bits: a payload may have
  * meant them for who looks there later.
  */
-export async function copyOut(files: BoxFiles, from: string, to: string, options: TreeOptions = {}): Promise<Copied> {
+export async function copyOut(
+  files: CopiedFiles,
+  from: string,
+  to: string,
+  options: TreeOptions = {},
+): Promise<Copied> {
   const what = `copy ${from} of the sandbox to ${to}`
   const { kind, mode } = await files.stat(from, options)
   const count = new Count()
@@ -74,7 +87,7 @@ function writeWhole(fd: number, parts: readonly Uint8Array[]): void {
 
 /** Entries come as they are found, a directory before what is in it: those that it is in are open. */
 async function treeOut(
-  files: BoxFiles,
+  files: CopiedFiles,
   from: string,
   { into, name }: { readonly into: HostDirectory; readonly name: string },
   options: TreeOptions,
@@ -142,7 +155,12 @@ async function treeOut(
 const [mostRequests, mostBytes] = [64, 2 ** 24]
 
 /** Copies a file or a directory of the host in: links as links, which lead to places inside. */
-export async function copyIn(files: BoxFiles, from: string, to: string, options: FilesOptions = {}): Promise<Copied> {
+export async function copyIn(
+  files: CopiedFiles,
+  from: string,
+  to: string,
+  options: FilesOptions = {},
+): Promise<Copied> {
   const whole = resolve(currentDirectory(), from)
   const what = `copy ${from} to ${to} of the sandbox`
   const count = new Count()

@@ -8,14 +8,17 @@ export type FileKind = 'file' | 'directory' | 'link' | 'fifo' | 'socket' | 'devi
 
 /** What is known of a file in a sandbox: as lstat(2) tells it, a link is a link. */
 export interface FileStatus {
+  /** Whether it is a file, a directory, a link or something else. */
   readonly kind: FileKind
   /** Permissions, with the set-id and sticky bits. */
   readonly mode: number
   /** Bytes. */
   readonly size: number
-  /** As they are inside. */
+  /** Its user's id, as it is inside. */
   readonly uid: number
+  /** Its group's id, alike. */
   readonly gid: number
+  /** When its content was changed last. */
   readonly modified: Date
   /** The text of a symbolic link: the payload's, it may lead anywhere. */
   readonly target?: string

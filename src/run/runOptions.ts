@@ -54,6 +54,7 @@ export interface RunOptions extends CommandOptions {
 export interface TerminalOptions extends CommandOptions {
   /** Default: `sh`. */
   readonly command?: string
+  /** What the command is called with; default: nothing. */
   readonly args?: readonly string[]
   /** How many characters a line of the terminal has; default 80. */
   readonly cols?: number

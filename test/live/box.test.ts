@@ -100,19 +100,27 @@ for (const caller of callers) {
           process.kill(box.pid, 'SIGSTOP')
           for (const child of readFileSync(`/proc/${box.pid}/task/${box.pid}/children`, 'latin1').trim().split(' '))
             process.kill(Number(child), 'SIGKILL')
-          const told = await box.run('true').catch(({ name, message, code }) => [name, message, code])
+          const states = () =>
+            readFileSync(`/proc/${box.pid}/task/${box.pid}/children`, 'latin1')
+              .trim()
+              .split(' ')
+              .map((child) => readFileSync(`/proc/${child}/stat`, 'latin1').replace(/.*\) (.).*/s, '$1'))
+          // A signal is acted upon later.
+          while (states().some((state) => state !== 'Z')) await new Promise((resolve) => setTimeout(resolve, 5))
+          const told = []
+          for (const run of [() => box.run('true'), () => box.spawn('true').result])
+            told.push(await run().catch(({ name, message, code }) => [name, message, code]))
           process.kill(box.pid, 'SIGCONT')
           return [told, (await box.wait()).verdict]
         },
         undefined,
       )
       assert.deepEqual(seen, [
-        [
+        ['start a command', 'start the command, and wait for it outside'].map((what) => [
           'SandboxError',
-          'cannot start the command, and wait for it outside: Cannot allocate memory\n' +
-            '      it has just ended; else no memory is left, in a cgroup around this process or on this host',
+          `cannot ${what}: Cannot allocate memory\n      the sandbox has ended, or no memory is left`,
           'ENOMEM',
-        ],
+        ]),
         { kind: 'killed' },
       ])
     })

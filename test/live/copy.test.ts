@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import type { Copied } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { type Caller, callers, vial, workDirectory } from '../support/user.js'
 
@@ -65,8 +66,8 @@ for (const caller of callers)
         { path: 'fifo', why: 'it is a fifo' },
         { path: 'link', why: 'it is a link' },
       ]
-      const out = seen[3] as typeof whole & { skipped: { path: string }[] }
-      out.skipped.sort((a, b) => (a.path < b.path ? -1 : 1))
+      const out = seen[3] as Copied
+      seen[3] = { ...out, skipped: out.skipped.toSorted((a, b) => (a.path < b.path ? -1 : 1)) }
       assert.deepEqual(seen, [whole, 4, 'ran\n640 1000\n755 1000', { ...whole, skipped }, 1, 14])
       rmSync(join(top, 'tree/link'))
       const { status, stdout } = spawnSync('diff', ['-r', join(top, 'tree'), join(top, 'out')], { encoding: 'utf8' })
