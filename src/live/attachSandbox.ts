@@ -18,7 +18,8 @@ export function attach(name: string): Box {
   reachGroup(record)
   let ended: BoxLife['ended'] | undefined
   const waitForEnd = async (): Promise<Awaited<BoxLife['ended']>> => {
-    const end = await awaitEnd(home, name)
+    // It outlives this process, which need not wait for it: Box.wait does.
+    const end = await awaitEnd(home, name, Number.POSITIVE_INFINITY, false)
     if (end?.state !== 'ended') throw noEnd(name, end)
     return endOf(end)
   }

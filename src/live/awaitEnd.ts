@@ -10,11 +10,13 @@ const exiting = 1000
 /**
  * What it is in the end; undefined: its name is free, or another's. Its monitor is gone then, or takes its time to exit.
  * @param most milliseconds after which it is given up; the state is then still `starting` or `running`
+ * @param holds whether the wait keeps this process from ending
  */
 export async function awaitEnd(
   home: string,
   name: string,
   most = Number.POSITIVE_INFINITY,
+  holds = true,
 ): Promise<FoundSandbox | undefined> {
   let changes: DirectoryChanges | undefined
   let first: SandboxRecord | undefined
@@ -33,7 +35,7 @@ export async function awaitEnd(
       }
       const left = until - performance.now()
       if (left <= 0) return found
-      changes ??= new DirectoryChanges(found.directory)
+      changes ??= new DirectoryChanges(found.directory, holds)
       await changes.next(left)
     }
   } finally {

@@ -53,6 +53,9 @@ export interface BoxRun {
   (command: string, args?: readonly string[], options?: RunOptions & OwnOptions): Promise<RunResult<string | Buffer>>
 }
 
+/** Milliseconds: no timer of Node's has more. What waits for a sandbox of another's keeps this process by one. */
+const longest = 2 ** 31 - 1
+
 /** An open sandbox. Its limits hold for all commands together; `wallTime`, `timeout` and those of output for each. */
 export class Box extends EventEmitter<BoxEvents> {
   readonly #life: BoxLife
@@ -160,15 +163,20 @@ export class Box extends EventEmitter<BoxEvents> {
   }
 
   /** Waits until it has ended, by whatever. */
-  wait(): Promise<Awaited<BoxLife['ended']>> {
-    return this.#life.ended
+  async wait(): Promise<Awaited<BoxLife['ended']>> {
+    const waiting = setInterval(() => {}, longest)
+    try {
+      return await this.#life.ended
+    } finally {
+      clearInterval(waiting)
+    }
   }
 
   /** Ends all in it, and waits for that. */
   async close(): Promise<void> {
     this.#retire()
     this.#life.signal('SIGKILL')
-    await this.#life.ended.catch(() => {})
+    await this.wait().catch(() => {})
   }
 
   /** At the end of an `await using`: {@link close}. */

@@ -10,8 +10,11 @@ export class DirectoryChanges {
   readonly #watcher: FSWatcher | undefined
   #heard = false
   #wake = () => {}
+  readonly #holds: boolean
 
-  constructor(directory: string) {
+  /** @param holds whether what waits keeps this process from ending */
+  constructor(directory: string, holds = true) {
+    this.#holds = holds
     this.#watcher = attempt(() => watch(directory, { persistent: false }))
     this.#watcher?.on('change', () => {
       this.#heard = true
@@ -29,6 +32,7 @@ export class DirectoryChanges {
     const timeout = Math.min(most, this.#watcher === undefined ? blind : watching)
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, timeout)
+      if (!this.#holds) timer.unref()
       this.#wake = () => {
         clearTimeout(timer)
         this.#heard = false
