@@ -171,7 +171,10 @@ function tolerating(path: string, codes: readonly string[], action: () => void):
     if (codes.includes(code!)) return
     throw new HostError(`cannot remove ${path}: ${errnoMessage(-errno!)}`, {
       code,
-      hint: 'vial made nothing of that kind: remove it by hand',
+      // A directory, or what a directory still holds; else what the message says is all.
+      ...(['EISDIR', 'EPERM', 'ENOTEMPTY'].includes(code!) && {
+        hint: 'vial made nothing of that kind: remove it by hand',
+      }),
       cause: error,
     })
   }

@@ -19,11 +19,20 @@ export interface NamedSandboxes {
 export function namedSandboxes(): NamedSandboxes {
   const home = existingHome()
   const all = sandboxNames(home).flatMap((name) => findSandbox(home!, name) ?? [])
-  for (const one of all) if (one.state === 'lost') removeSandbox(home!, one)
-  return {
-    found: all.filter((one): one is NamedSandbox => one.state !== 'lost'),
-    lost: all.flatMap(({ state, name }) => (state === 'lost' ? [name] : [])),
-  }
+  const lost: string[] = []
+  const found = all.flatMap((one): NamedSandbox[] => {
+    if (one.state !== 'lost') return [one]
+    try {
+      removeSandbox(home!, one)
+      lost.push(one.name)
+      return []
+    } catch (error) {
+      // One that stays hides no other.
+      const { name, directory } = one
+      return [{ state: 'unreadable', name, directory, fault: (error as Error).message }]
+    }
+  })
+  return { found, lost }
 }
 
 /**

@@ -11,6 +11,7 @@ import { type SignalName, signals } from '../kernel/signals.js'
 import { systemFault } from '../kernel/systemError.js'
 import type { Policy } from '../policy/schema.js'
 import { attempt } from '../text/attempt.js'
+import { bootId } from './processes.js'
 
 export interface SandboxRecord {
   readonly version: 1
@@ -87,6 +88,10 @@ export function readRecord(directory: string, name: string): SandboxRecord | { r
   }
   return parseRecord(text, name)
 }
+
+/** Undefined also where it was of another boot, which no group outlives: what has its name by now is another's. */
+export const presentGroup = ({ boot, group }: SandboxRecord): RecordedGroup | undefined =>
+  boot === bootId() ? group : undefined
 
 export const stopSignalOf = ({ stopSignal = 'SIGTERM' }: SandboxRecord): SignalName => stopSignal
 

@@ -26,7 +26,8 @@
  */
 import { closeSync, constants, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { systemFault } from '../kernel/systemError.js'
+import { errnoMessage } from '../kernel/errno.js'
+import { systemHints } from '../kernel/systemError.js'
 import { makeStatusFile } from '../run/statusFile.js'
 import { HostError } from '../text/error.js'
 import {
@@ -98,7 +99,7 @@ export function reserve(name: string, ignored = 0n): Reservation {
     try {
       action(`/proc/self/fd/${directory}`)
     } catch (error) {
-      throw isLeaving(directory) ? removed() : error
+      throw isLeaving(directory) ? removed() : unwritten(home, error)
     }
     if (isLeaving(directory)) throw removed()
   }
@@ -133,10 +134,20 @@ function reserving<Value>(home: string, maker: string, make: (unnamed: string) =
     return make(unnamed)
   } catch (error) {
     rmSync(unnamed, { recursive: true, force: true })
-    if (error instanceof HostError) throw error
-    const { code } = error as NodeJS.ErrnoException
-    throw new HostError(`the name cannot be reserved: ${systemFault(error)}`, { code, cause: error })
+    throw error instanceof HostError ? error : unwritten(home, error)
   }
+}
+
+/** Which file it is says nothing to a reader: where there is no room, there is none for the others. */
+function unwritten(home: string, error: unknown): HostError {
+  const { code, errno } = error as NodeJS.ErrnoException
+  const why = errno === undefined ? (error as Error).message : errnoMessage(-errno)
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT'
+  return new HostError(`what is known of a sandbox cannot be written in ${home}: ${why}`, {
+    code,
+    hint: isFull ? 'make room there, or set XDG_RUNTIME_DIR to another directory of yours' : systemHints[code ?? ''],
+    cause: error,
+  })
 }
 
 /** Removes reservations whose makers were killed before they could put them in place. */

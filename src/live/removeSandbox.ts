@@ -2,7 +2,7 @@
 import { killAndRemove } from '../cgroup/garbage.js'
 import { HostError } from '../text/error.js'
 import { type FoundSandbox, removeIf, type SandboxState } from './findSandbox.js'
-import { type SandboxRecord, sameSandbox } from './recordFile.js'
+import { presentGroup, type SandboxRecord, sameSandbox } from './recordFile.js'
 
 /**
  * Removes one that has ended, is lost, or cannot be read; where the name means another meanwhile, nothing.
@@ -11,7 +11,7 @@ import { type SandboxRecord, sameSandbox } from './recordFile.js'
  */
 export function removeSandbox(home: string, found: FoundSandbox): boolean {
   const record = recordOf(found)
-  const group = record?.group ?? ('group' in found ? found.group : undefined)
+  const group = record === undefined ? ('group' in found ? found.group : undefined) : presentGroup(record)
   // Before the record that names it: what is killed here, the next command finds again.
   if (group !== undefined && !killAndRemove(group.paths))
     throw new HostError(`the cgroup of the sandbox "${found.name}" cannot be removed: ${group.paths.join(', ')}`, {

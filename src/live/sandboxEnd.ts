@@ -14,7 +14,7 @@ import { noUsage, type Usage } from '../run/status.js'
 import { type Verdict, verdictOf } from '../run/verdict.js'
 import { attempt } from '../text/attempt.js'
 import { type FoundSandbox, statusName } from './findSandbox.js'
-import type { SandboxRecord } from './recordFile.js'
+import { presentGroup, type SandboxRecord } from './recordFile.js'
 
 export interface SandboxEnd extends Ending {
   /** As a shell has it: the exit status, or 128 + the signal. */
@@ -50,14 +50,17 @@ interface Measured {
   readonly usage: GroupUsage
 }
 
-function groupUsage(directory: string, { group, monitor }: SandboxRecord): GroupUsage {
-  if (group === undefined) return {}
+function groupUsage(directory: string, record: SandboxRecord): GroupUsage {
+  const { monitor } = record
+  if (record.group === undefined) return {}
   const path = join(directory, 'usage.json')
   const kept = () => {
     const known = attempt(() => JSON.parse(readFileSync(path, 'utf8')) as Measured)
     return known?.monitor?.start === monitor.start && known.monitor.pid === monitor.pid ? known.usage : undefined
   }
   const known = kept()
+  const group = presentGroup(record)
+  if (group === undefined) return known ?? {}
   if (known === undefined) {
     const usage = openGroup(group.version, group.paths).measure()
     // Another command may have removed it while it was measured: that one has kept what it measured before.

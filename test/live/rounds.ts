@@ -10,7 +10,7 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { call, inOwnHome, nothingIsLeft, processes, random, start, vial } from './ownPids.js'
+import { call, haveGroups, inOwnHome, nothingIsLeft, processes, random, start, vial } from './ownPids.js'
 import { race } from './races.js'
 
 /** Four at a time. */
@@ -19,7 +19,7 @@ async function cycles(count: number): Promise<void> {
   const worker = async () => {
     for (let index = next++; index < count; index = next++) {
       const [name, about] = [`box${index}`, `cycle ${index}`]
-      await call(about, 'start', '--name', name)
+      await call(about, 'start', '--name', name, ...limits)
       await call(about, 'exec', name, 'true')
       await call(about, 'stop', '--rm', name)
     }
@@ -27,16 +27,18 @@ async function cycles(count: number): Promise<void> {
   await Promise.all([worker(), worker(), worker(), worker()])
 }
 
+/** With these a sandbox is in a cgroup. */
+const limits = haveGroups ? ['--pids', '50'] : []
 const library = `
 const { sandbox } = await import(${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)})
-const box = await sandbox({ preset: 'system' }).open()
+const box = await sandbox({ preset: 'system'${haveGroups ? ', limits: { pids: 50 }' : ''} }).open()
 await box.run('sleep', ['600'])`
 
 /** Which command is run, beside a sandbox called box where it needs one, and whether that is to run on when it is killed. */
 const commands: Readonly<
   Record<string, { readonly words: readonly string[]; readonly beside?: true; readonly stays?: true }>
 > = {
-  start: { words: [vial, 'start', '--name', 'box', '--', 'sleep', '600'] },
+  start: { words: [vial, 'start', '--name', 'box', ...limits, '--', 'sleep', '600'] },
   exec: { words: [vial, 'exec', 'box', 'sleep', '600'], beside: true, stays: true },
   stop: { words: [vial, 'stop', 'box'], beside: true },
   rm: { words: [vial, 'rm', '-f', 'box'], beside: true },
@@ -44,6 +46,10 @@ const commands: Readonly<
 }
 /** What is killed: the command itself, or any process that it, or a sandbox, has by then. */
 const victims = ['command', 'any'] as const
+/** Milliseconds: no machine is that slow. */
+const patience = 60_000
+/** The command is killed, or its terminal is closed, or it is interrupted. */
+const signals = ['SIGKILL', 'SIGHUP', 'SIGINT', 'SIGTERM'] as const
 
 async function kills(home: string, count: number, seed: number): Promise<void> {
   const next = random(seed)
@@ -51,18 +57,21 @@ async function kills(home: string, count: number, seed: number): Promise<void> {
   for (let round = 0; round < count; round++) {
     const [kind, victim, moment] = [pick(Object.keys(commands)), pick(victims), next()]
     const { words, beside, stays } = commands[kind]!
-    const about = `seed ${seed}, round ${round}: ${victim} of ${kind} after ${Math.round(moment * 300)} ms`
-    if (beside) await call(about, 'start', '--name', 'box')
+    const signal = victim === 'command' ? pick(signals) : 'SIGKILL'
+    const about = `seed ${seed}, round ${round}: ${signal} to ${victim} of ${kind} after ${Math.round(moment * 300)} ms`
+    if (beside) await call(about, 'start', '--name', 'box', ...limits)
     const child = spawn(process.execPath, words, { stdio: 'ignore' })
     const ended = once(child, 'exit')
     await sleep(moment * 300)
-    if (victim === 'command') child.kill('SIGKILL')
+    if (victim === 'command') child.kill(signal)
     else {
       const one = pick(processes())
       try {
         if (one !== undefined) process.kill(one.pid, 'SIGKILL')
       } catch {}
     }
+    if (victim === 'command' && !(await Promise.race([ended, sleep(patience, false, { ref: false })])))
+      throw new Error(`${about}: it does not end`)
     // What was to wait for ever, waits.
     child.kill('SIGKILL')
     await ended
@@ -75,6 +84,8 @@ async function kills(home: string, count: number, seed: number): Promise<void> {
       await call(about, 'start', '--name', 'next')
       await call(about, 'stop', '--rm', 'next')
     }
+    // Groups that end with their maker are removed by the next run with limits, or so.
+    if (haveGroups) await call(about, 'gc')
     await nothingIsLeft(home, about)
   }
 }
