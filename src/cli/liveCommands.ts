@@ -137,8 +137,8 @@ export const liveCommands: readonly Command[] = [
       'Into what is a directory already it is put by its name. What comes out are regular files and directories alone: links and the like, which a payload could have meant for who looks there later, are told and left out. No link is followed.',
     ],
     examples: [
-      ['vial cp ./src box:/work/src', ''],
-      ['vial cp box:/work/out .', 'then: ls out'],
+      ['vial cp ./src box:/tmp/src', ''],
+      ['vial cp box:/tmp/out .', 'then: ls out'],
     ],
     statuses: [
       ['0', 'all of it is copied'],

@@ -109,7 +109,7 @@ export async function rm(names: readonly string[], { force }: FlagsOf<typeof rmO
     const begun = force && found.state === 'starting' ? await awaitStart(home, name, starting) : found
     const end = begun && (await ended(home, begun, 0))
     if (end === undefined) continue
-    // Its starter would go on to make a sandbox that nobody finds.
+    // Its starter would go on to make a sandbox that no command finds.
     if (!force || end.state === 'starting') requireOver(end)
     removeSandbox(home, end)
   }

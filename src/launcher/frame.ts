@@ -24,7 +24,7 @@ export const most = {
   body: 2 ** 17,
   /** Arguments, and variables. */
   words: 4096,
-  /** Bytes of standard input: a pipe holds as much though nobody reads. PIPE_MIN_DEF_BUFFERS of fs/pipe.c has two pages for a user of many pipes. */
+  /** Bytes of standard input: a pipe holds as much though no process reads. PIPE_MIN_DEF_BUFFERS of fs/pipe.c has two pages for a user of many pipes. */
   input: 8192,
   /** Bytes of one output. */
   output: 2 ** 16,

@@ -155,7 +155,7 @@ export class BoxGate implements CollectingDoor {
     const gate = this.#gate
     if (gate === undefined || !this.#running.has(id)) return false
     gate.control.write(endFrame(id))
-    // A gate that is stopped, by whoever may, would leave the command as it is.
+    // A gate that another process has stopped would leave the command as it is.
     setTimeout(() => this.#running.has(id) && gate.kill(), patience).unref()
     return true
   }

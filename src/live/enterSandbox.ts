@@ -40,7 +40,7 @@ function openProgram(record: SandboxRecord): OpenVial {
   const path = `/proc/${record.monitor.pid}/fd/${programHandles.reporting}`
   let fd: number
   try {
-    // Nobody may read it: handOut.ts in launcher.
+    // No process may read it: handOut.ts in launcher.
     fd = openSync(path, O_PATH)
   } catch (error) {
     throw ended(record, error)

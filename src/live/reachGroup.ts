@@ -1,5 +1,5 @@
 /**
- * Whether a command may come into the cgroup of a sandbox from where its caller is. Whoever may write to a group of version 2 may not yet move
+ * Whether a command may come into the cgroup of a sandbox from where its caller is. A caller that may write to a group of version 2 may not yet move
  * a process there: its user also has to own the group in which both lie, cgroups(7), "Cgroups delegation containment". That is
  * so of two shells of one login, and not of two logins, which systemd keeps in scopes of its own.
  */

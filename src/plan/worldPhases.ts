@@ -87,7 +87,7 @@ export const worldPhases = {
 
   /**
    * Behind the cgroup itself. Where cgroup v2 is mounted with nsdelegate, the kernel moves no process into a namespace's groups from one that
-   * is none of them, whoever holds both: cgroup_attach_permissions() in kernel/cgroup/cgroup.c.
+   * is none of them, even where its caller holds both: cgroup_attach_permissions() in kernel/cgroup/cgroup.c.
    */
   joinGroups: (specification) => joins(specification, (name) => name === 'cgroup' && joinsGroup(specification)),
 
