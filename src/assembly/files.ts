@@ -22,7 +22,10 @@ export function writeAllBy(
   })
 }
 
-/** For ppoll(2): each descriptor, until it can be read. What has happened to one is in the upper half of its second word. */
+/** No descriptor, which ppoll(2) passes over. */
+export const noFile = 0xffffffff
+
+/** For ppoll(2): each descriptor, until it can be read. What has happened to one is in the upper half of its second word: {@link ifReady}. */
 export function pollsOf(b: Builder, fds: readonly Operand[]): Address {
   const { size, fields } = structs.pollfd
   const polls = b.reserve(fds.length * size)
@@ -31,4 +34,12 @@ export function pollsOf(b: Builder, fds: readonly Operand[]): Address {
     b.store(32, polls, index * size + fields.events.offset, POLL.IN)
   }
   return polls
+}
+
+/** Whether something has happened to one of them, by its place. */
+export function ifReady(b: Builder, polls: Operand, index: number, then: () => void): void {
+  const { size, fields } = structs.pollfd
+  const found = b.temporary()
+  b.load(found, 32, polls, index * size + fields.events.offset)
+  b.when(found, 'gt', 0xffff, then)
 }

@@ -11,8 +11,9 @@
  * A child shares no memory with the gate, and is not waited for until it executes, as by vfork(2): another payload could stop it in the
  * meantime, for it is in the same pid namespace and of the same user, and with it all others would wait.
  */
+import { ifReady } from '../assembly/files.js'
 import { variables } from '../assembly/variables.js'
-import { PR, WAIT } from '../kernel/flags.js'
+import { WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import type { Label } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
@@ -21,7 +22,6 @@ import { handOn, noteFailures, tellEnded, usageOf } from './gateAnswers.js'
 import { groupFiles, takeRequest } from './gateRequest.js'
 import {
   eachRow,
-  ifReady,
   pollCount,
   pollsOf,
   pollsOfGate,
@@ -31,7 +31,7 @@ import {
   streams,
   withRow,
 } from './gateTable.js'
-import { tieToMonitor } from './init.js'
+import { standForMonitor, tieToMonitor } from './init.js'
 import type { LauncherContext } from './launcherContext.js'
 import { monitorsPidfd } from './networkCode.js'
 import { killCommand } from './orphans.js'
@@ -52,10 +52,10 @@ export const gateCode = {
       c.attempt('ppoll', pollsOf(c), pollCount, 0, 0, 0)
       c.onFailure(over)
       eachRow(c, at, polls, () => {
-        for (const stream of streams) ifReady(c, polls, stream, () => handOn(c, at, polls, stream))
+        for (const stream of streams) ifReady(b, polls, stream, () => handOn(c, at, polls, stream))
       })
-      ifReady(c, pollsOf(c), pollsOfGate.signals, () => takeSignal(c, over))
-      ifReady(c, pollsOf(c), pollsOfGate.control, () => takeRequest(c, behind, over))
+      ifReady(b, pollsOf(c), pollsOfGate.signals, () => takeSignal(c, over))
+      ifReady(b, pollsOf(c), pollsOfGate.control, () => takeRequest(c, behind, over))
     })
     b.place(over)
     end(c)
@@ -72,10 +72,7 @@ function prepare(c: LauncherContext): void {
   const { signals: signalFile, failures } = files(b)
   // What changes credentials has cleared it, and the monitor may have ended since.
   tieToMonitor(c, {})
-  c.must('prctl', PR.SET_PDEATHSIG, parentEnded, 0, 0, 0)
-  // From here on this pidfd is of the one that its children are tied to.
-  c.attempt('close', monitorsPidfd(b))
-  b.move(monitorsPidfd(b), c.must('pidfd_open', c.attempt('getpid'), 0))
+  standForMonitor(c)
   leaveGroup(c)
   b.move(signalFile, c.must('signalfd4', -1, allSignals(c), maskSize, c.open.CLOEXEC))
   c.must('pipe2', pair, c.open.CLOEXEC | c.open.NONBLOCK)

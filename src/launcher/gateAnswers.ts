@@ -1,11 +1,11 @@
 /** What a gate tells Node.js of the commands that it runs: what they write, and how they end. */
-import { writeAllBy } from '../assembly/files.js'
+import { noFile, writeAllBy } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { own } from '../assembly/variables.js'
 import { errno } from '../kernel/errno.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import { frame, frameType, most } from './frame.js'
-import { loadFile, noFile, row, storeFile, type Stream, streams, withRow } from './gateTable.js'
+import { loadFile, row, storeFile, type Stream, streams, withRow } from './gateTable.js'
 import type { LauncherContext } from './launcherContext.js'
 import { record } from './record.js'
 
@@ -25,7 +25,7 @@ const output = own(({ b }: LauncherContext) => b.reserve(frame.size + most.outpu
 /** Where wait4(2) leaves what a command used. */
 export const usageOf = (c: LauncherContext) => at(ended(c).last, 32)
 
-/** Without Node.js there is nobody to tell: it ends in the next turn, at the end of its stream. */
+/** Without Node.js there is no process to tell: it ends in the next turn, at the end of its stream. */
 const send = routine('sendFrame', { takes: ['from', 'left'] }, (c: LauncherContext, { from, left }) => {
   const control = c.plan.start.serves!.control
   writeAllBy(c, { from, left }, () => {

@@ -1,4 +1,5 @@
 /** The commands that a gate runs: a row for each, and what it polls. */
+import { noFile } from '../assembly/files.js'
 import { own } from '../assembly/variables.js'
 import { POLL } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
@@ -9,9 +10,6 @@ import type { LauncherContext } from './launcherContext.js'
 
 /** A row, by offsets. `ending`: Node.js ends it. `failed`: it was not executed, and `step` and `errno` say why. A free one has no pid. */
 export const row = { size: 32, id: 0, pid: 4, ending: 8, failed: 12, step: 16, errno: 24 } as const
-
-/** No descriptor, which ppoll(2) passes over. */
-export const noFile = 0xffffffff
 
 const { size: pollSize, fields: poll } = structs.pollfd
 
@@ -36,13 +34,6 @@ export const loadFile = ({ b }: LauncherContext, to: Slot, polls: Operand, index
   b.load(to, 32, polls, index * pollSize + poll.fd.offset)
 export const storeFile = ({ b }: LauncherContext, polls: Operand, index: number, file: Operand) =>
   b.store(32, polls, index * pollSize + poll.fd.offset, file)
-
-/** The upper half of the second word is what has happened. */
-export function ifReady({ b }: LauncherContext, polls: Operand, index: number, then: () => void): void {
-  const found = b.temporary()
-  b.load(found, 32, polls, index * pollSize + poll.events.offset)
-  b.when(found, 'gt', 0xffff, then)
-}
 
 /** Has each poll wait for something to read, and for nothing yet. */
 export function prepareTables(c: LauncherContext): void {

@@ -11,7 +11,7 @@ import { closeLog } from './logCode.js'
 import { callersUmask, releasing } from './monitor.js'
 import { monitorsPidfd } from './networkCode.js'
 import { closeCallersEnds } from './pipeCode.js'
-import { record } from './record.js'
+import { parentEnded, record } from './record.js'
 
 export function beginInit(c: LauncherContext): void {
   const { manner, announcement } = c.plan.start
@@ -72,6 +72,14 @@ export function tieInit(c: LauncherContext): void {
 /** The payload was executed, or has told why it was not. */
 export function tellRunning(c: LauncherContext): void {
   if (c.plan.start.statusFd !== undefined) c.report(record.running, 0)
+}
+
+/** In what enters a sandbox: the end of the monitor no longer kills this process, which is told, and its children are tied to it in turn. */
+export function standForMonitor(c: LauncherContext): void {
+  const { b } = c
+  c.must('prctl', PR.SET_PDEATHSIG, parentEnded, 0, 0, 0)
+  c.attempt('close', monitorsPidfd(b))
+  b.move(monitorsPidfd(b), c.must('pidfd_open', c.attempt('getpid'), 0))
 }
 
 /** PDEATHSIG, and a look whether the monitor was dead before it could work. */

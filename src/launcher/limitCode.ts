@@ -1,4 +1,5 @@
 /** Code for limits: getting into a cgroup, and the monitor's watch over time and memory, at whose end it kills all. */
+import { noFile } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { copyText, decimal } from '../assembly/text.js'
 import { variable, variables } from '../assembly/variables.js'
@@ -129,8 +130,7 @@ export function memorySource(c: LauncherContext, init: Slot): Source[] {
     // mem_cgroup_oom_notify() in mm/memcontrol-v1.c.
     for (const step of memorySteps(c.plan))
       b.when(readNumber(c, { file: most }).number, 'ge', step.near, () => {
-        // No descriptor, which ppoll passes over.
-        b.move(event, 0xffffffff)
+        b.move(event, noFile)
         end(c, init, reached.memory, 0, 'the memory limit is reached')
       })
   }

@@ -2,6 +2,7 @@
  * What a payload writes that has no other reader: the monitor takes it from a pipe, and keeps the last of it in two files, `log` and `log.1`,
  * of a directory that the caller chose. A payload never waits for the disk: what it has no room for is lost.
  */
+import { noFile } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { variables } from '../assembly/variables.js'
 import { CLOSE_RANGE, F } from '../kernel/flags.js'
@@ -14,8 +15,6 @@ import type { Source } from './sources.js'
 /** Of the monitor: the end of the pipe, the directory's descriptor, the file, and how much is in it. */
 const log = variables('pipe', 'directory', 'file', 'size')
 const [present, older] = ['log', 'log.1'] as const
-/** No descriptor, which ppoll(2) passes over. */
-const none = 0xffffffff
 
 export const logCode = {
   log(c: LauncherContext, step: Step<'log'>): void {
@@ -88,7 +87,7 @@ const pump = routine('pumpLog', {}, (c: LauncherContext) => {
     b.when(got, 'eq', 0, () => {
       // The last writer is gone.
       c.attempt('close', pipe)
-      b.move(pipe, none)
+      b.move(pipe, noFile)
       leave()
     })
     b.compute(size, size, 'add', got)
@@ -96,7 +95,7 @@ const pump = routine('pumpLog', {}, (c: LauncherContext) => {
       c.attempt('close', file)
       c.attempt('renameat', directory, b.text(present), directory, b.text(older))
       openLog(c, {})
-      c.whenFailed(() => b.move(file, none))
+      c.whenFailed(() => b.move(file, noFile))
       b.move(size, got)
     })
     c.attempt('write', file, c.scratch, got)

@@ -2,7 +2,7 @@
  * What the monitor waits for besides signals: descriptors that can be read, or written. A signalfd(2) tells that a signal is pending, which
  * is then taken by rt_sigtimedwait(2) as where there is nothing else to wait for.
  */
-import { pollsOf } from '../assembly/files.js'
+import { ifReady, pollsOf } from '../assembly/files.js'
 import { variable } from '../assembly/variables.js'
 import { POLL } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
@@ -11,7 +11,7 @@ import type { LauncherContext } from './launcherContext.js'
 import { allSignals, maskSize } from './signalMask.js'
 
 export interface Source {
-  /** 0xffffffff: none, any more. */
+  /** `noFile`: none, any more. */
   readonly fd: Operand
   /** It is waited for until it can be written, not read. */
   readonly writes?: true
@@ -33,19 +33,13 @@ export function prepareSources(c: LauncherContext, sources: readonly Source[]): 
 export function awaitSources(c: LauncherContext, sources: readonly Source[]): void {
   if (sources.length === 0) return
   const { b } = c
-  const found = b.temporary()
   const { size, fields } = structs.pollfd
   b.loop(({ leave }) => {
     const polls = pollsOf(b, [signalFd(b), ...sources.map(({ fd }) => fd)])
     for (const [index, { writes }] of sources.entries())
       if (writes) b.store(32, polls, (index + 1) * size + fields.events.offset, POLL.OUT)
     c.attempt('ppoll', polls, sources.length + 1, 0, 0, 0)
-    // The upper half of the second word is what has happened.
-    const ifReady = (index: number, then: () => void) => {
-      b.load(found, 32, polls, index * size + fields.events.offset)
-      b.when(found, 'gt', 0xffff, then)
-    }
-    for (const [index, { act }] of sources.entries()) ifReady(index + 1, act)
-    ifReady(0, leave)
+    for (const [index, { act }] of sources.entries()) ifReady(b, polls, index + 1, act)
+    ifReady(b, polls, 0, leave)
   })
 }

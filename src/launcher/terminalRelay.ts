@@ -3,7 +3,7 @@
  * them alone, so that a signal is heard while a terminal or a pipe takes no more. Who does not read lets the other wait, as any
  * terminal does.
  */
-import { pollsOf } from '../assembly/files.js'
+import { noFile, pollsOf } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { own, variables } from '../assembly/variables.js'
 import { AT, F, MSG, POLL, S_IF, TIOC } from '../kernel/flags.js'
@@ -21,8 +21,6 @@ import { hasTerminal, readSize, terminalChannel } from './terminalCode.js'
 
 /** Descriptors of the monitor, or none. */
 const ends = variables('input', 'output', 'hears', 'master', 'terminal')
-/** No descriptor, which ppoll(2) passes over. */
-const none = 0xffffffff
 
 /** One direction: which of its two ends is waited for, and what was read and is not written yet. */
 const inward = variables('reads', 'writes', 'at', 'left')
@@ -66,10 +64,10 @@ export function prepareRelay(c: LauncherContext): void {
   const { b } = c
   const { hears, master, terminal } = ends(b)
   b.load(hears, 32, terminalChannel(c))
-  for (const slot of [master, terminal]) b.move(slot, none)
+  for (const slot of [master, terminal]) b.move(slot, noFile)
   for (const { reads, writes, left } of [inward(b), outward(b)]) {
-    b.move(reads, none)
-    b.move(writes, none)
+    b.move(reads, noFile)
+    b.move(writes, noFile)
     b.move(left, 0)
   }
 }
@@ -113,14 +111,14 @@ const takeTerminal = routine('takeTerminal', {}, (c: LauncherContext) => {
     b.load(terminal, 32, descriptors, 4)
   })
   c.attempt('close', hears)
-  b.move(hears, none)
+  b.move(hears, noFile)
 })
 
 function beginRelay(c: LauncherContext): void {
   const { b } = c
   const { input, master } = ends(b)
   takeTerminal(c, {})
-  b.when(master, 'ne', none, () => {
+  b.when(master, 'ne', noFile, () => {
     b.move(outward(b).reads, master)
     b.move(inward(b).reads, input)
     makeRaw(c, { input })
@@ -144,7 +142,7 @@ export function takeRelaySignals(c: LauncherContext, signal: Slot, info: Address
   b.when(signal, 'eq', suspend, () => restoreTerminal(c, { input }))
   b.when(onTerminal(c), 'ne', 0, () => {
     b.when(signal, 'eq', signals.SIGCONT, () =>
-      b.when(master, 'ne', none, () => {
+      b.when(master, 'ne', noFile, () => {
         b.move(inward(b).reads, input)
         makeRaw(c, { input })
         takeSize(c, {})
@@ -165,6 +163,47 @@ const takeSize = routine('takeSize', {}, (c: LauncherContext) => {
   c.attempt('ioctl', master, TIOC.SWINSZ, size)
 })
 
+/** Writes what is left of one direction; where that waits, nothing more is read of it. */
+function writer(
+  name: string,
+  direction: typeof inward,
+  from: 'input' | 'master',
+  to: 'master' | 'output',
+  fails: (c: LauncherContext) => void,
+) {
+  return routine(name, {}, (c: LauncherContext) => {
+    const { b } = c
+    const { reads, writes, at, left } = direction(b)
+    const { [from]: source, [to]: target } = ends(b)
+    b.loop(({ leave }) => {
+      b.move(writes, noFile)
+      b.move(reads, source)
+      b.when(left, 'eq', 0, leave)
+      c.attempt('write', target, at, left)
+      c.whenFailed(
+        () => {
+          c.whenError(
+            'EAGAIN',
+            () => {
+              b.move(reads, noFile)
+              b.move(writes, target)
+            },
+            () => fails(c),
+          )
+          leave()
+        },
+        () => {
+          b.compute(at, at, 'add', c.result)
+          b.compute(left, left, 'sub', c.result)
+        },
+      )
+    })
+  })
+}
+
+const writeOutput = writer('writeOutput', outward, 'master', 'output', (c) => hangUp(c, {}))
+const writeInput = writer('writeInput', inward, 'input', 'master', (c) => c.b.move(inward(c.b).left, 0))
+
 const readOutput = routine('readOutput', { gives: ['got'] }, (c: LauncherContext, { got }) => {
   const { b } = c
   const { at, left } = outward(b)
@@ -174,35 +213,6 @@ const readOutput = routine('readOutput', { gives: ['got'] }, (c: LauncherContext
   b.move(left, got)
   b.move(at, buffers(c).outward)
   writeOutput(c, {})
-})
-
-const writeOutput = routine('writeOutput', {}, (c: LauncherContext) => {
-  const { b } = c
-  const { reads, writes, at, left } = outward(b)
-  const { output, master } = ends(b)
-  b.loop(({ leave }) => {
-    b.move(writes, none)
-    b.move(reads, master)
-    b.when(left, 'eq', 0, leave)
-    c.attempt('write', output, at, left)
-    c.whenFailed(
-      () => {
-        c.whenError(
-          'EAGAIN',
-          () => {
-            b.move(reads, none)
-            b.move(writes, output)
-          },
-          () => hangUp(c, {}),
-        )
-        leave()
-      },
-      () => {
-        b.compute(at, at, 'add', c.result)
-        b.compute(left, left, 'sub', c.result)
-      },
-    )
-  })
 })
 
 const readInput = routine('readInput', {}, (c: LauncherContext) => {
@@ -220,44 +230,15 @@ const readInput = routine('readInput', {}, (c: LauncherContext) => {
   b.move(left, 0)
   c.whenError('EAGAIN', () => b.jump(done))
   // EIO: it is the caller's terminal, and another job has that now.
-  b.move(reads, none)
+  b.move(reads, noFile)
   b.jump(done)
   b.place(ended)
-  b.move(reads, none)
+  b.move(reads, noFile)
   c.attempt('close', input)
-  b.move(input, none)
+  b.move(input, noFile)
   // A pipe has no more to say; a terminal was closed.
   b.when(onTerminal(c), 'ne', 0, () => hangUp(c, {}))
   b.place(done)
-})
-
-const writeInput = routine('writeInput', {}, (c: LauncherContext) => {
-  const { b } = c
-  const { reads, writes, at, left } = inward(b)
-  const { input, master } = ends(b)
-  b.loop(({ leave }) => {
-    b.move(writes, none)
-    b.move(reads, input)
-    b.when(left, 'eq', 0, leave)
-    c.attempt('write', master, at, left)
-    c.whenFailed(
-      () => {
-        c.whenError(
-          'EAGAIN',
-          () => {
-            b.move(reads, none)
-            b.move(writes, master)
-          },
-          () => b.move(left, 0),
-        )
-        leave()
-      },
-      () => {
-        b.compute(at, at, 'add', c.result)
-        b.compute(left, left, 'sub', c.result)
-      },
-    )
-  })
 })
 
 /** As a terminal that is closed: the kernel tells the command by SIGHUP. */
@@ -266,11 +247,11 @@ const hangUp = routine('hangUpTerminal', {}, (c: LauncherContext) => {
   const { master, terminal } = ends(b)
   for (const fd of [master, terminal]) {
     c.attempt('close', fd)
-    b.move(fd, none)
+    b.move(fd, noFile)
   }
   for (const { reads, writes, left } of [inward(b), outward(b)]) {
-    b.move(reads, none)
-    b.move(writes, none)
+    b.move(reads, noFile)
+    b.move(writes, noFile)
     b.move(left, 0)
   }
 })
@@ -289,10 +270,10 @@ const finish = routine('finishRelay', {}, (c: LauncherContext) => {
   const { input, output, hears } = ends(b)
   const { writes } = outward(b)
   const total = b.temporary()
-  b.when(hears, 'ne', none, () => takeTerminal(c, {}))
+  b.when(hears, 'ne', noFile, () => takeTerminal(c, {}))
   b.move(total, 0)
   b.loop(({ leave, again }) => {
-    b.when(writes, 'ne', none, () => {
+    b.when(writes, 'ne', noFile, () => {
       const polls = pollsOf(b, [output])
       b.store(32, polls, structs.pollfd.fields.events.offset, POLL.OUT)
       c.attempt('ppoll', polls, 1, 0, 0, 0)

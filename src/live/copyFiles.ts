@@ -1,5 +1,5 @@
 /** Files and directories that are copied between the host and a sandbox that runs. On neither side is a link followed. */
-import { closeSync, fstatSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { currentDirectory } from '../policy/path.js'
 import { HostError, OptionError } from '../text/error.js'
@@ -65,7 +65,7 @@ export async function copyOut(
     if (kind === 'directory') await treeOut(files, from, place, { ...defaults, ...options }, mode, count)
     else if (kind === 'file') {
       const content = await files.read(from, { ...defaults, ...options })
-      writeWhole(place.into.write(place.name, mode & 0o777), [content])
+      writeWhole(place.into.write(place.name, mode & 0o777), content)
       count.files = 1
       count.bytes = content.length
     } else throw new OptionError(`${from} is a ${kind}: files and directories are copied`)
@@ -77,9 +77,9 @@ export async function copyOut(
   }
 }
 
-function writeWhole(fd: number, parts: readonly Uint8Array[]): void {
+function writeWhole(fd: number, content: Uint8Array): void {
   try {
-    for (const part of parts) for (let at = 0; at < part.length; ) at += writeSync(fd, part, at)
+    writeFileSync(fd, content)
   } finally {
     closeSync(fd)
   }
@@ -112,7 +112,7 @@ async function treeOut(
     }
   }
   try {
-    // Whoever copies must be able to write into it.
+    // The copy itself is written into it.
     open.push({ path: '', directory: into.make(name, (mode & 0o777) | 0o700) })
     count.directories = 1
     await files.walk(from, options, {
@@ -139,7 +139,7 @@ async function treeOut(
         }),
       data: (bytes) =>
         careful(() => {
-          for (let at = 0; at < bytes.length; ) at += writeSync(file!, bytes, at)
+          writeFileSync(file!, bytes)
           count.bytes += bytes.length
         }),
       fault: (code) => count.skipped.push({ path: utf8(Buffer.from(path, 'latin1')), why: code }),

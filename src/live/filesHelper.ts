@@ -11,13 +11,14 @@ import { type FilesField, type FilesOperation, filesAnswer, filesRequest, number
 import { assemble } from '../machine/assemble.js'
 import { hints } from '../plan/hints.js'
 import { key } from '../policy/keys.js'
-import { startError, startProcess } from '../run/startProcess.js'
+import { hold, startError, startProcess } from '../run/startProcess.js'
 import { HostError, OptionError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import { words } from '../text/words.js'
 import { targetOf } from './enterSandbox.js'
 import type { Inspected } from './inspectSandbox.js'
 import { hardening, ofKind } from './planSteps.js'
+import { Pieces } from './pieces.js'
 import { compiledAgain } from './sandboxPlan.js'
 
 type Text = (typeof filesRequest.texts)[number]
@@ -57,7 +58,6 @@ const hintsOf: Readonly<Record<string, string>> = {
 export class FilesHelper {
   readonly #child: ChildProcess
   readonly #queue: Asked[] = []
-  #rest: Buffer = Buffer.alloc(0)
   #timer: NodeJS.Timeout | undefined
   #over: Error | undefined
 
@@ -75,7 +75,11 @@ export class FilesHelper {
     } catch (error) {
       throw startError(error)
     }
-    this.#child.stdout!.on('data', (bytes: Buffer) => this.#take(bytes))
+    const answers = new Pieces(
+      { size: filesAnswer.header, length: 4, most: Number.POSITIVE_INFINITY },
+      (head, content) => this.#answered(head.readUInt32LE(0), content),
+    )
+    this.#child.stdout!.on('data', (bytes: Buffer) => answers.read(bytes))
     // What it says is said by its end.
     this.#child.stdin!.on('error', () => {})
     this.#child.once('error', (error) => this.#end(startError(error) as Error))
@@ -127,21 +131,7 @@ export class FilesHelper {
 
   /** Only while something is awaited does it keep this process from ending. */
   #keep(referenced: boolean): void {
-    for (const one of [this.#child, this.#child.stdin as Socket, this.#child.stdout as unknown as Socket])
-      if (referenced) one.ref()
-      else one.unref()
-  }
-
-  #take(bytes: Buffer): void {
-    let rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
-    while (rest.length >= filesAnswer.header) {
-      const [kind, length] = [rest.readUInt32LE(0), rest.readUInt32LE(4)]
-      const end = filesAnswer.header + length
-      if (rest.length < end) break
-      this.#answered(kind, rest.subarray(filesAnswer.header, end))
-      rest = rest.subarray(end)
-    }
-    this.#rest = rest
+    hold(referenced, [this.#child, this.#child.stdin as Socket, this.#child.stdout as unknown as Socket])
   }
 
   #answered(kind: number, content: Buffer): void {

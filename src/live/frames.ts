@@ -1,6 +1,6 @@
 /** Node's side of the frames that it exchanges with a gate: launcher/frame.ts. */
 import { frame, frameType, most, run } from '../launcher/frame.js'
-import { HostError } from '../text/error.js'
+import { Pieces } from './pieces.js'
 
 /** A frame that came. `body` is good until the reader has returned. */
 export interface Frame {
@@ -10,28 +10,13 @@ export interface Frame {
   readonly body: Buffer
 }
 
-/** Puts frames together from what comes in any pieces. */
-export class FrameReader {
-  readonly #take: (frame: Frame) => void
-  #rest: Buffer | undefined
-
+/** Takes the frames of a gate. */
+export class FrameReader extends Pieces {
   constructor(take: (frame: Frame) => void) {
-    this.#take = take
-  }
-
-  /** @throws {HostError} for what no gate sends */
-  read(piece: Buffer): void {
-    let bytes = this.#rest === undefined ? piece : Buffer.concat([this.#rest, piece])
-    while (bytes.length >= frame.size) {
-      const length = bytes.readUInt32LE(frame.length)
-      if (length > most.body) throw new HostError(`a gate sent a frame of ${length} bytes`)
-      const end = frame.size + length
-      if (bytes.length < end) break
-      const [type, id, stream] = [frame.type, frame.id, frame.stream].map((word) => bytes.readUInt32LE(word))
-      this.#take({ type: type!, id: id!, stream: stream!, body: bytes.subarray(frame.size, end) })
-      bytes = bytes.subarray(end)
-    }
-    this.#rest = bytes.length === 0 ? undefined : bytes
+    super({ ...frame, most: most.body }, (head, body) => {
+      const [type, id, stream] = [frame.type, frame.id, frame.stream].map((word) => head.readUInt32LE(word))
+      take({ type: type!, id: id!, stream: stream!, body })
+    })
   }
 }
 

@@ -5,9 +5,9 @@ import { openStored } from '../cache/contentVials.js'
 import { type Compiled, compileAccepted } from '../compile/compile.js'
 import { layOut } from '../plan/namedDescriptors.js'
 import type { AcceptedPolicy } from '../policy/check.js'
-import { tellEnd } from '../run/endSandbox.js'
+import { isOver, tellEnd } from '../run/endSandbox.js'
 import type { Entering } from '../run/sandbox.js'
-import { startError, startProcess } from '../run/startProcess.js'
+import { endOf, hold, startError, startProcess } from '../run/startProcess.js'
 import { type Outcome, readOutcome } from '../run/status.js'
 import { borrowStatusFile, peekStatus, readStatus, returnStatusFile } from '../run/statusFile.js'
 
@@ -35,8 +35,6 @@ export interface GateProcess {
   readonly control: Socket
   /** What its records tell, of a step that failed before it served. */
   readonly ended: Promise<Outcome>
-  /** Whether it is still there. */
-  isOver(): boolean
   /** Ends it, whatever it does. */
   kill(): void
   /** Whether it keeps this process waiting for its end. */
@@ -64,33 +62,26 @@ export function startGate(compiled: Compiled, target: readonly string[]): GatePr
   const control = child.stdio[child.stdio.length - 1] as Socket
   // What is written to one that has ended fails: `ended` tells that it has.
   control.on('error', () => {})
-  let over = child.pid === undefined
-  const ended = new Promise<Outcome>((resolve, reject) => {
-    child.once('error', (error) => {
-      if (child.pid !== undefined) return
-      returnStatusFile(status, true)
-      reject(startError(error))
-    })
-    child.once('exit', () => {
-      if (over) return
-      over = true
+  const ended = endOf(child).then(
+    () => {
       const outcome = readOutcome(readStatus(status))
       returnStatusFile(status, outcome.usage !== undefined)
-      resolve(outcome)
-    })
-  })
+      return outcome
+    },
+    (error: unknown) => {
+      returnStatusFile(status, true)
+      throw error
+    },
+  )
   ended.catch(() => {})
   return {
     control,
     ended,
-    isOver: () => over,
     kill() {
-      if (over) return
-      tellEnd(child.pid!, peekStatus(status), 'SIGKILL')
+      if (child.pid === undefined || isOver(child)) return
+      tellEnd(child.pid, peekStatus(status), 'SIGKILL')
       child.kill('SIGKILL')
     },
-    hold(holds) {
-      for (const one of [child, control]) holds ? one.ref() : one.unref()
-    },
+    hold: (holds) => hold(holds, [child, control]),
   }
 }

@@ -38,10 +38,10 @@ import { endSandbox, isOver } from './endSandbox.js'
 import type { RunLimiter } from './enforcement.js'
 import type { LimitedRun } from './limitedRun.js'
 import { takePipes } from './pipes.js'
-import type { Ending, Result } from './result.js'
+import type { Result } from './result.js'
 import type { CommandOptions, SpawnOptions } from './runOptions.js'
 import { handedOn, wholeEnvironment } from './startEnvironment.js'
-import { startError, startProcess } from './startProcess.js'
+import { endOf, startError, startProcess } from './startProcess.js'
 import { readOutcome, tellsRunning, type Usage } from './status.js'
 import { borrowStatusFile, peekStatus, readStatus, returnStatusFile, type Window, writeWindow } from './statusFile.js'
 import { completeStdio, pipesOf, type Stdio, withOwnFiles } from './stdio.js'
@@ -260,16 +260,6 @@ function startChild(
       detached: false,
     }),
   )
-}
-
-/** How the monitor ended. Rejects when there is none. */
-function endOf(child: ChildProcess): Promise<Ending> {
-  return new Promise((resolve, reject) => {
-    // Any other error is a signal that could not be sent: the sandbox goes on.
-    child.on('error', (error) => child.pid === undefined && reject(startError(error)))
-    // After an error in the start there is also this event.
-    child.once('exit', (exitCode, signal) => child.pid !== undefined && resolve({ exitCode, signal }))
-  })
 }
 
 /** Milliseconds after which a killed sandbox is not waited for: a process outside may have its pipes. */

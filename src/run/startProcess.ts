@@ -5,6 +5,7 @@ import { type OpenVial, withName } from '../cache/executable.js'
 import { errnoMessage } from '../kernel/errno.js'
 import { systemHints } from '../kernel/systemError.js'
 import { HostError } from '../text/error.js'
+import type { Ending } from './result.js'
 
 const mostAttempts = 100
 
@@ -28,6 +29,23 @@ export function startProcess(open: () => OpenVial, args: readonly string[], opti
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
     }
   }
+}
+
+/** Whether these keep this process from ending. */
+export function hold(holds: boolean, handles: readonly Pick<ChildProcess, 'ref' | 'unref'>[]): void {
+  for (const one of handles)
+    if (holds) one.ref()
+    else one.unref()
+}
+
+/** How a process ended. Rejects when there is none. */
+export function endOf(child: ChildProcess): Promise<Ending> {
+  return new Promise((resolve, reject) => {
+    // Any other error is a signal that could not be sent: the process goes on.
+    child.on('error', (error) => child.pid === undefined && reject(startError(error)))
+    // After an error in the start there is also this event.
+    child.once('exit', (exitCode, signal) => child.pid !== undefined && resolve({ exitCode, signal }))
+  })
 }
 
 /** What Node says about a vial that it could not start. */
