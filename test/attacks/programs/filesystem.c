@@ -259,6 +259,17 @@ static int watch_by_signal(char **w) {
   return fcntl(directory, F_NOTIFY, DN_CREATE);
 }
 
+/* An empty directory over whatever is there, for all that look there by its name. */
+static int cover(char **w) { return mount("none", w[0], "tmpfs", 0, NULL); }
+
+/* pivot_root(2), "pivot_root(".", ".")": an empty root for all processes in it, and no way back to the one before. */
+static int new_root(char **w) {
+  (void)w;
+  if (mount("none", "/tmp", "tmpfs", 0, NULL) || chdir("/tmp")) return -1;
+  if (syscall(SYS_pivot_root, ".", ".")) return -1;
+  return umount2(".", MNT_DETACH);
+}
+
 const struct attack filesystem[] = {
     {"lease", take_lease},
     {"dnotify", watch_by_signal},
@@ -278,6 +289,8 @@ const struct attack filesystem[] = {
     {"unmount", unmount},
     {"tmpfs", new_tmpfs},
     {"pivot", pivot},
+    {"cover", cover},
+    {"new-root", new_root},
     {"fsopen", new_mount_api},
     {"open-tree", clone_tree},
     {"fspick", pick_superblock},
