@@ -5,17 +5,39 @@
  * the stream, ends the gate and all that it runs.
  */
 
-/** The words of a frame, by their offsets. `length` is that of the body, `stream` of an output 1 or 2. */
-export const frame = { size: 16, length: 0, type: 4, id: 8, stream: 12 } as const
+/** The words of a frame, by their offsets. `length` is that of the body; `detail` means something else with each type. */
+export const frame = { size: 16, length: 0, type: 4, id: 8, detail: 12 } as const
 
-export const frameType = { run: 1, end: 2, output: 3, ended: 4 } as const
+/** `detail` is a descriptor of the command where it is not said to be something else. */
+export const frameType = {
+  run: 1,
+  end: 2,
+  /** From the gate: what was written to 1 or 2. */
+  output: 3,
+  ended: 4,
+  /** What is to be read from 0: the next one only behind the `taken` of the last. */
+  input: 5,
+  /** From the gate: the command's pipe has room for more; `detail` 1: no process reads it any more. */
+  taken: 6,
+  /** For now the gate reads no more of 1 or 2. */
+  pause: 7,
+  resume: 8,
+  /** The end of input, or that no more of an output is wanted. */
+  close: 9,
+  /** `detail` is a signal for the command, or for its process group. */
+  signal: 10,
+  signalGroup: 11,
+} as const
 
 /**
  * What the body of a `run` begins with, by offsets: how many arguments and variables there are, how many bytes of standard input, and
- * whether that is a pipe; else it is /dev/null. Behind it come texts, each with its NUL: the working directory, the arguments, the
- * variables. Standard input is last.
+ * what that is ({@link stdin}). Behind it come texts, each with its NUL: the working directory, the arguments, the variables. Standard
+ * input is last.
  */
-export const run = { size: 16, args: 0, variables: 4, input: 8, pipesInput: 12 } as const
+export const run = { size: 16, args: 0, variables: 4, input: 8, stdin: 12 } as const
+
+/** /dev/null, a pipe with all input that there is, or one that more may come to. */
+export const stdin = { none: 0, whole: 1, open: 2 } as const
 
 export const most = {
   /** Commands that run at a time: a record of each fits into the smallest pipe that the kernel makes. */
@@ -26,6 +48,6 @@ export const most = {
   words: 4096,
   /** Bytes of standard input: a pipe holds as much though no process reads. PIPE_MIN_DEF_BUFFERS of fs/pipe.c has two pages for a user of many pipes. */
   input: 8192,
-  /** Bytes of one output. */
-  output: 2 ** 16,
+  /** Bytes of one output, and of input that comes later. */
+  piece: 2 ** 16,
 } as const

@@ -4,7 +4,8 @@
  *
  * How this file thinks. The gate is the child of an entrant's monitor (orphans.ts): when Node.js ends, or the monitor does, the gate
  * ends with all that it runs; when the gate is killed, so are its children, which the monitor reaps. It waits in one ppoll(2) for three
- * things: a frame (gateRequest.ts), what a command writes (gateAnswers.ts), and a signal, that a child has ended or that all is over.
+ * things: a frame (gateRequest.ts), what a command writes, or that one reads (gateAnswers.ts), and a signal, that a child has ended or
+ * that all is over.
  * The table of its children is in gateTable.ts. A child goes on behind the step as what enters does, and tells a failure by a record in a
  * pipe, which all have in the place of the status file.
  *
@@ -18,13 +19,15 @@ import { signals } from '../kernel/signals.js'
 import type { Label } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import { requireAllClosedBut } from './descriptorCode.js'
-import { handOn, noteFailures, tellEnded, usageOf } from './gateAnswers.js'
-import { groupFiles, takeRequest } from './gateRequest.js'
+import { feed, handOn, noteFailures, tellEnded, usageOf } from './gateAnswers.js'
+import { takeRequest } from './gateRequest.js'
+import { groupFiles } from './gateRun.js'
 import {
   eachRow,
   pollCount,
   pollsOf,
   pollsOfGate,
+  pollsOfRow,
   prepareTables,
   row,
   storeFile,
@@ -53,6 +56,7 @@ export const gateCode = {
       c.onFailure(over)
       eachRow(c, at, polls, () => {
         for (const stream of streams) ifReady(b, polls, stream, () => handOn(c, at, polls, stream))
+        ifReady(b, polls, pollsOfRow.input, () => feed(c, at, polls))
       })
       ifReady(b, pollsOf(c), pollsOfGate.signals, () => takeSignal(c, over))
       ifReady(b, pollsOf(c), pollsOfGate.control, () => takeRequest(c, behind, over))

@@ -5,7 +5,7 @@ import { own } from '../assembly/variables.js'
 import { errno } from '../kernel/errno.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import { frame, frameType, most } from './frame.js'
-import { loadFile, row, storeFile, type Stream, streams, withRow } from './gateTable.js'
+import { loadFile, pollsOfRow, row, storeFile, type Stream, streams, waitFor, withRow } from './gateTable.js'
 import type { LauncherContext } from './launcherContext.js'
 import { record } from './record.js'
 
@@ -20,7 +20,7 @@ const ended = own(({ b }: LauncherContext) => {
   const [failed, payload, last] = [0, 1, 2].map((index) => at(whole, frame.size + index * record.size))
   return { failed: failed!, payload: payload!, last: last!, long: whole, short: at(whole, record.size) }
 })
-const output = own(({ b }: LauncherContext) => b.reserve(frame.size + most.output))
+const output = own(({ b }: LauncherContext) => b.reserve(frame.size + most.piece))
 
 /** Where wait4(2) leaves what a command used. */
 export const usageOf = (c: LauncherContext) => at(ended(c).last, 32)
@@ -34,11 +34,11 @@ const send = routine('sendFrame', { takes: ['from', 'left'] }, (c: LauncherConte
   })
 })
 
-function head({ b }: LauncherContext, to: Operand, type: number, length: Operand, id: Operand, stream: Operand): void {
+function head({ b }: LauncherContext, to: Operand, type: number, length: Operand, id: Operand, detail: Operand): void {
   b.store(32, to, frame.length, length)
   b.store(32, to, frame.type, type)
   b.store(32, to, frame.id, id)
-  b.store(32, to, frame.stream, stream)
+  b.store(32, to, frame.detail, detail)
 }
 
 /** Hands on what can be read now, at most once; at its end the file is closed. Leaves in `result` what read(2) gave. */
@@ -48,7 +48,7 @@ const readOnce = routine(
   (c: LauncherContext, { id, stream, file, size }) => {
     const { b } = c
     const buffer = output(c)
-    b.move(size, c.attempt('read', file, at(buffer, frame.size), most.output))
+    b.move(size, c.attempt('read', file, at(buffer, frame.size), most.piece))
     c.whenFailed(() => b.return())
     b.when(size, 'eq', 0, () => b.return())
     head(c, buffer, frameType.output, size, id, stream)
@@ -66,16 +66,57 @@ export function handOn(c: LauncherContext, command: Slot, polls: Slot, stream: S
   loadFile(c, file, polls, stream)
   const { size } = readOnce(c, { id, polls, stream: stream + 1, file })
   // EAGAIN: another has read it, and there are writers.
-  b.when(size, 'ne', -errno.EAGAIN, () => b.when(size, 'gt', most.output, () => close(c, polls, stream)))
-  b.when(size, 'eq', 0, () => close(c, polls, stream))
+  b.when(size, 'ne', -errno.EAGAIN, () => b.when(size, 'gt', most.piece, () => closeFile(c, polls, stream)))
+  b.when(size, 'eq', 0, () => closeFile(c, polls, stream))
   return size
 }
 
-function close(c: LauncherContext, polls: Slot, stream: Stream): void {
-  const file = c.b.temporary()
-  loadFile(c, file, polls, stream)
-  c.attempt('close', file)
-  storeFile(c, polls, stream, noFile)
+/** Closes one of the files of a row, if there is one. */
+export function closeFile(c: LauncherContext, polls: Slot, index: number): void {
+  const { b } = c
+  const file = b.temporary()
+  loadFile(c, file, polls, index)
+  b.when(file, 'ne', noFile, () => c.attempt('close', file))
+  storeFile(c, polls, index, noFile)
+}
+
+/** Writes what input there is into the command's pipe, as much as that has room for; the rest waits. Tells when all was taken. */
+export function feed(c: LauncherContext, command: Slot, polls: Slot): void {
+  const { b } = c
+  const [file, next, left] = b.temporaries(3)
+  const [over, waits] = [b.label(), b.label()]
+  loadFile(c, file, polls, pollsOfRow.input)
+  b.load(next, 64, command, row.next)
+  b.load(left, 64, command, row.left)
+  c.attempt('write', file, next, left)
+  c.whenError('EAGAIN', () => b.jump(waits))
+  c.whenFailed(() => {
+    closeFile(c, polls, pollsOfRow.input)
+    tellTaken(c, command, 1)
+    b.jump(over)
+  })
+  b.compute(next, next, 'add', c.result)
+  b.compute(left, left, 'sub', c.result)
+  b.store(64, command, row.next, next)
+  b.store(64, command, row.left, left)
+  b.when(left, 'eq', 0, () => {
+    waitFor(c, polls, pollsOfRow.input, false)
+    tellTaken(c, command, 0)
+    b.jump(over)
+  })
+  b.place(waits)
+  waitFor(c, polls, pollsOfRow.input, true)
+  b.place(over)
+}
+
+function tellTaken(c: LauncherContext, command: Slot, detail: number): void {
+  const { b } = c
+  const from = b.reserve(frame.size)
+  const id = b.temporary()
+  b.store(64, command, row.left, 0)
+  b.load(id, 32, command, row.id)
+  head(c, from, frameType.taken, 0, id, detail)
+  send(c, { from, left: frame.size })
 }
 
 /** pipe(7): by default the most that a pipe can hold. What is written meanwhile, by one in the background, is no output of the command. */
@@ -94,8 +135,9 @@ export function tellEnded(c: LauncherContext, command: Slot, polls: Slot, status
       b.when(size, 'gt', left, leave)
       b.compute(left, left, 'sub', size)
     })
-    b.when(file, 'ne', noFile, () => close(c, polls, stream))
+    closeFile(c, polls, stream)
   }
+  closeFile(c, polls, pollsOfRow.input)
   const { failed: why, payload, last, long, short } = ended(c)
   b.store(64, why, 0, record.failed)
   for (const [index, word] of [row.step, row.errno].entries()) {

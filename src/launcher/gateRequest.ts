@@ -1,224 +1,124 @@
-/** What Node.js asks of a gate. */
-import { noFile } from '../assembly/files.js'
+/** What Node.js asks of a gate: of its commands, or to run one (gateRun.ts). */
 import { own } from '../assembly/variables.js'
-import { F, MSG } from '../kernel/flags.js'
-import type { Label, Operand, Slot } from '../machine/instruction.js'
-import { requireAllClosedBut } from './descriptorCode.js'
-import { nameCommand } from './execute.js'
-import { frame, frameType, most, run } from './frame.js'
-import { tellUnbegun } from './gateAnswers.js'
-import { row, storeFile, withRow } from './gateTable.js'
-import { tieToMonitor } from './init.js'
+import { MSG } from '../kernel/flags.js'
+import type { Label, Slot } from '../machine/instruction.js'
+import { frame, frameType, most } from './frame.js'
+import { closeFile, feed } from './gateAnswers.js'
+import { runCommand } from './gateRun.js'
+import { pollsOfRow, row, streams, waitFor, withRow } from './gateTable.js'
 import type { LauncherContext } from './launcherContext.js'
-import { cloneIntoGroup } from './limitCode.js'
-import { monitorsPidfd } from './networkCode.js'
 import { killCommand } from './orphans.js'
 
-const received = own(({ b }: LauncherContext) => ({
-  head: b.reserve(frame.size),
-  body: b.reserve(most.body),
-  // Arguments and variables, each with a 0 behind.
-  words: b.reserve(8 * (2 * most.words + 2)),
-}))
+const received = own(({ b }: LauncherContext) => ({ head: b.reserve(frame.size), body: b.reserve(most.body) }))
 
 /** Takes one frame. A child that is to execute goes on at `behind`; what is no frame, and the end, leads to `over`. */
 export function takeRequest(c: LauncherContext, behind: Label, over: Label): void {
   const { b } = c
   const { head, body } = received(c)
-  const [length, type, id] = b.temporaries(3)
+  const [length, type, id, to, detail] = b.temporaries(5)
   const { control } = c.plan.start.serves!
   c.attempt('recvfrom', control, head, frame.size, MSG.WAITALL, 0, 0)
   b.branch(c.result, 'ne', frame.size, over)
   b.load(length, 32, head, frame.length)
   b.load(type, 32, head, frame.type)
   b.load(id, 32, head, frame.id)
+  b.load(detail, 32, head, frame.detail)
   b.branch(length, 'gt', most.body, over)
+  b.move(to, body)
+  b.when(type, 'eq', frameType.input, () => {
+    b.branch(length, 'gt', most.piece, over)
+    withRow(c, 'id', id, (command) => placeForInput(c, command, to, over))
+  })
   b.when(length, 'ne', 0, () => {
-    c.attempt('recvfrom', control, body, length, MSG.WAITALL, 0, 0)
+    c.attempt('recvfrom', control, to, length, MSG.WAITALL, 0, 0)
     b.branch(c.result, 'ne', length, over)
   })
   const taken = b.label()
-  b.when(type, 'eq', frameType.end, () => {
-    withRow(c, 'id', id, (command) => {
-      const pid = b.temporary()
-      b.store(32, command, row.ending, 1)
-      b.load(pid, 32, command, row.pid)
-      killCommand(c, pid)
+  for (const [of, take] of Object.entries(ofCommand) as [keyof typeof ofCommand, Take][])
+    b.when(type, 'eq', frameType[of], () => {
+      // Of one that has ended nothing is asked any more.
+      withRow(c, 'id', id, (command, polls) => take(c, { command, polls, detail, length, over }))
+      b.jump(taken)
     })
-    b.jump(taken)
-  })
   b.branch(type, 'ne', frameType.run, over)
-  const input = readRun(c, length, over)
   b.move(c.request, id)
-  start(c, input, behind, over)
+  runCommand(c, body, length, behind, over)
   b.place(taken)
 }
 
-interface Input {
-  readonly from: Slot
+/** Where the body goes. There is room again when the last one was taken. */
+function placeForInput({ b }: LauncherContext, command: Slot, to: Slot, over: Label): void {
+  b.load(to, 64, command, row.left)
+  b.branch(to, 'ne', 0, over)
+  b.load(to, 64, command, row.held)
+}
+
+interface Asked {
+  readonly command: Slot
+  /** The first of the command. */
+  readonly polls: Slot
+  readonly detail: Slot
   readonly length: Slot
+  readonly over: Label
 }
 
-/** Leaves the words where the steps look for them. */
-function readRun(c: LauncherContext, length: Slot, over: Label): Input {
-  const { b } = c
-  const { body, words } = received(c)
-  const [args, variables, input, text, end, word] = b.temporaries(6)
-  b.branch(length, 'lt', run.size, over)
-  b.load(args, 32, body, run.args)
-  b.load(variables, 32, body, run.variables)
-  b.load(input, 32, body, run.input)
-  b.branch(args, 'eq', 0, over)
-  for (const count of [args, variables]) b.branch(count, 'gt', most.words, over)
-  b.branch(input, 'gt', most.input, over)
-  b.compute(end, length, 'sub', run.size)
-  b.branch(input, 'gt', end, over)
-  b.compute(text, body, 'add', run.size)
-  b.compute(end, end, 'sub', input)
-  b.compute(end, end, 'add', text)
-  b.move(c.cwd, text)
-  skipText(c, text, end, over)
-  b.move(word, words)
-  b.move(c.argv, word)
-  takeTexts(c, args, { text, end, word }, over)
-  b.move(c.envp, word)
-  takeTexts(c, variables, { text, end, word }, over)
-  b.branch(text, 'ne', end, over)
-  nameCommand(c)
-  return { from: end, length: input }
-}
+type Take = (c: LauncherContext, asked: Asked) => void
 
-function takeTexts(
-  c: LauncherContext,
-  left: Slot,
-  { text, end, word }: { readonly text: Slot; readonly end: Slot; readonly word: Slot },
-  over: Label,
-): void {
-  const { b } = c
-  b.loop(({ leave }) => {
-    b.when(left, 'eq', 0, leave)
-    b.store(64, word, 0, text)
-    b.compute(word, word, 'add', 8)
-    skipText(c, text, end, over)
-    b.compute(left, left, 'sub', 1)
-  })
-  b.store(64, word, 0, 0)
-  b.compute(word, word, 'add', 8)
-}
-
-/** Behind its NUL. */
-function skipText({ b }: LauncherContext, text: Slot, end: Slot, over: Label): void {
-  const byte = b.temporary()
-  b.loop(({ leave }) => {
-    b.branch(text, 'eq', end, over)
-    b.load(byte, 8, text)
-    b.compute(text, text, 'add', 1)
-    b.when(byte, 'eq', 0, leave)
-  })
-}
-
-/** Makes the pipes and the child, which goes on at `behind`, and its row. */
-function start(c: LauncherContext, input: Input, behind: Label, over: Label): void {
-  const { b } = c
-  const pairs = { input: b.reserve(8), output: b.reserve(8), error: b.reserve(8) }
-  const [reads, writes] = [0, 4]
-  const [file, child] = b.temporaries(2)
-  const [failed, done] = [b.label(), b.label()]
-  const close = (ends: readonly (readonly [keyof typeof pairs, number])[]) => {
-    for (const [pair, end] of ends) {
-      b.load(file, 32, pairs[pair], end)
-      c.attempt('close', file)
-    }
-  }
-  // Of those that are not made there is nothing to close.
-  for (const pair of Object.values(pairs)) b.store(64, pair, 0, -1)
-  const pipe = (name: keyof typeof pairs) => {
-    c.attempt('pipe2', pairs[name], c.open.CLOEXEC)
-    c.onFailure(failed)
-    b.load(file, 32, pairs[name], name === 'input' ? reads : writes)
-    // What /dev/stdout opens anew is a file of the user who made the pipe.
-    if (c.plan.start.serves!.foreign) {
-      c.attempt('fchmod', file, 0o666)
-      c.onFailure(failed)
-    }
-  }
-  for (const name of ['output', 'error'] as const) {
-    pipe(name)
-    b.load(file, 32, pairs[name], reads)
-    c.attempt('fcntl', file, F.SETFL, c.open.NONBLOCK)
-    c.onFailure(failed)
-  }
-  const piped = b.temporary()
-  b.load(piped, 32, received(c).body, run.pipesInput)
-  b.when(piped, 'ne', 0, () => {
-    pipe('input')
-    b.load(file, 32, pairs.input, writes)
-    c.attempt('write', file, input.from, input.length)
-    c.onFailure(failed)
-    // The child would be a writer too.
-    c.attempt('close', file)
-    b.store(32, pairs.input, writes, -1)
-  })
-  const free = b.label()
-  withRow(c, 'pid', 0, (command, polls) => {
-    cloneIntoGroup(c, 0)
-    c.onFailure(failed)
-    b.move(child, c.result)
-    b.when(child, 'eq', 0, () => {
-      takeStreams(c, pairs)
-      b.jump(behind)
+const ofCommand = {
+  end(c, { command }) {
+    const { b } = c
+    const pid = b.temporary()
+    b.store(32, command, row.ending, 1)
+    b.load(pid, 32, command, row.pid)
+    killCommand(c, pid)
+  },
+  input(c, { command, polls, length }) {
+    const { b } = c
+    const held = b.temporary()
+    b.load(held, 64, command, row.held)
+    b.store(64, command, row.next, held)
+    b.store(64, command, row.left, length)
+    feed(c, command, polls)
+  },
+  pause: (c, asked) => withOutput(c, asked, (index) => waitFor(c, asked.polls, index, false)),
+  resume: (c, asked) => withOutput(c, asked, (index) => waitFor(c, asked.polls, index, true)),
+  close(c, asked) {
+    const { b } = c
+    const { command, polls, detail } = asked
+    const closed = b.label()
+    b.when(detail, 'eq', 0, () => {
+      b.store(64, command, row.left, 0)
+      closeFile(c, polls, pollsOfRow.input)
+      b.jump(closed)
     })
-    b.store(32, command, row.id, c.request)
-    b.store(32, command, row.pid, child)
-    b.store(32, command, row.ending, 0)
-    b.store(32, command, row.failed, 0)
-    for (const [index, pair] of [pairs.output, pairs.error].entries()) {
-      b.load(file, 32, pair, reads)
-      storeFile(c, polls, index, file)
-    }
-    close([
-      ['input', reads],
-      ['output', writes],
-      ['error', writes],
-    ])
-    b.jump(free)
-  })
-  // More than it takes.
+    withOutput(c, asked, (index) => closeFile(c, polls, index))
+    b.place(closed)
+  },
+  signal(c, { command, detail }) {
+    const { b } = c
+    const pid = b.temporary()
+    b.load(pid, 32, command, row.pid)
+    c.attempt('kill', pid, detail)
+  },
+  signalGroup(c, { command, detail }) {
+    const { b } = c
+    const [pid, group] = b.temporaries(2)
+    b.load(pid, 32, command, row.pid)
+    b.compute(group, 0, 'sub', pid)
+    c.attempt('kill', group, detail)
+    // It leads none yet.
+    c.whenFailed(() => c.attempt('kill', pid, detail))
+  },
+} satisfies Partial<Record<keyof typeof frameType, Take>>
+
+/** What is asked is of an output of the command. */
+function withOutput({ b }: LauncherContext, { detail, over }: Asked, then: (index: number) => void): void {
+  const done = b.label()
+  for (const index of streams)
+    b.when(detail, 'eq', 1 + index, () => {
+      then(index)
+      b.jump(done)
+    })
   b.jump(over)
-  b.place(failed)
-  tellUnbegun(c, c.request)
-  close(
-    (['input', 'output', 'error'] as const).flatMap((name) => [
-      [name, reads],
-      [name, writes],
-    ]),
-  )
-  b.jump(done)
-  b.place(free)
   b.place(done)
 }
-
-/** In the child. */
-function takeStreams(
-  c: LauncherContext,
-  pairs: Readonly<Record<'input' | 'output' | 'error', Parameters<LauncherContext['b']['load']>[2]>>,
-): void {
-  const { b } = c
-  const file = b.temporary()
-  const take = (fd: number, pair: Operand, end: number) => {
-    b.load(file, 32, pair, end)
-    b.when(file, 'ne', noFile, () => c.must('dup3', file, fd, 0))
-  }
-  take(0, pairs.input, 0)
-  take(1, pairs.output, 4)
-  take(2, pairs.error, 4)
-  requireAllClosedBut(c, [c.plan.start.statusFd!, monitorsPidfd(b), ...groupFiles(c)])
-  tieToMonitor(c, {})
-}
-
-/** By which a child enters the cgroup, and its namespace. */
-export const groupFiles = ({ plan }: LauncherContext): readonly number[] =>
-  plan.world.init.flatMap((step) => {
-    if (step.do === 'enterGroup') return step.group.fds
-    return step.do === 'join' && typeof step.from === 'number' ? [step.from] : []
-  })

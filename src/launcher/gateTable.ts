@@ -8,37 +8,72 @@ import type { Operand, Slot } from '../machine/instruction.js'
 import { most } from './frame.js'
 import type { LauncherContext } from './launcherContext.js'
 
-/** A row, by offsets. `ending`: Node.js ends it. `failed`: it was not executed, and `step` and `errno` say why. A free one has no pid. */
-export const row = { size: 32, id: 0, pid: 4, ending: 8, failed: 12, step: 16, errno: 24 } as const
+/**
+ * A row, by offsets. `ending`: Node.js ends it. `failed`: it was not executed, and `step` and `errno` say why. `held` is memory for input;
+ * of what is there, `left` bytes at `next` are not in the command's pipe yet. A free row has no pid.
+ */
+export const row = {
+  size: 56,
+  id: 0,
+  pid: 4,
+  ending: 8,
+  failed: 12,
+  step: 16,
+  errno: 24,
+  held: 32,
+  next: 40,
+  left: 48,
+} as const
 
 const { size: pollSize, fields: poll } = structs.pollfd
 
-/** Before the two of each row. */
+/** Before those of each row. */
 export const pollsOfGate = { control: 0, signals: 1 } as const
 const pollsBefore = 2
-export const pollCount = pollsBefore + 2 * most.atOnce
+/** Of a row: what the command writes to 1 and to 2, and what it reads from 0. */
+export const pollsOfRow = { output: 0, error: 1, input: 2 } as const
+const pollsPerRow = 3
+export const pollCount = pollsBefore + pollsPerRow * most.atOnce
 
 const tables = own(({ b }: LauncherContext) => ({
   rows: b.reserve(most.atOnce * row.size),
+  held: b.reserve(most.atOnce * most.piece),
   polls: b.reserve(pollCount * pollSize),
 }))
 
 export const pollsOf = (c: LauncherContext) => tables(c).polls
 
 /** Standard output and error of a row. */
-export const streams = [0, 1] as const
+export const streams = [pollsOfRow.output, pollsOfRow.error] as const
 export type Stream = (typeof streams)[number]
 
-/** The file of a poll, and that of a stream of a row, whose first poll `polls` is. */
-export const loadFile = ({ b }: LauncherContext, to: Slot, polls: Operand, index: number) =>
+/** A poll of a file that is not waited for holds its complement: ppoll(2) passes over negative numbers. */
+const asleep = 0x8000_0000
+const complement = 0xffff_ffff
+
+/** The file of a poll, also where it is not waited for; and that of a row, whose first poll `polls` is. */
+export function loadFile({ b }: LauncherContext, to: Slot, polls: Operand, index: number): void {
   b.load(to, 32, polls, index * pollSize + poll.fd.offset)
+  b.when(to, 'ge', asleep, () => b.when(to, 'ne', noFile, () => b.compute(to, to, 'xor', complement)))
+}
 export const storeFile = ({ b }: LauncherContext, polls: Operand, index: number, file: Operand) =>
   b.store(32, polls, index * pollSize + poll.fd.offset, file)
 
-/** Has each poll wait for something to read, and for nothing yet. */
+/** Whether its file, if there is one, is waited for from now on. */
+export function waitFor(c: LauncherContext, polls: Operand, index: number, waits: boolean): void {
+  const { b } = c
+  const file = b.temporary()
+  loadFile(c, file, polls, index)
+  b.when(file, 'ne', noFile, () => {
+    if (!waits) b.compute(file, file, 'xor', complement)
+    storeFile(c, polls, index, file)
+  })
+}
+
+/** Has each poll wait for something to read, or for room, and for nothing yet. */
 export function prepareTables(c: LauncherContext): void {
   const { b } = c
-  const [at, left] = b.temporaries(2)
+  const [at, left, held, polls] = b.temporaries(4)
   b.move(at, pollsOf(c))
   b.move(left, pollCount)
   b.loop(({ leave }) => {
@@ -47,6 +82,12 @@ export function prepareTables(c: LauncherContext): void {
     b.store(32, at, poll.events.offset, POLL.IN)
     b.compute(at, at, 'add', pollSize)
     b.compute(left, left, 'sub', 1)
+  })
+  b.move(held, tables(c).held)
+  eachRow(c, at, polls, () => {
+    b.store(32, polls, pollsOfRow.input * pollSize + poll.events.offset, POLL.OUT)
+    b.store(64, at, row.held, held)
+    b.compute(held, held, 'add', most.piece)
   })
 }
 
@@ -61,7 +102,7 @@ export function eachRow(c: LauncherContext, at: Slot, polls: Slot, body: (leave:
     b.when(left, 'eq', 0, leave)
     body(leave)
     b.compute(at, at, 'add', row.size)
-    b.compute(polls, polls, 'add', 2 * pollSize)
+    b.compute(polls, polls, 'add', pollsPerRow * pollSize)
     b.compute(left, left, 'sub', 1)
   })
 }

@@ -6,7 +6,7 @@ import type { OwnOptions } from '../policy/ownOptions.js'
 import type { Result } from '../run/result.js'
 import type { RunOptions, SpawnOptions, TerminalOptions } from '../run/runOptions.js'
 import { type RunResult, Sandbox } from '../run/sandbox.js'
-import type { SandboxProcess } from '../run/spawn.js'
+import type { BoxProcess } from '../run/spawn.js'
 import type { TerminalProcess } from '../run/terminal.js'
 import type { Verdict } from '../run/verdict.js'
 import { type BoxFiles, filesOf } from './boxFiles.js'
@@ -72,7 +72,7 @@ export class Box extends EventEmitter<BoxEvents> {
    * Starts a command in it, and gives its streams: as {@link Sandbox.spawn}. `kill('SIGKILL')` and `timeout` end the command; what it
    * has started in the background lives on in the box.
    */
-  readonly spawn: (command: string, args?: readonly string[], options?: SpawnOptions & OwnOptions) => SandboxProcess
+  readonly spawn: (command: string, args?: readonly string[], options?: SpawnOptions & OwnOptions) => BoxProcess
   /** Starts a command in it, by default a shell, in a terminal of its own: as {@link Sandbox.pty}. */
   readonly pty: (options?: TerminalOptions & OwnOptions) => TerminalProcess
   /** The process outside that holds it: when it ends, so does all inside. */

@@ -4,27 +4,35 @@
  */
 import type { Compiled } from '../compile/compile.js'
 import { frameType, most } from '../launcher/frame.js'
-import type { CollectedCommand, CollectingDoor } from '../run/collectingDoor.js'
 import { conclude, now } from '../run/conclude.js'
+import { Streams } from '../run/connections.js'
+import type { CollectedCommand, Door, DoorCommand } from '../run/door.js'
 import { EarlyEnd } from '../run/earlyEnd.js'
 import { patience } from '../run/endSandbox.js'
 import type { LimitedRun } from '../run/limitedRun.js'
 import type { Result } from '../run/result.js'
-import type { ConnectedProcess } from '../run/spawn.js'
+import { type BoxProcess, type ConnectedProcess, withStreams } from '../run/spawn.js'
 import { perRunOf, wholeEnvironment } from '../run/startEnvironment.js'
 import { type Outcome, readOutcome } from '../run/status.js'
-import type { Receiver } from '../run/streams.js'
-import { endFrame, type Frame, FrameReader, runFrame } from './frames.js'
+import type { Stdio } from '../run/stdio.js'
+import { OutputStream, type Receiver } from '../run/streams.js'
+import { type Frame, FrameReader, frameAbout, runFrame, type Words } from './frames.js'
+import { GateCommand, GateInput, GateOutput } from './gateStreams.js'
 import { compileGate, type GateOptions, type GateProcess, startGate } from './openGate.js'
 
-/** A command that it runs. */
-interface Running {
+interface CommandStreams {
+  /** What gets standard output, and standard error. */
   readonly outputs: readonly Receiver[]
+  readonly input?: GateInput
+}
+
+/** A command that it runs. */
+interface Running extends CommandStreams {
   end(outcome: Outcome): void
   fail(error: unknown): void
 }
 
-export class BoxGate implements CollectingDoor {
+export class BoxGate implements Door {
   readonly #options: GateOptions
   #compiled: Compiled | undefined
   #gate: GateProcess | undefined
@@ -36,9 +44,39 @@ export class BoxGate implements CollectingDoor {
     this.#options = options
   }
 
-  start(asked: CollectedCommand): Pick<ConnectedProcess, 'kill' | 'result'> | undefined {
+  collect({ input, receivers, ...asked }: CollectedCommand): Pick<ConnectedProcess, 'kill' | 'result'> | undefined {
+    const given = input === undefined ? ({ stdin: 'none', input: '' } as const) : ({ stdin: 'whole', input } as const)
+    return this.#begin(asked, given, (_, meter) => ({
+      outputs: receivers.map((receiver, index) => meter(index + 1, receiver)),
+    }))
+  }
+
+  spawn(asked: DoorCommand): BoxProcess | undefined {
+    const streams = new Streams(threePipes)
+    const begun = this.#begin(asked, { stdin: 'open', input: '' }, (command, meter) => {
+      const input = new GateInput(command)
+      streams.inputs.set(0, input)
+      const outputs: GateOutput[] = []
+      for (const fd of [1, 2]) {
+        const open = (receiver: Receiver) => {
+          const output = new GateOutput(command, fd, meter(fd, receiver))
+          outputs.push(output)
+          return output
+        }
+        streams.outputs.set(fd, new OutputStream(open))
+      }
+      return { input, outputs }
+    })
+    return begun && withStreams(streams, { pid: undefined, ...begun })
+  }
+
+  /** @param streamsOf what gets its output, and gives its input */
+  #begin(
+    { command, args, options, limiter }: DoorCommand,
+    given: Pick<Words, 'stdin' | 'input'>,
+    streamsOf: (command: GateCommand, meter: (fd: number, receiver: Receiver) => Receiver) => CommandStreams,
+  ): Pick<ConnectedProcess, 'kill' | 'result'> | undefined {
     if (!this.#takes()) return undefined
-    const { command, args, options, input, receivers, limiter } = asked
     this.#compiled ??= compileGate(this.#options)
     const { policy, plan, steps } = this.#compiled
     const { cwd, environment } = perRunOf(policy, plan.start.environment)
@@ -47,8 +85,7 @@ export class BoxGate implements CollectingDoor {
     )
     this.#last = (this.#last + 1) % 2 ** 32
     const id = this.#last
-    const words = { cwd: options.cwd ?? cwd, args: [command, ...args], variables, input }
-    const bytes = runFrame(id, words)
+    const bytes = runFrame(id, { cwd: options.cwd ?? cwd, args: [command, ...args], variables, ...given })
     if (bytes === undefined) return undefined
 
     const limited: LimitedRun | undefined = limiter?.begin()
@@ -62,9 +99,10 @@ export class BoxGate implements CollectingDoor {
     }
     const end = () => this.#end(id)
     const early = new EarlyEnd(options, end)
-    const outputs = receivers.map((receiver, index) => limited?.meter(index + 1, receiver, end) ?? receiver)
+    const asked = new GateCommand(id, (frame) => this.#running.has(id) && gate.control.write(frame))
+    const streams = streamsOf(asked, (fd, receiver) => limited?.meter(fd, receiver, end) ?? receiver)
     const outcome = new Promise<Outcome>((resolve, reject) => {
-      this.#running.set(id, { outputs, end: resolve, fail: reject })
+      this.#running.set(id, { ...streams, end: resolve, fail: reject })
     })
     gate.hold(true)
     gate.control.write(bytes)
@@ -91,7 +129,13 @@ export class BoxGate implements CollectingDoor {
     const result = finish()
     // As of one that has a start of its own.
     result.catch(() => {})
-    return { kill: () => early.byCaller(), result }
+    const kill = (signal: NodeJS.Signals = 'SIGTERM') => {
+      if (signal === 'SIGKILL') return early.byCaller()
+      if (!this.#running.has(id)) return false
+      asked.signal(signal)
+      return true
+    }
+    return { kill, result }
   }
 
   /** The sandbox has ended, or is to: no command enters it any more. */
@@ -121,7 +165,10 @@ export class BoxGate implements CollectingDoor {
       if (this.#gate === gate) this.#gate = undefined
       const left = [...this.#running.values()]
       this.#running.clear()
-      for (const running of left) settle(running)
+      for (const running of left) {
+        close(running)
+        settle(running)
+      }
     }
     // Its last frames may come behind its end.
     const heard = new Promise((resolve) => gate.control.once('close', resolve))
@@ -135,14 +182,15 @@ export class BoxGate implements CollectingDoor {
     return gate
   }
 
-  #take({ type, id, stream, body }: Frame): void {
+  #take({ type, id, detail, body }: Frame): void {
     const running = this.#running.get(id)
     // Of one that is over there is nothing more.
     if (running === undefined) return
-    if (type === frameType.output) running.outputs[stream - 1]?.take(body)
+    if (type === frameType.output) running.outputs[detail - 1]?.take(body)
+    if (type === frameType.taken) running.input?.taken(detail !== 0)
     if (type !== frameType.ended) return
     this.#running.delete(id)
-    for (const output of running.outputs) output.end()
+    close(running)
     if (this.#running.size === 0) {
       this.#gate?.hold(false)
       if (this.#retired) this.#gate?.control.end()
@@ -154,9 +202,17 @@ export class BoxGate implements CollectingDoor {
   #end(id: number): boolean {
     const gate = this.#gate
     if (gate === undefined || !this.#running.has(id)) return false
-    gate.control.write(endFrame(id))
+    gate.control.write(frameAbout(id, 'end'))
     // A gate that another process has stopped would leave the command as it is.
     setTimeout(() => this.#running.has(id) && gate.kill(), patience).unref()
     return true
   }
+}
+
+const threePipes: Stdio = ['input', 'output', 'output']
+
+/** Nothing comes any more, and nothing is read. */
+function close({ outputs, input }: CommandStreams): void {
+  for (const output of outputs) output.end()
+  input?.destroy()
 }

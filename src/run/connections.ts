@@ -1,7 +1,7 @@
 /** What holds this process's ends of a payload's pipes: streams of a caller, or memory that a whole run collects in. */
 import type { Writable } from 'node:stream'
 import { pipesOf, type Stdio } from './stdio.js'
-import { type Collector, feed, OutputStream, PipeReader, pipeWriter, type Receiver } from './streams.js'
+import { type Collector, feed, OutputStream, PipeReader, pipeWriter, type Receiver, readPipe } from './streams.js'
 
 export interface Connection {
   /** Resolves when no process has the other ends of what the payload writes. */
@@ -30,7 +30,11 @@ export class Streams {
   readonly connect: Connect = (ends, meter) => {
     for (const { fd, payload } of pipesOf(this.stdio)) {
       if (payload === 'reads') this.inputs.set(fd, pipeWriter(ends.get(fd)))
-      else this.outputs.set(fd, new OutputStream(ends.get(fd), (receiver) => meter(fd, receiver)))
+      else {
+        const end = ends.get(fd)
+        const open = end === undefined ? undefined : (receiver: Receiver) => readPipe(end, meter(fd, receiver))
+        this.outputs.set(fd, new OutputStream(open))
+      }
     }
     return {
       ended: () => this.#each((output) => output.ended()),

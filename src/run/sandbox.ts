@@ -15,8 +15,8 @@ import { type Own, type OwnOptions, parseOwn } from '../policy/ownOptions.js'
 import { currentDirectory } from '../policy/path.js'
 import type { StrictPolicy } from '../policy/schema.js'
 import { type LimitsError, OptionError } from '../text/error.js'
-import type { CollectingDoor } from './collectingDoor.js'
 import { collecting } from './connections.js'
+import type { Door } from './door.js'
 import type { RunLimiter } from './enforcement.js'
 import { EntrantLimiter } from './entrantLimiter.js'
 import { type FoundWay, Limiter } from './limiter.js'
@@ -32,7 +32,14 @@ import {
   type TerminalOptions,
   terminalOptions,
 } from './runOptions.js'
-import { type ConnectedProcess, type SandboxProcess, type Startable, spawnVial, startVial } from './spawn.js'
+import {
+  type BoxProcess,
+  type ConnectedProcess,
+  type SandboxProcess,
+  type Startable,
+  spawnVial,
+  startVial,
+} from './spawn.js'
 import { perRunOf } from './startEnvironment.js'
 import { noUsage } from './status.js'
 import { compiledFor, completeStdio, pipesOf, type Stdio } from './stdio.js'
@@ -92,8 +99,8 @@ export interface Entering {
   readonly target: readonly string[]
   /** The cgroup that they enter, which the sandbox made. */
   group(): GroupOption | undefined
-  /** A faster way in for those whose output is collected. */
-  readonly door?: CollectingDoor
+  /** A faster way in. */
+  readonly door?: Door
 }
 
 /** What of a sandbox only its maker within vial says. */
@@ -235,23 +242,44 @@ export class Sandbox {
     [stdin, ...outputs]: Stdio,
     [out, err]: readonly Collector[],
   ): Pick<ConnectedProcess, 'kill' | 'result'> | undefined {
-    const { door } = this.#how.entering ?? {}
-    const isOther = Object.values(own).some((value) => value !== undefined)
-    if (door === undefined || isOther || outputs.some((one) => one !== 'output')) return undefined
+    const door = this.#doorFor(own)
+    if (door === undefined || outputs.some((one) => one !== 'output')) return undefined
     if (stdin !== 'input' && stdin !== 'ignore') return undefined
     refuseAborted(options)
     const limiter = this.#limiterOf(own)
-    return door.start({ command, args, options, input: options.input, receivers: [out!, err!], limiter })
+    return door.collect({ command, args, options, input: options.input, receivers: [out!, err!], limiter })
+  }
+
+  /** It is for commands that have nothing of their own. */
+  #doorFor(own: Own): Door | undefined {
+    return Object.values(own).some((value) => value !== undefined) ? undefined : this.#how.entering?.door
   }
 
   /** Starts a command, and gives its streams. */
   spawn(command: string, args?: readonly string[], options?: SpawnOptions): SandboxProcess
-  spawn(command: string, args: readonly string[] = [], options: SpawnOptions & OwnOptions = {}): SandboxProcess {
+  spawn(command: string, args: readonly string[] = [], options: SpawnOptions & OwnOptions = {}): BoxProcess {
     this.#check(command, args, options, spawnOptions)
     const stdio = completeStdio(options.stdio, entryFds(this.#policy().checked.filesystem))
-    return this.#start(stdio, options, this.#ownOf(options), (vial) =>
-      spawnVial(vial, command, args, { ...options, stdio }),
+    const own = this.#ownOf(options)
+    return (
+      this.#spawnThroughDoor(command, args, options, own, stdio) ??
+      this.#start(stdio, options, own, (vial) => spawnVial(vial, command, args, { ...options, stdio }))
     )
+  }
+
+  #spawnThroughDoor(
+    command: string,
+    args: readonly string[],
+    options: SpawnOptions,
+    own: Own,
+    stdio: Stdio,
+  ): BoxProcess | undefined {
+    const [stdin, ...outputs] = stdio
+    const arePipes = stdin === 'input' && outputs.length === 2 && outputs.every((one) => one === 'output')
+    const door = arePipes ? this.#doorFor(own) : undefined
+    if (door === undefined) return undefined
+    refuseAborted(options)
+    return door.spawn({ command, args, options, limiter: this.#limiterOf(own) })
   }
 
   /** Starts a command in a terminal of its own, and gives this process the other end. */

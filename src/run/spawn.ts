@@ -46,10 +46,10 @@ import { readOutcome, tellsRunning, type Usage } from './status.js'
 import { borrowStatusFile, peekStatus, readStatus, returnStatusFile, type Window, writeWindow } from './statusFile.js'
 import { completeStdio, pipesOf, type Stdio, withOwnFiles } from './stdio.js'
 
-/** A command that runs in a sandbox. */
-export interface SandboxProcess {
-  /** The monitor: killing it kills everything in the sandbox. */
-  readonly pid: number
+/** A command that runs in an open sandbox. */
+export interface BoxProcess {
+  /** The process outside that waits for it: killing it kills the command. Undefined: there is none for this command alone, as for most. */
+  readonly pid: number | undefined
   /** Standard input, a pipe; null when `stdio` says otherwise. */
   readonly stdin: Writable | null
   /** With limits of output: at most what they admit. */
@@ -72,8 +72,15 @@ export interface SandboxProcess {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** A command that runs in a sandbox of its own. */
+export interface SandboxProcess extends BoxProcess {
+  /** The monitor: killing it kills everything in the sandbox. */
+  readonly pid: number
+}
+
 /** A payload whose pipes another process may hold. */
-export interface ConnectedProcess extends Pick<SandboxProcess, 'pid' | 'kill' | 'result'> {
+export interface ConnectedProcess extends Pick<SandboxProcess, 'kill' | 'result'> {
+  readonly pid: number
   /** Whether a living sandbox can be entered; from then on also after its end. */
   isRunning(): boolean
   /** Its cgroup. */
@@ -118,8 +125,11 @@ export function spawnVial(
 }
 
 /** A command, and the streams that its pipes were connected to. */
-export function withStreams(streams: Streams, { pid, kill, result }: ConnectedProcess): SandboxProcess {
-  const stdio = streams.all as unknown as SandboxProcess['stdio']
+export function withStreams<Process extends Pick<BoxProcess, 'pid' | 'kill' | 'result'>>(
+  streams: Streams,
+  { pid, kill, result }: Process,
+): BoxProcess & Pick<Process, 'pid'> {
+  const stdio = streams.all as unknown as BoxProcess['stdio']
   const [stdin, stdout, stderr] = stdio
   const heard = result.then(async (ended) => {
     await streams.heard()

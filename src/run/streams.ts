@@ -10,6 +10,18 @@ export interface Receiver {
   end(): void
 }
 
+/** Where the bytes of a stream come from, for one receiver. */
+export interface Source {
+  /** After a `take` that gave false. */
+  resume(): void
+  /** No more is wanted. */
+  close(): void
+  /** Hands on what was written before, and no more. */
+  finish(): void
+  /** Resolves at the end. */
+  ended(): Promise<void>
+}
+
 /** One for all, for each read is dealt with before the next. As much as libuv reads at once. */
 const scratch = Buffer.allocUnsafeSlow(65536)
 
@@ -17,7 +29,7 @@ const scratch = Buffer.allocUnsafeSlow(65536)
 const largestPipe = 2 ** 20
 
 /** Reads a pipe to its end, or until {@link finish}. */
-export class PipeReader {
+export class PipeReader implements Source {
   readonly #fd: number
   readonly #receiver: Receiver
   #socket: Socket | undefined
@@ -46,12 +58,10 @@ export class PipeReader {
     for (const event of ['end', 'error'] as const) this.#socket.once(event, () => this.#end())
   }
 
-  /** After a `take` that gave false. */
   resume(): void {
     if (!this.#ended) this.#socket?.resume()
   }
 
-  /** Resolves at the end. */
   async ended(): Promise<void> {
     this.start()
     if (!this.#ended) await new Promise((resolve) => this.#socket!.once('close', resolve))
@@ -92,6 +102,13 @@ export class PipeReader {
   }
 }
 
+/** Reads a pipe from now on. */
+export function readPipe(fd: number, receiver: Receiver): Source {
+  const reader = new PipeReader(fd, receiver)
+  reader.start()
+  return reader
+}
+
 /** What the payload reads. Without a descriptor there is no reader. */
 export function pipeWriter(fd: number | undefined): Writable {
   return fd === undefined ? new Writable().destroy() : new Socket({ fd, readable: false, writable: true })
@@ -118,34 +135,30 @@ export function feed(fd: number, input: string | Uint8Array): Writable | undefin
 
 /** What the payload writes, as a stream. */
 export class OutputStream extends Readable {
-  readonly #reader: PipeReader | undefined
+  readonly #source: Source | undefined
 
-  /** Without a descriptor there is no writer. */
-  constructor(fd: number | undefined, through: (receiver: Receiver) => Receiver) {
+  /** @param open begins to read; undefined: there is no writer */
+  constructor(open: ((receiver: Receiver) => Source) | undefined) {
     super()
-    if (fd === undefined) this.push(null)
-    else {
-      const receiver = { take: (bytes: Buffer) => this.push(Buffer.from(bytes)), end: () => void this.push(null) }
-      this.#reader = new PipeReader(fd, through(receiver))
-      this.#reader.start()
-    }
+    if (open === undefined) this.push(null)
+    else this.#source = open({ take: (bytes) => this.push(Buffer.from(bytes)), end: () => void this.push(null) })
   }
 
   async ended(): Promise<void> {
-    await this.#reader?.ended()
+    await this.#source?.ended()
   }
 
   /** Gets no more than was written before. */
   finish(): void {
-    this.#reader?.finish()
+    this.#source?.finish()
   }
 
   override _read(): void {
-    this.#reader?.resume()
+    this.#source?.resume()
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#reader?.close()
+    this.#source?.close()
     done(error)
   }
 

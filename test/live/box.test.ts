@@ -108,7 +108,8 @@ for (const caller of callers) {
           // A signal is acted upon later.
           while (states().some((state) => state !== 'Z')) await new Promise((resolve) => setTimeout(resolve, 5))
           const told = []
-          for (const run of [() => box.run('true'), () => box.spawn('true').result])
+          const ignore = { stdio: ['ignore'] } as const
+          for (const run of [() => box.run('true'), () => box.spawn('true', [], ignore).result])
             told.push(await run().catch(({ name, message, code }) => [name, message, code]))
           process.kill(box.pid, 'SIGCONT')
           return [told, (await box.wait()).verdict]

@@ -6,13 +6,13 @@ import fc from 'fast-check'
 import { sandbox } from '../../src/index.js'
 import { frame, frameType, most, run } from '../../src/launcher/frame.js'
 import { targetOf } from '../../src/live/enterSandbox.js'
-import { endFrame, type Frame, FrameReader, runFrame, type Words } from '../../src/live/frames.js'
+import { type Frame, FrameReader, frameAbout, inputFrame, runFrame, type Words } from '../../src/live/frames.js'
 import { compileGate, type GateOptions, startGate } from '../../src/live/openGate.js'
 import { identityOf } from '../../src/live/processes.js'
 import { acceptedLater } from '../../src/policy/check.js'
 import { HostError } from '../../src/text/error.js'
 
-const words: Words = { cwd: '/', args: ['true'], variables: ['A=b'], input: undefined }
+const words: Words = { cwd: '/', args: ['true'], variables: ['A=b'], stdin: 'none', input: '' }
 const given = (changes: Partial<Words> = {}) => runFrame(1, { ...words, ...changes })
 
 function frameOf(type: number, id: number, body: Uint8Array): Buffer {
@@ -69,7 +69,7 @@ test('a command that is more than a gate takes has no frame', () => {
 
 /** A frame whose body differs in one word, or in its end. */
 function changed(change: (body: Buffer) => Buffer | undefined): Buffer {
-  const body = Buffer.from(given({ input: 'in' })!.subarray(frame.size))
+  const body = Buffer.from(given({ stdin: 'whole', input: 'in' })!.subarray(frame.size))
   return frameOf(frameType.run, 1, change(body) ?? body)
 }
 const with32 = (value: number, at: number) => changed((body) => void body.writeUInt32LE(value, at))
@@ -92,6 +92,10 @@ const wrong: Readonly<Record<string, Buffer>> = {
   'as many variables as a number can say': with32(2 ** 32 - 1, run.variables),
   'more input than there is': with32(2 ** 31, run.input),
   'input in place of the texts': with32(most.input, run.input),
+  'input that is longer than a piece': frameOf(frameType.input, 7, Buffer.alloc(most.piece + 1)),
+  'input before the last was taken': Buffer.concat([1, 2, 3].map(() => inputFrame(7, Buffer.alloc(most.piece)))),
+  'a pause of what is no output': frameAbout(7, 'pause', 0),
+  'the end of a descriptor that there is not': frameAbout(7, 'close', 3),
   'a text without its end': changed((body) => {
     body.writeUInt32LE(0, run.input)
     return body.subarray(0, -3)
@@ -116,7 +120,12 @@ async function opened(t: TestContext) {
 
 /** One that runs a command, which has said so. */
 async function busy(gate: ReturnType<typeof startGate>): Promise<string> {
-  const sleeper = { ...words, args: ['sh', '-c', 'echo $$; exec sleep 600'], variables: ['PATH=/usr/bin:/bin'] }
+  const sleeper: Words = {
+    ...words,
+    stdin: 'open',
+    args: ['sh', '-c', 'echo $$; exec sleep 600'],
+    variables: ['PATH=/usr/bin:/bin'],
+  }
   gate.control.write(runFrame(7, sleeper)!)
   const [piece] = (await once(gate.control, 'data')) as [Buffer]
   return piece.subarray(frame.size).toString().trim()
@@ -139,7 +148,7 @@ describe('a frame that is wrong ends the gate and what it runs, and not the sand
   test('of random bytes: the gate ends, and its monitor has seen how', async (t) => {
     const { box, start } = await opened(t)
     await fc.assert(
-      fc.asyncProperty(fc.nat(4), fc.uint8Array({ minLength: 1, maxLength: 400 }), async (type, bytes) => {
+      fc.asyncProperty(fc.nat(12), fc.uint8Array({ minLength: 1, maxLength: 400 }), async (type, bytes) => {
         const gate = start()
         gate.control.resume()
         gate.control.write(frameOf(type, 1, bytes))
@@ -155,10 +164,12 @@ describe('a frame that is wrong ends the gate and what it runs, and not the sand
   test('one that ends what is not there changes nothing', async (t) => {
     const { start } = await opened(t)
     const gate = start()
-    gate.control.write(endFrame(3))
+    for (const type of ['end', 'pause', 'resume', 'close', 'signal', 'signalGroup'] as const)
+      gate.control.write(frameAbout(3, type, 1))
+    gate.control.write(inputFrame(3, Buffer.from('in')))
     await busy(gate)
-    gate.control.write(endFrame(8))
-    gate.control.write(endFrame(7))
+    gate.control.write(frameAbout(8, 'end'))
+    gate.control.write(frameAbout(7, 'end'))
     const [piece] = (await once(gate.control, 'data')) as [Buffer]
     assert.deepEqual([piece.readUInt32LE(frame.type), piece.readUInt32LE(frame.id)], [frameType.ended, 7])
     gate.control.end()

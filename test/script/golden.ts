@@ -65,7 +65,15 @@ export function runCase({ plan, launch: { program } }: Case, fail?: Script['fail
   const given =
     serves === undefined
       ? {}
-      : { [serves.control]: runFrame(1, { cwd: '/tmp', args: command, variables: script.env!, input: 'input' })! }
+      : {
+          [serves.control]: runFrame(1, {
+            cwd: '/tmp',
+            args: command,
+            variables: script.env!,
+            stdin: 'whole',
+            input: 'input',
+          })!,
+        }
   return run(program, { ...script, argv, given, ...(fail === undefined ? {} : { fail }) })
 }
 

@@ -1,0 +1,27 @@
+/** A way into a sandbox that runs, for commands with the streams that most have: faster than a start of their own. */
+import type { RunLimiter } from './enforcement.js'
+import type { CommandOptions } from './runOptions.js'
+import type { BoxProcess, ConnectedProcess } from './spawn.js'
+import type { Receiver } from './streams.js'
+
+export interface DoorCommand {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly options: CommandOptions
+  readonly limiter: RunLimiter | undefined
+}
+
+export interface CollectedCommand extends DoorCommand {
+  /** Undefined: /dev/null. */
+  readonly input: string | Uint8Array | undefined
+  /** What gets standard output, and standard error. */
+  readonly receivers: readonly [Receiver, Receiver]
+}
+
+/** Each gives undefined where the command has to be started as any other. */
+export interface Door {
+  /** Its output is collected. */
+  collect(command: CollectedCommand): Pick<ConnectedProcess, 'kill' | 'result'> | undefined
+  /** It has a pipe for each of its standard streams. */
+  spawn(command: DoorCommand): BoxProcess | undefined
+}
