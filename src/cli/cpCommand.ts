@@ -3,16 +3,20 @@ import { BoxFiles } from '../live/boxFiles.js'
 import { FilesHelper } from '../live/filesHelper.js'
 import { runningSandbox } from '../live/runningSandbox.js'
 import type { Size } from '../policy/units.js'
-import { printable } from '../text/printable.js'
+import { printable, quoted } from '../text/printable.js'
 import { write } from '../text/write.js'
 import { UsageError } from './commandLine.js'
 import type { cpOptions } from './liveFlags.js'
 import type { FlagsOf } from './policyFlags.js'
 
 export async function cp([from, to]: readonly string[], { limit }: FlagsOf<typeof cpOptions>): Promise<void> {
+  const usage = 'vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE'
+  if (from === undefined || to === undefined) throw new UsageError(`two paths are needed: ${usage}`)
   const [source, target] = [insideOf(from), insideOf(to)]
-  if (from === undefined || to === undefined || (source === undefined) === (target === undefined))
-    throw new UsageError('one of two paths is of a sandbox: vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE')
+  if ((source === undefined) === (target === undefined)) {
+    const [which, joint, is] = source === undefined ? ['neither', 'nor', 'is'] : ['both', 'and', 'are']
+    throw new UsageError(`${which} ${quoted(from)} ${joint} ${quoted(to)} ${is} of a sandbox: ${usage}`)
+  }
   const { record } = runningSandbox((source ?? target)!.name).found
   const helper = new FilesHelper(record)
   try {
@@ -28,8 +32,8 @@ export async function cp([from, to]: readonly string[], { limit }: FlagsOf<typeo
   }
 }
 
-/** `box:/tmp/a`; undefined: a path of the host, such as `./box:/tmp/a`. */
-function insideOf(word = ''): { readonly name: string; readonly path: string } | undefined {
-  const [, name, path] = /^([A-Za-z0-9._-]+):(\/.*)$/s.exec(word) ?? []
+/** `box:/tmp/a`, whether or not that can be a name; undefined: a path of the host, such as `./box:/tmp/a`. */
+function insideOf(word: string): { readonly name: string; readonly path: string } | undefined {
+  const [, name, path] = /^([^/]*):(\/.*)$/s.exec(word) ?? []
   return name === undefined || path === undefined ? undefined : { name, path }
 }

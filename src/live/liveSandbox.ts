@@ -2,6 +2,7 @@
 import { type AcceptedPolicy, acceptedLater } from '../policy/check.js'
 import { currentDirectory } from '../policy/path.js'
 import type { StrictPolicy } from '../policy/schema.js'
+import { checkOptions, openOptions } from '../run/runOptions.js'
 import { Sandbox as OneShot } from '../run/sandbox.js'
 import type { Box } from './box.js'
 
@@ -30,7 +31,9 @@ export class Sandbox extends OneShot {
    * Opens one sandbox, empty, that commands enter until it is closed: `await using box = await sandbox(policy).open()`.
    * @throws {VialError} when it cannot be made
    */
-  async open({ name }: OpenOptions = {}): Promise<Box> {
+  async open(options: OpenOptions = {}): Promise<Box> {
+    checkOptions(options, openOptions)
+    const { name } = options
     if (name === undefined) return (await import('./openSandbox.js')).openSandbox(this.#policy(), this.#base)
     await (await import('./startSandbox.js')).startSandbox({ name, policy: this.#policy(), base: this.#base })
     return Sandbox.attach(name)

@@ -1,7 +1,7 @@
 /** Names of sandboxes: each is the name of a directory, and a word of a command line. */
 import { HostError, OptionError } from '../text/error.js'
 import { didYouMean } from '../text/closest.js'
-import { printable } from '../text/printable.js'
+import { printable, quoted } from '../text/printable.js'
 
 /** No slash, no control character, no hidden file, no flag. */
 const form = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/
@@ -10,9 +10,10 @@ export const isSandboxName = (name: string) => form.test(name)
 
 /** @throws {OptionError} */
 export function checkSandboxName(name: string): void {
+  // Of a caller without types: what a pattern is asked of becomes text first.
+  if (typeof name !== 'string') throw new OptionError('the name of a sandbox must be text')
   if (isSandboxName(name)) return
-  const shown = JSON.stringify(printable(name.length > 64 ? `${name.slice(0, 64)}…` : name))
-  throw new OptionError(`${shown} cannot be the name of a sandbox`, {
+  throw new OptionError(`${quoted(name, 64)} cannot be the name of a sandbox`, {
     hint: 'a name has 1 to 64 letters, digits, ".", "_" or "-", and begins with a letter, a digit or "_"',
   })
 }

@@ -119,6 +119,9 @@ export const terminalOptions: Readonly<Record<keyof TerminalOptions, Check>> = {
   rows: size,
 }
 
+/** Of a sandbox that is opened: live/sandboxNames.ts checks its name. */
+export const openOptions: Readonly<Record<'name', Check>> = { name: checkedLater }
+
 /** Of a command that enters a sandbox, besides: policy/ownOptions.ts checks their values. */
 export const ownOptions: Readonly<Record<keyof OwnOptions, Check>> = {
   uid: checkedLater,
@@ -149,6 +152,12 @@ export function checkCommand(
   refuse('command', textFault(command))
   if (!Array.isArray(args)) refuse('args', ': must be a list')
   for (let at = 0; at < args.length; at++) refuse('args', textFault(args[at]), `[${at}]`)
+  checkOptions(options, checks)
+}
+
+/** @throws {OptionError} that names the first one that is wrong */
+export function checkOptions(options: object, checks: Readonly<Record<string, Check>>): void {
+  if (typeof options !== 'object' || options === null) refuse('options', ': must be an object')
   for (const [name, value] of Object.entries(options)) {
     const check = Object.hasOwn(checks, name) ? checks[name]! : unknown(name, checks)
     if (value !== undefined) refuse(name, check(value))

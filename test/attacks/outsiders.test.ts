@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { namespaceHandles } from '../../src/plan/handles.js'
 import { as, living } from '../support/living.js'
 import { notRoot } from '../support/needs.js'
@@ -158,32 +157,6 @@ true`
       // The weakened one: another directory is not where they are looked for.
       const elsewhere = vial(caller, ['run', '--rw', directory, ...make], { env: { XDG_RUNTIME_DIR: '' } })
       assert.equal(elsewhere.status, 0, elsewhere.stderr)
-    })
-
-    test('a name that is none is refused in one clear line, by each command', (t) => {
-      const { call, directory } = runtime(t, 'names')
-      const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
-      const names = ['..', '../web', 'a/b', '/', '.web', 'a\nb', '\x1b[2J', 'a'.repeat(5000), 'ä']
-      const clear = /^vial: "[^\n]{0,80}" cannot be the name of a sandbox\n {6}a name has 1 to 64 [^\n]*\n$/
-      for (const command of ['exec', 'logs', 'stop', 'kill', 'rm', 'wait'])
-        for (const name of ['../web', '\x1b[2J']) {
-          const { status, stderr } = call(command, '--', name, ...(command === 'exec' ? ['true'] : []))
-          assert.equal(status, 125, `${command} ${stderr}`)
-          assert.match(stderr, clear, command)
-        }
-      for (const name of names) assert.match(call('start', '--name', name).stderr, clear, JSON.stringify(name))
-      // No JavaScript has such a word.
-      const { status, stderr } = spawnSync(
-        'sh',
-        ['-c', 'exec "$1" "$2" exec "$(printf "\\377\\376")" true', 'sh', process.execPath, main],
-        {
-          encoding: 'utf8',
-          env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home'), XDG_RUNTIME_DIR: directory },
-          ...as(caller),
-        },
-      )
-      assert.equal(status, 125)
-      assert.match(stderr, clear)
     })
   })
 }

@@ -148,9 +148,10 @@ for (const caller of callers)
       assert.ok(existsSync(join(cwd, 'out/sub/big')))
       assert.deepEqual(call('cp', 'box:/tmp/tree/word', 'copy'), [0, '', ''])
       assert.equal(readFileSync(join(cwd, 'copy'), 'utf8'), 'from the host\n')
-      const sides = 'vial: one of two paths is of a sandbox: vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE'
-      assert.deepEqual(call('cp', 'tree', 'copy'), [125, '', sides])
-      assert.deepEqual(call('cp', 'box:/tmp', 'box:/srv'), [125, '', sides])
+      const sides = (what: string) =>
+        `vial: ${what} of a sandbox: vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE`
+      assert.deepEqual(call('cp', './box:/tmp', 'copy'), [125, '', sides('neither "./box:/tmp" nor "copy" is')])
+      assert.deepEqual(call('cp', 'box:/tmp', 'box:/srv'), [125, '', sides('both "box:/tmp" and "box:/srv" are')])
       assert.equal(call('cp', 'nobox:/tmp', 'x')[0], 125)
       const large = call('cp', '--limit', '1K', 'box:/tmp/tree', 'small')
       assert.deepEqual([large[0], String(large[2]).endsWith('File too large')], [125, true])
