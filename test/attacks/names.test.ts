@@ -4,13 +4,13 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { evaluate } from '../support/evaluate.js'
 import { as } from '../support/living.js'
-import { type Caller, callers, vial, workDirectory } from '../support/user.js'
+import { callers, vial, workDirectory } from '../support/user.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 
@@ -53,7 +53,7 @@ function saidOf(door: string, name: string, words: readonly string[]): string {
   if (door.startsWith('cp') && name.includes('/'))
     return `neither "${words.at(-2)}" nor "${words.at(-1)}" ${neither}: ${usage}`
   // As of each flag.
-  if (door === 'start' && name === '') return '--name has an empty value: --name NAME'
+  if (door === 'start' && name === '') return '--name has an empty value: --name NAME\n      see "vial start --help"'
   return clear(names[name]!)
 }
 
@@ -65,9 +65,13 @@ const ofLibrary: readonly (readonly [unknown, string])[] = [
   ...[5, null, {}, ['web']].map((name) => [name, 'the name of a sandbox must be text'] as const),
 ]
 
-for (const caller of callers) describe(`a name that is none, of ${caller.name}`, () => refused(caller))
+/** Of each door; a start is told all. */
+const each = ['../forged', '', '-f', '\x1b[2J']
 
-function refused(caller: Caller): void {
+// Where it is root, no permission stands in the way of what is not refused.
+const caller = callers.at(-1)!
+
+describe(`a name that is none, of ${caller.name}`, () => {
   const runtime = workDirectory(caller, 'names')
   const cwd = workDirectory(caller, 'names-cwd')
   const env = { XDG_RUNTIME_DIR: runtime }
@@ -82,9 +86,7 @@ function refused(caller: Caller): void {
     assert.match(String(call('start', '--name', 'web')), /^0,,web runs/)
     // What a name with a slash leads to is as good as a sandbox, but for where it lies.
     cpSync(join(runtime, 'vial/web'), join(runtime, 'forged'), { recursive: true })
-    const record = join(runtime, 'forged/record.json')
     whole = tree()
-    assert.ok(readFileSync(record).length > 0)
   })
 
   after(() => {
@@ -95,7 +97,7 @@ function refused(caller: Caller): void {
 
   for (const [door, words] of Object.entries(doors))
     test(`is refused in one clear line: vial ${door}`, () => {
-      for (const name of Object.keys(names)) {
+      for (const name of door === 'start' ? Object.keys(names) : each) {
         const line = words(name)
         assert.deepEqual(call(...line), [125, '', `vial: ${saidOf(door, name, line)}\n`], JSON.stringify(name))
       }
@@ -151,4 +153,4 @@ function refused(caller: Caller): void {
       renameSync(away, join(runtime, 'vial'))
     }
   })
-}
+})
