@@ -31,6 +31,8 @@ export interface Started {
   /** The complete policy, of what was read before the start. */
   policy(): Policy | Promise<Policy>
   readonly sharesSession: boolean
+  /** The command has a terminal of its own, at that of the caller. */
+  readonly ownTerminal?: boolean | undefined
   /** What is said before the flags that would show the command what it lacks; default: add. */
   readonly lacks?: Lacks
 }
@@ -42,7 +44,7 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
   try {
     started = await start()
     if (started === undefined) return false
-    const { child, sharesSession } = started
+    const { child, sharesSession, ownTerminal } = started
     const forwarding = forwardSignals(child, sharesSession)
     const passed = [passOn(child.stdout, 1), passOn(child.stderr, 2)]
     const result = await child.result.finally(() => forwarding.end())
@@ -56,8 +58,9 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     if (verdict.kind === 'signal' && byProcessLimit.includes(verdict.signal))
       await tellProcessLimit(result, run, started)
     if (exitCode !== null && exitCode !== 0) await explainFailure(run, started, true)
-    // A shell ends its loop only when the command died of ^C as well.
-    if (signal === 'SIGINT' && forwarding.had('SIGINT')) process.kill(process.pid, 'SIGINT')
+    // A shell ends its loop only when the command died of ^C as well. A key of another terminal was for nothing else of the job.
+    if (signal === 'SIGINT' && ownTerminal) process.kill(0, 'SIGINT')
+    else if (signal === 'SIGINT' && forwarding.had('SIGINT')) process.kill(process.pid, 'SIGINT')
   } catch (error) {
     if (!(error instanceof VialError)) throw error
     say(error.speak(await run.names()).message)

@@ -12,7 +12,7 @@ export interface Parsed {
   readonly warnings: readonly string[]
 }
 
-// Not the parseArgs of node:util: it goes on behind the command's name, takes `-abc` apart, and loading it takes a hundredth of Node's start.
+// Not the parseArgs of node:util: it goes on behind the command's name, and loading it takes a hundredth of Node's start.
 
 /** What one flag, or one list of flags, comes to. */
 type Flag = string | number | true | readonly string[] | readonly { readonly name: string; readonly value: string }[]
@@ -53,6 +53,9 @@ export function parse(args: readonly string[], options: readonly Option[], stops
       break
     }
     if (word === '--help' || word === '-h') return { flags, words, behind, help: true, warnings }
+    const letters = switches(word, options)
+    for (const { name } of letters) flags[name] = true
+    if (letters.length > 0) continue
     const [spelled = '', inline] = word.split(/=(.*)/s)
     const option = options.find((one) => spelled === `--${one.name}` || spelled === `-${one.short}`)
     if (option === undefined) throw new UnknownFlag(spelled)
@@ -82,6 +85,13 @@ export function parse(args: readonly string[], options: readonly Option[], stops
   const absent = options.find((one) => one.required && flags[one.name] === undefined)
   if (absent !== undefined) throw new UsageError(`--${absent.name} ${absent.value} is missing`)
   return { flags, words, behind, help: false, warnings }
+}
+
+/** Letters that are written together, as in `-it`; none, where one of them is no switch. */
+function switches(word: string, options: readonly Option[]): readonly Option[] {
+  if (!/^-[A-Za-z]{2,}$/.test(word)) return []
+  const named = [...word.slice(1)].map((letter) => options.find(({ short }) => short === letter))
+  return named.every((one) => one !== undefined && one.value === undefined) ? (named as Option[]) : []
 }
 
 function read({ name, kind }: Option, text: string): string | number {

@@ -9,6 +9,7 @@ import { UsageError } from './commandLine.js'
 import { withVariables } from './environmentFlags.js'
 import { ignoredSignals } from './ignored.js'
 import { execOptions } from './liveFlags.js'
+import { atTerminal } from './ownTerminal.js'
 import type { FlagsOf } from './policyFlags.js'
 import { put, settingsOf } from './settings.js'
 
@@ -17,8 +18,9 @@ type Asked = OwnOptions & Pick<SpawnOptions, 'cwd'>
 
 export async function exec(
   [name = '', ...words]: readonly string[],
-  { env, timeout, ...flags }: FlagsOf<typeof execOptions>,
+  given: FlagsOf<typeof execOptions>,
 ): Promise<void> {
+  const { env, timeout, ...flags } = await atTerminal(given)
   const [command, ...args] = words[0] === '--' ? words.slice(1) : words
   if (command === undefined)
     throw new UsageError(`no command to run was given: vial exec [FLAG…] ${name} COMMAND [ARGUMENT…]`)
@@ -40,12 +42,13 @@ export async function exec(
     checkCommand(command, args, options, spawnOptions)
     const entering = { ...record, policy }
     const { vial, stdio } =
-      Object.keys(own).length === 0 && policy.limits === undefined
+      Object.keys(own).length === 0 && policy.limits === undefined && !flags.tty
         ? { vial: entrantOf(entering, ignored), stdio: ['inherit', 'inherit', 'inherit'] as const }
-        : await (await import('../live/ownEntrant.js')).ownEntrant(entering, own, ignored)
+        : await (await import('../live/ownEntrant.js')).ownEntrant(entering, own, ignored, flags.tty)
     return {
       child: spawnVial(vial, command, args, { ...options, stdio }),
-      sharesSession: policy.session === 'host',
+      sharesSession: policy.session === 'host' && !flags.tty,
+      ownTerminal: flags.tty,
       policy: async () => ({
         ...(await import('../fill/complete.js')).completePolicy(policy, record.base),
         ...(Object.keys(limits).length === 0 ? {} : { limits }),

@@ -1,6 +1,6 @@
 /** The flags of the commands on sandboxes that have names. */
 import { signals } from '../kernel/signals.js'
-import { json, type Option, ownLimitOptions, policyOptions, runOptions } from './policyFlags.js'
+import { json, type Option, ownLimitOptions, policyOptions, runOptions, terminalOptions } from './policyFlags.js'
 
 const signalWords = { words: Object.keys(signals).map((name) => name.replace(/^SIG/, '')) }
 
@@ -26,6 +26,7 @@ const isOfRun = (option: Option): option is (typeof runOptions)[number] & { name
   ofRun.some((name) => name === option.name)
 
 export const execOptions = [
+  ...terminalOptions,
   {
     name: 'env',
     value: 'NAME[=VALUE]',

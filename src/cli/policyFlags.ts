@@ -237,9 +237,26 @@ export const policyOptions = [
 
 export type PolicyFlags = FlagsOf<typeof policyOptions>
 
+/** Of commands that run one at the caller's terminal. */
+export const terminalOptions = [
+  {
+    name: 'tty',
+    short: 't',
+    remembered: true,
+    about: 'give the command a terminal of its own: a shell in it controls jobs, and nothing of yours is held',
+  },
+  {
+    name: 'interactive',
+    short: 'i',
+    ofRun: true,
+    about: 'hand on standard input, which is done in any case: for those used to -it',
+  },
+] as const satisfies readonly Option[]
+
 /** Of `vial run`. */
 export const runOptions = [
   ...policyOptions,
+  ...terminalOptions,
   {
     name: 'timeout',
     value: 'TIME',

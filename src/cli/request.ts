@@ -56,7 +56,7 @@ export async function requesterOf(flags: RunFlags, texts: Texts): Promise<Reques
       try {
         const key = keyOf(flags, policy, { text, filter, limiter })
         if (key === undefined) return undefined
-        return { key, limiter, sharesSession: flags['share-session'] === true || policy.session === 'host' }
+        return { key, limiter, sharesSession: sharesSession(flags, policy) }
       } catch {
         return undefined
       }
@@ -65,6 +65,12 @@ export async function requesterOf(flags: RunFlags, texts: Texts): Promise<Reques
     return none
   }
 }
+
+/** A terminal of its own is a session of its own. */
+export const sharesSession = (
+  flags: Pick<RunFlags, 'tty' | 'share-session'>,
+  policy: Pick<Policy, 'session'>,
+): boolean => flags.tty !== true && (flags['share-session'] === true || policy.session === 'host')
 
 interface Named {
   readonly text: string | undefined

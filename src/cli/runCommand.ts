@@ -5,6 +5,7 @@ import type { SpawnOptions } from '../run/runOptions.js'
 import { type Startable, spawnVial } from '../run/spawn.js'
 import { attend, type Started } from './attend.js'
 import { ignoredSignals } from './ignored.js'
+import { atTerminal } from './ownTerminal.js'
 import { requireSources } from './pathFlags.js'
 import type { RunFlags } from './policyFlags.js'
 import { type PolicyRun, policyOf, policyRun } from './policyRun.js'
@@ -12,7 +13,8 @@ import { type Request, type Requester, requesterOf, stdioOf } from './request.js
 import { Texts } from './texts.js'
 import { trustedBy } from './trusted.js'
 
-export async function run(command: string, args: readonly string[], flags: RunFlags): Promise<void> {
+export async function run(command: string, args: readonly string[], given: RunFlags): Promise<void> {
+  const flags = await atTerminal(given)
   const options: SpawnOptions = flags.timeout === undefined ? {} : { timeout: flags.timeout }
   const texts = new Texts()
   const requester = await requesterOf(flags, texts)
@@ -58,13 +60,14 @@ function startRemembered(
       const trusted = trustedBy(flags)
       // Steps of another vial would tell something else.
       return requester()?.key === key && isAsSeen(seen)
-        ? compileAccepted(policy, { ...compiledFor(stdio, limiter?.option()), trusted }).steps
+        ? compileAccepted(policy, { ...compiledFor(stdio, limiter?.option()), trusted, terminal: flags.tty }).steps
         : []
     },
   }
   try {
     const policy = async () => (await import('../fill/complete.js')).completePolicy((await policyOf(run)).given)
-    return { child: spawnVial(vial, command, args, { ...options, stdio }), sharesSession, policy }
+    const child = spawnVial(vial, command, args, { ...options, stdio })
+    return { child, sharesSession, ownTerminal: flags.tty, policy }
   } catch (error) {
     if (error === removed) return undefined
     throw error

@@ -10,7 +10,7 @@ import { PolicyError } from '../text/error.js'
 import { attend, type Started } from './attend.js'
 import { requireSources } from './pathFlags.js'
 import { type PolicyRun, policyOf } from './policyRun.js'
-import { type Request, type Requester, stdioOf } from './request.js'
+import { type Request, type Requester, sharesSession, stdioOf } from './request.js'
 import { trustedBy } from './trusted.js'
 
 // Errors are known by their class, and this is another bundle than runCommand.ts, with another such class: it attends by itself.
@@ -42,10 +42,11 @@ async function startCompiled(run: PolicyRun, request: Request | undefined, reque
     trusted: trustedBy(flags),
     ignored,
     found: request?.limiter?.found,
+    terminal: flags.tty,
   })
   const start = () => sandbox.spawn(command, args, { ...options, stdio: stdioOf({ limitsOutput }) })
   const child = policy.fill === undefined ? start() : noting(looks, start)
-  return { child, sharesSession: policy.session === 'host', policy: () => complete }
+  return { child, sharesSession: sharesSession(flags, policy), ownTerminal: flags.tty, policy: () => complete }
 }
 
 /** @throws {PolicyError} where an entry is of a descriptor that the command has not */

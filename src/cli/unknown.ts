@@ -10,8 +10,6 @@ const inPolicy = (key: string) => `"${key}" of a policy (--policy FILE) sets it`
 
 /** Of docker run(1) and podman-run(1); letters may be written together, as in `-it`. */
 export const containers: Readonly<Record<string, string>> = {
-  '-i': `standard input is the caller's: ${none}`,
-  '-t': `the command has the caller's terminal: ${none}; for a shell with job control --share-session`,
   '-d': 'write vial start --name NAME -- COMMAND: it goes on by itself',
   '-p': 'nothing reaches the loopback inside: --network host has the ports of the host',
   '-P': 'nothing reaches the loopback inside: --network host has the ports of the host',
@@ -49,8 +47,6 @@ export const containers: Readonly<Record<string, string>> = {
   '--add-host': 'an entry { "file": "/etc/hosts", "content": "…" } of a policy (--policy FILE) sets it',
 }
 const longer: Readonly<Record<string, string>> = {
-  '--interactive': '-i',
-  '--tty': '-t',
   '--detach': '-d',
   '--publish': '-p',
   '--publish-all': '-P',
@@ -93,12 +89,16 @@ export function adviceOn(flag: string, command: Command): string {
   if (known !== undefined) return `:${known.startsWith('\n') ? '' : ' '}${known}`
   const { flagsOfStart } = command
   if (flagsOfStart !== undefined && startOptions.some(({ name }) => `--${name}` === flag)) return `: ${flagsOfStart}`
-  const spellings = command.options.flatMap(({ name, short }) => [name, ...(short === undefined ? [] : [short])])
   const typed = flag.replace(/^-+/, '')
-  const near = typed.length < 2 ? undefined : closest(typed, [...spellings, 'help'])
-  if (near !== undefined) return ` (did you mean ${near.length === 1 ? '-' : '--'}${near}?)`
+  const near = typed.length < 2 ? undefined : closest(typed, [...command.options.map(({ name }) => name), 'help'])
+  if (near !== undefined) return ` (did you mean --${near}?)`
+  const elsewhere = ofOthers(typed)
+  return elsewhere === undefined ? '' : `: ${elsewhere}`
+}
+
+function ofOthers(typed: string): string | undefined {
   const others = commands.filter(({ options }) => options.some(({ name, short }) => name === typed || short === typed))
-  return others.length === 0 ? '' : `: it is one of ${others.map(({ name }) => `"vial ${name}"`).join(', ')}`
+  return others.length === 0 ? undefined : `it is one of ${others.map(({ name }) => `"vial ${name}"`).join(', ')}`
 }
 
 function foreign(flag: string, command: Command): string | undefined {
@@ -114,19 +114,23 @@ function foreign(flag: string, command: Command): string | undefined {
   return bwrap === undefined ? undefined : bwrap + alsoBwrap
 }
 
-/** Each is told. */
+/** Each that the command lacks is told. */
 function lettersTogether(flag: string, command: Command): string | undefined {
-  const letters = [...new Set(flag.slice(1))].map((letter) => [letter, ofContainers(`-${letter}`, command)] as const)
+  const letters = [...new Set(flag.slice(1))]
+    .filter((letter) => !command.options.some(({ short }) => short === letter))
+    .map((letter) => [letter, ofContainers(`-${letter}`, command) ?? ofOthers(letter)] as const)
   if (letters.some(([, words]) => words === undefined)) return undefined
   return letters.map(([letter, words]) => `\n      -${letter}: ${words}`).join('')
 }
 
-/** Of the advice what names no flag that the command lacks. */
+/** Of the advice what names no flag that the command lacks, or that of the other command it names. */
 function ofContainers(flag: string, { options }: Command): string | undefined {
   const clauses = containers[flag]?.split('; ') ?? []
-  const fit = clauses.filter((clause) =>
-    [...clause.matchAll(/--([a-z][\w-]*)/g)].every(([, named]) => options.some(({ name }) => name === named)),
-  )
+  const makesPolicy = options.some(({ name }) => name === 'rw')
+  const fit = clauses.filter((clause) => {
+    const known = makesPolicy && clause.includes('vial start ') ? [...options, ...startOptions] : options
+    return [...clause.matchAll(/--([a-z][\w-]*)/g)].every(([, named]) => known.some(({ name }) => name === named))
+  })
   return fit.length === 0 ? undefined : fit.join('; ')
 }
 

@@ -29,20 +29,31 @@ export function lookForTerminal(c: LauncherContext): void {
   c.attempt('ioctl', 0, TC.GETS, modes(c).found)
   c.whenFailed(
     () => {},
-    () => b.move(onTerminal(c), 1),
+    () => {
+      b.move(onTerminal(c), 1)
+      // Until then its modes are those of a shell that edits a line, and the command's would be the same.
+      awaitForeground(c, 0)
+    },
   )
 }
 
-/** Waits for the foreground: a job in the background stops here until it is continued there. */
+/**
+ * A job in the background stops here until it is continued in the foreground. The call changes nothing, but stops the job as whatever
+ * changes a terminal: tty_check_change() in drivers/tty/tty_jobctrl.c.
+ */
+function awaitForeground(c: LauncherContext, terminal: Slot | 0): void {
+  c.attempt('ioctl', terminal, TC.XONC, TC.OON)
+}
+
+/** Waits for the foreground. */
 export const makeRaw = routine('makeRaw', { takes: ['input'] }, (c: LauncherContext, { input }) => {
   const { b } = c
   const { found, usual, raw } = modes(c)
   const background = setOf(c, signals.SIGTTOU)
   const done = b.label()
   b.branch(onTerminal(c), 'eq', 0, done)
-  // Changes nothing, but stops a job in the background as whatever changes a terminal: tty_check_change() in drivers/tty/tty_jobctrl.c.
   c.attempt('rt_sigprocmask', SIGMASK.UNBLOCK, background, 0, maskSize)
-  c.attempt('ioctl', input, TC.XONC, TC.OON)
+  awaitForeground(c, input)
   b.move(state(b).raw, c.result)
   c.attempt('rt_sigprocmask', SIGMASK.BLOCK, background, 0, maskSize)
   // EIO: no shell would continue the job. It gets no keys.

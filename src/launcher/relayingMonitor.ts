@@ -55,13 +55,13 @@ import {
   unblockSignals,
   whenFromOutside,
 } from './signalMask.js'
-import { lookForTerminal, onTerminal, restoreTerminal } from './rawTerminal.js'
+import { lookForTerminal, onTerminal } from './rawTerminal.js'
 import { awaitSources, prepareSources } from './sources.js'
 import { hasTerminal, makeTerminalChannel } from './terminalCode.js'
 import {
-  callersInput,
   closeRelay,
   finishRelay,
+  giveTerminalBack,
   prepareRelay,
   relayFiles,
   relaySources,
@@ -327,7 +327,7 @@ function atParentsEnd(c: LauncherContext, to: Slot, again: () => void, manner: T
       else c.attempt('kill', to, endSignal)
       again()
     }
-  if (hasTerminal(c.plan)) return () => restoreTerminal(c, { input: callersInput(c) })
+  if (hasTerminal(c.plan)) return () => giveTerminalBack(c)
   return sharesSession ? () => endForeground(c, to) : undefined
 }
 

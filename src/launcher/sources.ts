@@ -5,7 +5,7 @@
 import { ifReady, pollsOf } from '../assembly/files.js'
 import { variable } from '../assembly/variables.js'
 import { POLL } from '../kernel/flags.js'
-import { structs } from '../kernel/structs.js'
+import { pack, structs } from '../kernel/structs.js'
 import type { Operand } from '../machine/instruction.js'
 import type { LauncherContext } from './launcherContext.js'
 import { allSignals, maskSize } from './signalMask.js'
@@ -42,4 +42,22 @@ export function awaitSources(c: LauncherContext, sources: readonly Source[]): vo
     for (const [index, { act }] of sources.entries()) ifReady(b, polls, index + 1, act)
     ifReady(b, polls, 0, leave)
   })
+}
+
+/** How long an output may take nothing before it counts as slow. */
+const patience = { tv_sec: 1n, tv_nsec: 0n }
+
+/** Waits until this can be written, until a signal is pending, or until that is slow. */
+export function awaitWritable(
+  c: LauncherContext,
+  fd: Operand,
+  { signal, slow }: { readonly signal: () => void; readonly slow: () => void },
+): void {
+  const { b } = c
+  const { size, fields } = structs.pollfd
+  const polls = pollsOf(b, [signalFd(b), fd])
+  b.store(32, polls, size + fields.events.offset, POLL.OUT)
+  c.attempt('ppoll', polls, 2, b.bytes(pack(structs.timespec, patience), 8), 0, 0)
+  b.when(c.result, 'eq', 0, slow)
+  ifReady(b, polls, 0, signal)
 }

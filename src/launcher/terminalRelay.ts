@@ -3,20 +3,22 @@
  * them alone, so that a signal is heard while a terminal or a pipe takes no more. Who does not read lets the other wait, as any
  * terminal does.
  */
-import { noFile, pollsOf } from '../assembly/files.js'
+import { noFile } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
-import { own, variables } from '../assembly/variables.js'
-import { AT, F, MSG, POLL, S_IF, TIOC } from '../kernel/flags.js'
+import { own, variable, variables } from '../assembly/variables.js'
+import { AT, F, MSG, S_IF, TIOC } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
-import { structs } from '../kernel/structs.js'
+import { pack, structs } from '../kernel/structs.js'
 import { firstError, type Address, type Operand, type Slot } from '../machine/instruction.js'
 import type { LauncherContext } from './launcherContext.js'
 import { messageOf } from './message.js'
 import { fileKind } from './openFiles.js'
 import { callersPid } from './pipeCode.js'
 import { makeRaw, onTerminal, restoreTerminal } from './rawTerminal.js'
-import { suspend } from './record.js'
-import type { Source } from './sources.js'
+import { hangUp as hangUpSignal, suspend } from './record.js'
+import { lookForScreen, noteShown, redoShown, undoShown } from './shownModes.js'
+import { allSignals, maskSize } from './signalMask.js'
+import { awaitWritable, type Source } from './sources.js'
 import { hasTerminal, readSize, terminalChannel } from './terminalCode.js'
 
 /** Descriptors of the monitor, or none. */
@@ -26,6 +28,11 @@ const ends = variables('input', 'output', 'hears', 'master', 'terminal')
 const inward = variables('reads', 'writes', 'at', 'left')
 const outward = variables('reads', 'writes', 'at', 'left')
 const bufferSize = 16384
+
+/** Whether a signal has told that the command is to end. */
+const asked = variable()
+const { SIGHUP, SIGINT, SIGQUIT, SIGTERM } = signals
+const asksToEnd = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, hangUpSignal]
 const buffers = own(({ b }: LauncherContext) => ({ inward: b.reserve(bufferSize), outward: b.reserve(bufferSize) }))
 
 export const relayCode = {
@@ -33,6 +40,7 @@ export const relayCode = {
     const { input, output } = ends(c.b)
     takeStream(c, 0, input, c.open.RDONLY)
     takeStream(c, 1, output, c.open.WRONLY)
+    lookForScreen(c)
   },
 }
 
@@ -56,8 +64,6 @@ function takeStream(c: LauncherContext, fd: 0 | 1, to: Slot, mode: number): void
   b.place(done)
 }
 
-export const callersInput = ({ b }: LauncherContext): Slot => ends(b).input
-
 /** In the monitor, before it waits. */
 export function prepareRelay(c: LauncherContext): void {
   if (!hasTerminal(c.plan)) return
@@ -65,6 +71,7 @@ export function prepareRelay(c: LauncherContext): void {
   const { hears, master, terminal } = ends(b)
   b.load(hears, 32, terminalChannel(c))
   for (const slot of [master, terminal]) b.move(slot, noFile)
+  b.move(asked(b), 0)
   for (const { reads, writes, left } of [inward(b), outward(b)]) {
     b.move(reads, noFile)
     b.move(writes, noFile)
@@ -126,25 +133,34 @@ function beginRelay(c: LauncherContext): void {
   })
 }
 
+/** The terminal is as it was before: when the job stops, and at the end. */
+export function giveTerminalBack(c: LauncherContext): void {
+  const { input, output } = ends(c.b)
+  undoShown(c, output)
+  restoreTerminal(c, { input })
+}
+
 /** Signals of a monitor that relays: those that are about the caller's terminal, or came to the caller's whole job. */
 export function takeRelaySignals(c: LauncherContext, signal: Slot, info: Address, again: () => void): void {
   if (!hasTerminal(c.plan)) return
   const { b } = c
-  const { input, master } = ends(b)
+  const { input, output, master } = ends(b)
   const { si_pid } = structs.siginfo.fields
   const sender = b.temporary()
   b.when(signal, 'eq', signals.SIGWINCH, () => {
     takeSize(c, {})
     again()
   })
+  for (const one of asksToEnd) b.when(signal, 'eq', one, () => b.move(asked(b), 1))
   // Of a write of ours.
   b.when(signal, 'eq', signals.SIGPIPE, again)
-  b.when(signal, 'eq', suspend, () => restoreTerminal(c, { input }))
+  b.when(signal, 'eq', suspend, () => giveTerminalBack(c))
   b.when(onTerminal(c), 'ne', 0, () => {
     b.when(signal, 'eq', signals.SIGCONT, () =>
       b.when(master, 'ne', noFile, () => {
         b.move(inward(b).reads, input)
         makeRaw(c, { input })
+        redoShown(c, output)
         takeSize(c, {})
       }),
     )
@@ -212,6 +228,7 @@ const readOutput = routine('readOutput', { gives: ['got'] }, (c: LauncherContext
   b.when(got, 'ge', firstError, () => b.move(got, 0))
   b.move(left, got)
   b.move(at, buffers(c).outward)
+  noteShown(c, { at, left })
   writeOutput(c, {})
 })
 
@@ -267,16 +284,15 @@ export function finishRelay(c: LauncherContext): void {
 
 const finish = routine('finishRelay', {}, (c: LauncherContext) => {
   const { b } = c
-  const { input, output, hears } = ends(b)
+  const { hears } = ends(b)
   const { writes } = outward(b)
   const total = b.temporary()
   b.when(hears, 'ne', noFile, () => takeTerminal(c, {}))
   b.move(total, 0)
   b.loop(({ leave, again }) => {
     b.when(writes, 'ne', noFile, () => {
-      const polls = pollsOf(b, [output])
-      b.store(32, polls, structs.pollfd.fields.events.offset, POLL.OUT)
-      c.attempt('ppoll', polls, 1, 0, 0, 0)
+      const { waits } = awaitOutput(c, {})
+      b.when(waits, 'eq', 0, leave)
       writeOutput(c, {})
       again()
     })
@@ -286,5 +302,28 @@ const finish = routine('finishRelay', {}, (c: LauncherContext) => {
     b.compute(total, total, 'add', got)
   })
   hangUp(c, {})
-  restoreTerminal(c, { input })
+  giveTerminalBack(c)
+})
+
+/**
+ * Until the output takes more. No signal is handed on any more: one that asks to end is for us, and then what is slow is waited for no
+ * longer. Who types ^C is heard where the terminal has its own modes.
+ */
+const awaitOutput = routine('awaitOutput', { gives: ['waits'] }, (c: LauncherContext, { waits }) => {
+  const { b } = c
+  const { input, output } = ends(b)
+  const signal = b.temporary()
+  const now = b.bytes(pack(structs.timespec, { tv_sec: 0n, tv_nsec: 0n }), 8)
+  b.move(waits, 1)
+  awaitWritable(c, output, {
+    signal() {
+      b.move(signal, c.attempt('rt_sigtimedwait', allSignals(c), 0, now, maskSize))
+      for (const one of asksToEnd) b.when(signal, 'eq', one, () => b.move(asked(b), 1))
+    },
+    slow() {
+      restoreTerminal(c, { input })
+      // Who holds the other end of a pipe reads when it wants to.
+      b.when(onTerminal(c), 'ne', 0, () => b.when(asked(b), 'ne', 0, () => b.move(waits, 0)))
+    },
+  })
 })

@@ -26,15 +26,23 @@ export interface OwnEntrant {
   readonly stdio: Stdio
 }
 
-/** The caller's streams, except those whose bytes are counted. */
-export async function ownEntrant(record: SandboxRecord, own: OwnOptions, ignored: bigint): Promise<OwnEntrant> {
+/**
+ * The caller's streams, except those whose bytes are counted.
+ * @param terminal the command gets one of its own, at that of the caller
+ */
+export async function ownEntrant(
+  record: SandboxRecord,
+  own: OwnOptions,
+  ignored: bigint,
+  terminal?: true,
+): Promise<OwnEntrant> {
   const entrant = entrantOf(record, ignored)
   const limiter = limiterOf(record, own)
   const counts = limiter !== undefined && limitsOutput(limiter.limits)
   const stdio: Stdio = counts ? ['inherit', 'output', 'output'] : ['inherit', 'inherit', 'inherit']
-  if (Object.keys(own).length === 0 && !counts) return { vial: { ...entrant, limiter }, stdio }
-  const compiled = () => compileOwn(record, own, stdio)
-  const key = keyOf(record, [own, counts])
+  if (Object.keys(own).length === 0 && !counts && !terminal) return { vial: { ...entrant, limiter }, stdio }
+  const compiled = () => compileOwn(record, own, stdio, terminal)
+  const key = keyOf(record, [own, counts, terminal])
   const found = (key === undefined ? undefined : findRemembered(key, () => true)) ?? (await stored(key, compiled))
   const vial = {
     ...entrant,
@@ -46,13 +54,18 @@ export async function ownEntrant(record: SandboxRecord, own: OwnOptions, ignored
   return { vial, stdio }
 }
 
-async function compileOwn(record: SandboxRecord, own: OwnOptions, stdio: Stdio): Promise<ReturnType<typeof compile>> {
+async function compileOwn(
+  record: SandboxRecord,
+  own: OwnOptions,
+  stdio: Stdio,
+  terminal: true | undefined,
+): Promise<ReturnType<typeof compile>> {
   const [{ compile }, { parseOwn }] = await Promise.all([
     import('../compile/compile.js'),
     import('../policy/ownOptions.js'),
   ])
   const { base, trusted = [] } = record
-  const options = { base, trusted, enters: true as const, own: parseOwn(own) }
+  const options = { base, trusted, enters: true as const, own: parseOwn(own), ...(terminal ? { terminal } : {}) }
   return compile(ofAll(record), { ...options, ...compiledFor(stdio, groupOf(record)) })
 }
 

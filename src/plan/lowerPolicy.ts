@@ -85,7 +85,7 @@ export interface PlanOptions {
    * The payload gets a terminal of its own; only with a descriptor for `status`. Default: the streams that the vial was started with.
    * @internal
    */
-  readonly terminal?: true
+  readonly terminal?: true | undefined
   /** What is laid over writable entries of the policy. Default: nothing. */
   readonly kept?: Filesystem['kept']
 }

@@ -113,6 +113,8 @@ export interface SandboxOptions {
   readonly ignored?: bigint
   /** The way to its cgroups, where that was looked for before. */
   readonly found?: FoundWay | undefined
+  /** Its commands get terminals of their own, at the terminal that this process has. */
+  readonly terminal?: true | undefined
   /** Its commands enter a sandbox that is there. */
   readonly entering?: Entering
 }
@@ -301,7 +303,7 @@ export class Sandbox {
     options: CommandOptions,
     own: Own,
     start: (vial: Startable) => Started,
-    terminal = false,
+    terminal?: true,
   ): Started {
     const { cwd, env } = options
     refuseAborted(options)
@@ -318,7 +320,7 @@ export class Sandbox {
   }
 
   /** @param perRun the run has a working directory or an environment of its own, which another vial takes */
-  #vial(stdio: Stdio | undefined, perRun = false, own: Own = {}, terminal = false): Vial {
+  #vial(stdio: Stdio | undefined, perRun = false, own: Own = {}, terminal = this.#how.terminal ?? false): Vial {
     const pipes = stdio?.map((entry) => (entry === 'input' || entry === 'output' ? entry : ''))
     const key = JSON.stringify([perRun, pipes, own, terminal])
     let vial = this.#vials.get(key)
