@@ -3,6 +3,7 @@ import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { cachePlaces } from '../front/format.js'
 import { errnoMessage } from '../kernel/errno.js'
+import { isShortage, shortageError } from '../kernel/shortage.js'
 import { systemFault } from '../kernel/systemError.js'
 import { isWithin } from '../policy/path.js'
 import { attempt } from '../text/attempt.js'
@@ -42,7 +43,7 @@ export function inCache<Value>(what: string, action: (cache: string) => Value, d
   } catch (error) {
     const { code, errno, path = '' } = error as NodeJS.ErrnoException
     // No fault of the cache's.
-    if (code === 'EMFILE') throw error
+    if (isShortage(error)) throw shortageError(error)
     // What lies in the cache is of no interest by name.
     const cause = errno !== undefined && isWithin(path, directory) ? errnoMessage(-errno) : systemFault(error)
     throw new HostError(`${what} cannot be stored in ${directory}: ${cause}`, {

@@ -1,6 +1,6 @@
 /** What proc_pid_stat(5) says of a process. */
 import { readFileSync } from 'node:fs'
-import { attempt } from '../text/attempt.js'
+import { ifSeen } from '../kernel/shortage.js'
 
 export interface ProcessStat {
   /** Whether it has ended, and only waits to be waited for: its descriptors and children are gone. */
@@ -13,7 +13,7 @@ export interface ProcessStat {
 
 /** Undefined when there is no such process, or none that may be seen. */
 export function statOf(pid: number): ProcessStat | undefined {
-  const line = attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  const line = ifSeen(() => readFileSync(`/proc/${pid}/stat`, 'latin1'))
   if (line === undefined) return undefined
   // The name, in parentheses, may hold anything. Behind it are the fields from the third on.
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')

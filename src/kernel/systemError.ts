@@ -21,6 +21,7 @@ const verbs: Readonly<Record<string, string>> = {
 /** What to do about those that any call may give. */
 export const systemHints: Readonly<Record<string, string>> = {
   EMFILE: 'this process has too many files open: see ulimit -n',
+  EFBIG: 'this process may write no files as large as that: see ulimit -f',
   ENFILE: 'this host has too many files open: see sysctl fs.file-max',
 }
 

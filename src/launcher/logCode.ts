@@ -6,7 +6,9 @@ import { noFile } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { variables } from '../assembly/variables.js'
 import { CLOSE_RANGE, F } from '../kernel/flags.js'
-import { firstError, type Operand } from '../machine/instruction.js'
+import { signals } from '../kernel/signals.js'
+import { structs } from '../kernel/structs.js'
+import { type Address, firstError, type Operand, type Slot } from '../machine/instruction.js'
 import type { Plan } from '../plan/plan.js'
 import type { Step } from '../plan/step.js'
 import { type LauncherContext, scratchSize } from './launcherContext.js'
@@ -59,6 +61,18 @@ export const logSource = (c: LauncherContext): Source[] =>
 /** What the pipe holds when all who wrote have ended. */
 export function finishLog(c: LauncherContext): void {
   if (logOf(c.plan) !== undefined) pump(c, {})
+}
+
+/** A write beyond the caller's limit for files, ulimit -f, also sends a signal to who writes: signal(7). It is not for the payload. */
+export function takeTooLarge(c: LauncherContext, signal: Slot, info: Address, again: () => void): void {
+  if (logOf(c.plan) === undefined) return
+  const { b } = c
+  const sender = b.temporary()
+  b.when(signal, 'eq', signals.SIGXFSZ, () => {
+    b.load(sender, 32, info, structs.siginfo.fields.si_pid.offset)
+    c.attempt('getpid')
+    b.when(c.result, 'eq', sender, again)
+  })
 }
 
 const openLog = routine('openLog', {}, (c: LauncherContext) => {

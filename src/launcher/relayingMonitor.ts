@@ -39,7 +39,7 @@ import { heldHandles } from './handOut.js'
 import type { LauncherContext } from './launcherContext.js'
 import type { Life } from './life.js'
 import { endsBySignal, memorySource, releaseUnwatched, takeTimer, watches } from './limitCode.js'
-import { finishLog, logFiles, logSource } from './logCode.js'
+import { finishLog, logFiles, logSource, takeTooLarge } from './logCode.js'
 import { killCommand, reapOrphan } from './orphans.js'
 import { callerOf, diesWithParent, takeLetLive, takeParentsEnd, tiedToCaller } from './parent.js'
 import { awaitAcknowledgement, callersEnds, takeAcknowledgement } from './pipeCode.js'
@@ -282,6 +282,7 @@ function takeSignals(c: LauncherContext, to: Slot, manner: Taking): void {
     if (inMonitorOnly) {
       takeTimer(c, signal, info, to, again)
       takeLetLive(c, signal, again)
+      takeTooLarge(c, signal, info, again)
     }
     if (manner === 'takeSignalOrEnd') takeEnd(c, signal, info, to, again)
     if (tiedToCaller(plan) || (plan.start.enters !== undefined && manner === 'takeSignalOrEnd'))

@@ -1,4 +1,6 @@
 /** Waiting until a sandbox has ended. Node.js waits for its own children only: what the monitor writes is watched, and its process. */
+import { join } from 'node:path'
+import { isShortage } from '../kernel/shortage.js'
 import { type FoundSandbox, findSandbox } from './findSandbox.js'
 import { DirectoryChanges } from './directoryChanges.js'
 import { isMonitor } from './processes.js'
@@ -23,19 +25,24 @@ export async function awaitEnd(
   let until = performance.now() + most
   try {
     for (;;) {
-      const found = findSandbox(home, name)
-      if (found === undefined || (found.state !== 'starting' && !('record' in found && found.record !== undefined)))
-        return found
-      if ('record' in found && found.record !== undefined) {
-        first ??= found.record
-        if (!sameSandbox(found.record, first)) return undefined
-        const over = found.state !== 'running' && found.state !== 'elsewhere'
-        if (over && !isMonitor(found.record)) return found
-        if (over) until = Math.min(until, performance.now() + exiting)
-      }
       const left = until - performance.now()
-      if (left <= 0) return found
-      changes ??= new DirectoryChanges(found.directory, holds)
+      try {
+        const found = findSandbox(home, name)
+        if (found === undefined || (found.state !== 'starting' && !('record' in found && found.record !== undefined)))
+          return found
+        if ('record' in found && found.record !== undefined) {
+          first ??= found.record
+          if (!sameSandbox(found.record, first)) return undefined
+          const over = found.state !== 'running' && found.state !== 'elsewhere'
+          if (over && !isMonitor(found.record)) return found
+          if (over) until = Math.min(until, performance.now() + exiting)
+        }
+        if (left <= 0) return found
+      } catch (error) {
+        // It says nothing of the sandbox: that is looked at again.
+        if (left <= 0 || !isShortage(error)) throw error
+      }
+      changes ??= new DirectoryChanges(join(home, name), holds)
       await changes.next(left)
     }
   } finally {

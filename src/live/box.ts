@@ -1,5 +1,6 @@
 /** A sandbox that is open: commands enter it, any number at a time, until it is closed. */
 import { EventEmitter } from 'node:events'
+import { tellingShortage } from '../kernel/shortage.js'
 import type { GroupOption } from '../plan/lowerLimits.js'
 import type { AcceptedPolicy } from '../policy/check.js'
 import type { OwnOptions } from '../policy/ownOptions.js'
@@ -126,7 +127,8 @@ export class Box extends EventEmitter<BoxEvents> {
    */
   async inspect(): Promise<Inspection> {
     const { sandbox, mounts } = this.#life
-    return (await import('./inspectSandbox.js')).inspectSandbox(sandbox, mounts.all())
+    const { inspectSandbox } = await import('./inspectSandbox.js')
+    return tellingShortage(async () => inspectSandbox(sandbox, mounts.all()))
   }
 
   /**
@@ -137,7 +139,8 @@ export class Box extends EventEmitter<BoxEvents> {
    * @throws {HostError} when the kernel refuses it
    */
   async mount(hostPath: string, inside: string, options: MountOptions = {}): Promise<boolean> {
-    return (await this.#changeable()).mount(hostPath, inside, options)
+    const mounts = await this.#changeable()
+    return tellingShortage(() => mounts.mount(hostPath, inside, options))
   }
 
   /**
@@ -146,7 +149,8 @@ export class Box extends EventEmitter<BoxEvents> {
    * @throws {HostError} when the kernel refuses it
    */
   async unmount(inside: string): Promise<void> {
-    return (await this.#changeable()).unmount(inside)
+    const mounts = await this.#changeable()
+    return tellingShortage(() => mounts.unmount(inside))
   }
 
   /** Its files, for this program: as the payload's user has them, and no path leads outside. */

@@ -17,10 +17,10 @@ import {
 import { join } from 'node:path'
 import { requireOwn } from '../cache/trust.js'
 import { errnoMessage } from '../kernel/errno.js'
+import { ifSeen, isShortage, shortageError } from '../kernel/shortage.js'
 import { systemFault } from '../kernel/systemError.js'
 import { type Outcome, readOutcome } from '../run/status.js'
 import { readStatusAt } from '../run/statusFile.js'
-import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import { fateOf, parseIdentity } from './processes.js'
 import { type RecordedGroup, readGroup, readRecord, type SandboxRecord } from './recordFile.js'
@@ -102,6 +102,7 @@ function inDirectory<Value>(home: string, name: string, look: Look<Value>): Valu
     fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (isShortage(error)) throw shortageError(error)
     const isLink = lstatSync(directory, { throwIfNoEntry: false })?.isSymbolicLink()
     return look(unreadable(isLink ? `${directory} is a link` : systemFault(error)), directory, () =>
       tolerating(directory, ['ENOENT', 'EISDIR'], () => unlinkSync(directory)),
@@ -110,7 +111,7 @@ function inDirectory<Value>(home: string, name: string, look: Look<Value>): Valu
   try {
     // The very directory, whatever its name leads to meanwhile.
     const at = `/proc/self/fd/${fd}`
-    const remove = () => removeOpened(at, directory)
+    const remove = () => removeOpened(fd, directory)
     const fault = faultOf(() => requireOwn(directory, fstatSync(fd)))
     if (fault !== undefined) return look(unreadable(fault), directory, remove)
     const state = stateAt(at, name)
@@ -150,12 +151,14 @@ function recordedState(at: string, name: string): SandboxState | undefined {
 
 /** Undefined: no process will write a record any more, so that one which is there by now is the last. */
 function unrecordedState(at: string): SandboxState | undefined {
-  const maker = parseIdentity(attempt(() => readFileSync(join(at, makerFile), 'latin1')) ?? '')
+  const maker = parseIdentity(ifSeen(() => readFileSync(join(at, makerFile), 'latin1')) ?? '')
   const fate = maker === undefined ? 'dead' : fateOf(maker)
   return fate === 'dead' ? undefined : { state: fate === 'alive' ? 'starting' : 'elsewhere' }
 }
 
-function removeOpened(at: string, directory: string): void {
+/** @param fd of the very directory: `directory` may lead to another by now */
+export function removeOpened(fd: number, directory: string): void {
+  const at = `/proc/self/fd/${fd}`
   // Another user's, in which nothing can be removed either.
   tolerating(directory, ['EPERM'], () => chmodSync(at, 0o700 | leaving))
   for (const name of readdirSync(at)) tolerating(join(directory, name), ['ENOENT'], () => unlinkSync(join(at, name)))

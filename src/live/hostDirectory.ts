@@ -16,6 +16,7 @@ import {
 } from 'node:fs'
 import { hostArchitecture } from '../host/thisHost.js'
 import { openFlags } from '../kernel/flags.js'
+import { systemHints } from '../kernel/systemError.js'
 import { HostError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 
@@ -102,7 +103,7 @@ export function hostFailure(what: string, error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === undefined || error instanceof HostError) return error
   const text = message.replace(/^[A-Z0-9]+: /, '').replace(/, \w+ '\/proc\/self\/fd.*$/s, '')
-  const hint = code === 'ELOOP' || code === 'ENOTDIR' ? linked : undefined
+  const hint = code === 'ELOOP' || code === 'ENOTDIR' ? linked : systemHints[code]
   return new HostError(printable(`cannot ${what}: ${text}`), { code, hint, cause: error })
 }
 

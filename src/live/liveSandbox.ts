@@ -1,4 +1,5 @@
 /** The library's face: a sandbox whose commands each have one of their own, or which is opened, and entered. */
+import { tellingShortage } from '../kernel/shortage.js'
 import { type AcceptedPolicy, acceptedLater } from '../policy/check.js'
 import { currentDirectory } from '../policy/path.js'
 import type { StrictPolicy } from '../policy/schema.js'
@@ -34,8 +35,12 @@ export class Sandbox extends OneShot {
   async open(options: OpenOptions = {}): Promise<Box> {
     checkOptions(options, openOptions)
     const { name } = options
-    if (name === undefined) return (await import('./openSandbox.js')).openSandbox(this.#policy(), this.#base)
-    await (await import('./startSandbox.js')).startSandbox({ name, policy: this.#policy(), base: this.#base })
+    if (name === undefined) {
+      const { openSandbox } = await import('./openSandbox.js')
+      return tellingShortage(() => openSandbox(this.#policy(), this.#base))
+    }
+    const { startSandbox } = await import('./startSandbox.js')
+    await tellingShortage(() => startSandbox({ name, policy: this.#policy(), base: this.#base }))
     return Sandbox.attach(name)
   }
 
@@ -44,7 +49,8 @@ export class Sandbox extends OneShot {
    * @throws {VialError} when there is none that runs
    */
   static async attach(name: string): Promise<Box> {
-    return (await import('./attachSandbox.js')).attach(name)
+    const { attach } = await import('./attachSandbox.js')
+    return tellingShortage(async () => attach(name))
   }
 }
 

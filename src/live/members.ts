@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { pidsBelow } from '../cgroup/groupFiles.js'
 import { openGroup } from '../cgroup/openGroup.js'
-import { attempt } from '../text/attempt.js'
+import { ifSeen } from '../kernel/shortage.js'
 import { namespaceAt } from './readProcess.js'
 import type { SandboxRecord } from './recordFile.js'
 
@@ -74,7 +74,7 @@ export function runningProcesses(): Process[] {
   })
 }
 
-const statusOf = (pid: number) => attempt(() => readFileSync(`/proc/${pid}/status`, 'latin1')) ?? ''
+const statusOf = (pid: number) => ifSeen(() => readFileSync(`/proc/${pid}/status`, 'latin1')) ?? ''
 /** The name of the process, which is its own choice, is on one line. */
 const field = (status: string, name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]
 

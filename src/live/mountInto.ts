@@ -17,6 +17,7 @@ import { pathOf } from '../policy/check.js'
 import { currentDirectory, normal } from '../policy/path.js'
 import { flag, host, inside } from '../policy/values.js'
 import { startError, startProcess } from '../run/startProcess.js'
+import { ifSeen } from '../kernel/shortage.js'
 import { attempt } from '../text/attempt.js'
 import { Fault, HostError, OptionError } from '../text/error.js'
 import { printable } from '../text/printable.js'
@@ -162,7 +163,7 @@ export class SandboxMounts {
   #inside(what: string): readonly Mount[] {
     const { sandbox } = this.#target
     this.#init ??= sandbox.init ?? runningProcesses().find(({ parent }) => parent === sandbox.monitor.pid)?.pid
-    const found = this.#init === undefined ? undefined : attempt(() => readMounts(this.#init!))
+    const found = this.#init === undefined ? undefined : ifSeen(() => readMounts(this.#init!))
     // Of a process that has the pid by now it would be another table.
     if (found === undefined || statOf(this.#init!)?.parent !== sandbox.monitor.pid)
       throw new HostError(printable(`cannot ${what}: the sandbox has ended`))
@@ -171,7 +172,7 @@ export class SandboxMounts {
 
   /** As its monitor sees the host. */
   #outside(): readonly Mount[] {
-    return attempt(() => readMounts(this.#target.sandbox.monitor.pid)) ?? []
+    return ifSeen(() => readMounts(this.#target.sandbox.monitor.pid)) ?? []
   }
 }
 

@@ -3,11 +3,22 @@
  * command knows it; of one that has none, its process keeps it. The mounter writes there by itself which mount it is, before it is
  * put at its place: so none is ever there that is not written down, whatever is killed.
  */
-import { closeSync, constants, openSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { inCache } from '../cache/cacheDirectory.js'
 import { temporaryName, unlinkIfThere } from '../cache/wholeFile.js'
 import { mountAnswer } from '../launcher/mountCall.js'
+import { ifSeen } from '../kernel/shortage.js'
 import { systemFault } from '../kernel/systemError.js'
 import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
@@ -86,7 +97,7 @@ export function recordedMounts(
     all: () =>
       numbersIn(directory).flatMap((number) => {
         const path = join(directory, `${prefix}${number}`)
-        const found = attempt(() => parse(readWhole(path)))
+        const found = ifSeen(() => parse(readWhole(path)))
         if (found?.line.sandbox !== sandbox) return []
         const { place, source, writable, maker } = found.line
         const of = (kind: number) => found.answers.find((one) => one.kind === kind)
@@ -129,7 +140,7 @@ export function ownMounts(): MountRecords {
 
 /** In the order in which they were made, as far as numbers tell: the lowest that is free is taken. */
 const numbersIn = (directory: string): number[] =>
-  (attempt(() => readdirSync(directory)) ?? [])
+  (ifSeen(() => readdirSync(directory)) ?? [])
     .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
     .map((name) => Number(name.slice(prefix.length)))
     .sort((one, other) => one - other)
@@ -150,12 +161,18 @@ function newRecord(fd: number, line: AddedMount, remove: () => void): NewMountRe
   }
   return {
     fd,
-    answers: () => parse(readWhole(`/proc/self/fd/${fd}`)).answers,
+    answers: () => parse(readFrom(fd)).answers,
     end(stays) {
       closeSync(fd)
       if (!stays) remove()
     },
   }
+}
+
+/** From its beginning, wherever its writers are. */
+function readFrom(fd: number): Buffer {
+  const bytes = Buffer.alloc(fstatSync(fd).size)
+  return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0))
 }
 
 function readWhole(path: string): Buffer {

@@ -6,6 +6,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { statOf } from '../cgroup/processStat.js'
 import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type NamespaceName, namespaceNames, namespaces } from '../kernel/namespaces.js'
+import { ifSeen } from '../kernel/shortage.js'
 import { RLIM_INFINITY, type RlimitName } from '../kernel/rlimits.js'
 import { attempt } from '../text/attempt.js'
 
@@ -72,7 +73,7 @@ const limitNames: Readonly<Record<RlimitName, string>> = {
 export function readProcess(pid: number): ProcessFacts | undefined {
   const before = statOf(pid)
   if (before === undefined || before.ended) return undefined
-  const facts = attempt(() => factsOfPid(pid))
+  const facts = ifSeen(() => factsOfPid(pid))
   const after = statOf(pid)
   if (facts === undefined || after === undefined || after.ended || after.start !== before.start) return undefined
   return { ...facts, pid, start: before.start, parent: before.parent }

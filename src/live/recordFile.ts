@@ -8,9 +8,9 @@ import { replaceFile } from '../cache/wholeFile.js'
 import { ownerOf } from '../cgroup/owner.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import { type SignalName, signals } from '../kernel/signals.js'
+import { ifSeen, isShortage, shortageError } from '../kernel/shortage.js'
 import { systemFault } from '../kernel/systemError.js'
 import type { Policy } from '../policy/schema.js'
-import { attempt } from '../text/attempt.js'
 import { bootId } from './processes.js'
 
 export interface SandboxRecord {
@@ -62,7 +62,7 @@ export function writeGroup(directory: string, group: RecordedGroup): void {
 
 /** Nothing when there is none that vial wrote. */
 export function readGroup(directory: string): { readonly group?: RecordedGroup } {
-  const group: unknown = attempt(() => JSON.parse(readFileSync(join(directory, groupName), 'utf8')))
+  const group: unknown = ifSeen(() => JSON.parse(readFileSync(join(directory, groupName), 'utf8')))
   return isGroup(group) ? { group } : {}
 }
 
@@ -84,6 +84,7 @@ export function readRecord(directory: string, name: string): SandboxRecord | { r
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
+    if (isShortage(error)) throw shortageError(error)
     return { fault: code === 'ELOOP' ? 'its record is a link' : systemFault(error) }
   }
   return parseRecord(text, name)

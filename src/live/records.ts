@@ -29,6 +29,7 @@ import { join } from 'node:path'
 import { errnoMessage } from '../kernel/errno.js'
 import { systemHints } from '../kernel/systemError.js'
 import { makeStatusFile } from '../run/statusFile.js'
+import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import {
   type ByState,
@@ -37,7 +38,7 @@ import {
   findSandbox,
   isLeaving,
   makerFile,
-  removeIf,
+  removeOpened,
   statusName,
 } from './findSandbox.js'
 import { namesIn, sandboxHome } from './home.js'
@@ -119,7 +120,8 @@ export function reserve(name: string, ignored = 0n): Reservation {
       return record
     },
     abandon() {
-      if (!committed && !isLeaving(directory)) removeIf(home, name, ({ state }) => state === 'starting')
+      // By the descriptor that is open: there may be only one more, and whatever stays, the next command removes.
+      if (!committed && !isLeaving(directory)) attempt(() => removeOpened(directory, join(home, name)))
       committed = true
     },
   }

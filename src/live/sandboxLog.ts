@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { attempt } from '../text/attempt.js'
+import { ifSeen } from '../kernel/shortage.js'
 import { DirectoryChanges } from './directoryChanges.js'
 import { type FoundSandbox, findSandbox } from './findSandbox.js'
 import { type SandboxRecord, sameSandbox } from './recordFile.js'
@@ -59,7 +59,13 @@ type Recorded = Pick<FoundSandbox, 'name' | 'directory'> & { readonly record: Sa
 /** `newer` is the present part. Opened first: what becomes the older one in between is there twice, and not missed. */
 function openLog(directory: string): { readonly older: number | undefined; readonly newer: number | undefined } {
   const newer = openPart(directory, 'log')
-  const older = openPart(directory, 'log.1')
+  let older: number | undefined
+  try {
+    older = openPart(directory, 'log.1')
+  } catch (error) {
+    close(newer)
+    throw error
+  }
   if (older === undefined || newer === undefined || !isSame(fstatSync(older), fstatSync(newer))) return { older, newer }
   close(older)
   return { older: undefined, newer }
@@ -79,7 +85,7 @@ const isSame = (one: Stats, other: Stats) => one.ino === other.ino && one.dev ==
 
 function openPart(directory: string, name: 'log' | 'log.1'): number | undefined {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
-  return attempt(() => openSync(join(directory, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
+  return ifSeen(() => openSync(join(directory, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
 }
 
 function close(fd: number | undefined): void {

@@ -118,10 +118,10 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     // Its cgroup can be removed when no process is in it.
     await end()
     run?.abandon()
-    reserved.abandon()
     throw startError(error)
   } finally {
     closeSync(status)
+    reserved.abandon()
     closeSync(directory)
   }
 }

@@ -30,10 +30,10 @@ export function takePipes(
   patience = mostIdleLooks,
 ): number[] {
   requireOwnProc()
-  const made = awaitPipes(pid, pipes.length, status, patience)
-  if (made === undefined) return []
   const opened: number[] = []
   try {
+    const made = awaitPipes(pid, pipes.length, status, patience)
+    if (made === undefined) return []
     pipes.forEach(({ payload }, index) => {
       const [read, write] = [0, 4].map((offset) => made.readUInt32LE(8 * (index + 1) + offset))
       const [end, mode] = payload === 'reads' ? [write, constants.O_WRONLY] : [read, constants.O_RDONLY]
@@ -41,6 +41,7 @@ export function takePipes(
     })
   } catch (error) {
     for (const fd of opened) closeSync(fd)
+    if (error instanceof HostError) throw error
     const { code } = error as NodeJS.ErrnoException
     // It failed or was killed meanwhile, and has no descriptors any more.
     if (code === 'ENOENT') return []

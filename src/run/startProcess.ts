@@ -2,7 +2,8 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { type OpenVial, withName } from '../cache/executable.js'
-import { errnoMessage } from '../kernel/errno.js'
+import { errno, errnoMessage } from '../kernel/errno.js'
+import { isShortage } from '../kernel/shortage.js'
 import { systemHints } from '../kernel/systemError.js'
 import { HostError } from '../text/error.js'
 import type { Ending } from './result.js'
@@ -10,7 +11,7 @@ import type { Ending } from './result.js'
 const mostAttempts = 100
 
 /**
- * The child, which may not be there: then it has no pid, and an event tells why.
+ * The child, with its streams. It may not be there: then it has no pid, and an event tells why.
  * @param open opens the executable, for each attempt
  * @throws {Error} of Node's, as {@link startError} takes it
  */
@@ -20,6 +21,7 @@ export function startProcess(open: () => OpenVial, args: readonly string[], opti
     const file = open()
     try {
       const child = withName(file, descriptors, (name) => spawn(name, args, options))
+      if (child.stdio === undefined) throw withoutStreams(child)
       if (child.pid !== undefined || attempt === mostAttempts || existsSync(file.path)) return child
       // Without /proc: the cache was emptied since, and the file is stored again.
       child.once('error', () => {})
@@ -29,6 +31,13 @@ export function startProcess(open: () => OpenVial, args: readonly string[], opti
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2)
     }
   }
+}
+
+/** What Node leaves where it had no descriptors for the pipes, or for the child: the types do not know it. */
+function withoutStreams(child: ChildProcess): Error {
+  // The same by an event, later.
+  child.once('error', () => {})
+  return Object.assign(new Error('spawn EMFILE'), { code: 'EMFILE', errno: -errno.EMFILE, syscall: 'spawn' })
 }
 
 /** Whether these keep this process from ending. */
@@ -50,9 +59,9 @@ export function endOf(child: ChildProcess): Promise<Ending> {
 
 /** What Node says about a vial that it could not start. */
 export function startError(error: unknown): unknown {
-  const { code, errno, syscall } = error as NodeJS.ErrnoException
-  if (errno === undefined || !(syscall?.startsWith('spawn') || code === 'EMFILE')) return error
-  return new HostError(`cannot start the vial: ${errnoMessage(-errno)}`, {
+  const { code, errno: number, syscall } = error as NodeJS.ErrnoException
+  if (number === undefined || !(syscall?.startsWith('spawn') || isShortage(error))) return error
+  return new HostError(`cannot start the vial: ${errnoMessage(-number)}`, {
     code,
     hint: startHints[code ?? ''],
     cause: error,

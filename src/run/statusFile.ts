@@ -7,9 +7,9 @@ import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 
 import { join } from 'node:path'
 import { inCache } from '../cache/cacheDirectory.js'
 import { temporaryName, unlinkIfThere } from '../cache/wholeFile.js'
+import { ifSeen } from '../kernel/shortage.js'
 import { pack, structs } from '../kernel/structs.js'
 import { record } from '../launcher/record.js'
-import { attempt } from '../text/attempt.js'
 
 /** The size of a terminal, in characters. */
 export interface Window {
@@ -64,7 +64,7 @@ const beginOf = (fd: number) => begins.get(fd) ?? record.header
 
 /** The same, of a file that {@link makeStatusFile} made; of a path that leads to nothing there are none. */
 export function readStatusAt(path: string): Buffer {
-  const fd = attempt(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK))
+  const fd = ifSeen(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK))
   if (fd === undefined) return Buffer.alloc(0)
   try {
     return peekStatus(fd)
