@@ -66,13 +66,14 @@ export function race(runs: number, commands: readonly Command[]): Times[] {
     .map((line) => sorted(line.split(' ').map(Number)))
 }
 
-/** The same for functions of this process, in nanoseconds. */
+/** The same for functions of this process, in nanoseconds. Each time another one begins: what one leaves behind, the next pays for. */
 export async function raceHere(runs: number, functions: readonly (() => unknown)[]): Promise<Times[]> {
   const times = functions.map(() => [] as number[])
   for (let run = -Math.ceil(runs / 10); run < runs; run++) {
-    for (const [index, one] of functions.entries()) {
+    for (const turn of functions.keys()) {
+      const index = (turn + run + functions.length * runs) % functions.length
       const start = process.hrtime.bigint()
-      await one()
+      await functions[index]!()
       const took = Number(process.hrtime.bigint() - start)
       if (run >= 0) times[index]!.push(took)
     }

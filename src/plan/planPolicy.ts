@@ -1,6 +1,8 @@
 /** Policy → plan: vial's own face. */
+import type { Architecture } from '../kernel/architecture.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 import type { Face } from './face.js'
+import { letsServe } from './gateCalls.js'
 import type { Host } from './host.js'
 import { enterable, entering, serving, shared } from './livingSandbox.js'
 import { lowerPolicy, type PlanOptions } from './lowerPolicy.js'
@@ -8,7 +10,6 @@ import { numbered } from './namedDescriptors.js'
 import { withOwn } from './ownChoice.js'
 import { type Entrant, type Plan, planOf } from './plan.js'
 import type { Specification } from './specification.js'
-import type { Step } from './step.js'
 
 export type { PlanOptions }
 
@@ -56,26 +57,28 @@ export function makePlan(policy: CheckedPolicy, host: Host, options: PlanOptions
 export function makeEntrantPlan(policy: CheckedPolicy, host: Host, options: PlanOptions = {}): Plan {
   const specification = withOwn(lowerPolicy(policy, host, options), policy, options.own ?? {})
   const { entrant } = planOf(shared(specification), vialFace)
-  if (options.serves) return gatePlan(specification, entrant, numbered(options.descriptors ?? {}).control[0]!)
+  if (options.serves) {
+    const control = numbered(options.descriptors ?? {}).control[0]!
+    return gatePlan(specification, entrant, control, host.architecture)
+  }
   return { ...planOf(entering(specification), entrantFace), entrant }
 }
 
 /**
- * What each command inherits, the gate does once. Not where a command is another user: the gate is then to be out of that one's reach; nor
- * where it is in a cgroup, which the gate is not, and which is entered with the privileges that are given up.
+ * What each command inherits, the gate does once: the filter too, where the gate can live with it. Not where a command is another user: the
+ * gate is then to be out of that one's reach; nor where it is in a cgroup, which the gate is not, and which is entered with the privileges
+ * that are given up.
  */
-function gatePlan(specification: Specification, entrant: Entrant, control: number): Plan {
+function gatePlan(specification: Specification, entrant: Entrant, control: number, architecture: Architecture): Plan {
   const plan = planOf(serving(specification, control), gateFace)
   if (specification.ids.change !== undefined || specification.limits.group !== undefined) return { ...plan, entrant }
   const { once, shared, each } = entrant
-  const isLandlock = ({ do: what }: Step) => what === 'landlock'
+  // It writes no core, and the filter keeps the payload from changing that.
+  const harmless = each.filter((step) => step.do === 'landlock' || (step.do === 'rlimit' && step.name === 'core'))
+  const rest = each.filter((step) => !harmless.includes(step))
+  const filters = rest.filter((step) => step.do === 'filter' && letsServe(step.program, architecture, rest))
   const serves = plan.world.init.findIndex((step) => step.do === 'serve')
-  const init = [
-    ...plan.world.init.slice(0, serves),
-    ...once,
-    ...each.filter(isLandlock),
-    ...plan.world.init.slice(serves),
-  ]
-  const own = { once: [], shared, each: each.filter((step) => !isLandlock(step)) }
+  const init = [...plan.world.init.slice(0, serves), ...once, ...harmless, ...filters, ...plan.world.init.slice(serves)]
+  const own = { once: [], shared, each: rest.filter((step) => !filters.includes(step)) }
   return { ...plan, world: { ...plan.world, init }, entrant: own }
 }

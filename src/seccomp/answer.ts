@@ -7,25 +7,32 @@ import { structs } from '../kernel/structs.js'
 const { size, fields } = structs.seccomp_data
 const instructionSize = structs.sock_filter.size
 
-/** The action, SECCOMP_RET_… with its data, for a call by a machine's own ABI; undefined if it has no such call. */
+/**
+ * The action, SECCOMP_RET_… with its data, for a call by a machine's own ABI; undefined if it has no such call, or if that depends on an
+ * argument that is undefined.
+ */
 export function answer(
   program: Uint8Array,
   architecture: Architecture,
   name: AnySyscallName,
-  args: readonly (number | bigint)[],
+  args: readonly (number | bigint | undefined)[],
 ): number | undefined {
   const number = abiSyscalls(architecture).get(name)
   if (number === undefined) return undefined
   const call = new DataView(new ArrayBuffer(size))
   call.setUint32(fields.nr.offset, number, true)
   call.setUint32(fields.arch.offset, abiFacts[architecture].audit, true)
+  const unknown = new Set<number>()
   args.forEach((arg, index) => {
-    call.setBigUint64(fields.args.offset + 8 * index, BigInt.asUintN(64, BigInt(arg)), true)
+    const offset = fields.args.offset + 8 * index
+    if (arg === undefined) for (const half of [offset, offset + 4]) unknown.add(half)
+    else call.setBigUint64(offset, BigInt.asUintN(64, BigInt(arg)), true)
   })
-  return run(new DataView(program.buffer, program.byteOffset, program.length), call)
+  return run(new DataView(program.buffer, program.byteOffset, program.length), call, unknown)
 }
 
-function run(program: DataView, call: DataView): number {
+/** @param unknown what cannot be loaded */
+function run(program: DataView, call: DataView, unknown: ReadonlySet<number>): number | undefined {
   let held = 0
   for (let at = 0; ; at += instructionSize) {
     const value = program.getUint32(at + 4, true)
@@ -34,6 +41,7 @@ function run(program: DataView, call: DataView): number {
     }
     switch (program.getUint16(at, true)) {
       case BPF.LD | BPF.W | BPF.ABS:
+        if (unknown.has(value)) return undefined
         held = call.getUint32(value, true)
         break
       case BPF.ALU | BPF.AND | BPF.K:

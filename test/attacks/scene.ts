@@ -6,7 +6,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSyn
 import { join } from 'node:path'
 import { placeOf } from '../../src/fill/complete.js'
 import type { FilesystemEntry, Policy } from '../../src/index.js'
-import { type Caller, callers, root, workDirectory } from '../support/user.js'
+import { type Caller, callers, root, user, workDirectory } from '../support/user.js'
 
 /** How a sandbox is made: by whom, and with or without a user namespace. */
 export interface Mode {
@@ -16,12 +16,14 @@ export interface Mode {
 }
 
 const everyMode: readonly Mode[] = [
-  { name: 'ordinary user', caller: callers[0]!, policy: {} },
+  { name: 'ordinary user', caller: user, policy: {} },
   { name: 'root', caller: root, policy: {} },
   { name: 'root mode', caller: root, policy: { namespaces: { user: 'host' } } },
 ]
-/** Root is only covered when the tests run as root. */
-export const modes = process.getuid?.() === 0 ? everyMode : everyMode.slice(0, 1)
+/** Those of the callers that there are. */
+export const modes = everyMode.filter(
+  ({ name, caller }) => callers.includes(caller) && (name === 'ordinary user') === (caller !== root),
+)
 
 export interface Scene {
   readonly mode: Mode

@@ -5,9 +5,9 @@ import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'nod
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type Caller, callers, ordinary, vial, workDirectory } from '../support/user.js'
+import { type Caller, callers, user, vial, workDirectory } from '../support/user.js'
 
-const caller = callers[0] ?? ordinary
+const caller = user
 const isRoot = process.getuid!() === 0
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 
@@ -178,7 +178,7 @@ test('a FUSE mount whose server has ended', { skip: noRoot }, () => {
 })
 
 test('what cannot be executed is told by what it is', () => {
-  const caller = callers[0]!
+  const caller = user
   const directory = workDirectory(caller, 'commands')
   writeFileSync(join(directory, 'script'), 'echo ran\n', { mode: 0o644 })
   const last = (command: string) =>

@@ -11,9 +11,9 @@ import { top } from '../support/declarations.js'
 import { type Completing, runShell, type ShellName, shells } from '../support/completing.js'
 import { notInstalled } from '../support/needs.js'
 import { Terminal } from '../support/terminal.js'
-import { callers, ordinary, vial, workDirectory } from '../support/user.js'
+import { user, vial, workDirectory } from '../support/user.js'
 
-const caller = callers[0] ?? ordinary
+const caller = user
 const cwd = workDirectory(caller, 'completion')
 const programs = workDirectory(caller, 'programs')
 const calls = join(cwd, '.calls')

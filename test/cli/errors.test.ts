@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { callers, ordinary, vial, workDirectory } from '../support/user.js'
+import { user, vial, workDirectory } from '../support/user.js'
 
-const caller = callers[0] ?? ordinary
+const caller = user
 
 const usage: readonly (readonly [string, string[], RegExp])[] = [
   ['no command', ['run'], /no command to run was given: vial run .*COMMAND/],

@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { type Explanation, type Policy, sandbox } from '../../src/index.js'
-import { callers, ordinary, vial, workDirectory } from '../support/user.js'
+import { user, vial, workDirectory } from '../support/user.js'
 
-const caller = callers[0] ?? ordinary
+const caller = user
 const cwd = workDirectory(caller, 'explained')
 const explain = (...args: string[]) => {
   const { stdout, stderr, status } = vial(caller, ['explain', ...args], { cwd, env: { VIAL_CGROUP: '/nonexistent' } })

@@ -4,9 +4,9 @@ import { describe, test } from 'node:test'
 import { commands } from '../../src/cli/commands.js'
 import { bubblewrap, containers } from '../../src/cli/unknown.js'
 import { checkPolicy, PolicyError } from '../../src/index.js'
-import { callers, ordinary, vial } from '../support/user.js'
+import { user, vial } from '../support/user.js'
 
-const caller = callers[0] ?? ordinary
+const caller = user
 
 describe('what advice for flags of other tools names is there', () => {
   const run = commands.find(({ name }) => name === 'run')!

@@ -5,9 +5,9 @@ import { resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { notInstalled } from '../support/needs.js'
-import { callers, ordinary, vial, workDirectory } from '../support/user.js'
+import { user, vial, workDirectory } from '../support/user.js'
 
-const caller = callers[0] ?? ordinary
+const caller = user
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 
 function under(before: readonly string[], args: readonly string[]) {

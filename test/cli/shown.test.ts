@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url'
 import { commands } from '../../src/cli/commands.js'
 import { compile, type Explanation } from '../../src/index.js'
 import { stepsOf } from '../../src/plan/plan.js'
-import { callers, ordinary, vial, workDirectory } from '../support/user.js'
+import { user, vial, workDirectory } from '../support/user.js'
 
-const caller = callers[0] ?? ordinary
+const caller = user
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const shown = (...args: string[]) => {
   const { stdout, stderr, status } = vial(caller, args)

@@ -6,10 +6,10 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { compile, type Policy, sandbox } from '../../src/index.js'
 import { notInstalled } from '../support/needs.js'
-import { callers, ordinary, root, workDirectory } from '../support/user.js'
+import { root, user, workDirectory } from '../support/user.js'
 
 const dist = resolve(fileURLToPath(import.meta.url), '../../..')
-const caller = callers[0] ?? ordinary
+const caller = user
 const isRoot = process.getuid?.() === 0
 
 /** A shell of the caller's, in which `vial` is the command. */

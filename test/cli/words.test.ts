@@ -9,9 +9,9 @@ import { commands } from '../../src/cli/commands.js'
 import { policyOptions, runOptions } from '../../src/cli/policyFlags.js'
 import { type LimitFlag, type LimitUnit, limitRows } from '../../src/policy/limitRows.js'
 import { evaluate } from '../support/evaluate.js'
-import { callers, ordinary, vial, workDirectory } from '../support/user.js'
+import { user, vial, workDirectory } from '../support/user.js'
 
-const caller = callers[0] ?? ordinary
+const caller = user
 const cwd = workDirectory(caller, 'words')
 const at = (name: string) => join(cwd, name)
 mkdirSync(at('writable/part'), { recursive: true })

@@ -5,10 +5,10 @@ import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'no
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { callers, ordinary, workDirectory } from '../support/user.js'
+import { user, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
-const caller = callers[0] ?? ordinary
+const caller = user
 const readme = readFileSync(join(top, 'README.md'), 'utf8')
 const [first, second] = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, text]) => text!.trim().split('\n'))
 

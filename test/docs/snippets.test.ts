@@ -20,10 +20,10 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { checkPolicy, compile } from '../../src/index.js'
 import { namedButAbsent, notInstalled } from '../support/needs.js'
-import { callers, ordinary, workDirectory } from '../support/user.js'
+import { user, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
-const caller = callers[0] ?? ordinary
+const caller = user
 
 interface Block {
   readonly name: string

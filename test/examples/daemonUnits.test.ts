@@ -11,14 +11,14 @@ import { fileURLToPath } from 'node:url'
 import { notInstalled } from '../support/needs.js'
 import { postgresPrograms } from '../support/postgres.js'
 import { eventually } from '../support/processes.js'
-import { callers, vial, workDirectory } from '../support/user.js'
+import { user, vial, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const example = join(top, 'examples/daemons')
 const types = ['exec', 'forking'] as const
 const units = types.flatMap((type) => readdirSync(join(example, type)).map((name) => join(type, name)))
 const read = (name: string) => readFileSync(join(example, name), 'utf8')
-const caller = callers[0]!
+const caller = user
 
 test('docs/services.md shows these very files', () => {
   const page = readFileSync(join(top, 'docs/services.md'), 'utf8')

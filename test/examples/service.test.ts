@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { settingsTable } from '../../lab/unitSettings.js'
 import { notInstalled, notRoot } from '../support/needs.js'
 import { assertGone, eventually, processesWith, uniqueSeconds } from '../support/processes.js'
-import { type Caller, callers, root, vial, workDirectory } from '../support/user.js'
+import { type Caller, callers, root, user, vial, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const example = join(top, 'examples/service')
@@ -237,7 +237,7 @@ print(os.getuid(), os.getgid(), *[line.split()[1] for line in open("/proc/self/s
 })
 
 test('--listen-fds is refused where it cannot be held', () => {
-  const caller = callers[0]!
+  const caller = user
   const refused = (...args: string[]) => {
     const { status, stderr } = vial(caller, [
       'compile',
@@ -261,7 +261,7 @@ describe('the units', () => {
 
   test('systemd-analyze(1) finds no fault in them', { skip: notInstalled('systemd-analyze') }, () => {
     // Of a program that is not there it says only that.
-    const directory = workDirectory(callers[0]!, 'units')
+    const directory = workDirectory(user, 'units')
     for (const name of units) {
       copyFileSync(join(example, name), join(directory, name))
       const text = readFileSync(join(directory, name), 'utf8')

@@ -13,7 +13,7 @@ import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
 import { assertGone, eventually, processesWith, uniqueSeconds } from '../support/processes.js'
 import { Terminal } from '../support/terminal.js'
-import { type Caller, callers, workDirectory } from '../support/user.js'
+import { type Caller, callers, user, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
 const main = join(top, 'dist/examples/shell/main.js')
@@ -175,7 +175,7 @@ for (const caller of callers) {
 }
 
 test('what cannot be started is told in one line', { skip: notInstalled('git') }, () => {
-  const caller = callers[0]!
+  const caller = user
   const plain = workDirectory(caller, 'plain')
   const wrong: readonly (readonly [args: readonly string[], said: RegExp])[] = [
     [[plain], /^\/.*\/plain\/\.git is not there, and a command could make it: .*git init.*\n$/],

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { notRoot } from '../support/needs.js'
-import { callers, vial, workDirectory } from '../support/user.js'
+import { callers, user, vial, workDirectory } from '../support/user.js'
 
 const command = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 
@@ -52,6 +52,6 @@ for (const caller of callers) {
 }
 
 test('without the network of the host, nothing of it is shown', () => {
-  const { stdout } = vial(callers[0]!, ['run', '--', 'sh', '-c', 'cat /etc/resolv.conf 2>/dev/null || echo none'])
+  const { stdout } = vial(user, ['run', '--', 'sh', '-c', 'cat /etc/resolv.conf 2>/dev/null || echo none'])
   assert.equal(stdout, 'none\n')
 })

@@ -3,7 +3,7 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { compileFront, frontPath } from '../../src/bwrap/frontFile.js'
-import { type Caller, callers, workDirectory } from '../support/user.js'
+import { type Caller, user, workDirectory } from '../support/user.js'
 
 let directories = 0
 /** A new directory of the caller's. */
@@ -43,7 +43,7 @@ export const front = (caller: Caller, args: readonly string[], options: Run = {}
 /** The same front, but without a Node.js to turn to: it runs what is in the cache, and nothing else. */
 export function cachedOnlyPath(): string {
   if (cachedOnly !== undefined) return cachedOnly
-  const directory = newDirectory(callers[0]!)
+  const directory = newDirectory(user)
   cachedOnly = join(directory, 'front')
   writeFileSync(cachedOnly, compileFront('/no/programs/node'))
   for (const path of [cachedOnly, directory, dirname(directory), dirname(dirname(directory))]) chmodSync(path, 0o755)

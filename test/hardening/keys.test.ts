@@ -8,9 +8,9 @@ import type { Policy } from '../../src/index.js'
 import { compileSeccomp } from '../../src/seccomp/compileProfile.js'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
-import { callers } from '../support/user.js'
+import { user } from '../support/user.js'
 
-const caller = callers[0]!
+const caller = user
 const owner = process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}
 const quota = () => {
   try {

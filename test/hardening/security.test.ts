@@ -9,7 +9,7 @@ import type { Step } from '../../src/plan/step.js'
 import { compileSeccomp } from '../../src/seccomp/compileProfile.js'
 import type { SeccompProfile } from '../../src/seccomp/profileSchema.js'
 import { withSteps } from '../support/plans.js'
-import { callers, runAs, vial, workDirectory } from '../support/user.js'
+import { callers, runAs, user, vial, workDirectory } from '../support/user.js'
 
 const planOf = (policy: Policy) => compile(policy).plan
 const lines = (rows: readonly SecurityRow[], part: 'stands' | 'open') =>
@@ -268,7 +268,7 @@ test('a filter and limits that are there are said', () => {
 })
 
 test('explain --security prints it for people and for programs', () => {
-  const [caller] = callers
+  const caller = user
   const file = join(workDirectory(caller!, 'explain'), 'policy.json')
   writeFileSync(
     file,

@@ -7,10 +7,10 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import ts from 'typescript'
-import { callers, ordinary, workDirectory } from '../support/user.js'
+import { user, workDirectory } from '../support/user.js'
 
 const top = resolve(fileURLToPath(import.meta.url), '../../../..')
-const caller = callers[0] ?? ordinary
+const caller = user
 const project = workDirectory(caller, 'project')
 mkdirSync(join(project, 'node_modules'))
 symlinkSync(top, join(project, 'node_modules/vial'))

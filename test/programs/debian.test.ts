@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
-import { callers } from '../support/user.js'
+import { user } from '../support/user.js'
 import { absent, families, type Program, policyOf } from './table.js'
 
 interface Outcome {
@@ -15,7 +15,7 @@ interface Outcome {
 /** In one Node process, whose start costs more than most sandboxes do. */
 const runAll = (preset: Policy['preset'], programs: readonly Program[]): Promise<Outcome[]> =>
   evaluate(
-    callers[0]!,
+    user,
     async ({ sandbox }, runs) => {
       const outcomes: Outcome[] = []
       for (const { policy, command } of runs) {

@@ -8,7 +8,7 @@ import { describe, test } from 'node:test'
 import { compile, type Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
-import { callers, vial, workDirectory } from '../support/user.js'
+import { user, vial, workDirectory } from '../support/user.js'
 
 const policies: readonly Policy[] = [
   {},
@@ -18,7 +18,7 @@ const policies: readonly Policy[] = [
     filesystem: [{ bind: '/usr' }, { overlay: '/o', lower: ['/usr'], upper: 'tmpfs' }],
   },
 ]
-const caller = callers[0]!
+const caller = user
 
 describe('a vial as a file', () => {
   test('has the same bytes in two processes, and other ones for another policy', async () => {

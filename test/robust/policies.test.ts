@@ -6,7 +6,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { checkPolicy, compile, type Policy, PolicyError } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
-import { callers, vial, workDirectory } from '../support/user.js'
+import { callers, user, vial, workDirectory } from '../support/user.js'
 
 const faultsOf = (policy: unknown): readonly string[] => {
   try {
@@ -221,7 +221,7 @@ describe('wrong policies', () => {
   })
 
   test('the command tells where a policy file is wrong', () => {
-    const caller = callers[0]!
+    const caller = user
     const directory = workDirectory(caller, 'policies')
     writeFileSync(join(directory, 'bad.json'), '{"colour": 1, "network": "some"}')
     writeFileSync(join(directory, 'broken.json'), '{"colour"')

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Finding } from '../../src/doctor/finding.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { callers, ordinary, root, workDirectory } from '../support/user.js'
+import { ordinary, root, user, workDirectory } from '../support/user.js'
 
 const main = resolve(fileURLToPath(import.meta.url), '../../../src/cli/main.cjs')
 const vial = `"${process.execPath}" "${main}"`
@@ -15,7 +15,7 @@ const { uid, gid } = ordinary
 const drop = `setpriv --reuid ${uid} --regid ${gid} --clear-groups`
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** Of whom the tests that need no root ask. */
-const caller = callers[0]!
+const caller = user
 
 /** A script of bash's, by this process's user unless another is named. */
 function bash(script: string, { home = workDirectory(caller, 'home'), user }: { home?: string; user?: number } = {}) {

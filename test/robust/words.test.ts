@@ -6,12 +6,12 @@ import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { notRoot } from '../support/needs.js'
-import { callers, root, workDirectory } from '../support/user.js'
+import { root, user, workDirectory } from '../support/user.js'
 
 const dist = resolve(fileURLToPath(import.meta.url), '../../..')
 const main = join(dist, 'src/cli/main.cjs')
 const bwrap = join(dist, 'src/bwrap/bwrapCommand.js')
-const caller = callers[0]!
+const caller = user
 const ids = notRoot ? {} : { uid: caller.uid, gid: caller.gid }
 
 /** `ENOENT: no such file or directory, open '/x'`, an errno's name alone, and a stack. */

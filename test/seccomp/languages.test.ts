@@ -7,10 +7,10 @@ import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { build, columns, input, languages, PATH } from '../support/languages.js'
 import { notInstalled } from '../support/needs.js'
-import { callers, workDirectory } from '../support/user.js'
+import { user, workDirectory } from '../support/user.js'
 import { page, table, withTable } from './languages.js'
 
-const [caller] = callers as [(typeof callers)[number]]
+const caller = user
 const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 const home = workDirectory(caller, 'home')
 

@@ -15,10 +15,12 @@ export interface Caller {
 const ordinaryId = Number(process.env.VIAL_TEST_UID ?? 12345)
 export const ordinary: Caller = { name: 'ordinary user', uid: ordinaryId, gid: ordinaryId }
 export const root: Caller = { name: 'root', uid: 0, gid: 0 }
+/** One who is not root. */
+export const user: Caller =
+  process.getuid?.() === 0 ? ordinary : { name: 'caller', uid: process.getuid!(), gid: process.getgid!() }
 /** Root is only covered when the tests run as root, and alone where an ordinary user has run them by himself. */
 const ofRoot = process.env.VIAL_TEST_CALLERS === 'root' ? [root] : [ordinary, root]
-export const callers: readonly Caller[] =
-  process.getuid?.() === 0 ? ofRoot : [{ name: 'caller', uid: process.getuid!(), gid: process.getgid!() }]
+export const callers: readonly Caller[] = process.getuid?.() === 0 ? ofRoot : [user]
 
 const dist = resolve(fileURLToPath(import.meta.url), '../../..')
 const work = mkdtempSync(join(tmpdir(), 'vial-test-'))
