@@ -1,6 +1,7 @@
 /** `vial ps`, `logs`, `stop`, `kill`, `rm` and `wait`: what is done with sandboxes by their names. */
 import { followLog, readLog } from '../live/sandboxLog.js'
 import { awaitEnd, awaitStart } from '../live/awaitEnd.js'
+import { endUnreadable } from '../live/endUnreadable.js'
 import type { FoundSandbox } from '../live/findSandbox.js'
 import { membersOf } from '../live/members.js'
 import { anySandbox, lostText, noEnd, type NamedSandbox, namedSandboxes, sandboxNamed } from '../live/namedSandboxes.js'
@@ -111,6 +112,8 @@ export async function rm(names: readonly string[], { force }: FlagsOf<typeof rmO
     if (end === undefined) continue
     // Its starter would go on to make a sandbox that no command finds.
     if (!force || end.state === 'starting') requireOver(end)
+    // Nothing would lead to it any more.
+    if (end.state === 'unreadable') await endUnreadable(end)
     removeSandbox(home, end)
   }
 }

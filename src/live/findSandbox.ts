@@ -124,6 +124,18 @@ function inDirectory<Value>(home: string, name: string, look: Look<Value>): Valu
   }
 }
 
+/** What is asked of a directory of the caller's, by a path that no link could lead elsewhere; undefined of anything else. */
+export function inOwnDirectory<Value>(directory: string, ask: (at: string) => Value): Value | undefined {
+  return ifSeen(() => {
+    const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+    try {
+      return fstatSync(fd).uid === process.geteuid!() ? ask(`/proc/self/fd/${fd}`) : undefined
+    } finally {
+      closeSync(fd)
+    }
+  })
+}
+
 function faultOf(action: () => void): string | undefined {
   try {
     action()

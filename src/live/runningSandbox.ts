@@ -14,7 +14,10 @@ const reasons: ByState<NotRunning, [string, string]> = {
     'was started in another container or pid namespace, and cannot be reached from here',
     'call vial there',
   ],
-  unreadable: ({ name, fault }) => [`cannot be used: ${fault}`, `"vial rm -f ${name}" removes what is there`],
+  unreadable: ({ name, fault }) => [
+    `cannot be used: ${fault}`,
+    `"vial rm -f ${name}" ends what runs, and removes what is there`,
+  ],
 }
 
 /**

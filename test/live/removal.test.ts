@@ -2,17 +2,29 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import test from 'node:test'
+import test, { describe } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { findSandbox } from '../../src/live/findSandbox.js'
 import { namedSandboxes } from '../../src/live/namedSandboxes.js'
 import { reserve } from '../../src/live/records.js'
 import { removeSandbox } from '../../src/live/removeSandbox.js'
 import { attempt } from '../../src/text/attempt.js'
-import { eventually } from '../support/processes.js'
-import { about, close, ownHome, standIn } from './scene.js'
+import { assertGone, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
+import { commander } from './commander.js'
+import { about, close, edit, ownHome, standIn } from './scene.js'
 
 const linksIn = (directory: string): string[] =>
   attempt(() => readdirSync(directory).map((name) => readlinkSync(join(directory, name)))) ?? []
@@ -97,4 +109,37 @@ test('one that is being started is removed by force when its start is over', asy
   assert.deepEqual(readdirSync(home), [])
   assert.equal(monitor.signalCode ?? (await once(monitor, 'exit'))[1], 'SIGKILL')
   close(reserved)
+})
+
+describe('vial rm -f of a sandbox whose record cannot be read', () => {
+  const damages: Readonly<Record<string, (home: string) => void>> = {
+    'is cut': (home) => truncateSync(join(home, 'web/record.json'), 40),
+    'is of a later vial': (home) => edit(join(home, 'web'), (record) => ({ ...record, version: 2 })),
+    'lies where others can write': (home) => chmodSync(join(home, 'web'), 0o777),
+  }
+  for (const [what, damage] of Object.entries(damages))
+    test(`it ${what}: all in it ends, and no other`, async (t) => {
+      const { call, home } = commander(t)
+      const [word, other] = [uniqueSeconds(), uniqueSeconds()]
+      t.after(() => killAll(word))
+      assert.equal((await call('start', '--name', 'web', '--', 'sleep', word)).status, 0)
+      assert.equal((await call('start', '--name', 'other', '--', 'sleep', other)).status, 0)
+      damage(home)
+      assert.match((await call('ps')).out, /^web +unreadable$/m)
+      assert.equal((await call('rm', 'web')).status, 125)
+      assert.ok(processesWith(word).length > 0)
+      assert.deepEqual(await call('rm', '-f', 'web'), { status: 0, out: '', err: '' })
+      await assertGone(word)
+      assert.deepEqual(readdirSync(home), ['other'])
+      assert.equal((await call('exec', 'other', 'true')).status, 0)
+    })
+
+  test('of what is a link to another nothing ends', async (t) => {
+    const { call, home } = commander(t)
+    assert.equal((await call('start', '--name', 'other')).status, 0)
+    symlinkSync('other', join(home, 'web'))
+    assert.equal((await call('rm', '-f', 'web')).status, 0)
+    assert.deepEqual(readdirSync(home), ['other'])
+    assert.equal((await call('exec', 'other', 'true')).status, 0)
+  })
 })
