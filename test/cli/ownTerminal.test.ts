@@ -1,10 +1,9 @@
 /** `vial run -t` and `vial exec -t` at a terminal: keys, size and jobs inside; and however it ends, a terminal that is as it was. */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { assertInterruptEndsLoop, quoted } from '../support/jobs.js'
 import { notInstalled, notRoot } from '../support/needs.js'
-import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
+import { assertGone, childrenOf, eventually, killAll, processNamed, uniqueSeconds } from '../support/processes.js'
 import { keys, Screen } from '../support/tmux.js'
 import { callers, ordinary, root, vial as runVial, workDirectory } from '../support/user.js'
 
@@ -13,13 +12,7 @@ const vial = `'${process.execPath}' '${main}'`
 const unusable = notInstalled('tmux', 'bash')
 const name = 'terminal-test'
 
-/** The process of this name among those with the word. */
-function named(word: string, of: string): number {
-  const found = processesWith(word).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === of)
-  assert.equal(found.length, 1, `processes ${of}`)
-  return found[0]!
-}
-const ofVial = (word: string) => named(word, 'node')
+const ofVial = (word: string) => processNamed('node', word)
 const monitorOf = (word: string) => childrenOf(ofVial(word))[0]!
 const kill = (signal: NodeJS.Signals, find: (word: string) => number) => (_: Screen, word: string) =>
   process.kill(find(word), signal)
@@ -38,7 +31,7 @@ const ends = {
   '^C': { status: 130, by: (screen) => screen.press(keys.interrupt) },
   '^\\': { status: 131, by: (screen) => screen.press(keys.quit) },
   'its own end': { status: 0, raw: true, by: (screen) => screen.press(keys.newline) },
-  'SIGKILL for the command': { status: 137, raw: true, by: kill('SIGKILL', (word) => named(word, 'sh')) },
+  'SIGKILL for the command': { status: 137, raw: true, by: kill('SIGKILL', (word) => processNamed('sh', word)) },
   'SIGTERM for vial': { status: 143, raw: true, by: kill('SIGTERM', ofVial) },
   'SIGHUP for vial': { status: 129, raw: true, by: kill('SIGHUP', ofVial) },
   'SIGKILL for vial': { status: 137, raw: true, late: true, by: kill('SIGKILL', ofVial) },

@@ -21,6 +21,13 @@ export function processesWith(word: string): number[] {
     .map(Number)
 }
 
+/** The one of them that executes a program of this name. */
+export function processNamed(name: string, word: string): number {
+  const found = processesWith(word).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name)
+  assert.equal(found.length, 1, `processes ${name} with ${word}`)
+  return found[0]!
+}
+
 /** Kills all processes with this word; some die of the end of others before their turn. */
 export function killAll(word: string): void {
   for (const pid of processesWith(word)) {
