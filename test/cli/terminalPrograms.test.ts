@@ -60,7 +60,7 @@ describe('in a terminal of its own', { skip: notInstalled('tmux', 'bash'), concu
     screen.enter('kill %1; bg')
     await screen.shows(/^\[2\]\+ sh .* \| cat &$/m)
     screen.enter('wait %1; fg')
-    await screen.shows(/^sh -c .* \| cat\s*$(?![^]*\S)/m)
+    await screen.shows(/^sh -c .* \| cat\s*$(?![\s\S]*\S)/m)
     screen.press(keys.interrupt)
     await screen.shows(/\[130\]\s*$/)
     screen.press(keys.end)
@@ -85,7 +85,7 @@ describe('in a terminal of its own', { skip: notInstalled('tmux', 'bash'), concu
 
   test('less turns pages, and follows another size', { skip: notInstalled('less') }, async () => {
     const screen = begin('less', 'lines')
-    await screen.shows(/^line 1\n[^]*^lines\s*$/m)
+    await screen.shows(/^line 1\n[\s\S]*^lines\s*$/m)
     assert.match(screen.ask(left), /^1 1 1/)
     screen.press('Space')
     const second = await screen.shows(/^line 30$/m)
@@ -130,7 +130,7 @@ describe('in a terminal of its own', { skip: notInstalled('tmux', 'bash'), concu
 
   test('htop shows processes, and takes keys', { skip: notInstalled('htop') }, async () => {
     const screen = begin('htop')
-    await screen.shows(/PID.*USER[^]*htop/)
+    await screen.shows(/PID.*USER[\s\S]*htop/)
     assert.match(screen.ask(left), /^1 .* 1$/)
     screen.press('F5')
     await screen.shows(/F5(List|Sorted)/)
@@ -140,7 +140,7 @@ describe('in a terminal of its own', { skip: notInstalled('tmux', 'bash'), concu
 
   test('tmux in it has windows, and a size that follows', async () => {
     const screen = begin('tmux', '-f', '/dev/null', 'new-session', "'bash --norc --noprofile'")
-    await screen.shows(/^\[0\]\n[^]*^\[0\] 0:bash\*/m)
+    await screen.shows(/^\[0\]\n[\s\S]*^\[0\] 0:bash\*/m)
     screen.press('C-b', 'c')
     await screen.shows(/^\[0\] 0:bash- 1:\w+\*/m)
     screen.enter('exec bash --norc --noprofile')
