@@ -11,6 +11,7 @@ import type { BoxProcess } from '../run/spawn.js'
 import type { TerminalProcess } from '../run/terminal.js'
 import type { Verdict } from '../run/verdict.js'
 import { type BoxFiles, filesOf } from './boxFiles.js'
+import type { BoxUsage, RunningProcess } from './boxUsage.js'
 import { BoxGate } from './boxGate.js'
 import { targetOf } from './enterSandbox.js'
 import type { Inspected } from './inspectSandbox.js'
@@ -129,6 +130,35 @@ export class Box extends EventEmitter<BoxEvents> {
     const { sandbox, mounts } = this.#life
     const { inspectSandbox } = await import('./inspectSandbox.js')
     return tellingShortage(async () => inspectSandbox(sandbox, mounts.all()))
+  }
+
+  /**
+   * What runs in it now: what was left in the background too.
+   * @throws {HostError} when it has ended
+   */
+  async processes(): Promise<RunningProcess[]> {
+    return (await import('./boxUsage.js')).processesOf(this.#life.sandbox)
+  }
+
+  /**
+   * What all in it use together.
+   * @throws {HostError} when it has ended
+   */
+  async usage(): Promise<BoxUsage> {
+    return (await import('./boxUsage.js')).usageOf(this.#life.sandbox)
+  }
+
+  /**
+   * Stops all that runs in it until {@link thaw}; time of a `timeout` goes on. It is done by SIGSTOP, which no process can catch; but one
+   * inside may continue others, and a command that enters meanwhile runs. False: it has ended.
+   */
+  freeze(): boolean {
+    return this.signal('SIGSTOP')
+  }
+
+  /** Has all in it go on. False: it has ended. */
+  thaw(): boolean {
+    return this.signal('SIGCONT')
   }
 
   /**

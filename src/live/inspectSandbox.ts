@@ -92,7 +92,7 @@ const isEntering = ({ processes }: Inspection, { pid, start }: ProcessFacts) =>
       facts.some(({ agreement }) => agreement === 'differs'),
   )
 
-const endedOf = ({ name }: Inspected) =>
+export const endedOf = ({ name }: Inspected) =>
   name === undefined
     ? new HostError('the sandbox has ended')
     : new HostError(`the sandbox "${name}" has ended while it was looked at`, {
@@ -115,7 +115,7 @@ function inspect(found: Found): Inspection {
 }
 
 /** The only child of its monitor. */
-function initOf({ monitor, init }: Inspected): ProcessFacts | undefined {
+export function initOf({ monitor, init }: Inspected): ProcessFacts | undefined {
   const pid = init ?? runningProcesses().find(({ parent }) => parent === monitor.pid)?.pid
   const found = pid === undefined ? undefined : readProcess(pid)
   return found?.parent === monitor.pid ? found : undefined
