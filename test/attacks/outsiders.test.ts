@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { namespaceHandles } from '../../src/plan/handles.js'
 import { as, living } from '../support/living.js'
-import { notRoot } from '../support/needs.js'
+import { notInstalled, notRoot } from '../support/needs.js'
 import { type Caller, callers, ordinary, vial, workDirectory } from '../support/user.js'
 import { attackProgram, noAttacks } from './attack.js'
 
@@ -33,6 +33,57 @@ const looks: readonly (readonly [words: (pid: string) => readonly string[], refu
   [(pid) => ['signal', pid], 'EPERM'],
 ]
 
+/**
+ * Its owner sends the pidfd of a monitor, its directory in /proc, and the descriptors of its namespaces, by SCM_RIGHTS of unix(7): what another
+ * user can do with them.
+ */
+const handedOver = `
+import ctypes, errno, os, signal, socket, sys
+pid, owner, other, user, mount = map(int, sys.argv[1:6])
+libc = ctypes.CDLL(None, use_errno=True)
+def become(uid):
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
+left, right = socket.socketpair()
+if os.fork() == 0:
+    become(owner)
+    files = [os.open(f'/proc/{pid}{name}', os.O_RDONLY) for name in ('', f'/fd/{user}', f'/fd/{mount}')]
+    socket.send_fds(left, [b'.'], [os.pidfd_open(pid), *files])
+    os._exit(0)
+os.wait()
+become(other)
+pidfd, place, users, mounts = socket.recv_fds(right, 1, 4)[1]
+def call(function, *words):
+    if function(*words) < 0:
+        raise OSError(ctypes.get_errno(), '')
+def join(*fds):
+    for fd in fds:
+        call(libc.setns, fd, 0)
+look = lambda name: os.open(name, os.O_RDONLY, dir_fd=place)
+for name, attempt in {
+    'signal it': lambda: signal.pidfd_send_signal(pidfd, 0),
+    'take a descriptor': lambda: call(libc.syscall, 438, pidfd, mount, 0),
+    'join all of it': lambda: call(libc.setns, pidfd, 0x10020000),
+    'join its users': lambda: join(users),
+    'join its mounts': lambda: join(users, mounts),
+    'open a handle': lambda: look(f'fd/{mount}'),
+    'look at its root': lambda: look('root'),
+    'read its environment': lambda: look('environ'),
+    'open its memory': lambda: os.open('mem', os.O_RDWR, dir_fd=place),
+}.items():
+    child = os.fork()
+    if child == 0:
+        try:
+            attempt()
+            print(name, 'succeeded', flush=True)
+        except OSError as error:
+            print(name, errno.errorcode[error.errno], flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+`
+
 for (const caller of callers) {
   describe(`another user, and a sandbox of ${caller.name}`, { skip: noAttacks || notRoot }, () => {
     const opened = (t: TestContext) => living(t, caller, 'entered', { preset: 'system' })
@@ -54,6 +105,28 @@ for (const caller of callers) {
         // The others ask for capabilities in the user namespace, which comes first.
         if (name === 'user') assert.equal(outside(caller, ['join-descriptor', '3'], [handle]), 'succeeded')
       }
+    })
+
+    test('enters, ends and reads nothing by what its owner sends', { skip: notInstalled('python3') }, async (t) => {
+      const { monitor } = await opened(t)
+      const { user, mount } = namespaceHandles
+      const answers = (who: Caller) => {
+        const words = [monitor.pid, caller.uid, who.uid, user, mount].map(String)
+        const { stdout, stderr } = spawnSync('python3', ['-c', handedOver, ...words], { encoding: 'utf8' })
+        assert.equal(stderr, '')
+        return stdout.trim().split('\n')
+      }
+      const refused = ['signal it', 'take a descriptor', 'join all of it', 'join its users', 'join its mounts']
+      const closed = ['open a handle', 'look at its root', 'read its environment', 'open its memory']
+      assert.deepEqual(answers(other), [
+        ...refused.map((one) => `${one} EPERM`),
+        ...closed.map((one) => `${one} EACCES`),
+      ])
+      // Its own user, who could do that anyway. The monitor's own namespaces are the host's.
+      assert.deepEqual(
+        answers(caller).filter((one) => !one.startsWith('join all of it')),
+        [...refused, ...closed].filter((one) => one !== 'join all of it').map((one) => `${one} succeeded`),
+      )
     })
 
     test('is told that it may not, by the program that enters', async (t) => {
