@@ -1,6 +1,8 @@
 /** The program that a living sandbox's monitor holds for what enters it, as far as a start needs it. */
 import { closeSync, openSync } from 'node:fs'
 import { O_PATH, type OpenVial } from '../cache/executable.js'
+import { isShortage, shortageError } from '../kernel/shortage.js'
+import { systemFault } from '../kernel/systemError.js'
 import { programHandles } from '../plan/handles.js'
 import { payloadEnvironment } from '../plan/payloadEnvironment.js'
 import type { Startable } from '../run/spawn.js'
@@ -43,13 +45,22 @@ function openProgram(record: SandboxRecord): OpenVial {
     // No process may read it: handOut.ts in launcher.
     fd = openSync(path, O_PATH)
   } catch (error) {
-    throw ended(record, error)
+    if (isShortage(error)) throw shortageError(error)
+    throw isMonitor(record) ? closed(record, error) : ended(record, error)
   }
   // Of a process that has the pid by now it would be another file.
   if (isMonitor(record)) return { fd, path }
   closeSync(fd)
   throw ended(record)
 }
+
+/** Its descriptors are for those whom ptrace(2) would let look at it: not for a caller in a user namespace beside its own. */
+const closed = ({ name }: SandboxRecord, cause: unknown) =>
+  new HostError(`the sandbox "${name}" cannot be entered: ${systemFault(cause)}`, {
+    cause,
+    code: (cause as NodeJS.ErrnoException).code,
+    hint: 'it was started in another user namespace, such as that of a container or of unshare(1): call vial there',
+  })
 
 const ended = ({ name }: SandboxRecord, cause?: unknown) =>
   new HostError(`the sandbox "${name}" has ended`, { cause, hint: `see "vial ps"; start it again with "vial start"` })

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { namespaceHandles } from '../../src/plan/handles.js'
 import { as, living } from '../support/living.js'
 import { notInstalled, notRoot } from '../support/needs.js'
@@ -184,8 +185,7 @@ for (const caller of callers) {
       const call = (...args: string[]) => vial(caller, args, { env: { XDG_RUNTIME_DIR: directory } })
       const records = join(directory, 'vial')
       t.after(() => {
-        for (const line of call('ps', '--json').stdout.split('\n').filter(Boolean))
-          for (const one of [JSON.parse(line)].flat()) call('rm', '-f', one.name)
+        for (const one of JSON.parse(call('ps', '--json').stdout)) call('rm', '-f', one.name)
       })
       return { directory, records, call }
     }
@@ -220,6 +220,27 @@ true`
       )
       assert.notEqual(call('exec', 'web', 'echo', 'ours').status, 0)
       call('rm', '-f', 'web')
+    })
+
+    test('what runs in a user namespace beside the caller’s is not told to have ended', {
+      skip: notInstalled('unshare'),
+    }, (t) => {
+      const { directory, call } = runtime(t, 'beside')
+      const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
+      const inOwn = (...args: string[]) =>
+        spawnSync('unshare', ['-r', process.execPath, main, ...args], {
+          encoding: 'utf8',
+          env: { PATH: process.env.PATH, HOME: workDirectory(caller, 'home'), XDG_RUNTIME_DIR: directory },
+          ...as(caller),
+        })
+      assert.equal(inOwn('start', '--name', 'web').status, 0)
+      const { status, stderr } = inOwn('exec', 'web', 'true')
+      assert.equal(status, 125)
+      assert.match(
+        stderr,
+        /^vial: the sandbox "web" cannot be entered: [^\n]*Permission denied\n {6}it was started in another user namespace[^\n]*\n$/,
+      )
+      assert.equal(call('exec', 'web', 'echo', 'ours').stdout, 'ours\n')
     })
 
     test('a payload makes no directory for them where there is none yet', (t) => {
