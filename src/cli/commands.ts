@@ -24,6 +24,7 @@ export const commands: readonly Command[] = [
       [`vial run -- python3 -c 'print("hello")'`, 'nothing of yours is visible'],
       ['vial run --memory 256M --cpu-time 2s --verdict -- ./a.out', 'with limits'],
       ['vial run --rw . -- make', 'this directory, writable'],
+      ['vial run -t -- bash', 'a terminal of its own: a shell with job control'],
       ['vial run --ro . --tmpfs /scratch:64M -- ./analyse', 'this directory, read-only'],
       ['vial run --fill python3 --ro . -- python3 x.py', 'of the host only what python3 needs'],
       ['vial run --ro ./config:/etc/nginx/conf.d -- ls /etc/nginx/conf.d', 'your directory at another place'],

@@ -49,6 +49,7 @@ export const liveCommands: readonly Command[] = [
     ],
     examples: [
       ['vial exec box sh', ''],
+      ['vial exec -it box bash', 'a terminal of its own: a shell with job control'],
       ['vial exec --wall-time 5s --file-size 1M box ./test', ''],
       ['vial exec --cwd /tmp --env LANG=C box ls', ''],
     ],

@@ -164,9 +164,10 @@ export function takeRelaySignals(c: LauncherContext, signal: Slot, info: Address
         takeSize(c, {})
       }),
     )
-    // A monitor that reads the terminal is in the caller's job, who hands on what comes to all of it.
+    // A monitor that reads the terminal is in the caller's job, who hands on what comes to all of it. But two of one signal may be taken as
+    // one, signal(7), with the sender of the first: a shell's SIGCONT, and that of the caller which it continues. Twice does no harm.
     b.load(sender, 32, info, si_pid.offset)
-    b.when(sender, 'ne', callersPid(c), again)
+    b.when(signal, 'ne', signals.SIGCONT, () => b.when(sender, 'ne', callersPid(c), again))
   })
 }
 

@@ -39,6 +39,7 @@ const usage: readonly (readonly [string, string[], RegExp])[] = [
   ["docker's volume", ['run', '-v', '.:/x', 'true'], /no flag -v: write --rw PATH\[:INSIDE\], or --ro /],
   ["docker's letters together", ['run', '-dit', 'bash'], /no flag -dit:\n {6}-d: write vial start .*\n {6}see/],
   ["docker's letters, of another command", ['start', '-it', 'bash'], /no flag -it:\n {6}-i: .*\n {6}-t: .*"vial exec"/],
+  ['two terminals', ['run', '-t', '--share-session', 'sh'], /^vial: -t: .* with --share-session .*: leave one out/],
   ['a terminal where there is none', ['run', '-it', 'sh'], /^vial: -t: standard input is not a terminal: leave it out/],
   ["docker's letters, of which one is none", ['run', '-iz', 'bash'], /no flag -iz\n/],
   ["docker's pid", ['run', '--pid', 'host', 'true'], /no flag --pid: "namespaces\.pid" of a policy .*--pids COUNT/],
