@@ -7,6 +7,7 @@ import {
   logsOptions,
   mountOptions,
   psOptions,
+  topOptions,
   rmOptions,
   startOptions,
   stopOptions,
@@ -69,6 +70,22 @@ export const liveCommands: readonly Command[] = [
     examples: [['vial ps', '']],
     statuses: [['0', '']],
     action: async (flags) => (await import('./namedCommands.js')).ps(flags),
+  }),
+  command({
+    name: 'top',
+    about: 'Show what the sandboxes that have names use, again and again',
+    words: 0,
+    options: topOptions,
+    detail: [
+      'CPU is of one processor since the last look, so that two busy ones are 200%. Of a sandbox with limits the kernel counts all that it has used; of others it is what its processes have used that there are.',
+      'Where standard output is no terminal it is printed once, and ends.',
+    ],
+    examples: [
+      ['vial top', ''],
+      ['vial top --json', 'for programs'],
+    ],
+    statuses: [['0', '']],
+    action: async (flags) => (await import('./topCommand.js')).top(flags),
   }),
   command({
     name: 'inspect',

@@ -54,6 +54,17 @@ export const execOptions = [
 ] as const satisfies readonly Option[]
 
 export const psOptions = [json] as const satisfies readonly Option[]
+export const topOptions = [
+  { name: 'every', value: 'TIME', kind: 'milliseconds', about: 'the time between two looks; default 1s' },
+  {
+    name: 'count',
+    short: 'n',
+    value: 'COUNT',
+    kind: 'count',
+    about: 'how often; default: 1, at a terminal until Ctrl-C',
+  },
+  json,
+] as const satisfies readonly Option[]
 export const logsOptions = [
   { name: 'follow', short: 'f', about: 'go on until it ends' },
   { name: 'lines', short: 'n', value: 'COUNT', kind: 'count', about: 'the last lines only' },

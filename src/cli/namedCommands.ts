@@ -11,6 +11,7 @@ import { endOf } from '../live/sandboxEnd.js'
 import { signalNamed, signalSandbox } from '../live/signalSandbox.js'
 import { stopSandbox } from '../live/stopSandbox.js'
 import type { SignalName } from '../kernel/signals.js'
+import { columns } from '../text/columns.js'
 import { HostError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import { printJson, write } from '../text/write.js'
@@ -51,18 +52,10 @@ export function ps({ json }: FlagsOf<typeof psOptions>): void {
     'status' in row ? `ended ${row.status}` : row.state,
     'record' in row ? age(Date.now() - Date.parse(row.record.created)) : '',
     'pids' in row ? String(row.pids.length) : '',
-    'memory' in row ? size(row.memory) : '',
+    'memory' in row ? megabytes(row.memory) : '',
     'record' in row ? printable((row.record.command ?? ['(none)']).join(' ')).slice(0, 60) : '',
   ])
-  const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]!.length)))
-  for (const line of [head, ...lines])
-    write(
-      1,
-      `${line
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd()}\n`,
-    )
+  write(1, columns([head, ...lines]))
 }
 
 const units = [
@@ -75,7 +68,7 @@ function age(milliseconds: number): string {
   const [unit, worth] = units.find(([, worth]) => milliseconds >= worth) ?? ['s', 1000]
   return `${Math.floor(milliseconds / worth)}${unit}`
 }
-const size = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)}M`
+export const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)}M`
 
 export async function logs(names: readonly string[], flags: FlagsOf<typeof logsOptions>): Promise<void> {
   const { home, found } = sandboxNamed(several(names)[0])
