@@ -8,6 +8,7 @@ export type { ExplainedStep, Explanation } from './compile/explain.js'
 export type { Architecture } from './kernel/architecture.js'
 export type { Box, BoxEvents, BoxRun } from './live/box.js'
 export type { BoxFiles } from './live/boxFiles.js'
+export type { BoxShell, ScriptOptions, ScriptResult, ShellOptions } from './live/boxShell.js'
 export type { BoxUsage, RunningProcess } from './live/boxUsage.js'
 export type { FileEntry, FileKind, FileStatus } from './live/fileEntries.js'
 export type {

@@ -5,7 +5,13 @@ import type { GroupOption } from '../plan/lowerLimits.js'
 import type { AcceptedPolicy } from '../policy/check.js'
 import type { OwnOptions } from '../policy/ownOptions.js'
 import type { Result } from '../run/result.js'
-import type { RunOptions, SpawnOptions, TerminalOptions } from '../run/runOptions.js'
+import {
+  checkOptions,
+  type RunOptions,
+  type SpawnOptions,
+  shellOptions,
+  type TerminalOptions,
+} from '../run/runOptions.js'
 import { type RunResult, Sandbox } from '../run/sandbox.js'
 import type { BoxProcess } from '../run/spawn.js'
 import type { TerminalProcess } from '../run/terminal.js'
@@ -13,6 +19,7 @@ import type { Verdict } from '../run/verdict.js'
 import { type BoxFiles, filesOf } from './boxFiles.js'
 import type { BoxUsage, RunningProcess } from './boxUsage.js'
 import { BoxGate } from './boxGate.js'
+import { BoxShell, type ShellOptions, shellStdio } from './boxShell.js'
 import { targetOf } from './enterSandbox.js'
 import type { Inspected } from './inspectSandbox.js'
 import type { Inspection } from './inspection.js'
@@ -77,6 +84,11 @@ export class Box extends EventEmitter<BoxEvents> {
   readonly spawn: (command: string, args?: readonly string[], options?: SpawnOptions & OwnOptions) => BoxProcess
   /** Starts a command in it, by default a shell, in a terminal of its own: as {@link Sandbox.pty}. */
   readonly pty: (options?: TerminalOptions & OwnOptions) => TerminalProcess
+  /**
+   * Opens a shell in it that goes on between the scripts that it is given: `cd`, variables and functions of one are there in the next.
+   * @throws {OptionError} for options that are wrong
+   */
+  readonly shell: (options?: ShellOptions) => BoxShell
   /** The process outside that holds it: when it ends, so does all inside. */
   readonly pid: number
 
@@ -103,6 +115,11 @@ export class Box extends EventEmitter<BoxEvents> {
     this.run = entrants.run.bind(entrants)
     this.spawn = entrants.spawn.bind(entrants)
     this.pty = entrants.pty.bind(entrants)
+    this.shell = (options = {}) => {
+      checkOptions(options, shellOptions)
+      const { command = 'sh', ...others } = options
+      return new BoxShell((connect) => entrants.connected(command, [], others, shellStdio, connect))
+    }
     life.ended.then(
       (result) => {
         const { verdict } = result

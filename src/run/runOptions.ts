@@ -119,6 +119,19 @@ export const terminalOptions: Readonly<Record<keyof TerminalOptions, Check>> = {
   rows: size,
 }
 
+/** Of a script that a shell runs, which goes on behind it. */
+export const scriptOptions: Readonly<Record<'signal' | 'timeout' | 'maxBuffer', Check>> = {
+  signal: common.signal,
+  timeout: common.timeout,
+  maxBuffer: runOptions.maxBuffer,
+}
+
+export const shellOptions: Readonly<Record<'command' | 'cwd' | 'env', Check>> = {
+  command: checkedLater,
+  cwd: common.cwd,
+  env: common.env,
+}
+
 /** Of a sandbox that is opened: live/sandboxNames.ts checks its name. */
 export const openOptions: Readonly<Record<'name', Check>> = { name: checkedLater }
 

@@ -15,7 +15,7 @@ import { type Own, type OwnOptions, parseOwn } from '../policy/ownOptions.js'
 import { currentDirectory } from '../policy/path.js'
 import type { StrictPolicy } from '../policy/schema.js'
 import { type LimitsError, OptionError } from '../text/error.js'
-import { collecting } from './connections.js'
+import { type Connect, collecting } from './connections.js'
 import type { Door } from './door.js'
 import type { RunLimiter } from './enforcement.js'
 import { EntrantLimiter } from './entrantLimiter.js'
@@ -282,6 +282,21 @@ export class Sandbox {
     if (door === undefined) return undefined
     refuseAborted(options)
     return door.spawn({ command, args, options, limiter: this.#limiterOf(own) })
+  }
+
+  /**
+   * Starts a command whose pipes the caller takes by itself.
+   * @internal
+   */
+  connected(
+    command: string,
+    args: readonly string[],
+    options: CommandOptions,
+    stdio: Stdio,
+    connect: Connect,
+  ): ConnectedProcess {
+    this.#check(command, args, options, spawnOptions)
+    return this.#start(stdio, options, {}, (vial) => startVial(vial, command, args, stdio, options, connect))
   }
 
   /** Starts a command in a terminal of its own, and gives this process the other end. */

@@ -70,13 +70,19 @@ export class PipeReader implements Source {
   /** What was written before is read, and no more: another process may keep the other end for long. */
   finish(): void {
     if (this.#ended) return
+    this.drain()
+    this.#end()
+  }
+
+  /** Reads what was written before, now. */
+  drain(): void {
+    if (this.#ended) return
     for (let left = largestPipe; left > 0; ) {
       const size = this.#readNow()
       if (size === 0) break
       left -= size
       this.#receiver.take(scratch.subarray(0, size))
     }
-    this.#end()
   }
 
   close(): void {

@@ -1,5 +1,8 @@
 /** Runs one sandbox by the library and prints the result as JSON: see runAs. */
-import { sandbox } from '../../src/index.js'
+import { createRequire } from 'node:module'
+import type * as Vial from '../../src/index.js'
+
+const { sandbox }: typeof Vial = createRequire(import.meta.url)('../../cjs/index.js')
 
 const { policy, command, args } = JSON.parse(process.argv[2]!)
 try {
