@@ -28,7 +28,7 @@ const sameForAll = {
     'no caller is in it',
   'cli/advice cli/completion cli/errors cli/explain cli/flags cli/hosts cli/shown cli/surroundings cli/words':
     'it is of an ordinary user',
-  'front/install hardening/keys programs/debian seccomp/languages': 'it is of an ordinary user',
+  'fallbacks/calls front/install hardening/keys programs/ seccomp/languages': 'it is of an ordinary user',
   'robust/bytes robust/policies robust/repairs robust/words': 'it is of an ordinary user',
 }
 /** What no other test may run beside. */

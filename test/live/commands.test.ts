@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { shareOf } from '../support/share.js'
 import { commander, listing, monitorOf, saidBy } from './commander.js'
 
 describe('a named sandbox', () => {
@@ -61,7 +62,7 @@ describe('a named sandbox', () => {
 
   test('whose command ends at once is there all the same, with its words and its status', async (t) => {
     const { call } = commander(t)
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < shareOf(12); round++) {
       const started = await call('start', '--name', 'short', '--', 'sh', '-c', 'echo "no configuration"; exit 3')
       assert.equal(started.status, 0, started.err)
       assert.deepEqual(await call('wait', 'short'), { status: 3, out: '3\n', err: '' })

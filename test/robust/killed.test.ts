@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Policy } from '../../src/index.js'
 import { evaluate, start } from '../support/evaluate.js'
 import { assertGone, childrenOf, eventually, killAll, processesWith, uniqueSeconds } from '../support/processes.js'
+import { shareOf } from '../support/share.js'
 import { type Caller, callers, runAs, workDirectory } from '../support/user.js'
 
 const system: Policy = { preset: 'system' }
@@ -45,7 +46,8 @@ async function running(
 
 for (const caller of callers) {
   describe(`all of a sandbox dies at once, by ${caller.name}`, () => {
-    test('when Node is killed, at forty moments', async () => {
+    const moments = shareOf(40)
+    test(`when Node is killed, at ${moments} moments`, async () => {
       const word = uniqueSeconds()
       const env = { VIAL_CACHE: workDirectory(caller, 'killed') }
       const chance = chances(4711)
@@ -67,7 +69,7 @@ for (const caller of callers) {
         node.kill('SIGKILL')
         await once(node, 'exit')
       }
-      for (let number = 0; number < 40; number += 2)
+      for (let number = 0; number < moments; number += 2)
         await Promise.all([round(number, chance.next().value * 60), round(number + 1, chance.next().value * 60)])
       await assertGone(word)
       const left = () => readdirSync(env.VIAL_CACHE).filter((name) => !/^[0-9a-f]{40}$/.test(name))

@@ -1,0 +1,4 @@
+/** How often what is left to chance is tried: a part of it in each run of the tests, all of it with VIAL_TEST_SHARE=1, as by `npm run stress`. */
+const share = Number(process.env.VIAL_TEST_SHARE ?? 0.25)
+
+export const shareOf = (most: number): number => Math.ceil(most * share)
