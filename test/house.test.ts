@@ -118,6 +118,7 @@ const doors: Readonly<Record<string, string>> = {
   'compile/compile.ts': 'the library: compile()',
   'live/attachSandbox.ts': 'the record of a sandbox',
   'live/liveSandbox.ts': 'the library: sandbox()',
+  'live/workTree.ts': 'a policy that gets a layer over a directory of the host',
   'policy/check.ts': 'the library: checkPolicy()',
   'run/sandbox.ts': 'sandboxes of vial itself, as those of vial doctor',
 }

@@ -4,6 +4,7 @@ import { type Command, command } from './command.js'
 import { liveCommands } from './liveCommands.js'
 import { oneOf, presetWords } from './offers.js'
 import { json, policyOptions, runOptions } from './policyFlags.js'
+import { tryOptions } from './tryOptions.js'
 
 const cacheActions = oneOf(['list', 'clear'])
 const shells = oneOf(['bash', 'zsh', 'fish'])
@@ -37,6 +38,27 @@ export const commands: readonly Command[] = [
       ['127', 'the command is not found inside'],
     ],
     action: async (flags, [name = '', ...args]) => (await import('./runCommand.js')).run(name, args, flags),
+  }),
+  command({
+    name: 'try',
+    about: 'Run a command on a directory, show what it changed, and apply that only if you say so',
+    takes: '[--] COMMAND [ARGUMENT…]',
+    words: 'command',
+    options: tryOptions,
+    detail: [
+      'The directory is seen at its own place, and the command may write there. What it writes goes into a layer, which is dropped unless it is applied. The other flags are those of "vial run".',
+      'The changes are printed on standard error, with A for added, M for changed and D for removed. At a terminal vial then asks; without one nothing is applied but with --yes.',
+    ],
+    examples: [
+      ['vial try -- npm install', 'then: apply? [y/N]'],
+      ['vial try --no -- make', 'only show what it would change'],
+      ['vial try --work ./src --yes -- ./format', 'this directory, without asking'],
+    ],
+    statuses: [
+      ['N', "the command's own status, whether or not the changes are applied"],
+      ['125', 'as of "vial run", or the changes cannot be applied'],
+    ],
+    action: async (flags, [name = '', ...args]) => (await import('./tryCommand.js')).tryOut(name, args, flags),
   }),
   ...liveCommands,
   command({

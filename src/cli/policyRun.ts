@@ -8,6 +8,8 @@ export interface PolicyRun extends Run {
   readonly flags: RunFlags
   /** What was read of the files that they name. */
   readonly texts: Texts
+  /** What becomes of the policy that the flags make. */
+  readonly over?: (policy: AcceptedPolicy) => AcceptedPolicy
 }
 
 export const policyRun = (run: Omit<PolicyRun, 'names'>): PolicyRun => ({
@@ -16,5 +18,7 @@ export const policyRun = (run: Omit<PolicyRun, 'names'>): PolicyRun => ({
     (await import('./flagsToPolicy.js')).namesFor(run.flags, { options: runOptions, texts: run.texts }),
 })
 
-export const policyOf = async ({ flags, texts }: PolicyRun): Promise<AcceptedPolicy> =>
-  (await import('./flagsToPolicy.js')).policyFromFlags(flags, { options: runOptions, texts })
+export async function policyOf({ flags, texts, over }: PolicyRun): Promise<AcceptedPolicy> {
+  const policy = (await import('./flagsToPolicy.js')).policyFromFlags(flags, { options: runOptions, texts })
+  return over === undefined ? policy : over(policy)
+}

@@ -16,6 +16,7 @@ import { type RunResult, Sandbox } from '../run/sandbox.js'
 import type { BoxProcess } from '../run/spawn.js'
 import type { TerminalProcess } from '../run/terminal.js'
 import type { Verdict } from '../run/verdict.js'
+import { OptionError } from '../text/error.js'
 import { type BoxFiles, filesOf } from './boxFiles.js'
 import type { BoxUsage, RunningProcess } from './boxUsage.js'
 import { BoxGate } from './boxGate.js'
@@ -25,12 +26,16 @@ import type { Inspected } from './inspectSandbox.js'
 import type { Inspection } from './inspection.js'
 import type { MountOptions, SandboxMounts } from './mountInto.js'
 import type { MountRecords } from './mountRecords.js'
+import type { Change } from './workChanges.js'
+import type { CommitOptions, WorkTree } from './workTree.js'
 
 /** How a box comes to its end. */
 export interface BoxLife {
   readonly sandbox: Inspected
   /** What was mounted into it while it runs. */
   readonly mounts: MountRecords
+  /** The directory of the host that it has a layer over; undefined: none. */
+  readonly work?: WorkTree | undefined
   /** Sends all in it a signal: SIGKILL ends it. False: it has ended. */
   signal(signal: NodeJS.Signals): boolean
   /** How it ended; where another program started it, what is known of that. */
@@ -204,6 +209,35 @@ export class Box extends EventEmitter<BoxEvents> {
   get files(): BoxFiles {
     this.#files ??= filesOf(this.#life.sandbox, this.#life.ended)
     return this.#files
+  }
+
+  /**
+   * What its commands have changed of the work tree: added, changed and removed paths, sorted. A directory that is new or gone comes with
+   * all that is in it.
+   * @throws {OptionError} when it was opened without `work`
+   * @throws {HostError} when the layer cannot be read whole
+   */
+  async diff(): Promise<Change[]> {
+    const work = this.#work
+    return tellingShortage(() => work.diff(this.files))
+  }
+
+  /**
+   * Writes changes of the work tree to the host, and gives them: each file whole, beside its place, and renamed. What a command still
+   * writes meanwhile may be in it or not. Set-id bits are not written.
+   * @throws {OptionError} when it was opened without `work`, or `only` names what is no path of the diff
+   * @throws {HostError} before anything is written, with the code ESTALE for paths that were changed on the host since it was opened, and for
+   * devices, FIFOs and sockets; and when the host refuses one: then those before it are written
+   */
+  async commit(options: CommitOptions = {}): Promise<Change[]> {
+    const work = this.#work
+    return tellingShortage(() => work.commit(this.files, options))
+  }
+
+  get #work(): WorkTree {
+    const { work } = this.#life
+    if (work === undefined) throw new OptionError('this box has no work tree: open it with work: { path }')
+    return work
   }
 
   async #changeable(): Promise<SandboxMounts> {

@@ -30,7 +30,7 @@ export interface FileEntry extends FileStatus {
   readonly name: string
 }
 
-const kinds: Readonly<Record<number, FileKind>> = {
+export const kinds: Readonly<Record<number, FileKind>> = {
   [S_IF.REG]: 'file',
   [S_IF.DIR]: 'directory',
   [S_IF.LNK]: 'link',

@@ -3,16 +3,24 @@
  * only looked up in a directory that is open, and no link is followed, neither on the way nor as the last name.
  */
 import {
+  type BigIntStats,
+  chmodSync,
   closeSync,
   constants,
   type Dirent,
   fstatSync,
   ftruncateSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
+  renameSync,
+  rmdirSync,
   statSync,
+  symlinkSync,
+  unlinkSync,
 } from 'node:fs'
 import { hostArchitecture } from '../host/thisHost.js'
 import { openFlags } from '../kernel/flags.js'
@@ -20,7 +28,7 @@ import { systemHints } from '../kernel/systemError.js'
 import { HostError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY, O_CREAT } = constants
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY, O_CREAT, O_EXCL } = constants
 const careful = O_NOFOLLOW | O_NONBLOCK
 
 export class HostDirectory {
@@ -70,6 +78,11 @@ export class HostDirectory {
     return fd
   }
 
+  /** A regular file that is made. */
+  fresh(name: string | Buffer): number {
+    return openSync(this.#at(name), O_WRONLY | O_CREAT | O_EXCL | careful, 0o600)
+  }
+
   /** A regular file. */
   read(name: string | Buffer): number {
     return regular(openSync(this.#at(name), O_RDONLY | careful))
@@ -85,6 +98,44 @@ export class HostDirectory {
 
   mode(): number {
     return statSync(this.#at('.')).mode
+  }
+
+  /** Also of one that may not be entered. */
+  setMode(mode: number): void {
+    chmodSync(`/proc/self/fd/${this.#fd}`, mode)
+  }
+
+  /** Of the directory itself. */
+  own(): BigIntStats {
+    return fstatSync(this.#fd, { bigint: true })
+  }
+
+  /** Of a link, that of itself; undefined: there is none of this name. */
+  status(name: string | Buffer): BigIntStats | undefined {
+    return lstatSync(this.#at(name), { bigint: true, throwIfNoEntry: false })
+  }
+
+  /** The number of the mount that it lies in: proc_pid_fdinfo(5). */
+  mount(): string | undefined {
+    return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${this.#fd}`, 'latin1'))?.[1]
+  }
+
+  link(text: Buffer, name: string | Buffer): void {
+    symlinkSync(text, this.#at(name))
+  }
+
+  rename(from: string | Buffer, to: string | Buffer, into: HostDirectory = this): void {
+    renameSync(this.#at(from), into.#at(to))
+  }
+
+  /** What is no directory. */
+  remove(name: string | Buffer): void {
+    unlinkSync(this.#at(name))
+  }
+
+  /** An empty one. */
+  removeDirectory(name: string | Buffer): void {
+    rmdirSync(this.#at(name))
   }
 
   close(): void {

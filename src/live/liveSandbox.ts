@@ -5,7 +5,9 @@ import { currentDirectory } from '../policy/path.js'
 import type { StrictPolicy } from '../policy/schema.js'
 import { checkOptions, openOptions } from '../run/runOptions.js'
 import { Sandbox as OneShot } from '../run/sandbox.js'
+import { OptionError } from '../text/error.js'
 import type { Box } from './box.js'
+import type { WorkOptions } from './workTree.js'
 
 /** How a sandbox is opened. */
 export interface OpenOptions {
@@ -14,6 +16,11 @@ export interface OpenOptions {
    * none, and it ends with this process at the latest.
    */
   readonly name?: string
+  /**
+   * A directory of the host that its commands write to without changing it: {@link Box.diff} tells what they have changed, {@link Box.commit}
+   * writes that to the host, and what was not committed is dropped when it ends. Not with a name.
+   */
+  readonly work?: WorkOptions | undefined
 }
 
 /** A policy that is compiled once and runs any number of commands, each in a sandbox of its own, or all in one that is open. */
@@ -34,7 +41,15 @@ export class Sandbox extends OneShot {
    */
   async open(options: OpenOptions = {}): Promise<Box> {
     checkOptions(options, openOptions)
-    const { name } = options
+    const { name, work } = options
+    if (work !== undefined) {
+      if (name !== undefined)
+        throw new OptionError('work: a sandbox with a name outlives this process, which has the layer: leave one out')
+      const [{ openInLayer }, { WorkTree }] = await Promise.all([import('./openSandbox.js'), import('./workTree.js')])
+      return tellingShortage(() =>
+        openInLayer(new WorkTree(work, this.#base), (tree) => tree.over(this.#policy()), this.#base),
+      )
+    }
     if (name === undefined) {
       const { openSandbox } = await import('./openSandbox.js')
       return tellingShortage(() => openSandbox(this.#policy(), this.#base))

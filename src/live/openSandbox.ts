@@ -10,11 +10,12 @@ import { Box } from './box.js'
 import { ownMounts } from './mountRecords.js'
 import { identityOf } from './processes.js'
 import { untilRunning } from './untilRunning.js'
+import type { WorkTree } from './workTree.js'
 
 const stdio: Stdio = ['ignore', 'ignore', 'ignore']
 
 /** @throws {VialError} when it cannot be made; nothing is left then. */
-export async function openSandbox(policy: AcceptedPolicy, base: string): Promise<Box> {
+export async function openSandbox(policy: AcceptedPolicy, base: string, work?: WorkTree): Promise<Box> {
   const limiter = policy.checked.limits === undefined ? undefined : new Limiter(policy.checked)
   const group = () => limiter?.option()
   const { bytes, steps } = compileAccepted(policy, { base, ...compiledFor(stdio, group()), living: { holds: true } })
@@ -39,6 +40,25 @@ export async function openSandbox(policy: AcceptedPolicy, base: string): Promise
     base,
     ...(made === undefined ? {} : { group: { version: made.version, paths: made.directories } }),
   }
-  const life = { sandbox: inspected, mounts: ownMounts(), signal: kill, ended: result }
+  const dropped = () => work?.remove()
+  result.then(dropped, dropped)
+  const life = { sandbox: inspected, mounts: ownMounts(), signal: kill, ended: result, work }
   return new Box(() => policy, base, life, group, group()?.bases ?? [])
+}
+
+/**
+ * The same, with a layer over a directory of the host, which is dropped when it ends.
+ * @throws {VialError} when it cannot be made; nothing is left then.
+ */
+export async function openInLayer(
+  work: WorkTree,
+  policy: (work: WorkTree) => AcceptedPolicy,
+  base: string,
+): Promise<Box> {
+  try {
+    return await openSandbox(policy(work), base, work)
+  } catch (error) {
+    work.remove()
+    throw error
+  }
 }

@@ -132,8 +132,8 @@ export const shellOptions: Readonly<Record<'command' | 'cwd' | 'env', Check>> = 
   env: common.env,
 }
 
-/** Of a sandbox that is opened: live/sandboxNames.ts checks its name. */
-export const openOptions: Readonly<Record<'name', Check>> = { name: checkedLater }
+/** Of a sandbox that is opened: live/sandboxNames.ts checks its name, live/workTree.ts the other. */
+export const openOptions: Readonly<Record<'name' | 'work', Check>> = { name: checkedLater, work: checkedLater }
 
 /** Of a command that enters a sandbox, besides: policy/ownOptions.ts checks their values. */
 export const ownOptions: Readonly<Record<keyof OwnOptions, Check>> = {

@@ -1,0 +1,116 @@
+/** `vial try`: a command works on a directory in a layer, and its caller sees what it changed before that is applied. */
+import { closeSync, openSync, readSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { isatty } from 'node:tty'
+import type { Box } from '../live/box.js'
+import { openInLayer } from '../live/openSandbox.js'
+import type { Change } from '../live/workChanges.js'
+import { WorkTree } from '../live/workTree.js'
+import type { AcceptedPolicy } from '../policy/check.js'
+import { isWithin } from '../policy/path.js'
+import { columns } from '../text/columns.js'
+import { exitStatuses } from '../text/error.js'
+import { printable } from '../text/printable.js'
+import { write } from '../text/write.js'
+import { UsageError } from './commandLine.js'
+import { ignoredSignals } from './ignored.js'
+import { atTerminal } from './ownTerminal.js'
+import type { FlagsOf } from './policyFlags.js'
+import { policyRun } from './policyRun.js'
+import { runCompiled } from './runCompiled.js'
+import { say } from './say.js'
+import { Texts } from './texts.js'
+import type { tryOptions } from './tryOptions.js'
+
+export async function tryOut(
+  command: string,
+  args: readonly string[],
+  given: FlagsOf<typeof tryOptions>,
+): Promise<void> {
+  const { work: directory = '.', yes, no, ...rest } = await atTerminal(given)
+  if (yes && no) throw new UsageError('--yes applies the changes and --no does not: leave one of them out')
+  const path = resolve(directory)
+  const here = process.cwd()
+  const flags =
+    rest.cwd === undefined && rest.policy === undefined && isWithin(here, path) ? { ...rest, cwd: here } : rest
+  const reportFile = flags.report === undefined ? undefined : (await import('./report.js')).openReport(flags.report)
+  const options = flags.timeout === undefined ? {} : { timeout: flags.timeout }
+  const work = new WorkTree({ path })
+  let policy: AcceptedPolicy | undefined
+  const over = (asked: AcceptedPolicy) => {
+    policy = asked
+    return work.over(asked)
+  }
+  const texts = new Texts()
+  const run = policyRun({ command, args, flags, options, texts, reportFile, ignored: ignoredSignals(), over })
+  let interrupted = false
+  try {
+    interrupted = await withoutInterrupt(() => runCompiled(run, undefined, () => undefined))
+  } catch (error) {
+    work.remove()
+    throw error
+  }
+  if (interrupted || policy === undefined || process.exitCode === exitStatuses.sandbox) {
+    work.remove()
+    if (interrupted) process.kill(process.pid, 'SIGINT')
+    return
+  }
+  // Nothing of the command runs any more: what is seen now is what is applied.
+  const box = await openInLayer(work, (tree) => tree.alone(policy!), here)
+  try {
+    await settle(box, { yes, no })
+  } finally {
+    await box.close()
+  }
+}
+
+/** Of ^C the layer has to be removed, before this process dies of it as well. */
+async function withoutInterrupt(action: () => Promise<void>): Promise<boolean> {
+  const take = () => {}
+  process.on('SIGINT', take)
+  try {
+    await action()
+    await setImmediate()
+  } finally {
+    process.off('SIGINT', take)
+  }
+  return process.exitCode === 130
+}
+
+async function settle(box: Box, { yes, no }: { readonly yes?: true | undefined; readonly no?: true | undefined }) {
+  const changes = await box.diff()
+  if (changes.length === 0) return say('nothing was changed')
+  write(2, tableOf(changes))
+  const only = changes.filter(({ kind, type }) => kind === 'removed' || ['file', 'directory', 'link'].includes(type))
+  if (no || only.length === 0) return
+  if (yes && process.exitCode) return say('nothing is applied, for the command failed')
+  if (!yes && !(isatty(0) && isatty(2))) return say('nothing is applied: that takes a terminal, or --yes')
+  if (!yes && !asked('apply? [y/N] ')) return
+  const applied = await box.commit({ only: only.map(({ path }) => path) })
+  say(`applied ${applied.length} of ${changes.length}`)
+}
+
+const marks: Readonly<Record<Change['kind'], string>> = { added: 'A', changed: 'M', removed: 'D' }
+
+function tableOf(changes: readonly Change[]): string {
+  return columns(
+    changes.map(({ kind, type, size, path }) => [
+      marks[kind],
+      type === 'file' ? String(size) : type,
+      printable(path) + (type === 'directory' ? '/' : ''),
+    ]),
+  )
+}
+
+/** At the terminal itself: the command may have left standard input in any state. */
+function asked(question: string): boolean {
+  write(2, question)
+  const terminal = openSync('/dev/tty', 'r')
+  try {
+    const bytes = Buffer.alloc(256)
+    return /^y(es)?\s*$/i.test(bytes.toString('utf8', 0, readSync(terminal, bytes)))
+  } finally {
+    closeSync(terminal)
+  }
+}

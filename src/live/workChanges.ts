@@ -1,0 +1,200 @@
+/**
+ * What a layer changes of the directory that it lies over. What was written lies in the upper directory of the overlay. That something was
+ * removed says a device of its name there, a whiteout. That it was made anew says an attribute which Node.js cannot read: that is known by what
+ * the overlay itself shows.
+ */
+import { type BigIntStats, closeSync, readSync } from 'node:fs'
+import { S_IF } from '../kernel/flags.js'
+import { attempt } from '../text/attempt.js'
+import { HostError } from '../text/error.js'
+import { printable } from '../text/printable.js'
+import { type FileKind, kinds } from './fileEntries.js'
+import type { HostDirectory } from './hostDirectory.js'
+
+/** One path that differs between a layer and the directory of the host that it lies over. */
+export interface Change {
+  /** Below the directory. Bytes that are no UTF-8 are U+FFFD. */
+  readonly path: string
+  /** `changed`: also where something of another type has the name now. */
+  readonly kind: 'added' | 'changed' | 'removed'
+  /** What it is in the layer; of what was removed, what it is on the host. */
+  readonly type: FileKind
+  /** Bytes, of a regular file and of the text of a link; of others 0. */
+  readonly size: number
+  /** Permissions, with the set-id and sticky bits. */
+  readonly mode: number
+}
+
+/** A change with what it takes to apply it. */
+export interface Found {
+  readonly change: Change
+  readonly names: readonly Buffer[]
+  /** What the host has there; undefined: nothing. */
+  readonly host: BigIntStats | undefined
+}
+
+export interface Trees {
+  readonly host: HostDirectory
+  readonly upper: HostDirectory
+  /** When the layer was made: nanoseconds. */
+  readonly since: bigint
+  /** The names that the overlay shows in a directory, each byte a character; undefined: the host has removed it meanwhile. */
+  shown(names: readonly Buffer[]): Promise<ReadonlySet<string> | undefined>
+}
+
+/** How deep, and how many. */
+const most = { depth: 200, entries: 1_000_000 }
+const bufferSize = 65536
+
+export const typeOf = ({ mode }: BigIntStats): FileKind => kinds[Number(mode) & S_IF.MT] ?? 'device'
+export const permissions = ({ mode }: BigIntStats): number => Number(mode) & 0o777
+const latin1 = (name: Buffer) => name.toString('latin1')
+export const pathOf = (names: readonly Buffer[]): Buffer => Buffer.from(names.map(latin1).join('/'), 'latin1')
+
+/** What overlay has for a name that was removed: a character device 0:0. */
+const isWhiteout = (status: BigIntStats) => typeOf(status) === 'device' && status.rdev === 0n
+
+/**
+ * Sorted by path, so a directory comes before what is in it.
+ * @throws {HostError} when one of the trees cannot be read
+ */
+export async function findChanges(trees: Trees): Promise<Found[]> {
+  const walk = new Walk(trees)
+  await walk.both(trees.host, trees.upper, [])
+  return walk.found.toSorted((a, b) => Buffer.compare(pathOf(a.names), pathOf(b.names)))
+}
+
+class Walk {
+  readonly found: Found[] = []
+  readonly #trees: Trees
+  readonly #mount: string | undefined
+  #seen = 0
+
+  constructor(trees: Trees) {
+    this.#trees = trees
+    this.#mount = trees.host.mount()
+  }
+
+  /** A directory that both have. */
+  async both(host: HostDirectory, upper: HostDirectory, names: readonly Buffer[]): Promise<void> {
+    const written = upper.list().map(({ name }) => name)
+    const known = new Set(written.map(latin1))
+    let whiteouts = 0
+    for (const name of written) {
+      const status = upper.status(name)
+      if (status !== undefined && isWhiteout(status)) {
+        whiteouts++
+        this.#removed(host, [...names, name])
+      } else await this.#entry(host, upper, [...names, name])
+    }
+    const others = host.list().filter(({ name }) => !known.has(latin1(name)))
+    // One that was made anew has no whiteouts, and shows nothing that the host had before. What came later it may, or may not.
+    const before = others.filter(({ name }) => (host.status(name)?.ctimeNs ?? Infinity) <= this.#trees.since)
+    if (whiteouts > 0 || before.length === 0) return
+    const shown = await this.#trees.shown(names)
+    if (shown === undefined || before.some(({ name }) => shown.has(latin1(name)))) return
+    for (const { name } of others) this.#removed(host, [...names, name])
+  }
+
+  async #entry(above: HostDirectory | undefined, upper: HostDirectory, names: readonly Buffer[]): Promise<void> {
+    this.#count(names)
+    const name = names.at(-1)!
+    const status = upper.status(name)
+    if (status === undefined || isWhiteout(status)) return
+    const host = above?.status(name)
+    const [isDirectory, wasDirectory] = [status, host].map((one) => one !== undefined && typeOf(one) === 'directory')
+    if (host === undefined) this.#found('added', names, status, host)
+    else if (isDirectory && wasDirectory) {
+      if (permissions(status) !== permissions(host)) this.#found('changed', names, status, host)
+    } else if (isDirectory || wasDirectory || !isSame(above!, upper, name, host, status))
+      this.#found('changed', names, status, host)
+    if (isDirectory)
+      await within(upper, name, async (below) => {
+        if (wasDirectory) await this.#hostBelow(above!, names, (hostBelow) => this.both(hostBelow, below, names))
+        else for (const entry of below.list()) await this.#entry(undefined, below, [...names, entry.name])
+      })
+    else if (wasDirectory) await this.#hostBelow(above!, names, (below) => this.#allRemoved(below, names))
+  }
+
+  #removed(above: HostDirectory, names: readonly Buffer[]): void {
+    this.#count(names)
+    const status = above.status(names.at(-1)!)
+    if (status === undefined) return
+    this.#found('removed', names, status, status)
+    if (typeOf(status) === 'directory') this.#hostBelow(above, names, (below) => this.#allRemoved(below, names))
+  }
+
+  #allRemoved(host: HostDirectory, names: readonly Buffer[]): void {
+    for (const { name } of host.list()) this.#removed(host, [...names, name])
+  }
+
+  /** A layer lies over one mount: what is mounted in the directory is not seen through it, and would be taken for removed. */
+  #hostBelow<Value>(above: HostDirectory, names: readonly Buffer[], action: (below: HostDirectory) => Value): Value {
+    return within(above, names.at(-1)!, (below) => {
+      if (below.mount() === this.#mount) return action(below)
+      throw new HostError(`${printable(pathOf(names).toString())} is a mount of its own, which a layer does not show`)
+    })
+  }
+
+  #found(kind: Change['kind'], names: readonly Buffer[], status: BigIntStats, host: BigIntStats | undefined): void {
+    const type = typeOf(status)
+    const size = type === 'file' || type === 'link' ? Number(status.size) : 0
+    const change = { path: pathOf(names).toString(), kind, type, size, mode: Number(status.mode) & 0o7777 }
+    this.found.push({ change, names, host })
+  }
+
+  /** The payload makes what it likes. */
+  #count(names: readonly Buffer[]): void {
+    if (++this.#seen > most.entries) throw new HostError(`the layer has more than ${most.entries} entries`)
+    if (names.length > most.depth) throw new HostError(`the layer is deeper than ${most.depth} directories`)
+  }
+}
+
+/** Closes the directory when the action is over. */
+export function within<Value>(above: HostDirectory, name: Buffer, action: (below: HostDirectory) => Value): Value {
+  const below = above.directory(name)
+  let value: Value
+  try {
+    value = action(below)
+  } catch (error) {
+    below.close()
+    throw error
+  }
+  if (value instanceof Promise) return value.finally(() => below.close()) as Value
+  below.close()
+  return value
+}
+
+/** Whether the layer has what the host has: a file may be copied into it, and then not be changed. */
+function isSame(
+  above: HostDirectory,
+  upper: HostDirectory,
+  name: Buffer,
+  host: BigIntStats,
+  layer: BigIntStats,
+): boolean {
+  const type = typeOf(layer)
+  if (type !== typeOf(host)) return false
+  if (type === 'link') return upper.linkText(name).equals(above.linkText(name))
+  if (permissions(layer) !== permissions(host)) return false
+  if (type !== 'file') return layer.rdev === host.rdev
+  // One that cannot be read cannot be compared.
+  return layer.size === host.size && (attempt(() => hasSameBytes(above, upper, name, Number(host.size))) ?? false)
+}
+
+function hasSameBytes(above: HostDirectory, upper: HostDirectory, name: Buffer, size: number): boolean {
+  const files = [above.read(name)]
+  try {
+    files.push(upper.read(name))
+    const [one, other] = files.map((fd) => ({ fd, bytes: Buffer.alloc(bufferSize) }))
+    for (let at = 0; at < size; ) {
+      const [read, same] = [one!, other!].map(({ fd, bytes }) => readSync(fd, bytes, 0, bufferSize, at))
+      if (read === 0 || read !== same) return false
+      if (!one!.bytes.subarray(0, read).equals(other!.bytes.subarray(0, read))) return false
+      at += read!
+    }
+    return true
+  } finally {
+    files.forEach(closeSync)
+  }
+}

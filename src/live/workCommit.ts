@@ -1,0 +1,150 @@
+/**
+ * Applies changes of a layer to the directory of the host that it lies over. Each name is looked up in a directory that is open, and no link is
+ * followed on either side. A file comes whole or not at all: it is written beside its place, and renamed.
+ */
+import { randomBytes } from 'node:crypto'
+import {
+  type BigIntStats,
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  ftruncateSync,
+  futimesSync,
+  readSync,
+  writeSync,
+} from 'node:fs'
+import { HostError } from '../text/error.js'
+import { printable } from '../text/printable.js'
+import { type HostDirectory, hostFailure } from './hostDirectory.js'
+import { type Found, permissions, typeOf, within } from './workChanges.js'
+
+export interface Sides {
+  readonly host: HostDirectory
+  readonly upper: HostDirectory
+  /** Whether the host's side may be another than when it was looked at. */
+  readonly overwrites: boolean
+}
+
+/** @throws {HostError} that says which change failed; those before it are made */
+export function applyChanges(sides: Sides, found: readonly Found[]): void {
+  const removed = found.filter(({ change }) => change.kind === 'removed')
+  const written = found.filter(({ change }) => change.kind !== 'removed')
+  const directories = written.filter(({ change }) => change.type === 'directory')
+  const steps: (readonly [Step, readonly Found[]])[] = [
+    // What is to be emptied, or filled, has to be writable meanwhile.
+    [opened, [...removed, ...directories].filter(wasDirectory)],
+    [(...step) => remove(sides, ...step), removed.toReversed()],
+    [(...step) => put(sides, ...step), written],
+    [closed, directories.toReversed()],
+  ]
+  for (const [step, those] of steps)
+    for (const one of those)
+      try {
+        inDirectory(sides.host, one.names, (above, name) => step(above, name, one))
+      } catch (error) {
+        throw hostFailure(`commit ${one.change.path}, and what comes behind it`, error)
+      }
+}
+
+type Step = (above: HostDirectory, name: Buffer, one: Found) => void
+
+const wasDirectory = ({ host }: Found) => host !== undefined && typeOf(host) === 'directory'
+
+/** The directory that the last of these names is in. */
+export function inDirectory<Value>(
+  top: HostDirectory,
+  [name, ...rest]: readonly Buffer[],
+  action: (above: HostDirectory, name: Buffer) => Value,
+): Value {
+  return rest.length === 0 ? action(top, name!) : within(top, name!, (below) => inDirectory(below, rest, action))
+}
+
+function opened(above: HostDirectory, name: Buffer): void {
+  within(above, name, (directory) => {
+    const mode = directory.mode() & 0o7777
+    if ((mode & 0o700) !== 0o700) directory.setMode(mode | 0o700)
+  })
+}
+
+/** As the layer has it, but for bits that mean more than permissions: those stay the host's. */
+function closed(above: HostDirectory, name: Buffer, { change }: Found): void {
+  within(above, name, (directory) => {
+    const mode = directory.mode() & 0o7777
+    const asked = (mode & 0o7000) | (change.mode & 0o777)
+    if (mode !== asked) directory.setMode(asked)
+  })
+}
+
+function remove(sides: Sides, above: HostDirectory, name: Buffer, one: Found): void {
+  const now = above.status(name)
+  if (now === undefined) return
+  requireSame(sides, one, now)
+  if (typeOf(now) === 'directory') above.removeDirectory(name)
+  else above.remove(name)
+}
+
+function put(sides: Sides, above: HostDirectory, name: Buffer, one: Found): void {
+  const now = above.status(name)
+  requireSame(sides, one, now)
+  const isDirectory = now !== undefined && typeOf(now) === 'directory'
+  if (one.change.type === 'directory') {
+    if (now !== undefined && !isDirectory) above.remove(name)
+    if (!isDirectory) above.make(name, 0o700).close()
+    return
+  }
+  const temporary = `.vial-${randomBytes(8).toString('hex')}`
+  try {
+    inDirectory(sides.upper, one.names, (from) => {
+      if (one.change.type === 'link') above.link(from.linkText(name), temporary)
+      else copyFile(from.read(name), above.fresh(temporary), now)
+    })
+    if (isDirectory) above.removeDirectory(name)
+    requireSame(sides, one, isDirectory ? now : above.status(name))
+    above.rename(temporary, name)
+  } catch (error) {
+    if (above.status(temporary) !== undefined) above.remove(temporary)
+    throw error
+  }
+}
+
+/** Not by the time of its change, which another name of the same file also has. */
+function requireSame({ overwrites }: Sides, { change, host }: Found, now: BigIntStats | undefined): void {
+  const isSame =
+    now === undefined || host === undefined
+      ? now === host
+      : typeOf(now) === typeOf(host) &&
+        (typeOf(now) === 'directory' ||
+          (now.ino === host.ino && now.mtimeNs === host.mtimeNs && now.size === host.size))
+  if (!isSame && !overwrites)
+    throw new HostError(printable(`${change.path} was changed on the host while the layer was committed`))
+}
+
+const zeros = Buffer.alloc(65536)
+
+/** As long as it is at the start: the payload may write on. The times stay, by which make(1) tells what is newer. */
+function copyFile(from: number, to: number, before: BigIntStats | undefined): void {
+  try {
+    const status = fstatSync(from, { bigint: true })
+    const size = Number(status.size)
+    const bytes = Buffer.alloc(zeros.length)
+    for (let at = 0; at < size; ) {
+      const read = readSync(from, bytes, 0, Math.min(bytes.length, size - at), at)
+      if (read === 0) break
+      const part = bytes.subarray(0, read)
+      // A file with holes may be larger than the disk.
+      if (!part.equals(zeros.subarray(0, read)))
+        for (let done = 0; done < read; ) done += writeSync(to, part, done, read - done, at + done)
+      at += read
+    }
+    ftruncateSync(to, size)
+    const own = fstatSync(to, { bigint: true })
+    if (before !== undefined && typeOf(before) === 'file' && (before.uid !== own.uid || before.gid !== own.gid))
+      fchownSync(to, Number(before.uid), Number(before.gid))
+    fchmodSync(to, permissions(status))
+    futimesSync(to, Number(status.atimeMs) / 1000, Number(status.mtimeNs) / 1e9)
+  } finally {
+    closeSync(from)
+    closeSync(to)
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The layer of a work tree: a directory of the caller's alone, in which the kernel keeps what is written over a directory of the host. Its
+ * name says which process has it. When that one was killed, the next who makes a layer, or `vial gc`, removes it.
+ */
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { inCache, trustedCache } from '../cache/cacheDirectory.js'
+import { ownDirectory } from '../cache/trust.js'
+import { attempt } from '../text/attempt.js'
+import { HostDirectory } from './hostDirectory.js'
+import { fateOf, identityOf, identityText, parseIdentity } from './processes.js'
+
+const directoryName = 'layers'
+
+export interface WorkLayer {
+  readonly path: string
+  /** What was written, and the kernel's own: the two directories of an overlay. */
+  readonly upper: string
+  readonly work: string
+}
+
+/** @param mode of the directory that it lies over, for the top of a layer is what is seen */
+export function makeLayer(mode: number): WorkLayer {
+  return inCache('the layer of a work tree', (cache) => {
+    const home = ownDirectory(join(cache, directoryName))
+    removeDead(home)
+    const path = join(home, `${identityText(identityOf(process.pid)!)}.${randomBytes(4).toString('hex')}`)
+    mkdirSync(path, 0o700)
+    const layer = { path, upper: join(path, 'upper'), work: join(path, 'work') }
+    mkdirSync(layer.work, 0o700)
+    mkdirSync(layer.upper)
+    chmodSync(layer.upper, mode & 0o777)
+    return layer
+  })
+}
+
+/** Removes what is left of processes that were killed, and gives what was removed. */
+export function collectLayers(): string[] {
+  return removeDead(join(trustedCache(undefined, { missing: 'refuse' }), directoryName))
+}
+
+function removeDead(home: string): string[] {
+  const names = attempt(() => readdirSync(home)) ?? []
+  const dead = names.filter((name) => {
+    const owner = parseIdentity(name.replace(/\.[0-9a-f]{8}$/, ''))
+    return owner !== undefined && fateOf(owner) === 'dead'
+  })
+  return dead.map((name) => join(home, name)).filter((path) => attempt(() => removeLayer(path)) !== undefined)
+}
+
+/**
+ * A payload may have made directories that may not be entered, and the kernel does so itself; and it may have made them deeper than this
+ * process has descriptors. So each is moved to the top first. Only what has ended has written there.
+ * @throws {Error} when something in it is not the caller's
+ */
+export function removeLayer(path: string): string {
+  const at = path.lastIndexOf('/')
+  const [home, name] = [HostDirectory.at(path.slice(0, at)), path.slice(at + 1)]
+  try {
+    const top = home.directory(name)
+    try {
+      let moved = 0
+      const waiting: (string | Buffer)[] = []
+      const empty = (directory: HostDirectory) => {
+        directory.setMode(0o700)
+        for (const entry of directory.list()) {
+          if (!entry.isDirectory()) directory.remove(entry.name)
+          else if (directory === top) waiting.push(entry.name)
+          else {
+            const below = directory.directory(entry.name)
+            below.setMode(0o700)
+            below.close()
+            const next = `moved-${moved++}`
+            directory.rename(entry.name, next, top)
+            waiting.push(next)
+          }
+        }
+      }
+      empty(top)
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        const directory = top.directory(next)
+        try {
+          empty(directory)
+        } finally {
+          directory.close()
+        }
+        top.removeDirectory(next)
+      }
+    } finally {
+      top.close()
+    }
+    home.removeDirectory(name)
+    return path
+  } finally {
+    home.close()
+  }
+}
