@@ -1,7 +1,7 @@
 /**
  * What a layer changes of the directory that it lies over. What was written lies in the upper directory of the overlay. That something was
  * removed says a device of its name there, a whiteout. That it was made anew says an attribute which Node.js cannot read: that is known by what
- * the overlay itself shows.
+ * the overlay itself lacks.
  */
 import { type BigIntStats, closeSync, readSync } from 'node:fs'
 import { S_IF } from '../kernel/flags.js'
@@ -31,15 +31,17 @@ export interface Found {
   readonly names: readonly Buffer[]
   /** What the host has there; undefined: nothing. */
   readonly host: BigIntStats | undefined
+  /** It is known to be the layer's change, and not one that was made on the host meanwhile. */
+  readonly isSure: boolean
 }
 
 export interface Trees {
   readonly host: HostDirectory
   readonly upper: HostDirectory
-  /** When the layer was made: nanoseconds. */
-  readonly since: bigint
-  /** The names that the overlay shows in a directory, each byte a character; undefined: the host has removed it meanwhile. */
-  shown(names: readonly Buffer[]): Promise<ReadonlySet<string> | undefined>
+  /** Whether the host has changed it since the layer was made. */
+  isLater(names: readonly Buffer[], status: BigIntStats): boolean
+  /** Whether the overlay shows this. */
+  has(names: readonly Buffer[]): Promise<boolean>
 }
 
 /** How deep, and how many. */
@@ -87,13 +89,18 @@ class Walk {
         this.#removed(host, [...names, name])
       } else await this.#entry(host, upper, [...names, name])
     }
+    // The top cannot be made anew.
+    if (whiteouts > 0 || names.length === 0) return
     const others = host.list().filter(({ name }) => !known.has(latin1(name)))
-    // One that was made anew has no whiteouts, and shows nothing that the host had before. What came later it may, or may not.
-    const before = others.filter(({ name }) => (host.status(name)?.ctimeNs ?? Infinity) <= this.#trees.since)
-    if (whiteouts > 0 || before.length === 0) return
-    const shown = await this.#trees.shown(names)
-    if (shown === undefined || before.some(({ name }) => shown.has(latin1(name)))) return
-    for (const { name } of others) this.#removed(host, [...names, name])
+    // One that was made anew has no whiteouts, and lacks what the host had before. What came to the host later it may have or not.
+    const before = others.find(({ name }) => {
+      const status = host.status(name)
+      return status !== undefined && !this.#trees.isLater([...names, name], status)
+    })
+    if (before === undefined || (await this.#trees.has([...names, before.name]))) return
+    // It may also be missing since the host itself has another directory there by now.
+    const isSure = !this.#trees.isLater(names, host.own())
+    for (const { name } of others) this.#removed(host, [...names, name], isSure)
   }
 
   async #entry(above: HostDirectory | undefined, upper: HostDirectory, names: readonly Buffer[]): Promise<void> {
@@ -116,16 +123,16 @@ class Walk {
     else if (wasDirectory) await this.#hostBelow(above!, names, (below) => this.#allRemoved(below, names))
   }
 
-  #removed(above: HostDirectory, names: readonly Buffer[]): void {
+  #removed(above: HostDirectory, names: readonly Buffer[], isSure = true): void {
     this.#count(names)
     const status = above.status(names.at(-1)!)
     if (status === undefined) return
-    this.#found('removed', names, status, status)
-    if (typeOf(status) === 'directory') this.#hostBelow(above, names, (below) => this.#allRemoved(below, names))
+    this.#found('removed', names, status, status, isSure)
+    if (typeOf(status) === 'directory') this.#hostBelow(above, names, (below) => this.#allRemoved(below, names, isSure))
   }
 
-  #allRemoved(host: HostDirectory, names: readonly Buffer[]): void {
-    for (const { name } of host.list()) this.#removed(host, [...names, name])
+  #allRemoved(host: HostDirectory, names: readonly Buffer[], isSure = true): void {
+    for (const { name } of host.list()) this.#removed(host, [...names, name], isSure)
   }
 
   /** A layer lies over one mount: what is mounted in the directory is not seen through it, and would be taken for removed. */
@@ -136,11 +143,17 @@ class Walk {
     })
   }
 
-  #found(kind: Change['kind'], names: readonly Buffer[], status: BigIntStats, host: BigIntStats | undefined): void {
+  #found(
+    kind: Change['kind'],
+    names: readonly Buffer[],
+    status: BigIntStats,
+    host: BigIntStats | undefined,
+    isSure = true,
+  ): void {
     const type = typeOf(status)
     const size = type === 'file' || type === 'link' ? Number(status.size) : 0
     const change = { path: pathOf(names).toString(), kind, type, size, mode: Number(status.mode) & 0o7777 }
-    this.found.push({ change, names, host })
+    this.found.push({ change, names, host, isSure })
   }
 
   /** The payload makes what it likes. */

@@ -13,7 +13,6 @@ import { Fault, HostError, OptionError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import { object, wrongValue } from '../text/shapes.js'
 import type { BoxFiles } from './boxFiles.js'
-import { rawNameOf } from './fileEntries.js'
 import { placed } from './filesOptions.js'
 import { HostDirectory, hostFailure } from './hostDirectory.js'
 import { type Change, type Found, findChanges, pathOf, typeOf } from './workChanges.js'
@@ -42,8 +41,8 @@ const commitSchema = object({
   conflict: v.optional(v.picklist(['refuse', 'overwrite'], 'must be "refuse" or "overwrite"')),
 })
 
-/** A list of a large directory takes its time. */
-const patience = { timeout: 600_000, entries: 1_000_000 }
+/** Milliseconds, for one question. */
+const timeout = 60_000
 const committable: readonly Change['type'][] = ['file', 'directory', 'link']
 
 export class WorkTree {
@@ -134,7 +133,8 @@ export class WorkTree {
   }
 
   /** A directory that stays one is changed by each new name in it, and takes part in no conflict. */
-  #isConflict({ host, names, change }: Found): boolean {
+  #isConflict({ host, names, change, isSure }: Found): boolean {
+    if (!isSure) return true
     if (host === undefined || (change.kind === 'changed' && change.type === 'directory' && isDirectory(host)))
       return false
     return this.#isLater(names, host)
@@ -167,22 +167,17 @@ export class WorkTree {
   }
 
   #find(files: BoxFiles, host: HostDirectory, upper: HostDirectory): Promise<Found[]> {
-    const { timeout, entries } = patience
-    const shown = async (names: readonly Buffer[]) => {
+    const has = async (names: readonly Buffer[]) => {
       const path = pathOf([Buffer.from(this.#inside), ...names])
-      const found = new Set<string>()
-      const request = { operation: 'list', ...placed(path), entries } as const
       try {
-        await files.ask('list', path.toString(), timeout, request, {
-          entry: (content) => found.add(rawNameOf(content).toString('latin1')),
-        })
-        return found
+        await files.ask('look at', path.toString(), timeout, { operation: 'stat', ...placed(path) })
+        return true
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
         throw error
       }
     }
-    return findChanges({ host, upper, since: this.#since, shown })
+    return findChanges({ host, upper, isLater: (...asked) => this.#isLater(...asked), has })
   }
 
   async #during<Value>(

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -14,8 +15,11 @@ import {
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Change, CommitOptions } from '../../src/index.js'
+import { HostDirectory } from '../../src/live/hostDirectory.js'
+import { applyChanges } from '../../src/live/workCommit.js'
+import { HostError } from '../../src/text/error.js'
 import { evaluate } from '../support/evaluate.js'
-import { type Caller, callers, workDirectory } from '../support/user.js'
+import { type Caller, callers, user, workDirectory } from '../support/user.js'
 
 let trees = 0
 
@@ -84,6 +88,25 @@ const lines = (changes: readonly Change[]) =>
   changes.map(({ kind, type, path }) => `${{ added: 'A', changed: 'M', removed: 'D' }[kind]} ${type} ${path}`)
 const text = (...names: string[]) => readFileSync(join(...names), 'utf8')
 const listing = (tree: string) => readdirSync(tree, { recursive: true, encoding: 'utf8' }).sort()
+
+test('a link that takes the place of a directory after the trees were compared leads a commit nowhere', () => {
+  const top = realpathSync(workDirectory(user, 'work-exchanged'))
+  for (const name of ['host', 'upper/d', 'secret']) mkdirSync(join(top, name), { recursive: true })
+  for (const name of ['upper/d/new', 'secret/kept']) writeFileSync(join(top, name), name)
+  symlinkSync('../secret', join(top, 'host/d'))
+  const change = { path: '', type: 'file', size: 0, mode: 0o644 } as const
+  const [host, upper] = ['host', 'upper'].map((name) => HostDirectory.at(join(top, name)))
+  const kept = host!.status('d')
+  for (const [kind, name] of [
+    ['added', 'new'],
+    ['removed', 'kept'],
+  ] as const) {
+    const one = { change: { ...change, kind }, names: [Buffer.from('d'), Buffer.from(name)], host: kept, isSure: true }
+    assert.throws(() => applyChanges({ host: host!, upper: upper!, overwrites: true }, [one]), HostError)
+  }
+  for (const directory of [host, upper]) directory!.close()
+  assert.deepEqual(readdirSync(join(top, 'secret')), ['kept'])
+})
 
 for (const caller of callers)
   describe(`a work tree of ${caller.name}`, () => {
@@ -216,15 +239,19 @@ for (const caller of callers)
 
     test('what was changed on the host meanwhile is a conflict, and nothing is written', async () => {
       const asked = {
-        before: 'echo 1 > a; echo 1 > b; echo 1 > c; mkdir d e; echo > d/x; echo > other',
-        inside: 'echo box > a; echo box > b; echo box > new; rm c; rm -r d; echo box > y; echo box > e/x',
+        before: 'echo 1 > a; echo 1 > b; echo 1 > c; mkdir d e anew; echo > d/x; echo > anew/old; echo > other',
+        inside:
+          'echo box > a; echo box > b; echo box > new; rm c; rm -r d; echo box > y; echo box > e/x; rm -r anew; mkdir anew',
         meanwhile:
-          'echo host > a; echo host > new; echo host > c; echo host > d/z; echo host > other; echo host > e/y; mkdir m; echo > m/n',
+          'echo host > a; echo host > new; echo host > c; echo host > d/z; echo host > other; echo host > e/y; mkdir m; echo > m/n; echo > anew/late',
       }
       const refused = await work(caller, { ...asked, commits: [{}, { only: ['b', 'y'] }] })
       const { code, message } = refused.commits[0] as { code: string; message: string }
       assert.equal(code, 'ESTALE')
-      assert.match(message, /^changed on the host since the box was opened: a, c, d, d\/z, new\n/)
+      assert.match(
+        message,
+        /^changed on the host since the box was opened: a, anew\/late, anew\/old, c, d, d\/z, new\n/,
+      )
       assert.deepEqual(refused.commits[1], ['b', 'y'])
       assert.deepEqual(
         ['a', 'b', 'c', 'new', 'd/z', 'y'].map((name) => text(refused.tree, name).trim()),
@@ -232,7 +259,7 @@ for (const caller of callers)
       )
       const forced = await work(caller, { ...asked, commits: [{ conflict: 'overwrite' }] })
       assert.deepEqual(forced.after, [])
-      assert.deepEqual(listing(forced.tree), ['a', 'b', 'e', 'e/x', 'e/y', 'm', 'm/n', 'new', 'other', 'y'])
+      assert.deepEqual(listing(forced.tree), ['a', 'anew', 'b', 'e', 'e/x', 'e/y', 'm', 'm/n', 'new', 'other', 'y'])
       assert.deepEqual(
         ['a', 'other'].map((name) => text(forced.tree, name)),
         ['box\n', 'host\n'],
@@ -266,7 +293,7 @@ for (const caller of callers)
     test('closed directories and deep ones do not keep a layer from being removed', async () => {
       const { diff } = await work(caller, {
         before: ':',
-        inside: 'mkdir -p shut/in; echo > shut/in/f; chmod 555 shut/in; chmod 555 shut',
+        inside: 'mkdir -p shut/in; echo > shut/in/f; chmod 555 shut/in; chmod 555 shut .',
         commits: [],
       })
       assert.equal(diff.length, 3)
