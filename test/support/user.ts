@@ -26,7 +26,11 @@ const dist = resolve(fileURLToPath(import.meta.url), '../../..')
 const work = mkdtempSync(join(tmpdir(), 'vial-test-'))
 // Each caller reaches its own directory through it.
 chmodSync(work, 0o711)
-process.on('exit', () => rmSync(work, { recursive: true, force: true }))
+process.on('exit', () => {
+  // A test may leave directories that are closed to their owner, who is not always root.
+  spawnSync('chmod', ['-R', 'u+rwX', work], { stdio: 'ignore' })
+  rmSync(work, { recursive: true, force: true })
+})
 
 /** A directory that this caller owns. */
 export function workDirectory(caller: Caller, name: string): string {
