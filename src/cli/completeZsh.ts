@@ -1,9 +1,10 @@
 /** Completion for zsh(1), by _arguments and its like of zshcompsys(1). */
+import { shellWord } from '../text/shellWord.js'
 import { type Completed, type Flag, ownFlags } from './completionTable.js'
 import type { Offer, Source } from './offers.js'
 
 export function completeZsh(commands: readonly Completed[]): string {
-  const lists = commands.map(({ name, about }) => `    ${quoted(`${name}:${escaped(about, /[\\:]/g)}`)}`)
+  const lists = commands.map(({ name, about }) => `    ${shellWord(`${name}:${escaped(about, /[\\:]/g)}`)}`)
   return script
     .replace('@commands@', () => lists.join('\n'))
     .replace('@own@', () => joined(ownFlags.flatMap(specs)))
@@ -47,9 +48,8 @@ function action({ words, from }: Offer): string {
   return from === undefined ? `(${words.join(' ')})` : ` _vial_words_or ${functions[from]} ${words.join(' ')}`
 }
 
-const joined = (those: readonly string[]) => those.map((one) => ` \\\n        ${quoted(one)}`).join('')
+const joined = (those: readonly string[]) => those.map((one) => ` \\\n        ${shellWord(one)}`).join('')
 const escaped = (text: string, what: RegExp) => text.replace(what, '\\$&')
-const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
 
 const script = `#compdef vial
 # Completion of vial for zsh, made by "vial completion zsh".

@@ -1,6 +1,7 @@
 /** `vial explain`. */
 import type { ExplainedStep, Explanation } from '../compile/explain.js'
 import { printable } from '../text/printable.js'
+import { shellWord } from '../text/shellWord.js'
 import type { Visible } from '../policy/visible.js'
 import { Sandbox } from '../run/sandbox.js'
 import { printJson, write } from '../text/write.js'
@@ -77,7 +78,7 @@ function besides(left: readonly string[], right: string[]): string[] {
 }
 
 /** As a shell takes it. */
-const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
+const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : shellWord(word))
 
 /** Each place below the directory that it lies in. */
 function treeOf(view: readonly Visible[]): string[] {

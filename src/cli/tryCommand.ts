@@ -6,7 +6,7 @@ import { isatty } from 'node:tty'
 import type { Box } from '../live/box.js'
 import { openInLayer } from '../live/openSandbox.js'
 import type { Change } from '../live/workChanges.js'
-import { WorkTree } from '../live/workTree.js'
+import { isCommittable, WorkTree } from '../live/workTree.js'
 import type { AcceptedPolicy } from '../policy/check.js'
 import { isWithin } from '../policy/path.js'
 import { columns } from '../text/columns.js'
@@ -82,7 +82,7 @@ async function settle(box: Box, { yes, no }: { readonly yes?: true | undefined; 
   const changes = await box.diff()
   if (changes.length === 0) return say('nothing was changed')
   write(2, tableOf(changes))
-  const only = changes.filter(({ kind, type }) => kind === 'removed' || ['file', 'directory', 'link'].includes(type))
+  const only = changes.filter(isCommittable)
   if (no || only.length === 0) return
   if (yes && process.exitCode) return say('nothing is applied, for the command failed')
   if (!yes && !(isatty(0) && isatty(2))) return say('nothing is applied: that takes a terminal, or --yes')

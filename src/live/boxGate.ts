@@ -14,7 +14,7 @@ import type { Result } from '../run/result.js'
 import { type BoxProcess, type ConnectedProcess, withStreams } from '../run/spawn.js'
 import { perRunOf, wholeEnvironment } from '../run/startEnvironment.js'
 import { type Outcome, readOutcome } from '../run/status.js'
-import type { Stdio } from '../run/stdio.js'
+import { completeStdio } from '../run/stdio.js'
 import { OutputStream, type Receiver } from '../run/streams.js'
 import { type Frame, FrameReader, frameAbout, runFrame, type Words } from './frames.js'
 import { GateCommand, GateInput, GateOutput } from './gateStreams.js'
@@ -52,7 +52,7 @@ export class BoxGate implements Door {
   }
 
   spawn(asked: DoorCommand): BoxProcess | undefined {
-    const streams = new Streams(threePipes)
+    const streams = new Streams(completeStdio())
     const begun = this.#begin(asked, { stdin: 'open', input: '' }, (command, meter) => {
       const input = new GateInput(command)
       streams.inputs.set(0, input)
@@ -208,8 +208,6 @@ export class BoxGate implements Door {
     return true
   }
 }
-
-const threePipes: Stdio = ['input', 'output', 'output']
 
 /** Nothing comes any more, and nothing is read. */
 function close({ outputs, input }: CommandStreams): void {

@@ -5,11 +5,10 @@
  * written before is in the pipes by then.
  */
 import type { Writable } from 'node:stream'
-import { type SignalName, signals } from '../kernel/signals.js'
 import type { Connect } from '../run/connections.js'
 import { EarlyEnd } from '../run/earlyEnd.js'
 import { patience } from '../run/endSandbox.js'
-import { AbortError } from '../run/result.js'
+import { AbortError, refuseAborted, shellStatus } from '../run/result.js'
 import { type CommandOptions, checkOptions, scriptOptions } from '../run/runOptions.js'
 import type { ConnectedProcess } from '../run/spawn.js'
 import { noUsage } from '../run/status.js'
@@ -17,6 +16,7 @@ import type { Stdio } from '../run/stdio.js'
 import { Collector, PipeReader, pipeWriter, type Receiver } from '../run/streams.js'
 import { now } from '../run/conclude.js'
 import { HostError, OptionError } from '../text/error.js'
+import { shellWord } from '../text/shellWord.js'
 
 /** How a shell is opened. */
 export interface ShellOptions extends Pick<CommandOptions, 'cwd' | 'env'> {
@@ -83,10 +83,7 @@ export class BoxShell {
     this.#process = start((ends, meter) => this.#connect(ends, meter))
     this.#input?.write(begin)
     this.#process.result.then(
-      ({ exitCode, signal }) =>
-        this.#end((one) =>
-          one.tell({ exitCode: exitCode ?? 128 + signals[signal as SignalName], cwd: this.#cwd, ended: true }),
-        ),
+      (result) => this.#end((one) => one.tell({ exitCode: shellStatus(result), cwd: this.#cwd, ended: true })),
       (error: unknown) => this.#end((one) => one.fail(error)),
     )
   }
@@ -121,7 +118,7 @@ export class BoxShell {
   async #run(script: string, options: ScriptOptions): Promise<ScriptResult> {
     if (this.#over) throw new HostError('the shell has ended', { hint: 'open another one: box.shell()' })
     const { maxBuffer = defaultMost, signal } = options
-    if (signal?.aborted) throw new AbortError(signal.reason, { usage: noUsage, durationMs: 0 })
+    refuseAborted(options)
     const started = now()
     let truncated = false
     let killing: NodeJS.Timeout | undefined
@@ -143,7 +140,7 @@ export class BoxShell {
       const told = await new Promise<Told>((tell, fail) => {
         this.#settle = { tell, fail }
         this.#input?.write(
-          `{ command eval ${quoted(script)}\n} </dev/null ${ownFd}>&-\nprintf '%s %s\\0' "$?" "$PWD" >&${ownFd}\n`,
+          `{ command eval ${shellWord(script)}\n} </dev/null ${ownFd}>&-\nprintf '%s %s\\0' "$?" "$PWD" >&${ownFd}\n`,
         )
       })
       const [stdout, stderr] = this.#kept.map(({ bytes }) => bytes.toString()) as [string, string]
@@ -194,6 +191,3 @@ export class BoxShell {
     if (this.#settle !== undefined) settle(this.#settle)
   }
 }
-
-/** As a shell reads it back. */
-const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`

@@ -3,11 +3,10 @@ import { readFileSync } from 'node:fs'
 import type { GroupUsage } from '../cgroup/group.js'
 import { openGroup } from '../cgroup/openGroup.js'
 import { ifSeen } from '../kernel/shortage.js'
-import { namespaceHandles } from '../plan/handles.js'
-import { targetOf } from './enterSandbox.js'
+import { isEntrant } from './enterSandbox.js'
 import { endedOf, type Inspected, initOf } from './inspectSandbox.js'
-import { pidsOf } from './members.js'
-import { namespacesAt } from './readProcess.js'
+import { fieldOf, pidsOf } from './members.js'
+import { namespacesHeldBy } from './readProcess.js'
 
 /** A process in an open sandbox. */
 export interface RunningProcess {
@@ -48,15 +47,13 @@ export interface BoxUsage {
 export function processesOf(sandbox: Inspected): RunningProcess[] {
   const init = initOf(sandbox)
   if (init === undefined) throw endedOf(sandbox)
-  const namespaces = namespacesAt((kind) => `/proc/${sandbox.monitor.pid}/fd/${namespaceHandles[kind]}`)
-  const isEntering = (command: readonly string[]) =>
-    targetOf(sandbox.monitor).every((word, index) => command[index + 1] === word)
+  const namespaces = namespacesHeldBy(sandbox.monitor.pid)
   const depth = init.pids.length - 1
   const all = pidsOf({ init: init.pid, namespaces, group: sandbox.group })
   const seen = all.flatMap((hostPid) => (hostPid === init.pid ? [] : (ifSeen(() => lookAt(hostPid, depth)) ?? [])))
   const inside = new Map<number, number>([[init.pid, 1], ...seen.map((one) => [one.hostPid, one.pid] as const)])
   return seen
-    .filter(({ command }) => !isEntering(command))
+    .filter(({ command }) => !isEntrant(command, sandbox.monitor))
     .map(({ hostParent, ...process }) => ({ ...process, parent: inside.get(hostParent) ?? 0 }))
 }
 
@@ -94,19 +91,18 @@ function lookAt(hostPid: number, depth: number): Looked[] {
     readFileSync(`/proc/${hostPid}/${file}`, 'utf8'),
   ) as [string, string, string]
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
-  const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]
   const state = states[fields[0]!]
   if (state === undefined) return []
   return [
     {
-      pid: Number(field('NSpid')?.split(/\s+/)[depth] ?? 0),
+      pid: Number(fieldOf(status, 'NSpid')?.split(/\s+/)[depth] ?? 0),
       hostPid,
       hostParent: Number(fields[1]),
       command: words.split('\0').slice(0, -1),
       state,
       userMs: Number(fields[11]) * tick,
       systemMs: Number(fields[12]) * tick,
-      memory: Number.parseInt(field('VmRSS') ?? '0', 10) * 1024,
+      memory: Number.parseInt(fieldOf(status, 'VmRSS') ?? '0', 10) * 1024,
     },
   ]
 }

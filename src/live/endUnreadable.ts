@@ -7,9 +7,9 @@ import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import { type FoundSandbox, inOwnDirectory, statusName } from './findSandbox.js'
 import { readGroup } from './recordFile.js'
+import { dying } from './stopSandbox.js'
 
-/** Milliseconds: see stopSandbox.ts. */
-const dying = 10_000
+/** Milliseconds between two looks. */
 const pause = 20
 
 /**

@@ -15,6 +15,10 @@ import type { SandboxRecord } from './recordFile.js'
 /** The first arguments of what enters: launcher/entering.ts. */
 export const targetOf = ({ pid, start }: SandboxRecord['monitor']): readonly string[] => [`/proc/${pid}`, start]
 
+/** Whether a command line is that of a process which is about to enter. */
+export const isEntrant = (command: readonly string[], monitor: SandboxRecord['monitor']): boolean =>
+  targetOf(monitor).every((word, index) => command[index + 1] === word)
+
 /** Nothing is compiled: the monitor's program is that of the sandbox, whatever vial this is. */
 export function entrantOf(record: SandboxRecord, ignored: bigint): Startable {
   const { monitor, policy, base } = record

@@ -5,13 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { statOf } from '../cgroup/processStat.js'
 import { type NamespaceName, namespaceNames, namespaces as kinds } from '../kernel/namespaces.js'
-import { namespaceHandles } from '../plan/handles.js'
 import type { Plan } from '../plan/plan.js'
 import type { StepKind } from '../plan/step.js'
 import { parseLimits } from '../policy/limits.js'
 import { HostError } from '../text/error.js'
 import { compareMounts } from './compareMounts.js'
-import { targetOf } from './enterSandbox.js'
+import { isEntrant } from './enterSandbox.js'
 import { type ExpectedMount, expectedMounts } from './expectedMounts.js'
 import { idFacts, idsOutside, ownsHost } from './inspectedIds.js'
 import { inspectLimits } from './inspectedLimits.js'
@@ -20,7 +19,7 @@ import { fact, factsOf, type InspectedFact, type InspectedProcess, type Inspecti
 import type { RecordedMount } from './mountRecords.js'
 import { pidsOf, runningProcesses } from './members.js'
 import { ofKind } from './planSteps.js'
-import { namespaceAt, namespacesAt, type ProcessFacts, readProcess } from './readProcess.js'
+import { namespaceAt, namespacesAt, namespacesHeldBy, type ProcessFacts, readProcess } from './readProcess.js'
 import type { SandboxRecord } from './recordFile.js'
 import { groupOf } from './recordedGroup.js'
 import { compiledAgain } from './sandboxPlan.js'
@@ -57,7 +56,7 @@ export async function inspectSandbox(sandbox: Inspected, added: readonly Recorde
   const monitor = readProcess(sandbox.monitor.pid)
   const init = initOf(sandbox)
   if (monitor?.start !== sandbox.monitor.start || init === undefined) throw endedOf(sandbox)
-  const own = namespacesAt((kind) => `/proc/${monitor.pid}/fd/${namespaceHandles[kind]}`)
+  const own = namespacesHeldBy(monitor.pid)
   const monitors = namespacesAt((kind) => `/proc/${monitor.pid}/ns/${kinds[kind].file}`)
   const found: Found = { sandbox, added, plan, monitor, init, own, monitors }
   const isThere = () => [monitor, init].every((one) => isAlive(one))
@@ -88,8 +87,7 @@ function isAlive({ pid, start }: ProcessFacts): boolean {
 const isEntering = ({ processes }: Inspection, { pid, start }: ProcessFacts) =>
   processes.some(
     ({ command, facts }) =>
-      targetOf({ pid, start }).every((word, index) => command[index + 1] === word) &&
-      facts.some(({ agreement }) => agreement === 'differs'),
+      isEntrant(command, { pid, start }) && facts.some(({ agreement }) => agreement === 'differs'),
   )
 
 export const endedOf = ({ name }: Inspected) =>

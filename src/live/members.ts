@@ -67,8 +67,8 @@ export function runningProcesses(): Process[] {
   return readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return []
     const status = statusOf(Number(name))
-    const [parent, levels] = [field(status, 'PPid'), field(status, 'NSpid')]
-    const ended = field(status, 'State')?.startsWith('Z')
+    const [parent, levels] = [fieldOf(status, 'PPid'), fieldOf(status, 'NSpid')]
+    const ended = fieldOf(status, 'State')?.startsWith('Z')
     if (parent === undefined || ended) return []
     return [{ pid: Number(name), parent: Number(parent), depth: levels?.split(/\s+/).length ?? 1 }]
   })
@@ -76,7 +76,8 @@ export function runningProcesses(): Process[] {
 
 const statusOf = (pid: number) => ifSeen(() => readFileSync(`/proc/${pid}/status`, 'latin1')) ?? ''
 /** The name of the process, which is its own choice, is on one line. */
-const field = (status: string, name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]
+export const fieldOf = (status: string, name: string): string | undefined =>
+  new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1]
 
 /** Bytes; 0 of one that has ended. */
-const residentSet = (pid: number) => Number.parseInt(field(statusOf(pid), 'VmRSS') ?? '0', 10) * 1024
+const residentSet = (pid: number) => Number.parseInt(fieldOf(statusOf(pid), 'VmRSS') ?? '0', 10) * 1024

@@ -8,6 +8,7 @@ import { type CapabilityName, capabilities } from '../kernel/capabilities.js'
 import { type NamespaceName, namespaceNames, namespaces } from '../kernel/namespaces.js'
 import { ifSeen } from '../kernel/shortage.js'
 import { RLIM_INFINITY, type RlimitName } from '../kernel/rlimits.js'
+import { namespaceHandles } from '../plan/handles.js'
 import { attempt } from '../text/attempt.js'
 
 export interface ProcessFacts {
@@ -140,6 +141,10 @@ export function namespacesAt(path: (name: NamespaceName) => string): Partial<Rec
   const found = namespaceNames.map((name) => [name, namespaceAt(path(name))] as const)
   return Object.fromEntries(found.filter(([, inode]) => inode !== undefined))
 }
+
+/** Of those that a monitor holds: the sandbox's own. */
+export const namespacesHeldBy = (monitor: number) =>
+  namespacesAt((name) => `/proc/${monitor}/fd/${namespaceHandles[name]}`)
 
 /** The inode of the namespace that a file of /proc leads to. */
 export function namespaceAt(path: string): number | undefined {

@@ -7,7 +7,6 @@ import { openStored } from '../cache/contentVials.js'
 import { compileAccepted } from '../compile/compile.js'
 import type { SignalName } from '../kernel/signals.js'
 import { letLive } from '../launcher/record.js'
-import { namespaceHandles } from '../plan/handles.js'
 import { layOut } from '../plan/namedDescriptors.js'
 import type { AcceptedPolicy } from '../policy/check.js'
 import { endSandbox, isOver } from '../run/endSandbox.js'
@@ -20,7 +19,7 @@ import { readInit, readOutcome, tellsRunning } from '../run/status.js'
 import { peekStatus } from '../run/statusFile.js'
 import { HostError } from '../text/error.js'
 import { identityOfChild } from './processes.js'
-import { namespacesAt } from './readProcess.js'
+import { namespacesHeldBy } from './readProcess.js'
 import type { SandboxRecord } from './recordFile.js'
 import { reserve } from './records.js'
 import { untilRunning } from './untilRunning.js'
@@ -101,7 +100,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     const record = reserved.commit({
       monitor: identity,
       init,
-      namespaces: namespacesAt((name) => `/proc/${identity.pid}/fd/${namespaceHandles[name]}`),
+      namespaces: namespacesHeldBy(identity.pid),
       policy: { ...given, cwd: complete.cwd, env: complete.env },
       base,
       trusted: [...(how.trusted ?? []), ...(group?.bases ?? [])],

@@ -8,7 +8,7 @@ import { stopSignalOf } from './recordFile.js'
 import { endRunning, killRunning, signalSandbox } from './signalSandbox.js'
 
 /** Milliseconds that a killed process may take to end: it may first write much to a slow disk. */
-const dying = 10_000
+export const dying = 10_000
 
 /**
  * Asks the payload to end by a signal, and ends all that is left after the grace.

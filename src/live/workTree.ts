@@ -45,6 +45,9 @@ const commitSchema = object({
 const timeout = 60_000
 const committable: readonly Change['type'][] = ['file', 'directory', 'link']
 
+/** Whether it can be: of what is added no device, FIFO or socket. */
+export const isCommittable = ({ kind, type }: Change): boolean => kind === 'removed' || committable.includes(type)
+
 export class WorkTree {
   readonly #layer: WorkLayer
   readonly #real: string
@@ -109,7 +112,7 @@ export class WorkTree {
     const { only, conflict = 'refuse' } = checked('commit', commitSchema, options)
     return this.#during('commit', async (host, upper) => {
       const chosen = choose(await this.#find(files, host, upper), only)
-      const special = chosen.filter(({ change }) => change.kind !== 'removed' && !committable.includes(change.type))
+      const special = chosen.filter(({ change }) => !isCommittable(change))
       if (special.length > 0)
         throw new HostError(
           `only files, directories and links are committed: ${listed(special, ({ type }) => ` is a ${type}`)}`,

@@ -2,7 +2,7 @@
 import { signalName, signalNumber } from '../kernel/signals.js'
 import { declareKind, exitStatuses, VialError } from '../text/error.js'
 import type { EnforcementOf } from './enforcement.js'
-import type { Outcome, Usage } from './status.js'
+import { noUsage, type Outcome, type Usage } from './status.js'
 import type { SignalName, Verdict } from './verdict.js'
 
 /** How a command ended. */
@@ -72,3 +72,8 @@ export class AbortError extends VialError implements Aborted {
 }
 
 declareKind(AbortError, 'AbortError', 'abort')
+
+/** Of what is aborted before it begins. @throws {AbortError} */
+export function refuseAborted({ signal }: { readonly signal?: AbortSignal | undefined }): void {
+  if (signal?.aborted) throw new AbortError(signal.reason, { usage: noUsage, durationMs: 0 })
+}

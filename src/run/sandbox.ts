@@ -20,7 +20,7 @@ import type { Door } from './door.js'
 import type { RunLimiter } from './enforcement.js'
 import { EntrantLimiter } from './entrantLimiter.js'
 import { type FoundWay, Limiter } from './limiter.js'
-import { AbortError, type Result } from './result.js'
+import { AbortError, refuseAborted, type Result } from './result.js'
 import {
   type CommandOptions,
   checkCommand,
@@ -41,7 +41,6 @@ import {
   startVial,
 } from './spawn.js'
 import { perRunOf } from './startEnvironment.js'
-import { noUsage } from './status.js'
 import { compiledFor, completeStdio, pipesOf, type Stdio } from './stdio.js'
 import { Collector } from './streams.js'
 import { spawnTerminal, type TerminalProcess, terminalStdio } from './terminal.js'
@@ -363,10 +362,6 @@ export class Sandbox {
     }
     return vial
   }
-}
-
-function refuseAborted({ signal }: CommandOptions): void {
-  if (signal?.aborted) throw new AbortError(signal.reason, { usage: noUsage, durationMs: 0 })
 }
 
 /** A sandbox of this policy. Relative host paths start from `base`, by default the current directory. */

@@ -79,8 +79,7 @@ export interface SandboxProcess extends BoxProcess {
 }
 
 /** A payload whose pipes another process may hold. */
-export interface ConnectedProcess extends Pick<SandboxProcess, 'kill' | 'result'> {
-  readonly pid: number
+export interface ConnectedProcess extends Pick<SandboxProcess, 'pid' | 'kill' | 'result'> {
   /** Whether a living sandbox can be entered; from then on also after its end. */
   isRunning(): boolean
   /** Its cgroup. */

@@ -228,10 +228,10 @@ test('files of a bind are the caller’s on the host', async () => {
       async ({ sandbox }, top) => {
         const box = await sandbox({
           preset: 'system',
-          filesystem: [{ bind: '/work', from: top, writable: true }],
+          filesystem: [{ bind: '/data', from: top, writable: true }],
         }).open()
         try {
-          await box.files.write('/work/made', 'inside', { mode: '0640' })
+          await box.files.write('/data/made', 'inside', { mode: '0640' })
           return null
         } finally {
           await box.close()

@@ -24,10 +24,10 @@ for (const caller of callers)
       assert.deepEqual(call('mount', 'box', 'tree', '/srv/data'), [0, '', ''])
       assert.deepEqual(call('exec', 'box', 'cat', '/srv/data/word'), [0, 'from the host\n', ''])
       assert.equal(call('exec', 'box', 'touch', '/srv/data/new')[0], 1)
-      assert.deepEqual(call('mount', '--rw', 'box', 'tree', '/tmp/work'), [0, '', ''])
-      assert.deepEqual(call('exec', 'box', 'touch', '/tmp/work/new'), [0, '', ''])
+      assert.deepEqual(call('mount', '--rw', 'box', 'tree', '/tmp/there'), [0, '', ''])
+      assert.deepEqual(call('exec', 'box', 'touch', '/tmp/there/new'), [0, '', ''])
       assert.ok(existsSync(join(cwd, 'tree/new')))
-      for (const place of ['/srv/data', '/tmp/work']) {
+      for (const place of ['/srv/data', '/tmp/there']) {
         assert.deepEqual(call('umount', 'box', place), [0, '', ''])
         assert.deepEqual(call('exec', 'box', 'ls', place), [0, '', ''])
       }

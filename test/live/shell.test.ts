@@ -10,8 +10,8 @@ for (const caller of callers) {
       const seen = await evaluate(
         caller,
         async ({ sandbox }) => {
-          const box = await sandbox({ preset: 'system', filesystem: [{ tmpfs: '/work' }] }).open()
-          const shell = box.shell({ cwd: '/work', env: { GIVEN: 'given' } })
+          const box = await sandbox({ preset: 'system', filesystem: [{ tmpfs: '/data' }] }).open()
+          const shell = box.shell({ cwd: '/data', env: { GIVEN: 'given' } })
           const scripts = [
             'echo $GIVEN; mkdir -p "a b"; cd "a b"',
             'pwd; x=1; f() { echo "f $x $1" >&2; return 7; }',
@@ -35,7 +35,7 @@ for (const caller of callers) {
         },
         undefined,
       )
-      const inside = '/work/a b'
+      const inside = '/data/a b'
       assert.deepEqual(
         seen
           .slice(0, 8)
