@@ -3,15 +3,12 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Policy, sandbox } from '../src/index.js'
-import { targetOf } from '../src/live/enterSandbox.js'
 import { runningProcesses } from '../src/live/members.js'
-import { identityOf } from '../src/live/processes.js'
-import { programHandles } from '../src/plan/handles.js'
 import { bwrap, exitInside, policy, vial, withExit } from './policy.js'
-import { makeBundle } from './runtimes.js'
 import { alone, dist, runs, work } from './support/directory.js'
+import { enterCommand } from './support/enterCommand.js'
 import { type Command, exitProgram, installed, median, race, raceHere, type Times } from './support/race.js'
-import { milliseconds, note, type Runner, raceTable, table } from './support/table.js'
+import { milliseconds, note, raceTable, table } from './support/table.js'
 
 type Box = Awaited<ReturnType<ReturnType<typeof sandbox>['open']>>
 
@@ -25,8 +22,7 @@ const collected = (command: string, args: readonly string[] = []) =>
   })
 
 function fromC(box: Box): void {
-  const monitor = identityOf(box.pid)!
-  const enter: Command = [`/proc/${box.pid}/fd/${programHandles.alone}`, ...targetOf(monitor), '/', exitInside]
+  const enter = enterCommand(box.pid, exitInside)
   const own: Command = [vial(withExit(policy), 'own'), exitInside]
   const [plain, entered, one] = race(runs, [[exitProgram()], enter, own]) as [Times, Times, Times]
   const more = median(entered) - median(plain)
@@ -41,62 +37,6 @@ function fromC(box: Box): void {
       ['entering beyond itself', milliseconds(more), `<= ${milliseconds(allowed)}${more <= allowed ? '' : ' MISSED'}`],
     ],
   )
-  others(enter)
-}
-
-/** What else starts a command in a container that runs. */
-function others(enter: Command): void {
-  const rounds = Math.max(10, Math.ceil(runs / 10))
-  const runners: Runner[] = []
-  if (installed('crun') === undefined) note('not installed: crun')
-  else {
-    const crun: Command = ['crun', '--root', join(work, 'crun'), '--cgroup-manager=disabled']
-    const bundle = makeBundle('held', {}, ['/usr/bin/sleep', '1000'])
-    const started = spawnSync(crun[0]!, [...crun.slice(1), 'run', '--detach', '--bundle', bundle, 'held'], {
-      stdio: 'ignore',
-    })
-    if (started.status !== 0) note(`crun starts no container here${process.getuid?.() === 0 ? '' : ': try --root'}`)
-    else {
-      const [mine, theirs] = race(rounds, [enter, [...crun, 'exec', 'held', '/usr/bin/true']])
-      runners.push({
-        name: 'enter, beside crun exec',
-        times: mine!,
-        against: { name: 'crun exec', times: theirs!, target: 0.15 },
-      })
-      runners.push({ name: 'crun exec', times: theirs! })
-      spawnSync(crun[0]!, [...crun.slice(1), 'delete', '--force', 'held'])
-    }
-  }
-  if (installed('podman') === undefined) note('not installed: podman')
-  else runners.push(...podman(enter, rounds))
-  if (runners.length > 0) raceTable(`A command more in a container that runs, ${rounds} in turn with each`, runners)
-}
-
-/** With a root filesystem of its own, for no image can be had here. */
-function podman(enter: Command, rounds: number): Runner[] {
-  const root = join(work, 'rootfs')
-  mkdirSync(join(root, 'bin'), { recursive: true })
-  spawnSync('cp', [exitProgram(), join(root, 'bin/exit')])
-  const options = ['--network', 'none', '--cgroups', 'disabled', '--rootfs', root]
-  const words = ['run', '--detach', '--name', 'vial-bench', '--init', ...options, '/bin/exit']
-  const started = spawnSync('podman', words, { encoding: 'utf8' })
-  if (started.status !== 0) {
-    note(`podman starts no container here: ${started.stderr.trim().split('\n').at(-1)}`)
-    return []
-  }
-  try {
-    const [mine, theirs] = race(rounds, [enter, ['podman', 'exec', 'vial-bench', '/bin/exit']])
-    return [
-      {
-        name: 'enter, beside podman exec',
-        times: mine!,
-        against: { name: 'podman exec', times: theirs!, target: 0.02 },
-      },
-      { name: 'podman exec', times: theirs! },
-    ]
-  } finally {
-    spawnSync('podman', ['rm', '--force', 'vial-bench'])
-  }
 }
 
 async function fromNode(
