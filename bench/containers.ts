@@ -1,6 +1,6 @@
 /** A command more in a container that runs: what vial, crun and podman take to start the same static program. */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync } from 'node:fs'
+import { closeSync, cpSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sandbox } from '../src/index.js'
@@ -22,8 +22,12 @@ interface Container {
 }
 
 function started(name: string, [command, ...args]: readonly string[]): boolean {
-  const { status, stderr } = spawnSync(command!, args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] })
-  const why = stderr.trim().split('\n').at(-1)
+  // A pipe would be held open by the container.
+  const path = join(work, `${name}.log`)
+  const log = openSync(path, 'w')
+  const { status } = spawnSync(command!, args, { stdio: ['ignore', 'ignore', log] })
+  closeSync(log)
+  const why = readFileSync(path, 'utf8').trim().split('\n').at(-1)
   if (status !== 0) note(`${name} starts no container here${isRoot ? `: ${why}` : ': try --root'}`)
   return status === 0
 }
