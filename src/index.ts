@@ -24,7 +24,7 @@ export type { Agreement, InspectedFact, InspectedProcess, InspectedValue, Inspec
 export { type OpenOptions, Sandbox, sandbox } from './live/liveSandbox.js'
 export type { MountOptions } from './live/mountInto.js'
 export type { Change } from './live/workChanges.js'
-export type { CommitOptions, WorkOptions } from './live/workTree.js'
+export type { CommitOptions, DiffOptions, WorkOptions } from './live/workTree.js'
 export { type Beside, type SecurityRow, security } from './plan/security.js'
 export { checkPolicy } from './policy/check.js'
 export type { LimitsPolicy } from './policy/limitsSchema.js'

@@ -50,7 +50,7 @@ export const commands: readonly Command[] = [
       'The changes are printed on standard error, with A for added, M for changed and D for removed. At a terminal vial then asks; without one nothing is applied but with --yes.',
     ],
     examples: [
-      ['vial try -- npm install', 'then: apply? [y/N]'],
+      ['vial try -- npm install', 'then: apply? [y/N/d], where d shows the lines'],
       ['vial try --no -- make', 'only show what it would change'],
       ['vial try --work ./src --yes -- ./format', 'this directory, without asking'],
     ],

@@ -28,7 +28,7 @@ export async function tryOut(
   args: readonly string[],
   given: FlagsOf<typeof tryOptions>,
 ): Promise<void> {
-  const { work: directory = '.', yes, no, ...rest } = await atTerminal(given)
+  const { work: directory = '.', yes, no, diff, ...rest } = await atTerminal(given)
   if (yes && no) throw new UsageError('--yes applies the changes and --no does not: leave one of them out')
   const path = resolve(directory)
   const here = process.cwd()
@@ -59,7 +59,7 @@ export async function tryOut(
   // Nothing of the command runs any more: what is seen now is what is applied.
   const box = await openInLayer(work, (tree) => tree.alone(policy!), here)
   try {
-    await settle(box, { yes, no })
+    await settle(box, { yes, no, diff })
   } finally {
     await box.close()
   }
@@ -78,15 +78,17 @@ async function withoutInterrupt(action: () => Promise<void>): Promise<boolean> {
   return process.exitCode === 130
 }
 
-async function settle(box: Box, { yes, no }: { readonly yes?: true | undefined; readonly no?: true | undefined }) {
-  const changes = await box.diff()
+type Asked = { readonly [Flag in 'yes' | 'no' | 'diff']?: true | undefined }
+
+async function settle(box: Box, { yes, no, diff }: Asked) {
+  const changes = await box.diff(diff ? { text: true } : {})
   if (changes.length === 0) return say('nothing was changed')
-  write(2, tableOf(changes))
+  write(2, tableOf(changes) + (diff ? textOf(changes) : ''))
   const only = changes.filter(isCommittable)
   if (no || only.length === 0) return
   if (yes && process.exitCode) return say('nothing is applied, for the command failed')
   if (!yes && !(isatty(0) && isatty(2))) return say('nothing is applied: that takes a terminal, or --yes')
-  if (!yes && !asked('apply? [y/N] ')) return
+  if (!yes && !(await isWanted(box))) return
   const applied = await box.commit({ only: only.map(({ path }) => path) })
   say(`applied ${applied.length} of ${changes.length}`)
 }
@@ -103,13 +105,29 @@ function tableOf(changes: readonly Change[]): string {
   )
 }
 
+/** What is in the files is the command's, and may hold what a terminal obeys. */
+const textOf = (changes: readonly Change[]) =>
+  changes
+    .flatMap(({ text = '' }) => text.split('\n').slice(0, -1))
+    .map((line) => `${line.split('\t').map(printable).join('\t')}\n`)
+    .join('')
+
+async function isWanted(box: Box): Promise<boolean> {
+  for (;;) {
+    const answer = asked('apply? [y/N/d] ')
+    if (/^y(es)?$/i.test(answer)) return true
+    if (!/^d(iff)?$/i.test(answer)) return false
+    write(2, textOf(await box.diff({ text: true })))
+  }
+}
+
 /** At the terminal itself: the command may have left standard input in any state. */
-function asked(question: string): boolean {
+function asked(question: string): string {
   write(2, question)
   const terminal = openSync('/dev/tty', 'r')
   try {
     const bytes = Buffer.alloc(256)
-    return /^y(es)?\s*$/i.test(bytes.toString('utf8', 0, readSync(terminal, bytes)))
+    return bytes.toString('utf8', 0, readSync(terminal, bytes)).trim()
   } finally {
     closeSync(terminal)
   }

@@ -9,6 +9,7 @@ export const tryOptions = [
     about: 'the directory that the command works on; default: the current one',
   },
   { name: 'yes', short: 'y', about: 'apply the changes without asking, if the status of the command is 0' },
+  { name: 'diff', about: 'show what differs line by line, too' },
   { name: 'no', about: 'apply nothing, and do not ask' },
   ...runOptions,
 ] as const satisfies readonly Option[]

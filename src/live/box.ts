@@ -27,7 +27,7 @@ import type { Inspection } from './inspection.js'
 import type { MountOptions, SandboxMounts } from './mountInto.js'
 import type { MountRecords } from './mountRecords.js'
 import type { Change } from './workChanges.js'
-import type { CommitOptions, WorkTree } from './workTree.js'
+import type { CommitOptions, DiffOptions, WorkTree } from './workTree.js'
 
 /** How a box comes to its end. */
 export interface BoxLife {
@@ -214,12 +214,12 @@ export class Box extends EventEmitter<BoxEvents> {
   /**
    * What its commands have changed of the work tree: added, changed and removed paths, sorted. A directory that is new or gone comes with
    * all that is in it.
-   * @throws {OptionError} when it was opened without `work`
+   * @throws {OptionError} when it was opened without `work`, or for options that are wrong
    * @throws {HostError} when the layer cannot be read whole
    */
-  async diff(): Promise<Change[]> {
+  async diff(options: DiffOptions = {}): Promise<Change[]> {
     const work = this.#work
-    return tellingShortage(() => work.diff(this.files))
+    return tellingShortage(() => work.diff(this.files, options))
   }
 
   /**

@@ -143,6 +143,30 @@ export class HostDirectory {
   }
 }
 
+/** Closes the directory when the action is over. */
+export function within<Value>(above: HostDirectory, name: Buffer, action: (below: HostDirectory) => Value): Value {
+  const below = above.directory(name)
+  let value: Value
+  try {
+    value = action(below)
+  } catch (error) {
+    below.close()
+    throw error
+  }
+  if (value instanceof Promise) return value.finally(() => below.close()) as Value
+  below.close()
+  return value
+}
+
+/** The directory that the last of these names is in. */
+export function inDirectory<Value>(
+  top: HostDirectory,
+  [name, ...rest]: readonly Buffer[],
+  action: (above: HostDirectory, name: Buffer) => Value,
+): Value {
+  return rest.length === 0 ? action(top, name!) : within(top, name!, (below) => inDirectory(below, rest, action))
+}
+
 function regular(fd: number): number {
   if (fstatSync(fd).isFile()) return fd
   closeSync(fd)

@@ -9,7 +9,7 @@ import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import { type FileKind, kinds } from './fileEntries.js'
-import type { HostDirectory } from './hostDirectory.js'
+import { type HostDirectory, within } from './hostDirectory.js'
 
 /** One path that differs between a layer and the directory of the host that it lies over. */
 export interface Change {
@@ -23,6 +23,8 @@ export interface Change {
   readonly size: number
   /** Permissions, with the set-id and sticky bits. */
   readonly mode: number
+  /** What differs, as a unified diff. It is there where {@link Box.diff} was asked for it, and for files and links. */
+  readonly text?: string
 }
 
 /** A change with what it takes to apply it. */
@@ -161,21 +163,6 @@ class Walk {
     if (++this.#seen > most.entries) throw new HostError(`the layer has more than ${most.entries} entries`)
     if (names.length > most.depth) throw new HostError(`the layer is deeper than ${most.depth} directories`)
   }
-}
-
-/** Closes the directory when the action is over. */
-export function within<Value>(above: HostDirectory, name: Buffer, action: (below: HostDirectory) => Value): Value {
-  const below = above.directory(name)
-  let value: Value
-  try {
-    value = action(below)
-  } catch (error) {
-    below.close()
-    throw error
-  }
-  if (value instanceof Promise) return value.finally(() => below.close()) as Value
-  below.close()
-  return value
 }
 
 /** Whether the layer has what the host has: a file may be copied into it, and then not be changed. */

@@ -16,8 +16,8 @@ import {
 } from 'node:fs'
 import { HostError } from '../text/error.js'
 import { printable } from '../text/printable.js'
-import { type HostDirectory, hostFailure } from './hostDirectory.js'
-import { type Found, permissions, typeOf, within } from './workChanges.js'
+import { type HostDirectory, hostFailure, inDirectory, within } from './hostDirectory.js'
+import { type Found, permissions, typeOf } from './workChanges.js'
 
 export interface Sides {
   readonly host: HostDirectory
@@ -50,15 +50,6 @@ export function applyChanges(sides: Sides, found: readonly Found[]): void {
 type Step = (above: HostDirectory, name: Buffer, one: Found) => void
 
 const wasDirectory = ({ host }: Found) => host !== undefined && typeOf(host) === 'directory'
-
-/** The directory that the last of these names is in. */
-export function inDirectory<Value>(
-  top: HostDirectory,
-  [name, ...rest]: readonly Buffer[],
-  action: (above: HostDirectory, name: Buffer) => Value,
-): Value {
-  return rest.length === 0 ? action(top, name!) : within(top, name!, (below) => inDirectory(below, rest, action))
-}
 
 function opened(above: HostDirectory, name: Buffer): void {
   within(above, name, (directory) => {

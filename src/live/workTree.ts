@@ -7,16 +7,16 @@ import { systemFault } from '../kernel/systemError.js'
 import { type AcceptedPolicy, acceptPolicy, pathOf as faultyPath } from '../policy/check.js'
 import { currentDirectory, isWithin, normal } from '../policy/path.js'
 import type { StrictEntry } from '../policy/schema.js'
-import { host, inside as place } from '../policy/values.js'
+import { flag, host, inside as place } from '../policy/values.js'
 import { attempt } from '../text/attempt.js'
 import { Fault, HostError, OptionError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import { object, wrongValue } from '../text/shapes.js'
 import type { BoxFiles } from './boxFiles.js'
 import { placed } from './filesOptions.js'
-import { HostDirectory, hostFailure } from './hostDirectory.js'
+import { HostDirectory, hostFailure, inDirectory } from './hostDirectory.js'
 import { type Change, type Found, findChanges, pathOf, typeOf } from './workChanges.js'
-import { applyChanges, inDirectory } from './workCommit.js'
+import { applyChanges } from './workCommit.js'
 import { makeLayer, removeLayer, type WorkLayer } from './workLayer.js'
 
 /** A directory of the host that a box works on in a layer. */
@@ -25,6 +25,12 @@ export interface WorkOptions {
   readonly path: string
   /** Its place inside; default: the same. */
   readonly inside?: string | undefined
+}
+
+/** What is told of the changes. */
+export interface DiffOptions {
+  /** Each file and link comes with a unified diff. Default: without. */
+  readonly text?: boolean | undefined
 }
 
 /** What is committed. */
@@ -36,6 +42,7 @@ export interface CommitOptions {
 }
 
 const workSchema = object({ path: host, inside: v.optional(place) })
+const diffSchema = object({ text: v.optional(flag) })
 const commitSchema = object({
   only: v.optional(v.array(v.string())),
   conflict: v.optional(v.picklist(['refuse', 'overwrite'], 'must be "refuse" or "overwrite"')),
@@ -102,10 +109,13 @@ export class WorkTree {
     return { overlay: this.#inside, lower: [this.#real], upper: { upper, work } }
   }
 
-  async diff(files: BoxFiles): Promise<Change[]> {
-    return this.#during('compare', async (host, upper) =>
-      (await this.#find(files, host, upper)).map(({ change }) => change),
-    )
+  async diff(files: BoxFiles, options: DiffOptions): Promise<Change[]> {
+    const { text = false } = checked('diff', diffSchema, options)
+    return this.#during('compare', async (host, upper) => {
+      const found = await this.#find(files, host, upper)
+      if (!text) return found.map(({ change }) => change)
+      return (await import('./workText.js')).withTexts(host, upper, found)
+    })
   }
 
   async commit(files: BoxFiles, options: CommitOptions): Promise<Change[]> {

@@ -45,6 +45,8 @@ for (const caller of callers)
       ])
       assert.deepEqual(left(), untouched)
       assert.deepEqual(call('--no', '--', 'sh', '-c', script), [0, 'said\n', table])
+      const [, , lines] = call('--no', '--diff', '--', 'sh', '-c', 'printf "1\\t\\33[2J\\n" > a')
+      assert.match(String(lines), /^M {2}7 {2}a\ndiff --git a\/a b\/a\n.*\n-one\n\+1\t\?\[2J\n$/s)
       assert.deepEqual(call('--yes', '--', 'sh', '-c', `${script}; exit 3`), [
         ...[3, 'said\n', `${table}vial: nothing is applied, for the command failed\n`],
       ])
@@ -72,13 +74,19 @@ for (const caller of callers)
       for (const [answer, becomes] of [
         ['y\r', applied],
         ['\r', untouched],
+        ['d\r', untouched],
         ['n\r', untouched],
       ] as const) {
         const { left, tree, cache } = treeOf(caller)
         const line = `cd ${tree} && VIAL_CACHE=${cache} '${process.execPath}' '${main}' try -- sh -c '${script}'`
         const terminal = new Terminal(caller, line)
-        await terminal.shows('apply? [y/N] ')
+        await terminal.shows('apply? [y/N/d] ')
         terminal.type(answer)
+        if (answer === 'd\r') {
+          await terminal.shows('-one')
+          await terminal.shows('+new')
+          terminal.type('\r')
+        }
         await terminal.ended
         assert.deepEqual(left(), becomes)
       }
