@@ -6,6 +6,7 @@ import { isatty } from 'node:tty'
 import type { Box } from '../live/box.js'
 import { openInLayer } from '../live/openSandbox.js'
 import type { Change } from '../live/workChanges.js'
+import { protectedNames } from '../live/workProtection.js'
 import { isCommittable, WorkTree } from '../live/workTree.js'
 import type { AcceptedPolicy } from '../policy/check.js'
 import { isWithin } from '../policy/path.js'
@@ -28,7 +29,7 @@ export async function tryOut(
   args: readonly string[],
   given: FlagsOf<typeof tryOptions>,
 ): Promise<void> {
-  const { work: directory = '.', yes, no, diff, ...rest } = await atTerminal(given)
+  const { work: directory = '.', yes, no, diff, protect = [], 'no-protect': bare, ...rest } = await atTerminal(given)
   if (yes && no) throw new UsageError('--yes applies the changes and --no does not: leave one of them out')
   const path = resolve(directory)
   const here = process.cwd()
@@ -36,7 +37,7 @@ export async function tryOut(
     rest.cwd === undefined && rest.policy === undefined && isWithin(here, path) ? { ...rest, cwd: here } : rest
   const reportFile = flags.report === undefined ? undefined : (await import('./report.js')).openReport(flags.report)
   const options = flags.timeout === undefined ? {} : { timeout: flags.timeout }
-  const work = new WorkTree({ path })
+  const work = new WorkTree({ path, protect: [...(bare ? [] : protectedNames), ...protect] })
   let policy: AcceptedPolicy | undefined
   const over = (asked: AcceptedPolicy) => {
     policy = asked
@@ -97,10 +98,10 @@ const marks: Readonly<Record<Change['kind'], string>> = { added: 'A', changed: '
 
 function tableOf(changes: readonly Change[]): string {
   return columns(
-    changes.map(({ kind, type, size, path }) => [
+    changes.map(({ kind, type, size, path, protected: isProtected }) => [
       marks[kind],
       type === 'file' ? String(size) : type,
-      printable(path) + (type === 'directory' ? '/' : ''),
+      printable(path) + (type === 'directory' ? '/' : '') + (isProtected ? ' (protected)' : ''),
     ]),
   )
 }

@@ -27,7 +27,8 @@ import type { Inspection } from './inspection.js'
 import type { MountOptions, SandboxMounts } from './mountInto.js'
 import type { MountRecords } from './mountRecords.js'
 import type { Change } from './workChanges.js'
-import type { CommitOptions, DiffOptions, WorkTree } from './workTree.js'
+import type { CommitOptions, DiffOptions } from './workOptions.js'
+import type { WorkTree } from './workTree.js'
 
 /** How a box comes to its end. */
 export interface BoxLife {
@@ -224,8 +225,10 @@ export class Box extends EventEmitter<BoxEvents> {
 
   /**
    * Writes changes of the work tree to the host, and gives them: each file whole, beside its place, and renamed. What a command still
-   * writes meanwhile may be in it or not. Set-id bits are not written.
+   * writes meanwhile may be in it or not. Set-id bits are not written,
+   * and what is protected stays in the layer.
    * @throws {OptionError} when it was opened without `work`, or `only` names what is no path of the diff
+   * @throws {HostError} with the code EPERM when `only` names what is protected
    * @throws {HostError} before anything is written, with the code ESTALE for paths that were changed on the host since it was opened, and for
    * devices, FIFOs and sockets; and when the host refuses one: then those before it are written
    */

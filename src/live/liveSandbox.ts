@@ -7,7 +7,7 @@ import { checkOptions, openOptions } from '../run/runOptions.js'
 import { Sandbox as OneShot } from '../run/sandbox.js'
 import { OptionError } from '../text/error.js'
 import type { Box } from './box.js'
-import type { WorkOptions } from './workTree.js'
+import type { WorkOptions } from './workOptions.js'
 
 /** How a sandbox is opened. */
 export interface OpenOptions {

@@ -25,6 +25,8 @@ export interface Change {
   readonly mode: number
   /** What differs, as a unified diff. It is there where {@link Box.diff} was asked for it, and for files and links. */
   readonly text?: string
+  /** It is never committed: see {@link WorkOptions}. */
+  readonly protected?: true
 }
 
 /** A change with what it takes to apply it. */

@@ -1,64 +1,44 @@
 /** A directory of the host that the commands of a box write to without changing it: over it lies a layer, which is committed or dropped. */
 import { type BigIntStats, realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import * as v from 'valibot'
 import { cacheDirectory } from '../cache/cacheDirectory.js'
 import { systemFault } from '../kernel/systemError.js'
-import { type AcceptedPolicy, acceptPolicy, pathOf as faultyPath } from '../policy/check.js'
+import { type AcceptedPolicy, acceptPolicy } from '../policy/check.js'
 import { currentDirectory, isWithin, normal } from '../policy/path.js'
 import type { StrictEntry } from '../policy/schema.js'
-import { flag, host, inside as place } from '../policy/values.js'
 import { attempt } from '../text/attempt.js'
 import { Fault, HostError, OptionError } from '../text/error.js'
 import { printable } from '../text/printable.js'
-import { object, wrongValue } from '../text/shapes.js'
 import type { BoxFiles } from './boxFiles.js'
 import { placed } from './filesOptions.js'
 import { HostDirectory, hostFailure, inDirectory } from './hostDirectory.js'
 import { type Change, type Found, findChanges, pathOf, typeOf } from './workChanges.js'
 import { applyChanges } from './workCommit.js'
 import { makeLayer, removeLayer, type WorkLayer } from './workLayer.js'
-
-/** A directory of the host that a box works on in a layer. */
-export interface WorkOptions {
-  /** The directory. It is changed by {@link Box.commit} alone. */
-  readonly path: string
-  /** Its place inside; default: the same. */
-  readonly inside?: string | undefined
-}
-
-/** What is told of the changes. */
-export interface DiffOptions {
-  /** Each file and link comes with a unified diff. Default: without. */
-  readonly text?: boolean | undefined
-}
-
-/** What is committed. */
-export interface CommitOptions {
-  /** Paths of the diff; of a directory, with all that is in it. Default: all. */
-  readonly only?: readonly string[] | undefined
-  /** What becomes of paths that were changed on the host since the box was opened: `refuse` (default) is an error, and nothing is written. */
-  readonly conflict?: 'refuse' | 'overwrite' | undefined
-}
-
-const workSchema = object({ path: host, inside: v.optional(place) })
-const diffSchema = object({ text: v.optional(flag) })
-const commitSchema = object({
-  only: v.optional(v.array(v.string())),
-  conflict: v.optional(v.picklist(['refuse', 'overwrite'], 'must be "refuse" or "overwrite"')),
-})
+import {
+  type CommitOptions,
+  checked,
+  commitSchema,
+  type DiffOptions,
+  diffSchema,
+  type WorkOptions,
+  workSchema,
+} from './workOptions.js'
+import { markProtected, protectedNames } from './workProtection.js'
 
 /** Milliseconds, for one question. */
 const timeout = 60_000
 const committable: readonly Change['type'][] = ['file', 'directory', 'link']
 
-/** Whether it can be: of what is added no device, FIFO or socket. */
-export const isCommittable = ({ kind, type }: Change): boolean => kind === 'removed' || committable.includes(type)
+const isSpecial = ({ kind, type }: Change) => kind !== 'removed' && !committable.includes(type)
+/** Whether it can be: nothing that is protected, and of what is added no device, FIFO or socket. */
+export const isCommittable = (change: Change): boolean => !change.protected && !isSpecial(change)
 
 export class WorkTree {
   readonly #layer: WorkLayer
   readonly #real: string
   readonly #inside: string
+  readonly #protected: readonly string[]
   /** The directory, and when its layer was made, by the clock that files have. */
   readonly #identity: { readonly dev: bigint; readonly ino: bigint }
   readonly #since: bigint
@@ -86,6 +66,7 @@ export class WorkTree {
         hint: 'set VIAL_CACHE to a directory of yours outside of it',
       })
     this.#inside = normal(asked.inside ?? path)
+    this.#protected = asked.protect ?? protectedNames
     this.#identity = { dev: status.dev, ino: status.ino }
     this.#layer = makeLayer(Number(status.mode))
     this.#since = statSync(this.#layer.upper, { bigint: true }).ctimeNs
@@ -122,7 +103,7 @@ export class WorkTree {
     const { only, conflict = 'refuse' } = checked('commit', commitSchema, options)
     return this.#during('commit', async (host, upper) => {
       const chosen = choose(await this.#find(files, host, upper), only)
-      const special = chosen.filter(({ change }) => !isCommittable(change))
+      const special = chosen.filter(({ change }) => isSpecial(change))
       if (special.length > 0)
         throw new HostError(
           `only files, directories and links are committed: ${listed(special, ({ type }) => ` is a ${type}`)}`,
@@ -179,7 +160,7 @@ export class WorkTree {
     }
   }
 
-  #find(files: BoxFiles, host: HostDirectory, upper: HostDirectory): Promise<Found[]> {
+  async #find(files: BoxFiles, host: HostDirectory, upper: HostDirectory): Promise<readonly Found[]> {
     const has = async (names: readonly Buffer[]) => {
       const path = pathOf([Buffer.from(this.#inside), ...names])
       try {
@@ -190,7 +171,8 @@ export class WorkTree {
         throw error
       }
     }
-    return findChanges({ host, upper, isLater: (...asked) => this.#isLater(...asked), has })
+    const found = await findChanges({ host, upper, isLater: (...asked) => this.#isLater(...asked), has })
+    return markProtected(found, this.#protected)
   }
 
   async #during<Value>(
@@ -215,9 +197,16 @@ export class WorkTree {
 
 const keyOf = (names: readonly Buffer[]) => pathOf(names).toString('latin1')
 
-/** With the directories that they need. */
-function choose(found: readonly Found[], only: readonly string[] | undefined): readonly Found[] {
+/** With the directories that they need. What is protected is left out, and refused where it is asked for by its own path. */
+function choose(all: readonly Found[], only: readonly string[] | undefined): readonly Found[] {
+  const found = all.filter(({ change }) => !change.protected)
   if (only === undefined) return found
+  const refused = all.filter(({ change }) => change.protected && only.includes(change.path))
+  if (refused.length > 0)
+    throw new HostError(`protected, and never committed: ${listed(refused)}`, {
+      code: 'EPERM',
+      hint: 'copy it by hand, or open the box with a shorter list of what work.protect names',
+    })
   const unknown = only.find((path) => !found.some(({ change }) => isAt(change.path, path)))
   if (unknown !== undefined)
     throw OptionError.at(new Fault('only', `${JSON.stringify(printable(unknown))} is no path of the diff`))
@@ -238,12 +227,4 @@ const mostListed = 20
 function listed(found: readonly Found[], about: (change: Change) => string = () => ''): string {
   const said = found.slice(0, mostListed).map(({ change }) => printable(change.path) + about(change))
   return [...said, ...(found.length > mostListed ? [`and ${found.length - mostListed} more`] : [])].join(', ')
-}
-
-function checked<const Schema extends v.GenericSchema>(name: string, schema: Schema, given: unknown) {
-  const { issues, output } = v.safeParse(schema, given, { message: wrongValue })
-  const [issue] = issues ?? []
-  if (issue === undefined) return output as v.InferOutput<Schema>
-  const path = faultyPath(issue)
-  throw OptionError.at(new Fault(path === 'policy' ? name : `${name}.${path}`, issue.message))
 }
