@@ -23,6 +23,8 @@ export type {
 export type { Agreement, InspectedFact, InspectedProcess, InspectedValue, Inspection } from './live/inspection.js'
 export { type OpenOptions, Sandbox, sandbox } from './live/liveSandbox.js'
 export type { MountOptions } from './live/mountInto.js'
+export type { Pool, PoolMetrics, PoolRun } from './live/pool.js'
+export type { PoolFile, PoolOptions, PoolRunOptions } from './live/poolOptions.js'
 export type { Change } from './live/workChanges.js'
 export type { CommitOptions, DiffOptions, WorkOptions } from './live/workOptions.js'
 export { protectedNames } from './live/workProtection.js'

@@ -1,5 +1,6 @@
 /** A sandbox that is open: commands enter it, any number at a time, until it is closed. */
 import { EventEmitter } from 'node:events'
+import type { Compiled } from '../compile/compile.js'
 import { tellingShortage } from '../kernel/shortage.js'
 import type { GroupOption } from '../plan/lowerLimits.js'
 import type { AcceptedPolicy } from '../policy/check.js'
@@ -26,6 +27,7 @@ import type { Inspected } from './inspectSandbox.js'
 import type { Inspection } from './inspection.js'
 import type { MountOptions, SandboxMounts } from './mountInto.js'
 import type { MountRecords } from './mountRecords.js'
+import type { GateOptions } from './openGate.js'
 import type { Change } from './workChanges.js'
 import type { CommitOptions, DiffOptions } from './workOptions.js'
 import type { WorkTree } from './workTree.js'
@@ -40,7 +42,7 @@ export interface BoxLife {
   /** Sends all in it a signal: SIGKILL ends it. False: it has ended. */
   signal(signal: NodeJS.Signals): boolean
   /** How it ended; where another program started it, what is known of that. */
-  readonly ended: Promise<Pick<Result, 'exitCode' | 'signal' | 'verdict'>>
+  readonly ended: Promise<Pick<Result, 'exitCode' | 'signal' | 'verdict'> & Partial<Pick<Result, 'usage'>>>
 }
 
 /** What a box tells, by the name of the event. */
@@ -95,6 +97,11 @@ export class Box extends EventEmitter<BoxEvents> {
    * @throws {OptionError} for options that are wrong
    */
   readonly shell: (options?: ShellOptions) => BoxShell
+  /**
+   * Makes now what the first command would make.
+   * @internal
+   */
+  readonly makeReady: () => void
   /** The process outside that holds it: when it ends, so does all inside. */
   readonly pid: number
 
@@ -107,16 +114,18 @@ export class Box extends EventEmitter<BoxEvents> {
     trusted: readonly string[] = [],
     /** The name that others attach to it by; undefined: it has none. */
     readonly name?: string,
+    compiled?: (options: GateOptions) => Compiled,
   ) {
     super()
     this.#life = life
     this.#trusted = trusted
     this.pid = life.sandbox.monitor.pid
     const target = targetOf(life.sandbox.monitor)
-    const door = new BoxGate({ policy, base, trusted, target, group })
+    const door = new BoxGate({ policy, base, trusted, target, group }, compiled)
     const entrants = new Sandbox(policy, base, { trusted, entering: { target, group, door } })
     const retire = () => door.retire()
     this.#retire = retire
+    this.makeReady = () => door.open()
     life.ended.then(retire, retire)
     this.run = entrants.run.bind(entrants)
     this.spawn = entrants.spawn.bind(entrants)

@@ -34,14 +34,24 @@ interface Running extends CommandStreams {
 
 export class BoxGate implements Door {
   readonly #options: GateOptions
+  readonly #compile: (options: GateOptions) => Compiled
   #compiled: Compiled | undefined
   #gate: GateProcess | undefined
   readonly #running = new Map<number, Running>()
   #last = 0
   #retired = false
 
-  constructor(options: GateOptions) {
+  /** @param compile gives the program of its gate */
+  constructor(options: GateOptions, compile = compileGate) {
     this.#options = options
+    this.#compile = compile
+  }
+
+  /** Starts the gate before there is a command, where it takes any. */
+  open(): void {
+    if (!this.#takes()) return
+    this.#compiled ??= this.#compile(this.#options)
+    this.#started()
   }
 
   collect({ input, receivers, ...asked }: CollectedCommand): Pick<ConnectedProcess, 'kill' | 'result'> | undefined {
@@ -77,7 +87,7 @@ export class BoxGate implements Door {
     streamsOf: (command: GateCommand, meter: (fd: number, receiver: Receiver) => Receiver) => CommandStreams,
   ): Pick<ConnectedProcess, 'kill' | 'result'> | undefined {
     if (!this.#takes()) return undefined
-    this.#compiled ??= compileGate(this.#options)
+    this.#compiled ??= this.#compile(this.#options)
     const { policy, plan, steps } = this.#compiled
     const { cwd, environment } = perRunOf(policy, plan.start.environment)
     const variables = Object.entries(wholeEnvironment(environment, options.env)).flatMap(([name, value]) =>

@@ -7,6 +7,8 @@ import { checkOptions, openOptions } from '../run/runOptions.js'
 import { Sandbox as OneShot } from '../run/sandbox.js'
 import { OptionError } from '../text/error.js'
 import type { Box } from './box.js'
+import type { Pool } from './pool.js'
+import type { PoolOptions } from './poolOptions.js'
 import type { WorkOptions } from './workOptions.js'
 
 /** How a sandbox is opened. */
@@ -57,6 +59,21 @@ export class Sandbox extends OneShot {
     const { startSandbox } = await import('./startSandbox.js')
     await tellingShortage(() => startSandbox({ name, policy: this.#policy(), base: this.#base }))
     return Sandbox.attach(name)
+  }
+
+  /**
+   * Builds sandboxes ahead, each for one command: `await using pool = await sandbox(policy).pool()`. It is there when the first of them
+   * is ready.
+   * @throws {VialError} when none can be made
+   */
+  async pool(options: PoolOptions = {}): Promise<Pool> {
+    const [{ parsePool }, { Pool }, { boxSlots }] = await Promise.all([
+      import('./poolOptions.js'),
+      import('./pool.js'),
+      import('./boxSlots.js'),
+    ])
+    const checked = parsePool(options)
+    return tellingShortage(() => new Pool(boxSlots(this.#policy(), this.#base), checked).opened())
   }
 
   /**

@@ -1,5 +1,5 @@
 /** Opens an empty sandbox of this process, which ends with it at the latest. */
-import { compileAccepted } from '../compile/compile.js'
+import { type Compiled, compileAccepted } from '../compile/compile.js'
 import { openStored } from '../cache/contentVials.js'
 import type { AcceptedPolicy } from '../policy/check.js'
 import { Limiter } from '../run/limiter.js'
@@ -7,6 +7,7 @@ import { startVial } from '../run/spawn.js'
 import { compiledFor, type Stdio } from '../run/stdio.js'
 import { HostError } from '../text/error.js'
 import { Box } from './box.js'
+import { compileGate, type GateOptions } from './openGate.js'
 import { ownMounts } from './mountRecords.js'
 import { identityOf } from './processes.js'
 import { untilRunning } from './untilRunning.js'
@@ -16,6 +17,14 @@ const stdio: Stdio = ['ignore', 'ignore', 'ignore']
 
 /** @throws {VialError} when it cannot be made; nothing is left then. */
 export async function openSandbox(policy: AcceptedPolicy, base: string, work?: WorkTree): Promise<Box> {
+  return sandboxOpener(policy, base, work)()
+}
+
+/**
+ * Opens one each time, all of what was compiled once.
+ * @throws {PolicyError} when the policy has faults that only this host shows
+ */
+export function sandboxOpener(policy: AcceptedPolicy, base: string, work?: WorkTree): () => Promise<Box> {
   const limiter = policy.checked.limits === undefined ? undefined : new Limiter(policy.checked)
   const group = () => limiter?.option()
   const { bytes, steps } = compileAccepted(policy, { base, ...compiledFor(stdio, group()), living: { holds: true } })
@@ -28,22 +37,26 @@ export async function openSandbox(policy: AcceptedPolicy, base: string, work?: W
     holds: true as const,
     steps: () => steps,
   }
-  const opened = startVial(vial, '', [], stdio, {}, () => ({ ended: async () => {}, finish() {} }))
-  const { pid, kill, result, group: made } = opened
-  await untilRunning(opened.isRunning, result)
-  const start = identityOf(pid)?.start
-  if (start === undefined)
-    throw new HostError(`the sandbox has ended while it was opened: ${(await result).verdict.kind}`)
-  const inspected = {
-    monitor: { pid, start },
-    policy: policy.given,
-    base,
-    ...(made === undefined ? {} : { group: { version: made.version, paths: made.directories } }),
+  let gate: Compiled | undefined
+  return async () => {
+    const opened = startVial(vial, '', [], stdio, {}, () => ({ ended: async () => {}, finish() {} }))
+    const { pid, kill, result, group: made } = opened
+    await untilRunning(opened.isRunning, result)
+    const start = identityOf(pid)?.start
+    if (start === undefined)
+      throw new HostError(`the sandbox has ended while it was opened: ${(await result).verdict.kind}`)
+    const inspected = {
+      monitor: { pid, start },
+      policy: policy.given,
+      base,
+      ...(made === undefined ? {} : { group: { version: made.version, paths: made.directories } }),
+    }
+    const dropped = () => work?.remove()
+    result.then(dropped, dropped)
+    const life = { sandbox: inspected, mounts: ownMounts(), signal: kill, ended: result, work }
+    const compiled = (options: GateOptions) => (gate ??= compileGate(options))
+    return new Box(() => policy, base, life, group, group()?.bases ?? [], undefined, compiled)
   }
-  const dropped = () => work?.remove()
-  result.then(dropped, dropped)
-  const life = { sandbox: inspected, mounts: ownMounts(), signal: kill, ended: result, work }
-  return new Box(() => policy, base, life, group, group()?.bases ?? [])
 }
 
 /**

@@ -1,0 +1,182 @@
+/** A pool: sandboxes that are ready, each for one command. Its order is tested in poolQueue.test.ts. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Policy } from '../../src/index.js'
+import { evaluate, start } from '../support/evaluate.js'
+import { assertGone, childrenOf, eventually, processesWith, uniqueSeconds } from '../support/processes.js'
+import { callers } from '../support/user.js'
+
+for (const caller of callers) {
+  describe(`a pool, by ${caller.name}`, () => {
+    test('a command has its own words, directory, variables, input, files and limits, and what it wrote is whole', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const policy: Policy = { preset: 'system', filesystem: [{ tmpfs: '/work' }] }
+          const pool = await sandbox(policy).pool({ size: 1, max: 2 })
+          const sh = (script: string, options = {}) => pool.run('sh', ['-c', script, 'sh', 'word'], options)
+          const all = await sh(
+            'pwd; echo $1 $VARIABLE; cat; cat /work/a/b; ls -l /work/c | cut -c1-10; ulimit -n; exit 3',
+            {
+              cwd: '/work',
+              env: { VARIABLE: 'value' },
+              input: 'input\n',
+              files: { '/work/a/b': 'content\n', '/work/c': { content: Uint8Array.of(1), mode: 0o755 } },
+              limits: { openFiles: 50 },
+            },
+          )
+          const much = await sh('seq 100000; seq 100000 >&2')
+          const bytes = await pool.run('printf', ['\\377'], { encoding: 'buffer' })
+          const input = await pool.run('wc', ['-c'], { input: 'a'.repeat(300_000) })
+          const whole = Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join('')
+          const killed = await sh('kill -TERM $$')
+          await pool.close()
+          return [
+            [all.stdout, all.stderr, all.exitCode, all.verdict, all.usage.maxRss > 0],
+            [much.stdout === whole, much.stderr === whole],
+            [...bytes.stdout],
+            Number(input.stdout),
+            [killed.signal, killed.exitCode],
+          ]
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [
+        ['/work\nword value\ninput\ncontent\n-rwxr-xr-x\n50\n', '', 3, { kind: 'exit', code: 3 }, true],
+        [true, true],
+        [255],
+        300_000,
+        ['SIGTERM', null],
+      ])
+    })
+
+    test('what ends a command early is told: timeout, abort, too much output, limits of its own and of the policy', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const limits = { stderr: 10, required: false } as const
+          const pool = await sandbox({ preset: 'system', limits }).pool({ size: 2, max: 4 })
+          const sh = (script: string, options = {}) => pool.run('sh', ['-c', script], options)
+          const aborter = new AbortController()
+          const aborted = sh('echo begun; sleep 600; :', { signal: aborter.signal }).catch((error) => [
+            error.name,
+            error.stdout,
+          ])
+          const timed = await sh('setsid sleep 600 & sleep 600; :', { timeout: 300 })
+          aborter.abort()
+          const much = await sh('yes', { maxBuffer: 100 })
+          const limited = await sh('echo 123456789012 >&2; sleep 600; :')
+          const walled = await sh('sleep 600; :', { limits: { wallTime: '200ms' } })
+          const missing = await pool.run('/missing').catch((error) => [error.name, error.code])
+          const nowhere = await pool.run('true', [], { cwd: '/nowhere' }).catch((error) => error.message.split('\n')[0])
+          const again = await sh('echo on')
+          const reason = await aborted
+          await pool.close()
+          return [
+            [timed.verdict, timed.timedOut],
+            reason,
+            [much.verdict, much.stdout.length, much.truncated],
+            [limited.verdict, limited.stderr],
+            walled.verdict,
+            missing,
+            nowhere,
+            again.stdout,
+          ]
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [
+        [{ kind: 'killed', by: 'timeout' }, true],
+        ['AbortError', 'begun\n'],
+        [{ kind: 'killed', by: 'maxBuffer' }, 100, true],
+        [{ kind: 'output-limit', stream: 'stderr', limit: 10 }, '1234567890'],
+        { kind: 'time-limit', clock: 'wall', limit: 200 },
+        ['CommandError', 'ENOENT'],
+        'cannot enter the working directory /nowhere: No such file or directory',
+        'on\n',
+      ])
+    })
+
+    test('wrong policies and options are named by their paths, and nothing waits for them', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const said = (promise: Promise<unknown>) =>
+            promise.catch((error) => `${error.name}: ${error.message.split('\n')[0]}`)
+          const pool = await sandbox({ preset: 'system' }).pool({ size: 1 })
+          // biome-ignore lint/suspicious/noExplicitAny: what does not type-check is refused all the same
+          const run = (options: any) => said(pool.run('true', [], options))
+          const all = [
+            // biome-ignore lint/suspicious/noExplicitAny: as above
+            await said(sandbox({ filesystem: [{ tmpfs: 'x' }] } as any).pool()),
+            await said(sandbox({ filesystem: [{ bind: '/missing' }] }).pool()),
+            await said(sandbox({}).pool({ size: 0 })),
+            // biome-ignore lint/suspicious/noExplicitAny: as above
+            await said(sandbox({}).pool({ sise: 1 } as any)),
+            await run({ stdin: 'inherit' }),
+            await run({ files: { a: 'x' } }),
+            await run({ files: { '/a': { content: 1 } } }),
+            await run({ files: { '/a': new Uint8Array(2 ** 24 + 1) } }),
+            await run({ limits: { memory: '1M' } }),
+            await run({ files: { '/proc/none': 'x' } }).then((text) =>
+              /^\w+Error: cannot write \/proc\/none: /.test(text as string),
+            ),
+            pool.metrics().waiting,
+          ]
+          await pool.close()
+          return all
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [
+        'PolicyError: filesystem[0].tmpfs: must be an absolute path inside the sandbox',
+        'SandboxError: cannot bind /missing: No such file or directory',
+        'OptionError: size: must be at least 1',
+        'OptionError: sise: is not a known key (did you mean size?)',
+        'OptionError: stdin: is not a known option',
+        'OptionError: files.a: must be an absolute path inside the sandbox',
+        'OptionError: files["/a"].content: must be text or bytes',
+        'OptionError: files: must be at most 16777216 bytes together',
+        'OptionError: limits.memory: is for all in the sandbox together: its policy sets it',
+        true,
+        0,
+      ])
+    })
+
+    test('sandboxes that are killed while they wait are replaced, and nothing is left of a program that is killed', async () => {
+      const seconds = uniqueSeconds()
+      const node = start(
+        caller,
+        async ({ sandbox }, seconds) => {
+          const pool = await sandbox({ preset: 'system' }).pool({ size: 2, max: 2 })
+          const ready = () => pool.metrics().warm === 2 && pool.metrics().making === 0
+          const wait = () => new Promise((resolve) => setTimeout(resolve, 5))
+          while (!ready()) await wait()
+          console.log('ready')
+          while (pool.metrics().lost < 2) await wait()
+          while (!ready()) await wait()
+          void pool.run('sh', ['-c', `setsid sleep ${seconds} & exec sleep ${seconds}`])
+          await new Promise(() => {})
+        },
+        seconds,
+      )
+      try {
+        const children = () => childrenOf(node.pid!)
+        await new Promise((resolve) => node.stdout!.once('data', resolve))
+        const first = children()
+        // Not as soon as they were made: that would be a fault of theirs.
+        await new Promise((resolve) => setTimeout(resolve, 150))
+        for (const pid of first) process.kill(pid, 'SIGKILL')
+        await eventually(
+          () => processesWith(seconds).length,
+          // With the program itself.
+          (count) => count === 3,
+        )
+        node.kill('SIGKILL')
+        await assertGone(seconds)
+      } finally {
+        node.kill('SIGKILL')
+      }
+    })
+  })
+}
