@@ -29,12 +29,15 @@ export interface Change {
   readonly protected?: true
 }
 
+/** What is known of an entry of the host. */
+export type HostStatus = Pick<BigIntStats, 'ino' | 'mode' | 'size' | 'rdev' | 'mtimeNs' | 'ctimeNs'>
+
 /** A change with what it takes to apply it. */
 export interface Found {
   readonly change: Change
   readonly names: readonly Buffer[]
   /** What the host has there; undefined: nothing. */
-  readonly host: BigIntStats | undefined
+  readonly host: HostStatus | undefined
   /** It is known to be the layer's change, and not one that was made on the host meanwhile. */
   readonly isSure: boolean
 }
@@ -43,7 +46,7 @@ export interface Trees {
   readonly host: HostDirectory
   readonly upper: HostDirectory
   /** Whether the host has changed it since the layer was made. */
-  isLater(names: readonly Buffer[], status: BigIntStats): boolean
+  isLater(names: readonly Buffer[], status: HostStatus): boolean
   /** Whether the overlay shows this. */
   has(names: readonly Buffer[]): Promise<boolean>
 }
@@ -52,13 +55,13 @@ export interface Trees {
 const most = { depth: 200, entries: 1_000_000 }
 const bufferSize = 65536
 
-export const typeOf = ({ mode }: BigIntStats): FileKind => kinds[Number(mode) & S_IF.MT] ?? 'device'
-export const permissions = ({ mode }: BigIntStats): number => Number(mode) & 0o777
+export const typeOf = ({ mode }: Pick<HostStatus, 'mode'>): FileKind => kinds[Number(mode) & S_IF.MT] ?? 'device'
+export const permissions = ({ mode }: Pick<HostStatus, 'mode'>): number => Number(mode) & 0o777
 const latin1 = (name: Buffer) => name.toString('latin1')
 export const pathOf = (names: readonly Buffer[]): Buffer => Buffer.from(names.map(latin1).join('/'), 'latin1')
 
 /** What overlay has for a name that was removed: a character device 0:0. */
-const isWhiteout = (status: BigIntStats) => typeOf(status) === 'device' && status.rdev === 0n
+const isWhiteout = (status: HostStatus) => typeOf(status) === 'device' && status.rdev === 0n
 
 /**
  * Sorted by path, so a directory comes before what is in it.
@@ -150,8 +153,8 @@ class Walk {
   #found(
     kind: Change['kind'],
     names: readonly Buffer[],
-    status: BigIntStats,
-    host: BigIntStats | undefined,
+    status: HostStatus,
+    host: HostStatus | undefined,
     isSure = true,
   ): void {
     const type = typeOf(status)
@@ -168,12 +171,12 @@ class Walk {
 }
 
 /** Whether the layer has what the host has: a file may be copied into it, and then not be changed. */
-function isSame(
+export function isSame(
   above: HostDirectory,
   upper: HostDirectory,
   name: Buffer,
-  host: BigIntStats,
-  layer: BigIntStats,
+  host: HostStatus,
+  layer: HostStatus,
 ): boolean {
   const type = typeOf(layer)
   if (type !== typeOf(host)) return false

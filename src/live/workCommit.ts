@@ -2,7 +2,6 @@
  * Applies changes of a layer to the directory of the host that it lies over. Each name is looked up in a directory that is open, and no link is
  * followed on either side. A file comes whole or not at all: it is written beside its place, and renamed.
  */
-import { randomBytes } from 'node:crypto'
 import {
   type BigIntStats,
   closeSync,
@@ -14,16 +13,29 @@ import {
   readSync,
   writeSync,
 } from 'node:fs'
+import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import { type HostDirectory, hostFailure, inDirectory, within } from './hostDirectory.js'
-import { type Found, permissions, typeOf } from './workChanges.js'
+import { type Found, type HostStatus, isSame, permissions, typeOf } from './workChanges.js'
 
 export interface Sides {
   readonly host: HostDirectory
   readonly upper: HostDirectory
   /** Whether the host's side may be another than when it was looked at. */
   readonly overwrites: boolean
+  /** By which the names of files that are not yet at their places are told: no others have it. */
+  readonly token: string
+  /** What is applied was begun already. Changes that are not made, since the host is another now, are handed to this, and no error. */
+  readonly leaves?: (one: Found) => void
+}
+
+const temporaryOf = ({ token }: Pick<Sides, 'token'>, index: number) => `.vial-${token}-${index}`
+
+/** What was begun of changes that are not to be made. */
+export function removeTemporaries(host: HostDirectory, found: readonly Found[], token: string): void {
+  for (const [index, { names }] of found.entries())
+    attempt(() => inDirectory(host, names, (above) => above.remove(temporaryOf({ token }, index))))
 }
 
 /** @throws {HostError} that says which change failed; those before it are made */
@@ -35,7 +47,7 @@ export function applyChanges(sides: Sides, found: readonly Found[]): void {
     // What is to be emptied, or filled, has to be writable meanwhile.
     [opened, [...removed, ...directories].filter(wasDirectory)],
     [(...step) => remove(sides, ...step), removed.toReversed()],
-    [(...step) => put(sides, ...step), written],
+    [(above, name, one) => put(sides, above, name, one, temporaryOf(sides, found.indexOf(one))), written],
     [closed, directories.toReversed()],
   ]
   for (const [step, those] of steps)
@@ -43,9 +55,12 @@ export function applyChanges(sides: Sides, found: readonly Found[]): void {
       try {
         inDirectory(sides.host, one.names, (above, name) => step(above, name, one))
       } catch (error) {
-        throw hostFailure(`commit ${one.change.path}, and what comes behind it`, error)
+        if (sides.leaves === undefined) throw hostFailure(`commit ${one.change.path}, and what comes behind it`, error)
+        if (!(isGone(error) && (one.change.kind === 'removed' || step === opened))) sides.leaves(one)
       }
 }
+
+const isGone = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code))
 
 type Step = (above: HostDirectory, name: Buffer, one: Found) => void
 
@@ -75,7 +90,11 @@ function remove(sides: Sides, above: HostDirectory, name: Buffer, one: Found): v
   else above.remove(name)
 }
 
-function put(sides: Sides, above: HostDirectory, name: Buffer, one: Found): void {
+function put(sides: Sides, above: HostDirectory, name: Buffer, one: Found, temporary: string): void {
+  if (sides.leaves !== undefined) {
+    if (above.status(temporary) !== undefined) above.remove(temporary)
+    if (isPut(sides, above, name, one)) return
+  }
   const now = above.status(name)
   requireSame(sides, one, now)
   const isDirectory = now !== undefined && typeOf(now) === 'directory'
@@ -84,7 +103,6 @@ function put(sides: Sides, above: HostDirectory, name: Buffer, one: Found): void
     if (!isDirectory) above.make(name, 0o700).close()
     return
   }
-  const temporary = `.vial-${randomBytes(8).toString('hex')}`
   try {
     inDirectory(sides.upper, one.names, (from) => {
       if (one.change.type === 'link') above.link(from.linkText(name), temporary)
@@ -99,15 +117,32 @@ function put(sides: Sides, above: HostDirectory, name: Buffer, one: Found): void
   }
 }
 
+/** Whether the commit that was killed has done this. */
+function isPut({ upper }: Sides, above: HostDirectory, name: Buffer, { names, change }: Found): boolean {
+  const now = above.status(name)
+  if (now === undefined) return false
+  if (change.type === 'directory') return typeOf(now) === 'directory'
+  return inDirectory(upper, names, (from) => {
+    const status = from.status(name)
+    return status !== undefined && isSame(above, from, name, now, status)
+  })
+}
+
 /** Not by the time of its change, which another name of the same file also has. */
-function requireSame({ overwrites }: Sides, { change, host }: Found, now: BigIntStats | undefined): void {
-  const isSame =
+function requireSame({ overwrites, leaves }: Sides, { change, host }: Found, now: HostStatus | undefined): void {
+  const isUnchanged =
     now === undefined || host === undefined
       ? now === host
       : typeOf(now) === typeOf(host) &&
         (typeOf(now) === 'directory' ||
           (now.ino === host.ino && now.mtimeNs === host.mtimeNs && now.size === host.size))
-  if (!isSame && !overwrites)
+  // What another takes the place of is removed first.
+  const isBegun =
+    leaves !== undefined &&
+    now === undefined &&
+    host !== undefined &&
+    (typeOf(host) === 'directory') !== (change.type === 'directory')
+  if (!isUnchanged && !overwrites && !isBegun)
     throw new HostError(printable(`${change.path} was changed on the host while the layer was committed`))
 }
 

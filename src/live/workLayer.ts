@@ -1,14 +1,15 @@
 /**
  * The layer of a work tree: a directory of the caller's alone, in which the kernel keeps what is written over a directory of the host. Its
- * name says which process has it. When that one was killed, the next who makes a layer, or `vial gc`, removes it.
+ * name says which process has it. When that one was killed, the next who makes a layer, or `vial gc`, finishes its commit and removes it.
  */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { inCache, trustedCache } from '../cache/cacheDirectory.js'
 import { ownDirectory } from '../cache/trust.js'
 import { attempt } from '../text/attempt.js'
 import { HostDirectory } from './hostDirectory.js'
+import { type Finished, finishCommit } from './workJournal.js'
 import { fateOf, identityOf, identityText, parseIdentity } from './processes.js'
 
 const directoryName = 'layers'
@@ -25,7 +26,7 @@ export function makeLayer(mode: number): WorkLayer {
   return inCache('the layer of a work tree', (cache) => {
     const home = ownDirectory(join(cache, directoryName))
     removeDead(home)
-    const path = join(home, `${identityText(identityOf(process.pid)!)}.${randomBytes(4).toString('hex')}`)
+    const path = newPath(home)
     mkdirSync(path, 0o700)
     const layer = { path, upper: join(path, 'upper'), work: join(path, 'work') }
     mkdirSync(layer.work, 0o700)
@@ -35,19 +36,36 @@ export function makeLayer(mode: number): WorkLayer {
   })
 }
 
-/** Removes what is left of processes that were killed, and gives what was removed. */
-export function collectLayers(): string[] {
+/** What was left of processes that were killed. */
+export interface Collected {
+  readonly removed: readonly string[]
+  /** Commits that were killed, and are finished. */
+  readonly finished: readonly Finished[]
+}
+
+/** Removes what is left of processes that were killed, once what they were committing is committed. */
+export function collectLayers(): Collected {
   return removeDead(join(trustedCache(undefined, { missing: 'refuse' }), directoryName))
 }
 
-function removeDead(home: string): string[] {
-  const names = attempt(() => readdirSync(home)) ?? []
-  const dead = names.filter((name) => {
+function removeDead(home: string): Collected {
+  const removed: string[] = []
+  const finished: Finished[] = []
+  for (const name of attempt(() => readdirSync(home)) ?? []) {
     const owner = parseIdentity(name.replace(/\.[0-9a-f]{8}$/, ''))
-    return owner !== undefined && fateOf(owner) === 'dead'
-  })
-  return dead.map((name) => join(home, name)).filter((path) => attempt(() => removeLayer(path)) !== undefined)
+    if (owner === undefined || fateOf(owner) !== 'dead') continue
+    // It is ours from here on, and no other process finishes it as well.
+    const path = newPath(home)
+    if (attempt(() => renameSync(join(home, name), path) ?? true) === undefined) continue
+    const commit = attempt(() => finishCommit(path))
+    if (commit !== undefined) finished.push(commit)
+    if (attempt(() => removeLayer(path)) !== undefined) removed.push(join(home, name))
+  }
+  return { removed, finished }
 }
+
+const newPath = (home: string) =>
+  join(home, `${identityText(identityOf(process.pid)!)}.${randomBytes(4).toString('hex')}`)
 
 /**
  * A payload may have made directories that may not be entered, and the kernel does so itself; and it may have made them deeper than this

@@ -2,7 +2,7 @@
  * Names in a work tree that its owner's other programs execute, obey or keep secrets in. A payload may write there, in its layer; but that
  * never reaches the host. So such a name need not exist, and nothing has to be mounted over it, which would leave an empty file behind.
  */
-import type { Found } from './workChanges.js'
+import { type Found, typeOf } from './workChanges.js'
 
 /** What is protected where `work.protect` says nothing else: at whatever depth, with all in it. */
 export const protectedNames: readonly string[] = [
@@ -55,4 +55,4 @@ function meets(path: Name, name: Name, one: Found): boolean {
 
 const isNewDirectory = ({ change, host }: Found) => change.type === 'directory' && host === undefined
 const isDirectoryInBoth = ({ change, host }: Found) =>
-  change.kind !== 'removed' && change.type === 'directory' && host?.isDirectory() === true
+  change.kind !== 'removed' && change.type === 'directory' && host !== undefined && typeOf(host) === 'directory'

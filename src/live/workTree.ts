@@ -1,5 +1,5 @@
 /** A directory of the host that the commands of a box write to without changing it: over it lies a layer, which is committed or dropped. */
-import { type BigIntStats, realpathSync, statSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { cacheDirectory } from '../cache/cacheDirectory.js'
 import { systemFault } from '../kernel/systemError.js'
@@ -12,8 +12,8 @@ import { printable } from '../text/printable.js'
 import type { BoxFiles } from './boxFiles.js'
 import { placed } from './filesOptions.js'
 import { HostDirectory, hostFailure, inDirectory } from './hostDirectory.js'
-import { type Change, type Found, findChanges, pathOf, typeOf } from './workChanges.js'
-import { applyChanges } from './workCommit.js'
+import { type Change, type Found, findChanges, type HostStatus, pathOf, typeOf } from './workChanges.js'
+import { commitJournaled } from './workJournal.js'
 import { makeLayer, removeLayer, type WorkLayer } from './workLayer.js'
 import {
   type CommitOptions,
@@ -116,7 +116,8 @@ export class WorkTree {
           hint: 'nothing was written',
         })
       const sides = { host, upper, overwrites: conflict === 'overwrite' }
-      this.#committing(host, chosen, () => applyChanges(sides, chosen))
+      const top = { path: this.#real, ...this.#identity }
+      this.#committing(host, chosen, () => commitJournaled(this.#layer.path, top, sides, 'upper', chosen))
       return chosen.map(({ change }) => change)
     })
   }
@@ -134,7 +135,7 @@ export class WorkTree {
     return this.#isLater(names, host)
   }
 
-  #isLater(names: readonly Buffer[], { ctimeNs }: BigIntStats): boolean {
+  #isLater(names: readonly Buffer[], { ctimeNs }: HostStatus): boolean {
     return ctimeNs > this.#since && this.#committed.get(keyOf(names)) !== ctimeNs
   }
 
@@ -218,7 +219,7 @@ function choose(all: readonly Found[], only: readonly string[] | undefined): rea
 }
 
 const isAt = (path: string, above: string) => path === above || path.startsWith(`${above}/`)
-const isDirectory = (status: BigIntStats) => typeOf(status) === 'directory'
+const isDirectory = (status: HostStatus) => typeOf(status) === 'directory'
 const becomesDirectory = ({ kind, type }: Change, host: Found['host']) =>
   kind !== 'removed' && type === 'directory' && (host === undefined || !isDirectory(host))
 

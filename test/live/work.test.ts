@@ -102,7 +102,7 @@ test('a link that takes the place of a directory after the trees were compared l
     ['removed', 'kept'],
   ] as const) {
     const one = { change: { ...change, kind }, names: [Buffer.from('d'), Buffer.from(name)], host: kept, isSure: true }
-    assert.throws(() => applyChanges({ host: host!, upper: upper!, overwrites: true }, [one]), HostError)
+    assert.throws(() => applyChanges({ host: host!, upper: upper!, overwrites: true, token: '0' }, [one]), HostError)
   }
   for (const directory of [host, upper]) directory!.close()
   assert.deepEqual(readdirSync(join(top, 'secret')), ['kept'])
