@@ -12,14 +12,17 @@ export type { BoxShell, ScriptOptions, ScriptResult, ShellOptions } from './live
 export type { BoxUsage, RunningProcess } from './live/boxUsage.js'
 export type { FileEntry, FileKind, FileStatus } from './live/fileEntries.js'
 export type {
+  Abortable,
   Copied,
   DirectoryOptions,
   FilesOptions,
+  PackOptions,
   ReadOptions,
   TreeEntry,
   TreeOptions,
   WriteOptions,
 } from './live/filesOptions.js'
+export type { FileChange, FileChangeKind, FileWatch } from './live/fileWatch.js'
 export type { Agreement, InspectedFact, InspectedProcess, InspectedValue, Inspection } from './live/inspection.js'
 export { type OpenOptions, Sandbox, sandbox } from './live/liveSandbox.js'
 export type { MountOptions } from './live/mountInto.js'
@@ -40,8 +43,8 @@ export { AbortError, type Result } from './run/result.js'
 export type { CommandOptions, RunOptions, SpawnOptions, TerminalOptions } from './run/runOptions.js'
 export type { RunResult } from './run/sandbox.js'
 export type { BoxProcess, SandboxProcess } from './run/spawn.js'
-export type { TerminalProcess } from './run/terminal.js'
 export type { Usage } from './run/status.js'
+export type { TerminalProcess } from './run/terminal.js'
 export type { OutputStream, SignalName, Verdict } from './run/verdict.js'
 export { profiles } from './seccomp/compileProfile.js'
 export type { OciProfile, SeccompProfile } from './seccomp/profileSchema.js'

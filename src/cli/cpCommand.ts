@@ -1,6 +1,8 @@
 /** `vial cp`. */
+import { createReadStream } from 'node:fs'
 import { BoxFiles } from '../live/boxFiles.js'
 import { FilesHelper } from '../live/filesHelper.js'
+import type { Copied } from '../live/filesOptions.js'
 import { runningSandbox } from '../live/runningSandbox.js'
 import type { Size } from '../policy/units.js'
 import { printable, quoted } from '../text/printable.js'
@@ -10,7 +12,7 @@ import type { cpOptions } from './liveFlags.js'
 import type { FlagsOf } from './policyFlags.js'
 
 export async function cp([from, to]: readonly string[], { limit }: FlagsOf<typeof cpOptions>): Promise<void> {
-  const usage = 'vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE'
+  const usage = 'vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE; PATH may be - for a tar archive'
   if (from === undefined || to === undefined) throw new UsageError(`two paths are needed: ${usage}`)
   const [source, target] = [insideOf(from), insideOf(to)]
   if ((source === undefined) === (target === undefined)) {
@@ -18,18 +20,39 @@ export async function cp([from, to]: readonly string[], { limit }: FlagsOf<typeo
     throw new UsageError(`${which} ${quoted(from)} ${joint} ${quoted(to)} ${is} of a sandbox: ${usage}`)
   }
   const { record } = runningSandbox((source ?? target)!.name).found
-  const helper = new FilesHelper(record)
-  try {
-    const files = new BoxFiles(async () => helper)
-    const { skipped } =
-      target !== undefined
-        ? await files.copyIn(from, target.path)
-        : await files.copyOut(source!.path, to, limit === undefined ? {} : { limit: limit as Size })
-    for (const { path, why } of skipped) write(2, `vial: ${printable(`not copied: ${path}: ${why}`)}\n`)
-    if (skipped.length > 0) process.exitCode = 1
-  } finally {
-    helper.close()
+  const helpers: FilesHelper[] = []
+  const own = async () => {
+    const helper = new FilesHelper(record)
+    helpers.push(helper)
+    return helper
   }
+  let first: Promise<FilesHelper> | undefined
+  const shared = () => {
+    first ??= own()
+    return first
+  }
+  try {
+    const files = new BoxFiles({ shared, own })
+    const most = limit === undefined ? {} : { limit: limit as Size }
+    if (target !== undefined) {
+      const copied = from === '-' ? files.unpack(target.path, standardInput()) : files.copyIn(from, target.path)
+      tell((await copied).skipped)
+    } else if (to === '-') {
+      for await (const bytes of files.pack(source!.path, { ...most, skipped: (one) => tell([one]) })) write(1, bytes)
+    } else tell((await files.copyOut(source!.path, to, most)).skipped)
+  } finally {
+    for (const helper of helpers) helper.close()
+  }
+}
+
+/** Not by Node's own stream: text/write.ts says why. */
+async function* standardInput(): AsyncGenerator<Buffer> {
+  yield* createReadStream('', { fd: 0, autoClose: false })
+}
+
+function tell(skipped: Copied['skipped']): void {
+  for (const { path, why } of skipped) write(2, `vial: ${printable(`not copied: ${path}: ${why}`)}\n`)
+  if (skipped.length > 0) process.exitCode = 1
 }
 
 /** `box:/tmp/a`, whether or not that can be a name; undefined: a path of the host, such as `./box:/tmp/a`. */

@@ -153,6 +153,7 @@ export const liveCommands: readonly Command[] = [
     options: cpOptions,
     detail: [
       'Into what is a directory already it is put by its name. What comes out are regular files and directories alone: links and the like, which a payload could have meant for who looks there later, are told and left out. No link is followed.',
+      'With - in place of PATH all that is below a directory comes as a tar archive on standard output, or an archive from standard input is unpacked there: "vial cp box:/src - | tar tf -".',
     ],
     examples: [
       ['vial cp ./src box:/tmp/src', ''],

@@ -394,6 +394,21 @@ export const PRIO = { PROCESS: 0, PGRP: 1, USER: 2 } as const
 /** Whose I/O priority, `linux/ioprio.h`; ioprio_set(2). */
 export const IOPRIO_WHO = { PROCESS: 1, PGRP: 2, USER: 3 } as const
 
+/** `linux/inotify.h`; inotify(7). */
+export const IN = {
+  MODIFY: 0x2,
+  ATTRIB: 0x4,
+  MOVED_FROM: 0x40,
+  MOVED_TO: 0x80,
+  CREATE: 0x100,
+  DELETE: 0x200,
+  DELETE_SELF: 0x400,
+  MOVE_SELF: 0x800,
+  Q_OVERFLOW: 0x4000,
+  IGNORED: 0x8000,
+  ONLYDIR: 0x1000000,
+} as const
+
 /** `asm-generic/poll.h`; poll(2). */
 export const POLL = {
   IN: 0x1,

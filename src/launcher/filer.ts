@@ -16,7 +16,7 @@
  * leave its return address on the stack.
  */
 import type { Architecture } from '../kernel/architecture.js'
-import { AT, CLONE, PR, RENAME, RESOLVE, S_IF } from '../kernel/flags.js'
+import { AT, CLONE, IN, PR, RENAME, RESOLVE, S_IF } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Program, Slot } from '../machine/instruction.js'
@@ -25,8 +25,8 @@ import type { Step } from '../plan/step.js'
 import { openMonitor, statSize } from './entering.js'
 import { Filer, ofName, refuseKernels } from './filesAssembler.js'
 import { type FilesOperation, filesAnswer, filesFlags, numberOf } from './filesCall.js'
-import { answer, answerNumbers, flush, sendEntry, sendFile } from './filesOutput.js'
 import { field, receiveData, receiveRequest, text } from './filesInput.js'
+import { answer, answerNumbers, flush, sendChanges, sendEntry, sendFile } from './filesOutput.js'
 import { removeTree, sendDirectory, sendTree } from './filesTree.js'
 import { fileKind, requireSame } from './openFiles.js'
 import { dropEverything, dropGroupsIfAllowed } from './privileges.js'
@@ -203,7 +203,33 @@ const operations: Readonly<Record<FilesOperation, (c: Filer, inRoot: Address) =>
     refuseKernels(c, c.directory)
     c.must('symlinkat', text(c, 'to'), c.directory, text(c, 'name'))
   },
+
+  watch(c) {
+    c.openBy(c.file, c.directory, text(c, 'name'), c.how(c.open.RDONLY | c.open.DIRECTORY | c.careful, ofName))
+    // inotify_add_watch(2) takes no descriptor of a directory, and a path might lead to another one by now.
+    c.must('fchdir', c.file)
+    c.b.move(c.other, c.must('inotify_init1', c.open.CLOEXEC))
+    c.must('inotify_add_watch', c.other, c.b.text('.'), watched)
+    // Who has it open, or is in it, would keep it from being gone when it is removed.
+    c.must('fchdir', c.root)
+    for (const fd of [c.file, c.directory]) {
+      c.attempt('close', fd)
+      c.b.move(fd, -1)
+    }
+    sendChanges(c, c.other)
+  },
 }
+
+const watched =
+  IN.MODIFY |
+  IN.ATTRIB |
+  IN.MOVED_FROM |
+  IN.MOVED_TO |
+  IN.CREATE |
+  IN.DELETE |
+  IN.DELETE_SELF |
+  IN.MOVE_SELF |
+  IN.ONLYDIR
 
 /** By one call: what is copied more than allowed is at most this. */
 const copied = 1 << 20

@@ -1,7 +1,19 @@
 /** What this process and the program that works on a sandbox's files (filer.ts) tell each other. */
 
 /** What it does, by the number in a request. */
-const operations = ['read', 'write', 'list', 'stat', 'tree', 'mkdir', 'rename', 'remove', 'copy', 'symlink'] as const
+const operations = [
+  'read',
+  'write',
+  'list',
+  'stat',
+  'tree',
+  'mkdir',
+  'rename',
+  'remove',
+  'copy',
+  'symlink',
+  'watch',
+] as const
 export type FilesOperation = (typeof operations)[number]
 export const numberOf = (operation: FilesOperation): number => operations.indexOf(operation)
 
@@ -40,7 +52,8 @@ export const toEnd = 1n << 62n
 /**
  * An answer is frames: two u32, its kind and the length of what follows. Each request ends in one of the kind `end`, with 0 or -errno.
  * An entry has the first part of a struct statx of statx(2), its name (or path) and a NUL, and the text of a symbolic link. In a
- * tree the data behind an entry is what is in that file.
+ * tree the data behind an entry is what is in that file. Of a watch data are whole structs inotify_event of inotify(7); an empty frame says that it
+ * has begun, and it goes on until the input ends.
  */
 export const filesAnswer = {
   header: 8,

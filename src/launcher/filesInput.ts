@@ -4,8 +4,8 @@ import { routine } from '../assembly/routine.js'
 import { own, variables } from '../assembly/variables.js'
 import type { Slot } from '../machine/instruction.js'
 import type { Filer } from './filesAssembler.js'
-import { type FilesField, filesRequest, toEnd } from './filesCall.js'
-import { flush } from './filesOutput.js'
+import { type FilesField, filesAnswer, filesRequest, toEnd } from './filesCall.js'
+import { answer, flush } from './filesOutput.js'
 
 const inputSize = 1 << 17
 
@@ -58,6 +58,13 @@ export const receiveRequest = routine('receiveRequest', {}, (c: Filer) => {
   b.move(at, place)
 })
 
+/** The last answer. */
+function endAll(c: Filer, status: Slot): void {
+  answer(c, { kind: filesAnswer.end, status })
+  flush(c, {})
+  c.exit(0)
+}
+
 /** Writes the data of the request, or passes over what is left of it if `status` is -errno; the result is 0 or -errno. */
 export const receiveData = routine('receiveData', { takes: ['to', 'status'] }, (c: Filer, { to, status }) => {
   const { b } = c
@@ -65,6 +72,8 @@ export const receiveData = routine('receiveData', { takes: ['to', 'status'] }, (
   const part = b.temporary()
   b.loop(({ leave }) => {
     b.when(data, 'eq', 0, leave)
+    // Where no end of it is known, no request is behind it.
+    b.when(data, 'ge', toEnd >> 1n, () => b.when(status, 'ne', 0, () => endAll(c, status)))
     b.when(at, 'eq', end, () => {
       b.move(at, input(c))
       b.move(end, at)

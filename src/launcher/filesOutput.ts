@@ -1,5 +1,5 @@
 /** The answers of filer.ts, which are written when there is no request left to serve, or no room. */
-import { writeAllBy } from '../assembly/files.js'
+import { ifReady, pollsOf, writeAllBy } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { copyText } from '../assembly/text.js'
 import { own, variables } from '../assembly/variables.js'
@@ -95,6 +95,22 @@ export const sendFile = routine(
     })
   },
 )
+
+/** What happens to a watched directory, as it happens, until the caller says no more: its requests end. */
+export function sendChanges(c: Filer, events: Operand): void {
+  const { b } = c
+  const place = b.temporary()
+  answerNumbers(c, filesAnswer.data, [])
+  b.loop(() => {
+    flush(c, {})
+    const polls = pollsOf(b, [0, events])
+    c.attempt('ppoll', polls, 2, 0, 0, 0)
+    ifReady(b, polls, 0, () => c.exit(0))
+    begin(c, place)
+    c.must('read', events, place, outputSize)
+    endFrame(c, filesAnswer.data, place, c.result)
+  })
+}
 
 /** An entry, if it can be looked at: of a name in a directory, or of an open file with the name "". `kind`: of S_IF. */
 export const sendEntry = routine(

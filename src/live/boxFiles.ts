@@ -1,18 +1,22 @@
 /** The files of an open sandbox, for the program that has opened it: as the payload's user sees them, and no path leads outside. */
+import { Readable, type Writable } from 'node:stream'
 import * as v from 'valibot'
 import { errnoName } from '../kernel/errno.js'
 import { filesAnswer, filesFlags } from '../launcher/filesCall.js'
 import { pathOf } from '../policy/check.js'
 import { normal } from '../policy/path.js'
 import { flag, inside, mode, size } from '../policy/values.js'
-import { Fault, HostError, OptionError } from '../text/error.js'
+import { Fault, OptionError } from '../text/error.js'
 import { object, wrongValue } from '../text/shapes.js'
 import { entryOf, type FileEntry, type FileStatus } from './fileEntries.js'
-import type { FilesHelper, FilesRequest } from './filesHelper.js'
+import { fileReader, fileWriter, type Streamed } from './fileStreams.js'
+import type { FilesRequest, Helpers } from './filesHelper.js'
 import {
+  type Abortable,
   type Copied,
   type DirectoryOptions,
   type FilesOptions,
+  type PackOptions,
   placed,
   placedTo,
   type ReadOptions,
@@ -21,7 +25,7 @@ import {
   type TreeOptions,
   type WriteOptions,
 } from './filesOptions.js'
-import type { Inspected } from './inspectSandbox.js'
+import type { FileWatch } from './fileWatch.js'
 
 const count = v.pipe(v.number(), v.integer('must be a whole number'), v.minValue(1, 'must be at least 1'))
 const schema = object({
@@ -33,18 +37,28 @@ const schema = object({
   mode: v.optional(mode),
   exclusive: v.optional(flag),
   recursive: v.optional(flag),
+  append: v.optional(flag),
+  signal: v.optional(v.instance(AbortSignal, 'must be an AbortSignal')),
+  skipped: v.optional(v.function('must be a function')),
 })
 type Checked = v.InferOutput<typeof schema>
 
-const defaults = { timeout: 30_000, limit: 2 ** 28, entries: 100_000, file: 0o644, directory: 0o755 } as const
+const defaults = {
+  timeout: 30_000,
+  limit: 2 ** 28,
+  archive: 2 ** 30,
+  entries: 100_000,
+  file: 0o644,
+  directory: 0o755,
+} as const
 
 /** The files of an open sandbox: as the payload's user sees them. No path leads outside, whatever links a payload has planted. */
 export class BoxFiles {
-  readonly #helper: () => Promise<FilesHelper>
+  readonly #helpers: Helpers
 
   /** @internal */
-  constructor(helper: () => Promise<FilesHelper>) {
-    this.#helper = helper
+  constructor(helpers: Helpers) {
+    this.#helpers = helpers
   }
 
   /** What is in a regular file. With `encoding: 'utf8'` as text. */
@@ -227,13 +241,86 @@ export class BoxFiles {
     return (await import('./copyFiles.js')).copyOut(this, asked.path, to, options)
   }
 
+  /**
+   * What is in a regular file, as it is read: of any length, for which `limit` is unlimited by default. `timeout`: milliseconds without a byte,
+   * while the reader takes them. Errors, with the code of the kernel, are the stream's.
+   */
+  createReadStream(path: string, options: ReadOptions & Abortable = {}): Readable {
+    const { signal, ...asked } = check({ path, ...options })
+    const limit = asked.limit ?? Number.MAX_SAFE_INTEGER
+    return fileReader(this.#streamed('read', asked, { operation: 'read', ...placed(asked.path), limit }), signal)
+  }
+
+  /**
+   * A stream whose bytes are written into a file, in place of what is in it, or behind that with `append`. Once it has finished, all is written.
+   * `timeout`: milliseconds until bytes are taken.
+   */
+  createWriteStream(
+    path: string,
+    options: WriteOptions & Abortable & { readonly append?: boolean | undefined } = {},
+  ): Writable {
+    const { signal, append, ...asked } = check({ path, ...options })
+    const flags = (append ? filesFlags.append : 0) | (asked.exclusive ? filesFlags.exclusive : 0)
+    const request = { operation: 'write', ...placed(asked.path), flags, mode: asked.mode ?? defaults.file } as const
+    return fileWriter(this.#streamed('write', asked, request), signal)
+  }
+
+  /**
+   * What happens to a file, or to the entries of a directory, from when this resolves. Not in directories below. In what is mounted, changes made
+   * elsewhere, such as by another machine or below an overlay, may not be told: inotify(7).
+   */
+  async watch(path: string, options: FilesOptions & Abortable = {}): Promise<FileWatch> {
+    const { signal, ...asked } = check({ path, ...options })
+    const { kind } = await this.stat(path, options.timeout === undefined ? {} : { timeout: options.timeout })
+    const { directory, name } = placed(asked.path)
+    const place = kind === 'directory' ? placed(asked.path) : placed(directory as string)
+    const streamed = this.#streamed('watch', asked, { operation: 'watch', ...place })
+    return (await import('./fileWatch.js')).watchFiles(
+      streamed,
+      kind === 'directory' ? undefined : String(name),
+      signal,
+    )
+  }
+
+  /**
+   * All that is below a directory, as an archive of tar(5): regular files, directories and links, without set-id bits; the text of a link is the
+   * payload's. What else is there, or cannot be read, is told to `skipped`. Default limit `1G`.
+   */
+  pack(path: string, options: PackOptions = {}): Readable {
+    const { skipped, ...asked } = check({ path, ...options })
+    const limits = { limit: asked.limit ?? defaults.archive, entries: asked.entries ?? defaults.entries }
+    const streamed = this.#streamed('read', asked, { operation: 'tree', ...placed(asked.path), ...limits })
+    return Readable.from(packed(streamed, skipped), { objectMode: false })
+  }
+
+  /**
+   * Unpacks an archive of tar(5) below a directory, which is made if it is missing. Names that lead up are refused; owners, times and set-id bits are
+   * not taken over; what is neither a file, nor a directory, nor a symbolic link is skipped.
+   * @throws {HostError} when it is not whole: what came before the fault stays
+   */
+  async unpack(path: string, archive: AsyncIterable<Uint8Array>, options: FilesOptions = {}): Promise<Copied> {
+    const asked = check({ path, ...options })
+    const helper = await this.#helpers.own()
+    try {
+      await this.mkdir(path, { recursive: true })
+      const { unpackTree } = await import('./fileArchives.js')
+      return await unpackTree({ helper, to: asked.path, timeout: asked.timeout ?? defaults.timeout }, archive)
+    } finally {
+      helper.close()
+    }
+  }
+
+  #streamed(verb: string, { path, timeout }: Checked, request: FilesRequest): Streamed {
+    return { start: this.#helpers.own, what: `${verb} ${path}`, request, timeout: timeout ?? defaults.timeout }
+  }
+
   #ask(verb: string, { path, timeout }: Checked, request: FilesRequest, takes?: Takes): Promise<void> {
     return this.ask(verb, path, timeout ?? defaults.timeout, request, takes)
   }
 
   /** @internal */
   async ask(verb: string, path: string, timeout: number, request: FilesRequest, takes: Takes = {}): Promise<void> {
-    const helper = await this.#helper()
+    const helper = await this.#helpers.shared()
     await helper.request(`${verb} ${path}`, request, timeout, (kind, content) => {
       if (kind === filesAnswer.data) takes.data?.(content)
       else if (kind === filesAnswer.entry) takes.entry?.(content)
@@ -242,21 +329,10 @@ export class BoxFiles {
   }
 }
 
-/** Those of one sandbox: what works on them is started at first use, again if it had to be killed, and ends with the sandbox. */
-export function filesOf(sandbox: Inspected, ended: Promise<unknown>): BoxFiles {
-  let helper: FilesHelper | undefined
-  let isOver = false
-  const close = () => {
-    isOver = true
-    helper?.close()
-  }
-  ended.then(close, close)
-  return new BoxFiles(async () => {
-    const { FilesHelper } = await import('./filesHelper.js')
-    if (isOver) throw new HostError('the sandbox has ended')
-    if (helper === undefined || helper.isOver) helper = new FilesHelper(sandbox)
-    return helper
-  })
+/** Loads what writes archives only when one is read. */
+async function* packed(streamed: Streamed, skipped: PackOptions['skipped']): AsyncGenerator<Buffer> {
+  const { packTree } = await import('./fileArchives.js')
+  yield* packTree(streamed, (one) => skipped?.(one))
 }
 
 function check(given: object): Checked {

@@ -7,7 +7,14 @@ import type { OpenVial } from '../cache/executable.js'
 import { hostArchitecture } from '../host/thisHost.js'
 import { errnoMessage } from '../kernel/errno.js'
 import { filer } from '../launcher/filer.js'
-import { type FilesField, type FilesOperation, filesAnswer, filesRequest, numberOf } from '../launcher/filesCall.js'
+import {
+  type FilesField,
+  type FilesOperation,
+  filesAnswer,
+  filesRequest,
+  numberOf,
+  toEnd,
+} from '../launcher/filesCall.js'
 import { assemble } from '../machine/assemble.js'
 import { hints } from '../plan/hints.js'
 import { key } from '../policy/keys.js'
@@ -17,8 +24,8 @@ import { printable } from '../text/printable.js'
 import { words } from '../text/words.js'
 import { targetOf } from './enterSandbox.js'
 import type { Inspected } from './inspectSandbox.js'
-import { hardening, ofKind } from './planSteps.js'
 import { Pieces } from './pieces.js'
+import { hardening, ofKind } from './planSteps.js'
 import { compiledAgain } from './sandboxPlan.js'
 
 type Text = (typeof filesRequest.texts)[number]
@@ -30,6 +37,8 @@ export interface FilesRequest extends Partial<Readonly<Record<Text, string | Uin
   readonly limit?: number
   readonly entries?: number
   readonly data?: Uint8Array
+  /** In its place: so many bytes are sent by {@link FilesHelper.send}; Infinity: until {@link FilesHelper.finish}. */
+  readonly follows?: number
 }
 
 /** A frame of an answer. */
@@ -38,7 +47,8 @@ export type OnFrame = (kind: number, content: Buffer) => void
 /** What is asked for, for an error: "read /tmp/a". */
 interface Asked {
   readonly what: string
-  readonly timeout: number
+  /** Milliseconds from when it comes first; Infinity: as long as it takes. */
+  timeout: number
   readonly onFrame: OnFrame
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -53,6 +63,14 @@ const hintsOf: Readonly<Record<string, string>> = {
   EPERM: "the kernel is told something there, or it is not the payload's",
   EAGAIN: 'the payload changes it just now: try again',
   EROFS: 'the sandbox has it read-only',
+}
+
+/** What works on the files of one sandbox. */
+export interface Helpers {
+  /** For requests, one after another. */
+  readonly shared: () => Promise<FilesHelper>
+  /** For one stream, which closes it. */
+  readonly own: () => Promise<FilesHelper>
 }
 
 export class FilesHelper {
@@ -106,6 +124,44 @@ export class FilesHelper {
     })
   }
 
+  /** From now on what is asked first may take so many milliseconds; Infinity: as long as it takes. */
+  allow(timeout: number): void {
+    const [asked] = this.#queue
+    if (asked === undefined || (asked.timeout === timeout && timeout === Number.POSITIVE_INFINITY)) return
+    asked.timeout = timeout
+    this.#await()
+  }
+
+  /** No more is read of its answers until {@link resume}. */
+  pause(): void {
+    this.#child.stdout!.pause()
+    this.allow(Number.POSITIVE_INFINITY)
+  }
+
+  resume(timeout: number): void {
+    if (!this.#child.stdout!.isPaused()) return
+    this.#child.stdout!.resume()
+    this.allow(timeout)
+  }
+
+  /** More of the data of what is asked: resolves when there is room for more. @throws {Error} when it is not taken, within so many milliseconds */
+  send(data: Uint8Array, timeout: number): Promise<void> {
+    this.allow(timeout)
+    return new Promise((resolve, reject) => {
+      this.#child.stdin!.write(data, (error) => {
+        this.allow(Number.POSITIVE_INFINITY)
+        if (error) reject(this.#over ?? error)
+        else resolve()
+      })
+    })
+  }
+
+  /** There is no more data, and no more requests: the answer may take so many milliseconds. */
+  finish(timeout: number): void {
+    this.allow(timeout)
+    this.#child.stdin!.end()
+  }
+
   /** Ends it at once. */
   close(why: Error = new HostError('the sandbox has ended')): void {
     this.#end(why)
@@ -117,7 +173,7 @@ export class FilesHelper {
     clearTimeout(this.#timer)
     const [asked] = this.#queue
     this.#keep(asked !== undefined)
-    if (asked === undefined) return
+    if (asked === undefined || asked.timeout === Number.POSITIVE_INFINITY) return
     this.#timer = setTimeout(
       () =>
         this.close(
@@ -178,13 +234,14 @@ function encode(request: FilesRequest): Buffer {
     return text === undefined ? Buffer.alloc(0) : Buffer.concat([Buffer.from(text as string), Buffer.of(0)])
   })
   const header = Buffer.alloc(filesRequest.size)
-  const put = (field: FilesField, value: number) => header.writeBigUInt64LE(BigInt(value), filesRequest.offset(field))
+  const put = (field: FilesField, value: number) =>
+    header.writeBigUInt64LE(value === Number.POSITIVE_INFINITY ? toEnd : BigInt(value), filesRequest.offset(field))
   put('operation', numberOf(request.operation))
   put('flags', request.flags ?? 0)
   put('mode', request.mode ?? 0)
   put('limit', request.limit ?? 0)
   put('entries', request.entries ?? 0)
-  put('data', request.data?.length ?? 0)
+  put('data', request.follows ?? request.data?.length ?? 0)
   for (const [index, name] of filesRequest.texts.entries()) put(name, texts[index]!.length)
   return Buffer.concat([header, ...texts])
 }

@@ -45,6 +45,18 @@ export interface DirectoryOptions extends FilesOptions {
   readonly mode?: number | string | undefined
 }
 
+/** What ends a stream or a watch. */
+export interface Abortable {
+  /** Destroys it, with an AbortError. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** How a tree is packed. */
+export interface PackOptions extends TreeOptions {
+  /** Gets what is not in the archive, as it is found. */
+  readonly skipped?: ((one: Copied['skipped'][number]) => void) | undefined
+}
+
 /** What was copied. */
 export interface Copied {
   /** Regular files. */

@@ -6,17 +6,78 @@
  * /proc/PID/root by which a program without vial would read them.
  */
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
-import { callers, workDirectory } from '../support/user.js'
+import { callers, root, workDirectory } from '../support/user.js'
 
 const weakened = new URL('weakenedFiles.js', import.meta.url).href
 const policy: Policy = { preset: 'system', filesystem: [{ proc: '/proc' }, { tmpfs: '/tmp' }] }
 const skip = notInstalled('python3')
+
+/** A mount of FUSE whose server never answers, not even FUSE_INIT: whatever looks at what is in it waits. fuse.rst of the kernel's documentation. */
+const stall = `import ctypes, os, time
+os.mkdir("/tmp/stall")
+server = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={server},rootmode=40000,user_id=0,group_id=0,allow_other"
+if ctypes.CDLL(None, use_errno=True).mount(b"stall", b"/tmp/stall", b"fuse", 0, options.encode()) != 0:
+    raise OSError(ctypes.get_errno(), "mount")
+print("mounted", flush=True)
+time.sleep(600)`
+const noFuse =
+  process.getuid?.() !== 0 ? 'needs root, for /dev/fuse' : !existsSync('/dev/fuse') && 'this kernel has no /dev/fuse'
+
+test('a filesystem that never answers holds one request for as long as it may take, and nothing else', {
+  skip: skip || noFuse,
+}, async () => {
+  const told = await evaluate(
+    root,
+    async ({ sandbox }, { policy, stall }) => {
+      const box = await sandbox(policy).open()
+      const code = (work: Promise<unknown>) => work.then(() => 'none').catch((error) => error.code ?? error.message)
+      const payload = box.spawn('sh', ['-c', 'exec python3 -c "$1" 2>&1', 'sh', stall])
+      const first = await new Promise((resolve) => payload.stdout!.once('data', resolve))
+      const { files } = box
+      const read = async () => {
+        for await (const _ of files.createReadStream('/tmp/stall/file', { timeout: 300 }));
+      }
+      const told = [
+        String(first),
+        await Promise.all([
+          code(files.read('/tmp/stall/file', { timeout: 300 })),
+          code(read()),
+          code(files.watch('/tmp/stall/file', { timeout: 300 })),
+          files.write('/tmp/other', 'served').then(
+            () => 'none',
+            (error) => error.code,
+          ),
+        ]),
+        await code(files.list('/tmp/stall', { timeout: 300 })),
+        await files.write('/tmp/other', 'served').then(() => files.read('/tmp/other', { encoding: 'utf8' })),
+      ]
+      await box.close()
+      return told
+    },
+    {
+      policy: {
+        preset: 'system',
+        filesystem: [
+          { proc: '/proc', masked: false },
+          { tmpfs: '/tmp' },
+          { bind: '/dev/fuse', devices: true, writable: true },
+        ],
+        identity: { uid: 0, gid: 0 },
+        capabilities: ['CAP_SYS_ADMIN'],
+        seccomp: 'none',
+      } satisfies Policy as Policy,
+      stall,
+    },
+  )
+  assert.deepEqual(told, ['mounted\n', ['ETIMEDOUT', 'ETIMEDOUT', 'ETIMEDOUT', 'ETIMEDOUT'], 'ETIMEDOUT', 'served'])
+})
 
 for (const caller of callers)
   describe(`attacks on what works on files, by ${caller.name}`, { skip }, () => {

@@ -34,5 +34,5 @@ export function weakenedFiles(box: Box, policy: Policy, weakness: Weakness): Box
   const bytes = assemble(program, hostArchitecture())
   const { start } = identityOf(box.pid)!
   const helper = new FilesHelper({ monitor: { pid: box.pid, start }, policy, base: '/' }, () => openStored(bytes))
-  return new BoxFiles(async () => helper)
+  return new BoxFiles({ shared: async () => helper, own: async () => helper })
 }

@@ -14,10 +14,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { Copied } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { type Caller, callers, vial, workDirectory } from '../support/user.js'
 
+const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
 let trees = 0
 
 /** Of the caller: `tree` with files of several modes, a link, and odd names. */
@@ -148,8 +150,26 @@ for (const caller of callers)
       assert.ok(existsSync(join(cwd, 'out/sub/big')))
       assert.deepEqual(call('cp', 'box:/tmp/tree/word', 'copy'), [0, '', ''])
       assert.equal(readFileSync(join(cwd, 'copy'), 'utf8'), 'from the host\n')
+      const shell = (line: string) => {
+        const words = ['-c', line, process.execPath, main]
+        const { status, stdout, stderr } = spawnSync('sh', words, {
+          encoding: 'utf8',
+          cwd,
+          env: { PATH: process.env.PATH, XDG_RUNTIME_DIR: runtime, HOME: runtime, LC_ALL: 'C.UTF-8' },
+          ...(process.getuid?.() === 0 ? { uid: caller.uid, gid: caller.gid } : {}),
+        })
+        return [status, stdout.trim().split('\n').sort().join(' '), stderr]
+      }
+      assert.deepEqual(shell('"$0" "$1" cp box:/tmp/tree - | tar -tf -'), [
+        0,
+        'link sub/ sub/big sub/empty/ sub/run word',
+        'vial: not copied: \ufffd?A: its name is no UTF-8\n',
+      ])
+      assert.deepEqual(shell('tar -cf - tree/sub/big | "$0" "$1" cp - box:/tmp/new'), [0, '', ''])
+      assert.deepEqual(call('exec', 'box', 'cmp', '/tmp/new/tree/sub/big', '/tmp/tree/sub/big'), [0, '', ''])
+      assert.deepEqual(shell('echo text | "$0" "$1" cp - box:/tmp/new')[0], 125)
       const sides = (what: string) =>
-        `vial: ${what} of a sandbox: vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE`
+        `vial: ${what} of a sandbox: vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE; PATH may be - for a tar archive`
       assert.deepEqual(call('cp', './box:/tmp', 'copy'), [125, '', sides('neither "./box:/tmp" nor "copy" is')])
       assert.deepEqual(call('cp', 'box:/tmp', 'box:/srv'), [125, '', sides('both "box:/tmp" and "box:/srv" are')])
       assert.equal(call('cp', 'nobox:/tmp', 'x')[0], 125)
