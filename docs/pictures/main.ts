@@ -1,4 +1,4 @@
-/** `npm run pictures` writes the pictures of how-it-works.md next to the sources, each for a light and for a dark page. */
+/** `npm run pictures` writes the pictures of these pages next to the sources, each for a light and for a dark page. */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { drawn } from './drawn.js'

@@ -1,4 +1,4 @@
-/** The pictures of how-it-works.md are those that today's compiler draws, and can be read on a light and on a dark page. */
+/** The pictures of the pages are those that today's compiler draws, and can be read on a light and on a dark page. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -8,20 +8,20 @@ import { type Theme, themes } from '../../docs/pictures/draw.js'
 import { drawn } from '../../docs/pictures/drawn.js'
 
 const place = resolve(fileURLToPath(import.meta.url), '../../../../docs')
-const page = readFileSync(join(place, 'how-it-works.md'), 'utf8')
+const pages = ['how-it-works.md', 'sessions.md'].map((name) => readFileSync(join(place, name), 'utf8')).join('\n')
 const drawings = drawn()
 
 describe('pictures', () => {
   for (const [name, text] of drawings)
-    test(`${name} is up to date (npm run pictures), and how-it-works.md shows it`, () => {
+    test(`${name} is up to date (npm run pictures), and a page shows it`, () => {
       assert.equal(readFileSync(join(place, 'pictures', name), 'utf8'), text)
-      assert.ok(page.includes(`"pictures/${name}"`))
+      assert.ok(pages.includes(`"pictures/${name}"`))
     })
 
   test('there are no others', () => {
     const files = readdirSync(join(place, 'pictures')).filter((name) => name.endsWith('.svg'))
     assert.deepEqual(files.sort(), [...drawings.keys()].sort())
-    assert.equal(page.match(/\balt="[^"]{40,}"/g)?.length, drawings.size / 2)
+    assert.equal(pages.match(/\balt="[^"]{40,}"/g)?.length, drawings.size / 2)
   })
 })
 

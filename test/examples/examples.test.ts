@@ -30,6 +30,11 @@ const examples: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   'compile-then-run.ts': [/in the directory now: hello hello\.c\nhello from C; I see \/hello\nhello: status 42\n$/],
   'nginx-config.sh': [/^hello from \.\/config\noutside there is no such server\n$/],
+  'worker/main.ts': [
+    /^exitCode: 0, .*stdout: "42\\n"/,
+    /\nexitCode: 0, .*stdout: "\[\] False\\n"/,
+    /"killed","by":"maxBuffer".*\nexitCode: 1, .*\n$/,
+  ],
   'service/try.sh': [
     /^ready\nhello, visit 1 of process 2, uid 1000\n/m,
     /^\/etc\/shadow: No such file or directory\nended with 3\nready\nhello, visit 1 of process 2/m,
