@@ -50,7 +50,7 @@ server.listen(Number(port ?? 0), '127.0.0.1', async () => {
   const ask = async (body: string) =>
     (await fetch(url, { method: 'POST', body })).json() as Promise<Record<string, string>>
   const leaves = "open('/tmp/left', 'w').write('secret'); print(6 * 7)"
-  const looks = "import os; print(os.listdir('/tmp'), os.path.exists('/home'))"
+  const looks = "import os; print(os.listdir('/tmp'), os.path.exists('/root'))"
   for (const program of [leaves, looks, 'while True: print("flood")', '1 / 0'])
     console.log(
       Object.entries(await ask(program))
