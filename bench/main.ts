@@ -12,6 +12,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench(): Promise<void> }>
   mounts: () => import('./mounts.js'),
   live: () => import('./live.js'),
   enter: () => import('./enter.js'),
+  pool: () => import('./pool.js'),
   containers: () => import('./containers.js'),
   front: () => import('./front.js'),
   limits: () => import('./limits.js'),

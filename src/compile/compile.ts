@@ -6,10 +6,14 @@ import { completed, completionOf } from '../fill/complete.js'
 import { callerName, hostArchitecture } from '../host/thisHost.js'
 import type { Architecture } from '../kernel/architecture.js'
 import type { SubidRange } from '../plan/ids.js'
+import { lowerPolicy } from '../plan/lowerPolicy.js'
+import { ownRlimits } from '../plan/ownChoice.js'
 import type { Plan } from '../plan/plan.js'
 import { makeEntrantPlan, makePlan, type PlanOptions } from '../plan/planPolicy.js'
+import type { RlimitChoice } from '../plan/specification.js'
 import type { LaunchedStep } from '../plan/step.js'
 import { type AcceptedPolicy, acceptPolicy } from '../policy/check.js'
+import type { Own } from '../policy/ownOptions.js'
 import { faultAt, key, readOnlyEntry } from '../policy/keys.js'
 import { currentDirectory } from '../policy/path.js'
 import type { FilesystemEntry, StrictPolicy } from '../policy/schema.js'
@@ -83,6 +87,15 @@ export function compileAccepted({ given, checked }: AcceptedPolicy, options: Com
     plan,
     policy: completed(given, completion) as StrictPolicy,
   }
+}
+
+/**
+ * Limits of each process that a command has of its own in a sandbox of this policy.
+ * @throws {OptionError} for one that is higher than the policy's
+ */
+export function rlimitsOfOwn({ checked }: AcceptedPolicy, base: string, own: Own): readonly RlimitChoice[] {
+  const host = { architecture: hostArchitecture(), base, kernel: release() }
+  return ownRlimits(lowerPolicy(checked, host, { outputIsWatched: true }), checked, own)
 }
 
 function refuseOtherNames(filesystem: readonly FilesystemEntry[], base: string, writable: readonly Writable[]): void {

@@ -24,10 +24,26 @@ export const frameType = {
   resume: 8,
   /** The end of input, or that no more of an output is wanted. */
   close: 9,
-  /** `detail` is a signal for the command, or for its process group. */
+  /** `detail` is a signal for the command, or for its process group; of a house (house.ts), for the monitor of a slot. */
   signal: 10,
   signalGroup: 11,
+  // Of a house alone:
+  /** A slot is to be made, which has the `id` of the command that it will run. */
+  make: 12,
+  /** From the house: the slot waits for its command. */
+  ready: 13,
+  /** From the house: the slot's monitor has ended, and its row is free. */
+  gone: 14,
+  /** A file that the slot is to write: {@link file}. With `detail` 1 what comes is behind what came before. */
+  file: 15,
+  /** A limit of the command, `detail` as of prlimit(2): its body is a struct rlimit64. */
+  limit: 16,
+  /** From the house: the slot has written a file. */
+  written: 17,
 } as const
+
+/** What the body of a `file` begins with: its mode. Behind that come its path, with a NUL, and what is in it. */
+export const file = { size: 4 } as const
 
 /**
  * What the body of a `run` begins with, by offsets: how many arguments and variables there are, how many bytes of standard input, and
@@ -40,6 +56,8 @@ export const run = { size: 16, args: 0, variables: 4, input: 8, stdin: 12 } as c
 export const stdin = { none: 0, whole: 1, open: 2 } as const
 
 export const most = {
+  /** Slots of a house, those that end among them. */
+  slots: 256,
   /** Commands that run at a time: a record of each fits into the smallest pipe that the kernel makes. */
   atOnce: 32,
   /** Bytes of a frame's body. */

@@ -21,7 +21,7 @@ import type { Step } from '../plan/step.js'
 import { requireAllClosedBut } from './descriptorCode.js'
 import { feed, handOn, noteFailures, tellEnded, usageOf } from './gateAnswers.js'
 import { takeRequest } from './gateRequest.js'
-import { groupFiles } from './gateRun.js'
+import { groupFiles, runCommand } from './gateRun.js'
 import {
   eachRow,
   pollCount,
@@ -52,14 +52,18 @@ export const gateCode = {
     const [behind, over] = [b.label(), b.label()]
     prepare(c)
     b.loop(() => {
-      c.attempt('ppoll', pollsOf(c), pollCount, 0, 0, 0)
+      c.attempt('ppoll', pollsOf(c), pollCount(c), 0, 0, 0)
       c.onFailure(over)
       eachRow(c, at, polls, () => {
         for (const stream of streams) ifReady(b, polls, stream, () => handOn(c, at, polls, stream))
         ifReady(b, polls, pollsOfRow.input, () => feed(c, at, polls))
       })
       ifReady(b, pollsOf(c), pollsOfGate.signals, () => takeSignal(c, over))
-      ifReady(b, pollsOf(c), pollsOfGate.control, () => takeRequest(c, behind, over))
+      ifReady(b, pollsOf(c), pollsOfGate.control, () =>
+        takeRequest(c, over, {
+          run: ({ body, length }) => runCommand(c, body, length, behind, over),
+        }),
+      )
     })
     b.place(over)
     end(c)
@@ -109,7 +113,10 @@ function takeSignal(c: LauncherContext, over: Label): void {
       // It has written before it ended.
       noteFailures(c, failures)
       b.load(code, 32, status)
-      withRow(c, 'pid', pid, (at, polls) => tellEnded(c, at, polls, code))
+      withRow(c, 'pid', pid, (at, polls) => {
+        tellEnded(c, at, polls, code)
+        b.store(32, at, row.pid, 0)
+      })
     })
   })
 }

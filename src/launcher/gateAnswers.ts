@@ -110,19 +110,24 @@ export function feed(c: LauncherContext, command: Slot, polls: Slot): void {
 }
 
 function tellTaken(c: LauncherContext, command: Slot, detail: number): void {
+  c.b.store(64, command, row.left, 0)
+  tell(c, command, 'taken', detail)
+}
+
+/** A frame about a row that has no body. */
+export function tell(c: LauncherContext, command: Slot, type: keyof typeof frameType, detail = 0): void {
   const { b } = c
   const from = b.reserve(frame.size)
   const id = b.temporary()
-  b.store(64, command, row.left, 0)
   b.load(id, 32, command, row.id)
-  head(c, from, frameType.taken, 0, id, detail)
+  head(c, from, frameType[type], 0, id, detail)
   send(c, { from, left: frame.size })
 }
 
 /** pipe(7): by default the most that a pipe can hold. What is written meanwhile, by one in the background, is no output of the command. */
 const largestPipe = 2 ** 20
 
-/** A command has ended with a wait status, and what it used is in {@link usageOf}: its row is free then. */
+/** A command has ended with a wait status, and what it used is in {@link usageOf}. */
 export function tellEnded(c: LauncherContext, command: Slot, polls: Slot, status: Operand): void {
   const { b } = c
   const [left, file, failed, value] = b.temporaries(4)
@@ -152,7 +157,6 @@ export function tellEnded(c: LauncherContext, command: Slot, polls: Slot, status
   b.store(64, last, 8, status)
   b.load(failed, 32, command, row.failed)
   b.load(value, 32, command, row.id)
-  b.store(32, command, row.pid, 0)
   b.when(
     failed,
     'ne',

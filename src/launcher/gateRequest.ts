@@ -1,18 +1,32 @@
-/** What Node.js asks of a gate: of its commands, or to run one (gateRun.ts). */
+/** What Node.js asks of a gate: of its commands, or to run one (gateRun.ts); and of a house (house.ts). */
 import { own } from '../assembly/variables.js'
 import { MSG } from '../kernel/flags.js'
-import type { Label, Slot } from '../machine/instruction.js'
+import type { Address, Label, Slot } from '../machine/instruction.js'
 import { frame, frameType, most } from './frame.js'
 import { closeFile, feed } from './gateAnswers.js'
-import { runCommand } from './gateRun.js'
 import { pollsOfRow, row, streams, waitFor, withRow } from './gateTable.js'
 import type { LauncherContext } from './launcherContext.js'
 import { killCommand } from './orphans.js'
 
-const received = own(({ b }: LauncherContext) => ({ head: b.reserve(frame.size), body: b.reserve(most.body) }))
+export const received = own(({ b }: LauncherContext) => ({ head: b.reserve(frame.size), body: b.reserve(most.body) }))
 
-/** Takes one frame. A child that is to execute goes on at `behind`; what is no frame, and the end, leads to `over`. */
-export function takeRequest(c: LauncherContext, behind: Label, over: Label): void {
+/** A frame that was read. */
+export interface Request {
+  readonly id: Slot
+  readonly head: Address
+  readonly body: Address
+  readonly length: Slot
+}
+
+/**
+ * Takes one frame; what is no frame, and the end, leads to `over`.
+ * @param takes what is done with types that are not about a command which runs
+ */
+export function takeRequest(
+  c: LauncherContext,
+  over: Label,
+  takes: Partial<Record<keyof typeof frameType, (request: Request) => void>>,
+): void {
   const { b } = c
   const { head, body } = received(c)
   const [length, type, id, to, detail] = b.temporaries(5)
@@ -40,9 +54,13 @@ export function takeRequest(c: LauncherContext, behind: Label, over: Label): voi
       withRow(c, 'id', id, (command, polls) => take(c, { command, polls, detail, length, over }))
       b.jump(taken)
     })
-  b.branch(type, 'ne', frameType.run, over)
-  b.move(c.request, id)
-  runCommand(c, body, length, behind, over)
+  for (const [of, take] of Object.entries(takes) as [keyof typeof frameType, (request: Request) => void][])
+    b.when(type, 'eq', frameType[of], () => {
+      b.move(c.request, id)
+      take({ id, head, body, length })
+      b.jump(taken)
+    })
+  b.jump(over)
   b.place(taken)
 }
 

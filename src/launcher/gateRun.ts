@@ -22,13 +22,13 @@ export function runCommand(c: LauncherContext, body: Address, length: Slot, behi
   start(c, body, input, behind, over)
 }
 
-interface Input {
+export interface Input {
   readonly from: Slot
   readonly length: Slot
 }
 
 /** Leaves the words where the steps look for them. */
-function readRun(c: LauncherContext, body: Address, length: Slot, over: Label): Input {
+export function readRun(c: LauncherContext, body: Address, length: Slot, over: Label): Input {
   const { b } = c
   const [args, variables, input, text, end, word] = b.temporaries(6)
   b.branch(length, 'lt', run.size, over)
@@ -74,7 +74,7 @@ function takeTexts(
 }
 
 /** Behind its NUL. */
-function skipText({ b }: LauncherContext, text: Slot, end: Slot, over: Label): void {
+export function skipText({ b }: LauncherContext, text: Slot, end: Slot, over: Label): void {
   const byte = b.temporary()
   b.loop(({ leave }) => {
     b.branch(text, 'eq', end, over)

@@ -5,15 +5,17 @@ import { POLL } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { LoopControl } from '../machine/builder.js'
 import type { Operand, Slot } from '../machine/instruction.js'
+import { isHouse } from '../plan/plan.js'
 import { most } from './frame.js'
 import type { LauncherContext } from './launcherContext.js'
 
 /**
  * A row, by offsets. `ending`: Node.js ends it. `failed`: it was not executed, and `step` and `errno` say why. `held` is memory for input;
- * of what is there, `left` bytes at `next` are not in the command's pipe yet. A free row has no pid.
+ * of what is there, `left` bytes at `next` are not in the command's pipe yet. A free row has no pid. Of a slot of a house `pid` is its
+ * monitor, `told` whether the end of its command was told, and `words` the socket by which it gets its command.
  */
 export const row = {
-  size: 56,
+  size: 64,
   id: 0,
   pid: 4,
   ending: 8,
@@ -23,22 +25,25 @@ export const row = {
   held: 32,
   next: 40,
   left: 48,
+  told: 56,
+  words: 60,
 } as const
 
 const { size: pollSize, fields: poll } = structs.pollfd
 
-/** Before those of each row. */
-export const pollsOfGate = { control: 0, signals: 1 } as const
-const pollsBefore = 2
+/** Before those of each row. A gate reads its records behind a signal. */
+export const pollsOfGate = { control: 0, signals: 1, records: 2 } as const
+const pollsBefore = 3
 /** Of a row: what the command writes to 1 and to 2, and what it reads from 0. */
 export const pollsOfRow = { output: 0, error: 1, input: 2 } as const
 const pollsPerRow = 3
-export const pollCount = pollsBefore + pollsPerRow * most.atOnce
+const atOnce = ({ plan }: LauncherContext) => (isHouse(plan) ? most.slots : most.atOnce)
+export const pollCount = (c: LauncherContext) => pollsBefore + pollsPerRow * atOnce(c)
 
-const tables = own(({ b }: LauncherContext) => ({
-  rows: b.reserve(most.atOnce * row.size),
-  held: b.reserve(most.atOnce * most.piece),
-  polls: b.reserve(pollCount * pollSize),
+const tables = own((c: LauncherContext) => ({
+  rows: c.b.reserve(atOnce(c) * row.size),
+  held: c.b.reserve(atOnce(c) * most.piece),
+  polls: c.b.reserve(pollCount(c) * pollSize),
 }))
 
 export const pollsOf = (c: LauncherContext) => tables(c).polls
@@ -75,7 +80,7 @@ export function prepareTables(c: LauncherContext): void {
   const { b } = c
   const [at, left, held, polls] = b.temporaries(4)
   b.move(at, pollsOf(c))
-  b.move(left, pollCount)
+  b.move(left, pollCount(c))
   b.loop(({ leave }) => {
     b.when(left, 'eq', 0, leave)
     b.store(32, at, poll.fd.offset, noFile)
@@ -97,7 +102,7 @@ export function eachRow(c: LauncherContext, at: Slot, polls: Slot, body: (leave:
   const left = b.temporary()
   b.move(at, tables(c).rows)
   b.compute(polls, pollsOf(c), 'add', pollsBefore * pollSize)
-  b.move(left, most.atOnce)
+  b.move(left, atOnce(c))
   b.loop(({ leave }) => {
     b.when(left, 'eq', 0, leave)
     body(leave)

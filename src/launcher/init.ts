@@ -3,7 +3,7 @@ import { pollsOf } from '../assembly/files.js'
 import { routine } from '../assembly/routine.js'
 import { CLONE, PR } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
-import { ownPids } from '../plan/plan.js'
+import { isHouse, ownPids } from '../plan/plan.js'
 import { keepEnd, release } from './descriptorCode.js'
 import type { LauncherContext } from './launcherContext.js'
 import { lifeOf } from './lives.js'
@@ -51,8 +51,9 @@ function clonePayload(c: LauncherContext, starting: number): void {
   // pid looks at its namespaces: there a capability that the payload lacks closes it, `spare` of the step `capabilities`.
   if (announcement === undefined) c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   if (!ownPids(plan) && manner.adopts) c.must('prctl', PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-  // As vfork(2): init waits until the payload has left our memory, which then need not be copied.
-  b.move(payload, c.must('clone', CLONE.VM | CLONE.VFORK | signals.SIGCHLD, 0, 0, 0, 0))
+  // As vfork(2): init waits until the payload has left our memory, which then need not be copied. But not for one that waits itself.
+  const shares = isHouse(plan) ? 0 : CLONE.VM | CLONE.VFORK
+  b.move(payload, c.must('clone', shares | signals.SIGCHLD, 0, 0, 0, 0))
   b.when(payload, 'ne', 0, () => {
     c.aside('wait for the payload', 'signals are handed on, and what it leaves behind is reaped')
     // The payload has shared this memory: its last step stands there.

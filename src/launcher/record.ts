@@ -3,7 +3,7 @@
 /**
  * Records on the status descriptor: four little-endian u64 and a struct rusage (zero but in `ended`). The third word of
  * `payload` is 1 when the payload was killed from outside, that of `started` when init takes {@link endSignal}. `running`: the payload of a living
- * sandbox was executed, or the sandbox waits without one. `piped` has behind
+ * sandbox was executed, or the sandbox waits without one; in a house (house.ts), or its slot waits. `written`: a slot has written a file. `piped` has behind
  * its kind the two descriptors of each pipe as pipe2(2) gives them, in the order of the plan. A file there may begin with a
  * header of three: the pid of the process that starts the vial, which signals its command is to start with ignored, and the size of the
  * command's terminal, as a struct winsize.
@@ -22,6 +22,7 @@ export const record = {
   limit: 5,
   piped: 6,
   running: 7,
+  written: 8,
 } as const
 
 /** As many as one record has room for. */

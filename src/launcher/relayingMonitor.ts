@@ -19,7 +19,7 @@ import { SI, WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
-import { ownPids, type Plan } from '../plan/plan.js'
+import { isHouse, ownPids, type Plan } from '../plan/plan.js'
 import { closeAllBut } from './descriptorCode.js'
 import { exitAs } from './exitStatus.js'
 import {
@@ -137,7 +137,7 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
   const take = busy ? takeSignalAndWatch : takeSignal
   b.loop(({ again }) => {
     take(c, { to: init })
-    const usage = !reporting ? 0 : { ...c.recordBuffer(), offset: c.recordBuffer().offset + 32 }
+    const usage = reporting ? usageIn(c) : 0
     c.must('wait4', init, status, WAIT.NOHANG, usage)
     b.when(c.result, 'ne', init, again)
     b.load(code, 32, status)
@@ -157,6 +157,8 @@ function initLoop(c: LauncherContext, payload: Slot): void {
   const status = b.reserve(8)
   const code = b.temporary()
   const ending = endsBySignal(plan) ? endingOf(b) : undefined
+  // A house tells how the command ended before the sandbox has.
+  const usage = isHouse(plan) ? usageIn(c) : 0
   releaseFds(c, foregroundEnds(c, 'init'))
   if (plan.start.sharesSession) {
     leaveGroup(c)
@@ -168,7 +170,7 @@ function initLoop(c: LauncherContext, payload: Slot): void {
   b.loop(({ again }) => {
     ;(ending === undefined ? takeSignal : takeSignalOrEnd)(c, { to: payload })
     b.loop(({ again: reapNext }) => {
-      c.attempt('wait4', -1, status, waitingFor(c), 0)
+      c.attempt('wait4', -1, status, waitingFor(c), usage)
       c.whenError('ECHILD', () => {
         if (ending !== undefined)
           b.when(ending, 'ne', 0, () => {
@@ -188,6 +190,12 @@ function initLoop(c: LauncherContext, payload: Slot): void {
       exitAs(c, code)
     })
   })
+}
+
+/** Of a record that will be written. */
+function usageIn(c: LauncherContext): Address {
+  const buffer = c.recordBuffer()
+  return { ...buffer, offset: buffer.offset + 32 }
 }
 
 /** Neither monitor nor init may keep a pipe of the payload's open, and neither writes to one from here on. */

@@ -10,6 +10,7 @@ import { entryRows } from './entryRows.js'
 import { execute } from './execute.js'
 import { filesystemCode } from './filesystemCode.js'
 import { gateCode } from './gate.js'
+import { houseCode } from './house.js'
 import { handlesCode } from './handOut.js'
 import { hardeningCode } from './hardeningCode.js'
 import { identityCode } from './identityCode.js'
@@ -20,6 +21,7 @@ import { logCode } from './logCode.js'
 import { networkCode } from './networkCode.js'
 import { dieWithParent } from './parent.js'
 import { pipeCode } from './pipeCode.js'
+import { slotCode } from './takeCommand.js'
 import { terminalCode } from './terminalCode.js'
 import { relayCode } from './terminalRelay.js'
 import { outsideCode } from './waitOutside.js'
@@ -66,12 +68,14 @@ const code: Code<Exclude<StepKind, keyof typeof entryRows>> = {
   ...enteringCode,
   ...gateCode,
   ...handlesCode,
+  ...houseCode,
   ...hardeningCode,
   ...landlockCode,
   ...limitCode,
   ...logCode,
   ...networkCode,
   ...pipeCode,
+  ...slotCode,
   ...terminalCode,
   ...relayCode,
   ...outsideCode,

@@ -4,40 +4,24 @@
  */
 import type { Compiled } from '../compile/compile.js'
 import { frameType, most } from '../launcher/frame.js'
-import { conclude, now } from '../run/conclude.js'
 import { Streams } from '../run/connections.js'
 import type { CollectedCommand, Door, DoorCommand } from '../run/door.js'
-import { EarlyEnd } from '../run/earlyEnd.js'
 import { patience } from '../run/endSandbox.js'
-import type { LimitedRun } from '../run/limitedRun.js'
-import type { Result } from '../run/result.js'
 import { type BoxProcess, type ConnectedProcess, withStreams } from '../run/spawn.js'
 import { perRunOf, wholeEnvironment } from '../run/startEnvironment.js'
-import { type Outcome, readOutcome } from '../run/status.js'
 import { completeStdio } from '../run/stdio.js'
 import { OutputStream, type Receiver } from '../run/streams.js'
+import { FramedRun, type FramedStreams } from './framedRun.js'
 import { type Frame, FrameReader, frameAbout, runFrame, type Words } from './frames.js'
 import { GateCommand, GateInput, GateOutput } from './gateStreams.js'
 import { compileGate, type GateOptions, type GateProcess, startGate } from './openGate.js'
-
-interface CommandStreams {
-  /** What gets standard output, and standard error. */
-  readonly outputs: readonly Receiver[]
-  readonly input?: GateInput
-}
-
-/** A command that it runs. */
-interface Running extends CommandStreams {
-  end(outcome: Outcome): void
-  fail(error: unknown): void
-}
 
 export class BoxGate implements Door {
   readonly #options: GateOptions
   readonly #compile: (options: GateOptions) => Compiled
   #compiled: Compiled | undefined
   #gate: GateProcess | undefined
-  readonly #running = new Map<number, Running>()
+  readonly #running = new Map<number, FramedRun>()
   #last = 0
   #retired = false
 
@@ -84,7 +68,7 @@ export class BoxGate implements Door {
   #begin(
     { command, args, options, limiter }: DoorCommand,
     given: Pick<Words, 'stdin' | 'input'>,
-    streamsOf: (command: GateCommand, meter: (fd: number, receiver: Receiver) => Receiver) => CommandStreams,
+    streamsOf: (command: GateCommand, meter: (fd: number, receiver: Receiver) => Receiver) => FramedStreams,
   ): Pick<ConnectedProcess, 'kill' | 'result'> | undefined {
     if (!this.#takes()) return undefined
     this.#compiled ??= this.#compile(this.#options)
@@ -98,8 +82,7 @@ export class BoxGate implements Door {
     const bytes = runFrame(id, { cwd: options.cwd ?? cwd, args: [command, ...args], variables, ...given })
     if (bytes === undefined) return undefined
 
-    const limited: LimitedRun | undefined = limiter?.begin()
-    const started = now()
+    const limited = limiter?.begin()
     let gate: GateProcess
     try {
       gate = this.#started()
@@ -107,45 +90,23 @@ export class BoxGate implements Door {
       limited?.abandon()
       throw error
     }
-    const end = () => this.#end(id)
-    const early = new EarlyEnd(options, end)
     const asked = new GateCommand(id, (frame) => this.#running.has(id) && gate.control.write(frame))
-    const streams = streamsOf(asked, (fd, receiver) => limited?.meter(fd, receiver, end) ?? receiver)
-    const outcome = new Promise<Outcome>((resolve, reject) => {
-      this.#running.set(id, { ...streams, end: resolve, fail: reject })
+    const run = new FramedRun({
+      ...{ command, args, options, limiter, limited },
+      streams: (meter) => streamsOf(asked, meter),
+      end: () => this.#end(id),
+      steps: () => steps,
     })
+    this.#running.set(id, run)
     gate.hold(true)
     gate.control.write(bytes)
-
-    const finish = async (): Promise<Result> => {
-      try {
-        const known = await outcome
-        const durationMs = now() - started
-        early.stop()
-        return await conclude({
-          ...{ outcome: known, durationMs, early, limiter, command },
-          // Where it does not tell how the command ended, it was killed with the command.
-          monitor: { exitCode: null, signal: 'SIGKILL' },
-          outputExceeded: limited?.outputExceeded,
-          cwd: options.cwd,
-          signal: options.signal,
-          steps: () => steps,
-        })
-      } finally {
-        early.stop()
-        await limited?.finish(true)
-      }
-    }
-    const result = finish()
-    // As of one that has a start of its own.
-    result.catch(() => {})
     const kill = (signal: NodeJS.Signals = 'SIGTERM') => {
-      if (signal === 'SIGKILL') return early.byCaller()
+      if (signal === 'SIGKILL') return run.byCaller()
       if (!this.#running.has(id)) return false
       asked.signal(signal)
       return true
     }
-    return { kill, result }
+    return { kill, result: run.result }
   }
 
   /** The sandbox has ended, or is to: no command enters it any more. */
@@ -171,14 +132,11 @@ export class BoxGate implements Door {
         gate.kill()
       }
     })
-    const lost = (settle: (running: Running) => void) => {
+    const lost = (settle: (running: FramedRun) => void) => {
       if (this.#gate === gate) this.#gate = undefined
       const left = [...this.#running.values()]
       this.#running.clear()
-      for (const running of left) {
-        close(running)
-        settle(running)
-      }
+      for (const running of left) settle(running)
     }
     // Its last frames may come behind its end.
     const heard = new Promise((resolve) => gate.control.once('close', resolve))
@@ -192,20 +150,20 @@ export class BoxGate implements Door {
     return gate
   }
 
-  #take({ type, id, detail, body }: Frame): void {
-    const running = this.#running.get(id)
+  #take(frame: Frame): void {
+    const running = this.#running.get(frame.id)
     // Of one that is over there is nothing more.
     if (running === undefined) return
-    if (type === frameType.output) running.outputs[detail - 1]?.take(body)
-    if (type === frameType.taken) running.input?.taken(detail !== 0)
-    if (type !== frameType.ended) return
-    this.#running.delete(id)
-    close(running)
+    if (frame.type !== frameType.ended) {
+      running.take(frame)
+      return
+    }
+    this.#running.delete(frame.id)
     if (this.#running.size === 0) {
       this.#gate?.hold(false)
       if (this.#retired) this.#gate?.control.end()
     }
-    running.end(readOutcome(body))
+    running.take(frame)
   }
 
   /** False: it is over. */
@@ -217,10 +175,4 @@ export class BoxGate implements Door {
     setTimeout(() => this.#running.has(id) && gate.kill(), patience).unref()
     return true
   }
-}
-
-/** Nothing comes any more, and nothing is read. */
-function close({ outputs, input }: CommandStreams): void {
-  for (const output of outputs) output.end()
-  input?.destroy()
 }

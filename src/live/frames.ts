@@ -1,5 +1,6 @@
 /** Node's side of the frames that it exchanges with a gate: launcher/frame.ts. */
-import { frame, frameType, most, run, stdin } from '../launcher/frame.js'
+import { pack, structs } from '../kernel/structs.js'
+import { file, frame, frameType, most, run, stdin } from '../launcher/frame.js'
 import { Pieces } from './pieces.js'
 
 /** A frame that came. `body` is good until the reader has returned. */
@@ -60,6 +61,30 @@ export function inputFrame(id: number, piece: Buffer): Buffer {
   const bytes = Buffer.alloc(frame.size)
   head(bytes, 'input', id, piece.length)
   return Buffer.concat([bytes, piece])
+}
+
+/** Frames with a file that a slot is to write. */
+export function fileFrames(id: number, path: string, content: Buffer, mode: number): Buffer[] {
+  const place = Buffer.alloc(file.size + Buffer.byteLength(path) + 1)
+  place.writeUInt32LE(mode)
+  place.write(path, file.size)
+  const pieces = Math.max(1, Math.ceil(content.length / most.piece))
+  return Array.from({ length: pieces }, (_, index) => {
+    const piece = content.subarray(index * most.piece, (index + 1) * most.piece)
+    const bytes = Buffer.alloc(frame.size)
+    head(bytes, 'file', id, place.length + piece.length)
+    bytes.writeUInt32LE(index === 0 ? 0 : 1, frame.detail)
+    return Buffer.concat([bytes, place, piece])
+  })
+}
+
+/** A frame with a limit of a slot's command: of prlimit(2). */
+export function limitFrame(id: number, which: number, soft: bigint, hard: bigint): Buffer {
+  const body = pack(structs.rlimit64, { rlim_cur: soft, rlim_max: hard })
+  const bytes = Buffer.alloc(frame.size)
+  head(bytes, 'limit', id, body.length)
+  bytes.writeUInt32LE(which, frame.detail)
+  return Buffer.concat([bytes, body])
 }
 
 function head(bytes: Buffer, type: keyof typeof frameType, id: number, length: number): void {

@@ -67,13 +67,13 @@ export class Sandbox extends OneShot {
    * @throws {VialError} when none can be made
    */
   async pool(options: PoolOptions = {}): Promise<Pool> {
-    const [{ parsePool }, { Pool }, { boxSlots }] = await Promise.all([
+    const [{ parsePool }, { Pool }, { slotsOf }] = await Promise.all([
       import('./poolOptions.js'),
       import('./pool.js'),
-      import('./boxSlots.js'),
+      import('./slotsOf.js'),
     ])
     const checked = parsePool(options)
-    return tellingShortage(() => new Pool(boxSlots(this.#policy(), this.#base), checked).opened())
+    return tellingShortage(async () => new Pool(slotsOf(this.#policy(), this.#base), checked).opened())
   }
 
   /**

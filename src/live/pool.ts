@@ -11,7 +11,7 @@ import { checkCommand } from '../run/runOptions.js'
 import type { RunResult } from '../run/sandbox.js'
 import { noUsage } from '../run/status.js'
 import { HostError } from '../text/error.js'
-import { type PoolOptions, type PoolRunOptions, parseFiles, poolRunOptions } from './poolOptions.js'
+import { type PoolOptions, type PoolRunOptions, parseFiles, poolRunOptions, refuseCore } from './poolOptions.js'
 import type { Slot, SlotMaker } from './slots.js'
 
 /** Counts of a pool. */
@@ -149,6 +149,7 @@ export class Pool {
   async #run(command: string, args: readonly string[], options: PoolRunOptions): Promise<RunResult<string | Buffer>> {
     checkCommand(command, args, options, poolRunOptions)
     const { files: given, ...others } = options
+    refuseCore(others)
     const files = parseFiles(given)
     const slot = await this.#slotFor(options)
     try {

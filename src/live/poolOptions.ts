@@ -31,8 +31,8 @@ export interface PoolRunOptions extends Omit<RunOptions, 'stdin' | 'stdout' | 's
    * 16 MiB together. Default: none.
    */
   readonly files?: Readonly<Record<string, string | Uint8Array | PoolFile>>
-  /** Limits of this command, none of them more than the policy's: as of a command of an open sandbox. Default: those of the policy. */
-  readonly limits?: OwnLimits
+  /** Limits of this command, none of them more than the policy's: as of one that enters an open sandbox, but for `core`. Default: those of the policy. */
+  readonly limits?: Omit<OwnLimits, 'core'>
 }
 
 /** A file as it is to be written. */
@@ -52,6 +52,12 @@ const isContent = (value: unknown): value is PoolFile['content'] =>
   typeof value === 'string' || value instanceof Uint8Array
 const content = v.custom<PoolFile['content']>(isContent, 'must be text or bytes')
 const fileSchema = object({ content, mode: v.optional(mode, 0o644) })
+
+/** The filter of system calls, which may be loaded before a command is known, keeps `core` as it is. @throws {OptionError} */
+export function refuseCore({ limits }: PoolRunOptions): void {
+  if (limits !== undefined && 'core' in limits)
+    throw OptionError.at(new Fault('limits.core', 'is for all commands of a pool alike: its policy sets it'))
+}
 
 /** @throws {OptionError} that names the first fault */
 export function parseFiles(files: PoolRunOptions['files']): readonly InlineFile[] {
@@ -78,7 +84,7 @@ const count = (least: number) =>
     v.number(),
     v.integer('must be a whole number'),
     v.minValue(least, `must be at least ${least}`),
-    v.maxValue(1000, 'must be at most 1000'),
+    v.maxValue(100, 'must be at most 100'),
   )
 const poolSchema = object({ size: v.optional(count(1), 4), max: v.optional(count(1)) })
 

@@ -50,13 +50,46 @@ export const gateCalls: readonly Call[] = [
   ['execve', any, any, any],
 ]
 
+/** Limits of a command of its own that its slot can set: the filter keeps that of `core` as it is. */
+const slotLimits = ['cpu', 'fsize', 'nofile', 'stack'] as const
+
+/**
+ * Those of a slot of a house (launcher/takeCommand.ts), from where it loads the filter of its command until that is executed. A file whose
+ * mode the filter refuses, such as one with a set-id bit, the slot cannot write, as the command could not.
+ */
+export function slotCalls(architecture: Architecture): readonly Call[] {
+  const { WRONLY, NOFOLLOW, NONBLOCK, CLOEXEC, CREAT, TRUNC, APPEND } = openFlags(architecture)
+  const writes = WRONLY | NOFOLLOW | NONBLOCK | CLOEXEC
+  return [
+    ['write', any, any, any],
+    ['recvfrom', any, any, any, any, 0, 0],
+    ['openat', any, any, writes | CREAT | TRUNC, 0o777],
+    ['openat', any, any, writes | APPEND, 0o777],
+    ['mkdirat', any, any, 0o755],
+    ['fchmod', any, 0o777],
+    ['close', any],
+    ...slotLimits.map((name): Call => ['prlimit64', 0, rlimits[name], address, 0]),
+    ['dup3', any, any, any],
+    ['close_range', any, any, 0],
+    ['chdir', any],
+    ['getcwd', any, any],
+    ['execve', any, any, any],
+    ['exit_group', any],
+  ]
+}
+
 /** What each command does besides. */
 const callsOf = (each: readonly Step[]): Call[] =>
   each.flatMap((step) => (step.do === 'rlimit' ? [['prlimit64', 0, rlimits[step.name], address, 0]] : []))
 
 /** Whether a filter lets all of them through, whatever the unknown words are, and without a line in the log. */
-export function letsServe(filter: Uint8Array, architecture: Architecture, each: readonly Step[]): boolean {
-  return [...gateCalls, ...callsOf(each)].every(
+export function letsServe(
+  filter: Uint8Array,
+  architecture: Architecture,
+  each: readonly Step[],
+  calls = gateCalls,
+): boolean {
+  return [...calls, ...callsOf(each)].every(
     ([name, ...words]) => answer(filter, architecture, name, words) === SECCOMP.RET_ALLOW,
   )
 }

@@ -61,13 +61,21 @@ export function enterable(specification: Specification, { holds }: Pick<Living, 
 }
 
 /** What enters it once, for many commands: `control` is the socket by which it is asked for them. */
-export function serving(specification: Specification, control: number): Specification {
-  const entrant = entering(specification)
-  const { descriptors, start } = entrant
+export const serving = (specification: Specification, control: number): Specification =>
+  asked(entering(specification), control, false)
+
+/** What makes many of it, each for one command that it is asked for. */
+export function housing(specification: Specification, control: number): Specification {
+  const { start } = specification
+  return asked({ ...specification, start: { ...start, dieWithParent: true } }, control, true)
+}
+
+function asked(specification: Specification, control: number, ahead: boolean): Specification {
+  const { descriptors, start } = specification
   return {
-    ...entrant,
-    descriptors: { ...descriptors, keep: [...descriptors.keep!, control].sort((a, b) => a - b) },
-    start: { ...start, serves: { control, foreign: specification.ids.handsOver } },
+    ...specification,
+    descriptors: { ...descriptors, keep: [...new Set([...descriptors.keep!, control])].sort((a, b) => a - b) },
+    start: { ...start, serves: { control, foreign: specification.ids.handsOver, ahead } },
   }
 }
 

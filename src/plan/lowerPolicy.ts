@@ -77,6 +77,11 @@ export interface PlanOptions {
    */
   readonly serves?: true
   /**
+   * It makes sandboxes that wait, each for one command. It has a descriptor for `status`, and one for `control`.
+   * @internal
+   */
+  readonly houses?: true
+  /**
    * Of what enters a living sandbox: what it has of its own.
    * @internal
    */

@@ -46,12 +46,14 @@ export interface Living {
   readonly holds: boolean
 }
 
-/** What enters a living sandbox once, for all commands that it is asked for. */
+/** What enters a living sandbox once, for all commands that it is asked for; or what makes a sandbox for each of them. */
 export interface Serving {
   /** The descriptor of the socket by which it is asked. */
   readonly control: number
   /** The commands may be of another user. */
   readonly foreign: boolean
+  /** Each has a sandbox of its own, which is made ahead. */
+  readonly ahead: boolean
 }
 
 /** What the monitor tells others about init, as JSON. */

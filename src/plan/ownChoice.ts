@@ -36,6 +36,13 @@ export function withOwn(specification: Specification, policy: CheckedPolicy, own
   }
 }
 
+/** Limits of each process that a command has of its own, in a sandbox of this specification. @throws {OptionError} as {@link withOwn} */
+export function ownRlimits(specification: Specification, policy: CheckedPolicy, own: Own): readonly RlimitChoice[] {
+  const named = rlimitsOf(own.limits ?? {}, '')
+  const { rlimits } = withOwn(specification, policy, own).hardening
+  return rlimits.filter(({ name }) => named.some((one) => one.name === name))
+}
+
 function refuse(path: string, said: Said | undefined): void {
   if (said !== undefined) throw OptionError.at(new Fault(path, said))
 }

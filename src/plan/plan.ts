@@ -82,6 +82,9 @@ export interface Start {
 /** Whether the sandbox has a pid namespace of its own. */
 export const ownPids = ({ world }: Plan): boolean => world.clone.namespaces.includes('pid')
 
+/** Whether it makes sandboxes that wait, each for one command. */
+export const isHouse = ({ start }: Plan): boolean => start.serves?.ahead ?? false
+
 /** Whether the monitor takes its signals one by one and hands them on. */
 export const relays = ({ start }: Plan): boolean => start.manner.monitor === 'relays'
 

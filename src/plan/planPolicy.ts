@@ -2,14 +2,15 @@
 import type { Architecture } from '../kernel/architecture.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 import type { Face } from './face.js'
-import { letsServe } from './gateCalls.js'
+import { letsServe, slotCalls } from './gateCalls.js'
 import type { Host } from './host.js'
-import { enterable, entering, serving, shared } from './livingSandbox.js'
+import { enterable, entering, housing, serving, shared } from './livingSandbox.js'
 import { lowerPolicy, type PlanOptions } from './lowerPolicy.js'
 import { numbered } from './namedDescriptors.js'
 import { withOwn } from './ownChoice.js'
 import { type Entrant, type Plan, planOf } from './plan.js'
 import type { Specification } from './specification.js'
+import type { Step, StepKind } from './step.js'
 
 export type { PlanOptions }
 
@@ -43,10 +44,21 @@ export const gateFace: Face = {
   },
 }
 
+/** Of what makes sandboxes, each for one command. */
+export const houseFace: Face = {
+  order: {
+    ...vialFace.order,
+    streams: ['closeFds', 'house', 'streams'],
+    each: [...vialFace.order.each, 'takeCommand'],
+  },
+}
+
 /** The plan of a complete policy (presets and fill already turned into `filesystem`). */
 export function makePlan(policy: CheckedPolicy, host: Host, options: PlanOptions = {}): Plan {
   const specification = lowerPolicy(policy, host, options)
   const { living } = options
+  if (options.houses)
+    return housePlan(specification, host.architecture, numbered(options.descriptors ?? {}).control[0]!)
   return planOf(living === undefined ? specification : enterable(specification, living), vialFace)
 }
 
@@ -62,6 +74,24 @@ export function makeEntrantPlan(policy: CheckedPolicy, host: Host, options: Plan
     return gatePlan(specification, entrant, control, host.architecture)
   }
   return { ...planOf(entering(specification), entrantFace), entrant }
+}
+
+/**
+ * A slot takes its command behind all that hardens it, but for the filter where that would not let it do so. The working directory is the
+ * command's.
+ */
+function housePlan(specification: Specification, architecture: Architecture, control: number): Plan {
+  const plan = planOf(housing(specification, control), houseFace)
+  const { entrant, start } = plan
+  const is = (step: Step, ...kinds: readonly StepKind[]) => kinds.includes(step.do)
+  const others = entrant.each.filter((step) => !is(step, 'filter', 'takeCommand'))
+  const filters = entrant.each.filter((step) => is(step, 'filter'))
+  const takes = entrant.each.filter((step) => is(step, 'takeCommand'))
+  const lets = filters.every(
+    (step) => step.do !== 'filter' || letsServe(step.program, architecture, [], slotCalls(architecture)),
+  )
+  const last = lets ? [...filters, ...takes, ...start.prepare] : [...takes, ...start.prepare, ...filters]
+  return { ...plan, entrant: { ...entrant, each: [...others, ...last] }, start: { ...start, prepare: [] } }
 }
 
 /**

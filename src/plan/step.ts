@@ -78,6 +78,10 @@ export interface Steps {
   waitOutside: unknown
   /** What follows is done by a child for each command that Node.js asks for. */
   serve: unknown
+  /** Makes a sandbox for each command that Node.js will ask for. Behind it is the monitor of one. */
+  house: unknown
+  /** Waits for the command that Node.js asks for: its words, files and limits. */
+  takeCommand: unknown
   /** What ps(1) and pkill(1) know monitor and init by. */
   processName: { readonly name: string }
   /** Fails when one of these descriptors is a directory. */

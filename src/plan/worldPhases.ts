@@ -78,11 +78,26 @@ export const worldPhases = {
     })),
 
   serve: ({ start: { serves } }) =>
-    when(serves, () => ({
+    when(serves?.ahead === false, () => ({
       do: 'serve',
       what: 'start a command',
       why: 'each that Node.js asks for is a child of what has entered once',
       hints: hints.serve,
+    })),
+
+  house: ({ start: { serves } }) =>
+    when(serves?.ahead, () => ({
+      do: 'house',
+      what: 'start a sandbox',
+      why: 'each waits for the command that Node.js will ask for',
+      hints: hints.serve,
+    })),
+
+  takeCommand: ({ start: { serves } }) =>
+    when(serves?.ahead, () => ({
+      do: 'takeCommand',
+      what: 'write the file',
+      why: 'the command finds it; what the command is, Node.js says now',
     })),
 
   /**

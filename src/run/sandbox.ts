@@ -248,12 +248,13 @@ export class Sandbox {
     if (stdin !== 'input' && stdin !== 'ignore') return undefined
     refuseAborted(options)
     const limiter = this.#limiterOf(own)
-    return door.collect({ command, args, options, input: options.input, receivers: [out!, err!], limiter })
+    return door.collect({ command, args, options, input: options.input, receivers: [out!, err!], limiter, own })
   }
 
-  /** It is for commands that have nothing of their own. */
+  /** Most are for commands that have nothing of their own. */
   #doorFor(own: Own): Door | undefined {
-    return Object.values(own).some((value) => value !== undefined) ? undefined : this.#how.entering?.door
+    const door = this.#how.entering?.door
+    return door?.takesOwn || Object.values(own).every((value) => value === undefined) ? door : undefined
   }
 
   /** Starts a command, and gives its streams. */

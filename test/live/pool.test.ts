@@ -8,6 +8,68 @@ import { callers } from '../support/user.js'
 
 for (const caller of callers) {
   describe(`a pool, by ${caller.name}`, () => {
+    test('what needs a cgroup, and so has sandboxes that Node.js opens, is the same; so are other users, and a filter that allows little', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }, { caller, modules: [slots, pools, check] }) => {
+          const run = { input: 'input\n', files: { '/work/a': 'content\n' }, cwd: '/work' }
+          const seen: Record<string, unknown> = {}
+          const filesystem = [{ tmpfs: '/work' as const }]
+          const boxes = async () => {
+            const { boxSlots } = await import(slots!)
+            const { Pool } = await import(pools!)
+            const { acceptPolicy } = await import(check!)
+            const maker = boxSlots(acceptPolicy({ preset: 'system', filesystem }), '/')
+            return new Pool(maker, { size: 1, max: 1 }).opened() as ReturnType<ReturnType<typeof sandbox>['pool']>
+          }
+          const identity = { uid: 1234, gid: 1235 }
+          const own = caller === 0 ? { namespaces: { user: 'host' as const } } : {}
+          const makers = {
+            boxes,
+            other: () => sandbox({ preset: 'system', filesystem, identity, ...own }).pool({ size: 1 }),
+            strict: () => sandbox({ preset: 'system', filesystem, seccomp: 'strict' }).pool({ size: 1 }),
+          }
+          for (const [name, make] of Object.entries(makers)) {
+            const pool = await make()
+            const { stdout, exitCode } = await pool.run('cat', ['a', '-', 'b'], run)
+            const again = await pool.run('cat', ['/work/a'])
+            await pool.close()
+            seen[name] = [stdout, exitCode, again.stdout, again.exitCode]
+          }
+          return seen
+        },
+        {
+          caller: caller.uid,
+          modules: ['live/boxSlots', 'live/pool', 'policy/check'].map(
+            (name) => new URL(`../../src/${name}.js`, import.meta.url).href,
+          ),
+        },
+      )
+      const expected = ['content\ninput\n', 1, '', 1]
+      assert.deepEqual(seen, { boxes: expected, other: expected, strict: expected })
+    })
+
+    test('where the house is killed, so are its commands, and another one takes its place', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const { readFileSync } = await import('node:fs')
+          const children = () => readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim()
+          const pool = await sandbox({ preset: 'system' }).pool({ size: 1, max: 2 })
+          const running = pool.run('sh', ['-c', 'sleep 600'])
+          while (pool.metrics().running === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+          const houses = children().split(' ')
+          process.kill(Number(houses[0]), 'SIGKILL')
+          const { verdict } = await running
+          const again = await pool.run('echo', ['on'])
+          await pool.close()
+          return [houses.length, verdict.kind, again.stdout, children()]
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [1, 'killed', 'on\n', ''])
+    })
+
     test('a command has its own words, directory, variables, input, files and limits, and what it wrote is whole', async () => {
       const seen = await evaluate(
         caller,
@@ -118,8 +180,9 @@ for (const caller of callers) {
             await run({ files: { '/a': { content: 1 } } }),
             await run({ files: { '/a': new Uint8Array(2 ** 24 + 1) } }),
             await run({ limits: { memory: '1M' } }),
+            await run({ limits: { core: 1 } }),
             await run({ files: { '/proc/none': 'x' } }).then((text) =>
-              /^\w+Error: cannot write \/proc\/none: /.test(text as string),
+              /^\w+Error: cannot write (the file )?\/proc\/none: /.test(text as string),
             ),
             pool.metrics().waiting,
           ]
@@ -138,6 +201,7 @@ for (const caller of callers) {
         'OptionError: files["/a"].content: must be text or bytes',
         'OptionError: files: must be at most 16777216 bytes together',
         'OptionError: limits.memory: is for all in the sandbox together: its policy sets it',
+        'OptionError: limits.core: is for all commands of a pool alike: its policy sets it',
         true,
         0,
       ])

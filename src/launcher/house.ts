@@ -1,0 +1,329 @@
+/**
+ * A house: a process that makes sandboxes ahead, its slots, each for one command that Node.js will ask for. So Node.js makes no process for
+ * one, and the sandbox is there before the command is known.
+ *
+ * How this file thinks. A house is a gate (gate.ts), with the same frames and the same table, but each child is the monitor of a whole
+ * sandbox, made by the very code of a run: it goes on behind the step. Its payload stops short of executing (takeCommand.ts), says so by a
+ * record, and reads its command from a socket that only the two have. Records of all slots come through one pipe, each with the number of its slot. By that
+ * of the payload's end the house hands on what there is of output, and tells Node.js; the sandbox ends behind that, and then its row
+ * is free. No slot gets a second command: the socket is closed behind the first.
+ *
+ * When Node.js ends, so does the house, and it kills the monitors; when the house is killed, the kernel kills them. With a monitor ends its
+ * init, and with that all in the sandbox. What such a monitor leaves to be reaped the house gets.
+ */
+import { ifReady, noFile } from '../assembly/files.js'
+import { own, variables } from '../assembly/variables.js'
+import { AF, F, MSG, SOCK, WAIT } from '../kernel/flags.js'
+import { signals } from '../kernel/signals.js'
+import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
+import type { Step } from '../plan/step.js'
+import { requireAllClosedBut } from './descriptorCode.js'
+import { frame, run, stdin } from './frame.js'
+import { closeFile, feed, handOn, tell, tellEnded, tellUnbegun, usageOf } from './gateAnswers.js'
+import { type Request, takeRequest } from './gateRequest.js'
+import {
+  eachRow,
+  pollCount,
+  pollsOf,
+  pollsOfGate,
+  pollsOfRow,
+  prepareTables,
+  row,
+  storeFile,
+  streams,
+  waitFor,
+  withRow,
+} from './gateTable.js'
+import { tieToMonitor } from './init.js'
+import type { LauncherContext } from './launcherContext.js'
+import { monitorsPidfd } from './networkCode.js'
+import { adoptOrphans } from './orphans.js'
+import { record } from './record.js'
+import { allSignals, maskSize } from './signalMask.js'
+import { slotFiles } from './takeCommand.js'
+
+/** A signalfd(2), and the end of the pipe of records. */
+const files = variables('signals', 'records')
+
+export const houseCode = {
+  /** Behind it is the monitor of a slot. */
+  house(c: LauncherContext, _: Step<'house'>): void {
+    const { b } = c
+    const [at, polls] = b.temporaries(2)
+    const [behind, over] = [b.label(), b.label()]
+    prepare(c)
+    b.loop(() => {
+      c.attempt('ppoll', pollsOf(c), pollCount(c), 0, 0, 0)
+      c.onFailure(over)
+      ifReady(b, pollsOf(c), pollsOfGate.records, () => takeRecords(c))
+      eachRow(c, at, polls, () => {
+        for (const stream of streams) ifReady(b, polls, stream, () => handOn(c, at, polls, stream))
+        ifReady(b, polls, pollsOfRow.input, () => feed(c, at, polls))
+      })
+      ifReady(b, pollsOf(c), pollsOfGate.signals, () => takeSignal(c))
+      ifReady(b, pollsOf(c), pollsOfGate.control, () =>
+        takeRequest(c, over, {
+          make: () => makeSlot(c, behind, over),
+          file: (request) => handDown(c, request),
+          limit: (request) => handDown(c, request),
+          run: (request) => handDown(c, request, true),
+        }),
+      )
+    })
+    b.place(over)
+    end(c)
+    b.place(behind)
+  },
+}
+
+function prepare(c: LauncherContext): void {
+  const { b, plan } = c
+  const statusFd = plan.start.statusFd!
+  const { control } = plan.start.serves!
+  const pair = b.reserve(8)
+  const writing = b.temporary()
+  const { signals: signalFile, records } = files(b)
+  adoptOrphans(c)
+  b.move(monitorsPidfd(b), c.must('pidfd_open', c.attempt('getpid'), 0))
+  b.move(signalFile, c.must('signalfd4', -1, allSignals(c), maskSize, c.open.CLOEXEC))
+  c.must('pipe2', pair, c.open.CLOEXEC)
+  b.load(records, 32, pair, 0)
+  b.load(writing, 32, pair, 4)
+  c.must('fcntl', records, F.SETFL, c.open.NONBLOCK)
+  // The last that may fail: from here on the status file is that of the slots.
+  c.must('dup3', writing, statusFd, c.open.CLOEXEC)
+  c.attempt('close', writing)
+  prepareTables(c)
+  storeFile(c, pollsOf(c), pollsOfGate.control, control)
+  storeFile(c, pollsOf(c), pollsOfGate.signals, signalFile)
+  storeFile(c, pollsOf(c), pollsOfGate.records, records)
+}
+
+/** What is made for a slot: pipes, and a pair of sockets. */
+const pairs = own(({ b }: LauncherContext) => ({
+  input: b.reserve(8),
+  output: b.reserve(8),
+  error: b.reserve(8),
+  words: b.reserve(8),
+}))
+type Pair = keyof ReturnType<typeof pairs>
+const [reads, writes] = [0, 4]
+/** The house's end of each, and the slot's. */
+const houseEnds = { input: writes, output: reads, error: reads, words: 0 } as const
+const slotEnds = { input: reads, output: writes, error: writes, words: 4 } as const
+const names = Object.keys(houseEnds) as Pair[]
+
+function makeSlot(c: LauncherContext, behind: Label, over: Label): void {
+  const { b, plan } = c
+  const [child, file] = b.temporaries(2)
+  const [failed, done] = [b.label(), b.label()]
+  const load = (name: Pair, end: number) => b.load(file, 32, pairs(c)[name], end)
+  const close = (name: Pair, end: number) => {
+    load(name, end)
+    c.attempt('close', file)
+  }
+  // Of those that are not made there is nothing to close.
+  for (const name of names) b.store(64, pairs(c)[name], 0, -1)
+  const may = (...[call, ...words]: Parameters<LauncherContext['attempt']>) => {
+    c.attempt(call, ...words)
+    c.onFailure(failed)
+  }
+  for (const name of ['input', 'output', 'error'] as const) {
+    may('pipe2', pairs(c)[name], c.open.CLOEXEC)
+    load(name, houseEnds[name])
+    may('fcntl', file, F.SETFL, c.open.NONBLOCK)
+    load(name, slotEnds[name])
+    // What /dev/stdout opens anew is a file of the user who made the pipe.
+    if (plan.start.serves!.foreign) may('fchmod', file, 0o666)
+  }
+  may('socketpair', AF.UNIX, SOCK.STREAM | SOCK.CLOEXEC, 0, pairs(c).words)
+  withRow(c, 'pid', 0, (at, polls) => {
+    may('clone', signals.SIGCHLD, 0, 0, 0, 0)
+    b.move(child, c.result)
+    b.when(child, 'eq', 0, () => {
+      beginSlot(c, load, file)
+      b.jump(behind)
+    })
+    b.store(32, at, row.id, c.request)
+    b.store(32, at, row.pid, child)
+    for (const word of [row.ending, row.failed, row.told]) b.store(32, at, word, 0)
+    b.store(64, at, row.left, 0)
+    for (const name of ['input', 'output', 'error'] as const) {
+      load(name, houseEnds[name])
+      storeFile(c, polls, pollsOfRow[name], file)
+    }
+    // Until there is something to write.
+    waitFor(c, polls, pollsOfRow.input, false)
+    load('words', houseEnds.words)
+    b.store(32, at, row.words, file)
+    for (const name of names) close(name, slotEnds[name])
+    b.jump(done)
+  })
+  // More than it takes.
+  b.jump(over)
+  b.place(failed)
+  tellUnbegun(c, c.request)
+  for (const name of names) {
+    close(name, reads)
+    close(name, writes)
+  }
+  b.place(done)
+}
+
+/** In the child. */
+function beginSlot(c: LauncherContext, load: (name: Pair, end: number) => void, file: Slot): void {
+  const { b } = c
+  tieToMonitor(c, {})
+  load('output', slotEnds.output)
+  c.must('dup3', file, 1, 0)
+  load('error', slotEnds.error)
+  c.must('dup3', file, 2, 0)
+  const { words, input, inputEnd } = slotFiles(b)
+  for (const [slot, name, end] of [
+    [words, 'words', slotEnds.words],
+    [input, 'input', slotEnds.input],
+    [inputEnd, 'input', houseEnds.input],
+  ] as const)
+    b.load(slot, 32, pairs(c)[name], end)
+  requireAllClosedBut(c, [c.plan.start.statusFd!, words, input, inputEnd])
+}
+
+/** Gives a slot a frame as it is. The last one is that of its command. There is always room: Node.js waits for an answer before it sends much. */
+function handDown(c: LauncherContext, { id, head, body, length }: Request, last = false): void {
+  const { b } = c
+  const [file, kind] = b.temporaries(2)
+  withRow(c, 'id', id, (at, polls) => {
+    const [lost, done] = [b.label(), b.label()]
+    b.load(file, 32, at, row.words)
+    const give = (from: Address, size: Operand) => {
+      c.attempt('sendto', file, from, size, MSG.DONTWAIT | MSG.NOSIGNAL, 0, 0)
+      b.branch(c.result, 'ne', size, lost)
+    }
+    give(head, frame.size)
+    give(body, length)
+    if (last) {
+      closeWords(c, at)
+      b.load(kind, 32, body, run.stdin)
+      // All that there is the slot itself writes there.
+      b.when(kind, 'ne', stdin.open, () => closeFile(c, polls, pollsOfRow.input))
+    }
+    b.jump(done)
+    b.place(lost)
+    killSlot(c, at)
+    b.place(done)
+  })
+}
+
+function closeWords(c: LauncherContext, at: Slot): void {
+  const { b } = c
+  const file = b.temporary()
+  b.load(file, 32, at, row.words)
+  b.when(file, 'ne', noFile, () => c.attempt('close', file))
+  b.store(32, at, row.words, noFile)
+}
+
+function killSlot(c: LauncherContext, at: Slot): void {
+  const { b } = c
+  const pid = b.temporary()
+  b.load(pid, 32, at, row.pid)
+  c.attempt('kill', pid, signals.SIGKILL)
+}
+
+function takeRecords(c: LauncherContext): void {
+  const { b } = c
+  const heard = b.reserve(record.size, 16)
+  const [kind, id, value] = b.temporaries(3)
+  b.loop(({ leave }) => {
+    c.attempt('read', files(b).records, heard, record.size)
+    b.when(c.result, 'ne', record.size, leave)
+    b.load(kind, 64, heard)
+    b.load(id, 32, heard, record.request)
+    withRow(c, 'id', id, (at, polls) => {
+      const on = (one: number, then: () => void) => b.when(kind, 'eq', one, then)
+      on(record.running, () => tell(c, at, 'ready'))
+      on(record.written, () => tell(c, at, 'written'))
+      on(record.failed, () => {
+        b.load(value, 32, at, row.failed)
+        // The first failure is the cause of any other.
+        b.when(value, 'eq', 0, () => {
+          b.store(32, at, row.failed, 1)
+          for (const [index, word] of [row.step, row.errno].entries()) {
+            b.load(value, 64, heard, 8 * (1 + index))
+            b.store(64, at, word, value)
+          }
+        })
+      })
+      on(record.payload, () => {
+        b.load(value, 64, heard, 16)
+        b.store(32, at, row.ending, value)
+        copyUsage(c, heard)
+        b.load(value, 64, heard, 8)
+        tellOnce(c, at, polls, value)
+      })
+    })
+  })
+}
+
+/** @param heard a record; undefined: nothing is known */
+function copyUsage(c: LauncherContext, heard?: Address): void {
+  const { b } = c
+  const value = b.temporary()
+  b.move(value, 0)
+  for (let at = 32; at < record.size; at += 8) {
+    if (heard !== undefined) b.load(value, 64, heard, at)
+    b.store(64, usageOf(c), at - 32, value)
+  }
+}
+
+function tellOnce(c: LauncherContext, at: Slot, polls: Slot, status: Slot): void {
+  const { b } = c
+  const told = b.temporary()
+  b.load(told, 32, at, row.told)
+  b.when(told, 'eq', 0, () => {
+    b.store(32, at, row.told, 1)
+    tellEnded(c, at, polls, status)
+  })
+}
+
+function takeSignal(c: LauncherContext): void {
+  const { b } = c
+  const size = 128
+  const info = b.reserve(size)
+  const [pid, code, told] = b.temporaries(3)
+  const status = b.reserve(8)
+  c.attempt('read', files(b).signals, info, size)
+  b.loop(({ leave }) => {
+    b.move(pid, c.attempt('wait4', -1, status, WAIT.NOHANG, 0))
+    c.whenFailed(leave)
+    b.when(pid, 'eq', 0, leave)
+    // It has written before it ended.
+    takeRecords(c)
+    b.load(code, 32, status)
+    withRow(c, 'pid', pid, (at, polls) => {
+      b.load(told, 32, at, row.told)
+      b.when(told, 'eq', 0, () => {
+        b.store(32, at, row.ending, 1)
+        copyUsage(c)
+      })
+      tellOnce(c, at, polls, code)
+      closeWords(c, at)
+      tell(c, at, 'gone')
+      b.store(32, at, row.pid, 0)
+    })
+  })
+}
+
+/** Ends all that it has made, and reaps it. */
+function end(c: LauncherContext): void {
+  const { b } = c
+  const [at, polls, pid] = b.temporaries(3)
+  eachRow(c, at, polls, () => {
+    b.load(pid, 32, at, row.pid)
+    b.when(pid, 'ne', 0, () => killSlot(c, at))
+  })
+  b.loop(({ leave }) => {
+    c.attempt('wait4', -1, 0, 0, 0)
+    c.whenFailed(leave)
+  })
+  c.exit(0)
+}
