@@ -37,11 +37,11 @@ export async function tryOut(
     rest.cwd === undefined && rest.policy === undefined && isWithin(here, path) ? { ...rest, cwd: here } : rest
   const reportFile = flags.report === undefined ? undefined : (await import('./report.js')).openReport(flags.report)
   const options = flags.timeout === undefined ? {} : { timeout: flags.timeout }
-  const work = new WorkTree({ path, protect: [...(bare ? [] : protectedNames), ...protect] })
+  const work = WorkTree.over({ path, protect: [...(bare ? [] : protectedNames), ...protect] })
   let policy: AcceptedPolicy | undefined
   const over = (asked: AcceptedPolicy) => {
     policy = asked
-    return work.over(asked)
+    return work.shownIn(asked)
   }
   const texts = new Texts()
   const run = policyRun({ command, args, flags, options, texts, reportFile, ignored: ignoredSignals(), over })

@@ -260,6 +260,7 @@ function overlayOptions(
   if (upper === 'tmpfs') say(',upperdir=', scratch, '/upper,workdir=', scratch, '/work')
   else if (upper !== undefined) say(',upperdir=', layers[lower.length]!, ',workdir=', layers[lower.length + 1]!)
   if (userAttributes) say(',userxattr')
+  if (typeof upper === 'object' && upper.volatile) say(',volatile')
   return options
 }
 

@@ -14,6 +14,18 @@ export type MountCall = (typeof order)[number]
 /** Its words, by their place: behind the two that say which sandbox is meant, those switches, then the source or the number of the mount, then each name of the place. */
 export const mountCall = { order, switches: 3, subject: 4, names: 5 } as const
 
+/**
+ * The words of the program that stacks layers (layerStacker.ts): behind the two that say which sandbox is meant, the number of the overlay
+ * that is there, the directory that the layers lie in, the directory of the host beneath them all, overlay's options, then each name of the place.
+ */
+export const stackCall = { old: 3, home: 4, host: 5, options: 6, names: 7 } as const
+
+/** The descriptor that the options know the host's directory by: its path may hold what has a meaning there. */
+export const hostDescriptor = 99
+
+/** The name of an empty directory beside the layers, on which the new overlay lies for a moment. */
+export const stackTarget = 'target'
+
 /** What it writes to standard output: two little-endian u64, the kind and a value. The kinds of failures are the numbers of their stages, with an errno. */
 export const mountAnswer = {
   size: 16,
@@ -96,6 +108,22 @@ export const mountStages = {
     },
   },
   detach: { number: 8, hints: refused },
+  freeze: {
+    number: 10,
+    hints: {
+      ...refused,
+      EBUSY:
+        'a process in the sandbox has a file of the work tree open for writing: wait until it is closed, or end the process',
+    },
+  },
+  stack: {
+    number: 11,
+    hints: {
+      ...refused,
+      ENOSPC: 'the sandbox has as many mounts as the sysctl fs.mount-max allows, or the disk is full',
+      EINVAL: 'the filesystem of the cache takes no layer, or the stack of layers is too high',
+    },
+  },
   record: { number: 9, hints: { ENOSPC: 'the directory of the records is full, or that of the cache' } },
 } as const satisfies Record<string, MountStage>
 

@@ -40,7 +40,7 @@ const readable = 4
 const newFile = 0o644
 const newDirectory = 0o755
 
-class Mounter extends StrictAssembler {
+export class Mounter extends StrictAssembler {
   readonly #stage = this.b.variable()
 
   /** A failure from here on is of this stage. */
@@ -62,11 +62,13 @@ class Mounter extends StrictAssembler {
     this.b.when(this.result, 'ne', mountAnswer.size, () => this.failWith('ENOSPC'))
   }
 
-  emitFailure(): void {
+  /** @param undo what was done, and is not to stay */
+  emitFailure(undo: () => void = () => {}): void {
     const { b } = this
     const error = b.temporary()
     b.place(this.fail)
     b.compute(error, 0, 'sub', this.result)
+    undo()
     this.answer(this.#stage, error)
     this.exit(1)
   }
@@ -137,9 +139,26 @@ function whenAsked(c: Mounter, name: MountCall, then: () => void, otherwise?: ()
  */
 function cloneSource(c: Mounter, tree: Slot, join: () => void): void {
   const { b } = c
+  const found = openSourceInside(c, mountCall.subject, join)
+  // A mount namespace of a lesser user keeps what lies on a mount where it is, mount_namespaces(7): all of it, or EINVAL.
+  const all = AT.EMPTY_PATH | AT.RECURSIVE
+  b.move(tree, c.must('open_tree', found, b.text(''), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | all))
+  const { size, fields } = structs.mount_attr
+  const attributes = b.reserve(size, 8)
+  const set = b.temporary()
+  b.move(set, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.RDONLY)
+  whenAsked(c, 'writable', () => b.move(set, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV))
+  b.store(64, attributes, fields.attr_set.offset, set)
+  b.store(64, attributes, fields.propagation.offset, MS.PRIVATE)
+  c.must('mount_setattr', tree, b.text(''), all, attributes, size)
+}
+
+/** Joins, makes a mount namespace, and opens there what the word names; it may be where its caller may read it. */
+export function openSourceInside(c: Mounter, word: number, join: () => void): Slot {
+  const { b } = c
   const [callers, found] = b.temporaries(2)
   const way = c.way(RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS)
-  const path = c.word(mountCall.subject)
+  const path = c.word(word)
   c.begin('source')
   b.move(callers, c.must('openat2', AT.FDCWD, path, way, structs.open_how.size))
   c.must('faccessat2', callers, b.text(''), readable, AT.EMPTY_PATH | AT.EACCESS)
@@ -154,17 +173,7 @@ function cloneSource(c: Mounter, tree: Slot, join: () => void): void {
   b.place(exchanged)
   c.failWith('ESTALE')
   b.place(same)
-  // A mount namespace of a lesser user keeps what lies on a mount where it is, mount_namespaces(7): all of it, or EINVAL.
-  const all = AT.EMPTY_PATH | AT.RECURSIVE
-  b.move(tree, c.must('open_tree', found, b.text(''), OPEN_TREE.CLONE | OPEN_TREE.CLOEXEC | all))
-  const { size, fields } = structs.mount_attr
-  const attributes = b.reserve(size, 8)
-  const set = b.temporary()
-  b.move(set, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.RDONLY)
-  whenAsked(c, 'writable', () => b.move(set, MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV))
-  b.store(64, attributes, fields.attr_set.offset, set)
-  b.store(64, attributes, fields.propagation.offset, MS.PRIVATE)
-  c.must('mount_setattr', tree, b.text(''), all, attributes, size)
+  return found
 }
 
 /** Puts the tree at its place, which is made if it is not there, and tells which mount it is before that. */
@@ -192,24 +201,37 @@ function attach(c: Mounter, tree: Slot): void {
 
 /** Takes away the mount at the place, if it is still the one that is meant. `descriptors`: the caller's /proc/self/fd. */
 function unmount(c: Mounter, descriptors: Operand): void {
-  const { b } = c
-  const [id, text, given, name, cursor] = b.temporaries(5)
-  const [other, same] = [b.label(), b.label()]
   const place = walkTo(c, undefined)
+  requireMount(c, place, mountCall.subject)
+  detach(c, place, descriptors)
+}
+
+/** Fails unless the place lies in the mount whose number the word is. */
+export function requireMount(c: Mounter, place: Operand, word: number): void {
+  const { b } = c
+  const [id, text, given, cursor] = b.temporaries(4)
+  const [other, same] = [b.label(), b.label()]
   c.begin('place')
   mountOf(c, place, id)
   const digits = b.reserve(32)
   b.move(cursor, digits)
   decimal(b, cursor, id)
   b.move(text, digits)
-  b.move(given, c.word(mountCall.subject))
+  b.move(given, c.word(word))
   requireSameText(b, text, given, other)
   b.jump(same)
   b.place(other)
   c.failWith('ESTALE')
   b.place(same)
+}
+
+/** Takes away the mount that the descriptor is the root of. `descriptors`: the caller's /proc/self/fd. */
+export function detach(c: Mounter, place: Operand, descriptors: Operand): void {
+  const { b } = c
+  const [name, cursor] = b.temporaries(2)
   c.begin('detach')
   c.must('fchdir', descriptors)
+  const digits = b.reserve(32)
   b.move(cursor, digits)
   decimal(b, cursor, place)
   b.move(name, digits)
@@ -217,7 +239,7 @@ function unmount(c: Mounter, descriptors: Operand): void {
 }
 
 /** Leaves in `id` the number of the mount that a file lies in. */
-function mountOf(c: Mounter, file: Operand, id: Slot): void {
+export function mountOf(c: Mounter, file: Operand, id: Slot): void {
   const { b } = c
   c.must('statx', file, b.text(''), AT.EMPTY_PATH, STATX.MNT_ID, statusBuffer(c))
   b.load(id, 64, statusBuffer(c), structs.statx.fields.stx_mnt_id.offset)
@@ -233,10 +255,10 @@ function refuseKernels(c: Mounter, place: Operand): void {
 }
 
 /**
- * Opens the place whose names the last words are, one by one.
+ * Opens the place whose names the last words are, one by one. `names`: the number of the first.
  * @param kind of what is to lie there, of S_IF: what is missing is made, directories and an empty file. Undefined: nothing is made.
  */
-function walkTo(c: Mounter, kind: Slot | undefined): Slot {
+export function walkTo(c: Mounter, kind: Slot | undefined, names: number = mountCall.names): Slot {
   const { b } = c
   const way = c.way(RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS)
   const [at, directory, next, name, following, root] = b.temporaries(6)
@@ -246,7 +268,7 @@ function walkTo(c: Mounter, kind: Slot | undefined): Slot {
   c.begin('walk')
   b.move(directory, c.must('openat', AT.FDCWD, b.text('/'), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
   mountOf(c, directory, root)
-  b.compute(at, c.stack, 'add', 8 * (1 + mountCall.names))
+  b.compute(at, c.stack, 'add', 8 * (1 + names))
   b.loop(({ leave }) => {
     b.load(name, 64, at)
     b.when(name, 'eq', 0, leave)

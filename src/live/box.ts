@@ -30,8 +30,16 @@ import type { MountOptions, SandboxMounts } from './mountInto.js'
 import type { MountRecords } from './mountRecords.js'
 import type { GateOptions } from './openGate.js'
 import type { Change } from './workChanges.js'
+import type { WorkMount } from './workMount.js'
 import type { CommitOptions, DiffOptions } from './workOptions.js'
 import type { WorkTree } from './workTree.js'
+
+/** The work tree of a box. */
+export interface BoxWork {
+  readonly tree: WorkTree
+  /** Opens a box of the same policy that has that tree. */
+  openAnother(tree: WorkTree): Promise<Box>
+}
 
 /** How a box comes to its end. */
 export interface BoxLife {
@@ -39,7 +47,7 @@ export interface BoxLife {
   /** What was mounted into it while it runs. */
   readonly mounts: MountRecords
   /** The directory of the host that it has a layer over; undefined: none. */
-  readonly work?: WorkTree | undefined
+  readonly work?: BoxWork | undefined
   /** Sends all in it a signal: SIGKILL ends it. False: it has ended. */
   signal(signal: NodeJS.Signals): boolean
   /** How it ended; where another program started it, what is known of that. */
@@ -79,7 +87,9 @@ export class Box extends EventEmitter<BoxEvents> {
   readonly #life: BoxLife
   readonly #trusted: readonly string[]
   readonly #retire: () => void
+  readonly #renew: () => void
   #mounts: SandboxMounts | undefined
+  #workMount: WorkMount | undefined
   #files: BoxFiles | undefined
   /**
    * Runs a command in it to its end and collects its output: options and result are those of {@link Sandbox.run}, and besides ids and
@@ -126,6 +136,7 @@ export class Box extends EventEmitter<BoxEvents> {
     const entrants = new Sandbox(policy, base, { trusted, entering: { target, group, door } })
     const retire = () => door.retire()
     this.#retire = retire
+    this.#renew = () => door.renew()
     this.makeReady = () => door.open()
     life.ended.then(retire, retire)
     this.run = entrants.run.bind(entrants)
@@ -229,8 +240,8 @@ export class Box extends EventEmitter<BoxEvents> {
    * @throws {HostError} when the layer cannot be read whole
    */
   async diff(options: DiffOptions = {}): Promise<Change[]> {
-    const work = this.#work
-    return tellingShortage(() => work.diff(this.files, options))
+    const { tree } = this.#work
+    return tellingShortage(() => tree.diff(this.files, options))
   }
 
   /**
@@ -243,11 +254,60 @@ export class Box extends EventEmitter<BoxEvents> {
    * devices, FIFOs and sockets; and when the host refuses one: then those before it are written
    */
   async commit(options: CommitOptions = {}): Promise<Change[]> {
-    const work = this.#work
-    return tellingShortage(() => work.commit(this.files, options))
+    const { tree } = this.#work
+    return tellingShortage(() => tree.commit(this.files, options))
   }
 
-  get #work(): WorkTree {
+  /**
+   * Keeps the work tree as it is now, and gives the name by which {@link restore} finds it. That takes the same time however much is in it. A
+   * process that works in a directory of the tree, or has a file open there, keeps that one, and can only read it: start shells anew.
+   * @param name default: one that is free
+   * @throws {OptionError} when it was opened without `work`, or the name is wrong or taken
+   * @throws {HostError} with the code EBUSY while a command has a file of the tree open for writing; then nothing is changed
+   */
+  async snapshot(name?: string): Promise<string> {
+    return this.#stack((tree, mount) => tree.snapshot(mount, name))
+  }
+
+  /**
+   * Has the work tree be again what it was at {@link snapshot}, as quickly, and drops what was written since the last snapshot. All snapshots
+   * stay. For processes that run, and with the errors, of that one.
+   */
+  async restore(name: string): Promise<void> {
+    return this.#stack((tree, mount) => tree.restore(mount, name))
+  }
+
+  /**
+   * Drops all that was written to the work tree, as {@link restore} does: it is what the host has now. That of a {@link fork} is what it
+   * started from.
+   */
+  async rollback(): Promise<void> {
+    return this.#stack((tree, mount) => tree.rollback(mount))
+  }
+
+  /**
+   * Opens another box of the same policy, whose work tree starts from what this one has now: nothing is copied. Each has its own changes from
+   * then on. What runs in this box does not run there. Errors are those of {@link snapshot}, and of opening a box.
+   */
+  async fork(): Promise<Box> {
+    const { openAnother } = this.#work
+    return tellingShortage(async () => openAnother(await this.#stack((tree, mount) => tree.fork(mount))))
+  }
+
+  async #stack<Value>(action: (tree: WorkTree, mount: WorkMount) => Promise<Value>): Promise<Value> {
+    const { tree } = this.#work
+    const { WorkMount } = await import('./workMount.js')
+    this.#workMount ??= new WorkMount(this.#life.sandbox)
+    const mount = this.#workMount
+    try {
+      return await tellingShortage(() => action(tree, mount))
+    } finally {
+      // Landlock looks for the files that a process may write when it starts, and those are others now.
+      this.#renew()
+    }
+  }
+
+  get #work(): BoxWork {
     const { work } = this.#life
     if (work === undefined) throw new OptionError('this box has no work tree: open it with work: { path }')
     return work

@@ -24,6 +24,7 @@ export class BoxGate implements Door {
   readonly #running = new Map<number, FramedRun>()
   #last = 0
   #retired = false
+  #isOld = false
 
   /** @param compile gives the program of its gate */
   constructor(options: GateOptions, compile = compileGate) {
@@ -115,9 +116,21 @@ export class BoxGate implements Door {
     if (this.#running.size === 0) this.#gate?.control.end()
   }
 
+  /** Commands that come from here on enter by another gate: what this one may reach was settled when it started. */
+  renew(): void {
+    if (this.#running.size === 0) this.#endGate()
+    else this.#isOld = true
+  }
+
   #takes(): boolean {
     const { session = 'new', limits } = this.#options.policy().checked
-    return !this.#retired && this.#running.size < most.atOnce && session === 'new' && limits?.wallTime === undefined
+    return (
+      !this.#retired &&
+      !this.#isOld &&
+      this.#running.size < most.atOnce &&
+      session === 'new' &&
+      limits?.wallTime === undefined
+    )
   }
 
   #started(): GateProcess {
@@ -133,7 +146,10 @@ export class BoxGate implements Door {
       }
     })
     const lost = (settle: (running: FramedRun) => void) => {
-      if (this.#gate === gate) this.#gate = undefined
+      // What runs is another's by now.
+      if (this.#gate !== gate) return
+      this.#gate = undefined
+      this.#isOld = false
       const left = [...this.#running.values()]
       this.#running.clear()
       for (const running of left) settle(running)
@@ -162,8 +178,15 @@ export class BoxGate implements Door {
     if (this.#running.size === 0) {
       this.#gate?.hold(false)
       if (this.#retired) this.#gate?.control.end()
+      else if (this.#isOld) this.#endGate()
     }
     running.take(frame)
+  }
+
+  #endGate(): void {
+    this.#gate?.control.end()
+    this.#gate = undefined
+    this.#isOld = false
   }
 
   /** False: it is over. */

@@ -49,7 +49,7 @@ export class Sandbox extends OneShot {
         throw new OptionError('work: a sandbox with a name outlives this process, which has the layer: leave one out')
       const [{ openInLayer }, { WorkTree }] = await Promise.all([import('./openSandbox.js'), import('./workTree.js')])
       return tellingShortage(() =>
-        openInLayer(new WorkTree(work, this.#base), (tree) => tree.over(this.#policy()), this.#base),
+        openInLayer(WorkTree.over(work, this.#base), (tree) => tree.shownIn(this.#policy()), this.#base),
       )
     }
     if (name === undefined) {

@@ -200,7 +200,7 @@ function openMounter() {
   return openStored(program)
 }
 
-function failureOf(
+export function failureOf(
   { kind, value }: { readonly kind: number; readonly value: number },
   what: string,
   source: string,

@@ -6,7 +6,7 @@ import { Limiter } from '../run/limiter.js'
 import { startVial } from '../run/spawn.js'
 import { compiledFor, type Stdio } from '../run/stdio.js'
 import { HostError } from '../text/error.js'
-import { Box } from './box.js'
+import { Box, type BoxWork } from './box.js'
 import { compileGate, type GateOptions } from './openGate.js'
 import { ownMounts } from './mountRecords.js'
 import { identityOf } from './processes.js'
@@ -16,7 +16,7 @@ import type { WorkTree } from './workTree.js'
 const stdio: Stdio = ['ignore', 'ignore', 'ignore']
 
 /** @throws {VialError} when it cannot be made; nothing is left then. */
-export async function openSandbox(policy: AcceptedPolicy, base: string, work?: WorkTree): Promise<Box> {
+export async function openSandbox(policy: AcceptedPolicy, base: string, work?: BoxWork): Promise<Box> {
   return sandboxOpener(policy, base, work)()
 }
 
@@ -24,7 +24,7 @@ export async function openSandbox(policy: AcceptedPolicy, base: string, work?: W
  * Opens one each time, all of what was compiled once.
  * @throws {PolicyError} when the policy has faults that only this host shows
  */
-export function sandboxOpener(policy: AcceptedPolicy, base: string, work?: WorkTree): () => Promise<Box> {
+export function sandboxOpener(policy: AcceptedPolicy, base: string, work?: BoxWork): () => Promise<Box> {
   const limiter = policy.checked.limits === undefined ? undefined : new Limiter(policy.checked)
   const group = () => limiter?.option()
   const { bytes, steps } = compileAccepted(policy, { base, ...compiledFor(stdio, group()), living: { holds: true } })
@@ -51,7 +51,7 @@ export function sandboxOpener(policy: AcceptedPolicy, base: string, work?: WorkT
       base,
       ...(made === undefined ? {} : { group: { version: made.version, paths: made.directories } }),
     }
-    const dropped = () => work?.remove()
+    const dropped = () => work?.tree.remove()
     result.then(dropped, dropped)
     const life = { sandbox: inspected, mounts: ownMounts(), signal: kill, ended: result, work }
     const compiled = (options: GateOptions) => (gate ??= compileGate(options))
@@ -69,7 +69,7 @@ export async function openInLayer(
   base: string,
 ): Promise<Box> {
   try {
-    return await openSandbox(policy(work), base, work)
+    return await openSandbox(policy(work), base, { tree: work, openAnother: (tree) => openInLayer(tree, policy, base) })
   } catch (error) {
     work.remove()
     throw error

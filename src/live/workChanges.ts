@@ -1,7 +1,7 @@
 /**
- * What a layer changes of the directory that it lies over. What was written lies in the upper directory of the overlay. That something was
- * removed says a device of its name there, a whiteout. That it was made anew says an attribute which Node.js cannot read: that is known by what
- * the overlay itself lacks.
+ * What layers change of the directory that they lie over. What was written lies in the upper directories of overlays, one on another. That
+ * something was removed says a device of its name there, a whiteout. That a directory was made anew says an attribute which Node.js cannot
+ * read: that is known by what the overlay itself lacks.
  */
 import { type BigIntStats, closeSync, readSync } from 'node:fs'
 import { S_IF } from '../kernel/flags.js'
@@ -40,11 +40,14 @@ export interface Found {
   readonly host: HostStatus | undefined
   /** It is known to be the layer's change, and not one that was made on the host meanwhile. */
   readonly isSure: boolean
+  /** Which of the upper directories has it. */
+  readonly layer: number
 }
 
 export interface Trees {
   readonly host: HostDirectory
-  readonly upper: HostDirectory
+  /** The one that is written to first, then those beneath. */
+  readonly uppers: readonly HostDirectory[]
   /** Whether the host has changed it since the layer was made. */
   isLater(names: readonly Buffer[], status: HostStatus): boolean
   /** Whether the overlay shows this. */
@@ -69,8 +72,22 @@ const isWhiteout = (status: HostStatus) => typeOf(status) === 'device' && status
  */
 export async function findChanges(trees: Trees): Promise<Found[]> {
   const walk = new Walk(trees)
-  await walk.both(trees.host, trees.upper, [])
+  const layers = trees.uppers.map((directory, index) => ({ directory, index }))
+  await walk.both(trees.host, { layers, isAlone: false }, [])
   return walk.found.toSorted((a, b) => Buffer.compare(pathOf(a.names), pathOf(b.names)))
+}
+
+interface Layer {
+  readonly directory: HostDirectory
+  readonly index: number
+}
+
+/** One directory as it lies in several layers. */
+interface Merged {
+  /** From the top. */
+  readonly layers: readonly Layer[]
+  /** What lies beneath these is not seen through them. */
+  readonly isAlone: boolean
 }
 
 class Walk {
@@ -84,49 +101,83 @@ class Walk {
     this.#mount = trees.host.mount()
   }
 
-  /** A directory that both have. */
-  async both(host: HostDirectory, upper: HostDirectory, names: readonly Buffer[]): Promise<void> {
-    const written = upper.list().map(({ name }) => name)
-    const known = new Set(written.map(latin1))
-    let whiteouts = 0
-    for (const name of written) {
-      const status = upper.status(name)
-      if (status !== undefined && isWhiteout(status)) {
-        whiteouts++
-        this.#removed(host, [...names, name])
-      } else await this.#entry(host, upper, [...names, name])
-    }
-    // The top cannot be made anew.
-    if (whiteouts > 0 || names.length === 0) return
+  /** A directory of the layers, and of the host where that has one. */
+  async both(host: HostDirectory | undefined, merged: Merged, names: readonly Buffer[]): Promise<void> {
+    const { layers, isAlone } = await this.#seenThrough(merged, names)
+    const known = new Set<string>()
+    const withWhiteouts = new Set<number>()
+    for (const [depth, { directory }] of layers.entries())
+      for (const { name } of directory.list()) {
+        const status = directory.status(name)
+        if (status === undefined) continue
+        if (isWhiteout(status)) withWhiteouts.add(depth)
+        if (known.has(latin1(name))) continue
+        known.add(latin1(name))
+        if (!isWhiteout(status)) await this.#entry(host, layers.slice(depth), [...names, name])
+        else if (host !== undefined) this.#removed(host, [...names, name])
+      }
+    if (host === undefined) return
     const others = host.list().filter(({ name }) => !known.has(latin1(name)))
-    // One that was made anew has no whiteouts, and lacks what the host had before. What came to the host later it may have or not.
+    const removeOthers = (isSure: boolean) => {
+      for (const { name } of others) this.#removed(host, [...names, name], isSure)
+    }
+    if (isAlone) return removeOthers(true)
+    // One that was made anew has no whiteouts. The top cannot be made anew.
+    if (withWhiteouts.size === layers.length || names.length === 0) return
+    // It lacks what the host had before. What came to the host later it may have or not.
     const before = others.find(({ name }) => {
       const status = host.status(name)
       return status !== undefined && !this.#trees.isLater([...names, name], status)
     })
-    if (before === undefined || (await this.#trees.has([...names, before.name]))) return
+    if (before === undefined || !(await this.#lacks(layers, names, before.name))) return
     // It may also be missing since the host itself has another directory there by now.
-    const isSure = !this.#trees.isLater(names, host.own())
-    for (const { name } of others) this.#removed(host, [...names, name], isSure)
+    removeOthers(!this.#trees.isLater(names, host.own()))
   }
 
-  async #entry(above: HostDirectory | undefined, upper: HostDirectory, names: readonly Buffer[]): Promise<void> {
+  /** Without the layers that lie beneath one in which the directory was made anew. */
+  async #seenThrough({ layers, isAlone }: Merged, names: readonly Buffer[]): Promise<Merged> {
+    if (names.length === 0) return { layers, isAlone }
+    const above = new Set<string>()
+    for (const [depth, { directory }] of layers.entries()) {
+      const written = directory.list().map(({ name }) => name)
+      const own = written.find((name) => {
+        const status = above.has(latin1(name)) ? undefined : directory.status(name)
+        return status !== undefined && !isWhiteout(status)
+      })
+      const upper = layers.slice(0, depth)
+      if (depth > 0 && own !== undefined && (await this.#lacks(upper, names, own)))
+        return { layers: upper, isAlone: true }
+      for (const name of written) above.add(latin1(name))
+    }
+    return { layers, isAlone }
+  }
+
+  /** Whether the overlay lacks what lies beneath these layers, and not since a command has removed it just now. */
+  async #lacks(layers: readonly Layer[], names: readonly Buffer[], name: Buffer): Promise<boolean> {
+    if (await this.#trees.has([...names, name])) return false
+    return layers.every(({ directory }) => directory.status(name) === undefined)
+  }
+
+  /** @param layers from the first that has it */
+  async #entry(above: HostDirectory | undefined, layers: readonly Layer[], names: readonly Buffer[]): Promise<void> {
     this.#count(names)
     const name = names.at(-1)!
+    const { directory: upper, index } = layers[0]!
     const status = upper.status(name)
     if (status === undefined || isWhiteout(status)) return
     const host = above?.status(name)
     const [isDirectory, wasDirectory] = [status, host].map((one) => one !== undefined && typeOf(one) === 'directory')
-    if (host === undefined) this.#found('added', names, status, host)
+    if (host === undefined) this.#found('added', names, status, host, true, index)
     else if (isDirectory && wasDirectory) {
-      if (permissions(status) !== permissions(host)) this.#found('changed', names, status, host)
+      if (permissions(status) !== permissions(host)) this.#found('changed', names, status, host, true, index)
     } else if (isDirectory || wasDirectory || !isSame(above!, upper, name, host, status))
-      this.#found('changed', names, status, host)
+      this.#found('changed', names, status, host, true, index)
     if (isDirectory)
-      await within(upper, name, async (below) => {
-        if (wasDirectory) await this.#hostBelow(above!, names, (hostBelow) => this.both(hostBelow, below, names))
-        else for (const entry of below.list()) await this.#entry(undefined, below, [...names, entry.name])
-      })
+      await inLayers(layers, name, (below) =>
+        wasDirectory
+          ? this.#hostBelow(above!, names, (hostBelow) => this.both(hostBelow, below, names))
+          : this.both(undefined, below, names),
+      )
     else if (wasDirectory) await this.#hostBelow(above!, names, (below) => this.#allRemoved(below, names))
   }
 
@@ -156,17 +207,36 @@ class Walk {
     status: HostStatus,
     host: HostStatus | undefined,
     isSure = true,
+    layer = 0,
   ): void {
     const type = typeOf(status)
     const size = type === 'file' || type === 'link' ? Number(status.size) : 0
     const change = { path: pathOf(names).toString(), kind, type, size, mode: Number(status.mode) & 0o7777 }
-    this.found.push({ change, names, host, isSure })
+    this.found.push({ change, names, host, isSure, layer })
   }
 
   /** The payload makes what it likes. */
   #count(names: readonly Buffer[]): void {
     if (++this.#seen > most.entries) throw new HostError(`the layer has more than ${most.entries} entries`)
     if (names.length > most.depth) throw new HostError(`the layer is deeper than ${most.depth} directories`)
+  }
+}
+
+/** The directory of this name, as it lies in those layers that have one, down to the first that has something else. */
+async function inLayers(layers: readonly Layer[], name: Buffer, action: (below: Merged) => Promise<void>) {
+  const below: Layer[] = []
+  try {
+    let isAlone = false
+    for (const { directory, index } of layers) {
+      const status = directory.status(name)
+      if (status === undefined) continue
+      isAlone = typeOf(status) !== 'directory'
+      if (isAlone) break
+      below.push({ directory: directory.directory(name), index })
+    }
+    await action({ layers: below, isAlone })
+  } finally {
+    for (const { directory } of below) directory.close()
   }
 }
 

@@ -21,7 +21,8 @@ import { type Found, type HostStatus, isSame, permissions, typeOf } from './work
 
 export interface Sides {
   readonly host: HostDirectory
-  readonly upper: HostDirectory
+  /** Of its layers: those that the changes name. */
+  readonly uppers: readonly HostDirectory[]
   /** Whether the host's side may be another than when it was looked at. */
   readonly overwrites: boolean
   /** By which the names of files that are not yet at their places are told: no others have it. */
@@ -104,7 +105,7 @@ function put(sides: Sides, above: HostDirectory, name: Buffer, one: Found, tempo
     return
   }
   try {
-    inDirectory(sides.upper, one.names, (from) => {
+    inDirectory(sides.uppers[one.layer]!, one.names, (from) => {
       if (one.change.type === 'link') above.link(from.linkText(name), temporary)
       else copyFile(from.read(name), above.fresh(temporary), now)
     })
@@ -118,11 +119,11 @@ function put(sides: Sides, above: HostDirectory, name: Buffer, one: Found, tempo
 }
 
 /** Whether the commit that was killed has done this. */
-function isPut({ upper }: Sides, above: HostDirectory, name: Buffer, { names, change }: Found): boolean {
+function isPut({ uppers }: Sides, above: HostDirectory, name: Buffer, { names, change, layer }: Found): boolean {
   const now = above.status(name)
   if (now === undefined) return false
   if (change.type === 'directory') return typeOf(now) === 'directory'
-  return inDirectory(upper, names, (from) => {
+  return inDirectory(uppers[layer]!, names, (from) => {
     const status = from.status(name)
     return status !== undefined && isSame(above, from, name, now, status)
   })

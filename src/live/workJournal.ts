@@ -14,7 +14,7 @@ import { attempt } from '../text/attempt.js'
 import { HostDirectory } from './hostDirectory.js'
 import { bootId } from './processes.js'
 import type { Found, HostStatus } from './workChanges.js'
-import { applyChanges, removeTemporaries } from './workCommit.js'
+import { applyChanges, removeTemporaries, type Sides } from './workCommit.js'
 
 /** The directory of the host that is written to. */
 export interface Top {
@@ -47,7 +47,7 @@ const schema = v.object({
   path: v.string(),
   dev: digits,
   ino: digits,
-  upper: v.string(),
+  uppers: v.pipe(v.array(v.string()), v.minLength(1)),
   found: v.array(
     v.object({
       names: v.array(v.pipe(v.string(), v.regex(/^[^/]+$/))),
@@ -59,6 +59,7 @@ const schema = v.object({
         mode: v.number(),
       }),
       host: v.optional(status),
+      layer: v.pipe(v.number(), v.integer(), v.minValue(0)),
     }),
   ),
 })
@@ -67,8 +68,9 @@ const schema = v.object({
 export function commitJournaled(
   layer: string,
   { path, dev, ino }: Top,
-  sides: { readonly host: HostDirectory; readonly upper: HostDirectory; readonly overwrites: boolean },
-  upper: string,
+  sides: Omit<Sides, 'token' | 'leaves'>,
+  /** Below the layer. */
+  uppers: readonly string[],
   found: readonly Found[],
 ): void {
   const token = randomBytes(8).toString('hex')
@@ -80,12 +82,13 @@ export function commitJournaled(
     mtimeNs,
     ctimeNs,
   })
-  const lines = found.map(({ names, change, host }) => ({
+  const lines = found.map(({ names, change, host, layer }) => ({
     names: names.map((name) => name.toString('latin1')),
     change,
+    layer,
     ...(host === undefined ? {} : { host: kept(host) }),
   }))
-  const journal = { boot: bootId(), token, overwrites: sides.overwrites, path, dev, ino, upper, found: lines }
+  const journal = { boot: bootId(), token, overwrites: sides.overwrites, path, dev, ino, uppers, found: lines }
   const text = JSON.stringify(journal, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
   const file = join(layer, fileName)
   const fd = openSync(`${file}.new`, 'w', 0o600)
@@ -110,9 +113,9 @@ export function finishCommit(layer: string): Finished | undefined {
   const read = text === undefined ? undefined : attempt(() => v.parse(schema, JSON.parse(text)))
   if (read === undefined) return undefined
   const { path, token, overwrites } = read
-  const found = read.found.map(({ names, change, host }): Found => {
+  const found = read.found.map(({ names, change, host, layer }): Found => {
     const bytes = names.map((name) => Buffer.from(name, 'latin1'))
-    return { names: bytes, change, host, isSure: true }
+    return { names: bytes, change, host, layer, isSure: true }
   })
   const left: string[] = []
   const open: HostDirectory[] = []
@@ -124,9 +127,12 @@ export function finishCommit(layer: string): Finished | undefined {
     if (isSame && read.boot !== bootId()) removeTemporaries(host, found, token)
     if (!isSame || read.boot !== bootId()) left.push(...found.map(({ change }) => change.path))
     else {
-      const upper = HostDirectory.at(join(layer, read.upper))
-      open.push(upper)
-      applyChanges({ host, upper, overwrites, token, leaves: ({ change }) => left.push(change.path) }, found)
+      const uppers = read.uppers.map((name) => {
+        const upper = HostDirectory.at(join(layer, name))
+        open.push(upper)
+        return upper
+      })
+      applyChanges({ host, uppers, overwrites, token, leaves: ({ change }) => left.push(change.path) }, found)
     }
   } catch {
     left.push(...found.map(({ change }) => change.path))

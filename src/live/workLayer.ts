@@ -1,12 +1,14 @@
 /**
- * The layer of a work tree: a directory of the caller's alone, in which the kernel keeps what is written over a directory of the host. Its
+ * The layers of a work tree: a directory of the caller's alone, in which the kernel keeps what is written over a directory of the host. Each layer
+ * has a number. Those of a box and of its forks lie in one directory, which is removed when the last of them has ended. Its
  * name says which process has it. When that one was killed, the next who makes a layer, or `vial gc`, finishes its commit and removes it.
  */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, realpathSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { inCache, trustedCache } from '../cache/cacheDirectory.js'
 import { ownDirectory } from '../cache/trust.js'
+import { stackTarget } from '../launcher/mountCall.js'
 import { attempt } from '../text/attempt.js'
 import { HostDirectory } from './hostDirectory.js'
 import { type Finished, finishCommit } from './workJournal.js'
@@ -14,26 +16,55 @@ import { fateOf, identityOf, identityText, parseIdentity } from './processes.js'
 
 const directoryName = 'layers'
 
-export interface WorkLayer {
+export class LayerStore {
   readonly path: string
-  /** What was written, and the kernel's own: the two directories of an overlay. */
-  readonly upper: string
-  readonly work: string
-}
+  #last = 0
+  #users = 1
 
-/** @param mode of the directory that it lies over, for the top of a layer is what is seen */
-export function makeLayer(mode: number): WorkLayer {
-  return inCache('the layer of a work tree', (cache) => {
-    const home = ownDirectory(join(cache, directoryName))
-    removeDead(home)
-    const path = newPath(home)
-    mkdirSync(path, 0o700)
-    const layer = { path, upper: join(path, 'upper'), work: join(path, 'work') }
-    mkdirSync(layer.work, 0o700)
-    mkdirSync(layer.upper)
-    chmodSync(layer.upper, mode & 0o777)
+  /** @throws {HostError} when there is no place for it */
+  constructor() {
+    this.path = inCache('the layer of a work tree', (cache) => {
+      const home = ownDirectory(join(cache, directoryName))
+      removeDead(home)
+      const path = newPath(realpathSync(home))
+      mkdirSync(path, 0o700)
+      mkdirSync(join(path, stackTarget), 0o700)
+      return path
+    })
+  }
+
+  /** Makes a layer, empty. `mode`: of the directory that it lies over, for the top of a layer is what is seen. */
+  fresh(mode: number): number {
+    const layer = ++this.#last
+    for (const path of [join(this.path, `${layer}`), this.work(layer)]) mkdirSync(path, 0o700)
+    mkdirSync(this.upper(layer))
+    chmodSync(this.upper(layer), mode & 0o777)
     return layer
-  })
+  }
+
+  /** What was written. */
+  upper = (layer: number): string => join(this.path, this.upperBelow(layer))
+  upperBelow = (layer: number): string => `${layer}/upper`
+  /** The kernel's own: the second directory of an overlay. */
+  work = (layer: number): string => join(this.path, `${layer}/work`)
+
+  /** When it was made, by the clock that files have. */
+  madeAt = (layer: number): bigint => statSync(this.work(layer), { bigint: true }).mtimeNs
+
+  /** Removes a layer that no overlay has, later: that takes as long as there is much in it. What cannot be removed goes with all of it. */
+  drop(layer: number): void {
+    setImmediate(() => this.#users > 0 && attempt(() => removeLayer(join(this.path, `${layer}`))))
+  }
+
+  share(): this {
+    this.#users++
+    return this
+  }
+
+  /** Of one that has ended. What cannot be removed stays for `vial gc`. */
+  release(): void {
+    if (--this.#users === 0) attempt(() => removeLayer(this.path))
+  }
 }
 
 /** What was left of processes that were killed. */

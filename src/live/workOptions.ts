@@ -37,6 +37,17 @@ const protectedName = v.pipe(
   ),
 )
 export const workSchema = object({ path: host, inside: v.optional(place), protect: v.optional(v.array(protectedName)) })
+export const snapshotSchema = object({
+  name: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+        'must be 1 to 64 letters, digits, ".", "_" and "-", of which the first is a letter or a digit',
+      ),
+    ),
+  ),
+})
 export const diffSchema = object({ text: v.optional(flag) })
 export const commitSchema = object({
   only: v.optional(v.array(v.string())),

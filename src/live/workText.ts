@@ -22,10 +22,10 @@ interface Side {
 }
 
 /** Each with its text, if it has one: a directory, a FIFO, a socket and a device have none. */
-export function withTexts(host: HostDirectory, upper: HostDirectory, found: readonly Found[]): Change[] {
+export function withTexts(host: HostDirectory, uppers: readonly HostDirectory[], found: readonly Found[]): Change[] {
   let left = most.all
   return found.map((one) => {
-    const text = textOf(host, upper, one, Math.min(most.file, left))
+    const text = textOf(host, uppers[one.layer]!, one, Math.min(most.file, left))
     left -= text === undefined ? 0 : Math.min(text.length, left)
     return text === undefined ? one.change : { ...one.change, text }
   })

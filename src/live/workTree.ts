@@ -1,6 +1,6 @@
 /** A directory of the host that the commands of a box write to without changing it: over it lies a layer, which is committed or dropped. */
 import { realpathSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { cacheDirectory } from '../cache/cacheDirectory.js'
 import { systemFault } from '../kernel/systemError.js'
 import { type AcceptedPolicy, acceptPolicy } from '../policy/check.js'
@@ -13,14 +13,16 @@ import type { BoxFiles } from './boxFiles.js'
 import { placed } from './filesOptions.js'
 import { HostDirectory, hostFailure, inDirectory } from './hostDirectory.js'
 import { type Change, type Found, findChanges, type HostStatus, pathOf, typeOf } from './workChanges.js'
-import { commitJournaled } from './workJournal.js'
-import { makeLayer, removeLayer, type WorkLayer } from './workLayer.js'
+import { commitJournaled, type Top } from './workJournal.js'
+import { LayerStore } from './workLayer.js'
+import type { WorkMount } from './workMount.js'
 import {
   type CommitOptions,
   checked,
   commitSchema,
   type DiffOptions,
   diffSchema,
+  snapshotSchema,
   type WorkOptions,
   workSchema,
 } from './workOptions.js'
@@ -34,75 +36,194 @@ const isSpecial = ({ kind, type }: Change) => kind !== 'removed' && !committable
 /** Whether it can be: nothing that is protected, and of what is added no device, FIFO or socket. */
 export const isCommittable = (change: Change): boolean => !change.protected && !isSpecial(change)
 
+/** A state of the tree that can be gone back to. */
+interface Line {
+  /** Layers that do not change any more, the first on top. */
+  readonly lower: readonly number[]
+  /** Since when the host's directory lies beneath, by the clock that files have. */
+  readonly since: bigint
+}
+
+/** Where the tree lies, and what is asked of it. */
+interface Place {
+  readonly top: Top
+  readonly inside: string
+  readonly protected: readonly string[]
+}
+
+/** Layers that lie on each other: the search in them, and the kernel's options, take one page. */
+const highest = 50
+
 export class WorkTree {
-  readonly #layer: WorkLayer
-  readonly #real: string
-  readonly #inside: string
-  readonly #protected: readonly string[]
-  /** The directory, and when its layer was made, by the clock that files have. */
-  readonly #identity: { readonly dev: bigint; readonly ino: bigint }
-  readonly #since: bigint
+  readonly #place: Place
+  readonly #store: LayerStore
+  readonly #base: Line
+  readonly #snapshots = new Map<string, Line>()
+  #line: Line
+  /** The layer that is written to. */
+  #layer: number
   /** When this process itself has written, by the path. */
   readonly #committed = new Map<string, bigint>()
+  #busy = false
+
+  /** @param line of a fork, that it starts from */
+  private constructor(place: Place, store: LayerStore, mode: number, line?: Line) {
+    this.#place = place
+    this.#store = store
+    this.#layer = store.fresh(mode)
+    this.#base = line ?? { lower: [], since: store.madeAt(this.#layer) }
+    this.#line = this.#base
+  }
 
   /**
    * @throws {OptionError} when it is no directory
    * @throws {HostError} when there is no place for a layer
    */
-  constructor(options: WorkOptions, base = currentDirectory()) {
+  static over(options: WorkOptions, base = currentDirectory()): WorkTree {
     const asked = checked('work', workSchema, options)
     const path = resolve(base, asked.path)
+    let real: string
     try {
-      this.#real = realpathSync(path)
+      real = realpathSync(path)
     } catch (error) {
       throw OptionError.at(new Fault('work.path', printable(systemFault(error))))
     }
-    const status = statSync(this.#real, { bigint: true })
+    const status = statSync(real, { bigint: true })
     if (!status.isDirectory()) throw OptionError.at(new Fault('work.path', 'must be a directory'))
     // The kernel takes no layer that lies in what it is over.
     const cache = cacheDirectory()
-    if (isWithin(attempt(() => realpathSync(cache)) ?? cache, this.#real))
+    if (isWithin(attempt(() => realpathSync(cache)) ?? cache, real))
       throw new HostError(`the layer would lie in ${printable(path)} itself`, {
         hint: 'set VIAL_CACHE to a directory of yours outside of it',
       })
-    this.#inside = normal(asked.inside ?? path)
-    this.#protected = asked.protect ?? protectedNames
-    this.#identity = { dev: status.dev, ino: status.ino }
-    this.#layer = makeLayer(Number(status.mode))
-    this.#since = statSync(this.#layer.upper, { bigint: true }).ctimeNs
+    const place = {
+      top: { path: real, dev: status.dev, ino: status.ino },
+      inside: normal(asked.inside ?? path),
+      protected: asked.protect ?? protectedNames,
+    }
+    return new WorkTree(place, new LayerStore(), Number(status.mode))
   }
 
-  /** The policy with the layer, over all that lies there. */
-  over({ given, checked }: AcceptedPolicy): AcceptedPolicy {
+  /** The policy with the layers, over all that lies there. */
+  shownIn({ given, checked }: AcceptedPolicy): AcceptedPolicy {
     // There the kernel may leave the content of a file in the lower directory: metacopy of overlay, which user namespaces lack.
     if (checked.namespaces?.user === 'host')
       throw OptionError.at(new Fault('work', 'needs a user namespace: not with namespaces.user "host"'))
     return acceptPolicy({ ...given, filesystem: [...(given.filesystem ?? []), this.#entry()] })
   }
 
-  /** A policy that shows the layer, to that one's user, and nothing else: of a box in which no command runs. */
+  /** A policy that shows the layers, to that one's user, and nothing else: of a box in which no command runs. */
   alone({ given: { identity } }: AcceptedPolicy): AcceptedPolicy {
+    // The kernel takes a layer of a sandbox that has ended no more to be written to.
+    this.#begin({ lower: [this.#layer, ...this.#line.lower], since: this.#line.since }, this.#fresh())
     return acceptPolicy({ filesystem: [this.#entry()], ...(identity === undefined ? {} : { identity }) })
   }
 
   #entry(): StrictEntry {
-    const { upper, work } = this.#layer
-    return { overlay: this.#inside, lower: [this.#real], upper: { upper, work } }
+    const { inside, top } = this.#place
+    const lower = [...this.#line.lower.map(this.#store.upper), top.path]
+    const upper = { upper: this.#store.upper(this.#layer), work: this.#store.work(this.#layer), volatile: true }
+    return { overlay: inside, lower, upper }
+  }
+
+  /** Keeps the tree as it is now, by a name that it can be gone back to by. */
+  async snapshot(mount: WorkMount, name?: string): Promise<string> {
+    const asked = checked('snapshot', snapshotSchema, { name })
+    const free = () => {
+      let number = this.#snapshots.size + 1
+      while (this.#snapshots.has(`s${number}`)) number++
+      return `s${number}`
+    }
+    const given = asked.name ?? free()
+    if (this.#snapshots.has(given)) throw new OptionError(`there is a snapshot ${given} already`)
+    this.#snapshots.set(given, await this.#keep(mount))
+    return given
+  }
+
+  /** Has the tree be again what it was when that snapshot was made. */
+  async restore(mount: WorkMount, name: string): Promise<void> {
+    const line = this.#snapshots.get(checked('restore', snapshotSchema, { name }).name ?? '')
+    if (line === undefined)
+      throw new OptionError(`there is no snapshot ${JSON.stringify(printable(name))}`, {
+        hint: this.#snapshots.size === 0 ? 'none was made' : `there are ${[...this.#snapshots.keys()].join(', ')}`,
+      })
+    await this.#goTo(mount, line)
+  }
+
+  /** Drops all that was written since the box was opened, or forked. */
+  async rollback(mount: WorkMount): Promise<void> {
+    await this.#goTo(mount, this.#base)
+  }
+
+  /** Another tree that starts from what this one is now. Each has its own changes from here on. */
+  async fork(mount: WorkMount): Promise<WorkTree> {
+    const line = await this.#keep(mount)
+    const mode = statSync(this.#store.upper(line.lower[0]!)).mode
+    return new WorkTree(this.#place, this.#store.share(), mode, line)
+  }
+
+  /** What is written from here on goes into another layer. */
+  async #keep(mount: WorkMount): Promise<Line> {
+    const line = { lower: [this.#layer, ...this.#line.lower], since: this.#line.since }
+    if (line.lower.length > highest)
+      throw new HostError(`more than ${highest} snapshots of this tree lie on each other`, {
+        hint: 'commit it, or go back to an earlier one',
+      })
+    await this.#stack(mount, line, this.#fresh())
+    return line
+  }
+
+  async #goTo(mount: WorkMount, line: Line): Promise<void> {
+    const old = this.#layer
+    const below = line.lower[0]
+    const mode = statSync(below === undefined ? this.#place.top.path : this.#store.upper(below)).mode
+    const layer = this.#store.fresh(mode)
+    await this.#stack(mount, below === undefined ? { lower: [], since: this.#store.madeAt(layer) } : line, layer)
+    this.#store.drop(old)
+  }
+
+  #fresh = (): number => this.#store.fresh(statSync(this.#store.upper(this.#layer)).mode)
+
+  async #stack(mount: WorkMount, line: Line, layer: number): Promise<void> {
+    if (this.#busy) throw new OptionError('another snapshot, fork or way back of this box is being made: wait for it')
+    this.#busy = true
+    const { path, upperBelow } = this.#store
+    const { top, inside } = this.#place
+    try {
+      await mount.stack({
+        home: path,
+        host: top.path,
+        place: inside,
+        lower: line.lower.map(upperBelow),
+        layer: `${layer}`,
+      })
+    } catch (error) {
+      this.#store.drop(layer)
+      throw error
+    } finally {
+      this.#busy = false
+    }
+    this.#begin(line, layer)
+  }
+
+  #begin(line: Line, layer: number): void {
+    this.#line = line
+    this.#layer = layer
   }
 
   async diff(files: BoxFiles, options: DiffOptions): Promise<Change[]> {
     const { text = false } = checked('diff', diffSchema, options)
-    return this.#during('compare', async (host, upper) => {
-      const found = await this.#find(files, host, upper)
+    return this.#during('compare', async (host, uppers) => {
+      const found = await this.#find(files, host, uppers)
       if (!text) return found.map(({ change }) => change)
-      return (await import('./workText.js')).withTexts(host, upper, found)
+      return (await import('./workText.js')).withTexts(host, uppers, found)
     })
   }
 
   async commit(files: BoxFiles, options: CommitOptions): Promise<Change[]> {
     const { only, conflict = 'refuse' } = checked('commit', commitSchema, options)
-    return this.#during('commit', async (host, upper) => {
-      const chosen = choose(await this.#find(files, host, upper), only)
+    return this.#during('commit', async (host, uppers) => {
+      const chosen = choose(await this.#find(files, host, uppers), only)
       const special = chosen.filter(({ change }) => isSpecial(change))
       if (special.length > 0)
         throw new HostError(
@@ -115,17 +236,21 @@ export class WorkTree {
           code: 'ESTALE',
           hint: 'nothing was written',
         })
-      const sides = { host, upper, overwrites: conflict === 'overwrite' }
-      const top = { path: this.#real, ...this.#identity }
-      this.#committing(host, chosen, () => commitJournaled(this.#layer.path, top, sides, 'upper', chosen))
+      const sides = { host, uppers, overwrites: conflict === 'overwrite' }
+      this.#committing(host, chosen, () =>
+        commitJournaled(this.#store.path, this.#place.top, sides, this.#uppers(), chosen),
+      )
       return chosen.map(({ change }) => change)
     })
   }
 
-  /** Of what has ended. What cannot be removed stays for `vial gc`. */
+  /** Of what has ended. */
   remove(): void {
-    attempt(() => removeLayer(this.#layer.path))
+    this.#store.release()
   }
+
+  /** Of all its layers, below their directory. */
+  #uppers = (): readonly string[] => [this.#layer, ...this.#line.lower].map(this.#store.upperBelow)
 
   /** A directory that stays one is changed by each new name in it, and takes part in no conflict. */
   #isConflict({ host, names, change, isSure }: Found): boolean {
@@ -136,7 +261,7 @@ export class WorkTree {
   }
 
   #isLater(names: readonly Buffer[], { ctimeNs }: HostStatus): boolean {
-    return ctimeNs > this.#since && this.#committed.get(keyOf(names)) !== ctimeNs
+    return ctimeNs > this.#line.since && this.#committed.get(keyOf(names)) !== ctimeNs
   }
 
   /** What is changed by this process itself is no conflict of the next commit: the path, and the directory that it is in. */
@@ -161,9 +286,9 @@ export class WorkTree {
     }
   }
 
-  async #find(files: BoxFiles, host: HostDirectory, upper: HostDirectory): Promise<readonly Found[]> {
+  async #find(files: BoxFiles, host: HostDirectory, uppers: readonly HostDirectory[]): Promise<readonly Found[]> {
     const has = async (names: readonly Buffer[]) => {
-      const path = pathOf([Buffer.from(this.#inside), ...names])
+      const path = pathOf([Buffer.from(this.#place.inside), ...names])
       try {
         await files.ask('look at', path.toString(), timeout, { operation: 'stat', ...placed(path) })
         return true
@@ -172,24 +297,30 @@ export class WorkTree {
         throw error
       }
     }
-    const found = await findChanges({ host, upper, isLater: (...asked) => this.#isLater(...asked), has })
-    return markProtected(found, this.#protected)
+    const found = await findChanges({ host, uppers, isLater: (...asked) => this.#isLater(...asked), has })
+    return markProtected(found, this.#place.protected)
   }
 
   async #during<Value>(
     verb: string,
-    action: (host: HostDirectory, upper: HostDirectory) => Promise<Value>,
+    action: (host: HostDirectory, uppers: readonly HostDirectory[]) => Promise<Value>,
   ): Promise<Value> {
     const open: HostDirectory[] = []
     try {
-      for (const path of [this.#real, this.#layer.upper]) open.push(HostDirectory.at(path))
-      const [host, upper] = open
-      const { dev, ino } = host!.own()
-      if (dev !== this.#identity.dev || ino !== this.#identity.ino)
-        throw new HostError(`${printable(this.#real)} is another directory than when the box was opened`)
-      return await action(host!, upper!)
+      const { path, dev, ino } = this.#place.top
+      const host = HostDirectory.at(path)
+      open.push(host)
+      const own = host.own()
+      if (dev !== own.dev || ino !== own.ino)
+        throw new HostError(`${printable(path)} is another directory than when the box was opened`)
+      const uppers = this.#uppers().map((name) => {
+        const upper = HostDirectory.at(join(this.#store.path, name))
+        open.push(upper)
+        return upper
+      })
+      return await action(host, uppers)
     } catch (error) {
-      throw hostFailure(`${verb} ${this.#real} with its layer`, error)
+      throw hostFailure(`${verb} ${this.#place.top.path} with its layers`, error)
     } finally {
       for (const directory of open) directory.close()
     }

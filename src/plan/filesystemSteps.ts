@@ -274,14 +274,13 @@ class FilesystemPlanner implements Planner {
   }
 
   #overlay(entry: Extract<Entry, { overlay: string }>): void {
-    const upper =
-      typeof entry.upper === 'object'
-        ? { upper: this.#sources.layer(entry.upper.upper), work: this.#sources.layer(entry.upper.work) }
-        : entry.upper
+    const layer = (path: string) => this.#sources.layer(path)
+    const { upper: given } = entry
+    const upper = typeof given === 'object' ? { ...given, upper: layer(given.upper), work: layer(given.work) } : given
     const make = (place: Place): Step => ({
       do: 'overlay',
       place,
-      lower: entry.lower.map((path) => this.#sources.layer(path)),
+      lower: entry.lower.map(layer),
       upper,
       // A user namespace may not set trusted.* attributes: https://docs.kernel.org/filesystems/overlayfs.html
       userAttributes: !this.context.hostIds || this.context.style.userAttributes,

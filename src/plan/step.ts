@@ -183,7 +183,10 @@ export interface Steps {
     readonly place: Place
     /** Directories of the host, the first on top. */
     readonly lower: readonly Layer[]
-    readonly upper: 'tmpfs' | { readonly upper: Layer; readonly work: Layer } | undefined
+    readonly upper:
+      | 'tmpfs'
+      | { readonly upper: Layer; readonly work: Layer; readonly volatile?: boolean | undefined }
+      | undefined
     /** Marks are kept in user.* attributes. */
     readonly userAttributes: boolean
     readonly flags: MountFlags

@@ -224,6 +224,8 @@ export const mountKinds = {
                 upper: t.host,
                 /** Empty host directory on the same filesystem, for the kernel's own use: overlay's workdir. */
                 work: t.host,
+                /** What is written is not forced to the disk, as if that were done: faster, for what is dropped with the sandbox. */
+                volatile: t.optional(t.flag),
               }),
             },
             upperFault,

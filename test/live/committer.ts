@@ -25,9 +25,15 @@ const layer = join(top, 'layer')
 if (what === 'commit') {
   const path = join(top, 'host')
   const [host, upper] = [path, join(layer, 'upper')].map((one) => HostDirectory.at(one))
-  const found = await findChanges({ host: host!, upper: upper!, isLater: () => false, has: async () => true })
+  const found = await findChanges({ host: host!, uppers: [upper!], isLater: () => false, has: async () => true })
   left = Number(number)
-  commitJournaled(layer, { path, ...host!.own() }, { host: host!, upper: upper!, overwrites: false }, 'upper', found)
+  commitJournaled(
+    layer,
+    { path, ...host!.own() },
+    { host: host!, uppers: [upper!], overwrites: false },
+    ['upper'],
+    found,
+  )
 } else {
   left = Number(number)
   finishCommit(layer)

@@ -101,8 +101,14 @@ test('a link that takes the place of a directory after the trees were compared l
     ['added', 'new'],
     ['removed', 'kept'],
   ] as const) {
-    const one = { change: { ...change, kind }, names: [Buffer.from('d'), Buffer.from(name)], host: kept, isSure: true }
-    assert.throws(() => applyChanges({ host: host!, upper: upper!, overwrites: true, token: '0' }, [one]), HostError)
+    const one = {
+      change: { ...change, kind },
+      names: [Buffer.from('d'), Buffer.from(name)],
+      host: kept,
+      isSure: true,
+      layer: 0,
+    }
+    assert.throws(() => applyChanges({ host: host!, uppers: [upper!], overwrites: true, token: '0' }, [one]), HostError)
   }
   for (const directory of [host, upper]) directory!.close()
   assert.deepEqual(readdirSync(join(top, 'secret')), ['kept'])
