@@ -66,8 +66,10 @@ export const serving = (specification: Specification, control: number): Specific
 
 /** What makes many of it, each for one command that it is asked for. */
 export function housing(specification: Specification, control: number): Specification {
-  const { start } = specification
-  return asked({ ...specification, start: { ...start, dieWithParent: true } }, control, true)
+  const { start, limits } = specification
+  // What waits has no time of its own; that of its command Node.js counts.
+  const own = { limits: { ...limits, wallTime: undefined }, start: { ...start, dieWithParent: true } }
+  return asked({ ...specification, ...own }, control, true)
 }
 
 function asked(specification: Specification, control: number, ahead: boolean): Specification {

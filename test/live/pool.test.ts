@@ -49,6 +49,23 @@ for (const caller of callers) {
       assert.deepEqual(seen, { boxes: expected, other: expected, strict: expected })
     })
 
+    test('a wall time begins with the command, however long its sandbox has waited', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const limits = { wallTime: '400ms' } as const
+          const pool = await sandbox({ preset: 'system', limits }).pool({ size: 1, max: 1 })
+          await new Promise((resolve) => setTimeout(resolve, 500))
+          const waited = await pool.run('true')
+          const late = await pool.run('sleep', ['600'])
+          await pool.close()
+          return [waited.verdict, late.verdict, pool.metrics().lost]
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [{ kind: 'ok' }, { kind: 'time-limit', clock: 'wall', limit: 400 }, 0])
+    })
+
     test('where the house is killed, so are its commands, and another one takes its place', async () => {
       const seen = await evaluate(
         caller,
