@@ -11,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench(): Promise<void> }>
   memory: () => import('./memory.js'),
   mounts: () => import('./mounts.js'),
   live: () => import('./live.js'),
+  work: () => import('./work.js'),
   enter: () => import('./enter.js'),
   pool: () => import('./pool.js'),
   containers: () => import('./containers.js'),

@@ -167,6 +167,36 @@ export function inDirectory<Value>(
   return rest.length === 0 ? action(top, name!) : within(top, name!, (below) => inDirectory(below, rest, action))
 }
 
+/** Directories below one, of which the last stays open: what comes next is often in the same. */
+export class Directories {
+  readonly #top: HostDirectory
+  #key = ''
+  #last: HostDirectory | undefined
+
+  constructor(top: HostDirectory) {
+    this.#top = top
+  }
+
+  /** The directory that the last of these names is in. */
+  in<Value>(names: readonly Buffer[], action: (above: HostDirectory, name: Buffer) => Value): Value {
+    const parents = names.slice(0, -1)
+    const name = names.at(-1)!
+    if (parents.length === 0) return action(this.#top, name)
+    const key = parents.map((one) => one.toString('latin1')).join('/')
+    if (this.#last === undefined || key !== this.#key) {
+      this.close()
+      this.#last = inDirectory(this.#top, parents, (above, last) => above.directory(last))
+      this.#key = key
+    }
+    return action(this.#last, name)
+  }
+
+  close(): void {
+    this.#last?.close()
+    this.#last = undefined
+  }
+}
+
 function regular(fd: number): number {
   if (fstatSync(fd).isFile()) return fd
   closeSync(fd)

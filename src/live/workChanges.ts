@@ -261,9 +261,9 @@ function hasSameBytes(above: HostDirectory, upper: HostDirectory, name: Buffer, 
   const files = [above.read(name)]
   try {
     files.push(upper.read(name))
-    const [one, other] = files.map((fd) => ({ fd, bytes: Buffer.alloc(bufferSize) }))
+    const [one, other] = files.map((fd) => ({ fd, bytes: Buffer.allocUnsafe(Math.min(size, bufferSize)) }))
     for (let at = 0; at < size; ) {
-      const [read, same] = [one!, other!].map(({ fd, bytes }) => readSync(fd, bytes, 0, bufferSize, at))
+      const [read, same] = [one!, other!].map(({ fd, bytes }) => readSync(fd, bytes, 0, bytes.length, at))
       if (read === 0 || read !== same) return false
       if (!one!.bytes.subarray(0, read).equals(other!.bytes.subarray(0, read))) return false
       at += read!

@@ -16,7 +16,7 @@ import {
 import { attempt } from '../text/attempt.js'
 import { HostError } from '../text/error.js'
 import { printable } from '../text/printable.js'
-import { type HostDirectory, hostFailure, inDirectory, within } from './hostDirectory.js'
+import { Directories, type HostDirectory, hostFailure, inDirectory, within } from './hostDirectory.js'
 import { type Found, type HostStatus, isSame, permissions, typeOf } from './workChanges.js'
 
 export interface Sides {
@@ -41,6 +41,9 @@ export function removeTemporaries(host: HostDirectory, found: readonly Found[], 
 
 /** @throws {HostError} that says which change failed; those before it are made */
 export function applyChanges(sides: Sides, found: readonly Found[]): void {
+  const numbers = new Map(found.map((one, number) => [one, number]))
+  const host = new Directories(sides.host)
+  const uppers = sides.uppers.map((upper) => new Directories(upper))
   const removed = found.filter(({ change }) => change.kind === 'removed')
   const written = found.filter(({ change }) => change.kind !== 'removed')
   const directories = written.filter(({ change }) => change.type === 'directory')
@@ -48,17 +51,22 @@ export function applyChanges(sides: Sides, found: readonly Found[]): void {
     // What is to be emptied, or filled, has to be writable meanwhile.
     [opened, [...removed, ...directories].filter(wasDirectory)],
     [(...step) => remove(sides, ...step), removed.toReversed()],
-    [(above, name, one) => put(sides, above, name, one, temporaryOf(sides, found.indexOf(one))), written],
+    [(above, name, one) => put(sides, uppers, above, name, one, temporaryOf(sides, numbers.get(one)!)), written],
     [closed, directories.toReversed()],
   ]
-  for (const [step, those] of steps)
-    for (const one of those)
-      try {
-        inDirectory(sides.host, one.names, (above, name) => step(above, name, one))
-      } catch (error) {
-        if (sides.leaves === undefined) throw hostFailure(`commit ${one.change.path}, and what comes behind it`, error)
-        if (!(isGone(error) && (one.change.kind === 'removed' || step === opened))) sides.leaves(one)
-      }
+  try {
+    for (const [step, those] of steps)
+      for (const one of those)
+        try {
+          host.in(one.names, (above, name) => step(above, name, one))
+        } catch (error) {
+          if (sides.leaves === undefined)
+            throw hostFailure(`commit ${one.change.path}, and what comes behind it`, error)
+          if (!(isGone(error) && (one.change.kind === 'removed' || step === opened))) sides.leaves(one)
+        }
+  } finally {
+    for (const directories of [host, ...uppers]) directories.close()
+  }
 }
 
 const isGone = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes(String((error as NodeJS.ErrnoException).code))
@@ -91,10 +99,17 @@ function remove(sides: Sides, above: HostDirectory, name: Buffer, one: Found): v
   else above.remove(name)
 }
 
-function put(sides: Sides, above: HostDirectory, name: Buffer, one: Found, temporary: string): void {
+function put(
+  sides: Sides,
+  uppers: readonly Directories[],
+  above: HostDirectory,
+  name: Buffer,
+  one: Found,
+  temporary: string,
+): void {
   if (sides.leaves !== undefined) {
     if (above.status(temporary) !== undefined) above.remove(temporary)
-    if (isPut(sides, above, name, one)) return
+    if (isPut(uppers, above, name, one)) return
   }
   const now = above.status(name)
   requireSame(sides, one, now)
@@ -105,7 +120,7 @@ function put(sides: Sides, above: HostDirectory, name: Buffer, one: Found, tempo
     return
   }
   try {
-    inDirectory(sides.uppers[one.layer]!, one.names, (from) => {
+    uppers[one.layer]!.in(one.names, (from) => {
       if (one.change.type === 'link') above.link(from.linkText(name), temporary)
       else copyFile(from.read(name), above.fresh(temporary), now)
     })
@@ -119,11 +134,16 @@ function put(sides: Sides, above: HostDirectory, name: Buffer, one: Found, tempo
 }
 
 /** Whether the commit that was killed has done this. */
-function isPut({ uppers }: Sides, above: HostDirectory, name: Buffer, { names, change, layer }: Found): boolean {
+function isPut(
+  uppers: readonly Directories[],
+  above: HostDirectory,
+  name: Buffer,
+  { names, change, layer }: Found,
+): boolean {
   const now = above.status(name)
   if (now === undefined) return false
   if (change.type === 'directory') return typeOf(now) === 'directory'
-  return inDirectory(uppers[layer]!, names, (from) => {
+  return uppers[layer]!.in(names, (from) => {
     const status = from.status(name)
     return status !== undefined && isSame(above, from, name, now, status)
   })
@@ -148,13 +168,14 @@ function requireSame({ overwrites, leaves }: Sides, { change, host }: Found, now
 }
 
 const zeros = Buffer.alloc(65536)
+/** For one file after another. */
+const bytes = Buffer.alloc(zeros.length)
 
 /** As long as it is at the start: the payload may write on. The times stay, by which make(1) tells what is newer. */
 function copyFile(from: number, to: number, before: BigIntStats | undefined): void {
   try {
     const status = fstatSync(from, { bigint: true })
     const size = Number(status.size)
-    const bytes = Buffer.alloc(zeros.length)
     for (let at = 0; at < size; ) {
       const read = readSync(from, bytes, 0, Math.min(bytes.length, size - at), at)
       if (read === 0) break

@@ -3,7 +3,7 @@
  * too large are only named, as git does with binary ones.
  */
 import { isUtf8 } from 'node:buffer'
-import { closeSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, readSync } from 'node:fs'
 import { structuredPatch } from 'diff'
 import { attempt } from '../text/attempt.js'
 import { type HostDirectory, inDirectory } from './hostDirectory.js'
@@ -62,14 +62,15 @@ function sideOf(top: HostDirectory, names: readonly Buffer[], limit: number): Si
   })
 }
 
-/** Undefined: it is too large, also for the payload may write on. */
+/** Undefined: it is too large, or becomes longer just now. */
 function content(fd: number, limit: number): Buffer | undefined {
   try {
-    const bytes = Buffer.alloc(limit + 1)
+    // One more than there is: the payload may write on.
+    const bytes = Buffer.allocUnsafe(Math.min(fstatSync(fd).size, limit) + 1)
     let size = 0
-    for (let read = -1; read !== 0 && size <= limit; size += read)
-      read = readSync(fd, bytes, size, limit + 1 - size, size)
-    return size > limit ? undefined : bytes.subarray(0, size)
+    for (let read = -1; read !== 0 && size < bytes.length; size += read)
+      read = readSync(fd, bytes, size, bytes.length - size, size)
+    return size === bytes.length ? undefined : bytes.subarray(0, size)
   } finally {
     closeSync(fd)
   }

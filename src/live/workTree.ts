@@ -11,7 +11,7 @@ import { Fault, HostError, OptionError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import type { BoxFiles } from './boxFiles.js'
 import { placed } from './filesOptions.js'
-import { HostDirectory, hostFailure, inDirectory } from './hostDirectory.js'
+import { Directories, HostDirectory, hostFailure } from './hostDirectory.js'
 import { type Change, type Found, findChanges, type HostStatus, pathOf, typeOf } from './workChanges.js'
 import { commitJournaled, type Top } from './workJournal.js'
 import { LayerStore } from './workLayer.js'
@@ -266,8 +266,9 @@ export class WorkTree {
 
   /** What is changed by this process itself is no conflict of the next commit: the path, and the directory that it is in. */
   #committing(host: HostDirectory, found: readonly Found[], action: () => void): void {
+    const directories = new Directories(host)
     const status = (names: readonly Buffer[]) =>
-      attempt(() => inDirectory(host, names, (above, name) => above.status(name)))
+      attempt(() => directories.in(names, (above, name) => above.status(name)))
     const paths = new Map<string, readonly Buffer[]>()
     for (const { names } of found)
       for (const path of [names, names.slice(0, -1)]) if (path.length > 0) paths.set(keyOf(path), path)
@@ -276,6 +277,8 @@ export class WorkTree {
       const before = status(path)
       if (!own.has(key) && before !== undefined && this.#isLater(path, before)) paths.delete(key)
     }
+    // What is kept open may be removed meanwhile.
+    directories.close()
     try {
       action()
     } finally {
@@ -283,6 +286,7 @@ export class WorkTree {
         const after = status(path)
         if (after !== undefined) this.#committed.set(key, after.ctimeNs)
       }
+      directories.close()
     }
   }
 
