@@ -30,6 +30,11 @@ const examples: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   'compile-then-run.ts': [/in the directory now: hello hello\.c\nhello from C; I see \/hello\nhello: status 42\n$/],
   'nginx-config.sh': [/^hello from \.\/config\noutside there is no such server\n$/],
+  'agent/main.ts': [
+    /^it fails: 1\nmended: 6\nwrecked: \[ 'wreck', 'the shell knows: 6' \]\n/,
+    /\nchanged sum\.py \[.*\+print\(sum\(\[1, 2, 3\]\)\)/s,
+    /on the host: \[ 'sum\.py' \] print\(sum\(\[1, 2, 3\]\)\nkept: print\(sum\(\[1, 2, 3\]\)\)\n$/,
+  ],
   'worker/main.ts': [
     /^exitCode: 0, .*stdout: "42\\n"/,
     /\nexitCode: 0, .*stdout: "\[\] False\\n"/,
@@ -87,13 +92,16 @@ test('the list of examples has each of them', () => {
       .filter((name) => !name.includes('/'))
       .sort(),
   )
-  // A directory with code in it has a test file of its own.
+  // A directory with code in it has a test above, or a file of its own.
   const directories = entries
     .filter(
       (one) =>
         one.isDirectory() && readdirSync(join(top, 'examples', one.name)).some((name) => /\.(?:ts|sh|py)$/.test(name)),
     )
     .map(({ name }) => name)
-  for (const name of directories) assert.ok(existsSync(join(top, `test/examples/${name}.test.ts`)), name)
+  const isTested = (name: string) =>
+    Object.keys(examples).some((one) => one.startsWith(`${name}/`)) ||
+    existsSync(join(top, `test/examples/${name}.test.ts`))
+  for (const name of directories) assert.ok(isTested(name), name)
   for (const name of [...files, ...directories]) assert.ok(listed.includes(`](${name})`), name)
 })
