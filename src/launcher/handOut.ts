@@ -47,6 +47,8 @@ export const handlesCode = {
       b.load(file, 32, descriptors, 4 * index)
       c.attempt('close', file)
     }
+    // The monitor closes its end when it holds them all: nobody is told that the sandbox runs before it can be entered.
+    c.attempt('read', socket, b.reserve(8), 1)
     c.attempt('close', socket)
     // The payload could execute one as its own: a script's interpreter is found before the kernel closes them.
     for (const fd of Object.values(programHandles)) c.attempt('close', fd)
@@ -88,12 +90,12 @@ export function takeHandles(c: LauncherContext, { handedOut, ownNet, group }: Li
       moveTo(c, file, namespaceHandles[name])
     }
   })
-  c.attempt('close', socket)
   if (ownNet) {
     b.move(file, c.must('openat', AT.FDCWD, b.text('/proc/self/ns/net'), c.open.RDONLY | c.open.CLOEXEC, 0))
     moveTo(c, file, namespaceHandles.net)
   }
   for (const [index, fd] of group.entries()) moveTo(c, fd, groupHandle(index))
+  c.attempt('close', socket)
 }
 
 /** What the monitor keeps open to its end. */

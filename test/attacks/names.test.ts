@@ -49,7 +49,10 @@ const clear = (shown: string) =>
 
 /** What a command says of it; where that is not that it cannot be a name. */
 function saidOf(door: string, name: string, words: readonly string[]): string {
-  const [neither, usage] = ['is of a sandbox', 'vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE']
+  const [neither, usage] = [
+    'is of a sandbox',
+    'vial cp NAME:INSIDE PATH, or vial cp PATH NAME:INSIDE; PATH may be - for a tar archive',
+  ]
   if (door.startsWith('cp') && name.includes('/'))
     return `neither "${words.at(-2)}" nor "${words.at(-1)}" ${neither}: ${usage}`
   // As of each flag.

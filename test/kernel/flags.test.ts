@@ -15,6 +15,7 @@ const library = [
   'netinet/in.h',
   'netinet/tcp.h',
   'netinet/udp.h',
+  'sys/inotify.h',
   'sys/ioctl.h',
   'sys/mman.h',
   'sys/mount.h',

@@ -1,11 +1,13 @@
 /** Sandboxes that others enter, started by the test itself from a compiled vial, and entered by the program that their monitor holds. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { compile } from '../../src/compile/compile.js'
+import { record } from '../../src/launcher/record.js'
 import { identityOf } from '../../src/live/processes.js'
-import { namespaceHandles, programHandles } from '../../src/plan/handles.js'
+import { programHandles } from '../../src/plan/handles.js'
 import type { StrictPolicy } from '../../src/policy/schema.js'
 import { type Caller, workDirectory } from './user.js'
 
@@ -24,6 +26,23 @@ export interface LivingSandbox {
   readonly target: readonly [place: string, start: string]
 }
 
+/** Its handles are there before its mounts are: what enters too early would be in what is still the host's root. */
+async function running(monitor: ChildProcess): Promise<void> {
+  let told = Buffer.alloc(0)
+  const status = monitor.stdio[3] as Readable
+  for await (const bytes of status.iterator({ destroyOnReturn: false })) {
+    told = Buffer.concat([told, bytes as Buffer])
+    for (let at = 0; at + record.size <= told.length; at += record.size) {
+      const kind = Number(told.readBigUInt64LE(at))
+      if (kind !== record.running) continue
+      // What it says later goes nowhere.
+      status.resume()
+      return
+    }
+  }
+  throw new Error(`it does not run: ${told.toString('hex')}`)
+}
+
 /** One that runs, until the test is over: held open, or with a command, whose input and output are pipes. */
 export async function living(
   t: Pick<TestContext, 'after'>,
@@ -35,18 +54,15 @@ export async function living(
   const directory = workDirectory(caller, name)
   const vial = join(directory, 'vial')
   const holds = command.length === 0
-  writeFileSync(vial, compile(policy, { living: { holds } }).bytes, { mode: 0o755 })
+  const compiled = compile(policy, { living: { holds }, descriptors: { status: 3 } })
+  writeFileSync(vial, compiled.bytes, { mode: 0o755 })
   const monitor = spawn(vial, command, {
-    stdio: holds ? ['ignore', 'ignore', 'inherit'] : ['pipe', 'pipe', 'inherit'],
+    stdio: [...(holds ? (['ignore', 'ignore'] as const) : (['pipe', 'pipe'] as const)), 'inherit', 'pipe'],
     ...as(caller),
   })
   t.after(() => monitor.kill('SIGKILL'))
+  await running(monitor)
   const place = `/proc/${monitor.pid}`
-  // The handles come last.
-  while (!existsSync(`${place}/fd/${namespaceHandles.mount}`)) {
-    if (monitor.exitCode !== null) throw new Error(`it has ended with ${monitor.exitCode}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
   const { start } = identityOf(monitor.pid!)!
   return {
     directory,
