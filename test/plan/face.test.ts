@@ -12,7 +12,7 @@ import type { Face } from '../../src/plan/face.js'
 import { lowerPolicy } from '../../src/plan/lowerPolicy.js'
 import { phaseNames } from '../../src/plan/phases.js'
 import { planOf, stepsOf } from '../../src/plan/plan.js'
-import { entrantFace, gateFace, vialFace } from '../../src/plan/planPolicy.js'
+import { entrantFace, gateFace, houseFace, vialFace } from '../../src/plan/planPolicy.js'
 import { run } from '../script/kernel.js'
 
 const host = { architecture: 'x64', base: '/here', kernel: '6.12' } as const
@@ -64,7 +64,7 @@ test('what a face has no place for is refused, not left out', () => {
 })
 
 test('every phase has a place in a face, and none has two', () => {
-  const placed = [vialFace, bwrapFace, entrantFace, gateFace].map(({ order }) => Object.values(order).flat())
+  const placed = [vialFace, bwrapFace, entrantFace, gateFace, houseFace].map(({ order }) => Object.values(order).flat())
   for (const phases of placed) assert.equal(new Set(phases).size, phases.length)
   assert.deepEqual(
     phaseNames.filter((name) => !placed.flat().includes(name)),

@@ -78,7 +78,7 @@ function byCommand(caller: Caller): void {
         assert.match(err, small)
         assert.deepEqual(readdirSync(home), ['web'])
       }
-    const { status, err } = limited('-f 8', ['cp', 'web:/usr/bin/true', 'copied'])
+    const { status, err } = limited('-f 24', ['cp', 'web:/usr/bin/true', 'copied'])
     assert.equal(status, 125)
     assert.match(err, /^vial: cannot copy [^\n]*: file too large, write\n {6}[^\n]*ulimit -f\n$/)
   })

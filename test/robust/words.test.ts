@@ -55,6 +55,9 @@ const places: readonly (readonly [name: string, path: string, words: RegExp])[] 
       ] as const)),
 ]
 
+/** The random name of a directory may look like that of an error. */
+const own = (words: string) => words.replaceAll(top, '')
+
 for (const [name, path, words] of places)
   describe(`a cache that is ${name}`, () => {
     const env = { VIAL_CACHE: path }
@@ -63,21 +66,21 @@ for (const [name, path, words] of places)
       assert.equal(found.status, 125)
       assert.match(found.words, words)
       assert.ok(found.words.includes(path) && found.words.includes('VIAL_CACHE'), found.words)
-      assert.doesNotMatch(found.words, nodes)
+      assert.doesNotMatch(own(found.words), nodes)
     })
     test('vial doctor and vial cache', () => {
       const found = node(main, ['doctor'], { env })
       assert.equal(found.status, 1)
       assert.match(found.words, words)
-      assert.doesNotMatch(found.words, nodes)
-      for (const what of ['list', 'clear']) assert.doesNotMatch(node(main, ['cache', what], { env }).words, nodes)
+      assert.doesNotMatch(own(found.words), nodes)
+      for (const what of ['list', 'clear']) assert.doesNotMatch(own(node(main, ['cache', what], { env }).words), nodes)
     })
     test('vial-bwrap, which then stores its vial elsewhere, or says why not', () => {
       assert.deepEqual(node(bwrap, ['--ro-bind', '/', '/', 'true'], { env }), { status: 0, words: '' })
       const found = node(bwrap, ['--ro-bind', '/', '/', 'true'], { env: { ...env, TMPDIR: path } })
       assert.equal(found.status, 1)
       assert.match(found.words, words)
-      assert.doesNotMatch(found.words, nodes)
+      assert.doesNotMatch(own(found.words), nodes)
     })
   })
 
@@ -132,6 +135,6 @@ describe('without /proc', { skip: notRoot }, () => {
       const found = without(...args)
       assert.notEqual(found.status, 0)
       assert.match(found.words, words)
-      assert.doesNotMatch(found.words, nodes)
+      assert.doesNotMatch(own(found.words), nodes)
     })
 })
