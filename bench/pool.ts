@@ -139,7 +139,7 @@ async function memory(): Promise<void> {
         `${each.toFixed(0)} KB, <= ${limit} KB${each <= limit ? '' : ' MISSED'}`,
       ],
       [`Node.js, behind each quarter of ${commands} commands`, kept.map((size) => `${size} KB`).join(', ')],
-      ['the houses at the end', resident().join(' KB, ') + ' KB'],
+      ['the houses at the end', `${resident().join(' KB, ')} KB`],
     ],
   )
 }
