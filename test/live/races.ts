@@ -21,6 +21,11 @@ const answers = {
   ended: [125, /^vial: the sandbox "box" has ended\n +see "vial logs box"[^\n]+\n$/],
   meanwhile: [125, /^vial: the sandbox "box" has ended while it was looked at\n[^\n]+\n$/],
   left: [125, /^vial: cannot find the sandbox: No such [^\n]+\n +it has ended\n$/],
+  // Its pid 1 has ended, so there can be no process more: clone(2), ENOMEM.
+  last: [
+    125,
+    /^vial: cannot start the command[^\n]*: Cannot allocate memory\n +the sandbox has ended, or no memory is left\n$/,
+  ],
   absent: [125, /^vial: there is no sandbox "box": there is none at all\n$/],
   removed: [125, /^vial: the sandbox "box" is not there any more: [^\n]+ removed it; [^\n]+\n$/],
 } as const satisfies Readonly<Record<string, readonly [status: number, err: RegExp]>>
@@ -36,8 +41,8 @@ const notThere = ['absent', 'starting', 'ended'] as const satisfies readonly Ans
 const contenders = {
   start: { words: ['start', '--name', 'box', '--', 'sleep', '600'], may: ['runs', 'taken'] },
   short: { words: ['start', '--name', 'box', '--', 'true'], may: ['runs', 'over', 'taken'] },
-  exec: { words: ['exec', 'box', 'sleep', '600'], may: ['killed', 'asked', 'left', ...notThere] },
-  true: { words: ['exec', 'box', 'true'], may: ['done', 'killed', 'asked', 'left', ...notThere] },
+  exec: { words: ['exec', 'box', 'sleep', '600'], may: ['killed', 'asked', 'left', 'last', ...notThere] },
+  true: { words: ['exec', 'box', 'true'], may: ['done', 'killed', 'asked', 'left', 'last', ...notThere] },
   stop: { words: ['stop', '--grace', '1ms', 'box'], may: ['done', 'absent', 'starting'] },
   'stop --rm': { words: ['stop', '--grace', '1ms', '--rm', 'box'], may: ['done', 'absent', 'starting'] },
   kill: { words: ['kill', 'box'], may: ['done', ...notThere] },
