@@ -1,7 +1,6 @@
 /** `vial cp`. */
 import { createReadStream } from 'node:fs'
-import { BoxFiles } from '../live/boxFiles.js'
-import { FilesHelper } from '../live/filesHelper.js'
+import { filesOf } from '../live/filesOf.js'
 import type { Copied } from '../live/filesOptions.js'
 import { runningSandbox } from '../live/runningSandbox.js'
 import type { Size } from '../policy/units.js'
@@ -20,19 +19,12 @@ export async function cp([from, to]: readonly string[], { limit }: FlagsOf<typeo
     throw new UsageError(`${which} ${quoted(from)} ${joint} ${quoted(to)} ${is} of a sandbox: ${usage}`)
   }
   const { record } = runningSandbox((source ?? target)!.name).found
-  const helpers: FilesHelper[] = []
-  const own = async () => {
-    const helper = new FilesHelper(record)
-    helpers.push(helper)
-    return helper
-  }
-  let first: Promise<FilesHelper> | undefined
-  const shared = () => {
-    first ??= own()
-    return first
-  }
+  let end = () => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const files = filesOf(record, ended)
   try {
-    const files = new BoxFiles({ shared, own })
     const most = limit === undefined ? {} : { limit: limit as Size }
     if (target !== undefined) {
       const copied = from === '-' ? files.unpack(target.path, standardInput()) : files.copyIn(from, target.path)
@@ -41,7 +33,7 @@ export async function cp([from, to]: readonly string[], { limit }: FlagsOf<typeo
       for await (const bytes of files.pack(source!.path, { ...most, skipped: (one) => tell([one]) })) write(1, bytes)
     } else tell((await files.copyOut(source!.path, to, most)).skipped)
   } finally {
-    for (const helper of helpers) helper.close()
+    end()
   }
 }
 

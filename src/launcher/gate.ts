@@ -12,28 +12,14 @@
  * A child shares no memory with the gate, and is not waited for until it executes, as by vfork(2): another payload could stop it in the
  * meantime, for it is in the same pid namespace and of the same user, and with it all others would wait.
  */
-import { ifReady } from '../assembly/files.js'
 import { variables } from '../assembly/variables.js'
-import { WAIT } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import type { Label } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import { requireAllClosedBut } from './descriptorCode.js'
-import { feed, handOn, noteFailures, tellEnded, usageOf } from './gateAnswers.js'
-import { takeRequest } from './gateRequest.js'
+import { noteFailures, tellEnded, usageOf } from './gateAnswers.js'
+import { giveStatusFile, reapRows, serveRows } from './gateLoop.js'
 import { groupFiles, runCommand } from './gateRun.js'
-import {
-  eachRow,
-  pollCount,
-  pollsOf,
-  pollsOfGate,
-  pollsOfRow,
-  prepareTables,
-  row,
-  storeFile,
-  streams,
-  withRow,
-} from './gateTable.js'
 import { standForMonitor, tieToMonitor } from './init.js'
 import type { LauncherContext } from './launcherContext.js'
 import { monitorsPidfd } from './networkCode.js'
@@ -47,27 +33,12 @@ const files = variables('signals', 'failures')
 export const gateCode = {
   /** Behind it is a child. */
   serve(c: LauncherContext, _: Step<'serve'>): void {
-    const { b } = c
-    const [at, polls] = b.temporaries(2)
-    const [behind, over] = [b.label(), b.label()]
     prepare(c)
-    b.loop(() => {
-      c.attempt('ppoll', pollsOf(c), pollCount(c), 0, 0, 0)
-      c.onFailure(over)
-      eachRow(c, at, polls, () => {
-        for (const stream of streams) ifReady(b, polls, stream, () => handOn(c, at, polls, stream))
-        ifReady(b, polls, pollsOfRow.input, () => feed(c, at, polls))
-      })
-      ifReady(b, pollsOf(c), pollsOfGate.signals, () => takeSignal(c, over))
-      ifReady(b, pollsOf(c), pollsOfGate.control, () =>
-        takeRequest(c, over, {
-          run: ({ body, length }) => runCommand(c, body, length, behind, over),
-        }),
-      )
+    serveRows(c, {
+      signal: (over) => takeSignal(c, over),
+      requests: (behind, over) => ({ run: ({ body, length }) => runCommand(c, body, length, behind, over) }),
+      kill: (_, pid) => killCommand(c, pid),
     })
-    b.place(over)
-    end(c)
-    b.place(behind)
   },
 }
 
@@ -87,12 +58,7 @@ function prepare(c: LauncherContext): void {
   b.load(failures, 32, pair, 0)
   b.load(writing, 32, pair, 4)
   requireAllClosedBut(c, [statusFd, control, signalFile, failures, writing, monitorsPidfd(b), ...groupFiles(c)])
-  // The last that may fail: from here on the status file is that of its children.
-  c.must('dup3', writing, statusFd, c.open.CLOEXEC)
-  c.attempt('close', writing)
-  prepareTables(c)
-  storeFile(c, pollsOf(c), pollsOfGate.control, control)
-  storeFile(c, pollsOf(c), pollsOfGate.signals, signalFile)
+  giveStatusFile(c, writing, signalFile)
 }
 
 function takeSignal(c: LauncherContext, over: Label): void {
@@ -100,38 +66,15 @@ function takeSignal(c: LauncherContext, over: Label): void {
   const { signals: signalFile, failures } = files(b)
   const size = 128
   const info = b.reserve(size)
-  const [signal, pid, code] = b.temporaries(3)
-  const status = b.reserve(8)
+  const signal = b.temporary()
   c.attempt('read', signalFile, info, size)
   b.load(signal, 32, info)
   for (const last of [parentEnded, endSignal]) b.branch(signal, 'eq', last, over)
-  b.when(signal, 'eq', signals.SIGCHLD, () => {
-    b.loop(({ leave }) => {
-      b.move(pid, c.attempt('wait4', -1, status, WAIT.NOHANG, usageOf(c)))
-      c.whenFailed(leave)
-      b.when(pid, 'eq', 0, leave)
-      // It has written before it ended.
-      noteFailures(c, failures)
-      b.load(code, 32, status)
-      withRow(c, 'pid', pid, (at, polls) => {
-        tellEnded(c, at, polls, code)
-        b.store(32, at, row.pid, 0)
-      })
-    })
-  })
-}
-
-/** Ends all that it runs, and reaps it. */
-function end(c: LauncherContext): void {
-  const { b } = c
-  const [at, polls, pid] = b.temporaries(3)
-  eachRow(c, at, polls, () => {
-    b.load(pid, 32, at, row.pid)
-    b.when(pid, 'ne', 0, () => killCommand(c, pid))
-  })
-  b.loop(({ leave }) => {
-    c.attempt('wait4', -1, 0, 0, 0)
-    c.whenFailed(leave)
-  })
-  c.exit(0)
+  b.when(signal, 'eq', signals.SIGCHLD, () =>
+    reapRows(c, {
+      usage: usageOf(c),
+      first: () => noteFailures(c, failures),
+      ended: (at, polls, status) => tellEnded(c, at, polls, status),
+    }),
+  )
 }

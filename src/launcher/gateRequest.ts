@@ -18,15 +18,13 @@ export interface Request {
   readonly length: Slot
 }
 
+/** What is done with frames of types that are not about a command which runs. */
+export type Takes = Partial<Record<keyof typeof frameType, (request: Request) => void>>
+
 /**
  * Takes one frame; what is no frame, and the end, leads to `over`.
- * @param takes what is done with types that are not about a command which runs
  */
-export function takeRequest(
-  c: LauncherContext,
-  over: Label,
-  takes: Partial<Record<keyof typeof frameType, (request: Request) => void>>,
-): void {
+export function takeRequest(c: LauncherContext, over: Label, takes: Takes): void {
   const { b } = c
   const { head, body } = received(c)
   const [length, type, id, to, detail] = b.temporaries(5)

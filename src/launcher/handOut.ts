@@ -47,7 +47,7 @@ export const handlesCode = {
       b.load(file, 32, descriptors, 4 * index)
       c.attempt('close', file)
     }
-    // The monitor closes its end when it holds them all: nobody is told that the sandbox runs before it can be entered.
+    // The monitor closes its end when it holds them all: it is told that the sandbox runs only when it can be entered.
     c.attempt('read', socket, b.reserve(8), 1)
     c.attempt('close', socket)
     // The payload could execute one as its own: a script's interpreter is found before the kernel closes them.

@@ -11,29 +11,18 @@
  * When Node.js ends, so does the house, and it kills the monitors; when the house is killed, the kernel kills them. With a monitor ends its
  * init, and with that all in the sandbox. What such a monitor leaves to be reaped the house gets.
  */
-import { ifReady, noFile } from '../assembly/files.js'
+import { noFile } from '../assembly/files.js'
 import { own, variables } from '../assembly/variables.js'
-import { AF, F, MSG, SOCK, WAIT } from '../kernel/flags.js'
+import { AF, F, MSG, SOCK } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import type { Address, Label, Operand, Slot } from '../machine/instruction.js'
 import type { Step } from '../plan/step.js'
 import { requireAllClosedBut } from './descriptorCode.js'
 import { frame, run, stdin } from './frame.js'
-import { closeFile, feed, handOn, tell, tellEnded, tellUnbegun, usageOf } from './gateAnswers.js'
-import { type Request, takeRequest } from './gateRequest.js'
-import {
-  eachRow,
-  pollCount,
-  pollsOf,
-  pollsOfGate,
-  pollsOfRow,
-  prepareTables,
-  row,
-  storeFile,
-  streams,
-  waitFor,
-  withRow,
-} from './gateTable.js'
+import { closeFile, tell, tellEnded, tellUnbegun, usageOf } from './gateAnswers.js'
+import { giveStatusFile, reapRows, serveRows } from './gateLoop.js'
+import type { Request } from './gateRequest.js'
+import { pollsOf, pollsOfGate, pollsOfRow, row, storeFile, waitFor, withRow } from './gateTable.js'
 import { tieToMonitor } from './init.js'
 import type { LauncherContext } from './launcherContext.js'
 import { monitorsPidfd } from './networkCode.js'
@@ -48,38 +37,23 @@ const files = variables('signals', 'records')
 export const houseCode = {
   /** Behind it is the monitor of a slot. */
   house(c: LauncherContext, _: Step<'house'>): void {
-    const { b } = c
-    const [at, polls] = b.temporaries(2)
-    const [behind, over] = [b.label(), b.label()]
     prepare(c)
-    b.loop(() => {
-      c.attempt('ppoll', pollsOf(c), pollCount(c), 0, 0, 0)
-      c.onFailure(over)
-      ifReady(b, pollsOf(c), pollsOfGate.records, () => takeRecords(c))
-      eachRow(c, at, polls, () => {
-        for (const stream of streams) ifReady(b, polls, stream, () => handOn(c, at, polls, stream))
-        ifReady(b, polls, pollsOfRow.input, () => feed(c, at, polls))
-      })
-      ifReady(b, pollsOf(c), pollsOfGate.signals, () => takeSignal(c))
-      ifReady(b, pollsOf(c), pollsOfGate.control, () =>
-        takeRequest(c, over, {
-          make: () => makeSlot(c, behind, over),
-          file: (request) => handDown(c, request),
-          limit: (request) => handDown(c, request),
-          run: (request) => handDown(c, request, true),
-        }),
-      )
+    serveRows(c, {
+      records: () => takeRecords(c),
+      signal: () => takeSignal(c),
+      requests: (behind, over) => ({
+        make: () => makeSlot(c, behind, over),
+        file: (request) => handDown(c, request),
+        limit: (request) => handDown(c, request),
+        run: (request) => handDown(c, request, true),
+      }),
+      kill: (at) => killSlot(c, at),
     })
-    b.place(over)
-    end(c)
-    b.place(behind)
   },
 }
 
 function prepare(c: LauncherContext): void {
-  const { b, plan } = c
-  const statusFd = plan.start.statusFd!
-  const { control } = plan.start.serves!
+  const { b } = c
   const pair = b.reserve(8)
   const writing = b.temporary()
   const { signals: signalFile, records } = files(b)
@@ -90,12 +64,7 @@ function prepare(c: LauncherContext): void {
   b.load(records, 32, pair, 0)
   b.load(writing, 32, pair, 4)
   c.must('fcntl', records, F.SETFL, c.open.NONBLOCK)
-  // The last that may fail: from here on the status file is that of the slots.
-  c.must('dup3', writing, statusFd, c.open.CLOEXEC)
-  c.attempt('close', writing)
-  prepareTables(c)
-  storeFile(c, pollsOf(c), pollsOfGate.control, control)
-  storeFile(c, pollsOf(c), pollsOfGate.signals, signalFile)
+  giveStatusFile(c, writing, signalFile)
   storeFile(c, pollsOf(c), pollsOfGate.records, records)
 }
 
@@ -289,41 +258,20 @@ function takeSignal(c: LauncherContext): void {
   const { b } = c
   const size = 128
   const info = b.reserve(size)
-  const [pid, code, told] = b.temporaries(3)
-  const status = b.reserve(8)
+  const told = b.temporary()
   c.attempt('read', files(b).signals, info, size)
-  b.loop(({ leave }) => {
-    b.move(pid, c.attempt('wait4', -1, status, WAIT.NOHANG, 0))
-    c.whenFailed(leave)
-    b.when(pid, 'eq', 0, leave)
-    // It has written before it ended.
-    takeRecords(c)
-    b.load(code, 32, status)
-    withRow(c, 'pid', pid, (at, polls) => {
+  reapRows(c, {
+    usage: 0,
+    first: () => takeRecords(c),
+    ended(at, polls, status) {
       b.load(told, 32, at, row.told)
       b.when(told, 'eq', 0, () => {
         b.store(32, at, row.ending, 1)
         copyUsage(c)
       })
-      tellOnce(c, at, polls, code)
+      tellOnce(c, at, polls, status)
       closeWords(c, at)
       tell(c, at, 'gone')
-      b.store(32, at, row.pid, 0)
-    })
+    },
   })
-}
-
-/** Ends all that it has made, and reaps it. */
-function end(c: LauncherContext): void {
-  const { b } = c
-  const [at, polls, pid] = b.temporaries(3)
-  eachRow(c, at, polls, () => {
-    b.load(pid, 32, at, row.pid)
-    b.when(pid, 'ne', 0, () => killSlot(c, at))
-  })
-  b.loop(({ leave }) => {
-    c.attempt('wait4', -1, 0, 0, 0)
-    c.whenFailed(leave)
-  })
-  c.exit(0)
 }

@@ -12,9 +12,9 @@ import { perRunOf, wholeEnvironment } from '../run/startEnvironment.js'
 import { completeStdio } from '../run/stdio.js'
 import { OutputStream, type Receiver } from '../run/streams.js'
 import { FramedRun, type FramedStreams } from './framedRun.js'
-import { type Frame, FrameReader, frameAbout, runFrame, type Words } from './frames.js'
+import { type Frame, frameAbout, runFrame, type Words } from './frames.js'
 import { GateCommand, GateInput, GateOutput } from './gateStreams.js'
-import { compileGate, type GateOptions, type GateProcess, startGate } from './openGate.js'
+import { compileGate, type GateOptions, type GateProcess, startGate, takeFrames } from './openGate.js'
 
 export class BoxGate implements Door {
   readonly #options: GateOptions
@@ -137,14 +137,6 @@ export class BoxGate implements Door {
     if (this.#gate !== undefined) return this.#gate
     const gate = startGate(this.#compiled!, this.#options.target)
     this.#gate = gate
-    const reader = new FrameReader((frame) => this.#take(frame))
-    gate.control.on('data', (piece: Buffer) => {
-      try {
-        reader.read(piece)
-      } catch {
-        gate.kill()
-      }
-    })
     const lost = (settle: (running: FramedRun) => void) => {
       // What runs is another's by now.
       if (this.#gate !== gate) return
@@ -154,13 +146,8 @@ export class BoxGate implements Door {
       this.#running.clear()
       for (const running of left) settle(running)
     }
-    // Its last frames may come behind its end.
-    const heard = new Promise((resolve) => gate.control.once('close', resolve))
-    gate.ended.then(
-      async ({ failure }) => {
-        await heard
-        lost((running) => running.end(failure === undefined ? {} : { failure }))
-      },
+    takeFrames(gate, (frame) => this.#take(frame)).then(
+      ({ failure }) => lost((running) => running.end(failure === undefined ? {} : { failure })),
       (error: unknown) => lost((running) => running.fail(error)),
     )
     return gate

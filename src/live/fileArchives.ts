@@ -39,7 +39,7 @@ export function packTree(asked: Streamed, skip: (one: Skipped) => void): Readabl
 
 /** What a file was looked at to hold is what its header says. A payload that makes it longer or shorter meanwhile has it cut, or filled with NULs, as by GNU tar. */
 async function fill(archive: Pack, frames: Readable, skip: (one: Skipped) => void): Promise<void> {
-  let current: { readonly entry: NodeJS.WritableStream; readonly path: string; left: number } | undefined
+  let current: { readonly entry: NodeJS.WritableStream; left: number } | undefined
   const write = async (bytes: Buffer) => {
     if (current === undefined || bytes.length === 0) return
     current.left -= bytes.length
@@ -62,7 +62,7 @@ async function fill(archive: Pack, frames: Readable, skip: (one: Skipped) => voi
       const header = headerOf(entry)
       if (!rawNameOf(content).equals(Buffer.from(path))) skip({ path, why: notUtf8 })
       else if (header === undefined) skip({ path, why: `it is a ${entry.kind}` })
-      else if (entry.kind === 'file') current = { entry: archive.entry(header), path, left: entry.size }
+      else if (entry.kind === 'file') current = { entry: archive.entry(header), left: entry.size }
       else archive.entry(header, '')
     }
   }
@@ -91,11 +91,12 @@ export async function unpackTree(
 ): Promise<Copied> {
   const count = { files: 0, directories: 0, bytes: 0, skipped: [] as Skipped[] }
   const made = new Set<string>()
+  const at = (names: readonly string[]) => [to === '/' ? '' : to, ...names].join('/')
   const ask = (verb: string, path: string, request: FilesRequest) =>
     helper.request(`${verb} ${path}`, { ...placed(path), ...request }, timeout, () => {})
   const directory = async (names: readonly string[], mode?: number) => {
     for (const index of names.keys()) {
-      const path = [to === '/' ? '' : to, ...names.slice(0, index + 1)].join('/')
+      const path = at(names.slice(0, index + 1))
       const isLast = index === names.length - 1
       if (made.has(path) && !(isLast && mode !== undefined)) continue
       made.add(path)
@@ -105,7 +106,7 @@ export async function unpackTree(
   }
   const one = async ({ name, type, mode = 0o644, size = 0, linkname }: Headers, body: AsyncIterable<Buffer>) => {
     const names = namesOf(name)
-    const path = [to === '/' ? '' : to, ...names].join('/')
+    const path = at(names)
     if (path.includes('\ufffd')) {
       count.skipped.push({ path: names.join('/'), why: notUtf8 })
       return

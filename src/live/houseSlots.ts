@@ -9,9 +9,9 @@ import { entryFds } from '../policy/entries.js'
 import { Limiter } from '../run/limiter.js'
 import { readOutcome } from '../run/status.js'
 import { HostError } from '../text/error.js'
-import { type Frame, FrameReader, frameAbout } from './frames.js'
+import { type Frame, frameAbout } from './frames.js'
 import { HousedSlot } from './housedSlot.js'
-import { type GateProcess, startGate } from './openGate.js'
+import { type GateProcess, startGate, takeFrames } from './openGate.js'
 import type { Slot, SlotMaker } from './slots.js'
 
 /** @throws {LimitsError} where the policy has limits that need a cgroup, and there is none */
@@ -68,14 +68,6 @@ export class HouseSlots implements SlotMaker {
     if (this.#house !== undefined) return this.#house
     const house = startGate(this.#compiled, [])
     this.#house = house
-    const reader = new FrameReader((frame) => this.#take(frame))
-    house.control.on('data', (piece: Buffer) => {
-      try {
-        reader.read(piece)
-      } catch {
-        house.kill()
-      }
-    })
     const lost = (settle: (slot: HousedSlot) => void) => {
       if (this.#house === house) this.#house = undefined
       const left = [...this.#slots.values()]
@@ -83,13 +75,8 @@ export class HouseSlots implements SlotMaker {
       for (const slot of left) settle(slot)
       for (const go of this.#waiting.splice(0)) go()
     }
-    // Its last frames may come behind its end.
-    const heard = new Promise((resolve) => house.control.once('close', resolve))
-    house.ended.then(
-      async (outcome) => {
-        await heard
-        lost((slot) => slot.lose(outcome, new HostError('what made the sandboxes of the pool was killed')))
-      },
+    takeFrames(house, (frame) => this.#take(frame)).then(
+      (outcome) => lost((slot) => slot.lose(outcome, new HostError('what made the sandboxes of the pool was killed'))),
       (error: unknown) => lost((slot) => slot.lose({}, error)),
     )
     return house

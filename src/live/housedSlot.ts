@@ -54,7 +54,7 @@ export class HousedSlot implements Slot, Door {
       this.#resolve = resolve
       this.#reject = reject
     })
-    // Whoever has asked for it may be gone.
+    // What has asked for it may be gone.
     this.ready.catch(() => {})
     this.ended = new Promise((resolve) => (this.#gone = resolve))
   }

@@ -10,6 +10,7 @@ import type { Entering } from '../run/sandbox.js'
 import { endOf, hold, startError, startProcess } from '../run/startProcess.js'
 import { type Outcome, readOutcome } from '../run/status.js'
 import { borrowStatusFile, peekStatus, readStatus, returnStatusFile } from '../run/statusFile.js'
+import { type Frame, FrameReader } from './frames.js'
 
 export interface GateOptions extends Entering {
   readonly policy: () => AcceptedPolicy
@@ -39,6 +40,28 @@ export interface GateProcess {
   kill(): void
   /** Whether it keeps this process waiting for its end. */
   hold(holds: boolean): void
+}
+
+/**
+ * Gives each frame that comes to `take`; what is no frame ends the process. Settles as `ended` does, but when its last frames were taken,
+ * which may come behind its end.
+ */
+export async function takeFrames(
+  { control, ended, kill }: GateProcess,
+  take: (frame: Frame) => void,
+): Promise<Outcome> {
+  const reader = new FrameReader(take)
+  control.on('data', (piece: Buffer) => {
+    try {
+      reader.read(piece)
+    } catch {
+      kill()
+    }
+  })
+  const heard = new Promise((resolve) => control.once('close', resolve))
+  const outcome = await ended
+  await heard
+  return outcome
 }
 
 /** @throws {HostError} when it cannot be started */

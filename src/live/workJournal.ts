@@ -1,6 +1,6 @@
 /**
- * The journal of a commit: what is to be done is written down in the layer before the first change. When the process is killed, whoever looks
- * after the layers next does the rest, and the commit is whole. A change is only made where the host still has what it had, or has nothing;
+ * The journal of a commit: what is to be done is written down in the layer before the first change. When the process is killed, the next one
+ * that looks after the layers does the rest, and the commit is whole. A change is only made where the host still has what it had, or has nothing;
  * what was changed there since stays as it is.
  *
  * That a process is killed loses nothing that it wrote; that the machine is switched off may. So the journal is forced to the disk, but

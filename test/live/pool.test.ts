@@ -12,9 +12,9 @@ for (const caller of callers) {
       const seen = await evaluate(
         caller,
         async ({ sandbox }, { caller, modules: [slots, pools, check] }) => {
-          const run = { input: 'input\n', files: { '/work/a': 'content\n' }, cwd: '/work' }
+          const run = { input: 'input\n', files: { '/data/a': 'content\n' }, cwd: '/data' }
           const seen: Record<string, unknown> = {}
-          const filesystem = [{ tmpfs: '/work' as const }]
+          const filesystem = [{ tmpfs: '/data' as const }]
           const boxes = async () => {
             const { boxSlots } = await import(slots!)
             const { Pool } = await import(pools!)
@@ -32,7 +32,7 @@ for (const caller of callers) {
           for (const [name, make] of Object.entries(makers)) {
             const pool = await make()
             const { stdout, exitCode } = await pool.run('cat', ['a', '-', 'b'], run)
-            const again = await pool.run('cat', ['/work/a'])
+            const again = await pool.run('cat', ['/data/a'])
             await pool.close()
             seen[name] = [stdout, exitCode, again.stdout, again.exitCode]
           }
@@ -91,16 +91,16 @@ for (const caller of callers) {
       const seen = await evaluate(
         caller,
         async ({ sandbox }) => {
-          const policy: Policy = { preset: 'system', filesystem: [{ tmpfs: '/work' }] }
+          const policy: Policy = { preset: 'system', filesystem: [{ tmpfs: '/data' }] }
           const pool = await sandbox(policy).pool({ size: 1, max: 2 })
           const sh = (script: string, options = {}) => pool.run('sh', ['-c', script, 'sh', 'word'], options)
           const all = await sh(
-            'pwd; echo $1 $VARIABLE; cat; cat /work/a/b; ls -l /work/c | cut -c1-10; ulimit -n; exit 3',
+            'pwd; echo $1 $VARIABLE; cat; cat /data/a/b; ls -l /data/c | cut -c1-10; ulimit -n; exit 3',
             {
-              cwd: '/work',
+              cwd: '/data',
               env: { VARIABLE: 'value' },
               input: 'input\n',
-              files: { '/work/a/b': 'content\n', '/work/c': { content: Uint8Array.of(1), mode: 0o755 } },
+              files: { '/data/a/b': 'content\n', '/data/c': { content: Uint8Array.of(1), mode: 0o755 } },
               limits: { openFiles: 50 },
             },
           )
@@ -121,7 +121,7 @@ for (const caller of callers) {
         undefined,
       )
       assert.deepEqual(seen, [
-        ['/work\nword value\ninput\ncontent\n-rwxr-xr-x\n50\n', '', 3, { kind: 'exit', code: 3 }, true],
+        ['/data\nword value\ninput\ncontent\n-rwxr-xr-x\n50\n', '', 3, { kind: 'exit', code: 3 }, true],
         [true, true],
         [255],
         300_000,

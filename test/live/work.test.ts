@@ -1,6 +1,5 @@
 /** A work tree: what commands of a box write lies in a layer over a directory of the host, is compared with it, and committed or dropped. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import {
   lstatSync,
   mkdirSync,
@@ -20,22 +19,7 @@ import { applyChanges } from '../../src/live/workCommit.js'
 import { HostError } from '../../src/text/error.js'
 import { evaluate } from '../support/evaluate.js'
 import { type Caller, callers, user, workDirectory } from '../support/user.js'
-
-let trees = 0
-
-/** Of the caller: a tree, and a cache whose layers are looked at. */
-function hostTree(
-  caller: Caller,
-  script: string,
-): { readonly top: string; readonly tree: string; readonly cache: string } {
-  const top = workDirectory(caller, `work-${++trees}`)
-  const [tree, cache] = [join(top, 'tree'), join(top, 'cache')]
-  mkdirSync(tree)
-  const { status, stderr } = spawnSync('sh', ['-ec', script], { cwd: tree, encoding: 'utf8' })
-  assert.equal(status, 0, stderr)
-  if (process.getuid?.() === 0) spawnSync('chown', ['-hR', `${caller.uid}:${caller.gid}`, top])
-  return { top, tree, cache }
-}
+import { hostTree } from '../support/workTree.js'
 
 interface Asked {
   readonly before: string

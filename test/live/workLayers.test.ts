@@ -1,22 +1,15 @@
 /** Snapshots of a work tree, ways back to them, and forks: layers that are stacked while the box runs. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type * as Vial from '../../src/index.js'
 import { type Body, evaluate } from '../support/evaluate.js'
-import { type Caller, callers, workDirectory } from '../support/user.js'
-
-let trees = 0
+import { type Caller, callers } from '../support/user.js'
+import { hostTree } from '../support/workTree.js'
 
 async function scene<Value>(caller: Caller, before: string, body: Body<string, Value>) {
-  const top = workDirectory(caller, `layers-${++trees}`)
-  const [tree, cache] = [join(top, 'tree: a,b\\c'), join(top, 'cache')]
-  mkdirSync(tree)
-  const { status, stderr } = spawnSync('sh', ['-ec', before], { cwd: tree, encoding: 'utf8' })
-  assert.equal(status, 0, stderr)
-  if (process.getuid?.() === 0) spawnSync('chown', ['-hR', `${caller.uid}:${caller.gid}`, top])
+  const { tree, cache } = hostTree(caller, before, 'tree: a,b\\c')
   const value = await evaluate(caller, body, tree, { env: { VIAL_CACHE: cache } })
   assert.deepEqual(readdirSync(join(cache, 'layers')), [], 'the layers are gone')
   return { value, tree }

@@ -1,13 +1,12 @@
 /** Names in a work tree that no commit writes, and that need not exist. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { evaluate } from '../support/evaluate.js'
-import { user, workDirectory } from '../support/user.js'
+import { user } from '../support/user.js'
+import { hostTree } from '../support/workTree.js'
 
-let trees = 0
 interface Asked {
   readonly before: string
   readonly inside: string
@@ -16,12 +15,7 @@ interface Asked {
 }
 /** What is marked, what a commit wrote or why it did not, and what the host has then. */
 async function committed({ before, inside, protect, only }: Asked) {
-  const top = workDirectory(user, `protect-${++trees}`)
-  const tree = join(top, 'tree')
-  mkdirSync(tree)
-  const { status, stderr } = spawnSync('sh', ['-ec', before], { cwd: tree, encoding: 'utf8' })
-  assert.equal(status, 0, stderr)
-  if (process.getuid?.() === 0) spawnSync('chown', ['-hR', `${user.uid}:${user.gid}`, top])
+  const { tree, cache } = hostTree(user, before)
   const answer = await evaluate(
     user,
     async ({ sandbox }, { tree, inside, protect, only }) => {
@@ -42,7 +36,7 @@ async function committed({ before, inside, protect, only }: Asked) {
       }
     },
     { tree, inside, protect, only },
-    { env: { VIAL_CACHE: join(top, 'cache') } },
+    { env: { VIAL_CACHE: cache } },
   )
   return { ...answer, tree, has: readdirSync(tree, { recursive: true, encoding: 'utf8' }).sort() }
 }

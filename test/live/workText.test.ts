@@ -6,19 +6,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { evaluate } from '../support/evaluate.js'
 import { notInstalled } from '../support/needs.js'
-import { user, workDirectory } from '../support/user.js'
-
-let trees = 0
-function scene(before: string) {
-  const top = workDirectory(user, `text-${++trees}`)
-  const tree = join(top, 'tree')
-  mkdirSync(tree)
-  const own = () => process.getuid?.() === 0 && spawnSync('chown', ['-hR', `${user.uid}:${user.gid}`, top])
-  const { status, stderr } = spawnSync('sh', ['-ec', before], { cwd: tree, encoding: 'utf8' })
-  assert.equal(status, 0, stderr)
-  own()
-  return { top, tree, own }
-}
+import { user } from '../support/user.js'
+import { hostTree } from '../support/workTree.js'
 
 const changed = (tree: string, inside: string, commits = false) =>
   evaluate(
@@ -53,7 +42,8 @@ function contents(tree: string, below = ''): string[] {
 }
 
 test('text is a unified diff, of files and links, and only where it is asked for', async () => {
-  const { tree } = scene(
+  const { tree } = hostTree(
+    user,
     'printf "1\\n2\\n3\\n" > a; echo gone > gone; ln -s here link; printf "\\0" > bin; echo > mode; chmod 644 mode; mkdir e; echo file > type',
   )
   const inside = `sed -i s/2/two/ a; rm gone; ln -sf there link; printf "\\0\\0" > bin; chmod 755 mode; printf new > "n w"
@@ -77,7 +67,8 @@ test('text is a unified diff, of files and links, and only where it is asked for
 })
 
 test('git apply makes of the tree what the commit makes', { skip: notInstalled('git') }, async () => {
-  const { top, tree, own } = scene(
+  const { top, tree, own } = hostTree(
+    user,
     `ln -s a l; echo x > "$(printf 'q"\\t\\377 \\n')"; echo old > "a b"; mkdir d; echo 1 > d/x`,
   )
   // What two texts have in common is left to chance, so that all kinds of hunks come.
