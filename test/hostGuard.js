@@ -1,11 +1,12 @@
 /**
- * Preloaded into each test file (run.js): fails it when a system directory of the host is not as it was before the file ran. Tests run
- * as root, and a chmod of a copy that is really a link reaches /bin/sh. What is not root cannot harm these directories.
+ * Preloaded into each test file (run.js): fails it when it takes too long (deadline.js), or when a system directory of the host is not as
+ * it was before the file ran. Tests run as root, and a chmod of a copy that is really a link reaches /bin/sh. What is not root cannot harm
+ * these directories.
  */
 import { lstatSync, readdirSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { isMainThread } from 'node:worker_threads'
+import { isMainThread, Worker } from 'node:worker_threads'
 
 const watched = (process.env.VIAL_TEST_WATCHED ?? '/bin:/sbin:/lib:/usr/bin:/usr/sbin:/usr/lib:/etc').split(':')
 /** Changes whenever a package manager has worked: files that come and go then are its own. */
@@ -62,6 +63,10 @@ const times = () => packages.map((path) => attempt(() => lstatSync(path).ctimeMs
 
 const file = process.argv[1] ?? ''
 const isTestFile = isMainThread && file.endsWith('.test.js') && file !== fileURLToPath(import.meta.url)
+/** How long a file may take, in seconds: run.js. */
+const seconds = Number(process.env.VIAL_TEST_DEADLINE ?? 0)
+if (isTestFile && seconds > 0)
+  new Worker(new URL('deadline.js', import.meta.url), { workerData: { file, seconds }, execArgv: [] }).unref()
 if (isTestFile && process.getuid() === 0) {
   const before = look(watched)
   const installed = times()

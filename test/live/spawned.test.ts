@@ -139,7 +139,8 @@ for (const caller of callers) {
           const group = await ready('trap "exit 4" INT; sh -c "echo ready; exec sleep 600"; exit 5')
           group.one.kill('SIGINT')
           const second = (await group.one.result).verdict
-          const stopped = await ready('trap "exit 6" USR1; echo $$; while :; do sleep 0.05; done')
+          // One that makes no processes: what waits in vfork(2) for a child that is stopped is not stopped itself.
+          const stopped = await ready('trap "exit 6" USR1; echo $$; while :; do read wait; done')
           stopped.one.kill('SIGSTOP')
           await box.run('sh', ['-c', `until grep -q "^State:.T" /proc/${stopped.said}/status; do :; done`])
           stopped.one.kill('SIGUSR1')

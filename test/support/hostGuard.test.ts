@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { notRoot } from './needs.js'
+import { callers, workDirectory } from './user.js'
 
 const guard = pathToFileURL(resolve(fileURLToPath(import.meta.url), '../../../../test/hostGuard.js')).href
 
@@ -58,4 +59,20 @@ for (const [what, { does, told }] of Object.entries(deeds))
     } finally {
       rmSync(at, { recursive: true })
     }
+  })
+
+for (const [where, waits] of Object.entries({
+  'in spawnSync': `require('node:child_process').spawnSync('sleep', ['600'])`,
+  'for a promise': `const child = require('node:child_process').spawn('sleep', ['600']); return new Promise((end) => child.on('exit', end))`,
+}))
+  test(`a file that waits for ever, ${where}, is ended, and what it started is told`, () => {
+    const at = workDirectory(callers[0]!, 'deadline')
+    const file = join(at, 'deed.test.js')
+    writeFileSync(file, `require('node:test')('one', () => { ${waits} })`)
+    const { status, stdout } = spawnSync(process.execPath, ['--import', guard, '--test', '--test-reporter=tap', file], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, VIAL_TEST_WATCHED: at, VIAL_TEST_DEADLINE: '1' },
+    })
+    assert.equal(status, 1, stdout)
+    assert.match(stdout, /deed\.test\.js is not over after 1 s.*\n# +\d+ S sleep 600/)
   })
