@@ -83,7 +83,9 @@ for (const caller of callers) {
         caller,
         async ({ sandbox }) => {
           const box = await sandbox({ preset: 'system', filesystem: [{ tmpfs: '/tmp' }] }).open()
-          const left = await box.run('sh', ['-c', 'setsid yes & echo $! > /tmp/pid; exec sleep 0.1'])
+          // It ends when what it has left has written.
+          const writes = 'mkfifo /tmp/first; setsid sh -c "yes | tee -p /tmp/first" & read line < /tmp/first'
+          const left = await box.run('sh', ['-c', writes])
           const quiet = await box.run('sh', ['-c', 'setsid sleep 600 & echo $!'])
           const lives = await box.run('sh', ['-c', `kill -0 ${quiet.stdout.trim()}`])
           await box.close()

@@ -72,8 +72,8 @@ for (const caller of callers) {
           )
           const after = []
           for (let word = 0; word < 50; word++) after.push((await shell.run(`printf ${word}`)).stdout)
-          const background = await shell.run('sleep 0.1 && echo late & echo now')
-          let late = ''
+          const background = await shell.run('(until [ -e /tmp/go ]; do sleep 0.02; done; echo late) & echo now')
+          let late = (await shell.run(': > /tmp/go')).stdout
           while (!late.includes('late')) late += (await shell.run('sleep 0.02')).stdout
           const [out, err] = [much.stdout, much.stderr].map((text) => text.split('\n').length)
           await box.close()

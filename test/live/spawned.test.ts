@@ -208,8 +208,14 @@ for (const caller of callers) {
           const children = (pid: number) =>
             readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number)
           const box = await sandbox({ preset: 'system' }).open()
-          const leaving = box.spawn('sh', ['-c', 'setsid yes & exec sleep 0.1'])
-          const said = await text(leaving.stdout!)
+          // It ends when its input does: by then what it has left writes.
+          const leaving = box.spawn('sh', ['-c', 'setsid yes & exec cat'])
+          let said = ''
+          leaving.stdout!.on('data', (bytes: Buffer) => {
+            said += bytes
+            leaving.stdin!.end()
+          })
+          await events.once(leaving.stdout!, 'end')
           const left = (await leaving.result).verdict
           const running = box.spawn('sh', ['-c', 'echo begun; exec sleep 600'])
           await events.once(running.stdout!, 'data')
