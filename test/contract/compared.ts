@@ -23,6 +23,7 @@ interface Seen {
   readonly joined: Readonly<Record<string, Lines>>
   readonly others: Readonly<Record<string, Lines>>
   readonly callers: readonly string[]
+  readonly housed: boolean
 }
 
 const doors = new URL('doors.js', import.meta.url).href
@@ -62,5 +63,6 @@ export async function seenBy(
   }
   const readAll = (texts: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(texts).map(([door, text]) => [door, read(text)]))
-  return { init: read(told.init), joined: readAll(told.joined), others: readAll(told.others), callers: told.callers }
+  const { callers, housed } = told
+  return { init: read(told.init), joined: readAll(told.joined), others: readAll(told.others), callers, housed }
 }

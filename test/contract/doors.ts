@@ -12,6 +12,7 @@ import { targetOf } from '../../src/live/enterSandbox.js'
 import { type NamespaceName, namespaces } from '../../src/kernel/namespaces.js'
 import { findSandbox } from '../../src/live/findSandbox.js'
 import { existingHome } from '../../src/live/home.js'
+import { isHoused } from '../../src/live/houseSlots.js'
 import { groupOf } from '../../src/live/recordedGroup.js'
 import type { SandboxRecord } from '../../src/live/recordFile.js'
 import { removeSandbox } from '../../src/live/removeSandbox.js'
@@ -34,8 +35,10 @@ export interface Told {
   readonly init: string
   /** Of a command that joined later, by each way in. */
   readonly joined: Readonly<Record<string, string>>
-  /** Of a command in another sandbox of the same policy: of a run of its own, and of one that joined an open sandbox. */
+  /** Of a command in another sandbox of the same policy: of a run of its own, of one that joined an open sandbox, and of a pool. */
   readonly others: Readonly<Record<string, string>>
+  /** Whether a house made the sandbox of the pool, as one of a run is made; else the command joined it. */
+  readonly housed: boolean
   /** Where the links to the caller's own namespaces lead. */
   readonly callers: readonly string[]
 }
@@ -93,6 +96,7 @@ export async function throughDoors(
       init: said().toString('base64'),
       joined: told,
       others: without === undefined ? await inOthers(policy, command) : {},
+      housed: isHoused(acceptPolicy(policy)),
       callers: Object.values(namespaces).map(({ file }) => readlinkSync(`/proc/self/ns/${file}`)),
     }
   } finally {
@@ -115,7 +119,11 @@ async function inOthers(policy: StrictPolicy, command: string): Promise<Told['ot
   const { stdout: run } = await one.run(command, [], { encoding: 'buffer' })
   const box = await one.open()
   const { stdout: opened } = await box.run(command, [], { encoding: 'buffer' }).finally(() => box.close())
-  return { run: run.toString('base64'), opened: opened.toString('base64') }
+  const pool = await one.pool({ size: 1 })
+  const { stdout: pooled } = await pool.run(command, [], { encoding: 'buffer' }).finally(() => pool.close())
+  return Object.fromEntries(
+    Object.entries({ run, opened, pooled }).map(([name, said]) => [name, said.toString('base64')]),
+  )
 }
 
 const nameOf = (step: Step) => (step.do === 'join' ? (`join ${step.namespace}` as const) : step.do)

@@ -1,4 +1,4 @@
-/** A command ends alike, and is heard of alike, whether init made it or it joined later. */
+/** A command ends alike, and is heard of alike, whether init made it, it joined later, or a pool had its sandbox ready. */
 import assert from 'node:assert/strict'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -61,7 +61,7 @@ const endings = new URL('endings.js', import.meta.url).href
 
 for (const caller of callers) {
   describe(`how commands end, by ${caller.name}`, () => {
-    test('is the same through both doors', async () => {
+    test('is the same through all doors', async () => {
       const { directory, policy } = sceneFor(caller)
       const found: readonly Endings[] = await evaluate(
         caller,
@@ -74,7 +74,7 @@ for (const caller of callers) {
         const { heard, alone } = found[index]!
         assert.equal(JSON.parse(alone.once).status, status, `${name}: ${alone.once}`)
         assert.deepEqual(alone, { once: alone.once, living: alone.once, joined: alone.once }, name)
-        assert.deepEqual(heard, { once: heard.once, started: heard.once, joined: heard.once }, name)
+        assert.deepEqual(heard, { once: heard.once, started: heard.once, joined: heard.once, pooled: heard.once }, name)
       }
     })
 

@@ -22,8 +22,8 @@ export type Command = readonly [string, ...string[]]
 
 /** In words that can be compared. */
 export interface Endings {
-  /** By the library: of a run, of a sandbox with a name, of a command that joined. */
-  readonly heard: Readonly<Record<'once' | 'started' | 'joined', string>>
+  /** By the library: of a run, of a sandbox with a name, of a command that joined, of one of a pool. */
+  readonly heard: Readonly<Record<'once' | 'started' | 'joined' | 'pooled', string>>
   /** By what the vial itself ends as and says: of a run, of a living sandbox's own command, of one that joined. */
   readonly alone: Readonly<Record<'once' | 'living' | 'joined', string>>
 }
@@ -36,6 +36,7 @@ export async function endingsOf(
 ): Promise<readonly Endings[]> {
   const one = sandbox(policy)
   await using box = await one.open()
+  await using pool = await one.pool({ size: 1 })
   const joins = [...targetOf({ pid: box.pid, start: identityOf(box.pid)!.start }), '/']
   const living = join(scratch, 'living')
   mkdirSync(scratch, { recursive: true })
@@ -44,16 +45,17 @@ export async function endingsOf(
   const endings: Endings[] = []
   for (const command of commands) {
     const [name, ...args] = command
-    const [run, named, entered, byVial, byLiving, byEntrant] = await Promise.all([
+    const [run, named, entered, pooled, byVial, byLiving, byEntrant] = await Promise.all([
       inWords(one.run(name, args)),
       inWords(started(policy, command)),
       inWords(box.run(name, args)),
+      inWords(pool.run(name, args)),
       endAlone(vial, command),
       endAlone(living, command),
       endAlone(`/proc/${box.pid}/fd/${programHandles.alone}`, [...joins, ...command]),
     ])
     endings.push({
-      heard: { once: run, started: named, joined: entered },
+      heard: { once: run, started: named, joined: entered, pooled },
       alone: { once: byVial, living: byLiving, joined: byEntrant },
     })
   }
