@@ -1,7 +1,9 @@
 /** The commands on sandboxes that run and have names. */
 import { type Command, command } from './command.js'
 import {
+  commitOptions,
   cpOptions,
+  diffOptions,
   execOptions,
   killOptions,
   logsOptions,
@@ -165,6 +167,77 @@ export const liveCommands: readonly Command[] = [
       ['125', 'there is no such sandbox that runs, or the copy is not whole'],
     ],
     action: async (flags, words) => (await import('./cpCommand.js')).cp(words, flags),
+  }),
+  command({
+    name: 'diff',
+    about: 'Show what a sandbox has changed in its work tree',
+    takes: 'NAME',
+    words: 1,
+    offers: [{ from: 'sandbox' }],
+    options: diffOptions,
+    detail: ['Of one that was started with --work, whether it runs or has ended. A is added, M changed, D removed.'],
+    examples: [
+      ['vial diff box', ''],
+      ['vial diff --text box', 'line by line'],
+    ],
+    statuses: [
+      ['0', ''],
+      ['125', 'there is no such sandbox, or it has no work tree'],
+    ],
+    action: async (flags, words) => (await import('./workCommand.js')).diff(words, flags),
+  }),
+  command({
+    name: 'commit',
+    about: 'Write what a sandbox has changed in its work tree to the directory itself',
+    takes: 'NAME',
+    words: 1,
+    offers: [{ from: 'sandbox' }],
+    options: commitOptions,
+    detail: [
+      'Whether it runs or has ended. What is written is printed. FIFOs, sockets, devices and what is protected are left out, and told on standard error. The bits setuid and setgid are never written.',
+    ],
+    examples: [
+      ['vial commit box', ''],
+      ['vial commit --only src --only README.md box', ''],
+    ],
+    statuses: [
+      ['0', 'all is written, or all that was asked for'],
+      ['1', 'something was left out'],
+      ['125', 'nothing is written, or not all that is printed by "vial diff": the message tells'],
+    ],
+    action: async (flags, words) => (await import('./workCommand.js')).commit(words, flags),
+  }),
+  command({
+    name: 'snapshot',
+    about: 'Keep the work tree of a sandbox that runs as it is now, and print the name to go back to it by',
+    takes: 'NAME [SNAPSHOT]',
+    words: 2,
+    offers: [{ from: 'sandbox' }, {}],
+    options: [],
+    examples: [['vial snapshot box before', 'then: vial rollback box before']],
+    statuses: [
+      ['0', ''],
+      ['125', 'a file of the tree is open for writing, or there is no such sandbox that runs'],
+    ],
+    action: async (_, words) => (await import('./workCommand.js')).snapshot(words),
+  }),
+  command({
+    name: 'rollback',
+    about: 'Have the work tree of a sandbox that runs be again what it was at its start, or at a snapshot',
+    takes: 'NAME [SNAPSHOT]',
+    words: 2,
+    offers: [{ from: 'sandbox' }, {}],
+    options: [],
+    detail: ['What was written since is dropped, but for what is in a snapshot: those stay, also later ones.'],
+    examples: [
+      ['vial rollback box', 'drop all'],
+      ['vial rollback box before', ''],
+    ],
+    statuses: [
+      ['0', ''],
+      ['125', 'a file of the tree is open for writing, or there is no such sandbox that runs, or no such snapshot'],
+    ],
+    action: async (_, words) => (await import('./workCommand.js')).rollback(words),
   }),
   command({
     name: 'logs',

@@ -1,12 +1,21 @@
 /** The flags of the commands on sandboxes that have names. */
 import { signals } from '../kernel/signals.js'
+import { oneOf } from './offers.js'
 import { json, type Option, ownLimitOptions, policyOptions, runOptions, terminalOptions } from './policyFlags.js'
+import { protectOptions } from './workFlags.js'
 
 const signalWords = { words: Object.keys(signals).map((name) => name.replace(/^SIG/, '')) }
 
 export const startOptions = [
   { name: 'name', value: 'NAME', required: true, about: 'what others call it by' },
   ...policyOptions,
+  {
+    name: 'work',
+    value: 'DIR',
+    offers: { from: 'file' },
+    about: 'what it writes in this directory goes into a layer: see "vial diff" and "vial commit"',
+  },
+  ...protectOptions,
   { name: 'log-size', value: 'SIZE', kind: 'size', about: 'how much of its output is kept; default 2M' },
   {
     name: 'stop-signal',
@@ -97,6 +106,24 @@ export const mountOptions = [
 ] as const satisfies readonly Option[]
 export const cpOptions = [
   { name: 'limit', value: 'SIZE', kind: 'size', about: 'copy no more than this out of the sandbox; default 1G' },
+] as const satisfies readonly Option[]
+export const diffOptions = [
+  { name: 'text', about: 'what differs line by line, in their place, as git apply takes it' },
+  json,
+] as const satisfies readonly Option[]
+export const commitOptions = [
+  {
+    name: 'only',
+    value: 'PATH',
+    offers: { from: 'file' },
+    many: true,
+    about: 'this path of the diff, with all in it; default: all that can be',
+  },
+  {
+    name: 'conflict',
+    ...oneOf(['refuse', 'overwrite']),
+    about: 'what becomes of what was changed on the host since the start; default: nothing is written',
+  },
 ] as const satisfies readonly Option[]
 export const rmOptions = [
   { name: 'force', short: 'f', about: 'also one that runs: it is ended first' },

@@ -6,13 +6,15 @@ import { sandboxNamed } from '../live/namedSandboxes.js'
 import { removeSandbox } from '../live/removeSandbox.js'
 import { endOf } from '../live/sandboxEnd.js'
 import { signalNamed } from '../live/signalSandbox.js'
-import { type NamedStart, startSandbox } from '../live/startSandbox.js'
+import type { NamedStart } from '../live/startSandbox.js'
 import { stopSandbox } from '../live/stopSandbox.js'
+import { startNamed } from '../live/workBox.js'
 import { attendNamed } from './attendNamed.js'
 import { policyFromFlags, namesFor } from './flagsToPolicy.js'
 import { parseSize } from '../policy/units.js'
 import { exitStatusOf, HostError, VialError } from '../text/error.js'
 import { write } from '../text/write.js'
+import { UsageError } from './commandLine.js'
 import { fileFault } from './obstacle.js'
 import { ignoredSignals } from './ignored.js'
 import { startOptions } from './liveFlags.js'
@@ -20,11 +22,16 @@ import { requireSources } from './pathFlags.js'
 import type { FlagsOf } from './policyFlags.js'
 import { say } from './say.js'
 import { trustedBy } from './trusted.js'
+import { standingIn, workOfFlags } from './workFlags.js'
 
 type StartFlags = FlagsOf<typeof startOptions>
 
-export async function start(flags: StartFlags, [first, ...rest]: readonly string[]): Promise<void> {
-  const { name, foreground } = flags
+export async function start(given: StartFlags, [first, ...rest]: readonly string[]): Promise<void> {
+  const { name, foreground } = given
+  const work = given.work === undefined ? undefined : workOfFlags(given.work, given)
+  if (work === undefined && (given.protect !== undefined || given['no-protect']))
+    throw new UsageError('--protect and --no-protect are about a directory: name it by --work')
+  const flags = work === undefined ? given : standingIn(given, work)
   const sources = { options: startOptions }
   const policy = policyFromFlags(flags, sources)
   requireSources(flags)
@@ -39,7 +46,7 @@ export async function start(flags: StartFlags, [first, ...rest]: readonly string
     ...(flags['log-size'] === undefined ? {} : { logSize: bytesOf(flags['log-size']) }),
   }
   try {
-    const { monitor } = await startSandbox(how)
+    const { monitor } = await startNamed(how, work)
     if (flags['pid-file'] !== undefined) await writePid(flags['pid-file'], monitor.pid, name)
   } catch (error) {
     if (!(error instanceof VialError)) throw error
@@ -48,7 +55,7 @@ export async function start(flags: StartFlags, [first, ...rest]: readonly string
     return
   }
   if (foreground) await attendNamed(name)
-  else write(2, `${whatBecame(name)}\n`)
+  else write(2, `${whatBecame(name)}${work === undefined ? '' : whatIsKept(name)}\n`)
 }
 
 function whatBecame(name: string): string {
@@ -57,6 +64,9 @@ function whatBecame(name: string): string {
     return `${name} runs: enter it with "vial exec ${name} COMMAND", end it with "vial stop ${name}"`
   return `${name} has ended already, with status ${endOf(found).status}: "vial logs ${name}" prints what its command wrote`
 }
+
+const whatIsKept = (name: string) =>
+  `\nwhat it changes is kept: "vial diff ${name}" shows it, "vial commit ${name}" writes it`
 
 /** Checked when it was read: flagValues.ts. */
 const bytesOf = (size: string) => parseSize(size)!

@@ -1,21 +1,17 @@
 /** `vial try`: a command works on a directory in a layer, and its caller sees what it changed before that is applied. */
 import { closeSync, openSync, readSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import type { Box } from '../live/box.js'
 import { openInLayer } from '../live/openSandbox.js'
-import type { Change } from '../live/workChanges.js'
-import { protectedNames } from '../live/workProtection.js'
-import { isCommittable, WorkTree } from '../live/workTree.js'
+import { isCommittable } from '../live/workChoice.js'
+import { WorkTree } from '../live/workTree.js'
 import type { AcceptedPolicy } from '../policy/check.js'
-import { isWithin } from '../policy/path.js'
-import { columns } from '../text/columns.js'
 import { exitStatuses } from '../text/error.js'
-import { printable } from '../text/printable.js'
 import { write } from '../text/write.js'
 import { UsageError } from './commandLine.js'
 import { ignoredSignals } from './ignored.js'
+import { tableOf, textOf } from './changesShown.js'
 import { atTerminal } from './ownTerminal.js'
 import type { FlagsOf } from './policyFlags.js'
 import { policyRun } from './policyRun.js'
@@ -23,21 +19,20 @@ import { runCompiled } from './runCompiled.js'
 import { say } from './say.js'
 import { Texts } from './texts.js'
 import type { tryOptions } from './tryOptions.js'
+import { standingIn, workOfFlags } from './workFlags.js'
 
 export async function tryOut(
   command: string,
   args: readonly string[],
   given: FlagsOf<typeof tryOptions>,
 ): Promise<void> {
-  const { work: directory = '.', yes, no, diff, protect = [], 'no-protect': bare, ...rest } = await atTerminal(given)
+  const { work: directory = '.', yes, no, diff, ...others } = await atTerminal(given)
+  const asked = workOfFlags(directory, others)
   if (yes && no) throw new UsageError('--yes applies the changes and --no does not: leave one of them out')
-  const path = resolve(directory)
-  const here = process.cwd()
-  const flags =
-    rest.cwd === undefined && rest.policy === undefined && isWithin(here, path) ? { ...rest, cwd: here } : rest
+  const flags = standingIn(others, asked)
   const reportFile = flags.report === undefined ? undefined : (await import('./report.js')).openReport(flags.report)
   const options = flags.timeout === undefined ? {} : { timeout: flags.timeout }
-  const work = WorkTree.over({ path, protect: [...(bare ? [] : protectedNames), ...protect] })
+  const work = WorkTree.over(asked)
   let policy: AcceptedPolicy | undefined
   const over = (asked: AcceptedPolicy) => {
     policy = asked
@@ -58,7 +53,7 @@ export async function tryOut(
     return
   }
   // Nothing of the command runs any more: what is seen now is what is applied.
-  const box = await openInLayer(work, (tree) => tree.alone(policy!), here)
+  const box = await openInLayer(work, (tree) => tree.alone(policy!.given.identity), process.cwd())
   try {
     await settle(box, { yes, no, diff })
   } finally {
@@ -93,25 +88,6 @@ async function settle(box: Box, { yes, no, diff }: Asked) {
   const applied = await box.commit({ only: only.map(({ path }) => path) })
   say(`applied ${applied.length} of ${changes.length}`)
 }
-
-const marks: Readonly<Record<Change['kind'], string>> = { added: 'A', changed: 'M', removed: 'D' }
-
-function tableOf(changes: readonly Change[]): string {
-  return columns(
-    changes.map(({ kind, type, size, path, protected: isProtected }) => [
-      marks[kind],
-      type === 'file' ? String(size) : type,
-      printable(path) + (type === 'directory' ? '/' : '') + (isProtected ? ' (protected)' : ''),
-    ]),
-  )
-}
-
-/** What is in the files is the command's, and may hold what a terminal obeys. */
-const textOf = (changes: readonly Change[]) =>
-  changes
-    .flatMap(({ text = '' }) => text.split('\n').slice(0, -1))
-    .map((line) => `${line.split('\t').map(printable).join('\t')}\n`)
-    .join('')
 
 async function isWanted(box: Box): Promise<boolean> {
   for (;;) {

@@ -81,6 +81,9 @@ export const FSCONFIG = {
   CMD_RECONFIGURE: 7,
 } as const
 
+/** `asm-generic/fcntl.h`; flock(2). */
+export const LOCK = { EX: 2, NB: 4 } as const
+
 /** `linux/mount.h`; fsopen(2). */
 export const FSOPEN = { CLOEXEC: 0x1 } as const
 

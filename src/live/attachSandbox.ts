@@ -1,8 +1,9 @@
 /** A box of a sandbox that another program has started. */
 
 import { acceptedLater } from '../policy/check.js'
+import { HostError } from '../text/error.js'
 import { awaitEnd } from './awaitEnd.js'
-import { Box, type BoxLife } from './box.js'
+import { Box, type BoxLife, type BoxWork } from './box.js'
 import { recordedMounts } from './mountRecords.js'
 import { noEnd } from './namedSandboxes.js'
 import { reachGroup } from './reachGroup.js'
@@ -10,9 +11,14 @@ import { groupOf } from './recordedGroup.js'
 import { runningSandbox } from './runningSandbox.js'
 import { endOf } from './sandboxEnd.js'
 import { signalNamed, signalSandbox } from './signalSandbox.js'
+import type { RecordWithWork } from './recordFile.js'
+import type { Finished } from './workJournal.js'
 
-/** @throws {VialError} when none of this name runs */
-export function attach(name: string): Box {
+/**
+ * @param tells hears of a commit of its work tree that was killed, and is finished
+ * @throws {VialError} when none of this name runs
+ */
+export function attach(name: string, tells?: (finished: Finished) => void): Box {
   const { home, found } = runningSandbox(name)
   const { record } = found
   reachGroup(record)
@@ -31,6 +37,16 @@ export function attach(name: string): Box {
       ended ??= waitForEnd()
       return ended
     },
+    work: record.work && workOf({ ...record, work: record.work }, found.directory, tells),
   }
   return new Box(acceptedLater(record.policy), record.base, life, () => groupOf(record), record.trusted, name)
+}
+
+/** Its layers are looked at when they are asked for: without them all else goes on. */
+function workOf(record: RecordWithWork, directory: string, tells?: (finished: Finished) => void): BoxWork {
+  return {
+    tree: async () => (await import('./namedWork.js')).namedWork(record, directory, tells),
+    openAnother: () => Promise.reject(new HostError('a sandbox that has a name is not forked')),
+    ended: () => {},
+  }
 }

@@ -36,9 +36,11 @@ import type { WorkTree } from './workTree.js'
 
 /** The work tree of a box. */
 export interface BoxWork {
-  readonly tree: WorkTree
+  tree(): WorkTree | Promise<WorkTree>
   /** Opens a box of the same policy that has that tree. */
   openAnother(tree: WorkTree): Promise<Box>
+  /** The box has ended. */
+  ended(): void
 }
 
 /** How a box comes to its end. */
@@ -241,7 +243,7 @@ export class Box extends EventEmitter<BoxEvents> {
    */
   async diff(options: DiffOptions = {}): Promise<Change[]> {
     const { tree } = this.#work
-    return tellingShortage(() => tree.diff(this.files, options))
+    return tellingShortage(async () => (await tree()).diff(this.files, options))
   }
 
   /**
@@ -255,7 +257,7 @@ export class Box extends EventEmitter<BoxEvents> {
    */
   async commit(options: CommitOptions = {}): Promise<Change[]> {
     const { tree } = this.#work
-    return tellingShortage(() => tree.commit(this.files, options))
+    return tellingShortage(async () => (await tree()).commit(this.files, options))
   }
 
   /**
@@ -300,7 +302,7 @@ export class Box extends EventEmitter<BoxEvents> {
     this.#workMount ??= new WorkMount(this.#life.sandbox)
     const mount = this.#workMount
     try {
-      return await tellingShortage(() => action(tree, mount))
+      return await tellingShortage(async () => action(await tree(), mount))
     } finally {
       // Landlock looks for the files that a process may write when it starts, and those are others now.
       this.#renew()

@@ -22,7 +22,7 @@ import { systemFault } from '../kernel/systemError.js'
 import { type Outcome, readOutcome } from '../run/status.js'
 import { readStatusAt } from '../run/statusFile.js'
 import { HostError } from '../text/error.js'
-import { fateOf, parseIdentity } from './processes.js'
+import { bootId, fateOf, parseIdentity } from './processes.js'
 import { type RecordedGroup, readGroup, readRecord, type SandboxRecord } from './recordFile.js'
 
 /** The states of a name, and what is known in each. */
@@ -158,6 +158,8 @@ function recordedState(at: string, name: string): SandboxState | undefined {
   const fate = fateOf({ ...monitor, boot, view })
   const outcome = readOutcome(readStatusAt(join(at, statusName)))
   if (outcome.usage !== undefined || outcome.failure !== undefined) return { state: 'ended', record, outcome }
+  // What was changed in a work tree is not dropped since its sandbox was killed: how that ended is known then.
+  if (fate === 'dead' && record.work !== undefined && boot === bootId()) return { state: 'ended', record, outcome }
   return { state: ({ alive: 'running', dead: 'lost', unknown: 'elsewhere' } as const)[fate], record }
 }
 

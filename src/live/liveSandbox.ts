@@ -5,7 +5,6 @@ import { currentDirectory } from '../policy/path.js'
 import type { StrictPolicy } from '../policy/schema.js'
 import { checkOptions, openOptions } from '../run/runOptions.js'
 import { Sandbox as OneShot } from '../run/sandbox.js'
-import { OptionError } from '../text/error.js'
 import type { Box } from './box.js'
 import type { Pool } from './pool.js'
 import type { PoolOptions } from './poolOptions.js'
@@ -20,7 +19,8 @@ export interface OpenOptions {
   readonly name?: string
   /**
    * A directory of the host that its commands write to without changing it: {@link Box.diff} tells what they have changed, {@link Box.commit}
-   * writes that to the host, and what was not committed is dropped when it ends. Not with a name.
+   * writes that to the host, and what was not committed is dropped when it ends. With a name it is kept until that is removed: `vial diff`
+   * and `vial commit` take it then.
    */
   readonly work?: WorkOptions | undefined
 }
@@ -44,9 +44,7 @@ export class Sandbox extends OneShot {
   async open(options: OpenOptions = {}): Promise<Box> {
     checkOptions(options, openOptions)
     const { name, work } = options
-    if (work !== undefined) {
-      if (name !== undefined)
-        throw new OptionError('work: a sandbox with a name outlives this process, which has the layer: leave one out')
+    if (work !== undefined && name === undefined) {
       const [{ openInLayer }, { WorkTree }] = await Promise.all([import('./openSandbox.js'), import('./workTree.js')])
       return tellingShortage(() =>
         openInLayer(WorkTree.over(work, this.#base), (tree) => tree.shownIn(this.#policy()), this.#base),
@@ -56,8 +54,8 @@ export class Sandbox extends OneShot {
       const { openSandbox } = await import('./openSandbox.js')
       return tellingShortage(() => openSandbox(this.#policy(), this.#base))
     }
-    const { startSandbox } = await import('./startSandbox.js')
-    await tellingShortage(() => startSandbox({ name, policy: this.#policy(), base: this.#base }))
+    const { startNamed } = await import('./workBox.js')
+    await tellingShortage(() => startNamed({ name, policy: this.#policy(), base: this.#base }, work))
     return Sandbox.attach(name)
   }
 

@@ -51,7 +51,7 @@ export function sandboxOpener(policy: AcceptedPolicy, base: string, work?: BoxWo
       base,
       ...(made === undefined ? {} : { group: { version: made.version, paths: made.directories } }),
     }
-    const dropped = () => work?.tree.remove()
+    const dropped = () => work?.ended()
     result.then(dropped, dropped)
     const life = { sandbox: inspected, mounts: ownMounts(), signal: kill, ended: result, work }
     const compiled = (options: GateOptions) => (gate ??= compileGate(options))
@@ -69,7 +69,11 @@ export async function openInLayer(
   base: string,
 ): Promise<Box> {
   try {
-    return await openSandbox(policy(work), base, { tree: work, openAnother: (tree) => openInLayer(tree, policy, base) })
+    return await openSandbox(policy(work), base, {
+      tree: () => work,
+      openAnother: (tree) => openInLayer(tree, policy, base),
+      ended: () => work.remove(),
+    })
   } catch (error) {
     work.remove()
     throw error

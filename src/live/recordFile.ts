@@ -38,12 +38,16 @@ export interface SandboxRecord {
   readonly created: string
   /** Where its cgroup lies: a directory, or one in each hierarchy. */
   readonly group?: RecordedGroup
+  /** What its work tree is made of: a directory, with all that is known of it. */
+  readonly work?: { readonly layers: string }
 }
 
 export interface RecordedGroup {
   readonly version: 1 | 2
   readonly paths: readonly string[]
 }
+
+export type RecordWithWork = SandboxRecord & { readonly work: NonNullable<SandboxRecord['work']> }
 
 const recordName = 'record.json'
 /** Bytes. A policy is at most some kilobytes. */
@@ -123,8 +127,22 @@ const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 function isRecord(record: unknown, name: string): record is SandboxRecord {
   if (!isFields(record)) return false
-  const { version, monitor, boot, view, init, namespaces, policy, base, trusted, command, stopSignal, created, group } =
-    record
+  const {
+    version,
+    monitor,
+    boot,
+    view,
+    init,
+    namespaces,
+    policy,
+    base,
+    trusted,
+    command,
+    stopSignal,
+    created,
+    group,
+    work,
+  } = record
   return (
     version === 1 &&
     record.name === name &&
@@ -143,7 +161,8 @@ function isRecord(record: unknown, name: string): record is SandboxRecord {
     (stopSignal === undefined || (isText(stopSignal) && Object.hasOwn(signals, stopSignal))) &&
     isText(created) &&
     !Number.isNaN(Date.parse(created)) &&
-    (group === undefined || isGroup(group))
+    (group === undefined || isGroup(group)) &&
+    (work === undefined || (isFields(work) && isText(work.layers) && work.layers.startsWith('/')))
   )
 }
 

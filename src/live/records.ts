@@ -175,6 +175,10 @@ function take(home: string, name: string, unnamed: string): void {
     const found = findSandbox(home, name)
     if (found === undefined) continue
     if (found.state !== 'ended' && found.state !== 'lost') throw inUse(found)
+    if (found.state === 'ended' && found.record.work !== undefined)
+      throw new HostError(`the name "${name}" is in use: what was changed in its work tree is kept`, {
+        hint: `"vial diff ${name}" shows it, "vial commit ${name}" writes it, and "vial rm ${name}" drops what is left of it`,
+      })
     removeSandbox(home, found)
   }
 }

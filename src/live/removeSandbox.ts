@@ -1,7 +1,9 @@
-/** Removing what is left of a sandbox: its processes where it is lost, its cgroup, its directory. */
+/** Removing what is left of a sandbox: its processes where it is lost, its cgroup, its directory, and the layers of its work tree. */
+import { join } from 'node:path'
 import { killAndRemove } from '../cgroup/garbage.js'
 import { HostError } from '../text/error.js'
 import { type FoundSandbox, removeIf, type SandboxState } from './findSandbox.js'
+import { removeWithLayers } from './workLayer.js'
 import { presentGroup, type SandboxRecord, sameSandbox } from './recordFile.js'
 
 /**
@@ -17,7 +19,9 @@ export function removeSandbox(home: string, found: FoundSandbox): boolean {
     throw new HostError(`the cgroup of the sandbox "${found.name}" cannot be removed: ${group.paths.join(', ')}`, {
       hint: 'processes are in it that SIGKILL does not end at once: try again later',
     })
-  return removeIf(home, found.name, (now) => now.state === found.state && isSame(recordOf(now), record))
+  const remove = () => removeIf(home, found.name, (now) => now.state === found.state && isSame(recordOf(now), record))
+  const layers = record?.work?.layers
+  return layers === undefined ? remove() : removeWithLayers(layers, join(home, found.name), remove)
 }
 
 const recordOf = (state: SandboxState) => ('record' in state ? state.record : undefined)

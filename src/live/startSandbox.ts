@@ -39,6 +39,8 @@ export interface NamedStart {
   readonly trusted?: readonly string[]
   /** Signals that the command starts with ignored: bit N - 1 is signal N. */
   readonly ignored?: bigint
+  /** The layers that the policy shows: they end with its record. */
+  readonly layers?: string
 }
 
 /** @throws {VialError} when it cannot be started; nothing is left then. */
@@ -106,6 +108,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
       trusted: [...(how.trusted ?? []), ...(group?.bases ?? [])],
       ...(command === undefined ? {} : { command }),
       ...(how.stopSignal === undefined ? {} : { stopSignal: how.stopSignal }),
+      ...(how.layers === undefined ? {} : { work: { layers: how.layers } }),
       ...(run?.group === undefined ? {} : { group: { version: run.group.version, paths: run.group.directories } }),
     })
     // Until Node.js has seen its end, the pid is that of no other.

@@ -72,6 +72,8 @@ export function commitJournaled(
   /** Below the layer. */
   uppers: readonly string[],
   found: readonly Found[],
+  /** Is called when all is done, or refused, while it can still be finished by another process. */
+  over: () => void = () => {},
 ): void {
   const token = randomBytes(8).toString('hex')
   const kept = ({ ino, mode, size, rdev, mtimeNs, ctimeNs }: HostStatus) => ({
@@ -102,12 +104,13 @@ export function commitJournaled(
   try {
     applyChanges({ ...sides, token }, found)
   } finally {
+    over()
     unlinkSync(file)
   }
 }
 
-/** Does what a commit that was killed has left to do. Undefined: there was none. */
-export function finishCommit(layer: string): Finished | undefined {
+/** Does what a commit that was killed has left to do, and only what is sure to be as it was then. Undefined: there was none. */
+export function finishCommit(layer: string, over: (finished: Finished) => void = () => {}): Finished | undefined {
   const file = join(layer, fileName)
   const text = attempt(() => readFileSync(file, 'utf8'))
   const read = text === undefined ? undefined : attempt(() => v.parse(schema, JSON.parse(text)))
@@ -139,6 +142,8 @@ export function finishCommit(layer: string): Finished | undefined {
   } finally {
     for (const directory of open) directory.close()
   }
+  const finished = { path, changes: found.length, left: [...new Set(left)] }
+  over(finished)
   unlinkSync(file)
-  return { path, changes: found.length, left: [...new Set(left)] }
+  return finished
 }

@@ -29,6 +29,8 @@ export interface Stacked {
   readonly lower: readonly string[]
   /** The layer that is written to, below `home`. */
   readonly layer: string
+  /** A descriptor that what does it keeps open until it is done, whatever becomes of this process. */
+  readonly lock?: number | undefined
 }
 
 export class WorkMount {
@@ -43,7 +45,7 @@ export class WorkMount {
    * @throws {OptionError} when something was mounted in the tree
    * @throws {HostError} with the code EBUSY while a file is open for writing there; then all is as it was
    */
-  async stack({ home, host, place, lower, layer }: Stacked): Promise<void> {
+  async stack({ home, host, place, lower, layer, lock }: Stacked): Promise<void> {
     const what = `change the layers of ${place}`
     const before = this.#mounts(what)
     const old = topmost(before, place)
@@ -53,14 +55,14 @@ export class WorkMount {
       throw new OptionError(printable(`${above.path} was mounted in the work tree`), { hint: 'unmount it first' })
     const options = [
       `lowerdir=${[...lower, `/proc/self/fd/${hostDescriptor}`].join(':')}`,
-      ...[`upperdir=${layer}/upper`, `workdir=${layer}/work`, 'userxattr', 'volatile'],
+      ...[`upperdir=${upperOf(layer)}`, `workdir=${layer}/work`, 'userxattr', 'volatile'],
     ]
     const record = ownMounts().add({ place, source: host, writable: true })
     try {
       const words = [`${old.id}`, home, host, options.join(','), ...place.split('/').slice(1)]
       try {
         const child = startProcess(openStacker, [...targetOf(this.#sandbox.monitor), ...words], {
-          stdio: ['ignore', record.fd, 'ignore'],
+          stdio: ['ignore', record.fd, 'ignore', ...(lock === undefined ? [] : [lock])],
           env: {},
           argv0: 'vial',
         })
@@ -81,6 +83,15 @@ export class WorkMount {
     }
   }
 
+  /**
+   * Whether the tree shows this layer, which is one that {@link stack} has put there.
+   * @throws {HostError} when the sandbox has ended
+   */
+  shows(place: string, layer: number): boolean {
+    const mount = topmost(this.#mounts(`look at the layers of ${place}`), place)
+    return mount?.options.includes(`upperdir=${upperOf(`${layer}`)}`) ?? false
+  }
+
   #mounts(what: string): readonly Mount[] {
     const { init, monitor } = this.#sandbox
     this.#init ??= init ?? runningProcesses().find(({ parent }) => parent === monitor.pid)?.pid
@@ -90,6 +101,9 @@ export class WorkMount {
     return found
   }
 }
+
+/** Below the directory of the layers, where the program stacks them. */
+const upperOf = (layer: string) => `${layer}/upper`
 
 /** Of mounts on one place, none lies on the topmost. */
 function topmost(table: readonly Mount[], place: string): Mount | undefined {
