@@ -2,6 +2,7 @@
 import { CLONE } from '../kernel/flags.js'
 import { cloneFlags } from '../kernel/namespaces.js'
 import { signals } from '../kernel/signals.js'
+import { isHouse } from '../plan/plan.js'
 import type { Step } from '../plan/step.js'
 import { belowJoined, cloneBelow } from './below.js'
 import { userMade } from './identityCode.js'
@@ -14,7 +15,7 @@ export function cloneInit(c: LauncherContext, step: Step<'clone'>): void {
   // The one that waits for what enters is not of the sandbox, nor of its cgroup.
   if (c.plan.start.enters !== undefined) c.must('clone', signals.SIGCHLD, 0, 0, 0, 0)
   else if (belowJoined(c.plan)) cloneBelow(c, c.outcome, () => tryToClone(c, step, CLONE.PARENT))
-  else tryToClone(c, step)
+  else tryToClone(c, step, isHouse(c.plan) ? CLONE.PARENT : 0)
 }
 
 /** Without those namespaces that may be left out where they cannot be made. */

@@ -24,7 +24,7 @@ export const frameType = {
   resume: 8,
   /** The end of input, or that no more of an output is wanted. */
   close: 9,
-  /** `detail` is a signal for the command, or for its process group; of a house (house.ts), for the monitor of a slot. */
+  /** `detail` is a signal for the command, or for its process group; of a house (house.ts), for the init of a slot, or for what makes it. */
   signal: 10,
   signalGroup: 11,
   // Of a house alone:
@@ -32,7 +32,7 @@ export const frameType = {
   make: 12,
   /** From the house: the slot waits for its command. */
   ready: 13,
-  /** From the house: the slot's monitor has ended, and its row is free. */
+  /** From the house: the slot's init has ended, and its row is free. */
   gone: 14,
   /** A file that the slot is to write: {@link file}. With `detail` 1 what comes is behind what came before. */
   file: 15,

@@ -3,13 +3,14 @@
  * one, and the sandbox is there before the command is known.
  *
  * How this file thinks. A house is a gate (gate.ts), with the same frames and the same table, but each child is the monitor of a whole
- * sandbox, made by the very code of a run: it goes on behind the step. Its payload stops short of executing (takeCommand.ts), says so by a
+ * sandbox, made by the very code of a run: it goes on behind the step. It makes init as a child of the house, tells its pid and ends; init
+ * goes on behind that (monitor.ts). Its payload stops short of executing (takeCommand.ts), says so by a
  * record, and reads its command from a socket that only the two have. Records of all slots come through one pipe, each with the number of its slot. By that
  * of the payload's end the house hands on what there is of output, and tells Node.js; the sandbox ends behind that, and then its row
  * is free. No slot gets a second command: the socket is closed behind the first.
  *
- * When Node.js ends, so does the house, and it kills the monitors; when the house is killed, the kernel kills them. With a monitor ends its
- * init, and with that all in the sandbox. What such a monitor leaves to be reaped the house gets.
+ * When Node.js ends, so does the house, and it kills what it has made; when the house is killed, the kernel kills each init. With init ends
+ * all in the sandbox. What such a sandbox leaves to be reaped the house gets.
  */
 import { noFile } from '../assembly/files.js'
 import { own, variables } from '../assembly/variables.js'
@@ -154,7 +155,7 @@ function beginSlot(c: LauncherContext, load: (name: Pair, end: number) => void, 
     [inputEnd, 'input', houseEnds.input],
   ] as const)
     b.load(slot, 32, pairs(c)[name], end)
-  requireAllClosedBut(c, [c.plan.start.statusFd!, words, input, inputEnd])
+  requireAllClosedBut(c, [c.plan.start.statusFd!, monitorsPidfd(b), words, input, inputEnd])
 }
 
 /** Gives a slot a frame as it is. The last one is that of its command. There is always room: Node.js waits for an answer before it sends much. */
@@ -209,6 +210,10 @@ function takeRecords(c: LauncherContext): void {
     b.load(id, 32, heard, record.request)
     withRow(c, 'id', id, (at, polls) => {
       const on = (one: number, then: () => void) => b.when(kind, 'eq', one, then)
+      on(record.started, () => {
+        b.load(value, 32, heard, 8)
+        b.store(32, at, row.pid, value)
+      })
       on(record.running, () => tell(c, at, 'ready'))
       on(record.written, () => tell(c, at, 'written'))
       on(record.failed, () => {

@@ -8,7 +8,7 @@ import { keepEnd, release } from './descriptorCode.js'
 import type { LauncherContext } from './launcherContext.js'
 import { lifeOf } from './lives.js'
 import { closeLog } from './logCode.js'
-import { callersUmask, releasing } from './monitor.js'
+import { awaitLeaving, callersUmask, releasing } from './monitor.js'
 import { monitorsPidfd } from './networkCode.js'
 import { closeCallersEnds } from './pipeCode.js'
 import { parentEnded, record } from './record.js'
@@ -20,6 +20,7 @@ export function beginInit(c: LauncherContext): void {
   closeCallersEnds(c)
   closeLog(c)
   lifeOf(c).beginInit(c)
+  if (isHouse(c.plan)) awaitLeaving(c)
   if (announcement !== undefined) keepEnd(c, releasing(c), 'read', release(c.b))
   // A step may wait for long, such as the one that reads a file's content from a pipe.
   if (manner.tied) tieToMonitor(c, {})

@@ -3,6 +3,7 @@ import { pollsOf } from '../assembly/files.js'
 import { own, variable } from '../assembly/variables.js'
 import { signals } from '../kernel/signals.js'
 import type { Slot } from '../machine/instruction.js'
+import { isHouse } from '../plan/plan.js'
 import { announce } from './announce.js'
 import { becomeSealed } from './becomeSealed.js'
 import { closeAllBut, keepEnd, openStandardDescriptors, release } from './descriptorCode.js'
@@ -12,9 +13,12 @@ import type { LauncherContext } from './launcherContext.js'
 import { lifeOf } from './lives.js'
 import { makeNet, monitorsPidfd, netIsLate, prepareNet } from './networkCode.js'
 import { adoptOrphans } from './orphans.js'
+import { record } from './record.js'
 
 /** The caller's umask, which is the payload's. */
 export const callersUmask = variable()
+/** The monitor of a sandbox that a house makes. */
+const leaving = variable()
 /** A pipe by which init is let go on. */
 export const releasing = own(({ b }: LauncherContext) => b.reserve(8))
 
@@ -39,7 +43,9 @@ export function prepareInit(c: LauncherContext, entrants: EntrantPrograms | unde
   lifeOf(c).makeChannel(c)
   if (announcement !== undefined) c.must('pipe2', releasing(c), c.open.CLOEXEC)
   if (enters !== undefined) adoptOrphans(c)
-  if (manner.tied) b.move(monitorsPidfd(b), c.must('pidfd_open', c.attempt('getpid'), 0))
+  // A house is what the sandbox is tied to.
+  const ours = isHouse(plan) ? leaving(b) : monitorsPidfd(b)
+  if (manner.tied) b.move(ours, c.must('pidfd_open', c.attempt('getpid'), 0))
   if (netIsLate(plan)) prepareNet(c)
   lifeOf(c).hide(c)
 }
@@ -47,6 +53,10 @@ export function prepareInit(c: LauncherContext, entrants: EntrantPrograms | unde
 /** The rest of its life. */
 export function waitForInit(c: LauncherContext, init: Slot): void {
   const { b, plan } = c
+  if (isHouse(plan)) {
+    leaveToHouse(c, init)
+    return
+  }
   const { manner, announcement, living, enters } = plan.start
   c.aside('wait for init', 'signals are handed on, and how it ended is told')
   if (netIsLate(plan)) makeNet(c)
@@ -59,6 +69,24 @@ export function waitForInit(c: LauncherContext, init: Slot): void {
   // A payload that is pid 1 may untie itself: PR_SET_PDEATHSIG(2const). In a sandbox that is there already, its end ends what did.
   if (manner.tied && plan.start.init === 'payload' && enters === undefined) watchMonitor(c, monitorsPidfd(b), init)
   lifeOf(c).wait(c, init)
+}
+
+/** In a house the monitor has nothing to hand on: init is a child of the house, which is told of it, and the monitor's memory is saved. */
+function leaveToHouse(c: LauncherContext, init: Slot): void {
+  c.aside('leave init to the house', 'a sandbox that waits is one process less')
+  c.report(record.started, init)
+  c.exit(0)
+}
+
+/** In its init: the house would not know who ends, were that before the monitor has told. */
+export function awaitLeaving(c: LauncherContext): void {
+  const { b } = c
+  const polls = pollsOf(b, [leaving(b)])
+  b.loop(({ leave }) => {
+    c.attempt('ppoll', polls, 1, 0, 0, 0)
+    b.when(c.result, 'eq', 1, leave)
+  })
+  c.attempt('close', leaving(b))
 }
 
 /**

@@ -85,7 +85,7 @@ export class HouseSlots implements SlotMaker {
   #take(frame: Frame): void {
     const slot = this.#slots.get(frame.id)
     if (slot === undefined) return
-    // What could not even be begun has no monitor whose end is told.
+    // What could not even be begun has no process whose end is told.
     const unmade = frame.type === frameType.ended && !slot.isMade && readOutcome(frame.body).payload === undefined
     slot.take(frame)
     if (frame.type !== frameType.gone && !unmade) return

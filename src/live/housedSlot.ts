@@ -89,7 +89,7 @@ export class HousedSlot implements Slot, Door {
     else if (type === frameType.ended) this.#endEarly(readOutcome(body))
   }
 
-  /** Its monitor has ended. */
+  /** Its init has ended. */
   gone(): void {
     this.#isGone = true
     if (this.#run === undefined && this.#early === undefined) this.#endEarly({})

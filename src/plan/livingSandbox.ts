@@ -68,7 +68,11 @@ export const serving = (specification: Specification, control: number): Specific
 export function housing(specification: Specification, control: number): Specification {
   const { start, limits } = specification
   // What waits has no time of its own; that of its command Node.js counts.
-  const own = { limits: { ...limits, wallTime: undefined }, start: { ...start, dieWithParent: true } }
+  const own = {
+    limits: { ...limits, wallTime: undefined },
+    start: { ...start, dieWithParent: true },
+    lateNetwork: false,
+  }
   return asked({ ...specification, ...own }, control, true)
 }
 

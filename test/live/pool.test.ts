@@ -66,6 +66,55 @@ for (const caller of callers) {
       assert.deepEqual(seen, [{ kind: 'ok' }, { kind: 'time-limit', clock: 'wall', limit: 400 }, 0])
     })
 
+    test('a sandbox that waits is two processes', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const { readFileSync } = await import('node:fs')
+          const children = (pid: number | string) =>
+            readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
+          const below = (pid: number | string): readonly unknown[] => children(pid).map(below)
+          const pool = await sandbox({ preset: 'system' }).pool({ size: 3, max: 3 })
+          while (pool.metrics().warm < 3) await new Promise((resolve) => setTimeout(resolve, 5))
+          const houses = below(process.pid)
+          await pool.close()
+          return [houses, below(process.pid)]
+        },
+        undefined,
+      )
+      const slot = [[]]
+      assert.deepEqual(seen, [[[slot, slot, slot]], []])
+    })
+
+    test('where init fails at once, that is told, and nothing is left', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          // A directory of the host, which is read-only inside.
+          const policy: Policy = { preset: 'system', filesystem: [{ tmpfs: '/usr/absent' }] }
+          const failed: string[] = []
+          for (let round = 0; round < 5; round++) {
+            const pool = await sandbox(policy)
+              .pool({ size: 4, max: 4 })
+              .catch((error) => error)
+            failed.push(
+              pool instanceof Error
+                ? pool.name
+                : await pool.run('true').then(
+                    () => 'ran',
+                    (error: Error) => error.name,
+                  ),
+            )
+            if (!(pool instanceof Error)) await pool.close()
+          }
+          const { readFileSync } = await import('node:fs')
+          return [failed, readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')]
+        },
+        undefined,
+      )
+      assert.deepEqual(seen, [Array(5).fill('SandboxError'), ''])
+    })
+
     test('where the house is killed, so are its commands, and another one takes its place', async () => {
       const seen = await evaluate(
         caller,
