@@ -65,6 +65,8 @@ export class WorkMount {
           stdio: ['ignore', record.fd, 'ignore', ...(lock === undefined ? [] : [lock])],
           env: {},
           argv0: 'vial',
+          // A ^C of the terminal's is not meant for it: the tree would stay read-only.
+          detached: true,
         })
         await once(child, 'exit')
       } catch (error) {

@@ -69,7 +69,7 @@ test('text is a unified diff, of files and links, and only where it is asked for
 test('git apply makes of the tree what the commit makes', { skip: notInstalled('git') }, async () => {
   const { top, tree, own } = hostTree(
     user,
-    `ln -s a l; echo x > "$(printf 'q"\\t\\377 \\n')"; echo old > "a b"; mkdir d; echo 1 > d/x`,
+    `ln -s a l; echo x > "$(printf 'q"\\t\\377 \\n')"; echo old > "a b"; mkdir d; echo 1 > d/x; seq 3000 > large; seq 3000 > shorter`,
   )
   // What two texts have in common is left to chance, so that all kinds of hunks come.
   const lines = () => Array.from({ length: Math.random() * 60 }, () => 'abcdef'[Math.floor(Math.random() * 6)])
@@ -90,7 +90,7 @@ test('git apply makes of the tree what the commit makes', { skip: notInstalled('
 ${packed}
 E
     # More edits than are looked for.
-    seq 10001 14000 > large; printf end >> large; ln -sf b l; echo y > "$(printf 'q"\\t\\377 \\n')"; echo new > "a b"; chmod +x "a b"; rm -r d; echo > "$(printf '\\303\\244')"`
+    seq 10001 14000 > large; printf end >> large; seq 20001 21000 > shorter; ln -sf b l; echo y > "$(printf 'q"\\t\\377 \\n')"; echo new > "a b"; chmod +x "a b"; rm -r d; echo > "$(printf '\\303\\244')"`
   const { texts } = await changed(tree, inside, true)
   const { status, stderr } = spawnSync('git', ['apply', '--whitespace=nowarn'], {
     cwd: copy,
