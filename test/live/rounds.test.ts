@@ -1,6 +1,6 @@
 /**
  * Nothing is left of named sandboxes: after many were started, entered and stopped, after kills at random moments, and after two commands at
- * once on one name. More of them: VIAL_ROUNDS=1000, of each.
+ * once on one name. And of open ones, after kills in the midst of each operation. More of them: VIAL_ROUNDS=1000, of each.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -11,15 +11,17 @@ import { noGroups, notRoot } from '../support/needs.js'
 import { callers, workDirectory } from '../support/user.js'
 import { groupsVariable } from './ownPids.js'
 
-const script = fileURLToPath(new URL('rounds.js', import.meta.url))
+const scriptOf = (name: string) => fileURLToPath(new URL(`${name}.js`, import.meta.url))
 
 for (const caller of callers)
-  describe(`nothing is left of named sandboxes of ${caller.name}`, () => {
+  describe(`nothing is left of sandboxes of ${caller.name}`, () => {
     for (const [what, few, limited] of [
       ['cycles', 12, false],
       ['kills', 10, false],
       ['kills', 6, true],
       ['races', 8, false],
+      ['operations', 8, false],
+      ['operations', 2, true],
     ] as const) {
       const count = process.env.VIAL_ROUNDS ?? few
       const skip = limited && (notRoot || noGroups('pids'))
@@ -32,7 +34,8 @@ for (const caller of callers)
         const delegation = limited ? delegate(caller) : undefined
         t.after(() => delegation?.remove())
         const wrapped = delegation?.wrapper ?? become
-        const words = [...own, '-pf', '--mount-proc', ...wrapped, process.execPath, script, what, String(count)]
+        const script = what === 'operations' ? [scriptOf('boxRounds')] : [scriptOf('rounds'), what]
+        const words = [...own, '-pf', '--mount-proc', ...wrapped, process.execPath, ...script, String(count)]
         const { status, stdout, stderr } = spawnSync('unshare', words, {
           encoding: 'utf8',
           cwd: home,
