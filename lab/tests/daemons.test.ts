@@ -118,7 +118,15 @@ for (const manager of managers)
       const journal = (unit: string) => does([], `journalctl --sync; ${manager.journal}${unit}.service`)
       const redisSays = (words: string) => `redis-cli -s ${manager.state}/vial-redis/socket ${words}`
       const socket = `${run}/vial-nginx/run/socket`
-      const answers = async () => {
+      const answers = () =>
+        allAnswer().catch((error: Error) => {
+          const said = units.map(
+            (unit) =>
+              `${spawnSync('bash', ['-c', `journalctl -b -o cat | grep ${unit} | tail -20`], { encoding: 'utf8' }).stdout}\n${journal(unit)}`,
+          )
+          throw new Error(`${error.message}\n${said.join('\n')}`)
+        })
+      const allAnswer = async () => {
         await succeeds([], `${redisSays('ping')} | grep PONG`)
         await succeeds(
           owner.length === 0 ? asUser : owner,
@@ -179,6 +187,8 @@ for (const manager of managers)
       })
 
       test('with limits: the sandbox has a group in that of the unit, and is entered by what may', async () => {
+        // What redis was told last it has written at its stop, unlike at the crash before.
+        does([], redisSays('set key kept'))
         const drop = `${manager.installs.replace('~', '/home/ordinary')}/vial-redis.service.d`
         const unit = does(owner, `${systemctl} cat vial-redis | grep ^ExecStart=`)
         does(

@@ -37,9 +37,10 @@ export function killAll(word: string): void {
   }
 }
 
-/** Waits until a look satisfies, and gives what was seen. Fails after half a minute: no machine is that slow. */
+/** Waits until a look satisfies, and gives what was seen. Fails after half a minute and a hundred looks: no machine is that slow. */
 export async function eventually<Seen>(look: () => Seen, satisfies: (seen: Seen) => boolean): Promise<Seen> {
-  for (let left = 3000; left > 0; left--) {
+  const end = performance.now() + 30_000
+  for (let looks = 0; looks < 100 || performance.now() < end; looks++) {
     const seen = look()
     if (satisfies(seen)) return seen
     await sleep(10)
