@@ -15,9 +15,8 @@ export interface Outcome {
 /** One feature on one kernel. */
 export interface Cell {
   readonly passed: number
-  /** The tests' names. */
-  readonly failed: readonly string[]
-  /** Why, by the tests' names. */
+  /** Why, in a line, by the tests' names; empty: not known. */
+  readonly failed: Readonly<Record<string, string>>
   readonly skipped: Readonly<Record<string, string>>
   /** How the job ended; undefined: the guest did not say. */
   readonly end?: EndLine['end']
@@ -33,13 +32,15 @@ export interface KernelResults {
 
 function cellOf({ job, names }: Feature, lines: readonly Line[]): Cell {
   const tests = lines.filter(isTest).filter((line) => line.job === job && (names?.test(line.test) ?? true))
+  const why = (wanted: string, shown: (text: string) => string) =>
+    Object.fromEntries(
+      tests.filter(({ status }) => status === wanted).map(({ test, why }) => [test, shown(why ?? '')]),
+    )
   const ended = lines.filter(isEnd).find((line) => line.job === job)
   return {
     passed: tests.filter(({ status }) => status === 'passed').length,
-    failed: tests.filter(({ status }) => status === 'failed').map(({ test }) => test),
-    skipped: Object.fromEntries(
-      tests.filter(({ status }) => status === 'skipped').map(({ test, why }) => [test, why ?? 'skipped']),
-    ),
+    failed: why('failed', (text) => text.split('\n')[0]!.slice(0, 200)),
+    skipped: why('skipped', (text) => text || 'skipped'),
     ...(ended === undefined ? {} : { end: ended.end, seconds: Math.round(ended.seconds) }),
   }
 }

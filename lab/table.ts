@@ -6,10 +6,11 @@ import type { Cell, KernelResults, Results } from './results.js'
 export function cellText(cell: Cell | undefined): string {
   if (cell === undefined) return '-'
   const { passed, failed, skipped, end } = cell
-  const run = passed + failed.length
+  const fails = Object.keys(failed).length
+  const run = passed + fails
   if (end === 'late') return `**out of time after ${passed} passed**`
   if (end === undefined) return `**the guest ended after ${passed} passed**`
-  if (run > 0) return failed.length === 0 ? `${passed} of ${run}` : `**${passed} of ${run}**`
+  if (run > 0) return fails === 0 ? `${passed} of ${run}` : `**${passed} of ${run}**`
   const reasons = [...new Set(Object.values(skipped))]
   return reasons.length > 0 ? `no: ${reasons.join('; ')}` : '**nothing ran**'
 }
@@ -38,9 +39,9 @@ export function notesOf(kernels: Kernels, features: readonly Feature[]): string[
   }
   for (const { title } of features)
     for (const [kernel, { cells }] of kernels) {
-      const { passed = 0, failed = [], skipped = {} } = cells[title] ?? {}
-      for (const test of failed) add(kernel, test, '**failed**')
-      if (passed + failed.length > 0) for (const [test, why] of Object.entries(skipped)) add(kernel, test, why)
+      const { passed = 0, failed = {}, skipped = {} } = cells[title] ?? {}
+      for (const [test, why] of Object.entries(failed)) add(kernel, test, why === '' ? '**failed**' : `**failed**: ${why}`)
+      if (passed + Object.keys(failed).length > 0) for (const [test, why] of Object.entries(skipped)) add(kernel, test, why)
     }
   return [...notes].map(([key, on]) => [...(JSON.parse(key) as string[]), [...new Set(on)].join(', ')])
 }

@@ -32,7 +32,7 @@ describe('results of the lab', () => {
     assert.deepEqual(results.K!.facts, { kernel: '6.0' })
     assert.deepEqual(results.K!.cells['one, by root'], {
       passed: 1,
-      failed: ['b, root'],
+      failed: { 'b, root': 'because' },
       skipped: {},
       end: 'ended',
       seconds: 12,
@@ -47,9 +47,9 @@ describe('results of the lab', () => {
       ['two', '**out of time after 1 passed**'],
     ])
     assert.equal(cellText(undefined), '-')
-    assert.equal(cellText({ passed: 3, failed: [], skipped: {}, end: 'ended' }), '3 of 3')
-    assert.equal(cellText({ passed: 3, failed: [], skipped: {} }), '**the guest ended after 3 passed**')
-    assert.equal(cellText({ passed: 0, failed: [], skipped: {}, end: 'ended' }), '**nothing ran**')
+    assert.equal(cellText({ passed: 3, failed: {}, skipped: {}, end: 'ended' }), '3 of 3')
+    assert.equal(cellText({ passed: 3, failed: {}, skipped: {} }), '**the guest ended after 3 passed**')
+    assert.equal(cellText({ passed: 0, failed: {}, skipped: {}, end: 'ended' }), '**nothing ran**')
   })
 
   test('a run is good if every job ended with tests that passed', () => {
@@ -85,7 +85,7 @@ describe('results of the lab', () => {
       ['K', 'L'].map((kernel) => ({ kernel, lines })),
       asked,
     )
-    assert.deepEqual(notesOf(inOrder(both, ['K', 'L']), asked), [['b, root', '**failed**', 'K, L']])
+    assert.deepEqual(notesOf(inOrder(both, ['K', 'L']), asked), [['b, root', '**failed**: because', 'K, L']])
     const skipped: Line = { job: 'two', test: 'e', status: 'skipped', why: 'only there' }
     const one = resultsOf([{ kernel: 'K', lines: [...lines, skipped] }], [asked[2]!])
     assert.deepEqual(notesOf(inOrder(one, ['K']), asked), [['e', 'only there', 'K']])
