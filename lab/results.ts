@@ -33,9 +33,7 @@ export interface KernelResults {
 function cellOf({ job, names }: Feature, lines: readonly Line[]): Cell {
   const tests = lines.filter(isTest).filter((line) => line.job === job && (names?.test(line.test) ?? true))
   const why = (wanted: string, shown: (text: string) => string) =>
-    Object.fromEntries(
-      tests.filter(({ status }) => status === wanted).map(({ test, why }) => [test, shown(why ?? '')]),
-    )
+    Object.fromEntries(tests.filter(({ status }) => status === wanted).map(({ test, why }) => [test, shown(why ?? '')]))
   const ended = lines.filter(isEnd).find((line) => line.job === job)
   return {
     passed: tests.filter(({ status }) => status === 'passed').length,

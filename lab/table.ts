@@ -40,8 +40,10 @@ export function notesOf(kernels: Kernels, features: readonly Feature[]): string[
   for (const { title } of features)
     for (const [kernel, { cells }] of kernels) {
       const { passed = 0, failed = {}, skipped = {} } = cells[title] ?? {}
-      for (const [test, why] of Object.entries(failed)) add(kernel, test, why === '' ? '**failed**' : `**failed**: ${why}`)
-      if (passed + Object.keys(failed).length > 0) for (const [test, why] of Object.entries(skipped)) add(kernel, test, why)
+      for (const [test, why] of Object.entries(failed))
+        add(kernel, test, why === '' ? '**failed**' : `**failed**: ${why}`)
+      if (passed + Object.keys(failed).length > 0)
+        for (const [test, why] of Object.entries(skipped)) add(kernel, test, why)
     }
   return [...notes].map(([key, on]) => [...(JSON.parse(key) as string[]), [...new Set(on)].join(', ')])
 }
