@@ -15,6 +15,7 @@ import {
   type TreeOptions,
 } from './filesOptions.js'
 import { HostDirectory, hostFailure } from './hostDirectory.js'
+import { type ComingFile, WholeCopies } from './wholeCopies.js'
 
 /** What of BoxFiles a copy is made with. */
 interface CopiedFiles {
@@ -57,15 +58,16 @@ export async function copyOut(
   const { kind, mode } = await files.stat(from, options)
   const count = new Count()
   let place: ReturnType<typeof destination> | undefined
+  const copies = new WholeCopies()
   try {
     const name = basename(from)
     if (name === '' && attempt(() => HostDirectory.at(resolve(currentDirectory(), to)).close()) !== undefined)
       throw new OptionError('the root of a sandbox has no name: name a directory that is not there yet')
     place = destination(to, name)
-    if (kind === 'directory') await treeOut(files, from, place, { ...defaults, ...options }, mode, count)
+    if (kind === 'directory') await treeOut(files, from, place, { ...defaults, ...options }, mode, { count, copies })
     else if (kind === 'file') {
       const content = await files.read(from, { ...defaults, ...options })
-      writeWhole(place.into.write(place.name, mode & 0o777), content)
+      writeWhole(copies.begin(place.into, place.name, mode & 0o777), content)
       count.files = 1
       count.bytes = content.length
     } else throw new OptionError(`${from} is a ${kind}: files and directories are copied`)
@@ -74,15 +76,18 @@ export async function copyOut(
     throw hostFailure(what, error)
   } finally {
     place?.into.close()
+    copies.end()
   }
 }
 
-function writeWhole(fd: number, content: Uint8Array): void {
+function writeWhole(file: ComingFile, content: Uint8Array): void {
   try {
-    writeFileSync(fd, content)
-  } finally {
-    closeSync(fd)
+    writeFileSync(file.fd, content)
+  } catch (error) {
+    file.drop()
+    throw error
   }
+  file.put()
 }
 
 /** Entries come as they are found, a directory before what is in it: those that it is in are open. */
@@ -92,15 +97,17 @@ async function treeOut(
   { into, name }: { readonly into: HostDirectory; readonly name: string },
   options: TreeOptions,
   mode: number,
-  count: Count,
+  { count, copies }: { readonly count: Count; readonly copies: WholeCopies },
 ): Promise<void> {
   const open: { readonly path: string; readonly directory: HostDirectory }[] = []
-  let file: number | undefined
+  let file: ComingFile | undefined
   let path = ''
   let failure: unknown
-  const finish = () => {
-    if (file !== undefined) closeSync(file)
+  const finish = (isWhole: boolean) => {
+    const last = file
     file = undefined
+    if (isWhole) last?.put()
+    else last?.drop()
   }
   /** An error is told when all has come: an answer is never left half taken. */
   const careful = (does: () => void) => {
@@ -118,7 +125,7 @@ async function treeOut(
     await files.walk(from, options, {
       entry: (content) =>
         careful(() => {
-          finish()
+          finish(true)
           const { kind, mode } = entryOf(content)
           const rawName = rawNameOf(content)
           // Latin-1 keeps each byte.
@@ -133,20 +140,25 @@ async function treeOut(
             open.push({ path, directory: directory.make(last, (mode & 0o777) | 0o700) })
             count.directories++
           } else if (kind === 'file') {
-            file = directory.write(last, mode & 0o777)
+            file = copies.begin(directory, last, mode & 0o777)
             count.files++
           } else count.skipped.push({ path: utf8(rawName), why: `it is a ${kind}` })
         }),
       data: (bytes) =>
         careful(() => {
-          writeFileSync(file!, bytes)
+          writeFileSync(file!.fd, bytes)
           count.bytes += bytes.length
         }),
-      fault: (code) => count.skipped.push({ path: utf8(Buffer.from(path, 'latin1')), why: code }),
+      fault(code) {
+        if (file !== undefined) count.files--
+        finish(false)
+        count.skipped.push({ path: utf8(Buffer.from(path, 'latin1')), why: code })
+      },
     })
     if (failure !== undefined) throw failure
+    finish(true)
   } finally {
-    finish()
+    finish(false)
     for (const { directory } of open) directory.close()
   }
 }

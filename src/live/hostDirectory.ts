@@ -9,7 +9,6 @@ import {
   constants,
   type Dirent,
   fstatSync,
-  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -71,16 +70,14 @@ export class HostDirectory {
     return this.directory(name)
   }
 
-  /** A regular file, empty. */
-  write(name: string | Buffer, mode: number): number {
-    const fd = regular(openSync(this.#at(name), O_WRONLY | O_CREAT | careful, mode))
-    ftruncateSync(fd)
-    return fd
+  /** A regular file that is there, to be written to. */
+  writable(name: string | Buffer): number {
+    return regular(openSync(this.#at(name), O_WRONLY | careful))
   }
 
   /** A regular file that is made. */
-  fresh(name: string | Buffer): number {
-    return openSync(this.#at(name), O_WRONLY | O_CREAT | O_EXCL | careful, 0o600)
+  fresh(name: string | Buffer, mode = 0o600): number {
+    return openSync(this.#at(name), O_WRONLY | O_CREAT | O_EXCL | careful, mode)
   }
 
   /** A regular file. */
@@ -103,6 +100,11 @@ export class HostDirectory {
   /** Also of one that may not be entered. */
   setMode(mode: number): void {
     chmodSync(`/proc/self/fd/${this.#fd}`, mode)
+  }
+
+  /** Where it lies now. */
+  path(): Buffer {
+    return readlinkSync(`/proc/self/fd/${this.#fd}`, 'buffer')
   }
 
   /** Of the directory itself. */

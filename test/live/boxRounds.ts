@@ -104,8 +104,8 @@ async function after({ kind, victim }: Round, directory: string, about: string):
     if (victim !== 'monitor' && victim !== 'init') await call(about, 'exec', 'box', 'true')
     await start(['rm', '-f', 'box']).said
   }
-  // Commits that were cut are finished, and layers and groups removed, by the next that makes one, or so.
-  if (victim === 'node' && (haveGroups || ofWorkTree.includes(kind))) await call(about, 'gc')
+  // Commits that were cut are finished, and layers, groups and begun copies removed, by the next that makes one, or so.
+  if (victim === 'node' && (haveGroups || kind === 'copyOut' || ofWorkTree.includes(kind))) await call(about, 'gc')
   const half = halfWritten(directory)
   if (half.length > 0) throw new Error(`${half.join()}: half written`)
   const tree = names.map((name) => readFileSync(join(directory, 'tree', name), 'utf8'))
@@ -125,8 +125,8 @@ async function after({ kind, victim }: Round, directory: string, about: string):
     'out/out/below/two',
   ]
   const others = found.filter((path) => !known.includes(path))
-  const layers = readdirIn(join(process.env.VIAL_CACHE!, 'layers'))
-  if (others.length + layers.length > 0) throw new Error(`left: ${[...others, ...layers].join()}`)
+  const kept = ['layers', 'copies'].flatMap((name) => readdirIn(join(process.env.VIAL_CACHE!, name)))
+  if (others.length + kept.length > 0) throw new Error(`left: ${[...others, ...kept].join()}`)
 }
 
 const readdirIn = (path: string): readonly string[] => {

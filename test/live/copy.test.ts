@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Copied } from '../../src/index.js'
-import { evaluate } from '../support/evaluate.js'
+import { type Body, evaluate } from '../support/evaluate.js'
 import { type Caller, callers, vial, workDirectory } from '../support/user.js'
 
 const main = fileURLToPath(new URL('../../src/cli/main.cjs', import.meta.url))
@@ -133,6 +133,80 @@ for (const caller of callers)
       assert.deepEqual([kinds, wasRead], [['link'], false])
       assert.deepEqual(readdirSync(secret), ['word'])
       assert.equal(readFileSync(join(secret, 'word'), 'utf8'), 'secret')
+    })
+
+    test('a file comes out whole or not at all: what was there stays until then, with its mode; what is not whole leaves nothing', async () => {
+      const top = hostTree(caller)
+      const cache = workDirectory(caller, 'copy-cache')
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }, top) => {
+          const { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } = await import('node:fs')
+          const box = await sandbox({ preset: 'system', filesystem: [{ tmpfs: '/tmp' }] }).open()
+          const { files } = box
+          await files.write('/tmp/t', 'new\n')
+          await files.mkdir('/tmp/d')
+          for (const name of ['a', 'b', 'c']) await files.write(`/tmp/d/${name}`, name.repeat(5000))
+          await box.run('chmod', ['000', '/tmp/d/b'])
+          mkdirSync(`${top}/d`)
+          for (const name of ['t', 'd/b', 'd/c']) writeFileSync(`${top}/${name}`, 'old\n')
+          chmodSync(`${top}/t`, 0o604)
+          const before = lstatSync(`${top}/t`).ino
+          await files.copyOut('/tmp/t', `${top}/t`)
+          const { mode, ino } = lstatSync(`${top}/t`)
+          const { files: count, skipped } = await files.copyOut('/tmp/d', top, { limit: '1M' })
+          const limited = await files.copyOut('/tmp/d', top, { limit: 12_000 }).catch(({ code }) => code)
+          const small = await files.copyOut('/tmp/d', `${top}/small`, { limit: 7_000 }).catch(({ code }) => code)
+          await box.close()
+          const read = (name: string) => readFileSync(`${top}/${name}`, 'utf8')
+          const left = readdirSync(top, { recursive: true }).filter((name) => String(name).includes('.vial'))
+          return {
+            replaced: [read('t'), mode & 0o777, ino === before],
+            tree: [count, skipped, read('d/b'), read('d/c').length, left],
+            limits: [typeof limited, small, readdirSync(`${top}/small`).length],
+          }
+        },
+        top,
+        { env: { VIAL_CACHE: cache } },
+      )
+      assert.deepEqual(seen.replaced, ['new\n', 0o604, false])
+      assert.deepEqual(seen.tree, [2, [{ path: 'b', why: 'EACCES' }], 'old\n', 5000, []])
+      assert.deepEqual(seen.limits, ['object', 'EFBIG', 1])
+      assert.deepEqual(readdirSync(join(cache, 'copies')), [])
+    })
+
+    test('what a copy that is killed has begun is removed by the next one, or by vial gc; what was there is as it was', async () => {
+      const top = hostTree(caller)
+      const cache = workDirectory(caller, 'killed-cache')
+      const env = { VIAL_CACHE: cache }
+      writeFileSync(join(top, 'single'), 'old\n')
+      if (process.getuid?.() === 0) spawnSync('chown', [`${caller.uid}:${caller.gid}`, join(top, 'single')])
+      const copy: Body<string, void> = async ({ sandbox }, top) => {
+        const { default: fs } = await import('node:fs')
+        const { syncBuiltinESMExports } = await import('node:module')
+        const box = await sandbox({ preset: 'system', filesystem: [{ tmpfs: '/tmp' }] }).open()
+        await box.files.mkdir('/tmp/out/below', { recursive: true })
+        for (const name of ['single', 'out/below/file']) await box.files.write(`/tmp/${name}`, 'a'.repeat(5000))
+        const original = fs.writeFileSync
+        // In the midst of a file of the tree, or of the single one.
+        fs.writeFileSync = (fd, bytes) => {
+          original(fd, (bytes as Buffer).subarray(0, 1000))
+          process.kill(process.pid, 'SIGKILL')
+        }
+        syncBuiltinESMExports()
+        await (process.env.TREE
+          ? box.files.copyOut('/tmp/out', top)
+          : box.files.copyOut('/tmp/single', `${top}/single`))
+      }
+      const begun = () =>
+        readdirSync(top, { recursive: true }).filter((name) => /\.vial-[0-9a-f]{16}$/.test(String(name))).length
+      await assert.rejects(evaluate(caller, copy, top, { env }), /SIGKILL/)
+      assert.deepEqual([begun(), readFileSync(join(top, 'single'), 'utf8')], [1, 'old\n'])
+      await assert.rejects(evaluate(caller, copy, top, { env: { ...env, TREE: '1' } }), /SIGKILL/)
+      assert.deepEqual([begun(), readdirSync(join(top, 'out/below')).length], [1, 1])
+      const { status, stdout } = vial(caller, ['gc'], { env })
+      assert.deepEqual([status, /^removed .*\/out\/below\/\.vial-[0-9a-f]{16}$/m.test(stdout), begun()], [0, true, 0])
+      assert.deepEqual(readdirSync(join(cache, 'copies')), [])
     })
 
     test('vial cp', () => {
