@@ -24,7 +24,7 @@ export type {
 } from './live/filesOptions.js'
 export type { FileChange, FileChangeKind, FileWatch } from './live/fileWatch.js'
 export type { Agreement, InspectedFact, InspectedProcess, InspectedValue, Inspection } from './live/inspection.js'
-export { type OpenOptions, Sandbox, sandbox } from './live/liveSandbox.js'
+export { type OpenOptions, type RemoveOptions, Sandbox, sandbox } from './live/liveSandbox.js'
 export type { MountOptions } from './live/mountInto.js'
 export type { Pool, PoolMetrics, PoolRun } from './live/pool.js'
 export type { PoolFile, PoolOptions, PoolRunOptions } from './live/poolOptions.js'

@@ -1,18 +1,15 @@
 /** `vial ps`, `logs`, `stop`, `kill`, `rm` and `wait`: what is done with sandboxes by their names. */
 import { followLog, readLog } from '../live/sandboxLog.js'
-import { awaitEnd, awaitStart } from '../live/awaitEnd.js'
-import { endUnreadable } from '../live/endUnreadable.js'
-import type { FoundSandbox } from '../live/findSandbox.js'
+import { awaitEnd } from '../live/awaitEnd.js'
 import { membersOf } from '../live/members.js'
-import { anySandbox, lostText, noEnd, type NamedSandbox, namedSandboxes, sandboxNamed } from '../live/namedSandboxes.js'
+import { lostText, noEnd, type NamedSandbox, namedSandboxes, sandboxNamed } from '../live/namedSandboxes.js'
+import { removeNamed, requireOver } from '../live/removeNamed.js'
 import { removeSandbox } from '../live/removeSandbox.js'
 import { notRunning, runningSandbox } from '../live/runningSandbox.js'
 import { endOf } from '../live/sandboxEnd.js'
 import { signalNamed, signalSandbox } from '../live/signalSandbox.js'
 import { stopSandbox } from '../live/stopSandbox.js'
-import type { SignalName } from '../kernel/signals.js'
 import { columns } from '../text/columns.js'
-import { HostError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import { printJson, write } from '../text/write.js'
 import { UsageError } from './commandLine.js'
@@ -21,8 +18,6 @@ import type { FlagsOf } from './policyFlags.js'
 import { say } from './say.js'
 
 const defaultGrace = 10_000
-/** Milliseconds that a start may take before it is not waited for any more. */
-const starting = 10_000
 
 /** What is known of one, as `--json` has it. */
 function rowOf(one: NamedSandbox) {
@@ -81,7 +76,8 @@ export async function stop(names: readonly string[], flags: FlagsOf<typeof stopO
   const signal = flags.signal === undefined ? undefined : signalNamed(flags.signal)
   for (const name of several(names)) {
     const { home, found } = sandboxNamed(name)
-    const end = await ended(home, found, flags.grace ?? defaultGrace, signal)
+    const end = found.state === 'running' ? await stopSandbox(home, found, flags.grace ?? defaultGrace, signal) : found
+    // It was removed meanwhile.
     if (end === undefined) continue
     requireOver(end)
     if (flags.rm) removeSandbox(home, end)
@@ -94,21 +90,7 @@ export function kill(names: readonly string[], { signal = 'KILL' }: FlagsOf<type
 }
 
 export async function rm(names: readonly string[], { force }: FlagsOf<typeof rmOptions>): Promise<void> {
-  for (const name of several(names)) {
-    const { home, found } = anySandbox(name)
-    if (found.state === 'running' && !force)
-      throw new HostError(`the sandbox "${name}" runs`, {
-        hint: `end it first: vial stop ${name}; or: vial rm -f ${name}`,
-      })
-    const begun = force && found.state === 'starting' ? await awaitStart(home, name, starting) : found
-    const end = begun && (await ended(home, begun, 0))
-    if (end === undefined) continue
-    // Its starter would go on to make a sandbox that no command finds.
-    if (!force || end.state === 'starting') requireOver(end)
-    // Nothing would lead to it any more.
-    if (end.state === 'unreadable') await endUnreadable(end)
-    removeSandbox(home, end)
-  }
+  for (const name of several(names)) await removeNamed(name, force === true)
 }
 
 export async function wait(names: readonly string[]): Promise<void> {
@@ -125,13 +107,4 @@ export async function wait(names: readonly string[]): Promise<void> {
 export function several([first, ...others]: readonly string[]): readonly [string, ...string[]] {
   if (first === undefined) throw new UsageError('no name of a sandbox was given: see "vial ps"')
   return [first, ...others]
-}
-
-/** What it is once it has been stopped, if it ran; undefined: it was removed meanwhile. */
-const ended = (home: string, found: FoundSandbox, grace: number, signal?: SignalName) =>
-  found.state === 'running' ? stopSandbox(home, found, grace, signal) : found
-
-/** @throws {HostError} for what can neither be ended from here nor has ended */
-function requireOver(found: FoundSandbox): void {
-  if (found.state === 'starting' || found.state === 'elsewhere' || found.state === 'unreadable') throw notRunning(found)
 }

@@ -3,7 +3,7 @@ import { tellingShortage } from '../kernel/shortage.js'
 import { type AcceptedPolicy, acceptedLater } from '../policy/check.js'
 import { currentDirectory } from '../policy/path.js'
 import type { StrictPolicy } from '../policy/schema.js'
-import { checkOptions, openOptions } from '../run/runOptions.js'
+import { checkOptions, openOptions, removeOptions } from '../run/runOptions.js'
 import { Sandbox as OneShot } from '../run/sandbox.js'
 import type { Box } from './box.js'
 import type { Pool } from './pool.js'
@@ -23,6 +23,12 @@ export interface OpenOptions {
    * and `vial commit` take it then.
    */
   readonly work?: WorkOptions | undefined
+}
+
+/** How what is kept of a named sandbox is removed. */
+export interface RemoveOptions {
+  /** Also of one that runs: it is ended first. Default: that is an error. */
+  readonly force?: boolean | undefined
 }
 
 /** A policy that is compiled once and runs any number of commands, each in a sandbox of its own, or all in one that is open. */
@@ -81,6 +87,17 @@ export class Sandbox extends OneShot {
   static async attach(name: string): Promise<Box> {
     const { attach } = await import('./attachSandbox.js')
     return tellingShortage(async () => attach(name))
+  }
+
+  /**
+   * Removes what is kept of the sandbox of that name, as `vial rm` does: how it ended, its log, and what of its work tree was not committed.
+   * @param options.force also one that runs, which is ended first
+   * @throws {VialError} when there is none of the name, or it runs
+   */
+  static async remove(name: string, options: RemoveOptions = {}): Promise<void> {
+    checkOptions(options, removeOptions)
+    const { removeNamed } = await import('./removeNamed.js')
+    return tellingShortage(() => removeNamed(name, options.force === true))
   }
 }
 

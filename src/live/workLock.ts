@@ -69,8 +69,15 @@ export function tryLock(layers: string): WorkLock | undefined {
   }
 }
 
-const openLock = (layers: string) =>
-  openSync(join(layers, 'lock'), constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+function openLock(layers: string): number {
+  try {
+    return openSync(join(layers, 'lock'), constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? removed() : error
+  }
+}
+
+const removed = () => new HostError('the work tree was removed meanwhile', { hint: 'see "vial ps"' })
 
 const program = (operation: number) =>
   asking(hostArchitecture(), { stops: true }, (ask) => ask('flock', inherited, operation))

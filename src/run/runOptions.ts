@@ -135,6 +135,11 @@ export const shellOptions: Readonly<Record<'command' | 'cwd' | 'env', Check>> = 
 /** Of a sandbox that is opened: live/sandboxNames.ts checks its name, live/workTree.ts the other. */
 export const openOptions: Readonly<Record<'name' | 'work', Check>> = { name: checkedLater, work: checkedLater }
 
+/** Of a sandbox that is removed. */
+export const removeOptions: Readonly<Record<'force', Check>> = {
+  force: must('true or false', (value) => typeof value === 'boolean'),
+}
+
 /** Of a command that enters a sandbox, besides: policy/ownOptions.ts checks their values. */
 export const ownOptions: Readonly<Record<keyof OwnOptions, Check>> = {
   uid: checkedLater,

@@ -103,6 +103,28 @@ for (const caller of callers)
       }
     })
 
+    test('the command of the sandbox stands in the directory, and what is protected is as it was told', (t) => {
+      const { call, done, tree } = scene(t, caller, 'echo 1 > a')
+      const script = 'exec 3>> a; echo x > .env; mkdir private; echo 2 >&3; echo 1 > private/x; exec sleep 600'
+      const protect = ['--no-protect', '--protect', 'private']
+      assert.match(
+        call('start', '--name', 'box', ...protect)[2],
+        /^vial: --protect and --no-protect are about a directory/,
+      )
+      done('start', '--name', 'box', '--work', '.', ...protect, '--', 'sh', '-ec', script)
+      while (!done('diff', 'box').includes('private/x'));
+      const [status, , said] = call('snapshot', 'box')
+      assert.deepEqual([status, /has a file of the work tree open for writing/.test(said)], [125, true], said)
+      assert.equal(call('rollback', 'box')[0], 125)
+      done('kill', 'box')
+      call('wait', 'box')
+      const [left, written, told] = call('commit', 'box')
+      assert.deepEqual([left, written], [1, 'A  2  .env\nM  4  a\n'])
+      assert.match(told, /^vial: left as it is: private is protected\nvial: left as it is: private\/x is protected\n$/)
+      assert.deepEqual(readdirSync(tree).sort(), ['.env', 'a'])
+      done('stop', '--rm', 'box')
+    })
+
     test('what was changed on the host meanwhile is a conflict', (t) => {
       const { call, done, inside, tree, own } = scene(t, caller, 'echo 1 > a; echo 1 > b')
       done('start', '--name', 'box', '--work', '.')
@@ -122,7 +144,7 @@ for (const caller of callers)
     })
 
     test('the library opens one, and another process has the same by its name', async (t) => {
-      const { tree, env, done } = scene(t, caller, 'echo 1 > a')
+      const { tree, env, left } = scene(t, caller, 'echo 1 > a')
       const seen = await evaluate(
         caller,
         async ({ sandbox }, path) => {
@@ -148,8 +170,20 @@ for (const caller of callers)
           const made = await box.commit({ only: ['b'] })
           await box.rollback()
           const rolled = await box.run('ls', [], { cwd: path })
+          const runs = await Sandbox.remove('box').catch(({ message }) => message.split('\n')[0])
           await box.close()
-          return { before, after, snapshots: [one, two].sort(), fork, made: made.length, rolled: rolled.stdout }
+          await Sandbox.remove('box')
+          const gone = await Sandbox.remove('box', { force: true }).catch(({ message }) => message.split(':')[0])
+          return {
+            runs,
+            gone,
+            before,
+            after,
+            snapshots: [one, two].sort(),
+            fork,
+            made: made.length,
+            rolled: rolled.stdout,
+          }
         },
         tree,
         { env },
@@ -161,7 +195,9 @@ for (const caller of callers)
         fork: 'a sandbox that has a name is not forked: its layers are of one sandbox',
         made: 1,
         rolled: 'a\nb\n',
+        runs: 'the sandbox "box" runs',
+        gone: 'there is no sandbox "box"',
       })
-      done('rm', 'box')
+      assert.deepEqual(left(), [])
     })
   })
