@@ -36,6 +36,7 @@ interface Scene {
 const same = (one: unknown, other: unknown) => {
   if (one !== other) throw new Error(`${String(one).slice(0, 100)} is not ${String(other).slice(0, 100)}`)
 }
+const ifMissing = (error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? undefined : Promise.reject(error))
 /** Of a command that was not killed. */
 const done = ({ verdict, stdout }: Vial.RunResult): string => {
   if (verdict.kind !== 'ok') throw Object.assign(new Error(`it ended by ${JSON.stringify(verdict)}`), { killed: true })
@@ -76,7 +77,7 @@ export const operations: Readonly<Record<string, (scene: Scene) => Promise<unkno
     same(await files.read('/tmp/file', { encoding: 'utf8' }), `${version(number)}end`)
   },
   async copyIn({ box: { files }, tree }) {
-    await files.remove('/tmp/in', { recursive: true }).catch(() => {})
+    await files.remove('/tmp/in', { recursive: true }).catch(ifMissing)
     await files.copyIn(tree, '/tmp/in')
     same((await files.tree('/tmp/in')).filter(({ kind }) => kind === 'file').length, names.length)
   },
@@ -87,7 +88,7 @@ export const operations: Readonly<Record<string, (scene: Scene) => Promise<unkno
     await files.copyOut('/tmp/out', out)
   },
   async streams({ box: { files }, tree, number }) {
-    await files.remove('/tmp/copy', { recursive: true }).catch(() => {})
+    await files.remove('/tmp/copy', { recursive: true }).catch(ifMissing)
     await files.copyIn(tree, '/tmp/in')
     await files.unpack('/tmp/copy', files.pack('/tmp/in'))
     same((await files.tree('/tmp/copy')).filter(({ kind }) => kind === 'file').length >= names.length, true)
@@ -175,7 +176,11 @@ async function main([kind = '', directory = '', limited = '']: readonly string[]
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
   if (victim === 'monitor' || victim === 'init') await box!.wait().catch(() => {})
-  else await operation({ ...scene, number: number + 1 })
+  else {
+    // What was killed may not be known to be over yet: then it is told once more, and once only.
+    const again = () => operation({ ...scene, number: ++number })
+    await again().catch((error) => (isTold(error) ? again() : Promise.reject(error)))
+  }
   await pool?.close()
   // What another program has started is not for this one to end.
   if (kind !== 'named') await box?.close()
