@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { evaluate } from '../support/evaluate.js'
 import { callers } from '../support/user.js'
+import { here as ends, told } from './earlyEnds.js'
 
 for (const caller of callers) {
   describe(`the gate of an open sandbox, by ${caller.name}`, () => {
@@ -118,38 +119,16 @@ for (const caller of callers) {
     test('timeout, abort, too much output and limits of it end a command with its process group, and are told', async () => {
       const seen = await evaluate(
         caller,
-        async ({ sandbox }) => {
-          const policy = { preset: 'system', limits: { stderr: 10, required: false } } as const
+        async ({ sandbox }, ends) => {
+          const { earlyEnds, policy } = (await import(ends)) as typeof import('./earlyEnds.js')
           const box = await sandbox(policy).open()
-          const sh = (script: string, options = {}) => box.run('sh', ['-c', script], options)
-          const aborter = new AbortController()
-          const aborted = sh('echo begun; sleep 600; :', { signal: aborter.signal }).catch((error) => [
-            error.name,
-            error.stdout,
-          ])
-          const timed = await sh('sleep 600; :', { timeout: 300 })
-          aborter.abort()
-          const much = await sh('yes', { maxBuffer: 100 })
-          const limited = await sh('echo 123456789012 >&2; sleep 600; :')
-          const late = await box.run('true', [], { signal: AbortSignal.abort() }).catch((error) => error.name)
+          const told = await earlyEnds(box.run)
           await box.close()
-          return [
-            [timed.verdict, timed.timedOut],
-            await aborted,
-            [much.verdict, much.stdout.length, much.truncated],
-            [limited.verdict, limited.stderr],
-            late,
-          ]
+          return told
         },
-        undefined,
+        ends,
       )
-      assert.deepEqual(seen, [
-        [{ kind: 'killed', by: 'timeout' }, true],
-        ['AbortError', 'begun\n'],
-        [{ kind: 'killed', by: 'maxBuffer' }, 100, true],
-        [{ kind: 'output-limit', stream: 'stderr', limit: 10 }, '1234567890'],
-        'AbortError',
-      ])
+      assert.deepEqual(seen, told)
     })
 
     test('where the gate is killed, so is what it runs, and the next command has a new one', async () => {

@@ -5,6 +5,7 @@ import type { Policy } from '../../src/index.js'
 import { evaluate, start } from '../support/evaluate.js'
 import { assertGone, childrenOf, eventually, processesWith, uniqueSeconds } from '../support/processes.js'
 import { callers } from '../support/user.js'
+import { here as ends, told } from './earlyEnds.js'
 
 for (const caller of callers) {
   describe(`a pool, by ${caller.name}`, () => {
@@ -181,43 +182,21 @@ for (const caller of callers) {
     test('what ends a command early is told: timeout, abort, too much output, limits of its own and of the policy', async () => {
       const seen = await evaluate(
         caller,
-        async ({ sandbox }) => {
-          const limits = { stderr: 10, required: false } as const
-          const pool = await sandbox({ preset: 'system', limits }).pool({ size: 2, max: 4 })
-          const sh = (script: string, options = {}) => pool.run('sh', ['-c', script], options)
-          const aborter = new AbortController()
-          const aborted = sh('echo begun; sleep 600; :', { signal: aborter.signal }).catch((error) => [
-            error.name,
-            error.stdout,
-          ])
-          const timed = await sh('setsid sleep 600 & sleep 600; :', { timeout: 300 })
-          aborter.abort()
-          const much = await sh('yes', { maxBuffer: 100 })
-          const limited = await sh('echo 123456789012 >&2; sleep 600; :')
-          const walled = await sh('sleep 600; :', { limits: { wallTime: '200ms' } })
+        async ({ sandbox }, ends) => {
+          const { earlyEnds, policy } = (await import(ends)) as typeof import('./earlyEnds.js')
+          const pool = await sandbox(policy).pool({ size: 2, max: 4 })
+          const told = await earlyEnds(pool.run)
+          const walled = await pool.run('sleep', ['600'], { limits: { wallTime: '200ms' } })
           const missing = await pool.run('/missing').catch((error) => [error.name, error.code])
           const nowhere = await pool.run('true', [], { cwd: '/nowhere' }).catch((error) => error.message.split('\n')[0])
-          const again = await sh('echo on')
-          const reason = await aborted
+          const again = await pool.run('echo', ['on'])
           await pool.close()
-          return [
-            [timed.verdict, timed.timedOut],
-            reason,
-            [much.verdict, much.stdout.length, much.truncated],
-            [limited.verdict, limited.stderr],
-            walled.verdict,
-            missing,
-            nowhere,
-            again.stdout,
-          ]
+          return [told, walled.verdict, missing, nowhere, again.stdout]
         },
-        undefined,
+        ends,
       )
       assert.deepEqual(seen, [
-        [{ kind: 'killed', by: 'timeout' }, true],
-        ['AbortError', 'begun\n'],
-        [{ kind: 'killed', by: 'maxBuffer' }, 100, true],
-        [{ kind: 'output-limit', stream: 'stderr', limit: 10 }, '1234567890'],
+        told,
         { kind: 'time-limit', clock: 'wall', limit: 200 },
         ['CommandError', 'ENOENT'],
         'cannot enter the working directory /nowhere: No such file or directory',
