@@ -46,8 +46,11 @@ const sh = async ({ run }: Pick<Box, 'run'>, script: string, cwd = '/tmp') =>
   done(await run('sh', ['-c', script], { cwd }))
 
 /** Writes a version of each file of the tree, in the box. */
-const writes = ({ box, tree, number }: Scene) =>
-  sh(box, `mkdir -p c; for f in ${names.join(' ')}; do yes ${number} | head -n 50000 > $f; done`, tree)
+const writes = ({ box, tree, number }: Scene) => {
+  // A part of a pipeline that was killed is not told by the shell.
+  const one = `yes ${number} | head -n 50000 > $f; [ $(wc -l < $f) = 50000 ]`
+  return sh(box, `set -e; mkdir -p c; for f in ${names.join(' ')}; do ${one}; done`, tree)
+}
 const first = ({ box, tree }: Scene) => sh(box, 'head -n 1 a', tree)
 
 export const operations: Readonly<Record<string, (scene: Scene) => Promise<unknown>>> = {

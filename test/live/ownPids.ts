@@ -2,7 +2,7 @@
  * For scripts that are pid 1 of a pid namespace of their own: all processes that they see are their own, and they reap none but their
  * children, as pid 1 of many containers. vial's commands, each a process, and what they leave.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
@@ -118,6 +118,8 @@ export async function inOwnHome(rounds: (home: string) => Promise<void>): Promis
     await nothingIsLeft(home, 'the end')
     if (read('/proc/self/mountinfo') !== mounts) throw new Error('a mount is left')
   } finally {
+    // The kernel's own directories of an overlay are closed to their owner.
+    spawnSync('chmod', ['-R', 'u+rwX', runtime], { stdio: 'ignore' })
     rmSync(runtime, { recursive: true, force: true })
   }
 }
