@@ -230,6 +230,8 @@ test('layers that are not those of the sandbox are not used, nor removed', (t) =
   assert.equal(readFileSync(join(victim, 'kept'), 'utf8'), 'kept')
   // Those that no record names any more.
   assert.equal(layers().length, 3)
+  // Nor does one that has the name by now.
+  done('start', '--name', 'box')
   assert.match(done('gc'), new RegExp(`^removed .*/${real.split('/').at(-1)}$`, 'm'))
   assert.deepEqual(layers().sort(), [link.split('/').at(-1), others.split('/').at(-1)].sort())
   done('diff', 'other')
