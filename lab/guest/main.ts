@@ -164,4 +164,6 @@ async function run(job: Job): Promise<void> {
 
 const named = /\blab\.jobs=(\S+)/.exec(readFileSync('/proc/cmdline', 'utf8'))?.[1]?.split(',') ?? []
 tell({ facts: facts() })
+// `vial-bwrap` is an executable that holds the paths of where it was installed.
+spawnSync(process.execPath, [join(dist, 'src/cli/install.js')], { stdio: 'inherit' })
 for (const id of named) await run(jobs.find((job) => job.id === id)!)
