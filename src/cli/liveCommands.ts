@@ -209,7 +209,7 @@ export const liveCommands: readonly Command[] = [
   }),
   command({
     name: 'snapshot',
-    about: 'Keep the work tree of a sandbox that runs as it is now, and print the name to go back to it by',
+    about: 'Keep the work tree of a running sandbox as it is, and print the name to go back by',
     takes: 'NAME [SNAPSHOT]',
     words: 2,
     offers: [{ from: 'sandbox' }, {}],
@@ -223,7 +223,7 @@ export const liveCommands: readonly Command[] = [
   }),
   command({
     name: 'rollback',
-    about: 'Have the work tree of a sandbox that runs be again what it was at its start, or at a snapshot',
+    about: 'Have the work tree of a running sandbox as it was at the start, or at a snapshot',
     takes: 'NAME [SNAPSHOT]',
     words: 2,
     offers: [{ from: 'sandbox' }, {}],

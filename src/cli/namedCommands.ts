@@ -16,6 +16,7 @@ import { UsageError } from './commandLine.js'
 import type { killOptions, logsOptions, psOptions, rmOptions, stopOptions } from './liveFlags.js'
 import type { FlagsOf } from './policyFlags.js'
 import { say } from './say.js'
+import { removeWithLayers } from '../live/workLayer.js'
 
 const defaultGrace = 10_000
 
@@ -34,7 +35,7 @@ function rowOf(one: NamedSandbox) {
 }
 
 export function ps({ json }: FlagsOf<typeof psOptions>): void {
-  const { found, lost } = namedSandboxes()
+  const { found, lost } = namedSandboxes(removeWithLayers)
   for (const name of lost) say(lostText(name))
   const rows = found.map(rowOf)
   if (json) {
@@ -80,7 +81,7 @@ export async function stop(names: readonly string[], flags: FlagsOf<typeof stopO
     // It was removed meanwhile.
     if (end === undefined) continue
     requireOver(end)
-    if (flags.rm) removeSandbox(home, end)
+    if (flags.rm) removeSandbox(home, end, removeWithLayers)
   }
 }
 

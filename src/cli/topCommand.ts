@@ -10,6 +10,7 @@ import { printJson, write } from '../text/write.js'
 import type { topOptions } from './liveFlags.js'
 import { megabytes } from './namedCommands.js'
 import type { FlagsOf } from './policyFlags.js'
+import { removeWithLayers } from '../live/workLayer.js'
 
 /** Milliseconds. */
 const defaultPause = 1000
@@ -45,7 +46,7 @@ interface Look {
 }
 
 function look(): Look {
-  const found = namedSandboxes().found.flatMap((sandbox) => {
+  const found = namedSandboxes(removeWithLayers).found.flatMap((sandbox) => {
     if (sandbox.state !== 'running') return []
     try {
       return [{ sandbox, usage: usageOf(sandbox.record) }]

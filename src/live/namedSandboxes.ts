@@ -2,7 +2,7 @@
 import { HostError } from '../text/error.js'
 import { type FoundSandbox, findSandbox } from './findSandbox.js'
 import { existingHome, sandboxNames } from './home.js'
-import { removeSandbox } from './removeSandbox.js'
+import { type Removing, removeSandbox } from './removeSandbox.js'
 import { checkSandboxName, noSandbox } from './sandboxNames.js'
 
 /** A sandbox that is, or was until its end was noted. */
@@ -15,15 +15,18 @@ export interface NamedSandboxes {
   readonly lost: readonly string[]
 }
 
-/** @throws {HostError} when the directory of the records cannot be used. */
-export function namedSandboxes(): NamedSandboxes {
+/**
+ * @param withLayers as of {@link removeSandbox}
+ * @throws {HostError} when the directory of the records cannot be used.
+ */
+export function namedSandboxes(withLayers?: Removing): NamedSandboxes {
   const home = existingHome()
   const all = sandboxNames(home).flatMap((name) => findSandbox(home!, name) ?? [])
   const lost: string[] = []
   const found = all.flatMap((one): NamedSandbox[] => {
     if (one.state !== 'lost') return [one]
     try {
-      removeSandbox(home!, one)
+      removeSandbox(home!, one, withLayers)
       lost.push(one.name)
       return []
     } catch (error) {
