@@ -239,6 +239,22 @@ test('layers that are not those of the sandbox are not used, nor removed', (t) =
   assert.equal(readFileSync(join(tree, 'a'), 'utf8'), '0\n')
 })
 
+for (const [how, args, stays] of [
+  ['what lists sandboxes removes them', ['ps'], 0],
+  ['what looks for it leaves them to vial gc', ['exec', 'box', 'true'], 1],
+] as const)
+  test(`layers of a sandbox that is lost: ${how}`, (t) => {
+    const { call, done, layers, directory } = scene(t, 'echo 0 > a')
+    done('start', '--name', 'box', '--work', '.')
+    const { pid } = JSON.parse(readFileSync(join(directory, 'record.json'), 'utf8')).monitor
+    edit(directory, (found) => ({ ...found, boot: '00000000-0000-0000-0000-000000000000' }))
+    assert.match(call(args).stderr, /lost/)
+    assert.deepEqual([existsSync(directory), layers().length], [false, stays])
+    process.kill(pid, 'SIGKILL')
+    done('gc')
+    assert.deepEqual(layers(), [])
+  })
+
 test('layers of another user are not used', { skip: notRoot }, (t) => {
   const { call, done, directory, top } = scene(t, 'echo 0 > a')
   done('start', '--name', 'box', '--work', '.')
