@@ -186,7 +186,8 @@ test('layers that are not those of the sandbox are not used, nor removed', (t) =
   const link = join(cache, 'layers/named.link')
   symlinkSync(real, link)
   const copy = join(top, 'layers/copy')
-  cpSync(real, copy, { recursive: true })
+  // But the kernel's own, which is closed to its owner.
+  cpSync(real, copy, { recursive: true, filter: (from) => !from.endsWith('/work/work') })
   own()
   const point = (to: unknown) => edit(directory, (found) => ({ ...found, work: { layers: to } }))
   const why = (...args: string[]) => {
