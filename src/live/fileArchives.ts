@@ -51,6 +51,8 @@ async function fill(archive: Pack, frames: Readable, skip: (one: Skipped) => voi
     current.entry.end()
     current = undefined
   }
+  // An entry that the archive's end cuts tells the same error, which would end a program that does not hear it.
+  const begin = (header: Headers, content?: string) => archive.entry(header, content).on('error', () => {})
   let path = ''
   for await (const { kind, content } of frames) {
     if (kind === filesAnswer.data) await write(content.subarray(0, current?.left ?? 0))
@@ -62,8 +64,8 @@ async function fill(archive: Pack, frames: Readable, skip: (one: Skipped) => voi
       const header = headerOf(entry)
       if (!rawNameOf(content).equals(Buffer.from(path))) skip({ path, why: notUtf8 })
       else if (header === undefined) skip({ path, why: `it is a ${entry.kind}` })
-      else if (entry.kind === 'file') current = { entry: archive.entry(header), left: entry.size }
-      else archive.entry(header, '')
+      else if (entry.kind === 'file') current = { entry: begin(header), left: entry.size }
+      else begin(header, '')
     }
   }
   await end()

@@ -43,6 +43,10 @@ test('npm links a fast vial-bwrap, and the script of it where scripts may not ru
   for (const name of readdirSync(checkout))
     if (!['.git', 'node_modules'].includes(name)) cpSync(join(checkout, name), join(copy, name), { recursive: true })
   symlinkSync(join(checkout, 'node_modules'), join(copy, 'node_modules'))
+  // It is built already: what packing does besides is that of install.js.
+  const manifest = JSON.parse(readFileSync(join(copy, 'package.json'), 'utf8'))
+  manifest.scripts.prepare = manifest.scripts.prepare.split(' && ').at(-1)
+  writeFileSync(join(copy, 'package.json'), JSON.stringify(manifest))
   assert.ok(isElf(frontPath))
   const tarball = join(copy, npm(copy, 'pack', '--silent').trim().split('\n').at(-1)!)
   // It is as it was before.

@@ -182,6 +182,33 @@ for (const caller of callers)
       })
     })
 
+    test('an archive whose sandbox ends amid a file fails, and no error is left that nobody hears', async () => {
+      const told = await evaluate(
+        caller,
+        async ({ sandbox }, policy) => {
+          const box = await sandbox(policy).open()
+          await box.run('sh', ['-c', 'mkdir /tmp/t; head -c 40000000 /dev/zero > /tmp/t/a; echo > /tmp/t/b'])
+          const unheard: string[] = []
+          process.on('uncaughtException', (error) => unheard.push(error.message))
+          let bytes = 0
+          const failed = await (async () => {
+            for await (const piece of box.files.pack('/tmp/t')) {
+              if (bytes === 0) box.signal('SIGKILL')
+              bytes += piece.length
+            }
+          })().then(
+            () => 'whole',
+            (error) => error.name,
+          )
+          await box.wait()
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          return [failed, bytes < 40_000_000, unheard]
+        },
+        policy,
+      )
+      assert.deepEqual(told, ['HostError', true, []])
+    })
+
     test('archives: a tree comes out as tar reads it, and goes in again; what leads up, is cut, or is no archive, is refused', async () => {
       const top = workDirectory(caller, 'archives')
       const [path, names] = [join(top, 'out.tar'), 'long'.repeat(40)]

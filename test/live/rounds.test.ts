@@ -20,7 +20,7 @@ for (const caller of callers)
       ['kills', 10, false],
       ['kills', 6, true],
       ['races', 8, false],
-      ['operations', 8, false],
+      ['operations', 5, false],
       ['operations', 2, true],
     ] as const) {
       const count = process.env.VIAL_ROUNDS ?? few
