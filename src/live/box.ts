@@ -17,7 +17,7 @@ import { type RunResult, Sandbox } from '../run/sandbox.js'
 import type { BoxProcess } from '../run/spawn.js'
 import type { TerminalProcess } from '../run/terminal.js'
 import type { Verdict } from '../run/verdict.js'
-import { OptionError } from '../text/error.js'
+import { HostError, OptionError, VialError } from '../text/error.js'
 import type { BoxFiles } from './boxFiles.js'
 import { BoxGate } from './boxGate.js'
 import { BoxShell, type ShellOptions, shellStdio } from './boxShell.js'
@@ -242,8 +242,8 @@ export class Box extends EventEmitter<BoxEvents> {
    * @throws {HostError} when the layer cannot be read whole
    */
   async diff(options: DiffOptions = {}): Promise<Change[]> {
-    const { tree } = this.#work
-    return tellingShortage(async () => (await tree()).diff(this.files, options))
+    const tree = await this.#tree()
+    return onTree(tree, () => tree.diff(this.files, options))
   }
 
   /**
@@ -256,8 +256,8 @@ export class Box extends EventEmitter<BoxEvents> {
    * devices, FIFOs and sockets; and when the host refuses one: then those before it are written
    */
   async commit(options: CommitOptions = {}): Promise<Change[]> {
-    const { tree } = this.#work
-    return tellingShortage(async () => (await tree()).commit(this.files, options))
+    const tree = await this.#tree()
+    return onTree(tree, () => tree.commit(this.files, options))
   }
 
   /**
@@ -297,16 +297,20 @@ export class Box extends EventEmitter<BoxEvents> {
   }
 
   async #stack<Value>(action: (tree: WorkTree, mount: WorkMount) => Promise<Value>): Promise<Value> {
-    const { tree } = this.#work
+    const tree = await this.#tree()
     const { WorkMount } = await import('./workMount.js')
     this.#workMount ??= new WorkMount(this.#life.sandbox)
     const mount = this.#workMount
     try {
-      return await tellingShortage(async () => action(await tree(), mount))
+      return await onTree(tree, () => action(tree, mount))
     } finally {
       // Landlock looks for the files that a process may write when it starts, and those are others now.
       this.#renew()
     }
+  }
+
+  #tree(): Promise<WorkTree> {
+    return tellingShortage(async () => this.#work.tree())
   }
 
   get #work(): BoxWork {
@@ -342,5 +346,15 @@ export class Box extends EventEmitter<BoxEvents> {
   /** At the end of an `await using`: {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+}
+
+/** What is done in the layers of a tree, which end with the sandbox. */
+async function onTree<Value>(tree: WorkTree, action: () => Promise<Value>): Promise<Value> {
+  try {
+    return await tellingShortage(action)
+  } catch (error) {
+    if (error instanceof VialError || !tree.isRemoved) throw error
+    throw new HostError('the sandbox has ended')
   }
 }

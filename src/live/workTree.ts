@@ -80,6 +80,7 @@ export class WorkTree {
   readonly #place: WorkPlace
   readonly #store: LayerStore
   readonly #kept: KeptWork
+  #isRemoved = false
   #busy = false
 
   constructor(place: WorkPlace, store: LayerStore, kept: KeptWork) {
@@ -254,7 +255,13 @@ export class WorkTree {
 
   /** Of what has ended. */
   remove(): void {
+    this.#isRemoved = true
     this.#store.release()
+  }
+
+  /** Its layers may be gone. */
+  get isRemoved(): boolean {
+    return this.#isRemoved
   }
 
   /** Of all its layers, below their directory. */
