@@ -16,7 +16,6 @@ import { UsageError } from './commandLine.js'
 import type { killOptions, logsOptions, psOptions, rmOptions, stopOptions } from './liveFlags.js'
 import type { FlagsOf } from './policyFlags.js'
 import { say } from './say.js'
-import { removeWithLayers } from '../live/workLayer.js'
 
 const defaultGrace = 10_000
 
@@ -35,7 +34,7 @@ function rowOf(one: NamedSandbox) {
 }
 
 export function ps({ json }: FlagsOf<typeof psOptions>): void {
-  const { found, lost } = namedSandboxes(removeWithLayers)
+  const { found, lost } = namedSandboxes(removeSandbox)
   for (const name of lost) say(lostText(name))
   const rows = found.map(rowOf)
   if (json) {
@@ -81,7 +80,7 @@ export async function stop(names: readonly string[], flags: FlagsOf<typeof stopO
     // It was removed meanwhile.
     if (end === undefined) continue
     requireOver(end)
-    if (flags.rm) removeSandbox(home, end, removeWithLayers)
+    if (flags.rm) removeSandbox(home, end)
   }
 }
 

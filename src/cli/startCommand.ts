@@ -23,7 +23,6 @@ import type { FlagsOf } from './policyFlags.js'
 import { say } from './say.js'
 import { trustedBy } from './trusted.js'
 import { standingIn, workOfFlags } from './workFlags.js'
-import { removeWithLayers } from '../live/workLayer.js'
 
 type StartFlags = FlagsOf<typeof startOptions>
 
@@ -85,5 +84,5 @@ async function writePid(file: string, pid: number, name: string): Promise<void> 
 async function stopAndRemove(name: string): Promise<void> {
   const { home, found } = sandboxNamed(name)
   const end = found.state === 'running' ? await stopSandbox(home, found, 0) : found
-  if (end !== undefined) removeSandbox(home, end, removeWithLayers)
+  if (end !== undefined) removeSandbox(home, end)
 }

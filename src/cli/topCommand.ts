@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BoxUsage, usageOf } from '../live/boxUsage.js'
 import { namedSandboxes } from '../live/namedSandboxes.js'
+import { removeSandbox } from '../live/removeSandbox.js'
 import type { RunningSandbox } from '../live/runningSandbox.js'
 import { columns } from '../text/columns.js'
 import { HostError } from '../text/error.js'
@@ -10,7 +11,6 @@ import { printJson, write } from '../text/write.js'
 import type { topOptions } from './liveFlags.js'
 import { megabytes } from './namedCommands.js'
 import type { FlagsOf } from './policyFlags.js'
-import { removeWithLayers } from '../live/workLayer.js'
 
 /** Milliseconds. */
 const defaultPause = 1000
@@ -46,7 +46,7 @@ interface Look {
 }
 
 function look(): Look {
-  const found = namedSandboxes(removeWithLayers).found.flatMap((sandbox) => {
+  const found = namedSandboxes(removeSandbox).found.flatMap((sandbox) => {
     if (sandbox.state !== 'running') return []
     try {
       return [{ sandbox, usage: usageOf(sandbox.record) }]

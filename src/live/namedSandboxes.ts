@@ -2,7 +2,7 @@
 import { HostError } from '../text/error.js'
 import { type FoundSandbox, findSandbox } from './findSandbox.js'
 import { existingHome, sandboxNames } from './home.js'
-import { type Removing, removeSandbox } from './removeSandbox.js'
+import { removeRecord } from './removeRecord.js'
 import { checkSandboxName, noSandbox } from './sandboxNames.js'
 
 /** A sandbox that is, or was until its end was noted. */
@@ -16,17 +16,17 @@ export interface NamedSandboxes {
 }
 
 /**
- * @param withLayers as of {@link removeSandbox}
+ * @param removes what is lost: {@link removeRecord}, or removeSandbox, which takes the layers of a work tree along
  * @throws {HostError} when the directory of the records cannot be used.
  */
-export function namedSandboxes(withLayers?: Removing): NamedSandboxes {
+export function namedSandboxes(removes: typeof removeRecord = removeRecord): NamedSandboxes {
   const home = existingHome()
   const all = sandboxNames(home).flatMap((name) => findSandbox(home!, name) ?? [])
   const lost: string[] = []
   const found = all.flatMap((one): NamedSandbox[] => {
     if (one.state !== 'lost') return [one]
     try {
-      removeSandbox(home!, one, withLayers)
+      removes(home!, one)
       lost.push(one.name)
       return []
     } catch (error) {
@@ -58,7 +58,7 @@ export function anySandbox(name: string): { readonly home: string; readonly foun
 export function sandboxNamed(name: string): { readonly home: string; readonly found: NamedSandbox } {
   const { home, found } = anySandbox(name)
   if (found.state !== 'lost') return { home, found }
-  removeSandbox(home, found)
+  removeRecord(home, found)
   throw new HostError(lostText(name))
 }
 

@@ -46,7 +46,6 @@ import { fateOf, identityOf, identityText, type ProcessIdentity, parseIdentity }
 import { type RecordedGroup, type SandboxRecord, writeGroup, writeRecord } from './recordFile.js'
 import { removeSandbox } from './removeSandbox.js'
 import { checkSandboxName } from './sandboxNames.js'
-import { removeWithLayers } from './workLayer.js'
 
 /** What the starter of a sandbox tells of it; the rest of the record is known here. */
 export type NewRecord = Omit<SandboxRecord, 'version' | 'name' | 'monitor' | 'boot' | 'view' | 'created'> & {
@@ -180,7 +179,7 @@ function take(home: string, name: string, unnamed: string): void {
       throw new HostError(`the name "${name}" is in use: what was changed in its work tree is kept`, {
         hint: `"vial diff ${name}" shows it, "vial commit ${name}" writes it, and "vial rm ${name}" drops what is left of it`,
       })
-    removeSandbox(home, found, removeWithLayers)
+    removeSandbox(home, found)
   }
 }
 

@@ -7,7 +7,6 @@ import { anySandbox } from './namedSandboxes.js'
 import { removeSandbox } from './removeSandbox.js'
 import { notRunning } from './runningSandbox.js'
 import { stopSandbox } from './stopSandbox.js'
-import { removeWithLayers } from './workLayer.js'
 
 /** Milliseconds that a start may take before it is not waited for any more. */
 const starting = 10_000
@@ -29,7 +28,7 @@ export async function removeNamed(name: string, force: boolean): Promise<void> {
   if (!force || end.state === 'starting') requireOver(end)
   // Nothing would lead to it any more.
   if (end.state === 'unreadable') await endUnreadable(end)
-  removeSandbox(home, end, removeWithLayers)
+  removeSandbox(home, end)
 }
 
 /** @throws {HostError} for what can neither be ended from here nor has ended */
