@@ -1,6 +1,5 @@
 /** `vial diff`, `commit`, `snapshot` and `rollback`: the work tree of a sandbox that has a name. */
 import { attach } from '../live/attachSandbox.js'
-import { runningSandbox } from '../live/runningSandbox.js'
 import { workBox } from '../live/workBox.js'
 import { isCommittable } from '../live/workChoice.js'
 import type { Finished } from '../live/workJournal.js'
@@ -43,16 +42,14 @@ export async function commit(
 
 export async function snapshot(words: readonly string[]): Promise<void> {
   const [name, label] = several(words)
-  write(1, `${await running(name).snapshot(label)}\n`)
+  write(1, `${await attach(name, tell).snapshot(label)}\n`)
 }
 
 export async function rollback(words: readonly string[]): Promise<void> {
   const [name, label] = several(words)
-  const box = running(name)
+  const box = attach(name, tell)
   await (label === undefined ? box.rollback() : box.restore(label))
 }
-
-const running = (name: string) => attach(runningSandbox(name).found.name, tell)
 
 async function inWork(names: readonly string[], action: (box: Box) => Promise<void>): Promise<void> {
   const box = await workBox(several(names)[0], tell)

@@ -80,13 +80,19 @@ function leaveToHouse(c: LauncherContext, init: Slot): void {
 
 /** In its init: the house would not know who ends, were that before the monitor has told. */
 export function awaitLeaving(c: LauncherContext): void {
+  const file = leaving(c.b)
+  awaitEndOf(c, file)
+  c.attempt('close', file)
+}
+
+/** @param file a pidfd */
+function awaitEndOf(c: LauncherContext, file: Slot): void {
   const { b } = c
-  const polls = pollsOf(b, [leaving(b)])
+  const polls = pollsOf(b, [file])
   b.loop(({ leave }) => {
     c.attempt('ppoll', polls, 1, 0, 0, 0)
     b.when(c.result, 'eq', 1, leave)
   })
-  c.attempt('close', leaving(b))
 }
 
 /**
@@ -101,11 +107,7 @@ function watchMonitor(c: LauncherContext, monitor: Slot, init: Slot): void {
   b.when(watcher, 'eq', 0, () => {
     c.attempt('close_range', 0, 2, 0)
     closeAllBut(c, [monitor, target])
-    const polls = pollsOf(b, [monitor])
-    b.loop(({ leave }) => {
-      c.attempt('ppoll', polls, 1, 0, 0, 0)
-      b.when(c.result, 'eq', 1, leave)
-    })
+    awaitEndOf(c, monitor)
     c.attempt('pidfd_send_signal', target, signals.SIGKILL, 0, 0)
     c.exit(0)
   })

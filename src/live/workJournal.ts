@@ -11,6 +11,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, w
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { attempt } from '../text/attempt.js'
+import { asDigits, digits } from '../text/bigJson.js'
 import { HostDirectory } from './hostDirectory.js'
 import { bootId } from './processes.js'
 import type { Found, HostStatus } from './workChanges.js'
@@ -32,11 +33,6 @@ export interface Finished {
 }
 
 const fileName = 'journal'
-const digits = v.pipe(
-  v.string(),
-  v.digits(),
-  v.transform((text) => BigInt(text)),
-)
 const status = v.object({ ino: digits, mode: digits, size: digits, rdev: digits, mtimeNs: digits, ctimeNs: digits })
 const kind = v.picklist(['added', 'changed', 'removed'])
 const type = v.picklist(['file', 'directory', 'link', 'fifo', 'socket', 'device'])
@@ -91,7 +87,7 @@ export function commitJournaled(
     ...(host === undefined ? {} : { host: kept(host) }),
   }))
   const journal = { boot: bootId(), token, overwrites: sides.overwrites, path, dev, ino, uppers, found: lines }
-  const text = JSON.stringify(journal, (_, value) => (typeof value === 'bigint' ? `${value}` : value))
+  const text = JSON.stringify(journal, asDigits)
   const file = join(layer, fileName)
   const fd = openSync(`${file}.new`, 'w', 0o600)
   try {

@@ -100,7 +100,7 @@ export function removeWithLayers(layers: string, record: string, remove: () => b
     })
   try {
     if (!remove()) return false
-    // Without the record nobody comes to them any more. What stays, is for `vial gc`.
+    // Without the record no process comes to them any more. What stays, is for `vial gc`.
     attempt(() => finishCommit(layers))
     attempt(() => removeLayer(layers))
     return true

@@ -40,7 +40,7 @@ export async function takeLock(layers: string): Promise<WorkLock> {
     await endOf(child)
     await closed
     requireTaken(Buffer.concat(pieces))
-    if (fstatSync(fd).nlink === 0) throw new HostError('the work tree was removed meanwhile', { hint: 'see "vial ps"' })
+    if (fstatSync(fd).nlink === 0) throw removed()
     return { fd, release: () => closeSync(fd) }
   } catch (error) {
     closeSync(fd)

@@ -45,7 +45,7 @@ export interface WorkState {
 export interface Held {
   /** Writes down what has become of it: a process that is killed leaves the last that it wrote. */
   readonly save: () => void
-  /** A descriptor: no other process comes to the state until it is closed, by whoever has it. */
+  /** A descriptor: no other process comes to the state until each process that has it has closed it. */
   readonly lock?: number | undefined
 }
 

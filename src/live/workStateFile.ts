@@ -4,16 +4,12 @@ import { join } from 'node:path'
 import * as v from 'valibot'
 import { replaceFile } from '../cache/wholeFile.js'
 import { attempt } from '../text/attempt.js'
+import { asDigits, digits } from '../text/bigJson.js'
 import { HostError } from '../text/error.js'
 import type { WorkPlace, WorkState } from './workState.js'
 
 const fileName = 'state.json'
 
-const digits = v.pipe(
-  v.string(),
-  v.digits(),
-  v.transform((text) => BigInt(text)),
-)
 const layer = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
 const line = v.object({ lower: v.array(layer), since: digits })
 const asMap = <Value extends v.GenericSchema>(value: Value) =>
@@ -49,8 +45,8 @@ export interface KeptState {
 
 /** @throws {Error} of Node's, when there is no room */
 export function writeState(directory: string, kept: KeptState): void {
-  const text = JSON.stringify({ version: 1, ...kept }, (_, value: unknown) =>
-    typeof value === 'bigint' ? `${value}` : value instanceof Map ? [...value] : value,
+  const text = JSON.stringify({ version: 1, ...kept }, (key, value: unknown) =>
+    value instanceof Map ? [...value] : asDigits(key, value),
   )
   replaceFile(join(directory, fileName), Buffer.from(text), 0o600)
 }

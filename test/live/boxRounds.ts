@@ -13,6 +13,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { attempt } from '../../src/text/attempt.js'
+import { childrenOf } from '../support/processes.js'
 import { halfWritten, names, ofWorkTree, operations, prepare, type Victim, version } from './boxWorker.js'
 import { call, haveGroups, inOwnHome, nothingIsLeft, random, start } from './ownPids.js'
 
@@ -21,13 +23,8 @@ const kinds = Object.keys(operations)
 /** Milliseconds: no machine is that slow. */
 const patience = 120_000
 
-const children = (pid: number): readonly number[] => {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
-  } catch {
-    return []
-  }
-}
+/** None of one that has ended. */
+const children = (pid: number): readonly number[] => attempt(() => childrenOf(pid)) ?? []
 const below = (pid: number): readonly number[] => children(pid).flatMap((one) => [one, ...below(one)])
 
 /** The processes that there are of each, at this moment; of a pool, there is no monitor: 0. */
@@ -125,16 +122,10 @@ async function after({ kind, victim }: Round, directory: string, about: string):
     'out/out/below/two',
   ]
   const others = found.filter((path) => !known.includes(path))
-  const kept = ['layers', 'copies'].flatMap((name) => readdirIn(join(process.env.VIAL_CACHE!, name)))
+  const kept = ['layers', 'copies'].flatMap(
+    (name) => attempt(() => readdirSync(join(process.env.VIAL_CACHE!, name))) ?? [],
+  )
   if (others.length + kept.length > 0) throw new Error(`left: ${[...others, ...kept].join()}`)
-}
-
-const readdirIn = (path: string): readonly string[] => {
-  try {
-    return readdirSync(path)
-  } catch {
-    return []
-  }
 }
 
 async function main([count = '1', given = String(randomInt(2 ** 31)), only]: readonly string[]): Promise<void> {
