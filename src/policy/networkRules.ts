@@ -1,0 +1,161 @@
+/** Which destinations a rule of `network` is about: `api.example.com:443`, `*.example.org:80`, `udp:[2001:db8::1]:123`, `10.0.0.0/8:*`. */
+import { addressText, beyondPrefix, bitsOf, type IpAddress, type IpBlock, inBlock, parseBlock } from './ipAddress.js'
+import { isLocalName, readName } from './networkNames.js'
+
+export type Protocol = 'tcp' | 'udp'
+
+/** Which hosts. */
+export type DestinationHost =
+  /** The one of this name. */
+  | { readonly kind: 'name'; readonly name: string }
+  /** Those whose name ends with this one, and has more before: `*.example.org`. */
+  | { readonly kind: 'below'; readonly name: string }
+  /** Those of this block of addresses; one address is a block of all its bits. */
+  | { readonly kind: 'address'; readonly block: IpBlock }
+  | { readonly kind: 'any' }
+
+/** What one rule is about, as data. */
+export interface Destination {
+  readonly protocol: Protocol
+  readonly host: DestinationHost
+  /** The first and the last of its ports. */
+  readonly first: number
+  readonly last: number
+}
+
+/** What a program wants to reach: by a name, or by an address that it knew. */
+export interface Wanted {
+  readonly protocol: Protocol
+  readonly name?: string | undefined
+  readonly address?: IpAddress | undefined
+  readonly port: number
+}
+
+type Read<Value> = Value | { readonly fault: string }
+const isFault = (read: object): read is { readonly fault: string } => 'fault' in read
+
+const example = 'such as "api.example.com:443", "*.example.org:80", "10.0.0.5:5432" or "udp:[2001:db8::1]:123"'
+
+/** Protocol, host, port; the host may have colons only between brackets. */
+const shape = /^(?:(tcp|udp):)?(\[[^\]]*\]|[^:[\]]*):([^:[\]]*)$/i
+
+function readDestination(text: string): Read<Destination> {
+  if (/^[a-z][a-z\d+.-]*:\/\//i.test(text)) return { fault: `is a URL; a destination is a host and a port, ${example}` }
+  const found = shape.exec(text)
+  if (found === null)
+    return {
+      fault: parseBlock(text.replace(/:[^:]*$/, ''))?.family === 6 ? bracketsFault : `must be HOST:PORT, ${example}`,
+    }
+  const [, protocol = 'tcp', host = '', port = ''] = found
+  const ports = readPorts(port)
+  if (isFault(ports)) return ports
+  const read = readHost(host)
+  if (isFault(read)) return read
+  return { protocol: protocol.toLowerCase() as Protocol, host: read, ...ports }
+}
+
+const bracketsFault = 'has an address of IPv6, which needs brackets before a port: "[2001:db8::1]:443"'
+
+function readHost(text: string): Read<DestinationHost> {
+  if (text === '*') return { kind: 'any' }
+  const bracketed = text.startsWith('[')
+  const block = parseBlock(bracketed ? text.slice(1, -1) : text)
+  if (block !== undefined) {
+    const meant = beyondPrefix(block)
+    if (meant === undefined) return { kind: 'address', block }
+    return { fault: `has bits beyond its prefix; the block is ${blockText(meant)}` }
+  }
+  if (bracketed || text.includes('/')) return { fault: 'has no address, and no block of addresses such as 10.0.0.0/8' }
+  const below = text.startsWith('*.')
+  const read = readName(below ? text.slice(2) : text)
+  if (isFault(read)) return read
+  if (isLocalName(read.name))
+    return { fault: 'is the sandbox itself, where it is asked for; the loopback of the host is "127.0.0.1"' }
+  return { kind: below ? 'below' : 'name', name: read.name }
+}
+
+const lastPort = 65535
+const portsFault = `needs a port from 1 to ${lastPort}, a range such as 8000-8010, or * for any, behind the host's name`
+
+function readPorts(text: string): Read<{ readonly first: number; readonly last: number }> {
+  if (text === '*') return { first: 1, last: lastPort }
+  const found = /^([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?$/.exec(text)
+  if (found === null) return { fault: portsFault }
+  const first = Number(found[1])
+  const last = Number(found[2] ?? first)
+  return first <= last && last <= lastPort ? { first, last } : { fault: portsFault }
+}
+
+/** What is wrong with a destination, of a policy or a command line; nothing is wrong: undefined. */
+export function destinationFault(value: unknown): string | undefined {
+  if (typeof value !== 'string') return `must be HOST:PORT, ${example}`
+  const read = readDestination(value)
+  return isFault(read) ? read.fault : undefined
+}
+
+/** A destination as data; undefined when the text is none: {@link destinationFault} says why. */
+export function parseDestination(text: string): Destination | undefined {
+  const read = readDestination(text)
+  return isFault(read) ? undefined : read
+}
+
+/** Whether a rule's hosts have this one. A name is no address, and an address has no name: both are asked for what they are. */
+function matchesHost(host: DestinationHost, { name, address }: Pick<Wanted, 'name' | 'address'>): boolean {
+  switch (host.kind) {
+    case 'any':
+      return true
+    case 'name':
+      return name === host.name
+    case 'below':
+      // More before it: the name itself is another host.
+      return name?.endsWith(`.${host.name}`) ?? false
+    case 'address':
+      return address !== undefined && inBlock(host.block, address)
+  }
+}
+
+/** Whether a rule is about this. The name is one that `normalName` gave. */
+export const matches = (rule: Destination, wanted: Wanted): boolean =>
+  rule.protocol === wanted.protocol &&
+  rule.first <= wanted.port &&
+  wanted.port <= rule.last &&
+  matchesHost(rule.host, wanted)
+
+/** Whether any port of this host may be reached by these rules: whether its name has an address inside. */
+export function mayReach(
+  name: string,
+  { allow, deny }: { readonly allow: readonly Destination[]; readonly deny: readonly Destination[] },
+): boolean {
+  return allow.some(
+    ({ protocol, host, first, last }) =>
+      matchesHost(host, { name }) &&
+      !deny.some(
+        (one) => one.protocol === protocol && one.first <= first && last <= one.last && matchesHost(one.host, { name }),
+      ),
+  )
+}
+
+function blockText(block: IpBlock): string {
+  const address = block.family === 6 && block.prefix < bitsOf[6] ? `[${addressText(block)}` : addressText(block)
+  if (block.prefix === bitsOf[block.family]) return block.family === 6 ? `[${address}]` : address
+  return `${address}/${block.prefix}${block.family === 6 ? ']' : ''}`
+}
+
+function hostOf(host: DestinationHost): string {
+  switch (host.kind) {
+    case 'any':
+      return '*'
+    case 'name':
+      return host.name
+    case 'below':
+      return `*.${host.name}`
+    case 'address':
+      return blockText(host.block)
+  }
+}
+
+/** The text of a destination, which parses to the same. */
+export function destinationText({ protocol, host, first, last }: Destination): string {
+  const ports = first === 1 && last === lastPort ? '*' : first === last ? first : `${first}-${last}`
+  return `${protocol === 'udp' ? 'udp:' : ''}${hostOf(host)}:${ports}`
+}
