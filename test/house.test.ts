@@ -23,6 +23,7 @@ const rooms = [
   'cache',
   'host',
   'compile',
+  'network',
   'run',
   'live',
   'bwrap',

@@ -1,0 +1,110 @@
+/** What the rules say of a destination, and of the real address that a name turned out to have. */
+import { networkInterfaces } from 'node:os'
+import { addressText, hostText, type IpAddress, inBlock, parseAddress } from '../policy/ipAddress.js'
+import { isFake } from '../policy/networkAddresses.js'
+import { type Destination, destinationText, matches, mayReach, type Wanted } from '../policy/networkRules.js'
+import { specialRange } from './specialAddresses.js'
+
+/** The rules of a sandbox; each of `deny` wins over all of `allow`. */
+export interface NetworkRules {
+  readonly allow: readonly Destination[]
+  readonly deny: readonly Destination[]
+}
+
+export type Ruling =
+  | { readonly is: 'allowed'; readonly rule: string }
+  | { readonly is: 'denied'; readonly rule: string }
+  /** No rule is about it. */
+  | { readonly is: 'undecided' }
+
+/** What is wrong with a real address, and how a rule would name it. */
+export interface Unreachable {
+  readonly why: string
+  /** The rule of `deny`, if one says so. */
+  readonly rule?: string
+}
+
+const sameText = (rules: readonly Destination[], added: readonly Destination[]): Destination[] => [
+  ...new Map([...rules, ...added].map((rule) => [destinationText(rule), rule])).values(),
+]
+
+export class RuleBook {
+  #rules: NetworkRules
+
+  constructor(rules: NetworkRules) {
+    this.#rules = rules
+  }
+
+  get rules(): NetworkRules {
+    return this.#rules
+  }
+
+  /** Also what was denied: the last word on it is this. */
+  allow(destinations: readonly Destination[]): void {
+    const texts = new Set(destinations.map(destinationText))
+    const deny = this.#rules.deny.filter((rule) => !texts.has(destinationText(rule)))
+    this.#rules = { allow: sameText(this.#rules.allow, destinations), deny }
+  }
+
+  deny(destinations: readonly Destination[]): void {
+    this.#rules = { ...this.#rules, deny: sameText(this.#rules.deny, destinations) }
+  }
+
+  /** What is said of a name, or of an address that the program knew. */
+  ruling(wanted: Wanted): Ruling {
+    const denied = this.#rules.deny.find((rule) => matches(rule, wanted))
+    if (denied !== undefined) return { is: 'denied', rule: destinationText(denied) }
+    const allowed = this.#rules.allow.find((rule) => matches(rule, wanted))
+    return allowed === undefined ? { is: 'undecided' } : { is: 'allowed', rule: destinationText(allowed) }
+  }
+
+  /** Whether any port of a name may be reached. */
+  mayReach(name: string): boolean {
+    return mayReach(name, this.#rules)
+  }
+
+  /**
+   * Why this address is not dialled, although its name may be reached; undefined: it is. What is special is dialled only where a rule
+   * lists the address, or its block, with this port.
+   */
+  unreachable(real: Wanted & { readonly address: IpAddress }): Unreachable | undefined {
+    const byAddress = (rule: Destination) => rule.host.kind === 'address' && matches(rule, real)
+    const denied = this.#rules.deny.find(byAddress)
+    if (denied !== undefined) return { why: 'its address is denied', rule: destinationText(denied) }
+    const is = whatIsSpecial(real.address)
+    if (is === undefined || this.#rules.allow.some(byAddress)) return undefined
+    return { why: `${addressText(real.address)} is ${is}, and not listed as an address` }
+  }
+
+  /** Whether an address may be dialled by some port, or be the answer to a question for a name. */
+  answers(address: IpAddress): boolean {
+    if (whatIsSpecial(address) === undefined) return true
+    return this.#rules.allow.some(({ host }) => host.kind === 'address' && inBlock(host.block, address))
+  }
+}
+
+/** In words; undefined: an address as any other host of the internet could have it. */
+function whatIsSpecial(address: IpAddress): string | undefined {
+  // Before all that is listed: it would come back to the gateway, or be another program's.
+  if (isFake(address)) return 'an address of the sandbox itself'
+  return specialRange(address)?.is ?? (isOwn(address) ? 'an address of this host' : undefined)
+}
+
+/** Public addresses of this host are, to its servers, as good as its loopback. They change: nothing is kept. */
+function isOwn(address: IpAddress): boolean {
+  return Object.values(networkInterfaces()).some((rows = []) =>
+    rows.some((row) => {
+      const own = parseAddress(row.address.replace(/%.*/, ''))
+      return own !== undefined && own.family === address.family && own.value === address.value
+    }),
+  )
+}
+
+/** The flag that would let a destination be reached. */
+export const allowFlag = ({
+  protocol,
+  name,
+  address,
+  port,
+}: Omit<Wanted, 'port'> & { readonly port?: number }): string =>
+  `--allow ${protocol === 'udp' ? 'udp:' : ''}${name ?? (address === undefined ? '*' : hostText(address))}:${port ?? 'PORT'}`
