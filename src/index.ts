@@ -9,6 +9,7 @@ export type { Architecture } from './kernel/architecture.js'
 export type { Box, BoxEvents, BoxRun } from './live/box.js'
 export type { BoxFiles } from './live/boxFiles.js'
 export type { BoxShell, ScriptOptions, ScriptResult, ShellOptions } from './live/boxShell.js'
+export type { BoxNetwork } from './live/boxNetwork.js'
 export type { BoxUsage, RunningProcess } from './live/boxUsage.js'
 export type { FileEntry, FileKind, FileStatus } from './live/fileEntries.js'
 export type {
@@ -31,9 +32,18 @@ export type { PoolFile, PoolOptions, PoolRunOptions } from './live/poolOptions.j
 export type { Change } from './live/workChanges.js'
 export type { CommitOptions, DiffOptions, WorkOptions } from './live/workOptions.js'
 export { protectedNames } from './live/workProtection.js'
+export type { NetworkSummary, RefusedDestination } from './network/networkEvents.js'
 export { type Beside, type SecurityRow, security } from './plan/security.js'
 export { checkPolicy } from './policy/check.js'
 export type { LimitsPolicy } from './policy/limitsSchema.js'
+export type {
+  NetworkAnswer,
+  NetworkEvent,
+  NetworkRequest,
+  NetworkVerdict,
+  OnRequest,
+  Resolve,
+} from './policy/networkCalls.js'
 export type { OwnLimits, OwnOptions } from './policy/ownOptions.js'
 export type { StrictEntry as FilesystemEntry, StrictPolicy as Policy } from './policy/schema.js'
 export type { Duration, Size } from './policy/units.js'

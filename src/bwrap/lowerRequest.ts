@@ -37,6 +37,7 @@ export function lowerRequest(request: BwrapRequest, caller: Ids): Specification 
     },
     clocks: { boottime: 0, monotonic: 0 },
     lateNetwork: false,
+    network: undefined,
     ids: {
       ...ids,
       map: oneToOne(ids, caller),

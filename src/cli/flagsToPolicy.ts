@@ -18,6 +18,7 @@ import { type Option, type PolicyFlags, policyOptions } from './policyFlags.js'
 import { put, settingsOf } from './settings.js'
 import { Texts } from './texts.js'
 import { isProfile } from './trusted.js'
+import { withDestinations } from './networkFlags.js'
 
 /** An entry, and the flag that it comes from as it was typed. */
 interface Shown {
@@ -91,6 +92,7 @@ function merge(file: Policy, flags: PolicyFlags, options: readonly Option[], tex
   if (flags.fill !== undefined) policy = { ...policy, fill: { program: [...flags.fill] } }
   for (const [index, program] of (flags.fill ?? []).entries())
     origins.set(`fill.program[${index}]`, { typed: `--fill ${program}`, name: '--fill' })
+  policy = withDestinations(policy, flags, (key, origin) => origins.set(key, origin))
   // In the order given: each lies over those before it.
   const shown = (flags.shown ?? []).map(({ name, value }): Shown => {
     return { flag: `--${name} ${value}`, entry: entryOf[name](value) }

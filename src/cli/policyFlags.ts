@@ -177,6 +177,27 @@ export const policyOptions = [
     ...oneOf(['none', 'host']),
     about: 'none (default): a loopback of its own and nothing else; host: the network of the host',
   },
+  {
+    name: 'allow',
+    sets: 'network.allow',
+    value: 'HOST:PORT',
+    many: true,
+    about: 'let it reach this, by name or address: api.example.com:443, *.example.org:80, 10.0.0.5:5432, udp:HOST:123',
+  },
+  {
+    name: 'deny',
+    sets: 'network.deny',
+    value: 'HOST:PORT',
+    many: true,
+    about: 'never this, whatever --allow says',
+  },
+  {
+    name: 'publish',
+    sets: 'network.publish',
+    value: '[ADDRESS:]PORT:INSIDE',
+    many: true,
+    about: 'let programs of the host reach a server inside: 8080:80 is 127.0.0.1:8080 of the host and port 80 inside',
+  },
   { name: 'hostname', remembered: true, sets: 'hostname', value: 'NAME', about: 'the host name inside; default vial' },
   {
     name: 'cwd',
@@ -265,6 +286,13 @@ export const runOptions = [
     about: 'kill everything in the sandbox after this time, such as 5s',
   },
   ...ofRunOnly,
+  {
+    name: 'network-log',
+    ofRun: true,
+    value: 'FILE|-',
+    offers: { from: 'file' },
+    about: 'write a line of JSON about each connection and name: to a file, or (-) to standard error',
+  },
   {
     name: 'verdict',
     ofRun: true,

@@ -47,6 +47,8 @@ export async function requesterOf(flags: RunFlags, texts: Texts): Promise<Reques
     const text = flags.policy === undefined ? undefined : texts.read(flags.policy)
     const policy = (text === undefined ? {} : JSON.parse(text)) as Policy
     if (!Object.keys(policy).every(isPlain)) return none
+    // This process is beside it then, and knows the destinations.
+    if (typeof policy.network === 'object' || flags['network-log'] !== undefined) return none
     // These are looked up in /etc/subuid.
     if (policy.identity?.ranges === 'subids') return none
     const filter = flags.seccomp === undefined || isProfile(flags.seccomp) ? undefined : texts.read(flags.seccomp)

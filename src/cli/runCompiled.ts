@@ -7,7 +7,10 @@ import { faultAt } from '../policy/keys.js'
 import type { Policy } from '../policy/schema.js'
 import { Sandbox } from '../run/sandbox.js'
 import { PolicyError } from '../text/error.js'
+import type { BesideOf } from '../run/beside.js'
 import { attend, type Started } from './attend.js'
+import { UsageError } from './commandLine.js'
+import { NetworkReport } from './networkReport.js'
 import { requireSources } from './pathFlags.js'
 import { type PolicyRun, policyOf } from './policyRun.js'
 import { type Request, type Requester, sharesSession, stdioOf } from './request.js'
@@ -15,14 +18,23 @@ import { trustedBy } from './trusted.js'
 
 // Errors are known by their class, and this is another bundle than runCommand.ts, with another such class: it attends by itself.
 export async function runCompiled(run: PolicyRun, request: Request | undefined, requester: Requester): Promise<void> {
-  await attend(run, () => startCompiled(run, request, requester))
+  const network = new NetworkReport(run.flags['network-log'])
+  await attend(run, () => startCompiled(run, request, requester, network.beside))
+  await network.end()
 }
 
-async function startCompiled(run: PolicyRun, request: Request | undefined, requester: Requester): Promise<Started> {
+async function startCompiled(
+  run: PolicyRun,
+  request: Request | undefined,
+  requester: Requester,
+  beside: BesideOf,
+): Promise<Started> {
   const { command, args, flags, options, ignored } = run
   const accepted = await policyOf(run)
   const { given: policy } = accepted
   requireSources(flags)
+  if (flags['network-log'] !== undefined && typeof policy.network !== 'object')
+    throw new UsageError('--network-log is about a network by name: say with --allow what it reaches')
   refuseDescriptors(policy)
   const { output, stdout, stderr } = policy.limits ?? {}
   const limitsOutput = [output, stdout, stderr].some((limit) => limit !== undefined)
@@ -43,6 +55,7 @@ async function startCompiled(run: PolicyRun, request: Request | undefined, reque
     ignored,
     found: request?.limiter?.found,
     terminal: flags.tty,
+    beside,
   })
   const start = () => sandbox.spawn(command, args, { ...options, stdio: stdioOf({ limitsOutput }) })
   const child = policy.fill === undefined ? start() : noting(looks, start)

@@ -7,17 +7,15 @@ import { PolicyError } from '../text/error.js'
 import { accountFiles } from './accounts.js'
 import { CannotFill, closure } from './closure.js'
 import { hostPath } from './findProgram.js'
-import { hostNames, nameFiles, sharesNetwork } from './hostNames.js'
+import { hostNames, type NetworkChoice, resolverFiles, sharesNetwork } from './hostNames.js'
 import { homeOverRoot, overRoot, showsRoot } from './overRoot.js'
 import { systemEntries } from './system.js'
 
 const home = '/home/vial'
 
 /** What stands for `preset` and `fill`, by what is named besides. */
-type Completable = Pick<
-  Policy,
-  'preset' | 'fill' | 'filesystem' | 'network' | 'namespaces' | 'identity' | 'hostname' | 'env' | 'cwd'
->
+type Completable = NetworkChoice &
+  Pick<Policy, 'preset' | 'fill' | 'filesystem' | 'identity' | 'hostname' | 'env' | 'cwd'>
 
 /** What `preset` and `fill` of a policy stand for. */
 export interface Completion {
@@ -67,7 +65,7 @@ export function completionOf(policy: Completable, base: string): Completion | un
       shell: '/bin/sh',
       hosts: sharesNetwork(policy) ? hostNames() : '',
     }) as Entry[]),
-    ...(sharesNetwork(policy) ? (nameFiles() as Entry[]) : []),
+    ...(resolverFiles(policy) as Entry[]),
     { proc: '/proc' },
     { dev: '/dev' },
     { tmpfs: '/tmp', mode: 0o1777 },

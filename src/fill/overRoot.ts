@@ -5,7 +5,7 @@ import { isWithin } from '../policy/path.js'
 import type { Entry, FilesystemEntry, Policy } from '../policy/schema.js'
 import type { FillEntry } from './entry.js'
 import { heldBy } from './heldBy.js'
-import { nameFiles, sharesNetwork } from './hostNames.js'
+import { type NetworkChoice, nameFiles, ownResolver, resolverFile, sharesNetwork } from './hostNames.js'
 import { systemEntries } from './system.js'
 
 /** Directories of the host's services, processes and other users, in whose place the sandbox has its own. */
@@ -20,7 +20,7 @@ export function showsRoot({ filesystem = [] }: Pick<Policy, 'filesystem'>): bool
 }
 
 /** What lies over that root, before the other entries of the policy. */
-export function overRoot(policy: Pick<Policy, 'filesystem' | 'network' | 'namespaces'>, base: string): Entry[] {
+export function overRoot(policy: NetworkChoice & Pick<Policy, 'filesystem'>, base: string): Entry[] {
   const [root, ...others] = policy.filesystem!
   const own: Entry[] = [
     { proc: '/proc' },
@@ -35,14 +35,23 @@ export function overRoot(policy: Pick<Policy, 'filesystem' | 'network' | 'namesp
 }
 
 /** What programs need of the directories that the sandbox has anew: NixOS has its programs in /run, resolv.conf is often a link there. */
-function stillShown(policy: Pick<Policy, 'network' | 'namespaces'>): Entry[] {
+function stillShown(policy: NetworkChoice): Entry[] {
   const names = sharesNetwork(policy) ? nameFiles() : []
   // Where the root has a link, what it leads to is shown at its own place.
   const files = names.map(
     (entry): FillEntry => ('from' in entry && entry.from !== undefined ? { bind: entry.from } : entry),
   )
   const entries = [...systemEntries(), ...files] as Entry[]
-  return entries.filter((entry) => ownOverRoot.some((own) => isWithin(kindOf(entry).place, own)))
+  const shown = entries.filter((entry) => ownOverRoot.some((own) => isWithin(kindOf(entry).place, own)))
+  return typeof policy.network === 'object' ? [...shown, ...ownResolverFile()] : shown
+}
+
+/** Where the host's is; on a root that is read-only there is no place for one that it lacks. */
+function ownResolverFile(): Entry[] {
+  const [found] = nameFiles()
+  if (found === undefined || !('bind' in found) || found.bind !== resolverFile || found.from === undefined) return []
+  const isOwn = ownOverRoot.some((own) => isWithin(found.from!, own))
+  return [{ file: found.from, content: ownResolver, ...(isOwn ? {} : { mount: 'readonly' as const }) }]
 }
 
 /** The host directories that a root is made of. Of a descriptor nothing can be told from outside. */

@@ -370,7 +370,7 @@ export const SOCK = {
 
 /** `linux/socket.h`; socket(7), unix(7). */
 export const SOL = { SOCKET: 1 } as const
-export const SO = { TYPE: 3, ERROR: 4 } as const
+export const SO = { REUSEADDR: 2, TYPE: 3, ERROR: 4 } as const
 export const SCM = { RIGHTS: 1, CREDENTIALS: 2 } as const
 export const MSG = {
   OOB: 0x1,
@@ -385,11 +385,23 @@ export const MSG = {
 export const IPPROTO = { IP: 0, ICMP: 1, TCP: 6, UDP: 17, IPV6: 41, ICMPV6: 58, MPTCP: 262 } as const
 
 /** Options of setsockopt(2) by level: `linux/in.h`, `linux/in6.h`, `linux/tcp.h`, `linux/udp.h`. MCAST is for both ip(7) and ipv6(7). */
-export const IP = { ADD_MEMBERSHIP: 35, ADD_SOURCE_MEMBERSHIP: 39 } as const
-export const IPV6 = { ADD_MEMBERSHIP: 20, JOIN_ANYCAST: 27 } as const
+export const IP = { FREEBIND: 15, ADD_MEMBERSHIP: 35, ADD_SOURCE_MEMBERSHIP: 39 } as const
+export const IPV6 = { ADD_MEMBERSHIP: 20, V6ONLY: 26, JOIN_ANYCAST: 27 } as const
 export const MCAST = { JOIN_GROUP: 42, JOIN_SOURCE_GROUP: 46 } as const
 export const TCP = { ULP: 31 } as const
 export const UDP = { ENCAP: 100 } as const
+
+/** `linux/netlink.h`, `linux/rtnetlink.h`, `linux/if_addr.h`; netlink(7), rtnetlink(7). */
+export const NETLINK = { ROUTE: 0 } as const
+export const NLM_F = { REQUEST: 0x1, ACK: 0x4, CREATE: 0x400 } as const
+export const RTM = { NEWADDR: 20, NEWROUTE: 24 } as const
+export const RTN = { LOCAL: 2 } as const
+export const RTA = { OIF: 4 } as const
+export const RTPROT = { STATIC: 4 } as const
+export const RT_TABLE = { LOCAL: 255 } as const
+export const RT_SCOPE = { UNIVERSE: 0, HOST: 254 } as const
+export const IFA = { ADDRESS: 1, LOCAL: 2 } as const
+export const IFA_F = { NODAD: 0x2 } as const
 
 /** Whose priority, `linux/resource.h`; setpriority(2). */
 export const PRIO = { PROCESS: 0, PGRP: 1, USER: 2 } as const

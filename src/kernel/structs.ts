@@ -53,6 +53,71 @@ export const structs = {
       cgroup: { offset: 80, size: 8 },
     },
   },
+  /** ip(7), `linux/in.h`. Port and address are big endian. */
+  sockaddr_in: {
+    size: 16,
+    fields: {
+      sin_family: { offset: 0, size: 2 },
+      sin_port: { offset: 2, size: 2 },
+      sin_addr: { offset: 4, size: 4 },
+    },
+  },
+  /** ipv6(7), `linux/in6.h`, alike. */
+  sockaddr_in6: {
+    size: 28,
+    fields: {
+      sin6_family: { offset: 0, size: 2 },
+      sin6_port: { offset: 2, size: 2 },
+      sin6_addr: { offset: 8, size: 16 },
+    },
+  },
+  /** netlink(7), `linux/netlink.h`. */
+  nlmsghdr: {
+    size: 16,
+    fields: {
+      nlmsg_len: { offset: 0, size: 4 },
+      nlmsg_type: { offset: 4, size: 2 },
+      nlmsg_flags: { offset: 6, size: 2 },
+    },
+  },
+  /** What answers a message that asks for it, behind its header. */
+  nlmsgerr: {
+    size: 20,
+    fields: {
+      error: { offset: 0, size: 4 },
+    },
+  },
+  /** rtnetlink(7), `linux/rtnetlink.h`. */
+  rtmsg: {
+    size: 12,
+    fields: {
+      rtm_family: { offset: 0, size: 1 },
+      rtm_dst_len: { offset: 1, size: 1 },
+      rtm_table: { offset: 4, size: 1 },
+      rtm_protocol: { offset: 5, size: 1 },
+      rtm_scope: { offset: 6, size: 1 },
+      rtm_type: { offset: 7, size: 1 },
+    },
+  },
+  /** rtnetlink(7), `linux/rtnetlink.h`. */
+  rtattr: {
+    size: 4,
+    fields: {
+      rta_len: { offset: 0, size: 2 },
+      rta_type: { offset: 2, size: 2 },
+    },
+  },
+  /** rtnetlink(7), `linux/if_addr.h`. */
+  ifaddrmsg: {
+    size: 8,
+    fields: {
+      ifa_family: { offset: 0, size: 1 },
+      ifa_prefixlen: { offset: 1, size: 1 },
+      ifa_flags: { offset: 2, size: 1 },
+      ifa_scope: { offset: 3, size: 1 },
+      ifa_index: { offset: 4, size: 4 },
+    },
+  },
   /** netdevice(7), `linux/if.h`: ifr_name and ifr_flags. */
   ifreq: {
     size: 40,

@@ -47,11 +47,13 @@ export function nameCommand({ b, plan, argv, command }: LauncherContext): void {
 }
 
 /** Of a vial whose environment its caller has made. */
-const whole: Environment = { set: [], inherit: true, unset: [], pwd: false }
+const whole = { set: [], inherit: true, pwd: false } as const satisfies Partial<Environment>
 
 function prepareEnvironment(c: LauncherContext, host: Slot): void {
   const { b, plan } = c
-  const { set, inherit, unset, pwd } = plan.start.perRun ? whole : plan.start.environment
+  const { environment, perRun } = plan.start
+  const { set, inherit, pwd } = perRun ? whole : environment
+  const { unset } = environment
   const { envp } = c
   const [next, variable] = b.temporaries(2)
   if (inherit === true || inherit.length > 0) {

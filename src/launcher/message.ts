@@ -2,10 +2,13 @@
 import { SCM, SOL } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
 import type { Address } from '../machine/instruction.js'
-import type { LauncherContext } from './launcherContext.js'
+import type { StrictAssembler } from '../assembly/strictAssembler.js'
 
-/** A message of one byte with room for so many descriptors. */
-export function messageOf(c: LauncherContext, count: number): { message: Address; descriptors: Address } {
+/** A message of one byte, which is what `vector` says, with room for so many descriptors. */
+export function messageOf(
+  c: StrictAssembler,
+  count: number,
+): { message: Address; vector: Address; descriptors: Address } {
   const { b } = c
   const { msghdr, cmsghdr, iovec } = structs
   const [control, vector, message] = [
@@ -24,5 +27,5 @@ export function messageOf(c: LauncherContext, count: number): { message: Address
   b.store(64, message, msghdr.fields.msg_control.offset, control)
   // CMSG_SPACE: to whole words.
   b.store(64, message, msghdr.fields.msg_controllen.offset, Math.ceil(used / 8) * 8)
-  return { message, descriptors: { ...control, offset: control.offset + cmsghdr.size } }
+  return { message, vector, descriptors: { ...control, offset: control.offset + cmsghdr.size } }
 }

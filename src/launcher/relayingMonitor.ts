@@ -21,6 +21,7 @@ import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
 import { isHouse, ownPids, type Plan } from '../plan/plan.js'
 import { closeAllBut } from './descriptorCode.js'
+import { heldChannel } from './networkCode.js'
 import { exitAs } from './exitStatus.js'
 import {
   actAs,
@@ -126,7 +127,12 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
   const code = b.temporary()
   if (reporting) c.report(record.started, init, endsBySignal(plan) ? 1 : 0)
   prepareRelay(c)
-  const files = [...(living === undefined ? [] : heldHandles(living)), ...logFiles(c), ...relayFiles(c)]
+  const files = [
+    ...(living === undefined ? [] : heldHandles(living)),
+    ...heldChannel(c.plan),
+    ...logFiles(c),
+    ...relayFiles(c),
+  ]
   const held = [...files, ...prepareSources(c, sources)]
   if (watches(plan)) releaseUnwatched(c, held)
   else releaseFds(c, [...callersEnds(c), ...foregroundEnds(c, 'monitor'), ...held])

@@ -20,6 +20,7 @@ import type { Verdict } from '../run/verdict.js'
 import { HostError, OptionError, VialError } from '../text/error.js'
 import type { BoxFiles } from './boxFiles.js'
 import { BoxGate } from './boxGate.js'
+import { BoxNetwork } from './boxNetwork.js'
 import { BoxShell, type ShellOptions, shellStdio } from './boxShell.js'
 import type { BoxUsage, RunningProcess } from './boxUsage.js'
 import { targetOf } from './enterSandbox.js'
@@ -28,6 +29,7 @@ import type { Inspection } from './inspection.js'
 import type { Inspected } from './inspectSandbox.js'
 import type { MountOptions, SandboxMounts } from './mountInto.js'
 import type { MountRecords } from './mountRecords.js'
+import type { NetworkBeside } from './networkBeside.js'
 import type { GateOptions } from './openGate.js'
 import type { Change } from './workChanges.js'
 import type { WorkMount } from './workMount.js'
@@ -50,6 +52,8 @@ export interface BoxLife {
   readonly mounts: MountRecords
   /** The directory of the host that it has a layer over; undefined: none. */
   readonly work?: BoxWork | undefined
+  /** What serves its network. */
+  readonly network?: NetworkBeside | undefined
   /** Sends all in it a signal: SIGKILL ends it. False: it has ended. */
   signal(signal: NodeJS.Signals): boolean
   /** How it ended; where another program started it, what is known of that. */
@@ -93,6 +97,7 @@ export class Box extends EventEmitter<BoxEvents> {
   #mounts: SandboxMounts | undefined
   #workMount: WorkMount | undefined
   #files: BoxFiles | undefined
+  #network: BoxNetwork | undefined
   /**
    * Runs a command in it to its end and collects its output: options and result are those of {@link Sandbox.run}, and besides ids and
    * limits of the command's own.
@@ -184,6 +189,17 @@ export class Box extends EventEmitter<BoxEvents> {
    */
   async processes(): Promise<RunningProcess[]> {
     return (await import('./boxUsage.js')).processesOf(this.#life.sandbox)
+  }
+
+  /**
+   * Its network by name.
+   * @throws {OptionError} when its policy has none
+   */
+  get network(): BoxNetwork {
+    const beside = this.#life.network
+    if (beside === undefined) throw new OptionError('the sandbox has no network by name: its policy lists none')
+    this.#network ??= new BoxNetwork(beside)
+    return this.#network
   }
 
   /**

@@ -6,6 +6,7 @@ import type { StrictPolicy } from '../policy/schema.js'
 import { checkOptions, openOptions, removeOptions } from '../run/runOptions.js'
 import { Sandbox as OneShot } from '../run/sandbox.js'
 import type { Box } from './box.js'
+import { networkBeside } from './networkBeside.js'
 import type { Pool } from './pool.js'
 import type { PoolOptions } from './poolOptions.js'
 import type { WorkOptions } from './workOptions.js'
@@ -38,7 +39,7 @@ export class Sandbox extends OneShot {
 
   /** @internal */
   constructor(policy: () => AcceptedPolicy, base: string) {
-    super(policy, base)
+    super(policy, base, { beside: networkBeside })
     this.#policy = policy
     this.#base = base
   }

@@ -8,6 +8,7 @@ import { compiledFor, type Stdio } from '../run/stdio.js'
 import { HostError } from '../text/error.js'
 import { Box, type BoxWork } from './box.js'
 import { compileGate, type GateOptions } from './openGate.js'
+import { networkBeside } from './networkBeside.js'
 import { ownMounts } from './mountRecords.js'
 import { identityOf } from './processes.js'
 import { untilRunning } from './untilRunning.js'
@@ -27,7 +28,11 @@ export async function openSandbox(policy: AcceptedPolicy, base: string, work?: B
 export function sandboxOpener(policy: AcceptedPolicy, base: string, work?: BoxWork): () => Promise<Box> {
   const limiter = policy.checked.limits === undefined ? undefined : new Limiter(policy.checked)
   const group = () => limiter?.option()
-  const { bytes, steps } = compileAccepted(policy, { base, ...compiledFor(stdio, group()), living: { holds: true } })
+  const { bytes, steps, plan } = compileAccepted(policy, {
+    base,
+    ...compiledFor(stdio, group(), policy.checked.network),
+    living: { holds: true },
+  })
   const vial = {
     open: () => openStored(bytes),
     ownPids: true,
@@ -38,8 +43,11 @@ export function sandboxOpener(policy: AcceptedPolicy, base: string, work?: BoxWo
     steps: () => steps,
   }
   let gate: Compiled | undefined
+  const makeBeside = networkBeside(policy.checked, plan)
   return async () => {
-    const opened = startVial(vial, '', [], stdio, {}, () => ({ ended: async () => {}, finish() {} }))
+    const beside = makeBeside?.()
+    const served = beside === undefined ? vial : { ...vial, beside: () => beside }
+    const opened = startVial(served, '', [], stdio, {}, () => ({ ended: async () => {}, finish() {} }))
     const { pid, kill, result, group: made } = opened
     await untilRunning(opened.isRunning, result)
     const start = identityOf(pid)?.start
@@ -53,7 +61,7 @@ export function sandboxOpener(policy: AcceptedPolicy, base: string, work?: BoxWo
     }
     const dropped = () => work?.ended()
     result.then(dropped, dropped)
-    const life = { sandbox: inspected, mounts: ownMounts(), signal: kill, ended: result, work }
+    const life = { sandbox: inspected, mounts: ownMounts(), signal: kill, ended: result, work, network: beside }
     const compiled = (options: GateOptions) => (gate ??= compileGate(options))
     return new Box(() => policy, base, life, group, group()?.bases ?? [], undefined, compiled)
   }

@@ -11,5 +11,9 @@ export function compiledAgain({
 }: Pick<SandboxRecord, 'policy' | 'base' | 'group' | 'command'>): Compiled {
   const option = group === undefined ? undefined : groupOf({ group, policy })
   const living = { holds: command === undefined }
-  return compile(policy, { base, living, outputIsWatched: true, ...(option === undefined ? {} : { group: option }) })
+  const descriptors = typeof policy.network === 'object' ? { network: 1 } : {}
+  return compile(policy, {
+    ...{ base, living, outputIsWatched: true, descriptors },
+    ...(option === undefined ? {} : { group: option }),
+  })
 }

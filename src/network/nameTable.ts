@@ -22,7 +22,7 @@ export class NameTable {
   readonly #keep: number
   readonly #now: () => number
   readonly #names: (string | undefined)[]
-  readonly #fixed: ReadonlyMap<string, number>
+  readonly #fixed: Map<string, number>
   /** Those that were asked for, the longest ago first. */
   readonly #asked = new Map<string, Row>()
 
@@ -48,6 +48,17 @@ export class NameTable {
   addressesOf(name: string): FakeAddresses | undefined {
     const index = this.#fixed.get(name) ?? this.#indexOf(name)
     return index === undefined ? undefined : fakeAddresses(index)
+  }
+
+  /** The same, for as long as the sandbox lives. */
+  fix(name: string): FakeAddresses | undefined {
+    const addresses = this.addressesOf(name)
+    const row = this.#asked.get(name)
+    if (row !== undefined) {
+      this.#asked.delete(name)
+      this.#fixed.set(name, row.index)
+    }
+    return addresses
   }
 
   #indexOf(name: string): number | undefined {

@@ -1,9 +1,7 @@
 /** The real addresses of names, asked outside. What was answered is what is dialled: nobody is asked again between a check and a dial. */
 import { lookup } from 'node:dns/promises'
+import type { Resolve } from '../policy/networkCalls.js'
 import { type IpAddress, parseAddress } from '../policy/ipAddress.js'
-
-/** Gives the addresses of a name; rejects with the code `ENOTFOUND` or `ENODATA` where there are none. */
-export type Resolve = (name: string) => Promise<readonly string[]>
 
 /** What is known of a name. */
 export type Resolution =

@@ -102,6 +102,7 @@ export function entering(specification: Specification): Specification {
     namespaces: Object.fromEntries(choices) as Specification['namespaces'],
     lateNetwork: false,
     ids: { ...ids, dropsGroups: false },
+    network: undefined,
     hostname: undefined,
     domainname: undefined,
     filesystem: undefined,

@@ -8,13 +8,15 @@ import { entryFds } from '../policy/entries.js'
 import { identityOf } from '../policy/identity.js'
 import type { Own } from '../policy/ownOptions.js'
 import type { CheckedPolicy } from '../policy/schema.js'
-import { exitStatuses } from '../text/error.js'
+import { exitStatuses, PolicyError } from '../text/error.js'
+import { faultAt } from '../policy/keys.js'
 import type { Host } from './host.js'
 import { idMap, type Subids } from './ids.js'
 import { type GroupOption, lowerLimits } from './lowerLimits.js'
 import type { Living, Manner } from './manner.js'
 import { type DescriptorCounts, type DescriptorNumbers, numbered } from './namedDescriptors.js'
 import { nests } from './nesting.js'
+import { ownAddresses, socketsOf } from '../policy/networkSockets.js'
 import { payloadEnvironment } from './payloadEnvironment.js'
 import { compileFilter } from './policyFilter.js'
 import type {
@@ -133,6 +135,7 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
           ? undefined
           : { groups: ownIds || chosen.user.join === undefined ? 'drop' : 'dropIfAllowed' },
     },
+    network: networkOf(policy, descriptors),
     hostname: chosen.uts.make === 'no' ? undefined : (policy.hostname ?? 'vial'),
     domainname: chosen.uts.make === 'no' ? undefined : policy.domainname,
     filesystem:
@@ -173,6 +176,19 @@ function namespacesOf(policy: CheckedPolicy, base: string): Record<NamespaceName
     NamespaceName,
     NamespaceChoice
   >
+}
+
+/** @throws {PolicyError} for a vial that no process of Node.js is beside */
+function networkOf({ network }: CheckedPolicy, { network: [channel] }: DescriptorNumbers): Specification['network'] {
+  if (typeof network !== 'object') return undefined
+  if (channel === undefined)
+    throw new PolicyError([
+      faultAt(
+        'network',
+        'names are reached through a process beside the sandbox: "vial run", or run, spawn, pty and open of the library; a compiled vial, a pool and a named sandbox have none',
+      ),
+    ])
+  return { own: ownAddresses, sockets: socketsOf(network), channel }
 }
 
 function clocksOf({ namespaces: { time } = {} }: CheckedPolicy): Specification['clocks'] {

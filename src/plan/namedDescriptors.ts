@@ -13,6 +13,8 @@ const names = [
   'status',
   // The socket by which a gate is asked for commands.
   'control',
+  // The socket by which Node.js gets those of the sandbox's network.
+  'network',
   // The directory of the log.
   'log',
   // A file of the cgroup that begins with the CPU time used.

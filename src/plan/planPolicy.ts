@@ -19,7 +19,7 @@ export const vialFace: Face = {
     streams: ['closeFds', 'log', 'pipes', 'streams', 'takeStreams'],
     monitor: ['joinUser', 'dropGroups', 'newUser', 'newTime', 'joinOthers', 'dieWithParent'],
     watch: ['watch'],
-    init: ['enterGroup', 'handOut', 'limitUsers', 'mounts', 'loopback', 'names'],
+    init: ['enterGroup', 'handOut', 'limitUsers', 'mounts', 'loopback', 'listen', 'names'],
     once: ['identity', 'keyring', 'secureBits', 'noNewPrivs', 'capabilities'],
     prepare: ['directory'],
     shared: [],
@@ -67,7 +67,9 @@ export function makePlan(policy: CheckedPolicy, host: Host, options: PlanOptions
  * @throws {OptionError} when what it has of its own is more than that
  */
 export function makeEntrantPlan(policy: CheckedPolicy, host: Host, options: PlanOptions = {}): Plan {
-  const specification = withOwn(lowerPolicy(policy, host, options), policy, options.own ?? {})
+  // Of its network the sandbox has made what there is.
+  const inside = typeof policy.network === 'object' ? { ...policy, network: undefined } : policy
+  const specification = withOwn(lowerPolicy(inside, host, options), policy, options.own ?? {})
   const { entrant } = planOf(shared(specification), vialFace)
   if (options.serves) {
     const control = numbered(options.descriptors ?? {}).control[0]!

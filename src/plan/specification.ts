@@ -9,7 +9,7 @@ import type { NamespaceName } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import type { Entry, FilesystemEntry } from '../policy/schema.js'
 import type { Announcement, Environment, Living, Manner, Serving } from './manner.js'
-import type { GroupEntry, Handle, IdMap, KeptAs, PayloadPipe } from './step.js'
+import type { Action, GroupEntry, Handle, IdMap, KeptAs, PayloadPipe } from './step.js'
 import type { Style } from './style.js'
 
 export interface Specification {
@@ -19,6 +19,8 @@ export interface Specification {
   readonly clocks: { readonly boottime: number; readonly monotonic: number }
   /** The monitor makes the network namespace while init builds the rest, and init enters it later. */
   readonly lateNetwork: boolean
+  /** Sockets of the sandbox's network by which Node.js, at the other end of `channel`, is asked for names. */
+  readonly network: Omit<Action<'listen'>, 'do'> | undefined
   readonly hostname: string | undefined
   readonly domainname: string | undefined
   /** Undefined: the mounts are not the sandbox's own. */

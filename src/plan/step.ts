@@ -8,7 +8,9 @@ import type { Grant, Scope } from '../kernel/landlock.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
 import type { MountKind } from '../policy/entries.js'
+import type { IpAddress } from '../policy/ipAddress.js'
 import type { Said } from '../text/words.js'
+import type { NetworkSocket } from '../policy/networkSockets.js'
 
 /** A place in the new root; `path` is relative to it. */
 export type Place =
@@ -222,6 +224,15 @@ export interface Steps {
   // init: everything else
   /** `enter`: the network namespace is made by the monitor, while init does the steps before. */
   loopback: { readonly enter: boolean }
+  /**
+   * Makes all addresses local, and hands sockets to Node.js by the descriptor `channel`, which the monitor keeps; `own`: addresses that the loopback
+   * device gets.
+   */
+  listen: {
+    readonly own: { readonly v4: IpAddress; readonly v6: IpAddress }
+    readonly sockets: readonly NetworkSocket[]
+    readonly channel: number
+  }
   hostname: { readonly name: string }
   domainname: { readonly name: string }
   identity: {

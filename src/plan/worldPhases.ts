@@ -1,6 +1,6 @@
 /** The phases that make the world of a sandbox: namespaces, ids and names. The mounts are in filesystemSteps.ts. */
 import { type NamespaceName, namespaceNames } from '../kernel/namespaces.js'
-import { hints } from './hints.js'
+import { fewFiles, hints } from './hints.js'
 import { oneToOne } from './ids.js'
 import { isShared, type Making, when } from './making.js'
 import type { Specification } from './specification.js'
@@ -186,6 +186,19 @@ export const worldPhases = {
       enter: lateNetwork,
       what: 'bring the loopback device up',
       why: 'programs expect 127.0.0.1',
+    })),
+
+  listen: ({ network }) =>
+    when(network, (listening) => ({
+      do: 'listen',
+      ...listening,
+      what: 'open the sockets by which names are reached',
+      why: 'Node.js accepts there, from outside, and connects to what the policy lists',
+      hints: {
+        EMFILE: fewFiles,
+        ETOOMANYREFS: 'this user has too many files on their way between processes: see ulimit -n',
+        EPIPE: 'Node.js has ended',
+      },
     })),
 
   names: ({ hostname, domainname }) => [

@@ -7,6 +7,7 @@ import { hiddenEntries, kindOf } from './hidden.js'
 import { identityOf } from './identity.js'
 import { faultAt, type KeyPath, key, setting } from './keys.js'
 import { limitFaults } from './limits.js'
+import { networkFaults } from './networkFaults.js'
 import { normal } from './path.js'
 import type { CheckedPolicy, Entry } from './schema.js'
 
@@ -19,9 +20,10 @@ export function contradictions(policy: CheckedPolicy): Fault[] {
   const needsNew = (name: keyof typeof namespaces) => words`needs ${setting(`namespaces.${name}`, 'new')}`
   if (policy.network !== undefined && namespaces.net !== undefined) {
     const agrees = policy.network === 'host' ? 'host' : 'new'
-    if (namespaces.net !== agrees)
-      faults.push(faultAt('network', words`"${policy.network}" contradicts ${key('namespaces.net')}`))
+    const said = typeof policy.network === 'object' ? '{ allow }' : `"${policy.network}"`
+    if (namespaces.net !== agrees) faults.push(faultAt('network', words`${said} contradicts ${key('namespaces.net')}`))
   }
+  faults.push(...networkFaults(policy))
   if (policy.limits !== undefined) faults.push(...limitFaults(policy.limits, policy.rlimits ?? {}))
   if (!isNew('mount')) {
     if (entries.length > 0) faults.push(faultAt('filesystem', needsNew('mount')))

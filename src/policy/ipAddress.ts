@@ -63,6 +63,12 @@ export function addressText({ family, value }: IpAddress): string {
   return `${groups.slice(0, best.at).join(':')}::${groups.slice(best.at + best.length).join(':')}`
 }
 
+/** Its bytes, in the order of the network. */
+export const addressBytes = ({ family, value }: IpAddress): Uint8Array =>
+  Uint8Array.from({ length: bitsOf[family] / 8 }, (_, index) =>
+    Number((value >> BigInt(bitsOf[family] - 8 * (index + 1))) & 0xffn),
+  )
+
 /** As it stands before a port. */
 export const hostText = (address: IpAddress): string =>
   address.family === 4 ? addressText(address) : `[${addressText(address)}]`

@@ -1,4 +1,8 @@
 /** Values of a policy that are about the network. */
+import * as v from 'valibot'
+import { either, object } from '../text/shapes.js'
+import type { NetworkEvent, OnRequest, Resolve } from './networkCalls.js'
+import { parsePublished, type Published, publishedFault } from './networkPublish.js'
 import { destinationFault, parseDestination } from './networkRules.js'
 import { parsed } from './values.js'
 
@@ -7,3 +11,47 @@ export const destination = parsed<string, NonNullable<ReturnType<typeof parseDes
   destinationFault,
   parseDestination,
 )
+
+const published = parsed<string, Published>(publishedFault, parsePublished)
+
+const call = <Call>() => v.custom<Call>((value) => typeof value === 'function', 'must be a function')
+
+/** The network by name. */
+const byName = object({
+  /**
+   * Destinations that programs reach, by their names: `api.example.com:443`, `*.example.org:80`, `10.0.0.5:5432`, `[2001:db8::1]:443`,
+   * `udp:ntp.example.org:123`, `*:443`; a port may be a range, `8000-8010`. A name that leads to an address that is not public (private,
+   * loopback, link-local, …) is refused, unless that address is listed too. Default: none.
+   */
+  allow: v.optional(v.array(destination)),
+  /** Destinations that they do not reach, whatever `allow` says. Default: none. */
+  deny: v.optional(v.array(destination)),
+  /**
+   * Servers of the sandbox's loopback that programs of the host reach: `127.0.0.1:8080:80`, an address and a port of the host and a port
+   * inside. Without an address 127.0.0.1; port 0 of the host is one that is free. Default: none.
+   */
+  publish: v.optional(v.array(published)),
+  /**
+   * Decides what no rule decides: a connection to a name or a public address, at a port of `allow`, 80 or 443. What it throws denies. Default:
+   * it is refused.
+   */
+  onRequest: v.optional(call<OnRequest>()),
+  /** Is told of each decision, and of the end of each connection. Default: nobody is. */
+  onEvent: v.optional(call<(event: NetworkEvent) => void>()),
+  /** Looks names up, outside. Default: as any program of the host does, getaddrinfo(3). */
+  resolve: v.optional(call<Resolve>()),
+})
+
+/** A network by name, as a user writes it. */
+export interface NamedNetwork extends v.InferInput<typeof byName> {}
+/** The same, checked. */
+export interface CheckedNetwork extends Readonly<v.InferOutput<typeof byName>> {}
+
+const networkFault = 'must be "none", "host" or { allow, deny, publish }'
+
+/** What a sandbox reaches of the network. */
+export const networkSchema = either({ word: v.picklist(['none', 'host'], networkFault), object: byName }, networkFault)
+
+/** Whether servers of the sandbox are reached from outside: what connects to them has to enter it. */
+export const publishes = (network: 'none' | 'host' | CheckedNetwork | undefined): boolean =>
+  typeof network === 'object' && (network.publish ?? []).length > 0

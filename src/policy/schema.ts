@@ -16,6 +16,7 @@ import {
   type StrictEntry,
 } from './entries.js'
 import { type Limits, type LimitsPolicy, limitsSchema } from './limitsSchema.js'
+import { type CheckedNetwork, type NamedNetwork, networkSchema } from './networkSchema.js'
 import { rlimitsSchema } from './rlimitsSchema.js'
 import { schemaTools } from './schemaTools.js'
 import { flag, host, id, inside, mode, positiveSize, text } from './values.js'
@@ -117,8 +118,13 @@ export const policySchema = object({
   filesystem: v.optional(v.array(oneKind('an entry', entrySchemas) as v.GenericSchema<FilesystemEntry, Entry>)),
   /** Each `new` by default. `user: 'host'` is root mode ("root namespaces") and needs a caller who is root. */
   namespaces: v.optional(namespacesSchema),
-  /** `none`: only the sandbox's own loopback. `host`: the host's network. */
-  network: v.optional(v.picklist(['none', 'host'], 'must be "none" or "host"')),
+  /**
+   * `none` (default): only the sandbox's own loopback. `host`: the host's network. `{ allow }`: the destinations that are listed, by their
+   * names, and nothing else; this process resolves and connects, docs/network.md.
+   */
+  network: v.optional(
+    networkSchema as v.GenericSchema<'none' | 'host' | NamedNetwork, 'none' | 'host' | CheckedNetwork>,
+  ),
   /** Who the payload is inside. Default 1000:1000, in root mode 65534:65534 (nobody). */
   identity: v.optional(
     object({

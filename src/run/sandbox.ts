@@ -13,8 +13,10 @@ import { entryFds } from '../policy/entries.js'
 import { limitsOutput } from '../policy/limits.js'
 import { type Own, type OwnOptions, parseOwn } from '../policy/ownOptions.js'
 import { currentDirectory } from '../policy/path.js'
+import { publishes } from '../policy/networkSchema.js'
 import type { StrictPolicy } from '../policy/schema.js'
 import { type LimitsError, OptionError } from '../text/error.js'
+import type { BesideOf } from './beside.js'
 import { type Connect, collecting } from './connections.js'
 import type { Door } from './door.js'
 import type { RunLimiter } from './enforcement.js'
@@ -69,6 +71,7 @@ class Vial implements Startable {
     readonly store: (compiled: Compiled) => OpenVial,
     readonly perRun: Startable['perRun'],
     readonly target: Startable['target'],
+    readonly beside: Startable['beside'],
   ) {}
 
   open(): OpenVial {
@@ -116,6 +119,8 @@ export interface SandboxOptions {
   readonly terminal?: true | undefined
   /** Its commands enter a sandbox that is there. */
   readonly entering?: Entering
+  /** What serves the networks of its sandboxes. */
+  readonly beside?: BesideOf
 }
 
 /** A policy that is compiled once and runs any number of commands, each in a sandbox of its own. */
@@ -171,11 +176,13 @@ export class Sandbox {
    */
   explained(): Explanation & { readonly missing?: LimitsError } {
     const policy = this.#policy()
-    if (policy.checked.limits === undefined) return explainPlan(this.#vial(undefined).compiled, this.#base)
-    // As a run has it, in a cgroup that is made for it.
+    const { limits, network } = policy.checked
+    if (limits === undefined && typeof network !== 'object')
+      return explainPlan(this.#vial(undefined).compiled, this.#base)
+    // As a run has it, in a cgroup that is made for it, and with this process beside it.
     const stdio: Stdio = ['inherit', 'inherit', 'inherit']
-    const { group, missing } = new Limiter(policy.checked).explained()
-    const compiled = compileAccepted(policy, { base: this.#base, ...compiledFor(stdio, group) })
+    const { group, missing } = limits === undefined ? {} : new Limiter(policy.checked).explained()
+    const compiled = compileAccepted(policy, { base: this.#base, ...compiledFor(stdio, group, network) })
     const explained = explainPlan(compiled, this.#base)
     return missing === undefined ? explained : { ...explained, missing }
   }
@@ -340,15 +347,18 @@ export class Sandbox {
     const key = JSON.stringify([perRun, pipes, own, terminal])
     let vial = this.#vials.get(key)
     if (vial === undefined) {
-      const { store = ({ bytes }) => openStored(bytes), trusted = [], ignored = 0n, entering } = this.#how
+      const { store = ({ bytes }) => openStored(bytes), trusted = [], ignored = 0n, entering, beside } = this.#how
       const accepted = this.#policy()
       const compiled = compileAccepted(accepted, {
         base: this.#base,
         trusted,
         ...(stdio === undefined
           ? {}
-          : compiledFor(stdio, entering === undefined ? this.#limiter?.option() : entering.group())),
+          : entering === undefined
+            ? compiledFor(stdio, this.#limiter?.option(), beside && accepted.checked.network)
+            : compiledFor(stdio, entering.group(), undefined)),
         ...(terminal ? { terminal } : {}),
+        ...(entering === undefined && publishes(accepted.checked.network) ? { living: { holds: false } } : {}),
         ...(entering !== undefined ? { enters: true, own } : perRun ? { perRun } : {}),
       })
       const unknown =
@@ -358,7 +368,16 @@ export class Sandbox {
       const { pid = 'new' } = accepted.checked.namespaces ?? {}
       const { policy, plan } = compiled
       const from = perRun ? perRunOf(policy, plan.start.environment) : undefined
-      vial = new Vial(compiled, pid === 'new', this.#limiterOf(own), ignored, store, from, entering?.target)
+      vial = new Vial(
+        compiled,
+        pid === 'new',
+        this.#limiterOf(own),
+        ignored,
+        store,
+        from,
+        entering?.target,
+        entering === undefined ? beside?.(accepted.checked, plan) : undefined,
+      )
       this.#vials.set(key, vial)
     }
     return vial

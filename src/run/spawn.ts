@@ -31,6 +31,7 @@ import { suspend } from '../launcher/record.js'
 import { layOut } from '../plan/namedDescriptors.js'
 import type { LaunchedStep } from '../plan/step.js'
 import { within } from '../text/within.js'
+import type { Beside, MakeBeside } from './beside.js'
 import { conclude, now } from './conclude.js'
 import { type Connect, Streams } from './connections.js'
 import { EarlyEnd } from './earlyEnd.js'
@@ -108,6 +109,8 @@ export interface Startable {
   readonly target?: readonly string[] | undefined
   /** Of a sandbox that waits for others: it has no command. */
   readonly holds?: true | undefined
+  /** What serves its network from outside; it was compiled for a channel to that. */
+  readonly beside?: MakeBeside
   /** What the numbers in its status records stand for. */
   steps(): readonly LaunchedStep[] | Promise<readonly LaunchedStep[]>
 }
@@ -161,14 +164,17 @@ export function startVial(
   const status = borrowStatusFile(vial.ignored)
   const started = now()
   let group: LimitedRun | undefined
+  let beside: Beside | undefined
   /** There is no child, and nothing that could still write. */
   const giveBack = () => {
     group?.abandon()
+    beside?.close()
     returnStatusFile(status, true)
   }
   let child: ChildProcess
   try {
     if (window !== undefined) writeWindow(status, window)
+    beside = vial.beside?.()
     group = vial.limiter?.begin()
     child = startChild(vial, vial.holds ? [] : [command, ...args], stdio, options, { status, group })
   } catch (error) {
@@ -189,6 +195,10 @@ export function startVial(
       end()
     }
   }
+  beside?.attach(child, (error) => {
+    untaken ??= error
+    end()
+  })
   const ends = new Map(taken.map((end, index) => [pipes[index]!.fd, end]))
   const connection = connect(ends, (fd, receiver) => group?.meter(fd, receiver, end) ?? receiver)
 
@@ -198,6 +208,7 @@ export function startVial(
   const finish = async (): Promise<Result> => {
     const monitor = await endOf(child).finally(() => {
       early.stop()
+      beside?.close()
       if (child.pid === undefined) giveBack()
     })
     if (!vial.ownPids || monitor.signal !== null) group?.kill()
@@ -255,10 +266,11 @@ function startChild(
   const here = perRun === undefined ? [] : [options.cwd ?? perRun.cwd]
   return withOwnFiles(stdio, (files) =>
     startProcess(() => vial.open(), [...(vial.target ?? []), ...here, ...words], {
-      stdio: layOut({
+      stdio: layOut<number | 'ignore' | 'inherit' | 'ipc'>({
         // In the place of a pipe there is something open, until the monitor puts its own there.
         payload: files.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),
         status: [status],
+        ...(vial.beside === undefined ? {} : { network: ['ipc'] }),
         ...group?.descriptors,
       }),
       env:

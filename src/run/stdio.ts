@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import type { GroupOption } from '../plan/lowerLimits.js'
 import type { PlanOptions } from '../plan/planPolicy.js'
 import type { PayloadPipe } from '../plan/step.js'
+import type { CheckedPolicy } from '../policy/schema.js'
 
 /**
  * As child_process has it, but for pipes. A pipe has one direction: an `'input'` is read by the payload, an `'output'` is
@@ -28,13 +29,17 @@ export function pipesOf(stdio: Stdio): PayloadPipe[] {
   )
 }
 
-/** How a vial is compiled that is started with these entries, its own status file, and what `group` has. */
+/**
+ * How a vial is compiled that is started with these entries, its own status file, and what `group` has.
+ * @param network what its policy says of that
+ */
 export function compiledFor(
   stdio: Stdio,
   group: GroupOption | undefined,
+  network: CheckedPolicy['network'],
 ): Pick<PlanOptions, 'descriptors' | 'pipes' | 'outputIsWatched' | 'group'> {
   return {
-    descriptors: { payload: stdio.length, status: 1 },
+    descriptors: { payload: stdio.length, status: 1, ...(typeof network === 'object' ? { network: 1 } : {}) },
     pipes: pipesOf(stdio),
     outputIsWatched: true,
     ...(group === undefined ? {} : { group }),

@@ -59,7 +59,7 @@ const offered: Readonly<Record<string, readonly string[]>> = {
   'vial ex': ['exec', 'explain'],
   'vial --v': ['--version'],
   'vial help pre': ['presets'],
-  'vial run --ne': ['--network'],
+  'vial run --ne': ['--network', '--network-log'],
   'vial run --network ': ['host', 'none'],
   'vial run --network=h': ['host'],
   'vial compile --arch ': ['arm64', 'x64'],
@@ -199,7 +199,9 @@ _vial; printf '%s\\n' \${COMPREPLY[@]+"\${COMPREPLY[@]}"}`,
   test('a word is one where readline broke it, and two where blanks are between', () => {
     assert.deepEqual(reply('vial run --network=h', ['vial', 'run', '--network', '=', 'h']), ['host'])
     assert.deepEqual(reply('vial run --network=', ['vial', 'run', '--network', '=']), ['none', 'host'])
-    assert.deepEqual(reply('vial run --env A=b --net', ['vial', 'run', '--env', 'A', '=', 'b', '--net']), ['--network'])
+    assert.deepEqual(reply('vial run --env A=b --hostn', ['vial', 'run', '--env', 'A', '=', 'b', '--hostn']), [
+      '--hostname',
+    ])
     // A value that ends there; "b" is the command.
     assert.deepEqual(reply('vial run --env A= b my', ['vial', 'run', '--env', 'A', '=', 'b', 'my']), [
       'compopt -o default',

@@ -27,12 +27,15 @@ const library = [
   'linux/bpf_common.h',
   'linux/close_range.h',
   'linux/ioprio.h',
+  'linux/if_addr.h',
   'linux/keyctl.h',
   'linux/landlock.h',
   'linux/magic.h',
   'linux/memfd.h',
+  'linux/netlink.h',
   'linux/openat2.h',
   'linux/prctl.h',
+  'linux/rtnetlink.h',
   'linux/sched.h',
   'linux/seccomp.h',
   'linux/securebits.h',
@@ -41,8 +44,17 @@ const library = [
 /** The kernel's own idea of these differs from the C library's. */
 const kernelOnly: Readonly<Record<string, string>> = { SA: 'asm/signal.h' }
 
-/** A macro that came with a member of an enum. */
-const cameWith: Readonly<Record<string, string>> = { 'LANDLOCK.RULE_NET_PORT': 'LANDLOCK_ACCESS_NET_BIND_TCP' }
+/** A macro that came with a member of an enum, or with the enum. */
+const cameWith: Readonly<Record<string, string>> = {
+  'LANDLOCK.RULE_NET_PORT': 'LANDLOCK_ACCESS_NET_BIND_TCP',
+  'RTA.OIF': 'RTA_MAX',
+  'RTN.LOCAL': 'RTN_MAX',
+  'RT_TABLE.LOCAL': 'RTN_MAX',
+  'RT_SCOPE.UNIVERSE': 'RTN_MAX',
+  'RT_SCOPE.HOST': 'RTN_MAX',
+  'IFA.ADDRESS': 'IFA_MAX',
+  'IFA.LOCAL': 'IFA_MAX',
+}
 
 /** Groups whose prefix in C is not their name and `_`. */
 const prefixes: Readonly<Record<string, string>> = { S_IF: 'S_IF', S_IS: 'S_IS', SIGMASK: 'SIG_', TERMIOS: '' }

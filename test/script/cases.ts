@@ -126,6 +126,16 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
   },
   'no user namespace': { policy: { namespaces: { user: 'host' }, identity: { uid: 5, gid: 6 } }, calls: true },
   'a time namespace': { policy: { namespaces: { time: { boottime: 60, monotonic: -1 } } } },
+  'a network by name': {
+    policy: { network: { allow: ['api.example.com:443', 'udp:10.0.0.5:123', '*:80'] }, env: { inherit: true } },
+    options: { ...asRun, descriptors: { status: 1, network: 1 } },
+    calls: true,
+  },
+  'a network by name, made by init': {
+    policy: { network: { allow: ['[2001:db8::1]:443'] }, filesystem: [{ sysfs: '/sys' }] },
+    options: { ...asRun, descriptors: { status: 1, network: 1 } },
+    calls: true,
+  },
   'joined namespaces': { policy: { namespaces: { user: { pid: 42 }, net: { path: '/run/netns/web' } } } },
   'names of the host': { policy: { hostname: 'box', domainname: 'example' } },
   'root inside': { policy: { identity: { uid: 0, gid: 0 } } },

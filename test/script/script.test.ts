@@ -82,6 +82,7 @@ const unsaid: { readonly [Name in Call['name']]?: string } = {
   pread64: 'a look who the caller is',
   read: 'waits for a byte or the end',
   rt_sigtimedwait: 'the caller has no ends of the pipes yet: waits again',
+  sendto: 'of addresses of IPv6, which a kernel may not have',
   setpgid: 'who leads a group is in it',
   statx: 'a look: a standard stream that is closed is no directory',
   unshare: 'it has to fail: no user namespace can be made any more',

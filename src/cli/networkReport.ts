@@ -1,0 +1,77 @@
+/** What `vial run` tells of the network by name of its sandbox: a log while it runs, and at the end what was refused. */
+import { appendFileSync, closeSync, openSync } from 'node:fs'
+import { type NetworkBeside, networkBeside } from '../live/networkBeside.js'
+import type { NetworkEvent } from '../policy/networkCalls.js'
+import type { BesideOf } from '../run/beside.js'
+import { printable } from '../text/printable.js'
+import { write } from '../text/write.js'
+import { UsageError } from './commandLine.js'
+import { fileFault } from './obstacle.js'
+import { say } from './say.js'
+
+/** Lines that are said of what was refused. */
+const mostLines = 10
+
+export class NetworkReport {
+  #fd: number | undefined
+  #beside: NetworkBeside | undefined
+
+  /**
+   * @param log of --network-log
+   * @throws {UsageError} when the file cannot be written
+   */
+  constructor(log: string | undefined) {
+    this.#fd = log === undefined || log === '-' ? (log && 2) || undefined : openLog(log)
+  }
+
+  /** What is beside the sandbox, and is told of here. */
+  readonly beside: BesideOf = (policy, plan) => {
+    const { network } = policy
+    if (typeof network !== 'object') return undefined
+    const onEvent = this.#fd === undefined ? {} : { onEvent: (event: NetworkEvent) => this.#tell(event) }
+    const make = networkBeside({ ...policy, network: { ...network, ...onEvent } }, plan)!
+    return () => {
+      this.#beside = make()
+      return this.#beside
+    }
+  }
+
+  #tell(event: NetworkEvent): void {
+    const line = `${JSON.stringify(event)}\n`
+    if (this.#fd === 2) write(2, line)
+    else if (this.#fd !== undefined)
+      try {
+        appendFileSync(this.#fd, line)
+      } catch (error) {
+        // The sandbox goes on, as it would without a log.
+        say(`cannot write the log any more: ${(error as Error).message}`)
+        closeSync(this.#fd)
+        this.#fd = undefined
+      }
+  }
+
+  /** Says what was refused, and how it would be allowed. */
+  async end(): Promise<void> {
+    const { refused = [], others = 0 } = (await this.#beside?.summary()) ?? {}
+    for (const one of refused.slice(0, mostLines)) say(sentence(one))
+    const rest = refused.length - mostLines + others
+    if (rest > 0) say(`${rest} other destinations were refused: --network-log FILE lists them`)
+    if (this.#fd !== undefined && this.#fd !== 2) closeSync(this.#fd)
+  }
+}
+
+type Refused = Awaited<ReturnType<NetworkBeside['summary']>>['refused'][number]
+
+function sentence({ destination, count, reason, flag }: Refused): string {
+  const times = count === 1 ? '' : ` (${count} times)`
+  const hint = flag === undefined ? '' : `\n      ${flag} would allow it`
+  return `the network refused ${printable(destination)}${times}: ${printable(reason)}${hint}`
+}
+
+function openLog(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600)
+  } catch (error) {
+    throw new UsageError(`cannot write the log ${path}: ${fileFault(error, path, 'write')}`)
+  }
+}

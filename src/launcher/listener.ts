@@ -1,0 +1,71 @@
+/**
+ * A program that makes sockets in the network namespace of a sandbox that runs, for Node.js: one process, as long as Node.js wants. It comes by
+ * what the monitor of a living sandbox holds (plan/handles.ts), reads rows (socketRows.ts) from its standard input until that ends, as it does with Node.js, and sends each
+ * socket by the channel to Node.js, which is descriptor 3. Of a row that fails it writes number and errno to standard output.
+ */
+import { StrictAssembler } from '../assembly/strictAssembler.js'
+import type { Architecture } from '../kernel/architecture.js'
+import { firstError, type Program } from '../machine/instruction.js'
+import { CLONE, PR } from '../kernel/flags.js'
+import { namespaceHandles } from '../plan/handles.js'
+import { openMonitor, statSize } from './entering.js'
+import { handSocket } from './socketCode.js'
+import { socketRow } from './socketRows.js'
+
+const [input, output, channel] = [0, 1, 3]
+
+/** The last argument of one whose sandbox has a user namespace of its own. */
+export const ownUser = '1'
+
+/** What is written of a row that failed: its number and errno, of 32 bits each. Number {@link unbegun}: the sandbox was not entered. */
+export const failureSize = 8
+export const unbegun = 0xffffffff
+
+/** The program, for any sandbox. */
+export function listener(architecture: Architecture): Program {
+  const c = new StrictAssembler(architecture)
+  const { b } = c
+  const [user, net, word, byte, row, have, left] = b.temporaries(7)
+  const answer = b.reserve(failureSize, 8)
+  const tell = (number: Parameters<typeof b.store>[3]) => {
+    b.compute(left, 0, 'sub', c.result)
+    b.store(32, answer, 0, number)
+    b.store(32, answer, 4, left)
+    c.attempt('write', output, answer, failureSize)
+  }
+  b.entry(c.stack)
+  const monitor = openMonitor(c, b.reserve(statSize + 8))
+  const open = (to: typeof user, fd: number) =>
+    b.move(to, c.must('openat', monitor, b.text(`fd/${fd}`), c.open.RDONLY | c.open.NONBLOCK | c.open.CLOEXEC, 0))
+  b.load(word, 64, c.stack, 32)
+  b.load(byte, 8, word)
+  b.when(byte, 'eq', ownUser.charCodeAt(0), () => open(user, namespaceHandles.user))
+  open(net, namespaceHandles.net)
+  // What is inside may not look at it, CVE-2016-9962: it is not in the sandbox's pid namespace either.
+  c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+  b.when(byte, 'eq', ownUser.charCodeAt(0), () => c.must('setns', user, CLONE.NEWUSER))
+  c.must('setns', net, CLONE.NEWNET)
+  b.move(row, b.reserve(socketRow.size, 8))
+  b.loop(({ leave: end }) => {
+    b.move(have, 0)
+    b.loop(({ leave: complete }) => {
+      b.compute(word, row, 'add', have)
+      b.compute(left, socketRow.size, 'sub', have)
+      b.when(left, 'eq', 0, complete)
+      c.attempt('read', input, word, left)
+      b.when(c.result, 'eq', 0, end)
+      b.when(c.result, 'ge', firstError, end)
+      b.compute(have, have, 'add', c.result)
+    })
+    handSocket(c, { at: row, channel })
+    c.whenFailed(() => {
+      b.load(word, 32, row, socketRow.number)
+      tell(word)
+    })
+  })
+  c.exit(0)
+  b.place(c.fail)
+  tell(unbegun)
+  c.exit(1)
+  return b.finish()
+}

@@ -1,0 +1,162 @@
+/**
+ * The outside of a sandbox's network. Inside there are only sockets that wait; this process gets them from the vial (launcher/listenCode.ts), and
+ * connects to what the policy lists. What comes to be there later it gets from a process that enters (networkListener.ts).
+ */
+import type { ChildProcess } from 'node:child_process'
+import type { Socket as Datagrams } from 'node:dgram'
+import type { Server, Socket } from 'node:net'
+import { statOf } from '../cgroup/processStat.js'
+import type { Gateway } from '../network/gateway.js'
+import type { NetworkSummary } from '../network/networkEvents.js'
+import { Publisher } from '../network/publisher.js'
+import type { Plan } from '../plan/plan.js'
+import { parseAddress } from '../policy/ipAddress.js'
+import type { Destination } from '../policy/networkRules.js'
+import type { CheckedNetwork } from '../policy/networkSchema.js'
+import { atAny, destinationSockets, type NetworkSocket, socketKey, socketsOf } from '../policy/networkSockets.js'
+import type { CheckedPolicy } from '../policy/schema.js'
+import type { Beside } from '../run/beside.js'
+import { HostError } from '../text/error.js'
+import { NetworkListener } from './networkListener.js'
+
+const loopback = ['127.0.0.1', '::1'].map((text) => parseAddress(text)!)
+
+export class NetworkBeside implements Beside {
+  /** Loaded while the vial starts: most sandboxes need none. What comes meanwhile waits in its socket. */
+  readonly #gateway: Promise<Gateway>
+  readonly #sockets: readonly NetworkSocket[]
+  /** Those that are there, by their keys. */
+  readonly #taken = new Map<string, { readonly socket: NetworkSocket; readonly made: Server | Datagrams }>()
+  readonly #listener: NetworkListener
+  readonly #publisher: Publisher
+  #monitor: readonly string[] = []
+  #fail: (error: Error) => void = () => {}
+  /** Changes are made one behind the other. */
+  #changing: Promise<unknown> = Promise.resolve()
+
+  constructor(network: CheckedNetwork, ownUser: boolean) {
+    const { allow = [], deny = [], publish = [], ...options } = network
+    this.#sockets = socketsOf(network)
+    this.#listener = new NetworkListener(() => ({ monitor: this.#monitor, ownUser }))
+    this.#publisher = new Publisher(
+      publish,
+      (port) => this.#connect(port),
+      (error) => this.#fail(error),
+    )
+    this.#gateway = import('../network/gateway.js').then(({ Gateway }) => new Gateway({ allow, deny }, options))
+  }
+
+  /** The ports of the host, in the order of what is published. */
+  get ports(): readonly number[] {
+    return this.#publisher.ports
+  }
+
+  /** Takes what the vial opens. */
+  attach(child: ChildProcess, fail: (error: Error) => void): void {
+    const { pid } = child
+    this.#fail = fail
+    if (pid === undefined) return
+    this.#monitor = [`/proc/${pid}`, statOf(pid)?.start ?? '']
+    child.on('message', async (index, handle) => {
+      const made = handle as unknown as Server | Datagrams
+      const socket = this.#sockets[index as number]!
+      const goOn = holding(made, socket)
+      this.#take(await this.#gateway, socket, made)
+      goOn()
+    })
+    // The sandbox itself keeps this process as long as it lives.
+    child.channel?.unref()
+  }
+
+  /**
+   * From now on these may be reached too. What is to listen listens before.
+   * @throws {HostError} when the sandbox has ended
+   */
+  allow(destinations: readonly Destination[]): Promise<void> {
+    return this.#change(async (gateway) => {
+      const wanted = destinationSockets(destinations, (name) => {
+        const addresses = gateway.addressesOf(name)
+        if (addresses === undefined) throw new HostError('too many names have an address in the sandbox')
+        return addresses
+      })
+      for (const socket of wanted) await this.#open(gateway, socket)
+      gateway.allow(destinations)
+    })
+  }
+
+  /** From now on these may not be reached; connections to them are reset. */
+  deny(destinations: readonly Destination[]): Promise<void> {
+    return this.#change(async (gateway) => gateway.deny(destinations))
+  }
+
+  /** What was refused until now, and what went through. */
+  async summary(): Promise<NetworkSummary> {
+    return (await this.#gateway).summary()
+  }
+
+  /** Ends all connections. */
+  close(): void {
+    this.#publisher.close()
+    this.#listener.close()
+    void this.#gateway.then((gateway) => gateway.close())
+  }
+
+  async #change(action: (gateway: Gateway) => Promise<void>): Promise<void> {
+    const before = this.#changing
+    const changed = before.then(async () => action(await this.#gateway))
+    this.#changing = changed.catch(() => {})
+    return changed
+  }
+
+  #take(gateway: Gateway, socket: NetworkSocket, made: Server | Datagrams): void {
+    this.#taken.set(socketKey(socket), { socket, made })
+    gateway.take(socket, made)
+  }
+
+  async #open(gateway: Gateway, socket: NetworkSocket): Promise<void> {
+    if (this.#taken.has(socketKey(socket)) || this.#taken.has(socketKey(atAny(socket)))) return
+    // One at any address takes the place of those at one: bind(2) has no two of them at a port.
+    if (socket.address.value === 0n)
+      for (const [key, one] of [...this.#taken])
+        if (socketKey(atAny(one.socket)) === socketKey(socket)) {
+          one.made.close()
+          this.#taken.delete(key)
+        }
+    try {
+      this.#take(gateway, socket, (await this.#listener.make({ ...socket, connects: false })) as Server | Datagrams)
+    } catch (error) {
+      // A kernel without IPv6.
+      if ((error as NodeJS.ErrnoException).code !== 'EAFNOSUPPORT') throw error
+    }
+  }
+
+  /** To a server inside, whichever loopback address it listens at. */
+  async #connect(port: number): Promise<Socket> {
+    const [v4, v6] = loopback.map((address) => ({ protocol: 'tcp' as const, address, port, connects: true }))
+    try {
+      return (await this.#listener.make(v4!)) as Socket
+    } catch {
+      return (await this.#listener.make(v6!)) as Socket
+    }
+  }
+}
+
+/** Node.js reads a socket from when it has it: what comes before there is a gateway is kept for that. Gives what hands it on. */
+function holding(made: Server | Datagrams, { protocol, role }: NetworkSocket): () => void {
+  const event = protocol === 'tcp' ? 'connection' : 'message'
+  const early: unknown[][] = []
+  const hold = (...given: unknown[]) => void early.push(given)
+  // A connection that is accepted meanwhile is not read either.
+  if (role === 'destination') Object.assign(made, { pauseOnConnect: true, allowHalfOpen: true })
+  made.on(event, hold)
+  return () => {
+    made.off(event, hold)
+    for (const given of early) made.emit(event, ...given)
+  }
+}
+
+/** For each start of a sandbox of this policy; undefined: its network is not by name. */
+export function networkBeside({ network }: CheckedPolicy, { start }: Plan): (() => NetworkBeside) | undefined {
+  if (typeof network !== 'object') return undefined
+  return () => new NetworkBeside(network, start.living?.handedOut.includes('user') ?? false)
+}

@@ -1,0 +1,104 @@
+/**
+ * The outside of a sandbox's network: it answers what comes to the sockets that wait inside. It knows by the address that a program
+ * connected to which name it asked for, decides, and connects to the real host. Nothing else leads out of the sandbox, so that no
+ * program has to be told of it, and none gets past it.
+ */
+import type { Socket as Datagrams } from 'node:dgram'
+import type { Server } from 'node:net'
+import type { NetworkSocket } from '../policy/networkSockets.js'
+import { type FakeAddresses, fixedNames } from '../policy/networkAddresses.js'
+import type { Destination, Protocol, Wanted } from '../policy/networkRules.js'
+import { Decider } from './decider.js'
+import { DnsServer } from './dnsServer.js'
+import { defaultLimits, defaultTimes, type GatewayOptions } from './gatewayOptions.js'
+import { NetworkMeter } from './meter.js'
+import { NameTable } from './nameTable.js'
+import { EventLog, type NetworkSummary } from './networkEvents.js'
+import { Resolver } from './resolver.js'
+import { type NetworkRules, RuleBook } from './ruleBook.js'
+import { TcpRelay } from './tcpRelay.js'
+import { UdpRelay } from './udpRelay.js'
+
+/** Connections to the DNS server at a time. */
+const dnsConnections = 64
+
+export class Gateway {
+  readonly #book: RuleBook
+  readonly #table: NameTable
+  readonly #log: EventLog
+  readonly #dns: DnsServer
+  readonly #dnsSockets: (Server | Datagrams)[] = []
+  readonly #tcp: TcpRelay
+  readonly #udp: UdpRelay
+  #ended = false
+
+  constructor(rules: NetworkRules, options: GatewayOptions = {}) {
+    const limits = { ...defaultLimits, ...options.limits }
+    const times = { ...defaultTimes, ...options.times }
+    this.#book = new RuleBook(rules)
+    this.#table = new NameTable(fixedNames(rules.allow))
+    this.#log = new EventLog(options.onEvent)
+    const resolver = new Resolver({ resolve: options.resolve })
+    const parts = { book: this.#book, table: this.#table, resolver, log: this.#log }
+    const decider = new Decider(parts, options)
+    const meter = new NetworkMeter(limits, () => this.#end(() => true, `${limits.bytes} bytes have gone through`))
+    const relay = { decider, log: this.#log, meter, limits, times }
+    this.#dns = new DnsServer(decider, { perSecond: limits.questions, connections: dnsConnections })
+    this.#tcp = new TcpRelay(relay)
+    this.#udp = new UdpRelay(relay)
+  }
+
+  /** A socket that waits inside, at this place. */
+  take({ protocol, role, address, port }: NetworkSocket, socket: Server | Datagrams): void {
+    if (role === 'dns') this.#takeDns(protocol, socket)
+    else if (protocol === 'tcp') this.#tcp.take(socket as Server)
+    else this.#udp.take({ address, port }, socket as Datagrams)
+  }
+
+  /** From now on these may be reached too, also if they were denied before. */
+  allow(destinations: readonly Destination[]): void {
+    this.#book.allow(destinations)
+  }
+
+  /** From now on these may not be reached; connections to them are reset. */
+  deny(destinations: readonly Destination[]): void {
+    this.#book.deny(destinations)
+    this.#end((wanted) => this.#book.ruling(wanted).is === 'denied', 'a rule denies it')
+  }
+
+  /** The addresses that a name has inside, from now on; undefined: there are too many names. */
+  addressesOf(name: string): FakeAddresses | undefined {
+    return this.#table.fix(name)
+  }
+
+  /** What was refused until now, and what went through. */
+  summary(): NetworkSummary {
+    return this.#log.summary()
+  }
+
+  /** Ends all connections, and takes no more. */
+  close(): void {
+    this.#ended = true
+    for (const socket of this.#dnsSockets) socket.close()
+    this.#dns.close()
+    this.#tcp.close()
+    this.#udp.close()
+  }
+
+  #takeDns(protocol: Protocol, socket: Server | Datagrams): void {
+    if (this.#ended) {
+      socket.close()
+      return
+    }
+    socket.unref()
+    socket.on('error', () => {})
+    this.#dnsSockets.push(socket)
+    if (protocol === 'tcp') this.#dns.takeTcp(socket as Server)
+    else this.#dns.takeUdp(socket as Datagrams)
+  }
+
+  #end(isOver: (wanted: Wanted) => boolean, reason: string): void {
+    this.#tcp.end(isOver, reason)
+    this.#udp.end(isOver, reason)
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * One direction of a connection: what one socket reads, the other writes. It reads into one buffer again and again, for most writes are
+ * done when `write` returns; where one is not, it reads no more until it is. So a stream costs no memory but this buffer, and there
+ * is none to collect. Node's own pipe() makes a buffer of 64 KiB for each read, and reaches half of the speed: bench/README.md.
+ */
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
+
+/** Of a connection that says little, and of one that has much to say: reads of a megabyte take a fifth of the system calls. */
+const smallest = 2 ** 14
+const largest = 2 ** 20
+/** So many reads in a row that would fit the smallest make it that again. */
+const manySmall = 64
+
+/** Large buffers, all connections together: beyond, streams go on with what they have. */
+export class BufferBudget {
+  #left: number
+
+  constructor(bytes = 2 ** 25) {
+    this.#left = bytes
+  }
+
+  take(bytes: number): boolean {
+    if (bytes > this.#left) return false
+    this.#left -= bytes
+    return true
+  }
+
+  give(bytes: number): void {
+    this.#left += bytes
+  }
+}
+
+/** Counts what is relayed. */
+export interface Meter {
+  /** Milliseconds to wait before more is read. */
+  spend(bytes: number): number
+}
+
+export class Pump {
+  /** For the socket that is read from. */
+  readonly onread: OnReadOpts
+  /** How many went this way. */
+  bytes = 0
+  readonly #budget: BufferBudget
+  readonly #meter: Meter
+  #buffer = Buffer.allocUnsafeSlow(smallest)
+  #from: Socket | undefined
+  #to: Socket | undefined
+  #small = 0
+  #isWriting = false
+  #pause: NodeJS.Timeout | undefined
+
+  constructor(budget: BufferBudget, meter: Meter) {
+    this.#budget = budget
+    this.#meter = meter
+    this.onread = { buffer: () => this.#buffer, callback: (size) => this.#take(size) }
+  }
+
+  /** Reads from now on. */
+  start(from: Socket, to: Socket): void {
+    this.#from = from
+    this.#to = to
+    // What was read before is written first.
+    from.once('end', () => to.end())
+    from.resume()
+  }
+
+  /** Behind the end of the sockets. */
+  close(): void {
+    clearTimeout(this.#pause)
+    this.#resize(smallest)
+  }
+
+  /** @returns whether more may be read at once, into the same buffer */
+  #take(size: number): boolean {
+    const to = this.#to!
+    if (to.destroyed || !to.writable) return false
+    this.bytes += size
+    to.write(this.#buffer.subarray(0, size), this.#written)
+    // Not all was taken: the buffer is in use until it is.
+    this.#isWriting = to.writableLength > 0
+    const wait = this.#meter.spend(size)
+    if (wait > 0) this.#pause = setTimeout(this.#paused, wait).unref()
+    this.#fit(size)
+    return !this.#isWriting && this.#pause === undefined
+  }
+
+  readonly #written = () => {
+    if (!this.#isWriting || this.#to!.writableLength > 0) return
+    this.#isWriting = false
+    this.#resume()
+  }
+
+  readonly #paused = () => {
+    this.#pause = undefined
+    this.#resume()
+  }
+
+  #resume(): void {
+    if (!this.#isWriting && this.#pause === undefined && !this.#from!.destroyed) this.#from!.resume()
+  }
+
+  /** The buffer of the next read. The one before may still be written from: it is left as it is. */
+  #fit(size: number): void {
+    const { length } = this.#buffer
+    this.#small = size <= smallest / 2 ? this.#small + 1 : 0
+    if (size === length && length < largest) this.#resize(Math.min(largest, 4 * length))
+    else if (this.#small >= manySmall && length > smallest) this.#resize(smallest)
+  }
+
+  #resize(length: number): void {
+    const more = length - this.#buffer.length
+    if (more === 0 || (more > 0 && !this.#budget.take(more))) return
+    if (more < 0) this.#budget.give(-more)
+    this.#buffer = Buffer.allocUnsafeSlow(length)
+  }
+}
+
+/**
+ * The same connection as another socket, which reads into a buffer of ours: sockets that a server accepts have no such option. The
+ * one that was accepted has not read yet (`pauseOnConnect`).
+ */
+export function withOnread(accepted: Socket, onread: OnReadOpts): Socket {
+  const held = accepted as unknown as { _handle: object | null }
+  const handle = held._handle
+  held._handle = null
+  accepted.destroy()
+  // Types know neither `handle`, by which Node's own servers make sockets, nor `onread` but where a socket connects.
+  const options: SocketConstructorOpts & { handle: object | null; onread: OnReadOpts; pauseOnCreate: true } = {
+    ...{ handle, onread, pauseOnCreate: true },
+    ...{ allowHalfOpen: true, readable: true, writable: true },
+  }
+  return new Socket(options)
+}

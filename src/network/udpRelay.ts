@@ -1,0 +1,149 @@
+/**
+ * Datagrams of a sandbox. A conversation is what one port of the sandbox and one destination say to each other: it has a socket of its own
+ * outside, which is connected, so that nobody else is heard; it ends when neither has said anything for a while.
+ */
+import { createSocket, type Socket } from 'node:dgram'
+import { addressText, type IpAddress } from '../policy/ipAddress.js'
+import type { Wanted } from '../policy/networkRules.js'
+import { dialFault } from './dial.js'
+import type { RelayParts } from './tcpRelay.js'
+
+/** Of a conversation that is being decided. */
+const mostWaiting = 16
+/** Bytes that wait for room in a socket; more are lost, as datagrams may be. */
+const mostQueued = 2 ** 20
+
+interface Conversation {
+  readonly wanted: Wanted
+  readonly waiting: Buffer[]
+  outside?: Socket
+  /** Once there is a socket that is connected. */
+  send?: (bytes: Buffer) => void
+  refused?: true
+  timer?: NodeJS.Timeout
+  readonly close: (reason: string) => void
+}
+
+/** Where datagrams come from, and the answers go to. */
+interface Sender {
+  readonly inside: Socket
+  readonly address: string
+  readonly port: number
+}
+
+export class UdpRelay {
+  readonly #parts: RelayParts
+  /** By who talks to whom; those that were silent longest come first. */
+  readonly #conversations = new Map<string, Conversation>()
+  readonly #sockets: Socket[] = []
+  #ended = false
+
+  constructor(parts: RelayParts) {
+    this.#parts = parts
+  }
+
+  /** @param row where the socket waits */
+  take(row: { readonly address: IpAddress; readonly port: number }, inside: Socket): void {
+    if (this.#ended) {
+      inside.close()
+      return
+    }
+    inside.unref()
+    inside.on('error', () => {})
+    const place = `${addressText(row.address)} ${row.port}`
+    inside.on('message', (bytes, { address, port }) => {
+      const key = `${place} ${address} ${port}`
+      const known = this.#conversations.get(key)
+      if (known !== undefined) this.#say(key, known, bytes)
+      else this.#open(key, row, { inside, address, port }, bytes)
+    })
+    this.#sockets.push(inside)
+  }
+
+  /** Ends those that `isOver` names. */
+  end(isOver: (wanted: Wanted) => boolean, reason: string): void {
+    for (const { wanted, close } of [...this.#conversations.values()]) if (isOver(wanted)) close(reason)
+  }
+
+  close(): void {
+    this.#ended = true
+    for (const { close } of [...this.#conversations.values()]) close('the sandbox has ended')
+    for (const socket of this.#sockets) socket.close()
+  }
+
+  #say(key: string, conversation: Conversation, bytes: Buffer): void {
+    const { send, refused, waiting } = conversation
+    this.#heard(key, conversation)
+    if (send !== undefined) send(bytes)
+    else if (!refused && waiting.length < mostWaiting) waiting.push(Buffer.from(bytes))
+  }
+
+  /** It is the last that was silent, and is so for a while. */
+  #heard(key: string, conversation: Conversation): void {
+    this.#conversations.delete(key)
+    this.#conversations.set(key, conversation)
+    conversation.timer?.refresh()
+  }
+
+  #open(key: string, row: { readonly address: IpAddress; readonly port: number }, sender: Sender, first: Buffer): void {
+    const { decider, log, limits, times } = this.#parts
+    const wanted = decider.wantedAt('udp', row.address, row.port)
+    if (wanted === undefined) return
+    const [oldest] = this.#conversations.values()
+    if (this.#conversations.size >= limits.conversations) oldest!.close('there are too many others')
+    const started = performance.now()
+    const count = { in: 0, out: 0 }
+    let rule: string | undefined
+    let real: string | undefined
+    const conversation: Conversation = {
+      wanted,
+      waiting: [Buffer.from(first)],
+      close: (reason) => {
+        clearTimeout(conversation.timer)
+        if (this.#conversations.get(key) === conversation) this.#conversations.delete(key)
+        if (conversation.outside === undefined) return
+        conversation.outside.close()
+        delete conversation.outside
+        delete conversation.send
+        conversation.refused = true
+        const ms = performance.now() - started
+        log.end(wanted, 'allowed', { reason, rule: rule!, real: real!, bytesIn: count.in, bytesOut: count.out, ms })
+      },
+    }
+    conversation.timer = setTimeout(() => conversation.close('silent'), times.silent).unref()
+    this.#conversations.set(key, conversation)
+    void decider.decide(wanted).then((decision) => {
+      if (this.#ended || this.#conversations.get(key) !== conversation) return
+      if (decision.verdict !== 'allowed') {
+        conversation.refused = true
+        conversation.waiting.length = 0
+        log.decision(wanted, decision.verdict, decision)
+        return
+      }
+      rule = decision.rule
+      const [address] = decision.addresses
+      real = addressText(address!)
+      log.decision(wanted, 'allowed', { reason: 'a rule allows it', rule })
+      const outside = createSocket(address!.family === 4 ? 'udp4' : 'udp6').unref()
+      conversation.outside = outside
+      // As of a port where nobody waits: the program hears nothing.
+      outside.on('error', (error) => conversation.close(dialFault(error)))
+      outside.on('message', (bytes) => {
+        this.#heard(key, conversation)
+        count.in += bytes.length
+        const { inside, address: to, port } = sender
+        if (this.#parts.meter.spend(bytes.length) === 0 && inside.getSendQueueSize() < mostQueued)
+          inside.send(Buffer.from(bytes), port, to, () => {})
+      })
+      outside.connect(wanted.port, real, () => {
+        if (conversation.outside === undefined) return
+        conversation.send = (bytes) => {
+          if (this.#parts.meter.spend(bytes.length) > 0 || outside.getSendQueueSize() >= mostQueued) return
+          count.out += bytes.length
+          outside.send(bytes, () => {})
+        }
+        for (const bytes of conversation.waiting.splice(0)) conversation.send(bytes)
+      })
+    })
+  }
+}

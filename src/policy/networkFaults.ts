@@ -1,0 +1,41 @@
+/** What a destination alone does not show to be wrong. */
+import type { Fault } from '../text/error.js'
+import { bitsOf } from './ipAddress.js'
+import { faultAt } from './keys.js'
+import type { Destination } from './networkRules.js'
+import type { CheckedPolicy } from './schema.js'
+
+/** Each is a socket of this process's, for as long as a sandbox lives: see "ulimit -n". */
+export const mostSockets = 512
+
+/** Sockets that stand for a destination: of IPv4 and IPv6, or of the one address that it is. */
+const socketsOf = ({ host, first, last }: Destination): number => (last - first + 1) * (host.kind === 'address' ? 1 : 2)
+
+/** Whether it is one host, which has addresses of its own inside. */
+const isOneHost = ({ host }: Destination): boolean =>
+  host.kind === 'name' || (host.kind === 'address' && host.block.prefix === bitsOf[host.block.family])
+
+export function networkFaults({ network }: Pick<CheckedPolicy, 'network'>): Fault[] {
+  if (typeof network !== 'object') return []
+  const { allow = [] } = network
+  let sockets = 0
+  return allow.flatMap((destination, index) => {
+    const before = sockets
+    sockets += socketsOf(destination)
+    if (destination.protocol === 'udp' && !isOneHost(destination))
+      return [
+        faultAt(
+          `network.allow[${index}]`,
+          'udp needs the name or the address of one host: a datagram does not tell this process where it was sent',
+        ),
+      ]
+    if (before <= mostSockets && sockets > mostSockets)
+      return [
+        faultAt(
+          `network.allow[${index}]`,
+          `is one too many: each port of a destination takes a socket or two, and there are at most ${mostSockets}`,
+        ),
+      ]
+    return []
+  })
+}

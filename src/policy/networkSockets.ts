@@ -1,0 +1,89 @@
+/** The sockets in a sandbox's network namespace by which Node.js, outside, learns what its programs ask for. */
+import { bitsOf, type IpAddress, type IpBlock, parseAddress } from './ipAddress.js'
+import { dnsAddresses, dnsPort, type FakeAddresses, fixedAddresses } from './networkAddresses.js'
+import type { Destination, Protocol } from './networkRules.js'
+import type { CheckedNetwork } from './networkSchema.js'
+
+/** One of them: Node.js gets it with its place in the list. */
+export interface NetworkSocket {
+  readonly protocol: Protocol
+  /** Who answers there: the resolver, or what connects to a destination of the policy. */
+  readonly role: 'dns' | 'destination'
+  /** 0 is any address of its kind. */
+  readonly address: IpAddress
+  readonly port: number
+}
+
+const both = ({ v4, v6 }: FakeAddresses): IpAddress[] => [v4, v6].map((text) => parseAddress(text)!)
+/** Of the sandbox's loopback device. */
+const [v4, v6] = both(dnsAddresses) as [IpAddress, IpAddress]
+export const ownAddresses = { v4, v6 }
+
+const anyAddress: readonly IpAddress[] = [
+  { family: 4, value: 0n },
+  { family: 6, value: 0n },
+]
+
+/** Those of the resolver, and of each destination one for each of its addresses and ports. */
+export function socketsOf({ allow = [], onRequest }: Pick<CheckedNetwork, 'allow' | 'onRequest'>): NetworkSocket[] {
+  const names = fixedAddresses(allow)
+  const dns = (['udp', 'tcp'] as const).map(
+    (protocol): NetworkSocket => ({ protocol, role: 'dns', address: parseAddress(dnsAddresses.v4)!, port: dnsPort }),
+  )
+  const asked = onRequest === undefined ? [] : askedAt(allow)
+  return distinct([...dns, ...destinationSockets(allow, (name) => names.get(name)!), ...asked])
+}
+
+/** Of each destination one for each of its addresses and ports. */
+export function destinationSockets(
+  destinations: readonly Destination[],
+  addressesOf: (name: string) => FakeAddresses,
+): NetworkSocket[] {
+  const sockets = destinations.flatMap(({ protocol, host, first, last }) => {
+    const addresses =
+      host.kind === 'name'
+        ? both(addressesOf(host.name))
+        : host.kind === 'address' && isOne(host.block)
+          ? [host.block]
+          : anyAddress
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index).flatMap((port) =>
+      addresses.map(
+        ({ family, value }): NetworkSocket => ({
+          protocol,
+          role: 'destination',
+          address: { family, value },
+          port,
+        }),
+      ),
+    )
+  })
+  return distinct(sockets)
+}
+
+/** Each once; one at any address stands for all of its port. */
+function distinct(sockets: readonly NetworkSocket[]): NetworkSocket[] {
+  const byKey = new Map(sockets.map((socket) => [socketKey(socket), socket]))
+  return [...byKey.values()].filter((socket) => !byKey.has(socketKey(atAny(socket))) || socket.address.value === 0n)
+}
+
+/** That which waits at any address of its kind, in the place of one. */
+export const atAny = (socket: NetworkSocket): NetworkSocket => ({
+  ...socket,
+  address: { ...socket.address, value: 0n },
+})
+
+/** Where it is a function that decides: at the web's ports, and at those that are listed for others. */
+function askedAt(allow: readonly Destination[]): NetworkSocket[] {
+  const listed = allow.flatMap(({ protocol, first, last }) =>
+    protocol === 'tcp' ? Array.from({ length: last - first + 1 }, (_, index) => first + index) : [],
+  )
+  return [...new Set([80, 443, ...listed])].flatMap((port) =>
+    anyAddress.map((address): NetworkSocket => ({ protocol: 'tcp', role: 'destination', address, port })),
+  )
+}
+
+const isOne = ({ family, prefix }: IpBlock) => prefix === bitsOf[family]
+
+/** No two sockets have the same. */
+export const socketKey = ({ protocol, address, port }: NetworkSocket): string =>
+  `${protocol} ${address.family} ${address.value} ${port}`
