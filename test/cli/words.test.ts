@@ -167,6 +167,27 @@ const faults: readonly Fault[] = [
   ),
   fault('network', ['--network', 'hots'], /^vial: --network hots: must be/, { network: 'hots' }, /^network: must be/),
   fault(
+    'allow',
+    ['--allow', 'web'],
+    /^vial: --allow web: must be/,
+    { network: { allow: ['web'] } },
+    /^network\.allow\[0\]: must be/,
+  ),
+  fault(
+    'deny',
+    ['--deny', 'web'],
+    /^vial: --deny web: must be/,
+    { network: { deny: ['web'] } },
+    /^network\.deny\[0\]: must be/,
+  ),
+  fault(
+    'publish',
+    ['--publish', 'web'],
+    /^vial: --publish web: must be/,
+    { network: { publish: ['web'] } },
+    /^network\.publish\[0\]: must be/,
+  ),
+  fault(
     'hostname',
     ['--hostname', 'a b'],
     /^vial: --hostname a b: must have/,
