@@ -21,7 +21,7 @@ export class NetworkReport {
    * @throws {UsageError} when the file cannot be written
    */
   constructor(log: string | undefined) {
-    this.#fd = log === undefined || log === '-' ? (log && 2) || undefined : openLog(log)
+    this.#fd = log === undefined ? undefined : log === '-' ? 2 : openLog(log)
   }
 
   /** What is beside the sandbox, and is told of here. */

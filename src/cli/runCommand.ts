@@ -60,8 +60,7 @@ function startRemembered(
       const trusted = trustedBy(flags)
       // Steps of another vial would tell something else.
       return requester()?.key === key && isAsSeen(seen)
-        ? compileAccepted(policy, { ...compiledFor(stdio, limiter?.option(), undefined), trusted, terminal: flags.tty })
-            .steps
+        ? compileAccepted(policy, { ...compiledFor(stdio, limiter?.option()), trusted, terminal: flags.tty }).steps
         : []
     },
   }

@@ -52,6 +52,12 @@ export function openMonitor(c: StrictAssembler, text: Operand): Slot {
   return monitor
 }
 
+/** Opens a descriptor of its, for reading. */
+export function openHandle(c: StrictAssembler, monitor: Operand, to: Slot, fd: number): void {
+  // A FIFO would wait for its other end.
+  c.b.move(to, c.must('openat', monitor, c.b.text(`fd/${fd}`), c.open.RDONLY | c.open.NONBLOCK | c.open.CLOEXEC, 0))
+}
+
 /** ENOENT where the process is another than the one that is meant. */
 function requireStartTime(c: StrictAssembler, monitor: Operand, text: Operand): void {
   const { b } = c

@@ -19,10 +19,10 @@ import type { Architecture } from '../kernel/architecture.js'
 import { AT, CLONE, IN, PR, RENAME, RESOLVE, S_IF } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
-import type { Address, Operand, Program, Slot } from '../machine/instruction.js'
+import type { Address, Operand, Program } from '../machine/instruction.js'
 import { namespaceHandles } from '../plan/handles.js'
 import type { Step } from '../plan/step.js'
-import { openMonitor, statSize } from './entering.js'
+import { openHandle, openMonitor, statSize } from './entering.js'
 import { Filer, ofName, refuseKernels } from './filesAssembler.js'
 import { type FilesOperation, filesAnswer, filesFlags, numberOf } from './filesCall.js'
 import { field, receiveData, receiveRequest, text } from './filesInput.js'
@@ -68,10 +68,8 @@ function enter(c: Filer, { ownUser, identity }: FilerIdentity): void {
   const { b } = c
   const [user, mounts] = b.temporaries(2)
   const monitor = openMonitor(c, b.reserve(statSize + 8))
-  const open = (to: Slot, fd: number) =>
-    b.move(to, c.must('openat', monitor, b.text(`fd/${fd}`), c.open.RDONLY | c.open.NONBLOCK | c.open.CLOEXEC, 0))
-  if (ownUser) open(user, namespaceHandles.user)
-  open(mounts, namespaceHandles.mount)
+  if (ownUser) openHandle(c, monitor, user, namespaceHandles.user)
+  openHandle(c, monitor, mounts, namespaceHandles.mount)
   c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   c.must('umask', 0)
   if (ownUser) {

@@ -14,7 +14,7 @@ import { AT, CLONE, FSCONFIG, FSPICK, MNT, MOVE_MOUNT, MS, OPEN_TREE, PR } from 
 import { pack, structs } from '../kernel/structs.js'
 import type { Program } from '../machine/instruction.js'
 import { namespaceHandles } from '../plan/handles.js'
-import { openMonitor, statSize } from './entering.js'
+import { openHandle, openMonitor, statSize } from './entering.js'
 import { hostDescriptor, mountAnswer, stackCall, stackTarget } from './mountCall.js'
 import { detach, Mounter, mountOf, openSourceInside, requireMount, walkTo } from './mounter.js'
 
@@ -28,14 +28,16 @@ export function layerStacker(architecture: Architecture): Program {
   b.move(frozen, 0)
   c.begin('find')
   const monitor = openMonitor(c, b.reserve(statSize + 8))
-  const flags = c.open.RDONLY | c.open.NONBLOCK | c.open.CLOEXEC
-  b.move(user, c.must('openat', monitor, b.text(`fd/${namespaceHandles.user}`), flags, 0))
-  b.move(mounts, c.must('openat', monitor, b.text(`fd/${namespaceHandles.mount}`), flags, 0))
+  openHandle(c, monitor, user, namespaceHandles.user)
+  openHandle(c, monitor, mounts, namespaceHandles.mount)
   c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   const found = openSourceInside(c, stackCall.host, () => c.must('setns', user, CLONE.NEWUSER))
   c.must('dup3', found, hostDescriptor, c.open.CLOEXEC)
   c.begin('join')
-  b.move(view, c.must('openat', AT.FDCWD, b.text('/proc/self/ns/mnt'), flags, 0))
+  b.move(
+    view,
+    c.must('openat', AT.FDCWD, b.text('/proc/self/ns/mnt'), c.open.RDONLY | c.open.NONBLOCK | c.open.CLOEXEC, 0),
+  )
   // umount2(2) takes only a path, and the /proc of the sandbox does not have this process.
   b.move(
     descriptors,

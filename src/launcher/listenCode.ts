@@ -2,15 +2,15 @@
  * Sockets in the sandbox's network namespace at which Node.js accepts, from outside. They listen before there is a payload, so that no first
  * connection comes too early; and since only Node.js holds them, no process of the sandbox's can take or close them.
  */
-import { errno } from '../kernel/errno.js'
-import { AF, NETLINK, SOCK } from '../kernel/flags.js'
+import { AF, SOCK } from '../kernel/flags.js'
+import { NETLINK } from '../kernel/netlink.js'
 import { structs } from '../kernel/structs.js'
 import type { Step } from '../plan/step.js'
 import { addressBytes } from '../policy/ipAddress.js'
 import type { LauncherContext } from './launcherContext.js'
 import { localMessages } from './localRoutes.js'
 import { handSocket } from './socketCode.js'
-import { rowOf, socketRow } from './socketRows.js'
+import { absentLine, rowOf, socketRow } from './socketRows.js'
 
 type Listen = Step<'listen'>
 
@@ -52,10 +52,11 @@ function handAll(c: LauncherContext, sockets: Listen['sockets'], channel: number
     b.when(at, 'eq', end, leave)
     handSocket(c, { at, channel })
     // A kernel without IPv6.
-    const next = b.label()
-    b.branch(c.result, 'eq', -errno.EAFNOSUPPORT, next)
-    c.orFail()
-    b.place(next)
+    c.whenError(
+      'EAFNOSUPPORT',
+      () => c.must('write', channel, b.bytes(Buffer.from(absentLine), 1), absentLine.length),
+      () => c.orFail(),
+    )
     b.compute(at, at, 'add', socketRow.size)
   })
 }

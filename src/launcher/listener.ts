@@ -8,7 +8,7 @@ import type { Architecture } from '../kernel/architecture.js'
 import { firstError, type Program } from '../machine/instruction.js'
 import { CLONE, PR } from '../kernel/flags.js'
 import { namespaceHandles } from '../plan/handles.js'
-import { openMonitor, statSize } from './entering.js'
+import { openHandle, openMonitor, statSize } from './entering.js'
 import { handSocket } from './socketCode.js'
 import { socketRow } from './socketRows.js'
 
@@ -35,15 +35,14 @@ export function listener(architecture: Architecture): Program {
   }
   b.entry(c.stack)
   const monitor = openMonitor(c, b.reserve(statSize + 8))
-  const open = (to: typeof user, fd: number) =>
-    b.move(to, c.must('openat', monitor, b.text(`fd/${fd}`), c.open.RDONLY | c.open.NONBLOCK | c.open.CLOEXEC, 0))
+  const whenOwnUser = (then: () => void) => b.when(byte, 'eq', ownUser.charCodeAt(0), then)
   b.load(word, 64, c.stack, 32)
   b.load(byte, 8, word)
-  b.when(byte, 'eq', ownUser.charCodeAt(0), () => open(user, namespaceHandles.user))
-  open(net, namespaceHandles.net)
+  whenOwnUser(() => openHandle(c, monitor, user, namespaceHandles.user))
+  openHandle(c, monitor, net, namespaceHandles.net)
   // What is inside may not look at it, CVE-2016-9962: it is not in the sandbox's pid namespace either.
   c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
-  b.when(byte, 'eq', ownUser.charCodeAt(0), () => c.must('setns', user, CLONE.NEWUSER))
+  whenOwnUser(() => c.must('setns', user, CLONE.NEWUSER))
   c.must('setns', net, CLONE.NEWNET)
   b.move(row, b.reserve(socketRow.size, 8))
   b.loop(({ leave: end }) => {

@@ -2,7 +2,8 @@
  * Messages of rtnetlink(7) that make every address of a network namespace its own: a local route over lo for all of them. What no socket
  * waits at is then refused at once, and what one does wait at is whatever address it was bound to.
  */
-import { AF, IFA, IFA_F, NLM_F, RT_SCOPE, RT_TABLE, RTA, RTM, RTN, RTPROT } from '../kernel/flags.js'
+import { AF } from '../kernel/flags.js'
+import { IFA, IFA_F, NLM_F, RT_SCOPE, RT_TABLE, RTA, RTM, RTN, RTPROT } from '../kernel/netlink.js'
 import { pack, structs } from '../kernel/structs.js'
 
 /** The first device of each network namespace. */

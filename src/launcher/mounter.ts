@@ -31,7 +31,7 @@ import {
 import { pack, structs } from '../kernel/structs.js'
 import type { Address, Label, Operand, Program, Slot } from '../machine/instruction.js'
 import { namespaceHandles } from '../plan/handles.js'
-import { openMonitor, statSize } from './entering.js'
+import { openHandle, openMonitor, statSize } from './entering.js'
 import { type MountCall, mountAnswer, mountCall, mountStages } from './mountCall.js'
 import { fileKind, requireSame, statusBuffer } from './openFiles.js'
 
@@ -94,10 +94,8 @@ export function mounter(architecture: Architecture): Program {
   b.entry(c.stack)
   c.begin('find')
   const monitor = openMonitor(c, b.reserve(statSize + 8))
-  const open = (to: Slot, fd: number) =>
-    b.move(to, c.must('openat', monitor, b.text(`fd/${fd}`), c.open.RDONLY | c.open.NONBLOCK | c.open.CLOEXEC, 0))
-  whenAsked(c, 'ownUser', () => open(user, namespaceHandles.user))
-  open(mounts, namespaceHandles.mount)
+  whenAsked(c, 'ownUser', () => openHandle(c, monitor, user, namespaceHandles.user))
+  openHandle(c, monitor, mounts, namespaceHandles.mount)
   c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   c.must('umask', 0)
   const join = () => {

@@ -2,7 +2,7 @@
 import { variable } from '../assembly/variables.js'
 import { AF, CLONE, IFF, SIOC, SOCK } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import type { Plan } from '../plan/plan.js'
+import { listening, type Plan } from '../plan/plan.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './launcherContext.js'
 import { listen } from './listenCode.js'
@@ -10,14 +10,12 @@ import { listen } from './listenCode.js'
 /** Whether init enters a network namespace that the monitor makes meanwhile: it takes the kernel as long as all the rest. */
 export const netIsLate = (plan: Plan) => plan.world.init.some((step) => step.do === 'loopback' && step.enter)
 
-const listensIn = (plan: Plan) => plan.world.init.find((step) => step.do === 'listen')
-
 /**
  * What the monitor keeps of it: the channel to Node.js. libuv takes the end of one for the end of what there is to read, though more sockets are on
  * their way: of each message with a descriptor recvmsg(2) gives less than was asked for, unix(7), and libuv ends at POLLHUP behind that.
  */
 export const heldChannel = (plan: Plan): number[] => {
-  const listens = listensIn(plan)
+  const listens = listening(plan)
   return listens === undefined ? [] : [listens.channel]
 }
 
@@ -32,7 +30,7 @@ export function prepareNet(c: LauncherContext): void {
 
 /** What the monitor does of the namespace it does while init builds the rest; init is let in when all of it is there. */
 export function makeNet(c: LauncherContext): void {
-  const listens = listensIn(c.plan)
+  const listens = listening(c.plan)
   c.must('unshare', CLONE.NEWNET)
   if (listens !== undefined) {
     c.begin(listens)
@@ -50,7 +48,7 @@ function enterNet(c: LauncherContext): void {
 export const networkCode = {
   loopback(c: LauncherContext, { enter }: Step<'loopback'>): void {
     if (enter) enterNet(c)
-    if (!enter || listensIn(c.plan) === undefined) bringUp(c)
+    if (!enter || listening(c.plan) === undefined) bringUp(c)
   },
 
   listen(c: LauncherContext, step: Step<'listen'>): void {

@@ -42,7 +42,7 @@ function handOver(c: StrictAssembler, { at, channel }: { readonly at: Slot; read
     0,
     () => {
       c.attempt('connect', file, at, other)
-      // Over loopback it is over by now, unless nobody accepts there just now.
+      // Over loopback it is over by now, unless the backlog there is full.
       c.whenError('EINPROGRESS', () => c.attempt('connect', file, at, other))
       const goesOn = b.label()
       b.branch(c.result, 'eq', -errno.EALREADY, goesOn)

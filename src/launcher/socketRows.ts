@@ -16,6 +16,9 @@ export const socketRow = {
   text: 48,
 } as const
 
+/** What Node.js is told in place of a socket of which this kernel has no kind: a message without one. */
+export const absentLine = '-1\n'
+
 /** What is made at an address: a socket that waits there, or one that connects to it. */
 export interface SocketRequest extends Pick<NetworkSocket, 'protocol' | 'address' | 'port'> {
   readonly connects: boolean

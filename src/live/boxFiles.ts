@@ -3,11 +3,11 @@ import { Readable, type Writable } from 'node:stream'
 import * as v from 'valibot'
 import { errnoName } from '../kernel/errno.js'
 import { filesAnswer, filesFlags } from '../launcher/filesCall.js'
-import { pathOf } from '../policy/check.js'
+import { parseOptions } from '../policy/check.js'
 import { normal } from '../policy/path.js'
 import { flag, inside, mode, size } from '../policy/values.js'
 import { Fault, OptionError } from '../text/error.js'
-import { object, wrongValue } from '../text/shapes.js'
+import { object } from '../text/shapes.js'
 import { entryOf, type FileEntry, type FileStatus } from './fileEntries.js'
 import { fileReader, fileWriter, type Streamed } from './fileStreams.js'
 import type { FilesRequest, Helpers } from './filesHelper.js'
@@ -336,10 +336,7 @@ async function* packed(streamed: Streamed, skipped: PackOptions['skipped']): Asy
 }
 
 function check(given: object): Checked {
-  const { issues, output } = v.safeParse(schema, given, { message: wrongValue })
-  const [issue] = issues ?? []
-  if (issue !== undefined) throw OptionError.at(new Fault(pathOf(issue), issue.message))
-  const checked = output as Checked
+  const checked = parseOptions(schema, given) as Checked
   return { ...checked, path: normal(checked.path), ...(checked.to === undefined ? {} : { to: normal(checked.to) }) }
 }
 

@@ -1,14 +1,13 @@
 /** What a program may change and ask of the network of its open sandbox. */
 import * as v from 'valibot'
 import type { NetworkSummary } from '../network/networkEvents.js'
-import { pathOf } from '../policy/check.js'
+import { parseOptions } from '../policy/check.js'
 import type { Destination } from '../policy/networkRules.js'
 import { destination } from '../policy/networkSchema.js'
-import { Fault, OptionError } from '../text/error.js'
-import { wrongValue } from '../text/shapes.js'
+import { object } from '../text/shapes.js'
 import type { NetworkBeside } from './networkBeside.js'
 
-const list = v.array(destination)
+const schema = object({ destinations: v.array(destination) })
 
 /** The network by name of an open sandbox. */
 export class BoxNetwork {
@@ -47,9 +46,5 @@ export class BoxNetwork {
   }
 }
 
-function parse(given: readonly string[]): readonly Destination[] {
-  const { issues, output } = v.safeParse(list, given, { message: wrongValue })
-  const [issue] = issues ?? []
-  if (issue !== undefined) throw OptionError.at(new Fault(`destinations${pathOf(issue)}`, issue.message))
-  return output as readonly Destination[]
-}
+const parse = (destinations: readonly string[]): readonly Destination[] =>
+  parseOptions(schema, { destinations }).destinations

@@ -17,6 +17,7 @@ import {
 } from '../launcher/filesCall.js'
 import { assemble } from '../machine/assemble.js'
 import { hints } from '../plan/hints.js'
+import { handsOutUser } from '../plan/plan.js'
 import { key } from '../policy/keys.js'
 import { hold, startError, startProcess } from '../run/startProcess.js'
 import { HostError, OptionError } from '../text/error.js'
@@ -257,7 +258,7 @@ function openFiler(sandbox: Inspected) {
     )
   const [identity] = hardening(plan, 'identity')
   const asked = {
-    ownUser: plan.start.living?.handedOut.includes('user') ?? false,
+    ownUser: handsOutUser(plan),
     identity: identity && { uid: identity.uid, gid: identity.gid, groups: identity.groups },
   }
   const name = JSON.stringify(asked)

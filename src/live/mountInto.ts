@@ -4,24 +4,22 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import * as v from 'valibot'
-import { openStored } from '../cache/contentVials.js'
 import { statOf } from '../cgroup/processStat.js'
 import type { Compiled } from '../compile/compile.js'
-import { hostArchitecture } from '../host/thisHost.js'
 import { errnoMessage, errnoName } from '../kernel/errno.js'
 import { type MountCall, mountAnswer, mountCall, mountStages, stageOf } from '../launcher/mountCall.js'
 import { mounter } from '../launcher/mounter.js'
-import { assemble } from '../machine/assemble.js'
 import type { Hints } from '../plan/step.js'
-import { pathOf } from '../policy/check.js'
+import { handsOutUser } from '../plan/plan.js'
+import { parseOptions } from '../policy/check.js'
 import { currentDirectory, normal } from '../policy/path.js'
 import { flag, host, inside } from '../policy/values.js'
 import { startError, startProcess } from '../run/startProcess.js'
 import { ifSeen } from '../kernel/shortage.js'
 import { attempt } from '../text/attempt.js'
-import { Fault, HostError, OptionError } from '../text/error.js'
+import { HostError, OptionError } from '../text/error.js'
 import { printable } from '../text/printable.js'
-import { object, wrongValue } from '../text/shapes.js'
+import { object } from '../text/shapes.js'
 import { targetOf } from './enterSandbox.js'
 import type { Inspected } from './inspectSandbox.js'
 import { runningProcesses } from './members.js'
@@ -29,6 +27,7 @@ import { refuseMount, requireMountable } from './mountFaults.js'
 import type { AddedMount, MountRecords, RecordedMount } from './mountRecords.js'
 import { type Mount, mountTable } from './mountTable.js'
 import { compiledAgain } from './sandboxPlan.js'
+import { ownProgram } from './ownPrograms.js'
 
 /** How something is mounted into a sandbox that runs. */
 export interface MountOptions {
@@ -143,7 +142,7 @@ export class SandboxMounts {
   async #call(fd: number, switches: readonly MountCall[], ownRoot: boolean, words: readonly string[]): Promise<void> {
     const { plan } = this.#plan()
     const asked = new Set<MountCall>(switches)
-    if (plan.start.living?.handedOut.includes('user')) asked.add('ownUser')
+    if (handsOutUser(plan)) asked.add('ownUser')
     if (ownRoot) asked.add('ownRoot')
     const digits = mountCall.order.map((name) => (asked.has(name) ? '1' : '0')).join('')
     try {
@@ -180,12 +179,7 @@ const readMounts = (pid: number) => mountTable(readFileSync(`/proc/${pid}/mounti
 
 const namesOf = (place: string) => place.split('/').slice(1)
 
-function check(given: object): v.InferOutput<typeof schema> {
-  const { issues, output } = v.safeParse(schema, given, { message: wrongValue })
-  const [issue] = issues ?? []
-  if (issue !== undefined) throw OptionError.at(new Fault(pathOf(issue), issue.message))
-  return output as v.InferOutput<typeof schema>
-}
+const check = (given: object) => parseOptions(schema, given)
 
 /** Whether the root is a filesystem of the sandbox's own, and none of the host's. */
 function ownRoot(inside: readonly Mount[], outside: readonly Mount[]): boolean {
@@ -193,12 +187,7 @@ function ownRoot(inside: readonly Mount[], outside: readonly Mount[]): boolean {
   return root?.type === 'tmpfs' && outside.length > 0 && !outside.some(({ device }) => device === root.device)
 }
 
-let program: Uint8Array | undefined
-
-function openMounter() {
-  program ??= assemble(mounter(hostArchitecture()), hostArchitecture())
-  return openStored(program)
-}
+const openMounter = ownProgram(mounter)
 
 export function failureOf(
   { kind, value }: { readonly kind: number; readonly value: number },

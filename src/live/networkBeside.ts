@@ -9,15 +9,15 @@ import { statOf } from '../cgroup/processStat.js'
 import type { Gateway } from '../network/gateway.js'
 import type { NetworkSummary } from '../network/networkEvents.js'
 import { Publisher } from '../network/publisher.js'
-import type { Plan } from '../plan/plan.js'
+import { handsOutUser, listening, type Plan } from '../plan/plan.js'
 import { parseAddress } from '../policy/ipAddress.js'
 import type { Destination } from '../policy/networkRules.js'
 import type { CheckedNetwork } from '../policy/networkSchema.js'
-import { atAny, destinationSockets, type NetworkSocket, socketKey, socketsOf } from '../policy/networkSockets.js'
+import { atAny, destinationSockets, type NetworkSocket, socketKey } from '../policy/networkSockets.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 import type { Beside } from '../run/beside.js'
 import { HostError } from '../text/error.js'
-import { NetworkListener } from './networkListener.js'
+import { ended, NetworkListener } from './networkListener.js'
 
 const loopback = ['127.0.0.1', '::1'].map((text) => parseAddress(text)!)
 
@@ -27,6 +27,10 @@ export class NetworkBeside implements Beside {
   readonly #sockets: readonly NetworkSocket[]
   /** Those that are there, by their keys. */
   readonly #taken = new Map<string, { readonly socket: NetworkSocket; readonly made: Server | Datagrams }>()
+  /** All that the vial opens are there. Changes wait for it: what is added may be in the place of what the vial is about to hand over. */
+  readonly #opened: Promise<void>
+  #isOpened: () => void = () => {}
+  #isOver: (why: HostError) => void = () => {}
   readonly #listener: NetworkListener
   readonly #publisher: Publisher
   #monitor: readonly string[] = []
@@ -34,9 +38,15 @@ export class NetworkBeside implements Beside {
   /** Changes are made one behind the other. */
   #changing: Promise<unknown> = Promise.resolve()
 
-  constructor(network: CheckedNetwork, ownUser: boolean) {
-    const { allow = [], deny = [], publish = [], ...options } = network
-    this.#sockets = socketsOf(network)
+  /** @param plan of the same policy */
+  constructor({ allow = [], deny = [], publish = [], ...options }: CheckedNetwork, plan: Plan) {
+    const ownUser = handsOutUser(plan)
+    this.#sockets = listening(plan)!.sockets
+    this.#opened = new Promise((resolve, reject) => {
+      this.#isOpened = resolve
+      this.#isOver = reject
+    })
+    this.#opened.catch(() => {})
     this.#listener = new NetworkListener(() => ({ monitor: this.#monitor, ownUser }))
     this.#publisher = new Publisher(
       publish,
@@ -57,13 +67,18 @@ export class NetworkBeside implements Beside {
     this.#fail = fail
     if (pid === undefined) return
     this.#monitor = [`/proc/${pid}`, statOf(pid)?.start ?? '']
+    let awaited = this.#sockets.length
     child.on('message', async (index, handle) => {
-      const made = handle as unknown as Server | Datagrams
-      const socket = this.#sockets[index as number]!
-      const goOn = holding(made, socket)
-      this.#take(await this.#gateway, socket, made)
-      goOn()
+      const made = handle as unknown as Server | Datagrams | undefined
+      if (made !== undefined) {
+        const socket = this.#sockets[index as number]!
+        const goOn = holding(made, socket)
+        this.#take(await this.#gateway, socket, made)
+        goOn()
+      }
+      if (--awaited === 0) this.#isOpened()
     })
+    if (awaited === 0) this.#isOpened()
     // The sandbox itself keeps this process as long as it lives.
     child.channel?.unref()
   }
@@ -96,6 +111,7 @@ export class NetworkBeside implements Beside {
 
   /** Ends all connections. */
   close(): void {
+    this.#isOver(ended())
     this.#publisher.close()
     this.#listener.close()
     void this.#gateway.then((gateway) => gateway.close())
@@ -103,7 +119,10 @@ export class NetworkBeside implements Beside {
 
   async #change(action: (gateway: Gateway) => Promise<void>): Promise<void> {
     const before = this.#changing
-    const changed = before.then(async () => action(await this.#gateway))
+    const changed = before.then(async () => {
+      await this.#opened
+      return action(await this.#gateway)
+    })
     this.#changing = changed.catch(() => {})
     return changed
   }
@@ -156,7 +175,5 @@ function holding(made: Server | Datagrams, { protocol, role }: NetworkSocket): (
 }
 
 /** For each start of a sandbox of this policy; undefined: its network is not by name. */
-export function networkBeside({ network }: CheckedPolicy, { start }: Plan): (() => NetworkBeside) | undefined {
-  if (typeof network !== 'object') return undefined
-  return () => new NetworkBeside(network, start.living?.handedOut.includes('user') ?? false)
-}
+export const networkBeside = ({ network }: CheckedPolicy, plan: Plan): (() => NetworkBeside) | undefined =>
+  typeof network === 'object' ? () => new NetworkBeside(network, plan) : undefined

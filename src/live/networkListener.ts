@@ -2,14 +2,12 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Socket as Datagrams } from 'node:dgram'
 import type { Server, Socket } from 'node:net'
-import { openStored } from '../cache/contentVials.js'
-import { hostArchitecture } from '../host/thisHost.js'
 import { errnoMessage, errnoName } from '../kernel/errno.js'
 import { failureSize, listener, ownUser, unbegun } from '../launcher/listener.js'
 import { rowOf, type SocketRequest } from '../launcher/socketRows.js'
-import { assemble } from '../machine/assemble.js'
 import { HostError } from '../text/error.js'
 import { startProcess } from '../run/startProcess.js'
+import { ownProgram } from './ownPrograms.js'
 
 type Made = Server | Socket | Datagrams
 
@@ -26,12 +24,7 @@ export interface ListenerTarget {
   readonly ownUser: boolean
 }
 
-let program: Uint8Array | undefined
-
-function openListener() {
-  program ??= assemble(listener(hostArchitecture()), hostArchitecture())
-  return openStored(program)
-}
+const openListener = ownProgram(listener)
 
 /** It is started when it is first asked, and ends with {@link close} or with this process. */
 export class NetworkListener {
@@ -112,4 +105,4 @@ export class NetworkListener {
   }
 }
 
-const ended = () => new HostError('the sandbox has ended, or is about to')
+export const ended = () => new HostError('the sandbox has ended, or is about to')

@@ -66,7 +66,7 @@ async function compileOwn(
   ])
   const { base, trusted = [] } = record
   const options = { base, trusted, enters: true as const, own: parseOwn(own), ...(terminal ? { terminal } : {}) }
-  return compile(ofAll(record), { ...options, ...compiledFor(stdio, groupOf(record), undefined) })
+  return compile(ofAll(record), { ...options, ...compiledFor(stdio, groupOf(record)) })
 }
 
 async function stored(key: string | undefined, compiled: () => ReturnType<typeof compileOwn>): Promise<OpenVial> {

@@ -1,13 +1,10 @@
 /** Exchanges the overlay of a work tree in a sandbox that runs: launcher/layerStacker.ts does it, in one short process. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { openStored } from '../cache/contentVials.js'
 import { statOf } from '../cgroup/processStat.js'
-import { hostArchitecture } from '../host/thisHost.js'
 import { ifSeen } from '../kernel/shortage.js'
 import { layerStacker } from '../launcher/layerStacker.js'
 import { hostDescriptor, mountAnswer, stageOf } from '../launcher/mountCall.js'
-import { assemble } from '../machine/assemble.js'
 import { startError, startProcess } from '../run/startProcess.js'
 import { HostError, OptionError } from '../text/error.js'
 import { printable } from '../text/printable.js'
@@ -17,6 +14,7 @@ import { runningProcesses } from './members.js'
 import { failureOf } from './mountInto.js'
 import { ownMounts } from './mountRecords.js'
 import { type Mount, mountTable } from './mountTable.js'
+import { ownProgram } from './ownPrograms.js'
 
 /** What the new overlay is made of. */
 export interface Stacked {
@@ -113,9 +111,4 @@ function topmost(table: readonly Mount[], place: string): Mount | undefined {
   return there.find(({ id }) => !there.some(({ parent }) => parent === id))
 }
 
-let program: Uint8Array | undefined
-
-function openStacker() {
-  program ??= assemble(layerStacker(hostArchitecture()), hostArchitecture())
-  return openStored(program)
-}
+const openStacker = ownProgram(layerStacker)

@@ -70,7 +70,7 @@ export class Decider implements Names {
       this.#log.decision(subject, 'refused', { reason: 'no rule allows the name', flag: flagOf(subject) })
       return { is: 'refused' }
     }
-    // Of what the caller decides, nobody outside is asked before: the question itself would tell something.
+    // Of what the caller decides, no one outside is asked before: the question itself would tell something.
     if (isAllowed) {
       const resolution = await this.#resolver.lookup(name)
       if ('missing' in resolution) return { is: resolution.missing === 'none' ? 'missing' : 'failed' }

@@ -2,6 +2,7 @@
 import type { Socket as UdpSocket } from 'node:dgram'
 import type { Server, Socket } from 'node:net'
 import { answerQuery, type Names } from './dnsAnswer.js'
+import { resetSocket } from './resetSocket.js'
 import { Tokens } from './tokens.js'
 
 /** Of one connection: how much may be unread, and how many questions may be unanswered before no more are read. */
@@ -50,7 +51,7 @@ export class DnsServer {
       socket.unref()
       socket.on('error', () => {})
       if (this.#connections.size >= this.#limits.connections) {
-        socket.resetAndDestroy()
+        resetSocket(socket)
         return
       }
       this.#connections.add(socket)

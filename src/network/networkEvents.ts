@@ -1,5 +1,5 @@
 /** What is told of a sandbox's network: an event for each decision and each end, and a summary of what was refused. */
-import { addressText } from '../policy/ipAddress.js'
+import { addressText, bitsOf } from '../policy/ipAddress.js'
 import type { NetworkEvent, NetworkVerdict } from '../policy/networkCalls.js'
 import { destinationText, type Protocol, type Wanted } from '../policy/networkRules.js'
 import { allowFlag } from './ruleBook.js'
@@ -52,7 +52,7 @@ const subjectText = ({ protocol, name, address, port }: Subject): string => {
   if (protocol === 'dns' || port === undefined) return name ?? '*'
   const host =
     name === undefined
-      ? { kind: 'address' as const, block: { ...address!, prefix: address!.family === 4 ? 32 : 128 } }
+      ? { kind: 'address' as const, block: { ...address!, prefix: bitsOf[address!.family] } }
       : { kind: 'name' as const, name }
   return destinationText({ protocol, host, first: port, last: port })
 }

@@ -1,7 +1,9 @@
 /** Servers of this host that hand each connection on to one of a sandbox. */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { type Published, publishedHost, publishedPlace } from '../policy/networkPublish.js'
+import { addressText } from '../policy/ipAddress.js'
+import { type Published, publishedPlace } from '../policy/networkPublish.js'
 import { HostError } from '../text/error.js'
+import { resetSocket } from './resetSocket.js'
 
 /** Connects to a port of the sandbox's loopback. */
 export type ConnectInside = (port: number) => Promise<Socket>
@@ -27,7 +29,7 @@ export class Publisher {
           }),
         ),
       )
-      server.listen({ host: publishedHost(one), port: one.port })
+      server.listen({ host: addressText(one.address), port: one.port })
       server.unref()
       this.#servers.push(server)
     }
@@ -55,7 +57,7 @@ export class Publisher {
       join(outside, inside)
       join(inside, outside)
     } catch {
-      outside.resetAndDestroy()
+      resetSocket(outside)
     }
   }
 
@@ -75,5 +77,5 @@ const hints: Readonly<Record<string, string>> = {
 /** Hands on what comes, its end, and a reset. */
 function join(from: Socket, to: Socket): void {
   from.pipe(to)
-  from.once('close', (failed) => failed && !to.destroyed && to.resetAndDestroy())
+  from.once('close', (failed) => failed && resetSocket(to))
 }

@@ -1,4 +1,4 @@
-/** The real addresses of names, asked outside. What was answered is what is dialled: nobody is asked again between a check and a dial. */
+/** The real addresses of names, asked outside. What was answered is what is dialled: no question comes between a check and a dial. */
 import { lookup } from 'node:dns/promises'
 import type { Resolve } from '../policy/networkCalls.js'
 import { type IpAddress, parseAddress } from '../policy/ipAddress.js'
@@ -26,7 +26,7 @@ export interface ResolverOptions {
 
 const mostWaiting = 256
 const mostKept = 4096
-/** More than that many addresses nobody dials one after another. */
+/** So many addresses of a name are dialled, one after another, and no more. */
 const mostAddresses = 16
 
 const resolveByHost: Resolve = async (name) =>

@@ -7,6 +7,7 @@ import { type Dial, dial, dialFault } from './dial.js'
 import type { GatewayLimits, GatewayTimes } from './gatewayOptions.js'
 import type { EventLog } from './networkEvents.js'
 import { BufferBudget, type Meter, Pump, withOnread } from './pump.js'
+import { resetSocket } from './resetSocket.js'
 import { Turns } from './turns.js'
 
 export interface RelayParts {
@@ -19,7 +20,7 @@ export interface RelayParts {
 
 /** One that is there, or is being made. */
 interface Connection {
-  readonly wanted: Wanted | undefined
+  readonly wanted: Wanted
   /** Resets both ends. */
   readonly reset: (reason: string) => void
 }
@@ -53,7 +54,7 @@ export class TcpRelay {
 
   /** Resets those that `isOver` names. */
   end(isOver: (wanted: Wanted) => boolean, reason: string): void {
-    for (const { wanted, reset } of this.#connections) if (wanted !== undefined && isOver(wanted)) reset(reason)
+    for (const { wanted, reset } of this.#connections) if (isOver(wanted)) reset(reason)
   }
 
   close(): void {
@@ -77,7 +78,7 @@ export class TcpRelay {
     const subject = wanted ?? { protocol: 'tcp' as const, address, port }
     const refuse = (reason: string) => {
       log.decision(subject, 'refused', { reason })
-      accepted.resetAndDestroy()
+      resetSocket(accepted)
     }
     if (wanted === undefined) {
       refuse('the address was given to no name')
@@ -91,7 +92,7 @@ export class TcpRelay {
     const making: Connection = {
       wanted,
       reset: () => {
-        accepted.resetAndDestroy()
+        resetSocket(accepted)
         dialling?.cancel()
       },
     }
@@ -114,7 +115,7 @@ export class TcpRelay {
     if (accepted.destroyed || this.#ended) return
     if (decision.verdict !== 'allowed') {
       log.decision(wanted, decision.verdict, decision)
-      accepted.resetAndDestroy()
+      resetSocket(accepted)
       return
     }
     const { rule } = decision
@@ -131,7 +132,7 @@ export class TcpRelay {
       this.#join(withOnread(accepted, out.onread), socket, { wanted, rule, real: addressText(address), out, back })
     } catch (error) {
       log.decision(wanted, 'failed', { reason: dialFault(error), rule })
-      accepted.resetAndDestroy()
+      resetSocket(accepted)
     }
   }
 
@@ -153,7 +154,7 @@ export class TcpRelay {
     let open = 2
     const reset = (why: string) => {
       if (open === 2) reason = why
-      for (const socket of [inside, outside]) if (!socket.destroyed) socket.resetAndDestroy()
+      for (const socket of [inside, outside]) resetSocket(socket)
     }
     const connection: Connection = { wanted, reset }
     this.#connections.add(connection)

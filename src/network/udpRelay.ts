@@ -1,6 +1,6 @@
 /**
  * Datagrams of a sandbox. A conversation is what one port of the sandbox and one destination say to each other: it has a socket of its own
- * outside, which is connected, so that nobody else is heard; it ends when neither has said anything for a while.
+ * outside, which is connected, so that no other host is heard; it ends when neither has said anything for a while.
  */
 import { createSocket, type Socket } from 'node:dgram'
 import { addressText, type IpAddress } from '../policy/ipAddress.js'
@@ -126,7 +126,7 @@ export class UdpRelay {
       log.decision(wanted, 'allowed', { reason: 'a rule allows it', rule })
       const outside = createSocket(address!.family === 4 ? 'udp4' : 'udp6').unref()
       conversation.outside = outside
-      // As of a port where nobody waits: the program hears nothing.
+      // As of a port where no program waits: this one hears nothing.
       outside.on('error', (error) => conversation.close(dialFault(error)))
       outside.on('message', (bytes) => {
         this.#heard(key, conversation)

@@ -85,6 +85,13 @@ export const ownPids = ({ world }: Plan): boolean => world.clone.namespaces.incl
 /** Whether it makes sandboxes that wait, each for one command. */
 export const isHouse = ({ start }: Plan): boolean => start.serves?.ahead ?? false
 
+/** Of a living sandbox: whether its user namespace is its own, or joined, and what enters it has to join that. */
+export const handsOutUser = ({ start }: Plan): boolean => start.living?.handedOut.includes('user') ?? false
+
+/** The step that opens the sockets by which names are reached, where there are any. */
+export const listening = ({ world }: Plan): Step<'listen'> | undefined =>
+  world.init.find((step) => step.do === 'listen')
+
 /** Whether the monitor takes its signals one by one and hands them on. */
 export const relays = ({ start }: Plan): boolean => start.manner.monitor === 'relays'
 

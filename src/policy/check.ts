@@ -1,6 +1,6 @@
 /** Checks a policy: every fault at once, each with its path. */
 import * as v from 'valibot'
-import { Fault, PolicyError } from '../text/error.js'
+import { Fault, OptionError, PolicyError } from '../text/error.js'
 import { wrongValue } from '../text/shapes.js'
 import { contradictions } from './contradictions.js'
 import { below } from './path.js'
@@ -57,4 +57,18 @@ export function parsePolicy(input: unknown): CheckedPolicy {
   const distinct = new Map(faults.map((fault) => [String(fault), fault]))
   if (distinct.size > 0) throw new PolicyError([...distinct.values()])
   return output as CheckedPolicy
+}
+
+/**
+ * Checks options that are no policy, and parses what is in them.
+ * @throws {OptionError} that names the first fault
+ */
+export function parseOptions<const Schema extends v.GenericSchema>(
+  schema: Schema,
+  given: unknown,
+): v.InferOutput<Schema> {
+  const { issues, output } = v.safeParse(schema, given, { message: wrongValue })
+  const [issue] = issues ?? []
+  if (issue !== undefined) throw OptionError.at(new Fault(pathOf(issue), issue.message))
+  return output as v.InferOutput<Schema>
 }

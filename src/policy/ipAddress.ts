@@ -97,6 +97,9 @@ export function beyondPrefix(block: IpBlock): IpBlock | undefined {
   return value === block.value ? undefined : { ...block, value }
 }
 
+/** Whether a block is one address. */
+export const isOneAddress = ({ family, prefix }: IpBlock): boolean => prefix === bitsOf[family]
+
 /** Whether an address is in a block. */
 export const inBlock = (block: IpBlock, { family, value }: IpAddress): boolean =>
   family === block.family && without({ ...block, value }) === without(block)

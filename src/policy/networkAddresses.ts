@@ -2,7 +2,7 @@
  * The addresses that names have inside. Each name has one of IPv4 and one of IPv6, with the same low 16 bits, so that the address that
  * a program connects to tells the name that it asked for.
  */
-import { addressText, type IpAddress, type IpBlock, inBlock, parseAddress, parseBlock } from './ipAddress.js'
+import { addressText, type IpAddress, type IpBlock, inBlock, parseBlock } from './ipAddress.js'
 import type { Destination } from './networkRules.js'
 
 /** RFC 2544: for benchmarks of networks, and so no host's own anywhere. */
@@ -43,12 +43,6 @@ export function fakeIndex(address: IpAddress): number | undefined {
   const block = address.family === 4 ? fakeV4 : fakeV6
   const index = Number(address.value - block.value) - firstName
   return index >= 0 && index < mostNames ? index : undefined
-}
-
-/** The same of a text, as a socket tells its own address. */
-export function fakeIndexOf(text: string): number | undefined {
-  const address = parseAddress(text)
-  return address === undefined ? undefined : fakeIndex(address)
 }
 
 /** The exact names of rules, each once, in the order of the rules: the index of a name here is the index of its addresses. */

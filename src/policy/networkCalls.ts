@@ -32,7 +32,7 @@ export type NetworkVerdict = 'allowed' | 'refused' | 'failed'
 export interface NetworkEvent {
   /** Milliseconds since 1970. */
   readonly time: number
-  /** `decision`: what was wanted may be had, or not. `end`: of a connection or conversation that was allowed. */
+  /** `decision`: what was wanted is allowed, or not. `end`: of a connection or conversation that was allowed. */
   readonly event: 'decision' | 'end'
   /** How; `dns`: a question for a name. */
   readonly protocol: Protocol | 'dns'

@@ -1,6 +1,6 @@
 /** What a destination alone does not show to be wrong. */
 import type { Fault } from '../text/error.js'
-import { bitsOf } from './ipAddress.js'
+import { isOneAddress } from './ipAddress.js'
 import { faultAt } from './keys.js'
 import type { Destination } from './networkRules.js'
 import type { CheckedPolicy } from './schema.js'
@@ -13,7 +13,7 @@ const socketsOf = ({ host, first, last }: Destination): number => (last - first 
 
 /** Whether it is one host, which has addresses of its own inside. */
 const isOneHost = ({ host }: Destination): boolean =>
-  host.kind === 'name' || (host.kind === 'address' && host.block.prefix === bitsOf[host.block.family])
+  host.kind === 'name' || (host.kind === 'address' && isOneAddress(host.block))
 
 export function networkFaults({ network }: Pick<CheckedPolicy, 'network'>): Fault[] {
   if (typeof network !== 'object') return []

@@ -1,5 +1,6 @@
 /** Ports of the host at which a server of the sandbox is reached: `127.0.0.1:8080:80`. */
-import { addressText, hostText, type IpAddress, parseAddress } from './ipAddress.js'
+import { hostText, type IpAddress, parseAddress } from './ipAddress.js'
+import { lastPort } from './networkRules.js'
 
 /** One of them. */
 export interface Published {
@@ -11,14 +12,14 @@ export interface Published {
   readonly inside: number
 }
 
-/** Nobody else's business, unless it is said. */
+/** Other hosts reach it only where the policy says so. */
 const loopback: IpAddress = parseAddress('127.0.0.1')!
 
 const shape = /^(?:(\[[^\]]*\]|[^:[\]]*):)?(\d{1,5}):(\d{1,5})$/
 const fault = 'must be [ADDRESS:]PORT:PORT-INSIDE, such as "127.0.0.1:8080:80"'
-const lastPort = 65535
 
-function read(text: string): Published | undefined {
+/** As data; undefined when the text is none: {@link publishedFault} says why. */
+export function parsePublished(text: string): Published | undefined {
   const [, host, port, inside] = shape.exec(text) ?? []
   if (port === undefined || inside === undefined) return undefined
   const address = host === undefined ? loopback : parseAddress(host.replace(/^\[(.*)\]$/, '$1'))
@@ -28,14 +29,8 @@ function read(text: string): Published | undefined {
 
 /** What is wrong with one; nothing: undefined. */
 export const publishedFault = (value: unknown): string | undefined =>
-  typeof value === 'string' && read(value) !== undefined ? undefined : fault
-
-/** As data; undefined when the text is none: {@link publishedFault} says why. */
-export const parsePublished = (text: string): Published | undefined => read(text)
+  typeof value === 'string' && parsePublished(value) !== undefined ? undefined : fault
 
 /** Where it is on the host. */
 export const publishedPlace = ({ address, port }: Pick<Published, 'address' | 'port'>): string =>
   `${hostText(address)}:${port}`
-
-/** For what listens. */
-export const publishedHost = ({ address }: Pick<Published, 'address'>): string => addressText(address)

@@ -1,5 +1,14 @@
 /** Which destinations a rule of `network` is about: `api.example.com:443`, `*.example.org:80`, `udp:[2001:db8::1]:123`, `10.0.0.0/8:*`. */
-import { addressText, beyondPrefix, bitsOf, type IpAddress, type IpBlock, inBlock, parseBlock } from './ipAddress.js'
+import {
+  addressText,
+  beyondPrefix,
+  bitsOf,
+  type IpAddress,
+  type IpBlock,
+  inBlock,
+  isOneAddress,
+  parseBlock,
+} from './ipAddress.js'
 import { isLocalName, readName } from './networkNames.js'
 
 export type Protocol = 'tcp' | 'udp'
@@ -74,7 +83,7 @@ function readHost(text: string): Read<DestinationHost> {
   return { kind: below ? 'below' : 'name', name: read.name }
 }
 
-const lastPort = 65535
+export const lastPort = 65535
 const portsFault = `needs a port from 1 to ${lastPort}, a range such as 8000-8010, or * for any, behind the host's name`
 
 function readPorts(text: string): Read<{ readonly first: number; readonly last: number }> {
@@ -137,7 +146,7 @@ export function mayReach(
 
 function blockText(block: IpBlock): string {
   const address = block.family === 6 && block.prefix < bitsOf[6] ? `[${addressText(block)}` : addressText(block)
-  if (block.prefix === bitsOf[block.family]) return block.family === 6 ? `[${address}]` : address
+  if (isOneAddress(block)) return block.family === 6 ? `[${address}]` : address
   return `${address}/${block.prefix}${block.family === 6 ? ']' : ''}`
 }
 

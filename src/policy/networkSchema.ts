@@ -36,7 +36,7 @@ const byName = object({
    * it is refused.
    */
   onRequest: v.optional(call<OnRequest>()),
-  /** Is told of each decision, and of the end of each connection. Default: nobody is. */
+  /** Is told of each decision, and of the end of each connection. Default: none is told. */
   onEvent: v.optional(call<(event: NetworkEvent) => void>()),
   /** Looks names up, outside. Default: as any program of the host does, getaddrinfo(3). */
   resolve: v.optional(call<Resolve>()),

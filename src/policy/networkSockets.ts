@@ -1,5 +1,5 @@
 /** The sockets in a sandbox's network namespace by which Node.js, outside, learns what its programs ask for. */
-import { bitsOf, type IpAddress, type IpBlock, parseAddress } from './ipAddress.js'
+import { type IpAddress, isOneAddress, parseAddress } from './ipAddress.js'
 import { dnsAddresses, dnsPort, type FakeAddresses, fixedAddresses } from './networkAddresses.js'
 import type { Destination, Protocol } from './networkRules.js'
 import type { CheckedNetwork } from './networkSchema.js'
@@ -28,7 +28,7 @@ const anyAddress: readonly IpAddress[] = [
 export function socketsOf({ allow = [], onRequest }: Pick<CheckedNetwork, 'allow' | 'onRequest'>): NetworkSocket[] {
   const names = fixedAddresses(allow)
   const dns = (['udp', 'tcp'] as const).map(
-    (protocol): NetworkSocket => ({ protocol, role: 'dns', address: parseAddress(dnsAddresses.v4)!, port: dnsPort }),
+    (protocol): NetworkSocket => ({ protocol, role: 'dns', address: ownAddresses.v4, port: dnsPort }),
   )
   const asked = onRequest === undefined ? [] : askedAt(allow)
   return distinct([...dns, ...destinationSockets(allow, (name) => names.get(name)!), ...asked])
@@ -43,10 +43,10 @@ export function destinationSockets(
     const addresses =
       host.kind === 'name'
         ? both(addressesOf(host.name))
-        : host.kind === 'address' && isOne(host.block)
+        : host.kind === 'address' && isOneAddress(host.block)
           ? [host.block]
           : anyAddress
-    return Array.from({ length: last - first + 1 }, (_, index) => first + index).flatMap((port) =>
+    return portsOf({ first, last }).flatMap((port) =>
       addresses.map(
         ({ family, value }): NetworkSocket => ({
           protocol,
@@ -74,15 +74,14 @@ export const atAny = (socket: NetworkSocket): NetworkSocket => ({
 
 /** Where it is a function that decides: at the web's ports, and at those that are listed for others. */
 function askedAt(allow: readonly Destination[]): NetworkSocket[] {
-  const listed = allow.flatMap(({ protocol, first, last }) =>
-    protocol === 'tcp' ? Array.from({ length: last - first + 1 }, (_, index) => first + index) : [],
-  )
+  const listed = allow.filter(({ protocol }) => protocol === 'tcp').flatMap(portsOf)
   return [...new Set([80, 443, ...listed])].flatMap((port) =>
     anyAddress.map((address): NetworkSocket => ({ protocol: 'tcp', role: 'destination', address, port })),
   )
 }
 
-const isOne = ({ family, prefix }: IpBlock) => prefix === bitsOf[family]
+const portsOf = ({ first, last }: Pick<Destination, 'first' | 'last'>): number[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => first + index)
 
 /** No two sockets have the same. */
 export const socketKey = ({ protocol, address, port }: NetworkSocket): string =>

@@ -1,8 +1,7 @@
 /** What a command that enters a sandbox has of its own, in place of what the policy gives the sandbox's own command. */
 import * as v from 'valibot'
-import { Fault, OptionError } from '../text/error.js'
-import { object, wrongValue } from '../text/shapes.js'
-import { pathOf } from './check.js'
+import { object } from '../text/shapes.js'
+import { parseOptions } from './check.js'
 import { limitNames, type OwnLimitName, ownLimits } from './limits.js'
 import { type Limits, type LimitsPolicy, limitsSchema } from './limitsSchema.js'
 import { id } from './values.js'
@@ -51,8 +50,5 @@ const ownSchema = object({
 /** @throws {OptionError} that names the first fault */
 export function parseOwn({ uid, gid, limits }: OwnOptions): Own {
   if (uid === undefined && gid === undefined && limits === undefined) return {}
-  const { issues, output } = v.safeParse(ownSchema, { uid, gid, limits }, { message: wrongValue })
-  const [issue] = issues ?? []
-  if (issue !== undefined) throw OptionError.at(new Fault(pathOf(issue), issue.message))
-  return output as Own
+  return parseOptions(ownSchema, { uid, gid, limits }) as Own
 }

@@ -119,7 +119,7 @@ export interface SandboxOptions {
   readonly terminal?: true | undefined
   /** Its commands enter a sandbox that is there. */
   readonly entering?: Entering
-  /** What serves the networks of its sandboxes. */
+  /** What serves the networks of its sandboxes, of which its commands each have one. */
   readonly beside?: BesideOf
 }
 
@@ -354,11 +354,13 @@ export class Sandbox {
         trusted,
         ...(stdio === undefined
           ? {}
-          : entering === undefined
-            ? compiledFor(stdio, this.#limiter?.option(), beside && accepted.checked.network)
-            : compiledFor(stdio, entering.group(), undefined)),
+          : compiledFor(
+              stdio,
+              entering === undefined ? this.#limiter?.option() : entering.group(),
+              beside && accepted.checked.network,
+            )),
         ...(terminal ? { terminal } : {}),
-        ...(entering === undefined && publishes(accepted.checked.network) ? { living: { holds: false } } : {}),
+        ...(beside !== undefined && publishes(accepted.checked.network) ? { living: { holds: false } } : {}),
         ...(entering !== undefined ? { enters: true, own } : perRun ? { perRun } : {}),
       })
       const unknown =
@@ -376,7 +378,7 @@ export class Sandbox {
         store,
         from,
         entering?.target,
-        entering === undefined ? beside?.(accepted.checked, plan) : undefined,
+        beside?.(accepted.checked, plan),
       )
       this.#vials.set(key, vial)
     }

@@ -31,12 +31,12 @@ export function pipesOf(stdio: Stdio): PayloadPipe[] {
 
 /**
  * How a vial is compiled that is started with these entries, its own status file, and what `group` has.
- * @param network what its policy says of that
+ * @param network what its policy says of that, where this process is beside the sandbox
  */
 export function compiledFor(
   stdio: Stdio,
   group: GroupOption | undefined,
-  network: CheckedPolicy['network'],
+  network?: CheckedPolicy['network'],
 ): Pick<PlanOptions, 'descriptors' | 'pipes' | 'outputIsWatched' | 'group'> {
   return {
     descriptors: { payload: stdio.length, status: 1, ...(typeof network === 'object' ? { network: 1 } : {}) },

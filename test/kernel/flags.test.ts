@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as flags from '../../src/kernel/flags.js'
+import * as netlink from '../../src/kernel/netlink.js'
 import { ask, differences, toolchains } from './compiler.js'
 
 /** The headers that go together: the C library's wrap some of the kernel's and clash with the rest. */
@@ -111,7 +112,7 @@ function inC(name: string): string {
 }
 
 const constants = new Map(
-  Object.entries(flags).flatMap(([group, members]) =>
+  Object.entries({ ...flags, ...netlink }).flatMap(([group, members]) =>
     typeof members === 'object' && group !== 'auditArchitecture'
       ? Object.entries(members).map(([member, value]) => [`${group}.${member}`, value] as const)
       : [],

@@ -79,6 +79,12 @@ for (const caller of callers)
           const endless = function* () {
             for (;;) yield Buffer.alloc(1 << 20)
           }
+          const abort = new AbortController()
+          const untilAborted = function* () {
+            yield Buffer.from('x')
+            abort.abort()
+            yield* endless()
+          }
           await box.run('sh', ['-c', 'umask 0; mkfifo /tmp/fifo; ln -s /etc/passwd /tmp/link; echo 12345 > /tmp/five'])
           const told: Record<string, unknown> = {
             missing: await code(read('/tmp/none')),
@@ -88,10 +94,10 @@ for (const caller of callers)
             writtenLink: await code(write('/tmp/link', [Buffer.from('x')])),
             isNew: await code(write('/tmp/five', [Buffer.from('x')], { exclusive: true })),
             full: await code(write('/tmp/full', endless())),
-            aborted: await code(write('/tmp/aborted', endless(), { signal: AbortSignal.timeout(50) })),
+            removed: await code(box.files.remove('/tmp/full')),
+            aborted: await code(write('/tmp/aborted', untilAborted(), { signal: abort.signal })),
             badSignal: await code(read('/tmp/five', { signal: 'x' })),
           }
-          await box.files.remove('/tmp/full')
           // What has written nothing for a while is not out of time.
           const slow = box.files.createWriteStream('/tmp/slow', { timeout: 200 })
           slow.write('a')
@@ -116,6 +122,7 @@ for (const caller of callers)
         writtenLink: 'ELOOP',
         isNew: 'EEXIST',
         full: 'ENOSPC',
+        removed: 'none',
         aborted: 'ABORT_ERR',
         badSignal: 'signal: must be an AbortSignal',
         slow: 'ab',

@@ -4,13 +4,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import * as v from 'valibot'
 import { addressText, parseAddress } from '../../src/policy/ipAddress.js'
-import {
-  dnsAddresses,
-  fakeAddresses,
-  fakeIndexOf,
-  fixedAddresses,
-  mostNames,
-} from '../../src/policy/networkAddresses.js'
+import { dnsAddresses, fakeAddresses, fakeIndex, fixedAddresses, mostNames } from '../../src/policy/networkAddresses.js'
 import { normalName } from '../../src/policy/networkNames.js'
 import {
   destinationFault,
@@ -20,6 +14,12 @@ import {
   parseDestination,
 } from '../../src/policy/networkRules.js'
 import { destination } from '../../src/policy/networkSchema.js'
+
+/** Of an address as a socket tells it. */
+function fakeIndexOf(text: string): number | undefined {
+  const address = parseAddress(text)
+  return address === undefined ? undefined : fakeIndex(address)
+}
 
 /** What is written, and the same in its one spelling. */
 const right: readonly (readonly [string, string])[] = [

@@ -241,6 +241,37 @@ for server in servers:
       assert.match(String(seen.wrong), /destinations\[0\]: must be HOST:PORT/)
     })
 
+    test('changes at once, and ends with connections that are ending', async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const net = await import('node:net')
+          const { once } = (await import('node:events')).default
+          const server = net.createServer((socket) => socket.on('error', () => {}).end('here'))
+          server.listen(0, '127.0.0.1')
+          await once(server, 'listening')
+          const { port } = server.address() as { port: number }
+          const network = {
+            allow: [`a.example.com:${port}`, `127.0.0.1:${port}`],
+            resolve: async () => ['127.0.0.1'],
+          }
+          const box = await sandbox({ preset: 'system', network }).open()
+          // What the policy lists may not have come from the vial yet.
+          await box.network.allow([`*.example.com:${port}`])
+          const connect = `exec 3<>/dev/tcp/c.example.com/${port}; head -c 4 <&3`
+          const { stdout } = await box.run('bash', ['-c', connect])
+          await box.run('bash', ['-c', connect])
+          await box.network.deny([`c.example.com:${port}`])
+          await box.close()
+          const after = await box.network.allow(['a.example.com:1']).catch((error: Error) => error.message)
+          server.close()
+          return [stdout, after]
+        },
+        {},
+      )
+      assert.deepEqual(seen, ['here', 'the sandbox has ended, or is about to'])
+    })
+
     test('a port that cannot be published ends the run, and says which', async () => {
       const seen = await evaluate(
         caller,
