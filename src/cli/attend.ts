@@ -37,6 +37,12 @@ export interface Started {
   readonly lacks?: Lacks
 }
 
+/**
+ * A terminal's signal reaches Node.js and the payload at once, but may be told here after the payload's end: the kernel gives it to any
+ * thread, complete_signal() in kernel/signal.c, and that has to be run by a busy machine. Milliseconds.
+ */
+const signalDelay = 100
+
 /** Returns false when `start` did not start it. */
 export async function attend(run: Run, start: () => Started | undefined | Promise<Started>): Promise<boolean> {
   const { options } = run
@@ -47,7 +53,13 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     const { child, sharesSession, ownTerminal } = started
     const forwarding = forwardSignals(child, sharesSession)
     const passed = [passOn(child.stdout, 1), passOn(child.stderr, 2)]
-    const result = await child.result.finally(() => forwarding.end())
+    let isInterrupted = false
+    const result = await child.result
+      .then(async (result) => {
+        if (result.signal === 'SIGINT') isInterrupted = await forwarding.had('SIGINT', sharesSession ? signalDelay : 0)
+        return result
+      })
+      .finally(() => forwarding.end())
     await Promise.all(passed)
     const { exitCode, timedOut, verdict } = result
     if (timedOut) say(`killed after ${options.timeout! / 1000} s`)
@@ -60,7 +72,7 @@ export async function attend(run: Run, start: () => Started | undefined | Promis
     if (exitCode !== null && exitCode !== 0) await explainFailure(run, started, true)
     // A shell ends its loop only when the command died of ^C as well. A key of another terminal was for nothing else of the job.
     if (signal === 'SIGINT' && ownTerminal) process.kill(0, 'SIGINT')
-    else if (signal === 'SIGINT' && forwarding.had('SIGINT')) process.kill(process.pid, 'SIGINT')
+    else if (signal === 'SIGINT' && isInterrupted) process.kill(process.pid, 'SIGINT')
   } catch (error) {
     if (!(error instanceof VialError)) throw error
     say(error.speak(await run.names()).message)

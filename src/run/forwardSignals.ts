@@ -3,14 +3,15 @@
  * gets what, and why: docs/how-it-works.md, "Signals".
  */
 import { closeSync, openSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { hangUp, suspend } from '../launcher/record.js'
 import type { SandboxProcess } from './spawn.js'
 
 export interface Forwarding {
   /** What is got from now on has its usual effect. */
   end(): void
-  /** Whether this one was got. */
-  had(signal: NodeJS.Signals): boolean
+  /** Whether this one was got, or is within so many milliseconds. Asked before {@link end}. */
+  had(signal: NodeJS.Signals, within: number): Promise<boolean>
 }
 
 /** Gives `send` each of these signals, once for all that come at once: timeout(1) sends one to us and then to our group. */
@@ -32,7 +33,11 @@ export function forward(signals: readonly NodeJS.Signals[], send: (signal: NodeJ
       soon.clear()
       for (const signal of signals) process.off(signal, take)
     },
-    had: (signal) => had.has(signal),
+    async had(signal, within) {
+      const end = performance.now() + within
+      while (!had.has(signal) && performance.now() < end) await setTimeout(1)
+      return had.has(signal)
+    },
   }
 }
 

@@ -20,6 +20,13 @@ export async function assertInterruptEndsLoop(caller: Caller, start: string, wor
     (pids) => pids.length === 1,
   )
   terminal.type(keys.interrupt)
-  await terminal.ended
+  let isOver = false
+  void terminal.ended.then(() => {
+    isOver = true
+  })
+  await eventually(
+    () => isOver || terminal.screen.includes('up 2'),
+    (is) => is,
+  )
   assert.doesNotMatch(terminal.screen, /up 2/)
 }
