@@ -4,15 +4,15 @@
  */
 import { constants } from 'node:os'
 
-const variable = 'VIAL_IGNORED_SIGNALS'
+export const ignoredVariable = 'VIAL_IGNORED_SIGNALS'
 
 /** Bit N - 1 is signal N, as /proc/PID/status has it: proc_pid_status(5), SigIgn. */
 let mask = 0n
 
 /** Ignores them again. The variable is for this process alone. */
 export function ignoreAsCaller(): void {
-  const told = process.env[variable]
-  delete process.env[variable]
+  const told = process.env[ignoredVariable]
+  delete process.env[ignoredVariable]
   if (told === undefined || !/^[\da-f]{1,16}$/i.test(told)) return
   mask = BigInt(`0x${told}`)
   // No process can have a handler for these two: signal(7).

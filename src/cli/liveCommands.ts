@@ -8,6 +8,7 @@ import {
   killOptions,
   logsOptions,
   mountOptions,
+  networkOptions,
   psOptions,
   topOptions,
   rmOptions,
@@ -145,6 +146,26 @@ export const liveCommands: readonly Command[] = [
       ['125', 'there is no such sandbox that runs, or nothing was mounted there'],
     ],
     action: async (_, words) => (await import('./mountCommand.js')).unmount(words),
+  }),
+  command({
+    name: 'network',
+    about: 'Tell what came of the network by name of a running sandbox, and change what it reaches',
+    takes: 'NAME',
+    words: 1,
+    offers: [{ from: 'sandbox' }],
+    options: networkOptions,
+    detail: [
+      'What was refused until now, with the flag that would allow it. --deny wins over --allow; what one changes here lasts until the other changes it, or the sandbox ends.',
+    ],
+    examples: [
+      ['vial network web', ''],
+      ['vial network --allow api.example.com:443 web', 'it may be reached when this returns'],
+    ],
+    statuses: [
+      ['0', ''],
+      ['125', 'there is no such sandbox that runs, its network is not by name, or nothing serves it any more'],
+    ],
+    action: async (flags, words) => (await import('./networkCommand.js')).network(words, flags),
   }),
   command({
     name: 'cp',

@@ -1,7 +1,15 @@
 /** The flags of the commands on sandboxes that have names. */
 import { signals } from '../kernel/signals.js'
 import { oneOf } from './offers.js'
-import { json, type Option, ownLimitOptions, policyOptions, runOptions, terminalOptions } from './policyFlags.js'
+import {
+  json,
+  networkLogOption,
+  type Option,
+  ownLimitOptions,
+  policyOptions,
+  runOptions,
+  terminalOptions,
+} from './policyFlags.js'
 import { protectOptions } from './workFlags.js'
 
 const signalWords = { words: Object.keys(signals).map((name) => name.replace(/^SIG/, '')) }
@@ -16,6 +24,7 @@ export const startOptions = [
     about: 'what it writes in this directory goes into a layer: see "vial diff" and "vial commit"',
   },
   ...protectOptions,
+  networkLogOption,
   { name: 'log-size', value: 'SIZE', kind: 'size', about: 'how much of its output is kept; default 2M' },
   {
     name: 'stop-signal',
@@ -98,6 +107,22 @@ export const killOptions = [
     about: 'such as HUP, SIGINT or 10; default KILL, which ends all in it',
   },
 ] as const satisfies readonly Option[]
+export const networkOptions = [
+  {
+    name: 'allow',
+    value: 'HOST:PORT',
+    many: true,
+    about: 'from now on its programs may reach this too, as with "vial run --allow"',
+  },
+  {
+    name: 'deny',
+    value: 'HOST:PORT',
+    many: true,
+    about: 'from now on they may not; connections that are open are reset',
+  },
+  json,
+] as const satisfies readonly Option[]
+
 export const mountOptions = [
   {
     name: 'rw',

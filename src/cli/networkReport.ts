@@ -1,13 +1,16 @@
-/** What `vial run` tells of the network by name of its sandbox: a log while it runs, and at the end what was refused. */
+/** What `vial run` and `vial start` tell of the network by name of its sandbox: a log while it runs, and at the end what was refused. */
 import { appendFileSync, closeSync, openSync } from 'node:fs'
 import { type NetworkBeside, networkBeside } from '../live/networkBeside.js'
+import type { Plan } from '../plan/plan.js'
 import type { NetworkEvent } from '../policy/networkCalls.js'
-import type { BesideOf } from '../run/beside.js'
+import type { CheckedPolicy } from '../policy/schema.js'
 import { printable } from '../text/printable.js'
 import { write } from '../text/write.js'
 import { UsageError } from './commandLine.js'
 import { fileFault } from './obstacle.js'
 import { say } from './say.js'
+
+export const logIsAboutNames = '--network-log is about a network by name: say with --allow what it reaches'
 
 /** Lines that are said of what was refused. */
 const mostLines = 10
@@ -24,8 +27,13 @@ export class NetworkReport {
     this.#fd = log === undefined ? undefined : log === '-' ? 2 : openLog(log)
   }
 
+  /** What serves the network of the sandbox. */
+  get network(): NetworkBeside | undefined {
+    return this.#beside
+  }
+
   /** What is beside the sandbox, and is told of here. */
-  readonly beside: BesideOf = (policy, plan) => {
+  readonly beside = (policy: CheckedPolicy, plan: Plan): (() => NetworkBeside) | undefined => {
     const { network } = policy
     if (typeof network !== 'object') return undefined
     const onEvent = this.#fd === undefined ? {} : { onEvent: (event: NetworkEvent) => this.#tell(event) }
@@ -50,13 +58,18 @@ export class NetworkReport {
       }
   }
 
-  /** Says what was refused, and how it would be allowed. */
-  async end(): Promise<void> {
+  /** @param says also what was refused, and how it would be allowed */
+  async end(says = true): Promise<void> {
+    if (says) await this.#say()
+    this.#beside?.close()
+    if (this.#fd !== undefined && this.#fd !== 2) closeSync(this.#fd)
+  }
+
+  async #say(): Promise<void> {
     const { refused = [], others = 0 } = (await this.#beside?.summary()) ?? {}
     for (const one of refused.slice(0, mostLines)) say(sentence(one))
     const rest = refused.length - mostLines + others
     if (rest > 0) say(`${rest} other destinations were refused: --network-log FILE lists them`)
-    if (this.#fd !== undefined && this.#fd !== 2) closeSync(this.#fd)
   }
 }
 

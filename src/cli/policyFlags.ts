@@ -274,6 +274,14 @@ export const terminalOptions = [
   },
 ] as const satisfies readonly Option[]
 
+export const networkLogOption = {
+  name: 'network-log',
+  ofRun: true,
+  value: 'FILE|-',
+  offers: { from: 'file' },
+  about: 'write a line of JSON about each connection and name: to a file, or (-) to standard error',
+} as const satisfies Option
+
 /** Of `vial run`. */
 export const runOptions = [
   ...policyOptions,
@@ -286,13 +294,7 @@ export const runOptions = [
     about: 'kill everything in the sandbox after this time, such as 5s',
   },
   ...ofRunOnly,
-  {
-    name: 'network-log',
-    ofRun: true,
-    value: 'FILE|-',
-    offers: { from: 'file' },
-    about: 'write a line of JSON about each connection and name: to a file, or (-) to standard error',
-  },
+  networkLogOption,
   {
     name: 'verdict',
     ofRun: true,

@@ -10,7 +10,7 @@ import { PolicyError } from '../text/error.js'
 import type { BesideOf } from '../run/beside.js'
 import { attend, type Started } from './attend.js'
 import { UsageError } from './commandLine.js'
-import { NetworkReport } from './networkReport.js'
+import { logIsAboutNames, NetworkReport } from './networkReport.js'
 import { requireSources } from './pathFlags.js'
 import { type PolicyRun, policyOf } from './policyRun.js'
 import { type Request, type Requester, sharesSession, stdioOf } from './request.js'
@@ -33,8 +33,7 @@ async function startCompiled(
   const accepted = await policyOf(run)
   const { given: policy } = accepted
   requireSources(flags)
-  if (flags['network-log'] !== undefined && typeof policy.network !== 'object')
-    throw new UsageError('--network-log is about a network by name: say with --allow what it reaches')
+  if (flags['network-log'] !== undefined && typeof policy.network !== 'object') throw new UsageError(logIsAboutNames)
   refuseDescriptors(policy)
   const { output, stdout, stderr } = policy.limits ?? {}
   const limitsOutput = [output, stdout, stderr].some((limit) => limit !== undefined)

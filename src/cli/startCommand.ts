@@ -1,7 +1,9 @@
 /** `vial start`. */
 import { replaceFile } from '../cache/wholeFile.js'
 import { findSandbox } from '../live/findSandbox.js'
+import { awaitEnd } from '../live/awaitEnd.js'
 import { existingHome } from '../live/home.js'
+import { serveNetwork } from '../live/networkKeeper.js'
 import { sandboxNamed } from '../live/namedSandboxes.js'
 import { removeSandbox } from '../live/removeSandbox.js'
 import { endOf } from '../live/sandboxEnd.js'
@@ -17,7 +19,9 @@ import { write } from '../text/write.js'
 import { UsageError } from './commandLine.js'
 import { fileFault } from './obstacle.js'
 import { ignoredSignals } from './ignored.js'
+import { isKeeper, letStarterGo, startKeeper } from './keeper.js'
 import { startOptions } from './liveFlags.js'
+import { logIsAboutNames, NetworkReport } from './networkReport.js'
 import { requireSources } from './pathFlags.js'
 import type { FlagsOf } from './policyFlags.js'
 import { say } from './say.js'
@@ -35,19 +39,34 @@ export async function start(given: StartFlags, [first, ...rest]: readonly string
   const sources = { options: startOptions }
   const policy = policyFromFlags(flags, sources)
   requireSources(flags)
+  const log = flags['network-log']
+  const isByName = typeof policy.checked.network === 'object'
+  if (log !== undefined && !isByName) throw new UsageError(logIsAboutNames)
+  if (isByName && !foreground) {
+    if (log === '-') throw new UsageError('--network-log - needs --foreground: name a file')
+    if (!isKeeper()) {
+      if (await startKeeper()) tellStarted(name, work !== undefined)
+      return
+    }
+  }
+  const report = new NetworkReport(log)
   const how: NamedStart = {
     name,
     policy,
     base: process.cwd(),
     trusted: trustedBy(flags),
     ignored: ignoredSignals(),
+    network: report.beside,
     ...(first === undefined ? {} : { command: [first, ...rest] }),
     ...(flags['stop-signal'] === undefined ? {} : { stopSignal: signalNamed(flags['stop-signal']) }),
     ...(flags['log-size'] === undefined ? {} : { logSize: bytesOf(flags['log-size']) }),
   }
   try {
     const { monitor } = await startNamed(how, work)
-    if (flags['pid-file'] !== undefined) await writePid(flags['pid-file'], monitor.pid, name)
+    await orEnd(name, async () => {
+      if (report.network !== undefined) await serveNetwork(sandboxNamed(name).found.directory, report.network)
+      if (flags['pid-file'] !== undefined) writePid(flags['pid-file'], monitor.pid)
+    })
   } catch (error) {
     if (!(error instanceof VialError)) throw error
     say(error.speak(namesFor(flags, sources)).message)
@@ -55,8 +74,15 @@ export async function start(given: StartFlags, [first, ...rest]: readonly string
     return
   }
   if (foreground) await attendNamed(name)
-  else write(2, `${whatBecame(name)}${work === undefined ? '' : whatIsKept(name)}\n`)
+  else if (isByName) {
+    letStarterGo()
+    await awaitEnd(existingHome()!, name)
+  } else tellStarted(name, work !== undefined)
+  await report.end(foreground === true)
 }
+
+const tellStarted = (name: string, hasWork: boolean) =>
+  write(2, `${whatBecame(name)}${hasWork ? whatIsKept(name) : ''}\n`)
 
 function whatBecame(name: string): string {
   const found = findSandbox(existingHome()!, name)
@@ -71,18 +97,22 @@ const whatIsKept = (name: string) =>
 /** Checked when it was read: flagValues.ts. */
 const bytesOf = (size: string) => parseSize(size)!
 
-/** Nothing that a supervisor would not find may go on running. */
-async function writePid(file: string, pid: number, name: string): Promise<void> {
+/** Nothing may go on running that its starter, or a supervisor, could not reach. */
+async function orEnd(name: string, action: () => Promise<void>): Promise<void> {
   try {
-    replaceFile(file, Buffer.from(`${pid}\n`), 0o644)
+    await action()
   } catch (error) {
-    await stopAndRemove(name)
-    throw new HostError(`--pid-file ${file}: ${fileFault(error, file, 'write')}`, { cause: error })
+    const { home, found } = sandboxNamed(name)
+    const end = found.state === 'running' ? await stopSandbox(home, found, 0) : found
+    if (end !== undefined) removeSandbox(home, end)
+    throw error
   }
 }
 
-async function stopAndRemove(name: string): Promise<void> {
-  const { home, found } = sandboxNamed(name)
-  const end = found.state === 'running' ? await stopSandbox(home, found, 0) : found
-  if (end !== undefined) removeSandbox(home, end)
+function writePid(file: string, pid: number): void {
+  try {
+    replaceFile(file, Buffer.from(`${pid}\n`), 0o644)
+  } catch (error) {
+    throw new HostError(`--pid-file ${file}: ${fileFault(error, file, 'write')}`, { cause: error })
+  }
 }

@@ -5,6 +5,7 @@ import { HostError } from '../text/error.js'
 import { awaitEnd } from './awaitEnd.js'
 import { Box, type BoxLife, type BoxWork } from './box.js'
 import { recordedMounts } from './mountRecords.js'
+import { namedNetwork } from './namedNetwork.js'
 import { noEnd } from './namedSandboxes.js'
 import { reachGroup } from './reachGroup.js'
 import { groupOf } from './recordedGroup.js'
@@ -37,6 +38,7 @@ export function attach(name: string, tells?: (finished: Finished) => void): Box 
       ended ??= waitForEnd()
       return ended
     },
+    network: typeof record.policy.network === 'object' ? namedNetwork(found.directory, name) : undefined,
     work: record.work && workOf({ ...record, work: record.work }, found.directory, tells),
   }
   return new Box(acceptedLater(record.policy), record.base, life, () => groupOf(record), record.trusted, name)

@@ -20,7 +20,7 @@ import type { Verdict } from '../run/verdict.js'
 import { HostError, OptionError, VialError } from '../text/error.js'
 import type { BoxFiles } from './boxFiles.js'
 import { BoxGate } from './boxGate.js'
-import { BoxNetwork } from './boxNetwork.js'
+import { BoxNetwork, type NetworkControl } from './boxNetwork.js'
 import { BoxShell, type ShellOptions, shellStdio } from './boxShell.js'
 import type { BoxUsage, RunningProcess } from './boxUsage.js'
 import { targetOf } from './enterSandbox.js'
@@ -29,7 +29,6 @@ import type { Inspection } from './inspection.js'
 import type { Inspected } from './inspectSandbox.js'
 import type { MountOptions, SandboxMounts } from './mountInto.js'
 import type { MountRecords } from './mountRecords.js'
-import type { NetworkBeside } from './networkBeside.js'
 import type { GateOptions } from './openGate.js'
 import type { Change } from './workChanges.js'
 import type { WorkMount } from './workMount.js'
@@ -53,7 +52,7 @@ export interface BoxLife {
   /** The directory of the host that it has a layer over; undefined: none. */
   readonly work?: BoxWork | undefined
   /** What serves its network. */
-  readonly network?: NetworkBeside | undefined
+  readonly network?: NetworkControl | undefined
   /** Sends all in it a signal: SIGKILL ends it. False: it has ended. */
   signal(signal: NodeJS.Signals): boolean
   /** How it ended; where another program started it, what is known of that. */
@@ -196,9 +195,9 @@ export class Box extends EventEmitter<BoxEvents> {
    * @throws {OptionError} when its policy has none
    */
   get network(): BoxNetwork {
-    const beside = this.#life.network
-    if (beside === undefined) throw new OptionError('the sandbox has no network by name: its policy lists none')
-    this.#network ??= new BoxNetwork(beside)
+    const control = this.#life.network
+    if (control === undefined) throw new OptionError('the sandbox has no network by name: its policy lists none')
+    this.#network ??= new BoxNetwork(control)
     return this.#network
   }
 

@@ -5,22 +5,30 @@ import { parseOptions } from '../policy/check.js'
 import type { Destination } from '../policy/networkRules.js'
 import { destination } from '../policy/networkSchema.js'
 import { object } from '../text/shapes.js'
-import type { NetworkBeside } from './networkBeside.js'
 
 const schema = object({ destinations: v.array(destination) })
 
+/** Who serves a sandbox's network: this process, or another. */
+export interface NetworkControl {
+  /** Ports of the host, in the order of what is published. */
+  readonly ports: readonly number[]
+  allow(destinations: readonly Destination[]): Promise<void>
+  deny(destinations: readonly Destination[]): Promise<void>
+  summary(): Promise<NetworkSummary>
+}
+
 /** The network by name of an open sandbox. */
 export class BoxNetwork {
-  readonly #beside: NetworkBeside
+  readonly #control: NetworkControl
 
   /** @internal */
-  constructor(beside: NetworkBeside) {
-    this.#beside = beside
+  constructor(control: NetworkControl) {
+    this.#control = control
   }
 
   /** Ports of the host at which its servers are reached, in the order of `publish`. */
   get ports(): readonly number[] {
-    return this.#beside.ports
+    return this.#control.ports
   }
 
   /**
@@ -29,7 +37,7 @@ export class BoxNetwork {
    * @throws {HostError} when it has ended
    */
   async allow(destinations: readonly string[]): Promise<void> {
-    return this.#beside.allow(parse(destinations))
+    return this.#control.allow(parse(destinations))
   }
 
   /**
@@ -37,12 +45,12 @@ export class BoxNetwork {
    * @throws {OptionError} for what is no destination
    */
   async deny(destinations: readonly string[]): Promise<void> {
-    return this.#beside.deny(parse(destinations))
+    return this.#control.deny(parse(destinations))
   }
 
   /** What was refused until now, and what went through. */
   async summary(): Promise<NetworkSummary> {
-    return this.#beside.summary()
+    return this.#control.summary()
   }
 }
 

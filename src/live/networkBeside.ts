@@ -17,11 +17,12 @@ import { atAny, destinationSockets, type NetworkSocket, socketKey } from '../pol
 import type { CheckedPolicy } from '../policy/schema.js'
 import type { Beside } from '../run/beside.js'
 import { HostError } from '../text/error.js'
+import type { NetworkControl } from './boxNetwork.js'
 import { ended, NetworkListener } from './networkListener.js'
 
 const loopback = ['127.0.0.1', '::1'].map((text) => parseAddress(text)!)
 
-export class NetworkBeside implements Beside {
+export class NetworkBeside implements Beside, NetworkControl {
   /** Loaded while the vial starts: most sandboxes need none. What comes meanwhile waits in its socket. */
   readonly #gateway: Promise<Gateway>
   readonly #sockets: readonly NetworkSocket[]
@@ -59,6 +60,14 @@ export class NetworkBeside implements Beside {
   /** The ports of the host, in the order of what is published. */
   get ports(): readonly number[] {
     return this.#publisher.ports
+  }
+
+  /**
+   * All that the policy lists can be reached, and all that it publishes listens.
+   * @throws when the sandbox has ended, or {@link attach} has told that something cannot be published
+   */
+  async opened(): Promise<void> {
+    await Promise.all([this.#opened, this.#publisher.listening])
   }
 
   /** Takes what the vial opens. */

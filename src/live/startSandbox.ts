@@ -8,7 +8,9 @@ import { compileAccepted } from '../compile/compile.js'
 import type { SignalName } from '../kernel/signals.js'
 import { letLive } from '../launcher/record.js'
 import { layOut } from '../plan/namedDescriptors.js'
+import type { Plan } from '../plan/plan.js'
 import type { AcceptedPolicy } from '../policy/check.js'
+import type { CheckedPolicy } from '../policy/schema.js'
 import { endSandbox, isOver } from '../run/endSandbox.js'
 import { failureError } from '../run/failure.js'
 import type { LimitedRun } from '../run/limitedRun.js'
@@ -18,6 +20,7 @@ import { startError, startProcess } from '../run/startProcess.js'
 import { readInit, readOutcome, tellsRunning } from '../run/status.js'
 import { peekStatus } from '../run/statusFile.js'
 import { HostError } from '../text/error.js'
+import type { NetworkBeside } from './networkBeside.js'
 import { identityOfChild } from './processes.js'
 import { namespacesHeldBy } from './readProcess.js'
 import type { SandboxRecord } from './recordFile.js'
@@ -39,6 +42,8 @@ export interface NamedStart {
   readonly trusted?: readonly string[]
   /** Signals that the command starts with ignored: bit N - 1 is signal N. */
   readonly ignored?: bigint
+  /** What serves its network, where that is by name: it has to go on when this is over. */
+  readonly network?: ((policy: CheckedPolicy, plan: Plan) => (() => NetworkBeside) | undefined) | undefined
   /** The layers that the policy shows: they end with its record. */
   readonly layers?: string
 }
@@ -48,6 +53,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
   const { given, checked } = policy
   const limiter = checked.limits === undefined ? undefined : new Limiter(checked)
   const group = limiter?.option()
+  const isServed = typeof checked.network === 'object' && how.network !== undefined
   const {
     steps,
     bytes,
@@ -56,11 +62,12 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
   } = compileAccepted(policy, {
     base,
     trusted: how.trusted ?? [],
-    descriptors: { status: 1, log: 1 },
+    descriptors: { status: 1, log: 1, ...(isServed ? { network: 1 } : {}) },
     ...(how.logSize === undefined ? {} : { logSize: how.logSize }),
     ...(group === undefined ? {} : { group }),
     living: { holds: command === undefined },
   })
+  const network = isServed ? how.network?.(checked, plan)?.() : undefined
   const reserved = reserve(name, how.ignored)
   const { directory, status } = reserved
   let run: LimitedRun | undefined
@@ -68,10 +75,11 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
   try {
     run = limiter?.begin('recorded', reserved.plan)
     const child = startProcess(() => openStored(bytes), command ?? [], {
-      stdio: layOut<number | 'ignore'>({
+      stdio: layOut<number | 'ignore' | 'ipc'>({
         payload: ['ignore', 'ignore', 'ignore'],
         status: [status],
         log: [directory],
+        ...(network === undefined ? {} : { network: ['ipc'] }),
         ...run?.descriptors,
       }),
       env: handedOn(process.env, plan.start.environment.inherit),
@@ -81,6 +89,8 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     })
     const identity = child.pid === undefined ? undefined : identityOfChild(child.pid)
     run?.started()
+    const failed = new Promise<never>((_, reject) => network?.attach(child, reject))
+    failed.catch(() => {})
     const ended = new Promise<void>((resolve, reject) => {
       child.once('error', (error) => child.pid === undefined && reject(startError(error)))
       child.once('exit', () => resolve())
@@ -91,6 +101,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     }
     await untilRunning(() => tellsRunning(peekStatus(status)), ended)
     const outcome = readOutcome(peekStatus(status))
+    if (outcome.failure === undefined) await Promise.race([network?.opened(), ended, failed])
     if (outcome.failure !== undefined) {
       await ended
       throw failureError(outcome.failure, steps, { execute: command?.[0] ?? '', chdirNamed: undefined })
@@ -117,6 +128,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     child.unref()
     return record
   } catch (error) {
+    network?.close()
     // Its cgroup can be removed when no process is in it.
     await end()
     run?.abandon()

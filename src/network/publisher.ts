@@ -1,4 +1,5 @@
 /** Servers of this host that hand each connection on to one of a sandbox. */
+import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { addressText } from '../policy/ipAddress.js'
 import { type Published, publishedPlace } from '../policy/networkPublish.js'
@@ -13,6 +14,8 @@ const mostConnections = 1024
 
 export class Publisher {
   readonly #servers: Server[] = []
+  /** All of them listen. */
+  readonly listening: Promise<unknown>
   readonly #connections = new Set<Socket>()
 
   /** @param fail is told why one cannot be listened at */
@@ -22,17 +25,14 @@ export class Publisher {
         void this.#serve(socket, () => connect(one.inside))
       })
       server.maxConnections = mostConnections
-      server.on('error', (error: NodeJS.ErrnoException) =>
-        fail(
-          new HostError(`cannot publish at ${publishedPlace(one)}: ${error.code}`, {
-            ...{ code: error.code, hint: hints[error.code ?? ''], cause: error },
-          }),
-        ),
-      )
+      server.on('error', (error) => fail(notPublished(one, error)))
       server.listen({ host: addressText(one.address), port: one.port })
       server.unref()
       this.#servers.push(server)
     }
+    this.listening = Promise.all(this.#servers.map((server) => once(server, 'listening')))
+    // Told by `fail`.
+    this.listening.catch(() => {})
   }
 
   /** The ports of the host, in the order of what is published; 0 of one that does not listen yet. */
@@ -67,6 +67,11 @@ export class Publisher {
     socket.once('close', () => this.#connections.delete(socket))
   }
 }
+
+const notPublished = (published: Published, error: NodeJS.ErrnoException) =>
+  new HostError(`cannot publish at ${publishedPlace(published)}: ${error.code}`, {
+    ...{ code: error.code, hint: hints[error.code ?? ''], cause: error },
+  })
 
 const hints: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program listens there: choose another port, or 0 for one that is free',

@@ -116,6 +116,7 @@ const named: typeof offered = {
   'vial signal -s TERM w': ['web'],
   'vial exec w': ['web'],
   'vial mount --rw w': ['web'],
+  'vial network w': ['web'],
   'vial umount d': ['db-1'],
 }
 
