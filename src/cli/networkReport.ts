@@ -1,9 +1,7 @@
 /** What `vial run` and `vial start` tell of the network by name of its sandbox: a log while it runs, and at the end what was refused. */
 import { appendFileSync, closeSync, openSync } from 'node:fs'
-import { type NetworkBeside, networkBeside } from '../live/networkBeside.js'
-import type { Plan } from '../plan/plan.js'
+import { type NetworkBeside, type NetworkBesideOf, networkBeside } from '../live/networkBeside.js'
 import type { NetworkEvent } from '../policy/networkCalls.js'
-import type { CheckedPolicy } from '../policy/schema.js'
 import { printable } from '../text/printable.js'
 import { write } from '../text/write.js'
 import { UsageError } from './commandLine.js'
@@ -33,7 +31,7 @@ export class NetworkReport {
   }
 
   /** What is beside the sandbox, and is told of here. */
-  readonly beside = (policy: CheckedPolicy, plan: Plan): (() => NetworkBeside) | undefined => {
+  readonly beside: NetworkBesideOf = (policy, plan) => {
     const { network } = policy
     if (typeof network !== 'object') return undefined
     const onEvent = this.#fd === undefined ? {} : { onEvent: (event: NetworkEvent) => this.#tell(event) }

@@ -183,6 +183,8 @@ function holding(made: Server | Datagrams, { protocol, role }: NetworkSocket): (
   }
 }
 
-/** For each start of a sandbox of this policy; undefined: its network is not by name. */
-export const networkBeside = ({ network }: CheckedPolicy, plan: Plan): (() => NetworkBeside) | undefined =>
+/** For each start of a sandbox of a policy; undefined: its network is not by name. */
+export type NetworkBesideOf = (policy: CheckedPolicy, plan: Plan) => (() => NetworkBeside) | undefined
+
+export const networkBeside: NetworkBesideOf = ({ network }, plan) =>
   typeof network === 'object' ? () => new NetworkBeside(network, plan) : undefined

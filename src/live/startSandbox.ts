@@ -8,9 +8,7 @@ import { compileAccepted } from '../compile/compile.js'
 import type { SignalName } from '../kernel/signals.js'
 import { letLive } from '../launcher/record.js'
 import { layOut } from '../plan/namedDescriptors.js'
-import type { Plan } from '../plan/plan.js'
 import type { AcceptedPolicy } from '../policy/check.js'
-import type { CheckedPolicy } from '../policy/schema.js'
 import { endSandbox, isOver } from '../run/endSandbox.js'
 import { failureError } from '../run/failure.js'
 import type { LimitedRun } from '../run/limitedRun.js'
@@ -20,7 +18,7 @@ import { startError, startProcess } from '../run/startProcess.js'
 import { readInit, readOutcome, tellsRunning } from '../run/status.js'
 import { peekStatus } from '../run/statusFile.js'
 import { HostError } from '../text/error.js'
-import type { NetworkBeside } from './networkBeside.js'
+import type { NetworkBesideOf } from './networkBeside.js'
 import { identityOfChild } from './processes.js'
 import { namespacesHeldBy } from './readProcess.js'
 import type { SandboxRecord } from './recordFile.js'
@@ -43,7 +41,7 @@ export interface NamedStart {
   /** Signals that the command starts with ignored: bit N - 1 is signal N. */
   readonly ignored?: bigint
   /** What serves its network, where that is by name: it has to go on when this is over. */
-  readonly network?: ((policy: CheckedPolicy, plan: Plan) => (() => NetworkBeside) | undefined) | undefined
+  readonly network?: NetworkBesideOf | undefined
   /** The layers that the policy shows: they end with its record. */
   readonly layers?: string
 }
