@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { addressText } from '../policy/ipAddress.js'
 import { type Published, publishedPlace } from '../policy/networkPublish.js'
 import { HostError } from '../text/error.js'
-import { resetSocket } from './resetSocket.js'
+import { endAs, resetSocket } from './resetSocket.js'
 
 /** Connects to a port of the sandbox's loopback. */
 export type ConnectInside = (port: number) => Promise<Socket>
@@ -81,6 +81,7 @@ const hints: Readonly<Record<string, string>> = {
 
 /** Hands on what comes, its end, and a reset. */
 function join(from: Socket, to: Socket): void {
-  from.pipe(to)
+  from.pipe(to, { end: false })
+  from.once('end', () => endAs(from, to))
   from.once('close', (failed) => failed && resetSocket(to))
 }

@@ -123,6 +123,7 @@ for (const caller of callers)
             socket.on('error', () => {})
             socket.once('data', (first) => {
               if (first.toString() === 'reset') socket.resetAndDestroy()
+              if (first.toString() === 'part') socket.write('part', () => socket.resetAndDestroy())
             })
             socket.on('data', (bytes) => sum.update(bytes))
             socket.on('end', () => socket.end(sum.digest('hex')))
@@ -140,9 +141,13 @@ s = socket.create_connection(('big.example.com', ${port}))
 bytes_ = os.urandom(20000000)
 s.sendall(bytes_); s.shutdown(socket.SHUT_WR)
 print(s.makefile().read() == hashlib.sha256(bytes_).hexdigest())
-s = socket.create_connection(('big.example.com', ${port})); s.sendall(b'reset')
-try: print(s.recv(1))
-except Exception as error: print(type(error).__name__)
+for word in b'reset', b'part':
+    s = socket.create_connection(('big.example.com', ${port})); s.sendall(word)
+    try:
+        while True:
+            got = s.recv(9); print(got)
+            if not got: break
+    except Exception as error: print(type(error).__name__)
 for host in 'time.example.com', '127.0.0.1':
     u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.settimeout(10); u.connect((host, ${udp.address().port}))
     u.send(b'tick'); print(u.recv(9))
@@ -164,7 +169,8 @@ except Exception as error: print(type(error).__name__)
         },
         {},
       )
-      const stdout = "True\nConnectionResetError\nb'tick!'\nb'tick!'\nConnectionRefusedError\n"
+      const stdout =
+        "True\nConnectionResetError\nb'part'\nConnectionResetError\nb'tick!'\nb'tick!'\nConnectionRefusedError\n"
       assert.deepEqual(seen, { stdout, stderr: '' })
     })
 
