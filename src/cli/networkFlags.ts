@@ -7,7 +7,7 @@ import type { PolicyFlags } from './policyFlags.js'
 const lists = ['allow', 'deny', 'publish'] as const
 
 /**
- * The same policy with what --allow, --deny and --publish list, behind what its file lists.
+ * The same policy with what --allow, --deny, --publish and --proxy say, behind what its file lists.
  * @throws {UsageError} when the network is to be something else
  */
 export function withDestinations(
@@ -16,13 +16,15 @@ export function withDestinations(
   tell: (key: string, origin: Origin) => void,
 ): Policy {
   const given = lists.filter((list) => flags[list] !== undefined)
-  if (given.length === 0) return policy
+  const { proxy } = flags
+  const [first] = [...given, ...(proxy === undefined ? [] : ['proxy'])]
+  if (first === undefined) return policy
   const { network = {} } = policy
   if (network === 'host' || flags.network === 'none')
     throw new UsageError(
       network === 'host'
-        ? `--${given[0]} is for a sandbox with a network of its own: the host's, which was asked for, reaches everything`
-        : `--network none and --${given[0]} contradict each other: leave one out`,
+        ? `--${first} is for a sandbox with a network of its own: the host's, which was asked for, reaches everything`
+        : `--network none and --${first} contradict each other: leave one out`,
     )
   const before = network === 'none' ? {} : network
   const added = given.map((list) => {
@@ -31,5 +33,7 @@ export function withDestinations(
       tell(`network.${list}[${listed.length + index}]`, { typed: `--${list} ${destination}`, name: `--${list}` })
     return [list, [...listed, ...flags[list]!]]
   })
-  return { ...policy, network: { ...before, ...Object.fromEntries(added) } }
+  if (proxy !== undefined) tell('network.proxy', { typed: `--proxy ${proxy}`, name: '--proxy' })
+  const chosen = proxy === undefined ? {} : { proxy }
+  return { ...policy, network: { ...before, ...Object.fromEntries(added), ...chosen } }
 }

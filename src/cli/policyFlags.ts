@@ -192,6 +192,13 @@ export const policyOptions = [
     about: 'never this, whatever --allow says',
   },
   {
+    name: 'proxy',
+    sets: 'network.proxy',
+    value: 'PORT',
+    kind: 'count',
+    about: 'a proxy for HTTP and SOCKS 5 at this port inside, for programs that insist on one: see --allow',
+  },
+  {
     name: 'publish',
     sets: 'network.publish',
     value: '[ADDRESS:]PORT:INSIDE',

@@ -11,6 +11,7 @@ import type { NetworkSummary } from '../network/networkEvents.js'
 import { Publisher } from '../network/publisher.js'
 import { handsOutUser, listening, type Plan } from '../plan/plan.js'
 import { parseAddress } from '../policy/ipAddress.js'
+import { isByProxy, mostSockets } from '../policy/networkFaults.js'
 import type { Destination } from '../policy/networkRules.js'
 import type { CheckedNetwork } from '../policy/networkSchema.js'
 import { atAny, destinationSockets, type NetworkSocket, socketKey } from '../policy/networkSockets.js'
@@ -32,15 +33,18 @@ export class NetworkBeside implements Beside, NetworkControl {
   readonly #opened: Promise<void>
   #isOpened: () => void = () => {}
   #isOver: (why: HostError) => void = () => {}
+  readonly #hasProxy: boolean
   readonly #listener: NetworkListener
   readonly #publisher: Publisher
   #monitor: readonly string[] = []
+  #isClosed = false
   #fail: (error: Error) => void = () => {}
   /** Changes are made one behind the other. */
   #changing: Promise<unknown> = Promise.resolve()
 
   /** @param plan of the same policy */
-  constructor({ allow = [], deny = [], publish = [], ...options }: CheckedNetwork, plan: Plan) {
+  constructor({ allow = [], deny = [], publish = [], proxy, ...options }: CheckedNetwork, plan: Plan) {
+    this.#hasProxy = proxy !== undefined
     const ownUser = handsOutUser(plan)
     this.#sockets = listening(plan)!.sockets
     this.#opened = new Promise((resolve, reject) => {
@@ -98,12 +102,18 @@ export class NetworkBeside implements Beside, NetworkControl {
    */
   allow(destinations: readonly Destination[]): Promise<void> {
     return this.#change(async (gateway) => {
-      const wanted = destinationSockets(destinations, (name) => {
+      const direct = this.#hasProxy ? destinations.filter((one) => !isByProxy(one)) : destinations
+      const wanted = destinationSockets(direct, (name) => {
         const addresses = gateway.addressesOf(name)
         if (addresses === undefined) throw new HostError('too many names have an address in the sandbox')
         return addresses
       })
-      for (const socket of wanted) await this.#open(gateway, socket)
+      const missing = wanted.filter((socket) => !this.#isTaken(socket))
+      if (this.#taken.size + missing.length > mostSockets)
+        throw new HostError(
+          `too many destinations: each port of one takes a socket or two, and there are at most ${mostSockets}`,
+        )
+      for (const socket of missing) await this.#open(gateway, socket)
       gateway.allow(destinations)
     })
   }
@@ -120,6 +130,8 @@ export class NetworkBeside implements Beside, NetworkControl {
 
   /** Ends all connections. */
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#isOver(ended())
     this.#publisher.close()
     this.#listener.close()
@@ -141,8 +153,12 @@ export class NetworkBeside implements Beside, NetworkControl {
     gateway.take(socket, made)
   }
 
+  #isTaken(socket: NetworkSocket): boolean {
+    return this.#taken.has(socketKey(socket)) || this.#taken.has(socketKey(atAny(socket)))
+  }
+
   async #open(gateway: Gateway, socket: NetworkSocket): Promise<void> {
-    if (this.#taken.has(socketKey(socket)) || this.#taken.has(socketKey(atAny(socket)))) return
+    if (this.#isTaken(socket)) return
     // One at any address takes the place of those at one: bind(2) has no two of them at a port.
     if (socket.address.value === 0n)
       for (const [key, one] of [...this.#taken])
@@ -175,7 +191,7 @@ function holding(made: Server | Datagrams, { protocol, role }: NetworkSocket): (
   const early: unknown[][] = []
   const hold = (...given: unknown[]) => void early.push(given)
   // A connection that is accepted meanwhile is not read either.
-  if (role === 'destination') Object.assign(made, { pauseOnConnect: true, allowHalfOpen: true })
+  if (role !== 'dns') Object.assign(made, { pauseOnConnect: true, allowHalfOpen: true })
   made.on(event, hold)
   return () => {
     made.off(event, hold)

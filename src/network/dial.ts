@@ -33,8 +33,13 @@ export function interleaved(addresses: readonly IpAddress[]): IpAddress[] {
 export const dialFault = (error: unknown): string =>
   (error as NodeJS.ErrnoException).code ?? (error instanceof Error ? error.message : String(error))
 
-/** @param onread where the connection that is made reads to */
-export function dial(addresses: readonly IpAddress[], port: number, onread: OnReadOpts, timeout: number): Dial {
+/** @param onread where the connection that is made reads to; undefined: it is read as any is */
+export function dial(
+  addresses: readonly IpAddress[],
+  port: number,
+  onread: OnReadOpts | undefined,
+  timeout: number,
+): Dial {
   const waiting = interleaved(addresses)
   const attempts = new Set<Socket>()
   let next: NodeJS.Timeout | undefined
@@ -60,7 +65,7 @@ export function dial(addresses: readonly IpAddress[], port: number, onread: OnRe
     const address = waiting.shift()
     if (address === undefined) return
     const socket = connect({
-      ...{ host: addressText(address), port, allowHalfOpen: true, onread },
+      ...{ host: addressText(address), port, allowHalfOpen: true, ...(onread === undefined ? {} : { onread }) },
       ...{ noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAlive },
     })
     // Before it is there, so that it reads nothing then.

@@ -14,6 +14,7 @@ import { defaultLimits, defaultTimes, type GatewayOptions } from './gatewayOptio
 import { NetworkMeter } from './meter.js'
 import { NameTable } from './nameTable.js'
 import { EventLog, type NetworkSummary } from './networkEvents.js'
+import { Proxy } from './proxy.js'
 import { Resolver } from './resolver.js'
 import { type NetworkRules, RuleBook } from './ruleBook.js'
 import { TcpRelay } from './tcpRelay.js'
@@ -30,6 +31,7 @@ export class Gateway {
   readonly #dnsSockets: (Server | Datagrams)[] = []
   readonly #tcp: TcpRelay
   readonly #udp: UdpRelay
+  readonly #proxy: Proxy
   #ended = false
 
   constructor(rules: NetworkRules, options: GatewayOptions = {}) {
@@ -46,11 +48,13 @@ export class Gateway {
     this.#dns = new DnsServer(decider, { perSecond: limits.questions, connections: dnsConnections })
     this.#tcp = new TcpRelay(relay)
     this.#udp = new UdpRelay(relay)
+    this.#proxy = new Proxy({ relay: this.#tcp, decider, meter })
   }
 
   /** A socket that waits inside, at this place. */
   take({ protocol, role, address, port }: NetworkSocket, socket: Server | Datagrams): void {
     if (role === 'dns') this.#takeDns(protocol, socket)
+    else if (role === 'proxy') this.#proxy.take(socket as Server)
     else if (protocol === 'tcp') this.#tcp.take(socket as Server)
     else this.#udp.take({ address, port }, socket as Datagrams)
   }
@@ -81,6 +85,7 @@ export class Gateway {
     this.#ended = true
     for (const socket of this.#dnsSockets) socket.close()
     this.#dns.close()
+    this.#proxy.close()
     this.#tcp.close()
     this.#udp.close()
   }

@@ -66,6 +66,14 @@ export class Pump {
     from.resume()
   }
 
+  /** Of one that was made without {@link onread}: what it has read comes as it is. */
+  listen(from: Socket): void {
+    from.on('data', (bytes: Buffer) => {
+      if (!this.#carry(bytes)) from.pause()
+    })
+    from.pause()
+  }
+
   /** Behind the end of the sockets. */
   close(): void {
     clearTimeout(this.#pause)
@@ -74,15 +82,21 @@ export class Pump {
 
   /** @returns whether more may be read at once, into the same buffer */
   #take(size: number): boolean {
+    const goesOn = this.#carry(this.#buffer.subarray(0, size))
+    this.#fit(size)
+    return goesOn
+  }
+
+  /** @returns whether these bytes are in use no more, and others may come */
+  #carry(bytes: Buffer): boolean {
     const to = this.#to!
     if (to.destroyed || !to.writable) return false
-    this.bytes += size
-    to.write(this.#buffer.subarray(0, size), this.#written)
+    this.bytes += bytes.length
+    to.write(bytes, this.#written)
     // Not all was taken: the buffer is in use until it is.
     this.#isWriting = to.writableLength > 0
-    const wait = this.#meter.spend(size)
+    const wait = this.#meter.spend(bytes.length)
     if (wait > 0) this.#pause = setTimeout(this.#paused, wait).unref()
-    this.#fit(size)
     return !this.#isWriting && this.#pause === undefined
   }
 

@@ -1,5 +1,5 @@
 /** Connections of a sandbox: each is accepted, decided, dialled outside, and handed on both ways until both ends have ended. */
-import type { Server, Socket } from 'node:net'
+import type { OnReadOpts, Server, Socket } from 'node:net'
 import { addressText, parseAddress } from '../policy/ipAddress.js'
 import type { Wanted } from '../policy/networkRules.js'
 import type { Decider } from './decider.js'
@@ -24,6 +24,33 @@ interface Connection {
   /** Resets both ends. */
   readonly reset: (reason: string) => void
 }
+
+/** A connection that was made. */
+export interface Reached {
+  readonly verdict: 'allowed'
+  readonly wanted: Wanted
+  readonly rule: string
+  /** The address that was dialled. */
+  readonly real: string
+  /** Does not read yet. */
+  readonly socket: Socket
+}
+
+/** None: a rule, a limit or the other end refused it. */
+export interface Unreached {
+  readonly verdict: 'refused' | 'failed'
+  readonly reason: string
+}
+
+export interface Pumps {
+  /** From the sandbox. */
+  readonly out: Pump
+  /** To it. */
+  readonly back: Pump
+}
+
+/** The client has left meanwhile, or the sandbox has ended. */
+const gone: Unreached = { verdict: 'failed', reason: 'it was left' }
 
 export class TcpRelay {
   readonly #parts: RelayParts
@@ -63,8 +90,38 @@ export class TcpRelay {
     for (const { reset } of this.#connections) reset('the sandbox has ended')
   }
 
+  /**
+   * Decides what a client wants, and connects to it. Never rejects. What comes of it is told to the log.
+   * @param client is reset when it may not go on meanwhile
+   * @param onread where the connection that is made reads to
+   */
+  async reach(wanted: Wanted, client: Socket, onread?: OnReadOpts): Promise<Reached | Unreached> {
+    const { limits } = this.#parts
+    if (this.#connections.size >= limits.connections)
+      return this.#unreached(wanted, 'refused', { reason: `${limits.connections} connections are open` })
+    let dialling: Dial | undefined
+    const making: Connection = {
+      wanted,
+      reset: () => {
+        resetSocket(client)
+        dialling?.cancel()
+      },
+    }
+    this.#connections.add(making)
+    await this.#turns.take()
+    try {
+      if (client.destroyed) return gone
+      return await this.#make(wanted, client, onread, (given) => {
+        dialling = given
+      })
+    } finally {
+      this.#turns.give()
+      this.#connections.delete(making)
+    }
+  }
+
   async #serve(accepted: Socket): Promise<void> {
-    const { decider, log, limits } = this.#parts
+    const { decider, log } = this.#parts
     accepted.unref()
     accepted.on('error', () => {})
     const address = parseAddress(accepted.localAddress ?? '')
@@ -75,90 +132,97 @@ export class TcpRelay {
       return
     }
     const wanted = decider.wantedAt('tcp', address, port)
-    const subject = wanted ?? { protocol: 'tcp' as const, address, port }
-    const refuse = (reason: string) => {
-      log.decision(subject, 'refused', { reason })
-      resetSocket(accepted)
-    }
     if (wanted === undefined) {
-      refuse('the address was given to no name')
+      log.decision({ protocol: 'tcp', address, port }, 'refused', { reason: 'the address was given to no name' })
+      resetSocket(accepted)
       return
     }
-    if (this.#connections.size >= limits.connections) {
-      refuse(`${limits.connections} connections are open`)
-      return
-    }
-    let dialling: Dial | undefined
-    const making: Connection = {
-      wanted,
-      reset: () => {
-        resetSocket(accepted)
-        dialling?.cancel()
-      },
-    }
-    this.#connections.add(making)
-    await this.#turns.take()
-    try {
-      if (accepted.destroyed) return
-      await this.#make(accepted, wanted, (given) => {
-        dialling = given
-      })
-    } finally {
-      this.#turns.give()
-      this.#connections.delete(making)
-    }
+    const pumps = this.pumps()
+    const reached = await this.reach(wanted, accepted, pumps.back.onread)
+    if (reached.verdict === 'allowed') this.#join(withOnread(accepted, pumps.out.onread), reached, pumps)
+    else resetSocket(accepted)
   }
 
-  async #make(accepted: Socket, wanted: Wanted, diallingIs: (dial: Dial) => void): Promise<void> {
-    const { decider, log, meter, times } = this.#parts
+  async #make(
+    wanted: Wanted,
+    client: Socket,
+    onread: OnReadOpts | undefined,
+    diallingIs: (dial: Dial) => void,
+  ): Promise<Reached | Unreached> {
+    const { decider, log, times } = this.#parts
     const decision = await decider.decide(wanted)
-    if (accepted.destroyed || this.#ended) return
-    if (decision.verdict !== 'allowed') {
-      log.decision(wanted, decision.verdict, decision)
-      resetSocket(accepted)
-      return
-    }
+    if (client.destroyed || this.#ended) return gone
+    if (decision.verdict !== 'allowed') return this.#unreached(wanted, decision.verdict, decision)
     const { rule } = decision
-    const [out, back] = [new Pump(this.#budget, meter), new Pump(this.#budget, meter)]
-    const dialling = dial(decision.addresses, wanted.port, back.onread, times.connect)
+    const dialling = dial(decision.addresses, wanted.port, onread, times.connect)
     diallingIs(dialling)
     try {
       const { socket, address } = await dialling.dialled
-      if (accepted.destroyed || this.#ended) {
+      if (client.destroyed || this.#ended) {
         socket.destroy()
-        return
+        return gone
       }
       log.decision(wanted, 'allowed', { reason: 'a rule allows it', rule })
-      this.#join(withOnread(accepted, out.onread), socket, { wanted, rule, real: addressText(address), out, back })
+      return { verdict: 'allowed', wanted, rule, real: addressText(address), socket }
     } catch (error) {
-      log.decision(wanted, 'failed', { reason: dialFault(error), rule })
-      resetSocket(accepted)
+      return this.#unreached(wanted, 'failed', { reason: dialFault(error), rule })
     }
   }
 
-  #join(
-    inside: Socket,
-    outside: Socket,
-    about: {
-      readonly wanted: Wanted
-      readonly rule: string
-      readonly real: string
-      readonly out: Pump
-      readonly back: Pump
-    },
+  #unreached(
+    wanted: Wanted,
+    verdict: Unreached['verdict'],
+    why: { readonly reason: string; readonly rule?: string | undefined; readonly flag?: string | undefined },
+  ): Unreached {
+    this.#parts.log.decision(wanted, verdict, why)
+    return { verdict, reason: why.reason }
+  }
+
+  /** Hands on both ways what these two say. `inside` reads as any socket does. */
+  tunnel(inside: Socket, reached: Reached, pumps: Pumps): void {
+    pumps.out.listen(inside)
+    this.#join(inside, reached, pumps)
+  }
+
+  /** A connection that its owner reads and writes: counted, and reset like all others. */
+  follow(reached: Reached): void {
+    const { socket } = reached
+    this.#watch([socket], reached, () => ({ bytesIn: socket.bytesRead, bytesOut: socket.bytesWritten }))
+  }
+
+  /** What hands on the two ways of a connection. */
+  pumps(): Pumps {
+    const pump = () => new Pump(this.#budget, this.#parts.meter)
+    return { out: pump(), back: pump() }
+  }
+
+  #join(inside: Socket, reached: Reached, { out, back }: Pumps): void {
+    const outside = reached.socket
+    this.#watch([inside, outside], reached, () => {
+      for (const pump of [out, back]) pump.close()
+      return { bytesIn: back.bytes, bytesOut: out.bytes }
+    })
+    out.start(inside, outside)
+    back.start(outside, inside)
+  }
+
+  /** @param end is called when all are closed, and says what went through */
+  #watch(
+    sockets: readonly Socket[],
+    { wanted, rule, real }: Reached,
+    end: () => { readonly bytesIn: number; readonly bytesOut: number },
   ): void {
-    const { wanted, rule, real, out, back } = about
     const { log, times } = this.#parts
     const started = performance.now()
     let reason = 'closed'
-    let open = 2
+    let open = sockets.length
     const reset = (why: string) => {
-      if (open === 2) reason = why
-      for (const socket of [inside, outside]) resetSocket(socket)
+      if (open === sockets.length) reason = why
+      for (const socket of sockets) resetSocket(socket)
     }
     const connection: Connection = { wanted, reset }
     this.#connections.add(connection)
-    for (const socket of [inside, outside]) {
+    for (const socket of sockets) {
       socket.unref()
       socket.on('error', (error) => reset(dialFault(error)))
       if (times.idle !== undefined) socket.setTimeout(times.idle, () => reset('nothing was said'))
@@ -168,12 +232,8 @@ export class TcpRelay {
         if (failed) reset('reset')
         if (open > 0) return
         this.#connections.delete(connection)
-        for (const pump of [out, back]) pump.close()
-        const [bytesIn, bytesOut] = [back.bytes, out.bytes]
-        log.end(wanted, 'allowed', { reason, rule, real, bytesIn, bytesOut, ms: performance.now() - started })
+        log.end(wanted, 'allowed', { reason, rule, real, ...end(), ms: performance.now() - started })
       })
     }
-    out.start(inside, outside)
-    back.start(outside, inside)
   }
 }

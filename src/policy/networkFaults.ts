@@ -8,6 +8,10 @@ import type { CheckedPolicy } from './schema.js'
 /** Each is a socket of this process's, for as long as a sandbox lives: see "ulimit -n". */
 export const mostSockets = 512
 
+/** Whether only a client of the proxy reaches this: of so many ports, none has a socket. */
+export const isByProxy = ({ protocol, first, last }: Destination): boolean =>
+  protocol === 'tcp' && last - first >= mostSockets
+
 /** Sockets that stand for a destination: of IPv4 and IPv6, or of the one address that it is. */
 const socketsOf = ({ host, first, last }: Destination): number => (last - first + 1) * (host.kind === 'address' ? 1 : 2)
 
@@ -17,9 +21,17 @@ const isOneHost = ({ host }: Destination): boolean =>
 
 export function networkFaults({ network }: Pick<CheckedPolicy, 'network'>): Fault[] {
   if (typeof network !== 'object') return []
-  const { allow = [] } = network
+  const { allow = [], proxy } = network
   let sockets = 0
   return allow.flatMap((destination, index) => {
+    if (proxy !== undefined && isByProxy(destination)) return []
+    if (
+      destination.protocol === 'tcp' &&
+      proxy !== undefined &&
+      destination.first <= proxy &&
+      proxy <= destination.last
+    )
+      return [faultAt(`network.allow[${index}]`, `port ${proxy} is that of the proxy inside: choose another for that`)]
     const before = sockets
     sockets += socketsOf(destination)
     if (destination.protocol === 'udp' && !isOneHost(destination))
@@ -33,7 +45,7 @@ export function networkFaults({ network }: Pick<CheckedPolicy, 'network'>): Faul
       return [
         faultAt(
           `network.allow[${index}]`,
-          `is one too many: each port of a destination takes a socket or two, and there are at most ${mostSockets}`,
+          `is one too many: each port of a destination takes a socket or two, and there are at most ${mostSockets}; a proxy reaches any port`,
         ),
       ]
     return []

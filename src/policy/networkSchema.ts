@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { either, object } from '../text/shapes.js'
 import type { NetworkEvent, OnRequest, Resolve } from './networkCalls.js'
 import { parsePublished, type Published, publishedFault } from './networkPublish.js'
-import { destinationFault, parseDestination } from './networkRules.js'
+import { destinationFault, lastPort, parseDestination } from './networkRules.js'
 import { parsed } from './values.js'
 
 /** A destination as it is written, such as `api.example.com:443`; from there on data. */
@@ -13,6 +13,13 @@ export const destination = parsed<string, NonNullable<ReturnType<typeof parseDes
 )
 
 const published = parsed<string, Published>(publishedFault, parsePublished)
+
+const port = v.pipe(
+  v.number('must be a port'),
+  v.integer('must be a port'),
+  v.minValue(1, 'must be a port'),
+  v.maxValue(lastPort, 'must be a port'),
+)
 
 const call = <Call>() => v.custom<Call>((value) => typeof value === 'function', 'must be a function')
 
@@ -31,6 +38,11 @@ const byName = object({
    * inside. Without an address 127.0.0.1; port 0 of the host is one that is free. Default: none.
    */
   publish: v.optional(v.array(published)),
+  /**
+   * A port of the sandbox's loopback at which there is a proxy, for HTTP and SOCKS 5: for programs that insist on one, and for hosts of which any port
+   * is allowed. The variables `HTTP_PROXY` and others name it. No destination has this port. Default: none.
+   */
+  proxy: v.optional(port),
   /**
    * Decides what no rule decides: a connection to a name or a public address, at a port of `allow`, 80 or 443. What it throws denies. Default:
    * it is refused.

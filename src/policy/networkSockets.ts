@@ -1,14 +1,15 @@
 /** The sockets in a sandbox's network namespace by which Node.js, outside, learns what its programs ask for. */
 import { type IpAddress, isOneAddress, parseAddress } from './ipAddress.js'
 import { dnsAddresses, dnsPort, type FakeAddresses, fixedAddresses } from './networkAddresses.js'
+import { isByProxy } from './networkFaults.js'
 import type { Destination, Protocol } from './networkRules.js'
 import type { CheckedNetwork } from './networkSchema.js'
 
 /** One of them: Node.js gets it with its place in the list. */
 export interface NetworkSocket {
   readonly protocol: Protocol
-  /** Who answers there: the resolver, or what connects to a destination of the policy. */
-  readonly role: 'dns' | 'destination'
+  /** Who answers there: the resolver, what connects to a destination of the policy, or to what a client of the proxy names. */
+  readonly role: 'dns' | 'destination' | 'proxy'
   /** 0 is any address of its kind. */
   readonly address: IpAddress
   readonly port: number
@@ -19,19 +20,30 @@ const both = ({ v4, v6 }: FakeAddresses): IpAddress[] => [v4, v6].map((text) => 
 const [v4, v6] = both(dnsAddresses) as [IpAddress, IpAddress]
 export const ownAddresses = { v4, v6 }
 
+const loopback: FakeAddresses = { v4: '127.0.0.1', v6: '::1' }
+
 const anyAddress: readonly IpAddress[] = [
   { family: 4, value: 0n },
   { family: 6, value: 0n },
 ]
 
 /** Those of the resolver, and of each destination one for each of its addresses and ports. */
-export function socketsOf({ allow = [], onRequest }: Pick<CheckedNetwork, 'allow' | 'onRequest'>): NetworkSocket[] {
+export function socketsOf({
+  allow = [],
+  onRequest,
+  proxy,
+}: Pick<CheckedNetwork, 'allow' | 'onRequest' | 'proxy'>): NetworkSocket[] {
   const names = fixedAddresses(allow)
   const dns = (['udp', 'tcp'] as const).map(
     (protocol): NetworkSocket => ({ protocol, role: 'dns', address: ownAddresses.v4, port: dnsPort }),
   )
-  const asked = onRequest === undefined ? [] : askedAt(allow)
-  return distinct([...dns, ...destinationSockets(allow, (name) => names.get(name)!), ...asked])
+  const direct = proxy === undefined ? allow : allow.filter((destination) => !isByProxy(destination))
+  const asked = onRequest === undefined ? [] : askedAt(direct)
+  const proxies =
+    proxy === undefined
+      ? []
+      : both(loopback).map((address): NetworkSocket => ({ protocol: 'tcp', role: 'proxy', address, port: proxy }))
+  return distinct([...dns, ...proxies, ...destinationSockets(direct, (name) => names.get(name)!), ...asked])
 }
 
 /** Of each destination one for each of its addresses and ports. */

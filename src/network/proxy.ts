@@ -1,0 +1,85 @@
+/**
+ * A proxy on the sandbox's loopback, for programs that insist on one, and for hosts of which any port is allowed: HTTP (CONNECT, and whole
+ * addresses) and SOCKS 5 at one port. What a client asks for in words is decided as every connection is.
+ */
+import type { Server, Socket } from 'node:net'
+import { parseAddress } from '../policy/ipAddress.js'
+import { normalName } from '../policy/networkNames.js'
+import type { Wanted } from '../policy/networkRules.js'
+import type { Decider } from './decider.js'
+import { HttpProxy } from './httpProxy.js'
+import { resetSocket } from './resetSocket.js'
+import { serveSocks, socksVersion } from './socksProxy.js'
+import type { TcpRelay } from './tcpRelay.js'
+
+/** Clients at a time that have not yet a connection, or none at the moment. */
+const mostClients = 256
+/** Milliseconds that a client may say nothing before it has a connection. */
+const patience = 60_000
+
+export interface ProxyParts {
+  readonly relay: TcpRelay
+  readonly decider: Decider
+  /** Milliseconds to wait before more is handed on. */
+  readonly meter: { spend(bytes: number): number }
+}
+
+export class Proxy {
+  readonly #parts: ProxyParts
+  readonly #http: HttpProxy
+  readonly #servers: Server[] = []
+  readonly #clients = new Set<Socket>()
+  #ended = false
+
+  constructor(parts: ProxyParts) {
+    this.#parts = parts
+    this.#http = new HttpProxy(parts)
+  }
+
+  take(server: Server): void {
+    if (this.#ended) {
+      server.close()
+      return
+    }
+    Object.assign(server, { allowHalfOpen: true, noDelay: true })
+    server.unref()
+    server.on('error', () => {})
+    server.on('connection', (socket: Socket) => this.#serve(socket))
+    this.#servers.push(server)
+  }
+
+  close(): void {
+    this.#ended = true
+    for (const server of this.#servers) server.close()
+    for (const client of this.#clients) resetSocket(client)
+  }
+
+  #serve(client: Socket): void {
+    client.unref()
+    client.on('error', () => {})
+    if (this.#clients.size >= mostClients) {
+      resetSocket(client)
+      return
+    }
+    this.#clients.add(client)
+    client.once('close', () => this.#clients.delete(client))
+    client.setTimeout(patience, () => client.destroy())
+    client.once('end', () => client.bytesWritten === 0 && client.end())
+    client.once('readable', () => {
+      const first: Buffer | null = client.read(1)
+      if (first === null) return
+      client.unshift(first)
+      if (first[0] === socksVersion) void serveSocks(client, this.#parts).catch(() => client.destroy())
+      else this.#http.serve(client)
+    })
+  }
+}
+
+/** What a client names: undefined where that is no plain name and no address. */
+export function wantedOf(decider: Decider, host: string, port: number): Wanted | undefined {
+  if (!(port >= 1 && port <= 65535)) return undefined
+  const address = parseAddress(host.replace(/^\[(.*)\]$/, '$1'))
+  if (address !== undefined) return decider.wantedAt('tcp', address, port)
+  const name = normalName(host)
+  return name === undefined ? undefined : { protocol: 'tcp', name, port }
+}
