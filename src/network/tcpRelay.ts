@@ -6,14 +6,15 @@ import type { Decider } from './decider.js'
 import { type Dial, dial, dialFault } from './dial.js'
 import type { GatewayLimits, GatewayTimes } from './gatewayOptions.js'
 import type { EventLog } from './networkEvents.js'
-import { BufferBudget, type Meter, Pump, withOnread } from './pump.js'
+import { type NetworkMeter, overBy } from './meter.js'
+import { BufferBudget, Pump, withOnread } from './pump.js'
 import { resetSocket } from './resetSocket.js'
 import { Turns } from './turns.js'
 
 export interface RelayParts {
   readonly decider: Decider
   readonly log: EventLog
-  readonly meter: Meter
+  readonly meter: NetworkMeter
   readonly limits: GatewayLimits
   readonly times: GatewayTimes
 }
@@ -111,7 +112,7 @@ export class TcpRelay {
 
   async #make(accepted: Socket, wanted: Wanted, diallingIs: (dial: Dial) => void): Promise<void> {
     const { decider, log, meter, times } = this.#parts
-    const decision = await decider.decide(wanted)
+    const decision = meter.isOver ? overBy(meter) : await decider.decide(wanted)
     if (accepted.destroyed || this.#ended) return
     if (decision.verdict !== 'allowed') {
       log.decision(wanted, decision.verdict, decision)
