@@ -4,6 +4,7 @@ import type { Server, Socket } from 'node:net'
 import { answerQuery, type Names } from './dnsAnswer.js'
 import { resetSocket } from './resetSocket.js'
 import { Tokens } from './tokens.js'
+import { unanswerable } from './unanswerable.js'
 
 /** Of one connection: how much may be unread, and how many questions may be unanswered before no more are read. */
 const longestMessage = 4096
@@ -38,6 +39,7 @@ export class DnsServer {
 
   takeUdp(socket: UdpSocket): void {
     socket.on('message', (message, { port, address }) => {
+      if (port === unanswerable) return
       if (this.#asked >= mostAsked || socket.getSendQueueSize() > mostWaiting || !this.#tokens.take()) return
       void this.#answer(message, 'udp').then((answer) => {
         // The answer to an asker that has gone is no error of the others'.

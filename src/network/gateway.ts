@@ -43,7 +43,7 @@ export class Gateway {
     const resolver = new Resolver({ resolve: options.resolve })
     const parts = { book: this.#book, table: this.#table, resolver, log: this.#log }
     const decider = new Decider(parts, options)
-    const meter = new NetworkMeter(limits, () => this.#end(() => true, `${limits.bytes} bytes have gone through`))
+    const meter: NetworkMeter = new NetworkMeter(limits, () => this.#end(() => true, meter.reason))
     const relay = { decider, log: this.#log, meter, limits, times }
     this.#dns = new DnsServer(decider, { perSecond: limits.questions, connections: dnsConnections })
     this.#tcp = new TcpRelay(relay)
@@ -62,6 +62,7 @@ export class Gateway {
   /** From now on these may be reached too, also if they were denied before. */
   allow(destinations: readonly Destination[]): void {
     this.#book.allow(destinations)
+    this.#udp.reconsider()
   }
 
   /** From now on these may not be reached; connections to them are reset. */
@@ -82,6 +83,7 @@ export class Gateway {
 
   /** Ends all connections, and takes no more. */
   close(): void {
+    if (this.#ended) return
     this.#ended = true
     for (const socket of this.#dnsSockets) socket.close()
     this.#dns.close()

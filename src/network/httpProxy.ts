@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import type { Socket } from 'node:net'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type ProxyParts, wantedOf } from './proxy.js'
+import { type ProxyParts, wantedOf } from './proxyParts.js'
 import type { Unreached } from './tcpRelay.js'
 
 /** RFC 9110, 7.6.1: these are about one connection; and two that clients send to a proxy alone. */

@@ -18,8 +18,13 @@ export class NetworkMeter implements Meter {
     this.#exceeded = exceeded
   }
 
+  /** Nothing new is let through. */
   get isOver(): boolean {
     return this.#bytes > this.#most
+  }
+
+  get reason(): string {
+    return `${this.#most} bytes have gone through`
   }
 
   spend(bytes: number): number {
@@ -29,3 +34,6 @@ export class NetworkMeter implements Meter {
     return this.#rate.spend(bytes)
   }
 }
+
+/** What is decided of all that comes then. */
+export const overBy = ({ reason }: NetworkMeter) => ({ verdict: 'refused', reason }) as const

@@ -3,26 +3,15 @@
  * addresses) and SOCKS 5 at one port. What a client asks for in words is decided as every connection is.
  */
 import type { Server, Socket } from 'node:net'
-import { parseAddress } from '../policy/ipAddress.js'
-import { normalName } from '../policy/networkNames.js'
-import type { Wanted } from '../policy/networkRules.js'
-import type { Decider } from './decider.js'
 import { HttpProxy } from './httpProxy.js'
+import type { ProxyParts } from './proxyParts.js'
 import { resetSocket } from './resetSocket.js'
 import { serveSocks, socksVersion } from './socksProxy.js'
-import type { TcpRelay } from './tcpRelay.js'
 
 /** Clients at a time that have not yet a connection, or none at the moment. */
 const mostClients = 256
 /** Milliseconds that a client may say nothing before it has a connection. */
 const patience = 60_000
-
-export interface ProxyParts {
-  readonly relay: TcpRelay
-  readonly decider: Decider
-  /** Milliseconds to wait before more is handed on. */
-  readonly meter: { spend(bytes: number): number }
-}
 
 export class Proxy {
   readonly #parts: ProxyParts
@@ -73,13 +62,4 @@ export class Proxy {
       else this.#http.serve(client)
     })
   }
-}
-
-/** What a client names: undefined where that is no plain name and no address. */
-export function wantedOf(decider: Decider, host: string, port: number): Wanted | undefined {
-  if (!(port >= 1 && port <= 65535)) return undefined
-  const address = parseAddress(host.replace(/^\[(.*)\]$/, '$1'))
-  if (address !== undefined) return decider.wantedAt('tcp', address, port)
-  const name = normalName(host)
-  return name === undefined ? undefined : { protocol: 'tcp', name, port }
 }

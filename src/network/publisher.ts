@@ -4,7 +4,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { addressText } from '../policy/ipAddress.js'
 import { type Published, publishedPlace } from '../policy/networkPublish.js'
 import { HostError } from '../text/error.js'
-import { endAs, resetSocket } from './resetSocket.js'
+import { handOnEnd } from './handOnEnd.js'
+import { resetSocket } from './resetSocket.js'
 
 /** Connects to a port of the sandbox's loopback. */
 export type ConnectInside = (port: number) => Promise<Socket>
@@ -53,6 +54,8 @@ export class Publisher {
         inside.destroy()
         return
       }
+      // The end of one way is not that of the other.
+      inside.allowHalfOpen = true
       this.#keep(inside)
       join(outside, inside)
       join(inside, outside)
@@ -82,6 +85,6 @@ const hints: Readonly<Record<string, string>> = {
 /** Hands on what comes, its end, and a reset. */
 function join(from: Socket, to: Socket): void {
   from.pipe(to, { end: false })
-  from.once('end', () => endAs(from, to))
+  handOnEnd(from, to)
   from.once('close', (failed) => failed && resetSocket(to))
 }

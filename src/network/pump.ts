@@ -4,7 +4,7 @@
  * is none to collect. Node's own pipe() makes a buffer of 64 KiB for each read, and reaches half of the speed: bench/README.md.
  */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
-import { endAs } from './resetSocket.js'
+import { handOnEnd } from './handOnEnd.js'
 
 /** Of a connection that says little, and of one that has much to say: reads of a megabyte take a fifth of the system calls. */
 const smallest = 2 ** 14
@@ -62,7 +62,7 @@ export class Pump {
     this.#from = from
     this.#to = to
     // What was read before is written first.
-    from.once('end', () => endAs(from, to))
+    handOnEnd(from, to)
     from.resume()
   }
 

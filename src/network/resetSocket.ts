@@ -1,4 +1,4 @@
-/** Resets of connections, which tell the other end that something is missing: made, and handed on. */
+/** Ends a connection with a reset, which tells the other end that something is missing. */
 import type { Socket } from 'node:net'
 
 /**
@@ -12,14 +12,4 @@ export function resetSocket(socket: Socket): void {
   const isEnding = writableEnded && !writableFinished && writableLength === 0
   if (isEnding) socket.once('finish', () => socket.destroyed || socket.resetAndDestroy())
   else socket.resetAndDestroy()
-}
-
-/**
- * What one end of a connection has sent is over: so is what the other gets. libuv tells of a reset as of an end where data came with it
- * (uv__stream_io, "POLLHUP"), but the kernel has no peer any more then, getpeername(2). Once both have ended there is none in any case.
- */
-export function endAs(from: Socket, to: Socket): void {
-  const { _handle } = from as unknown as { _handle: { getpeername(out: object): number } | null }
-  if (!from.writableEnded && _handle !== null && _handle.getpeername({}) !== 0) resetSocket(to)
-  else to.end()
 }

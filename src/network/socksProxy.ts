@@ -1,7 +1,8 @@
 /** SOCKS 5, RFC 1928, as far as a sandbox needs it: CONNECT without a password, by name or address. */
 import type { Socket } from 'node:net'
 import { addressText } from '../policy/ipAddress.js'
-import { type ProxyParts, wantedOf } from './proxy.js'
+import { HostError } from '../text/error.js'
+import { type ProxyParts, wantedOf } from './proxyParts.js'
 import type { Unreached } from './tcpRelay.js'
 
 export const socksVersion = 5
@@ -74,7 +75,7 @@ class Reader {
     while (this.#held.length < size) {
       const more: Buffer | null = this.#client.read()
       if (more !== null) this.#held = Buffer.concat([this.#held, more])
-      else if (this.#client.readableEnded || this.#client.destroyed) throw new Error('the client ended')
+      else if (this.#client.readableEnded || this.#client.destroyed) throw new HostError('the client ended')
       else await this.#more()
     }
     const taken = this.#held.subarray(0, size)

@@ -6,14 +6,15 @@ import type { Decider } from './decider.js'
 import { type Dial, dial, dialFault } from './dial.js'
 import type { GatewayLimits, GatewayTimes } from './gatewayOptions.js'
 import type { EventLog } from './networkEvents.js'
-import { BufferBudget, type Meter, Pump, withOnread } from './pump.js'
+import { type NetworkMeter, overBy } from './meter.js'
+import { BufferBudget, Pump, withOnread } from './pump.js'
 import { resetSocket } from './resetSocket.js'
 import { Turns } from './turns.js'
 
 export interface RelayParts {
   readonly decider: Decider
   readonly log: EventLog
-  readonly meter: Meter
+  readonly meter: NetworkMeter
   readonly limits: GatewayLimits
   readonly times: GatewayTimes
 }
@@ -149,8 +150,8 @@ export class TcpRelay {
     onread: OnReadOpts | undefined,
     diallingIs: (dial: Dial) => void,
   ): Promise<Reached | Unreached> {
-    const { decider, log, times } = this.#parts
-    const decision = await decider.decide(wanted)
+    const { decider, log, meter, times } = this.#parts
+    const decision = meter.isOver ? overBy(meter) : await decider.decide(wanted)
     if (client.destroyed || this.#ended) return gone
     if (decision.verdict !== 'allowed') return this.#unreached(wanted, decision.verdict, decision)
     const { rule } = decision

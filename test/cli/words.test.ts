@@ -181,6 +181,13 @@ const faults: readonly Fault[] = [
     /^network\.deny\[0\]: must be/,
   ),
   fault(
+    'proxy',
+    ['--proxy', '70000'],
+    /^vial: --proxy 70000: must be a port/,
+    { network: { proxy: 70000 } },
+    /^network\.proxy: must be a port/,
+  ),
+  fault(
     'publish',
     ['--publish', 'web'],
     /^vial: --publish web: must be/,

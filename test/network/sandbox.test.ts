@@ -278,6 +278,41 @@ for server in servers:
       assert.deepEqual(seen, ['here', 'the sandbox has ended, or is about to'])
     })
 
+    test('has a proxy for programs that insist on one', { skip: notInstalled('curl') }, async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const { createServer } = await import('node:http')
+          const { once } = (await import('node:events')).default
+          const server = createServer((asked, answer) => answer.end(`${asked.headers.host} ${asked.url}\n`))
+          server.listen(0, '127.0.0.1')
+          await once(server, 'listening')
+          const { port } = server.address() as { port: number }
+          const network = {
+            allow: ['*.example.com:*', `127.0.0.1:${port}`],
+            deny: [`b.example.com:${port}`],
+            proxy: 3128,
+            resolve: async () => ['127.0.0.1'],
+          }
+          const { stdout } = await sandbox({ preset: 'system', network }).run('sh', [
+            '-c',
+            `for how in '' -p '-x socks5h://[::1]:3128'; do for name in a b; do
+               curl -s -m 20 $how http://$name.example.com:${port}/x || echo none; done; done
+             curl -s --noproxy '*' -m 20 http://a.example.com:${port}/ || echo "direct $?"; echo $all_proxy $HTTP_PROXY`,
+          ])
+          server.close()
+          server.closeAllConnections()
+          return stdout.replaceAll(String(port), 'PORT').trim().split('\n')
+        },
+        {},
+      )
+      const [a, refused] = ['a.example.com:PORT /x', 'none']
+      assert.deepEqual(seen, [
+        ...[a, 'Refused: a rule denies it', a, refused, a, refused],
+        ...['direct 7', 'socks5h://127.0.0.1:3128 http://127.0.0.1:3128'],
+      ])
+    })
+
     test('a port that cannot be published ends the run, and says which', async () => {
       const seen = await evaluate(
         caller,

@@ -1,0 +1,22 @@
+/** What both sides of the proxy work with: HTTP and SOCKS. */
+import { parseAddress } from '../policy/ipAddress.js'
+import { normalName } from '../policy/networkNames.js'
+import { lastPort, type Wanted } from '../policy/networkRules.js'
+import type { Decider } from './decider.js'
+import type { TcpRelay } from './tcpRelay.js'
+
+export interface ProxyParts {
+  readonly relay: TcpRelay
+  readonly decider: Decider
+  /** Milliseconds to wait before more is handed on. */
+  readonly meter: { spend(bytes: number): number }
+}
+
+/** What a client names: undefined where that is no plain name and no address. */
+export function wantedOf(decider: Decider, host: string, port: number): Wanted | undefined {
+  if (!(port >= 1 && port <= lastPort)) return undefined
+  const address = parseAddress(host.replace(/^\[(.*)\]$/, '$1'))
+  if (address !== undefined) return decider.wantedAt('tcp', address, port)
+  const name = normalName(host)
+  return name === undefined ? undefined : { protocol: 'tcp', name, port }
+}
