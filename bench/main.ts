@@ -17,6 +17,7 @@ const benches: Readonly<Record<string, () => Promise<{ bench(): Promise<void> }>
   containers: () => import('./containers.js'),
   front: () => import('./front.js'),
   limits: () => import('./limits.js'),
+  network: () => import('./network.js'),
   seccomp: () => import('./seccomp.js'),
   runtimes: () => import('./runtimes.js'),
 }

@@ -12,9 +12,13 @@ const largest = 2 ** 20
 /** So many reads in a row that would fit the smallest make it that again. */
 const manySmall = 64
 
-/** Large buffers, all connections together: beyond, streams go on with what they have. */
+/** Small buffers that are kept for the connections to come: one that is new costs a collection a part of its time. */
+const mostKept = 64
+
+/** The buffers of all connections together. Large ones are limited: beyond, streams go on with what they have. */
 export class BufferBudget {
   #left: number
+  readonly #kept: Buffer[] = []
 
   constructor(bytes = 2 ** 25) {
     this.#left = bytes
@@ -28,6 +32,15 @@ export class BufferBudget {
 
   give(bytes: number): void {
     this.#left += bytes
+  }
+
+  smallest(): Buffer {
+    return this.#kept.pop() ?? Buffer.allocUnsafeSlow(smallest)
+  }
+
+  /** Of one that nothing is written from any more. */
+  keep(buffer: Buffer): void {
+    if (buffer.length === smallest && this.#kept.length < mostKept) this.#kept.push(buffer)
   }
 }
 
@@ -44,7 +57,7 @@ export class Pump {
   bytes = 0
   readonly #budget: BufferBudget
   readonly #meter: Meter
-  #buffer = Buffer.allocUnsafeSlow(smallest)
+  #buffer: Buffer
   #from: Socket | undefined
   #to: Socket | undefined
   #small = 0
@@ -53,6 +66,7 @@ export class Pump {
 
   constructor(budget: BufferBudget, meter: Meter) {
     this.#budget = budget
+    this.#buffer = budget.smallest()
     this.#meter = meter
     this.onread = { buffer: () => this.#buffer, callback: (size) => this.#take(size) }
   }
@@ -74,9 +88,10 @@ export class Pump {
     from.pause()
   }
 
-  /** Behind the end of the sockets. */
+  /** Behind the end of both sockets: none writes any more. */
   close(): void {
     clearTimeout(this.#pause)
+    this.#budget.keep(this.#buffer)
     this.#resize(smallest)
   }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { Resolver as DnsClient } from 'node:dns/promises'
 import { once } from 'node:events'
-import { connect, createServer, type Server } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { after, describe, test } from 'node:test'
 import packet from 'dns-packet'
 import fc from 'fast-check'
@@ -228,12 +228,13 @@ after(() => {
 
 async function serve(given: Partial<DnsLimits> = {}, of: Names = names) {
   const dns = new DnsServer(of, { ...limits, ...given })
-  const udp = createSocket('udp4')
-  udp.bind(0, '127.0.0.1')
-  await once(udp, 'listening')
-  const { port } = udp.address()
-  const tcp = createServer().listen(port, '127.0.0.1')
+  // TCP chooses the port: of its ports many are taken, also by connections that have ended; of those of UDP few.
+  const tcp = createServer().listen(0, '127.0.0.1')
   await once(tcp, 'listening')
+  const { port } = tcp.address() as AddressInfo
+  const udp = createSocket('udp4')
+  udp.bind(port, '127.0.0.1')
+  await once(udp, 'listening')
   dns.takeUdp(udp)
   dns.takeTcp(tcp)
   opened.push(udp, tcp, dns)
