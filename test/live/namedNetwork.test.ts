@@ -1,11 +1,13 @@
 /** A named sandbox whose network is by name: it is kept by a process of its own, and changed and looked at by others. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { notInstalled } from '../support/needs.js'
-import { childrenOf, eventually, processesWith } from '../support/processes.js'
+import { childrenOf, eventually, processesWith, uniqueSeconds } from '../support/processes.js'
+import { shareOf } from '../support/share.js'
 import { commander } from './commander.js'
 
 /** Servers of this host, each of which says its word. */
@@ -93,6 +95,25 @@ describe('a named sandbox with a network by name', { skip: notInstalled('bash', 
     assert.equal(told.status, 125)
     assert.match(told.err, /nothing serves the network of the sandbox "web" any more/)
     assert.equal((await call('rm', '-f', 'web')).status, 0)
+  })
+
+  test('whose starter is killed runs with its network, or not at all', async (t) => {
+    const { call, start } = commander(t)
+    const word = uniqueSeconds()
+    for (let round = 0; round < shareOf(8); round++) {
+      const starter = start('start', '--name', 'web', '--allow', 'a.example.com:80', '--', 'sleep', word)
+      await new Promise((resolve) => setTimeout(resolve, 40 + 30 * round))
+      starter.kill('SIGKILL')
+      await once(starter, 'close')
+      // Of one that is being started nothing is left when its keeper has seen the end; one that runs is served.
+      const isOver = () => processesWith(word).length === 0
+      let state: string | undefined
+      do state = JSON.parse((await call('ps', '--json')).out)[0]?.state
+      while (state === 'starting' || (state !== 'running' && !isOver()))
+      if (state === 'running') assert.equal((await call('network', 'web')).status, 0)
+      await call('rm', '-f', 'web')
+      await eventually(isOver, (is) => is)
+    }
   })
 
   test('that cannot be started leaves nothing: no process, and no name', async (t) => {
