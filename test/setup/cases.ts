@@ -28,7 +28,7 @@ export interface Operation {
   readonly bwrap?: (place: string, scene: Scene) => string[]
   /** Only bubblewrap newer than Debian's has it. */
   readonly newer?: true
-  /** Flags of `vial run`: not --ro, whose entries come before those of --rw and so lie in no /work. */
+  /** Flags of `vial run`: not --ro, whose entries come before those of --rw and so lie in no /shown. */
   readonly flags?: (place: string, scene: Scene) => string[]
   /** An entry of `mounts` in an OCI configuration. */
   readonly oci?: (place: string, scene: Scene) => object
@@ -42,7 +42,7 @@ export interface Case {
   readonly make: (scene: Scene) => void
   /** What the payload does then; its output tells what it was shown. */
   readonly script?: string
-  /** Devices in /work may be opened. */
+  /** Devices in /shown may be opened. */
   readonly devices?: true
   /** Only root can leave it, or be led by it. */
   readonly needsRoot?: true
@@ -176,7 +176,7 @@ const changing: readonly Operation[] = [
 /** Out of any root that is mounted below the host's. */
 const up = (path: string) => `${'../'.repeat(12)}${path}`
 
-/** Links in the way: `aside` in /work leads to a directory. */
+/** Links in the way: `aside` in /shown leads to a directory. */
 const ways: readonly { name: string; kind: Kind; all?: true; make: (scene: Scene) => void }[] = [
   { name: 'absolute link', kind: 'host', all: true, make: way(({ reach }) => reach) },
   { name: 'relative link', kind: 'host', all: true, make: way(({ reach }) => up(reach)) },
@@ -225,13 +225,13 @@ const onTheWay: Case[] = ways.flatMap(({ name, kind, all, make }) =>
     plant: `${name} on the way`,
     kind,
     operation,
-    place: '/work/aside/new',
+    place: '/shown/aside/new',
     make,
   })),
 )
 
 const last = (plant: string, kind: Kind, names: readonly string[], make: (scene: Scene) => void): Case[] =>
-  names.map((name) => ({ plant, kind, operation: named(name), place: '/work/last', make }))
+  names.map((name) => ({ plant, kind, operation: named(name), place: '/shown/last', make }))
 
 const atTheEnd: Case[] = [
   ...last('link to a file', 'host', ['chmod'], ({ work, reach }) =>
@@ -264,13 +264,13 @@ const atTheEnd: Case[] = [
 ]
 
 /** What was to be read-only can be written all the same: see `reached` in doors.ts. */
-const replace = 'rm -f /work/last && mkdir /work/last && echo x > /work/last/written'
+const replace = 'rm -f /shown/last && mkdir /shown/last && echo x > /shown/last/written'
 const protection: Case[] = [named('bind, read-only'), named('readonly'), named('readonly, of a mount')].map(
   (operation) => ({
     plant: 'link to a directory beside it',
     kind: 'protection',
     operation,
-    place: '/work/last',
+    place: '/shown/last',
     make: ({ work }) => symlinkSync('real', join(work, 'last')),
     script: replace,
   }),
@@ -337,12 +337,12 @@ const asSource: Case[] = [
     })),
 )
 
-/** At any moment /work/x is either a directory or a link out: see race.ts. */
+/** At any moment /shown/x is either a directory or a link out: see race.ts. */
 export const races: readonly Case[] = [...making, named('chmod')].map((operation) => ({
   plant: 'directory and link, exchanged all the time',
   kind: 'host',
   operation,
-  place: operation.name === 'chmod' ? '/work/x' : '/work/x/new',
+  place: operation.name === 'chmod' ? '/shown/x' : '/shown/x/new',
   make({ work, reach }) {
     mkdirSync(join(work, 'x'), { mode: 0o777 })
     symlinkSync(reach, join(work, 'y'))

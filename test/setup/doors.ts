@@ -28,7 +28,7 @@ type Command = readonly string[]
 export interface Door {
   readonly name: string
   readonly caller: Caller
-  /** Who wrote in /work before. */
+  /** Who wrote in /shown before. */
   readonly payload: Owner
   /** Nothing where the door lacks the operation. */
   readonly command: (one: Case, scene: Scene) => Command | undefined
@@ -49,7 +49,7 @@ const policyOf = (one: Case, scene: Scene, rootMode: boolean): Policy => ({
   filesystem: [
     { bind: '/usr' },
     ...links.map((name) => ({ symlink: `/${name}`, to: `usr/${name}` })),
-    { bind: '/work', from: scene.work, writable: true, devices: one.devices ?? false },
+    { bind: '/shown', from: scene.work, writable: true, devices: one.devices ?? false },
     { bind: '/other', from: scene.other, writable: true },
     ...one.operation.entries(one.place, scene),
   ],
@@ -129,7 +129,7 @@ const command = (name: string, caller: Caller, rootMode = false): Door => ({
   command(one, scene) {
     const own = one.operation.flags?.(one.place, scene)
     if (own === undefined) return undefined
-    const shown = ['--rw', `${scene.work}:/work`, '--rw', `${scene.other}:/other`]
+    const shown = ['--rw', `${scene.work}:/shown`, '--rw', `${scene.other}:/other`]
     const { flags } = parse([...shown, ...own, ...(rootMode ? ['--root'] : [])], policyOptions, true)
     return executable(compile(policyFromFlags(flags).given).bytes, scene, payloadOf(one))
   },
@@ -141,7 +141,7 @@ function bwrapOptions(one: Case, scene: Scene): string[] | undefined {
   const options = one.operation.bwrap?.(one.place, scene)
   if (options === undefined) return undefined
   const system = ['--ro-bind', '/usr', '/usr', ...links.flatMap((name) => ['--symlink', `usr/${name}`, `/${name}`])]
-  const shown = [one.devices ? '--dev-bind' : '--bind', scene.work, '/work', '--bind', scene.other, '/other']
+  const shown = [one.devices ? '--dev-bind' : '--bind', scene.work, '/shown', '--bind', scene.other, '/other']
   return ['--unshare-pid', '--unshare-ipc', ...system, ...shown, ...options]
 }
 
@@ -197,7 +197,7 @@ const runtime = (name: 'crun' | 'runc'): Door => ({
         mounts: [
           { destination: '/proc', type: 'proc', source: 'proc' },
           shown('/usr', '/usr', 'ro'),
-          shown(scene.work, '/work'),
+          shown(scene.work, '/shown'),
           shown(scene.other, '/other'),
           mount,
         ],

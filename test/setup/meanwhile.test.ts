@@ -32,7 +32,7 @@ const top = workDirectory(asRoot ? root : self, 'meanwhile')
 chmodSync(top, 0o755)
 chmodSync(dirname(top), 0o755)
 
-/** What the caller keeps in /work, and the payload could only rename. */
+/** What the caller keeps in /shown, and the payload could only rename. */
 interface Scene {
   readonly base: string
   readonly work: string
@@ -47,7 +47,7 @@ interface Gap {
   /** The call after which it is too late to be noticed; default: never. */
   readonly until?: string
   readonly make: (scene: Scene) => void
-  /** The two names in /work that the other exchanges, or the one that is removed. */
+  /** The two names in /shown that the other exchanges, or the one that is removed. */
   readonly meanwhile: readonly [one: string, other?: string]
   readonly payload?: string
   /** Whether the wall was passed. */
@@ -75,7 +75,7 @@ const isChanged = ({ work, base }: Scene, mode: number, directory: boolean) => {
 const gaps: readonly Gap[] = [
   {
     title: 'a directory that was just made is exchanged for one of root, before it is given away',
-    entries: [{ directory: '/work/new' }],
+    entries: [{ directory: '/shown/new' }],
     name: 'new',
     make: (scene) => theirs(scene, 'mine', 0o755, true),
     meanwhile: ['new', 'mine'],
@@ -85,7 +85,7 @@ const gaps: readonly Gap[] = [
   },
   {
     title: 'a directory that was just made is exchanged for one of root, before its mode is set',
-    entries: [{ directory: '/work/new', mode: 0o2777, owner: { uid: 0, gid: 0 } }],
+    entries: [{ directory: '/shown/new', mode: 0o2777, owner: { uid: 0, gid: 0 } }],
     name: 'new',
     make: (scene) => theirs(scene, 'mine', 0o700, true),
     meanwhile: ['new', 'mine'],
@@ -95,7 +95,7 @@ const gaps: readonly Gap[] = [
   },
   {
     title: 'a file is exchanged for one of root, before its mode is set',
-    entries: [{ chmod: '/work/new', mode: 0o777 }],
+    entries: [{ chmod: '/shown/new', mode: 0o777 }],
     name: 'new',
     make(scene) {
       theirs(scene, 'mine', 0o600, false)
@@ -109,7 +109,7 @@ const gaps: readonly Gap[] = [
   },
   {
     title: 'a hard link loses its name here, before the file is written',
-    entries: [{ file: '/work/new', content: 'planted', mode: 0o666 }],
+    entries: [{ file: '/shown/new', content: 'planted', mode: 0o666 }],
     name: 'new',
     make: ({ work, secret }) => linkSync(secret, join(work, 'new')),
     meanwhile: ['new'],
@@ -119,7 +119,7 @@ const gaps: readonly Gap[] = [
   },
   {
     title: 'a hard link loses its name here, before its mode is set',
-    entries: [{ chmod: '/work/new', mode: 0o666 }],
+    entries: [{ chmod: '/shown/new', mode: 0o666 }],
     name: 'new',
     make: ({ work, secret }) => linkSync(secret, join(work, 'new')),
     meanwhile: ['new'],
@@ -129,8 +129,8 @@ const gaps: readonly Gap[] = [
   },
   ...(
     [
-      ['readonly', [{ readonly: '/work/new' }]],
-      ['a read-only bind', [{ bind: '/work/new', from: '/usr/lib' }]],
+      ['readonly', [{ readonly: '/shown/new' }]],
+      ['a read-only bind', [{ bind: '/shown/new', from: '/usr/lib' }]],
     ] as const
   ).map(
     ([title, entries]): Gap => ({
@@ -145,7 +145,7 @@ const gaps: readonly Gap[] = [
         }
       },
       meanwhile: ['new', 'mine'],
-      payload: 'echo x > /work/new/written && echo written',
+      payload: 'echo x > /shown/new/written && echo written',
       reached: (_, output) => output.includes('written'),
       by: ['user', 'root mode'],
       weakening: 'followed',
@@ -153,13 +153,13 @@ const gaps: readonly Gap[] = [
   ),
   {
     title: '/proc is moved away before it is guarded',
-    entries: [{ proc: '/work/new' }],
+    entries: [{ proc: '/shown/new' }],
     name: 'new',
     make({ work }) {
       for (const name of ['new', 'mine']) mkdirSync(join(work, name))
     },
     meanwhile: ['new', 'mine'],
-    payload: 'cat /work/new/interrupts /work/mine/interrupts',
+    payload: 'cat /shown/new/interrupts /shown/mine/interrupts',
     reached: (_, output) => output.includes('CPU0'),
     by: ['user', 'root mode'],
     weakening: 'owned',
@@ -171,7 +171,7 @@ const policyOf = ({ entries }: Gap, { work }: Scene, by: Gap['by'][number]): Pol
   filesystem: [
     { bind: '/usr' },
     ...links.map((name) => ({ symlink: `/${name}`, to: `usr/${name}` })),
-    { bind: '/work', from: work, writable: true },
+    { bind: '/shown', from: work, writable: true },
     ...entries,
   ],
   ...(by === 'root mode' ? { namespaces: { user: 'host' } } : {}),

@@ -1,4 +1,4 @@
-/** Two names in /work, exchanged before each system call of a builder in turn: programs/meanwhile.c. */
+/** Two names in /shown, exchanged before each system call of a builder in turn: programs/meanwhile.c. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs'
@@ -33,11 +33,11 @@ export interface Moment {
   readonly moment: number
   /** The call after which it is too late; default: never. */
   readonly until?: string
-  /** The two names in /work that are exchanged, or the one that is removed. */
+  /** The two names in /shown that are exchanged, or the one that is removed. */
   readonly meanwhile: readonly [one: string, other?: string]
 }
 
-/** A command that is interrupted once; it starts where /work lies, as `work`. */
+/** A command that is interrupted once; it starts where /shown lies, as `work`. */
 export const atMoment = (
   { name, moment, until = '-', meanwhile: [one, other] }: Moment,
   command: readonly string[],

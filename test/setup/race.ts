@@ -1,4 +1,4 @@
-/** Cases in which /work/x is exchanged for a link while the sandbox is built: renameat2(2), RENAME_EXCHANGE. */
+/** Cases in which /shown/x is exchanged for a link while the sandbox is built: renameat2(2), RENAME_EXCHANGE. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'

@@ -9,7 +9,7 @@ export const canary = 'the secret of the host'
 export interface Scene {
   /** The doors start here. */
   readonly base: string
-  /** Shown as /work, writable; a payload was there before. */
+  /** Shown as /shown, writable; a payload was there before. */
   readonly work: string
   /** Shown as /other, writable: but no entry of a case is meant for it. */
   readonly other: string
@@ -24,7 +24,7 @@ export interface Owner {
   readonly gid: number
 }
 
-/** `payload`: who wrote in /work before; `caller` owns the rest. `host`: where the builder has the host's root. */
+/** `payload`: who wrote in /shown before; `caller` owns the rest. `host`: where the builder has the host's root. */
 export function makeScene(top: string, caller: Owner, payload: Owner, host = ''): Scene {
   const base = mkdtempSync(join(top, 'scene-'))
   const at = (name: string) => join(base, name)
