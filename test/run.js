@@ -21,7 +21,7 @@ const notInside = {
 }
 /** What VIAL_TEST_CALLERS=root runs, behind a run by an ordinary user: where being root is another way through vial, or worth more to an attack. */
 const ofRoot =
-  'attacks/doors attacks/entrants attacks/filesystem attacks/kernel attacks/network attacks/outsiders attacks/privileges ' +
+  'attacks/byName attacks/doors attacks/entrants attacks/filesystem attacks/kernel attacks/network attacks/outsiders attacks/privileges ' +
   'attacks/processes attacks/surroundings bwrap/policy cgroup/ cli/root hardening/devices hardening/kernel hardening/landlock ' +
   'hardening/links hardening/privileges hardening/processes hosts/ limits/ live/capable live/entrant namespaces/ ' +
   'sandbox/console sandbox/run'
