@@ -56,6 +56,11 @@ export class NetworkBeside implements Beside {
     this.#gateway = import('../network/gateway.js').then(({ Gateway }) => new Gateway({ allow, deny }, options))
   }
 
+  /** Each published port listens, or one cannot, and the sandbox ends. */
+  get listening(): Promise<unknown> {
+    return this.#publisher.listening
+  }
+
   /** The ports of the host, in the order of what is published. */
   get ports(): readonly number[] {
     return this.#publisher.ports

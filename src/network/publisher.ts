@@ -12,11 +12,14 @@ export type ConnectInside = (port: number) => Promise<Socket>
 const mostConnections = 1024
 
 export class Publisher {
+  /** All listen, or one cannot. */
+  readonly listening: Promise<unknown>
   readonly #servers: Server[] = []
   readonly #connections = new Set<Socket>()
 
   /** @param fail is told why one cannot be listened at */
   constructor(published: readonly Published[], connect: ConnectInside, fail: (error: HostError) => void) {
+    const begun: Promise<void>[] = []
     for (const one of published) {
       const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
         void this.#serve(socket, () => connect(one.inside))
@@ -29,10 +32,12 @@ export class Publisher {
           }),
         ),
       )
+      begun.push(new Promise((resolve) => server.once('listening', resolve).once('error', () => resolve())))
       server.listen({ host: addressText(one.address), port: one.port })
       server.unref()
       this.#servers.push(server)
     }
+    this.listening = Promise.all(begun)
   }
 
   /** The ports of the host, in the order of what is published; 0 of one that does not listen yet. */
