@@ -61,14 +61,19 @@ export class NetworkBeside implements Beside, NetworkControl {
     this.#gateway = import('../network/gateway.js').then(({ Gateway }) => new Gateway({ allow, deny }, options))
   }
 
+  /** Each published port listens, or one cannot, and the sandbox ends. */
+  get listening(): Promise<unknown> {
+    return this.#publisher.listening
+  }
+
   /** The ports of the host, in the order of what is published. */
   get ports(): readonly number[] {
     return this.#publisher.ports
   }
 
   /**
-   * All that the policy lists can be reached, and all that it publishes listens.
-   * @throws when the sandbox has ended, or {@link attach} has told that something cannot be published
+   * All that the policy lists can be reached, and {@link listening}.
+   * @throws {HostError} when the sandbox has ended
    */
   async opened(): Promise<void> {
     await Promise.all([this.#opened, this.#publisher.listening])

@@ -49,7 +49,8 @@ export function sandboxOpener(policy: AcceptedPolicy, base: string, work?: BoxWo
     const served = beside === undefined ? vial : { ...vial, beside: () => beside }
     const opened = startVial(served, '', [], stdio, {}, () => ({ ended: async () => {}, finish() {} }))
     const { pid, kill, result, group: made } = opened
-    await untilRunning(opened.isRunning, result)
+    // Both at once: a vial may run before this process has come to listen, and its caller may ask for ports at once.
+    await Promise.all([untilRunning(opened.isRunning, result), beside?.listening])
     const start = identityOf(pid)?.start
     if (start === undefined)
       throw new HostError(`the sandbox has ended while it was opened: ${(await result).verdict.kind}`)

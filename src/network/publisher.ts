@@ -1,5 +1,4 @@
 /** Servers of this host that hand each connection on to one of a sandbox. */
-import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { addressText } from '../policy/ipAddress.js'
 import { type Published, publishedPlace } from '../policy/networkPublish.js'
@@ -15,7 +14,7 @@ const mostConnections = 1024
 
 export class Publisher {
   readonly #servers: Server[] = []
-  /** All of them listen. */
+  /** All of them listen, or one cannot: that is told to `fail`. */
   readonly listening: Promise<unknown>
   readonly #connections = new Set<Socket>()
 
@@ -31,9 +30,9 @@ export class Publisher {
       server.unref()
       this.#servers.push(server)
     }
-    this.listening = Promise.all(this.#servers.map((server) => once(server, 'listening')))
-    // Told by `fail`.
-    this.listening.catch(() => {})
+    this.listening = Promise.all(
+      this.#servers.map((server) => new Promise((resolve) => server.once('listening', resolve).once('error', resolve))),
+    )
   }
 
   /** The ports of the host, in the order of what is published; 0 of one that does not listen yet. */

@@ -313,6 +313,23 @@ for server in servers:
       ])
     })
 
+    test('its ports are known as soon as it is open', async () => {
+      const ports = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const ports: number[] = []
+          for (let round = 0; round < 20; round++) {
+            const box = await sandbox({ preset: 'system', network: { publish: ['0:80'] } }).open()
+            ports.push(...box.network.ports)
+            await box.close()
+          }
+          return ports
+        },
+        {},
+      )
+      assert.equal(ports.filter((port) => port > 0).length, 20)
+    })
+
     test('a port that cannot be published ends the run, and says which', async () => {
       const seen = await evaluate(
         caller,
