@@ -14,7 +14,7 @@ import { defaultLimits, defaultTimes, type GatewayOptions } from './gatewayOptio
 import { NetworkMeter } from './meter.js'
 import { NameTable } from './nameTable.js'
 import { EventLog, type NetworkSummary } from './networkEvents.js'
-import { Proxy } from './proxy.js'
+import { LoopbackProxy } from './loopbackProxy.js'
 import { Resolver } from './resolver.js'
 import { type NetworkRules, RuleBook } from './ruleBook.js'
 import { TcpRelay } from './tcpRelay.js'
@@ -31,7 +31,7 @@ export class Gateway {
   readonly #dnsSockets: (Server | Datagrams)[] = []
   readonly #tcp: TcpRelay
   readonly #udp: UdpRelay
-  readonly #proxy: Proxy
+  readonly #proxy: LoopbackProxy
   #ended = false
 
   constructor(rules: NetworkRules, options: GatewayOptions = {}) {
@@ -48,7 +48,7 @@ export class Gateway {
     this.#dns = new DnsServer(decider, { perSecond: limits.questions, connections: dnsConnections })
     this.#tcp = new TcpRelay(relay)
     this.#udp = new UdpRelay(relay)
-    this.#proxy = new Proxy({ relay: this.#tcp, decider, meter })
+    this.#proxy = new LoopbackProxy({ relay: this.#tcp, decider, meter })
   }
 
   /** A socket that waits inside, at this place. */

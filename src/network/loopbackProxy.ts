@@ -13,7 +13,7 @@ const mostClients = 256
 /** Milliseconds that a client may say nothing before it has a connection. */
 const patience = 60_000
 
-export class Proxy {
+export class LoopbackProxy {
   readonly #parts: ProxyParts
   readonly #http: HttpProxy
   readonly #servers: Server[] = []
