@@ -21,6 +21,9 @@ import { HostError } from '../text/error.js'
 import type { NetworkControl } from './boxNetwork.js'
 import { ended, NetworkListener } from './networkListener.js'
 
+/** Milliseconds that what programs sent last has to go out when they have ended. */
+const patience = 1000
+
 const loopback = ['127.0.0.1', '::1'].map((text) => parseAddress(text)!)
 
 export class NetworkBeside implements Beside, NetworkControl {
@@ -131,6 +134,10 @@ export class NetworkBeside implements Beside, NetworkControl {
   /** What was refused until now, and what went through. */
   async summary(): Promise<NetworkSummary> {
     return (await this.#gateway).summary()
+  }
+
+  async drained(): Promise<void> {
+    await (await this.#gateway).drained(patience)
   }
 
   /** Ends all connections. */

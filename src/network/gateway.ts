@@ -5,6 +5,7 @@
  */
 import type { Socket as Datagrams } from 'node:dgram'
 import type { Server } from 'node:net'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { NetworkSocket } from '../policy/networkSockets.js'
 import { type FakeAddresses, fixedNames } from '../policy/networkAddresses.js'
 import type { Destination, Protocol, Wanted } from '../policy/networkRules.js'
@@ -79,6 +80,14 @@ export class Gateway {
   /** What was refused until now, and what went through. */
   summary(): NetworkSummary {
     return this.#log.summary()
+  }
+
+  /** What programs that have ended have sent goes out, as far as that takes at most so many milliseconds. */
+  async drained(most: number): Promise<void> {
+    const end = performance.now() + most
+    // What came before their end is accepted by then.
+    for (let turn = 0; turn < 2; turn++) await setImmediate()
+    while (!(this.#tcp.isOut && this.#udp.isOut) && performance.now() < end) await setTimeout(1)
   }
 
   /** Ends all connections, and takes no more. */

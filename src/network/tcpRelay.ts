@@ -24,6 +24,10 @@ interface Connection {
   readonly wanted: Wanted
   /** Resets both ends. */
   readonly reset: (reason: string) => void
+  /** Whether all that its client has sent has gone out, and the client sends nothing more. */
+  readonly isOut: () => boolean
+  /** Closes both ends. */
+  readonly leave: () => void
 }
 
 /** A connection that was made. */
@@ -85,10 +89,17 @@ export class TcpRelay {
     for (const { wanted, reset } of this.#connections) if (isOver(wanted)) reset(reason)
   }
 
+  /** Whether nothing that was sent is still on its way, where no client sends more. */
+  get isOut(): boolean {
+    return [...this.#connections].every(({ isOut }) => isOut())
+  }
+
   close(): void {
     this.#ended = true
     for (const server of this.#servers) server.close()
-    for (const { reset } of this.#connections) reset('the sandbox has ended')
+    for (const { isOut, leave, reset } of this.#connections)
+      if (isOut()) leave()
+      else reset('the sandbox has ended')
   }
 
   /**
@@ -107,6 +118,8 @@ export class TcpRelay {
         resetSocket(client)
         dialling?.cancel()
       },
+      isOut: () => client.destroyed,
+      leave: () => client.destroy(),
     }
     this.#connections.add(making)
     await this.#turns.take()
@@ -188,7 +201,8 @@ export class TcpRelay {
   /** A connection that its owner reads and writes: counted, and reset like all others. */
   follow(reached: Reached): void {
     const { socket } = reached
-    this.#watch([socket], reached, () => ({ bytesIn: socket.bytesRead, bytesOut: socket.bytesWritten }))
+    const isOut = () => socket.destroyed || socket.writableLength === 0
+    this.#watch([socket], reached, isOut, () => ({ bytesIn: socket.bytesRead, bytesOut: socket.bytesWritten }))
   }
 
   /** What hands on the two ways of a connection. */
@@ -199,7 +213,8 @@ export class TcpRelay {
 
   #join(inside: Socket, reached: Reached, { out, back }: Pumps): void {
     const outside = reached.socket
-    this.#watch([inside, outside], reached, () => {
+    const isOut = () => (inside.destroyed || inside.readableEnded) && (outside.destroyed || outside.writableFinished)
+    this.#watch([inside, outside], reached, isOut, () => {
       for (const pump of [out, back]) pump.close()
       return { bytesIn: back.bytes, bytesOut: out.bytes }
     })
@@ -211,6 +226,7 @@ export class TcpRelay {
   #watch(
     sockets: readonly Socket[],
     { wanted, rule, real }: Reached,
+    isOut: () => boolean,
     end: () => { readonly bytesIn: number; readonly bytesOut: number },
   ): void {
     const { log, times } = this.#parts
@@ -221,7 +237,10 @@ export class TcpRelay {
       if (open === sockets.length) reason = why
       for (const socket of sockets) resetSocket(socket)
     }
-    const connection: Connection = { wanted, reset }
+    const leave = () => {
+      for (const socket of sockets) socket.destroy()
+    }
+    const connection: Connection = { wanted, reset, isOut, leave }
     this.#connections.add(connection)
     for (const socket of sockets) {
       socket.unref()

@@ -75,6 +75,11 @@ export class UdpRelay {
     for (const { refused, close } of [...this.#conversations.values()]) if (refused) close('')
   }
 
+  /** Whether no datagram waits for a decision. */
+  get isOut(): boolean {
+    return [...this.#conversations.values()].every(({ waiting, refused }) => refused || waiting.length === 0)
+  }
+
   close(): void {
     this.#ended = true
     for (const { close } of [...this.#conversations.values()]) close('the sandbox has ended')

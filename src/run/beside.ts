@@ -9,6 +9,8 @@ export interface Beside {
    * @param fail ends the sandbox: its result rejects with this error
    */
   attach(child: ChildProcess, fail: (error: Error) => void): void
+  /** All of the sandbox has ended: what it gave this process to do is done, as far as that does not take long. Never rejects. */
+  drained(): Promise<void>
   /** The sandbox has ended, or was not made. Never throws. */
   close(): void
 }

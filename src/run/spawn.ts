@@ -208,7 +208,6 @@ export function startVial(
   const finish = async (): Promise<Result> => {
     const monitor = await endOf(child).finally(() => {
       early.stop()
-      beside?.close()
       if (child.pid === undefined) giveBack()
     })
     if (!vial.ownPids || monitor.signal !== null) group?.kill()
@@ -224,6 +223,8 @@ export function startVial(
     } finally {
       returnStatusFile(status, quiet)
     }
+    // One that was killed is not waited for.
+    if (monitor.signal === null) await beside?.drained()
     return conclude({
       ...{ outcome, monitor, measured, durationMs, early, command, fault: untaken },
       limiter: vial.limiter,
@@ -233,7 +234,7 @@ export function startVial(
       steps: () => vial.steps(),
     })
   }
-  const result = finish()
+  const result = finish().finally(() => beside?.close())
   // A caller that only uses the streams need not look at the result.
   result.catch(() => {})
   return {

@@ -330,6 +330,61 @@ for server in servers:
       assert.equal(ports.filter((port) => port > 0).length, 20)
     })
 
+    test('what a program sends last goes out, though it ends at once', { skip: python }, async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const net = await import('node:net')
+          const { createSocket } = await import('node:dgram')
+          const { once } = (await import('node:events')).default
+          const got: Promise<string>[] = []
+          const server = net.createServer((socket) => {
+            let bytes = 0
+            // It is slow to read.
+            socket.pause()
+            setTimeout(() => socket.resume(), 50)
+            socket.on('data', (part) => {
+              bytes += part.length
+            })
+            got.push(
+              new Promise((resolve) => {
+                socket.on('end', () => resolve(String(bytes))).on('error', (error) => resolve(error.message))
+              }),
+            )
+          })
+          server.listen(0, '127.0.0.1')
+          await once(server, 'listening')
+          const { port } = server.address() as { port: number }
+          const udp = createSocket('udp4')
+          udp.bind(port, '127.0.0.1')
+          await once(udp, 'listening')
+          const datagram = once(udp, 'message').then(([bytes]) => String(bytes))
+          const network = {
+            allow: [`127.0.0.1:${port}`, `udp:a.example.com:${port}`, `udp:127.0.0.1:${port}`],
+            resolve: async () => ['127.0.0.1'],
+            // It takes its time, while the program has ended.
+            onRequest: async () => {
+              await new Promise((resolve) => setTimeout(resolve, 300))
+              return true
+            },
+          }
+          const program = `
+import os, socket
+s = socket.create_connection(('a.example.com', ${port}))
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.connect(('a.example.com', ${port}))
+s.sendall(b'x' * 200000); u.send(b'last'); os._exit(0)
+`
+          const { exitCode } = await sandbox({ preset: 'system', network }).run('python3', ['-c', program])
+          const said = [exitCode, ...(await Promise.all([...got, datagram]))]
+          server.close()
+          udp.close()
+          return said
+        },
+        {},
+      )
+      assert.deepEqual(seen, [0, '200000', 'last'])
+    })
+
     test('a port that cannot be published ends the run, and says which', async () => {
       const seen = await evaluate(
         caller,
