@@ -60,6 +60,11 @@ const ended = async (child: ChildProcess) => {
 }
 const shell = (script: string) => ended(spawn('bash', ['-c', script], { stdio: ['ignore', 'ignore', 'inherit'] }))
 
+async function inSandbox(policy: Policy, script: string): Promise<void> {
+  const { exitCode, stderr } = await sandbox(policy).run('bash', ['-c', script])
+  if (exitCode !== 0) throw new Error(`a stream in a sandbox ended with ${exitCode}: ${stderr}`)
+}
+
 interface Bridge {
   readonly name: string
   /** Why it is not measured. */
@@ -86,11 +91,10 @@ const socat = (options: readonly string[]) => async (way: Way, port: number) => 
   await beside(outside, async () => {
     while (!exists(path)) await pause(5)
     const inside = `socat ${options.join(' ')} TCP-LISTEN:${port},bind=127.0.0.1 UNIX-CONNECT:/bridge & `
-    const until = `until (exec 9<>/dev/tcp/127.0.0.1/1) 2>&1 | grep -q refused; do :; done; sleep 0.1; `
-    await sandbox({ preset: 'system', network: 'none', filesystem: [{ bind: '/bridge', from: path }] }).run('bash', [
-      '-c',
-      `${inside}${until}${stream[way](`127.0.0.1/${port}`)}`,
-    ])
+    const hexadecimal = port.toString(16).toUpperCase().padStart(4, '0')
+    const until = `until grep -q ':${hexadecimal} 00000000:0000 0A' /proc/net/tcp; do sleep 0.01; done; `
+    const policy: Policy = { preset: 'system', network: 'none', filesystem: [{ bind: '/bridge', from: path }] }
+    await inSandbox(policy, `${inside}${until}${stream[way](`127.0.0.1/${port}`)}`)
   })
 }
 
@@ -152,8 +156,7 @@ async function throughput(peer: Peer): Promise<void> {
     { name: "direct, on the host's loopback", run: (way, port) => shell(stream[way](`127.0.0.1/${port}`)) },
     {
       name: 'through the gate',
-      run: async (way, port) =>
-        void (await sandbox(listed(port)).run('bash', ['-c', stream[way](`a.example.com/${port}`)])),
+      run: (way, port) => inSandbox(listed(port), stream[way](`a.example.com/${port}`)),
     },
     { name: 'socat both ways', absent: noSocat, run: socat([]) },
     { name: 'socat -b 1 MB', absent: noSocat, run: socat(['-b', '1048576']) },
