@@ -66,7 +66,7 @@ export class NetworkListener {
     child.stdin!.on('error', () => {})
     child.on('message', (number, made) => {
       const asked = this.#take(number as number)
-      if (asked === undefined) (made as Socket).destroy?.()
+      if (asked === undefined) discard(made as unknown as Made)
       else asked.resolve(made as unknown as Made)
     })
     let rest = Buffer.alloc(0)
@@ -104,5 +104,8 @@ export class NetworkListener {
     for (const { reject } of all) reject(error)
   }
 }
+
+/** One that came when it was not waited for any more. */
+const discard = (made: Made) => ('destroy' in made ? made.destroy() : made.close())
 
 export const ended = () => new HostError('the sandbox has ended, or is about to')

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import type { Socket } from 'node:net'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type ProxyParts, wantedOf } from './proxyParts.js'
+import { patience, type ProxyParts, wantedOf } from './proxyParts.js'
 import type { Unreached } from './tcpRelay.js'
 
 /** RFC 9110, 7.6.1: these are about one connection; and two that clients send to a proxy alone. */
@@ -57,9 +57,12 @@ export class HttpProxy {
 
   async #forward(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const { relay, decider } = this.#parts
+    const client = asked.socket
+    client.setTimeout(0)
+    answer.once('finish', () => client.setTimeout(patience))
     const url = URL.canParse(asked.url ?? '') ? new URL(asked.url!) : undefined
     const wanted = url?.protocol === 'http:' ? wantedOf(decider, url.hostname, Number(url.port || 80)) : undefined
-    const reached = wanted === undefined ? notPlain : await relay.reach(wanted, asked.socket)
+    const reached = wanted === undefined ? notPlain : await relay.reach(wanted, client)
     if (url === undefined || reached.verdict !== 'allowed') {
       const { status, text } = refusal(reached as Unreached)
       answer.writeHead(status, text, { 'content-type': 'text/plain', connection: 'close' }).end(`${text}\n`)

@@ -4,14 +4,12 @@
  */
 import type { Server, Socket } from 'node:net'
 import { HttpProxy } from './httpProxy.js'
-import type { ProxyParts } from './proxyParts.js'
+import { patience, type ProxyParts } from './proxyParts.js'
 import { resetSocket } from './resetSocket.js'
 import { serveSocks, socksVersion } from './socksProxy.js'
 
 /** Clients at a time that have not yet a connection, or none at the moment. */
 const mostClients = 256
-/** Milliseconds that a client may say nothing before it has a connection. */
-const patience = 60_000
 
 export class LoopbackProxy {
   readonly #parts: ProxyParts
@@ -53,7 +51,8 @@ export class LoopbackProxy {
     this.#clients.add(client)
     client.once('close', () => this.#clients.delete(client))
     client.setTimeout(patience, () => client.destroy())
-    client.once('end', () => client.bytesWritten === 0 && client.end())
+    // One that says nothing at all.
+    client.once('end', () => client.bytesRead === 0 && client.end())
     client.once('readable', () => {
       const first: Buffer | null = client.read(1)
       if (first === null) return

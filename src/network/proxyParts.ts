@@ -5,6 +5,9 @@ import { lastPort, type Wanted } from '../policy/networkRules.js'
 import type { Decider } from './decider.js'
 import type { TcpRelay } from './tcpRelay.js'
 
+/** Milliseconds that a client may say nothing while it waits for nothing. */
+export const patience = 60_000
+
 export interface ProxyParts {
   readonly relay: TcpRelay
   readonly decider: Decider
