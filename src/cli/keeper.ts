@@ -17,10 +17,12 @@ export function isKeeper(): boolean {
   const starter = process.env[variable]
   delete process.env[variable]
   const is = process.send !== undefined && starter === String(process.ppid)
-  // Until it is started, the sandbox ends with who asked for it.
-  if (is) process.once('disconnect', leave)
-  // One that could not start it ends.
-  if (is) process.channel?.unref()
+  if (is) {
+    // Until it is started, the sandbox ends with who asked for it.
+    process.once('disconnect', leave)
+    // One that could not start it ends.
+    process.channel?.unref()
+  }
   return is
 }
 

@@ -11,10 +11,16 @@ import type { NetworkSummary } from '../network/networkEvents.js'
 import { Publisher } from '../network/publisher.js'
 import { handsOutUser, listening, type Plan } from '../plan/plan.js'
 import { parseAddress } from '../policy/ipAddress.js'
-import { isByProxy, mostSockets } from '../policy/networkFaults.js'
 import type { Destination } from '../policy/networkRules.js'
 import type { CheckedNetwork } from '../policy/networkSchema.js'
-import { atAny, destinationSockets, type NetworkSocket, socketKey } from '../policy/networkSockets.js'
+import {
+  atAny,
+  destinationSockets,
+  direct,
+  mostSockets,
+  type NetworkSocket,
+  socketKey,
+} from '../policy/networkSockets.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 import type { Beside } from '../run/beside.js'
 import { HostError } from '../text/error.js'
@@ -110,8 +116,7 @@ export class NetworkBeside implements Beside, NetworkControl {
    */
   allow(destinations: readonly Destination[]): Promise<void> {
     return this.#change(async (gateway) => {
-      const direct = this.#hasProxy ? destinations.filter((one) => !isByProxy(one)) : destinations
-      const wanted = destinationSockets(direct, (name) => {
+      const wanted = destinationSockets(direct(destinations, this.#hasProxy), (name) => {
         const addresses = gateway.addressesOf(name)
         if (addresses === undefined) throw new HostError('too many names have an address in the sandbox')
         return addresses
@@ -170,7 +175,6 @@ export class NetworkBeside implements Beside, NetworkControl {
   }
 
   async #open(gateway: Gateway, socket: NetworkSocket): Promise<void> {
-    if (this.#isTaken(socket)) return
     // One at any address takes the place of those at one: bind(2) has no two of them at a port.
     if (socket.address.value === 0n)
       for (const [key, one] of [...this.#taken])

@@ -100,7 +100,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
     await untilRunning(() => tellsRunning(peekStatus(status)), ended)
     const outcome = readOutcome(peekStatus(status))
     if (outcome.failure === undefined) await Promise.race([failed, network?.opened(), ended])
-    if (outcome.failure !== undefined) {
+    else {
       await ended
       throw failureError(outcome.failure, steps, { execute: command?.[0] ?? '', chdirNamed: undefined })
     }

@@ -62,10 +62,13 @@ export class HttpProxy {
     answer.once('finish', () => client.setTimeout(patience))
     const url = URL.canParse(asked.url ?? '') ? new URL(asked.url!) : undefined
     const wanted = url?.protocol === 'http:' ? wantedOf(decider, url.hostname, Number(url.port || 80)) : undefined
-    const reached = wanted === undefined ? notPlain : await relay.reach(wanted, client)
-    if (url === undefined || reached.verdict !== 'allowed') {
-      const { status, text } = refusal(reached as Unreached)
-      answer.writeHead(status, text, { 'content-type': 'text/plain', connection: 'close' }).end(`${text}\n`)
+    if (url === undefined || wanted === undefined) {
+      refuse(answer, notPlain)
+      return
+    }
+    const reached = await relay.reach(wanted, client)
+    if (reached.verdict !== 'allowed') {
+      refuse(answer, reached)
       return
     }
     relay.follow(reached)
@@ -86,8 +89,7 @@ export class HttpProxy {
       outgoing.once('response', resolve).once('error', reject)
     }).catch((error: NodeJS.ErrnoException): Unreached => ({ verdict: 'failed', reason: error.code ?? error.message }))
     if ('verdict' in got) {
-      const { status, text } = refusal(got)
-      answer.writeHead(status, text, { 'content-type': 'text/plain', connection: 'close' }).end(`${text}\n`)
+      refuse(answer, got)
       return
     }
     answer.writeHead(got.statusCode!, got.statusMessage, endToEnd(got))
@@ -113,6 +115,12 @@ const notPlain: Unreached = { verdict: 'refused', reason: 'it names no host that
 /** RFC 9110, 15: a refusal is the proxy's own, a failure that of who is behind it. */
 const refusal = ({ verdict, reason }: Unreached) =>
   verdict === 'refused' ? { status: 403, text: `Refused: ${plain(reason)}` } : { status: 502, text: plain(reason) }
+
+function refuse(answer: ServerResponse, unreached: Unreached): void {
+  const { status, text } = refusal(unreached)
+  answer.writeHead(status, text, { 'content-type': 'text/plain', connection: 'close' }).end(`${text}\n`)
+}
+
 /** As part of a line of HTTP. */
 const plain = (text: string) => text.replaceAll(/[^\x20-\x7e]/g, '?')
 

@@ -73,6 +73,9 @@ export const addressBytes = ({ family, value }: IpAddress): Uint8Array =>
 export const hostText = (address: IpAddress): string =>
   address.family === 4 ? addressText(address) : `[${addressText(address)}]`
 
+/** The address that so stands before a port, or without the brackets. */
+export const parseHost = (text: string): IpAddress | undefined => parseAddress(text.replace(/^\[(.*)\]$/, '$1'))
+
 /** `10.0.0.0/8`, or an address; undefined for all else. A block may have bits beyond its prefix: see {@link beyondPrefix}. */
 export function parseBlock(text: string): IpBlock | undefined {
   const [address = '', length, ...rest] = text.split('/')

@@ -3,14 +3,8 @@ import type { Fault } from '../text/error.js'
 import { isOneAddress } from './ipAddress.js'
 import { faultAt } from './keys.js'
 import type { Destination } from './networkRules.js'
+import { isByProxy, mostSockets } from './networkSockets.js'
 import type { CheckedPolicy } from './schema.js'
-
-/** Each is a socket of this process's, for as long as a sandbox lives: see "ulimit -n". */
-export const mostSockets = 512
-
-/** Whether only a client of the proxy reaches this: of so many ports, none has a socket. */
-export const isByProxy = ({ protocol, first, last }: Destination): boolean =>
-  protocol === 'tcp' && last - first >= mostSockets
 
 /** Sockets that stand for a destination: of IPv4 and IPv6, or of the one address that it is. */
 const socketsOf = ({ host, first, last }: Destination): number => (last - first + 1) * (host.kind === 'address' ? 1 : 2)

@@ -1,5 +1,5 @@
 /** Ports of the host at which a server of the sandbox is reached: `127.0.0.1:8080:80`. */
-import { hostText, type IpAddress, parseAddress } from './ipAddress.js'
+import { hostText, type IpAddress, parseAddress, parseHost } from './ipAddress.js'
 import { lastPort } from './networkRules.js'
 
 /** One of them. */
@@ -22,7 +22,7 @@ const fault = 'must be [ADDRESS:]PORT:PORT-INSIDE, such as "127.0.0.1:8080:80"'
 export function parsePublished(text: string): Published | undefined {
   const [, host, port, inside] = shape.exec(text) ?? []
   if (port === undefined || inside === undefined) return undefined
-  const address = host === undefined ? loopback : parseAddress(host.replace(/^\[(.*)\]$/, '$1'))
+  const address = host === undefined ? loopback : parseHost(host)
   const made = address && { address, port: Number(port), inside: Number(inside) }
   return made !== undefined && made.port <= lastPort && made.inside >= 1 && made.inside <= lastPort ? made : undefined
 }

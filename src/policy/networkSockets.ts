@@ -1,7 +1,6 @@
 /** The sockets in a sandbox's network namespace by which Node.js, outside, learns what its programs ask for. */
 import { type IpAddress, isOneAddress, parseAddress } from './ipAddress.js'
 import { dnsAddresses, dnsPort, type FakeAddresses, fixedAddresses } from './networkAddresses.js'
-import { isByProxy } from './networkFaults.js'
 import type { Destination, Protocol } from './networkRules.js'
 import type { CheckedNetwork } from './networkSchema.js'
 
@@ -14,6 +13,17 @@ export interface NetworkSocket {
   readonly address: IpAddress
   readonly port: number
 }
+
+/** Each is a socket of this process's, for as long as a sandbox lives: see "ulimit -n". */
+export const mostSockets = 512
+
+/** Whether only a client of the proxy reaches this: of so many ports, none has a socket. */
+export const isByProxy = ({ protocol, first, last }: Destination): boolean =>
+  protocol === 'tcp' && last - first >= mostSockets
+
+/** Those that have sockets: of a destination that only clients of the proxy reach, none is there. */
+export const direct = (destinations: readonly Destination[], hasProxy: boolean): readonly Destination[] =>
+  hasProxy ? destinations.filter((destination) => !isByProxy(destination)) : destinations
 
 const both = ({ v4, v6 }: FakeAddresses): IpAddress[] => [v4, v6].map((text) => parseAddress(text)!)
 /** Of the sandbox's loopback device. */
@@ -37,13 +47,13 @@ export function socketsOf({
   const dns = (['udp', 'tcp'] as const).map(
     (protocol): NetworkSocket => ({ protocol, role: 'dns', address: ownAddresses.v4, port: dnsPort }),
   )
-  const direct = proxy === undefined ? allow : allow.filter((destination) => !isByProxy(destination))
-  const asked = onRequest === undefined ? [] : askedAt(direct)
+  const listed = direct(allow, proxy !== undefined)
+  const asked = onRequest === undefined ? [] : askedAt(listed)
   const proxies =
     proxy === undefined
       ? []
       : both(loopback).map((address): NetworkSocket => ({ protocol: 'tcp', role: 'proxy', address, port: proxy }))
-  return distinct([...dns, ...proxies, ...destinationSockets(direct, (name) => names.get(name)!), ...asked])
+  return distinct([...dns, ...proxies, ...destinationSockets(listed, (name) => names.get(name)!), ...asked])
 }
 
 /** Of each destination one for each of its addresses and ports. */

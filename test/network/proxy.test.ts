@@ -1,17 +1,14 @@
 /** The proxy inside: what programs ask it for is decided as every connection is, in whatever words. */
 import assert from 'node:assert/strict'
 import { createServer as createHttpServer } from 'node:http'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { Gateway } from '../../src/network/gateway.js'
 import { parseAddress } from '../../src/policy/ipAddress.js'
 import { parseDestination } from '../../src/policy/networkRules.js'
+import { listening } from '../support/network/listening.js'
 
 const here = parseAddress('127.0.0.1')!
-const listening = async (server: Server): Promise<number> => {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return (server.address() as AddressInfo).port
-}
 
 /** A gateway's proxy, a server that says what it got, and one that answers requests. */
 async function begin(t: TestContext, limits = {}) {
@@ -24,9 +21,9 @@ async function begin(t: TestContext, limits = {}) {
       answer.end(JSON.stringify({ url: asked.url, headers: asked.headers, body: Buffer.concat(parts).toString() }))
     })
   })
-  const [echoPort, webPort] = [await listening(echo), await listening(web)]
+  const [{ port: echoPort }, { port: webPort }] = [await listening(echo), await listening(web)]
   const server = createServer()
-  const port = await listening(server)
+  const { port } = await listening(server)
   const allow = [
     ...[`echo.example.com:${echoPort}`, 'web.example.com:*', 'gone.example.com:1'],
     ...[1, echoPort, webPort].map((one) => `127.0.0.1:${one}`),
