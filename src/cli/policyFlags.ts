@@ -192,6 +192,29 @@ export const policyOptions = [
     about: 'never this, whatever --allow says',
   },
   {
+    name: 'inspect',
+    sets: 'network.inspect',
+    value: 'HOST:PORT',
+    many: true,
+    about: 'read the requests of HTTP there, and open TLS for it: for --secret and --request; see docs/network.md',
+  },
+  {
+    name: 'secret',
+    sets: 'network.secrets',
+    value: 'NAME[/HEADER]@HOST:PORT',
+    offers: { from: 'variable' },
+    many: true,
+    about:
+      "put the caller's variable NAME into requests there, in place of what the command sees (header: authorization)",
+  },
+  {
+    name: 'request',
+    sets: 'network.requests',
+    value: 'METHOD URL',
+    many: true,
+    about: "of the requests to that host only such: 'GET https://api.example.com/v1/*'",
+  },
+  {
     name: 'proxy',
     sets: 'network.proxy',
     value: 'PORT',

@@ -2,6 +2,7 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { dnsAddresses } from '../policy/networkAddresses.js'
 import type { Policy } from '../policy/schema.js'
+import { authoritiesFile } from './authorities.js'
 import type { FillEntry } from './entry.js'
 
 /** What a policy says of the network, as it is written or checked. */
@@ -21,7 +22,9 @@ export const ownResolver = `nameserver ${dnsAddresses.v4}\noptions timeout:10 at
 /** What programs of this policy find hosts by. */
 export function resolverFiles(policy: NetworkChoice): FillEntry[] {
   if (sharesNetwork(policy)) return nameFiles()
-  return typeof policy.network === 'object' ? [{ file: resolverFile, content: ownResolver }] : []
+  return typeof policy.network === 'object'
+    ? [{ file: resolverFile, content: ownResolver }, ...authoritiesFile(policy, ['/'])]
+    : []
 }
 
 /**

@@ -5,6 +5,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Socket as Datagrams } from 'node:dgram'
 import type { Server, Socket } from 'node:net'
+import { Writable } from 'node:stream'
 import { statOf } from '../cgroup/processStat.js'
 import type { Gateway } from '../network/gateway.js'
 import type { NetworkSummary } from '../network/networkEvents.js'
@@ -12,7 +13,8 @@ import { Publisher } from '../network/publisher.js'
 import { handsOutUser, listening, type Plan } from '../plan/plan.js'
 import { parseAddress } from '../policy/ipAddress.js'
 import type { Destination } from '../policy/networkRules.js'
-import type { CheckedNetwork } from '../policy/networkSchema.js'
+import { type CheckedNetwork, opensTls } from '../policy/networkSchema.js'
+import { valued } from '../policy/networkSecrets.js'
 import {
   atAny,
   destinationSockets,
@@ -43,6 +45,7 @@ export class NetworkBeside implements Beside, NetworkControl {
   #isOpened: () => void = () => {}
   #isOver: (why: HostError) => void = () => {}
   readonly #hasProxy: boolean
+  readonly descriptors: Beside['descriptors']
   readonly #listener: NetworkListener
   readonly #publisher: Publisher
   #monitor: readonly string[] = []
@@ -51,8 +54,13 @@ export class NetworkBeside implements Beside, NetworkControl {
   /** Changes are made one behind the other. */
   #changing: Promise<unknown> = Promise.resolve()
 
-  /** @param plan of the same policy */
-  constructor({ allow = [], deny = [], publish = [], proxy, ...options }: CheckedNetwork, plan: Plan) {
+  /**
+   * @param plan of the same policy
+   * @throws {HostError} when a secret has no value
+   */
+  constructor({ allow = [], deny = [], publish = [], proxy, ...rest }: CheckedNetwork, plan: Plan) {
+    const options = { ...rest, secrets: valued(rest.secrets) }
+    this.descriptors = { network: ['ipc'], ...(opensTls(rest) ? { authorities: ['pipe'] } : {}) }
     this.#hasProxy = proxy !== undefined
     const ownUser = handsOutUser(plan)
     this.#sockets = listening(plan)!.sockets
@@ -67,7 +75,7 @@ export class NetworkBeside implements Beside, NetworkControl {
       (port) => this.#connect(port),
       (error) => this.#fail(error),
     )
-    this.#gateway = import('../network/gateway.js').then(({ Gateway }) => new Gateway({ allow, deny }, options))
+    this.#gateway = import('../network/gateway.js').then(({ Gateway }) => Gateway.make({ allow, deny }, options))
   }
 
   /** Each published port listens, or one cannot, and the sandbox ends. */
@@ -106,6 +114,7 @@ export class NetworkBeside implements Beside, NetworkControl {
       if (--awaited === 0) this.#isOpened()
     })
     if (awaited === 0) this.#isOpened()
+    this.#gateway.then(({ authorities }) => authorities === undefined || write(child, authorities), fail)
     // The sandbox itself keeps this process as long as it lives.
     child.channel?.unref()
   }
@@ -199,6 +208,13 @@ export class NetworkBeside implements Beside, NetworkControl {
       return (await this.#listener.make(v6!)) as Socket
     }
   }
+}
+
+/** By the one pipe of Node.js's own that the vial has: those of payloads are made by the monitor. */
+function write(child: ChildProcess, authorities: string): void {
+  const pipe = child.stdio.find((stream) => stream instanceof Writable)
+  // A root that has no file for them does not read it.
+  pipe?.on('error', () => {}).end(authorities)
 }
 
 /** Node.js reads a socket from when it has it: what comes before there is a gateway is kept for that. Gives what hands it on. */

@@ -6,7 +6,7 @@ import { allowFlag } from './ruleBook.js'
 
 /** What was refused, and how often. */
 export interface RefusedDestination {
-  /** As a rule has it; of a question for a name, the name. */
+  /** As a rule has it; of a question for a name, the name; of a request, that. */
   readonly destination: string
   /** How it was wanted; `dns`: by a question for its name. */
   readonly protocol: Protocol | 'dns'
@@ -84,6 +84,20 @@ export class EventLog {
     this.#tell({ ...this.#head('decision', subject), verdict, reason, ...(rule === undefined ? {} : { rule }) })
   }
 
+  /** A request of HTTP on a connection that was allowed. */
+  request(
+    subject: Subject,
+    verdict: NetworkVerdict,
+    {
+      method,
+      url,
+      ...rest
+    }: Pick<NetworkEvent, 'reason' | 'rule' | 'status'> & { readonly method: string; readonly url: string },
+  ): void {
+    if (verdict === 'refused') this.#count(subject, rest.reason, `--request '${method} ${url}'`, `${method} ${url}`)
+    this.#tell({ ...this.#head('request', subject), verdict, method, url, ...rest })
+  }
+
   end(
     subject: Subject,
     verdict: NetworkVerdict,
@@ -111,8 +125,7 @@ export class EventLog {
     return { time: Date.now(), event, ...subjectOf(subject) }
   }
 
-  #count(subject: Subject, reason: string, flag: string | undefined): void {
-    const destination = subjectText(subject)
+  #count(subject: Subject, reason: string, flag: string | undefined, destination = subjectText(subject)): void {
     const key = `${subject.protocol} ${destination}`
     const known = this.#refused.get(key)
     if (known === undefined && this.#refused.size >= mostListed) {

@@ -8,6 +8,7 @@ import type { GatewayLimits, GatewayTimes } from './gatewayOptions.js'
 import type { EventLog } from './networkEvents.js'
 import { type NetworkMeter, overBy } from './meter.js'
 import { BufferBudget, Pump, withOnread } from './pump.js'
+import type { Reached, ReadsRequests, Unreached } from './reached.js'
 import { resetSocket } from './resetSocket.js'
 import { Turns } from './turns.js'
 
@@ -17,6 +18,8 @@ export interface RelayParts {
   readonly meter: NetworkMeter
   readonly limits: GatewayLimits
   readonly times: GatewayTimes
+  /** Who reads what is said on some connections. */
+  readonly inspector?: ReadsRequests | undefined
 }
 
 /** One that is there, or is being made. */
@@ -28,23 +31,6 @@ interface Connection {
   readonly isOut: () => boolean
   /** Closes both ends. */
   readonly leave: () => void
-}
-
-/** A connection that was made. */
-export interface Reached {
-  readonly verdict: 'allowed'
-  readonly wanted: Wanted
-  readonly rule: string
-  /** The address that was dialled. */
-  readonly real: string
-  /** Does not read yet. */
-  readonly socket: Socket
-}
-
-/** None: a rule, a limit or the other end refused it. */
-export interface Unreached {
-  readonly verdict: 'refused' | 'failed'
-  readonly reason: string
 }
 
 export interface Pumps {
@@ -153,8 +139,9 @@ export class TcpRelay {
     }
     const pumps = this.pumps()
     const reached = await this.reach(wanted, accepted, pumps.back.onread)
-    if (reached.verdict === 'allowed') this.#join(withOnread(accepted, pumps.out.onread), reached, pumps)
-    else resetSocket(accepted)
+    if (reached.verdict !== 'allowed') resetSocket(accepted)
+    else if (this.isRead(wanted)) this.#inspect(accepted, reached)
+    else this.#join(withOnread(accepted, pumps.out.onread), reached, pumps)
   }
 
   async #make(
@@ -168,7 +155,7 @@ export class TcpRelay {
     if (client.destroyed || this.#ended) return gone
     if (decision.verdict !== 'allowed') return this.#unreached(wanted, decision.verdict, decision)
     const { rule } = decision
-    const dialling = dial(decision.addresses, wanted.port, onread, times.connect)
+    const dialling = dial(decision.addresses, wanted.port, this.isRead(wanted) ? undefined : onread, times.connect)
     diallingIs(dialling)
     try {
       const { socket, address } = await dialling.dialled
@@ -194,15 +181,33 @@ export class TcpRelay {
 
   /** Hands on both ways what these two say. `inside` reads as any socket does. */
   tunnel(inside: Socket, reached: Reached, pumps: Pumps): void {
+    if (this.isRead(reached.wanted)) {
+      this.#inspect(inside, reached)
+      return
+    }
     pumps.out.listen(inside)
     this.#join(inside, reached, pumps)
   }
 
-  /** A connection that its owner reads and writes: counted, and reset like all others. */
-  follow(reached: Reached): void {
+  /**
+   * A connection that its owner reads and writes: counted, and reset like all others.
+   * @param client is reset with it where a rule ends it; else it is the owner's
+   */
+  follow(reached: Reached, client?: Socket): void {
     const { socket } = reached
     const isOut = () => socket.destroyed || socket.writableLength === 0
-    this.#watch([socket], reached, isOut, () => ({ bytesIn: socket.bytesRead, bytesOut: socket.bytesWritten }))
+    const bytes = () => ({ bytesIn: socket.bytesRead, bytesOut: socket.bytesWritten })
+    this.#watch([socket], reached, isOut, bytes, client)
+  }
+
+  /** Whether the requests on such a connection are read. */
+  isRead(wanted: Wanted): boolean {
+    return this.#parts.inspector?.has(wanted) ?? false
+  }
+
+  #inspect(inside: Socket, reached: Reached): void {
+    this.follow(reached, inside)
+    this.#parts.inspector!.serve(inside, reached)
   }
 
   /** What hands on the two ways of a connection. */
@@ -228,6 +233,7 @@ export class TcpRelay {
     { wanted, rule, real }: Reached,
     isOut: () => boolean,
     end: () => { readonly bytesIn: number; readonly bytesOut: number },
+    client?: Socket,
   ): void {
     const { log, times } = this.#parts
     const started = performance.now()
@@ -240,7 +246,11 @@ export class TcpRelay {
     const leave = () => {
       for (const socket of sockets) socket.destroy()
     }
-    const connection: Connection = { wanted, reset, isOut, leave }
+    const byRule = (why: string) => {
+      reset(why)
+      if (client !== undefined) resetSocket(client)
+    }
+    const connection: Connection = { wanted, reset: byRule, isOut, leave }
     this.#connections.add(connection)
     for (const socket of sockets) {
       socket.unref()

@@ -7,7 +7,7 @@ import type { RlimitName } from '../kernel/rlimits.js'
 import { entryFds } from '../policy/entries.js'
 import { identityOf } from '../policy/identity.js'
 import type { Own } from '../policy/ownOptions.js'
-import type { CheckedPolicy } from '../policy/schema.js'
+import type { CheckedPolicy, Entry } from '../policy/schema.js'
 import { exitStatuses, PolicyError } from '../text/error.js'
 import { faultAt } from '../policy/keys.js'
 import type { Host } from './host.js'
@@ -143,7 +143,7 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
         ? undefined
         : {
             root: { writable: policy.root?.writable ?? false, size: policy.root?.size },
-            entries: policy.filesystem ?? [],
+            entries: (policy.filesystem ?? []).map((entry) => withAuthorities(entry, descriptors.authorities)),
             kept: options.kept,
             base: host.base,
             style: vialStyle,
@@ -189,6 +189,13 @@ function networkOf({ network }: CheckedPolicy, { network: [channel] }: Descripto
       ),
     ])
   return { own: ownAddresses, sockets: socketsOf(network), channel }
+}
+
+/** Where none is read there is nothing in it: of what enters, and of what is only looked at. */
+function withAuthorities(entry: Entry, [fd]: readonly number[]): Entry {
+  if (!('file' in entry) || entry.authorities === undefined) return entry
+  const { authorities, ...rest } = entry
+  return fd === undefined ? { ...rest, content: '' } : { ...rest, fd }
 }
 
 function clocksOf({ namespaces: { time } = {} }: CheckedPolicy): Specification['clocks'] {

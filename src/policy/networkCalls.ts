@@ -32,8 +32,11 @@ export type NetworkVerdict = 'allowed' | 'refused' | 'failed'
 export interface NetworkEvent {
   /** Milliseconds since 1970. */
   readonly time: number
-  /** `decision`: what was wanted is allowed, or not. `end`: of a connection or conversation that was allowed. */
-  readonly event: 'decision' | 'end'
+  /**
+   * `decision`: what was wanted is allowed, or not. `request`: one of HTTP, where they are read. `end`: of a connection or conversation that was
+   * allowed.
+   */
+  readonly event: 'decision' | 'request' | 'end'
   /** How; `dns`: a question for a name. */
   readonly protocol: Protocol | 'dns'
   /** The name that the program asked for. */
@@ -48,6 +51,12 @@ export interface NetworkEvent {
   readonly reason: string
   /** The rule that decided. */
   readonly rule?: string
+  /** Of a request: its method. */
+  readonly method?: string
+  /** Of a request: where it went, without the query: `https://api.example.com/v1/models`. */
+  readonly url?: string
+  /** Of a request that was answered: the number of the answer. */
+  readonly status?: number
   /** The address outside that was dialled. */
   readonly real?: string
   /** Bytes that the program got, at the end. */

@@ -130,6 +130,28 @@ export const matches = (rule: Destination, wanted: Wanted): boolean =>
   wanted.port <= rule.last &&
   matchesHost(rule.host, wanted)
 
+/** Whether rules of the one list have all that the other is about. What several of them have together is not looked at. */
+export const covers = (rules: readonly Destination[], { protocol, host, first, last }: Destination): boolean =>
+  rules.some(
+    (rule) =>
+      rule.protocol === protocol &&
+      rule.first <= first &&
+      last <= rule.last &&
+      (hostOf(rule.host) === hostOf(host) || rule.host.kind === 'any' || isBelow(rule.host, host)),
+  )
+
+/** Whether all hosts of the second are of the first. */
+function isBelow(rule: DestinationHost, host: DestinationHost): boolean {
+  if (rule.kind === 'below' && (host.kind === 'name' || host.kind === 'below'))
+    return host.name.endsWith(`.${rule.name}`)
+  return (
+    rule.kind === 'address' &&
+    host.kind === 'address' &&
+    rule.block.prefix <= host.block.prefix &&
+    inBlock(rule.block, { family: host.block.family, value: host.block.value })
+  )
+}
+
 /** Whether any port of this host may be reached by these rules: whether its name has an address inside. */
 export function mayReach(
   name: string,

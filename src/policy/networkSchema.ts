@@ -3,8 +3,10 @@ import * as v from 'valibot'
 import { either, object } from '../text/shapes.js'
 import type { NetworkEvent, OnRequest, Resolve } from './networkCalls.js'
 import { parsePublished, type Published, publishedFault } from './networkPublish.js'
+import { parseRequest, requestFault, type RequestRule } from './networkRequests.js'
 import { destinationFault, lastPort, parseDestination } from './networkRules.js'
-import { parsed } from './values.js'
+import { headerValue, usualPlaceholder } from './networkSecrets.js'
+import { environmentName, parsed, text } from './values.js'
 
 /** A destination as it is written, such as `api.example.com:443`; from there on data. */
 export const destination = parsed<string, NonNullable<ReturnType<typeof parseDestination>>>(
@@ -13,6 +15,38 @@ export const destination = parsed<string, NonNullable<ReturnType<typeof parseDes
 )
 
 const published = parsed<string, Published>(publishedFault, parsePublished)
+
+const request = parsed<string, RequestRule>(requestFault, parseRequest)
+
+/** Of a header of HTTP. */
+const value = v.pipe(
+  text,
+  v.regex(headerValue, 'must be what a header of HTTP may have: no line break, and not nothing'),
+)
+
+const secret = v.pipe(
+  object({
+    /** The variable in which programs find what stands for the secret. */
+    env: environmentName,
+    /** The secret itself. It never comes into the sandbox, nor into a file. Default: what the variable `env` is outside. */
+    value: v.optional(value),
+    /** Where it is sent: `api.example.com:443`. With TLS `inspect` has to list that too. */
+    for: destination,
+    /** The header that it is put into, where programs have written what stands for it, also in base64 behind `Basic`. Default: `authorization`. */
+    header: v.optional(v.pipe(text, v.regex(/^[!#$%&'*+.^`|~\w-]+$/, 'must be the name of a header'), v.toLowerCase())),
+    /** What stands for it, for programs that look at its form. Default: `vial-secret-` and the name of the variable. */
+    placeholder: v.optional(
+      v.pipe(text, v.regex(/^[\x21-\x7e]{8,}$/, 'must have at least 8 characters, and no blank')),
+    ),
+  }),
+  v.transform(({ header = 'authorization', placeholder, ...rest }) => ({
+    ...rest,
+    header,
+    placeholder: placeholder ?? usualPlaceholder(rest.env),
+  })),
+)
+
+const inspectFault = 'must be true or a list of destinations'
 
 const port = v.pipe(
   v.number('must be a port'),
@@ -44,6 +78,20 @@ const byName = object({
    */
   proxy: v.optional(port),
   /**
+   * Destinations whose requests of HTTP are read, also in TLS, which is opened for it: the sandbox trusts an authority of its own, made when it starts.
+   * What is no HTTP fails there. `true`: all of TCP. Default: none.
+   */
+  inspect: v.optional(either({ word: v.literal(true, inspectFault), list: v.array(destination) }, inspectFault)),
+  /** Secrets that programs use and do not have. Default: none. */
+  secrets: v.optional(v.array(secret)),
+  /**
+   * Requests that may be made, where one of these names the destination: `GET https://api.example.com/v1/*`, a method or `*`, and a path, or what it begins
+   * with. Default: all.
+   */
+  requests: v.optional(v.array(request)),
+  /** Certificates, as PEM, of authorities that TLS which was opened trusts outside, beside those of this host. Default: none. */
+  authorities: v.optional(text),
+  /**
    * Decides what no rule decides: a connection to a name or a public address, at a port of `allow`, 80 or 443. What it throws denies. Default:
    * it is refused.
    */
@@ -67,3 +115,7 @@ export const networkSchema = either({ word: v.picklist(['none', 'host'], network
 /** Whether servers of the sandbox are reached from outside: what connects to them has to enter it. */
 export const publishes = (network: 'none' | 'host' | CheckedNetwork | undefined): boolean =>
   typeof network === 'object' && (network.publish ?? []).length > 0
+
+/** Whether TLS of the sandbox is opened: it has to trust an authority of its own. */
+export const opensTls = (network: unknown): boolean =>
+  typeof network === 'object' && network !== null && 'inspect' in network && network.inspect !== undefined

@@ -1,10 +1,12 @@
 /** A named sandbox whose network is by name: it is kept by a process of its own, and changed and looked at by others. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createServer as createWebServer } from 'node:http'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
+import { cacheDirectory } from '../../src/cache/cacheDirectory.js'
 import { notInstalled } from '../support/needs.js'
 import { childrenOf, eventually, processesWith, uniqueSeconds } from '../support/processes.js'
 import { shareOf } from '../support/share.js'
@@ -188,4 +190,46 @@ print(sent)`
       await once(socket, 'close')
       assert.equal(`${got}\n`, (await call('logs', 'web')).out)
     })
+  test('uses a secret that is written nowhere, and that nothing in it has', {
+    skip: notInstalled('curl'),
+  }, async (t) => {
+    const { call, home } = commander(t)
+    const value = `s3cr3t-${uniqueSeconds()}`
+    const got: (string | undefined)[] = []
+    const server = createWebServer((asked, answer) => {
+      got.push(asked.headers.authorization)
+      answer.end('here')
+    })
+    t.after(() => server.close())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    process.env.VIAL_TEST_KEY = value
+    t.after(() => delete process.env.VIAL_TEST_KEY)
+    const at = `127.0.0.1:${port}`
+    const started = await call(
+      'start',
+      '--name',
+      'web',
+      '--allow',
+      at,
+      '--secret',
+      `VIAL_TEST_KEY@${at}`,
+      '--env',
+      'VIAL_*',
+    )
+    assert.equal(started.status, 0, started.err)
+    delete process.env.VIAL_TEST_KEY
+    const script = `curl -sS -H "authorization: $VIAL_TEST_KEY" http://${at}/; env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline`
+    const { out } = await call('exec', 'web', '--', 'bash', '-c', script)
+    assert.match(out, /^here/)
+    assert.deepEqual(got, [value])
+    assert.match(out, /VIAL_TEST_KEY=vial-secret-VIAL_TEST_KEY/)
+    for (const said of [out, (await call('inspect', 'web')).out, ...filesOf(home), ...filesOf(cacheDirectory())])
+      assert.ok(!said.includes(value))
+  })
 })
+
+const filesOf = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true, encoding: 'utf8', withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))
