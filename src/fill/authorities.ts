@@ -1,8 +1,8 @@
 /** Where programs find the certificates of the authorities that they trust. */
-import { existsSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { opensTls } from '../policy/networkSchema.js'
 import type { FillEntry } from './entry.js'
+import { existsSync, realpathSync } from './look.js'
 
 /** Files of all of them, as distributions have them: golang's crypto/x509, root_linux.go, lists the same. */
 const stores = [
