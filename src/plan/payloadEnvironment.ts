@@ -8,7 +8,7 @@ const ofChannel = ['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE']
 
 /** Of a policy as it is written, or checked. */
 type Chosen = Pick<Policy, 'env'> & {
-  readonly network?: 'none' | 'host' | { readonly proxy?: number | undefined } | undefined
+  readonly network?: 'none' | 'host' | 'private' | { readonly proxy?: number | undefined } | undefined
 }
 
 /** As programs read them that know of proxies: most lower-case ones, some the others; curl(1), "ENVIRONMENT". */
