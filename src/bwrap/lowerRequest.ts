@@ -38,6 +38,7 @@ export function lowerRequest(request: BwrapRequest, caller: Ids): Specification 
     clocks: { boottime: 0, monotonic: 0 },
     lateNetwork: false,
     network: undefined,
+    privateNetwork: undefined,
     ids: {
       ...ids,
       map: oneToOne(ids, caller),

@@ -1,5 +1,5 @@
 /** Flags that list what a sandbox reaches of the network. */
-import type { NamedNetwork } from '../policy/networkSchema.js'
+import type { NamedNetwork, NetworkWord } from '../policy/networkSchema.js'
 import type { Policy } from '../policy/schema.js'
 import { UsageError } from './commandLine.js'
 import type { Origin } from './names.js'
@@ -39,13 +39,9 @@ export function withDestinations(
   const [first] = [...given, ...(proxy === undefined ? [] : ['proxy'])]
   if (first === undefined) return policy
   const { network = {} } = policy
-  if (network === 'host' || flags.network === 'none')
-    throw new UsageError(
-      network === 'host'
-        ? `--${first} is for a sandbox with a network of its own: the host's, which was asked for, reaches everything`
-        : `--network none and --${first} contradict each other: leave one out`,
-    )
-  const before = network === 'none' ? {} : network
+  if (typeof network === 'string' && (network !== 'none' || flags.network === 'none'))
+    throw new UsageError(contradiction(first, network))
+  const before = typeof network === 'string' ? {} : network
   const added = given.map((name) => {
     const { key, read } = { read: undefined, ...lists[name] }
     const listed = before[key] ?? []
@@ -58,4 +54,11 @@ export function withDestinations(
   if (proxy !== undefined) tell('network.proxy', { typed: `--proxy ${proxy}`, name: '--proxy' })
   const chosen = proxy === undefined ? {} : { proxy }
   return { ...policy, network: { ...before, ...Object.fromEntries(added), ...chosen } }
+}
+
+function contradiction(flag: string, network: NetworkWord): string {
+  if (network === 'none') return `--network none and --${flag} contradict each other: leave one out`
+  if (network === 'private')
+    return `--${flag} is for a sandbox that reaches what is listed: a private network, which was asked for, reaches what the host does`
+  return `--${flag} is for a sandbox with a network of its own: the host's, which was asked for, reaches everything`
 }

@@ -174,8 +174,9 @@ export const policyOptions = [
     name: 'network',
     remembered: true,
     sets: 'network',
-    ...oneOf(['none', 'host']),
-    about: 'none (default): a loopback of its own and nothing else; host: the network of the host',
+    ...oneOf(['none', 'private', 'host']),
+    about:
+      "none (default): a loopback of its own and nothing else; private: one of its own that reaches what the host does, but the host's loopback (pasta); host: the network of the host",
   },
   {
     name: 'allow',

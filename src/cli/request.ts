@@ -1,6 +1,7 @@
 /** What `vial run` compiles from, as one text: the same text, the same vial. So a vial is found before the compiler is loaded. */
 import { dirname, resolve } from 'node:path'
 import { hostFacts } from '../compile/hostFacts.js'
+import type { NetworkWord } from '../policy/networkSchema.js'
 import type { Policy } from '../policy/schema.js'
 import type { Limiter } from '../run/limiter.js'
 import type { Stdio } from '../run/stdio.js'
@@ -85,7 +86,7 @@ function keyOf(flags: RunFlags, policy: Policy, { text, filter, limiter }: Named
   const asked: Policy = {
     ...policy,
     preset: preset === 'system' ? 'system' : 'empty',
-    ...(flags.network === 'host' ? { network: flags.network } : {}),
+    ...(flags.network === undefined ? {} : { network: flags.network as NetworkWord }),
     filesystem: [...(policy.filesystem ?? []), ...(flags.shown ?? []).map(({ name, value }) => entryOf[name](value))],
   }
   const base = flags.policy === undefined ? process.cwd() : dirname(resolve(flags.policy))

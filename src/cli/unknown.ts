@@ -21,7 +21,7 @@ export const containers: Readonly<Record<string, string>> = {
   '-c': `${inPolicy('limits.cpuWeight')}; a command for a shell follows --`,
   '--rm': `a run leaves nothing behind: ${none}`,
   '--name': 'write vial start --name NAME -- COMMAND: others enter it by that name',
-  '--net': 'write --network none, the default, or --network host',
+  '--net': 'write --network none, the default, --network private or --network host',
   '--entrypoint': 'the command is what follows --',
   '--env-file': 'write --env NAME=VALUE for each variable',
   '--mount': 'write --rw PATH[:INSIDE], --ro PATH[:INSIDE] or --tmpfs INSIDE[:SIZE]',

@@ -20,6 +20,7 @@ import type { FilesystemEntry, StrictPolicy } from '../policy/schema.js'
 import { PolicyError } from '../text/error.js'
 import { words } from '../text/words.js'
 import { compilePlan } from './compilePlan.js'
+import { requirePasta } from './findPasta.js'
 import { trustedPaths } from './trustedPaths.js'
 import { keptOver, otherNames, type Writable, writableEntries } from './writableEntries.js'
 
@@ -75,7 +76,9 @@ export function compileAccepted({ given, checked }: AcceptedPolicy, options: Com
   const subids = complete.identity?.ranges === 'subids' ? { subids: callerSubids() } : {}
   const kept = keptOver(writable, () => trustedPaths([...(options.trusted ?? []), ...(options.group?.bases ?? [])]))
   const architecture = options.architecture ?? hostArchitecture()
-  const host = { architecture, base, kernel: release() }
+  // What enters a sandbox finds it connected.
+  const pasta = checked.network === 'private' && !options.enters ? requirePasta() : undefined
+  const host = { architecture, base, kernel: release(), pasta }
   const planned = { ...subids, kept, ...options }
   const entrantOf = (descriptors: PlanOptions['descriptors'] = {}) =>
     compilePlan(makeEntrantPlan(complete, host, { ...planned, pipes: [], descriptors }), { architecture }).bytes

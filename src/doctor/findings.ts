@@ -1,6 +1,7 @@
 /** What this host allows, what needs it, and the command that repairs it. Nothing is changed. */
 import { closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs'
 import { byRoot, isOnPath, textOf } from '../cgroup/privilege.js'
+import { askPasta } from '../compile/findPasta.js'
 import { inWords } from '../host/asked.js'
 import { calls, refusedCalls, whoRefuses } from '../host/calls.js'
 import { setting, sysctl } from '../host/sysctl.js'
@@ -64,6 +65,7 @@ export async function findings(): Promise<readonly Finding[]> {
     await after([user], 'ranges of ids', 'identity.ranges: more than one user id inside', subidAnswer),
     cgroupFinding(),
     crashFinding(),
+    pastaFinding(),
     binfmtFinding(),
   ]
 }
@@ -275,6 +277,13 @@ const rangesOf = (path: string): Range[] =>
       const [owner = '', start, count] = line.split(':')
       return count === undefined ? [] : [{ owner, start: Number(start), count: Number(count) }]
     })
+
+function pastaFinding(): Finding {
+  const [name, without] = ['private network', '--network private']
+  const asked = askPasta()
+  if ('program' in asked) return { name, works: true, detail: asked.program }
+  return { name, works: false, detail: asked.missing, without, repair: asked.repair }
+}
 
 /** Interpreters that the kernel knows for programs of other machines: https://docs.kernel.org/admin-guide/binfmt-misc.html */
 function binfmtFinding(): Finding {

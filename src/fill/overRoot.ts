@@ -6,7 +6,7 @@ import type { Entry, FilesystemEntry, Policy } from '../policy/schema.js'
 import { authoritiesFile } from './authorities.js'
 import type { FillEntry } from './entry.js'
 import { heldBy } from './heldBy.js'
-import { type NetworkChoice, nameFiles, ownResolver, resolverFile, sharesNetwork } from './hostNames.js'
+import { type NetworkChoice, nameFiles, ownResolver, resolverFile, showsNameFiles } from './hostNames.js'
 import { systemEntries } from './system.js'
 
 /** Directories of the host's services, processes and other users, in whose place the sandbox has its own. */
@@ -38,22 +38,23 @@ export function overRoot(policy: NetworkChoice & Pick<Policy, 'filesystem'>, bas
 
 /** What programs need of the directories that the sandbox has anew: NixOS has its programs in /run, resolv.conf is often a link there. */
 function stillShown(policy: NetworkChoice): Entry[] {
-  const names = sharesNetwork(policy) ? nameFiles() : []
+  const names = showsNameFiles(policy) ? nameFiles() : []
   // Where the root has a link, what it leads to is shown at its own place.
   const files = names.map(
     (entry): FillEntry => ('from' in entry && entry.from !== undefined ? { bind: entry.from } : entry),
   )
   const entries = [...systemEntries(), ...files] as Entry[]
   const shown = entries.filter((entry) => ownOverRoot.some((own) => isWithin(kindOf(entry).place, own)))
-  return typeof policy.network === 'object' ? [...shown, ...ownResolverFile()] : shown
+  const resolver = ownResolver(policy)
+  return resolver === undefined ? shown : [...shown, ...ownResolverFile(resolver)]
 }
 
 /** Where the host's is; on a root that is read-only there is no place for one that it lacks. */
-function ownResolverFile(): Entry[] {
+function ownResolverFile(content: string): Entry[] {
   const [found] = nameFiles()
   if (found === undefined || !('bind' in found) || found.bind !== resolverFile || found.from === undefined) return []
   const isOwn = ownOverRoot.some((own) => isWithin(found.from!, own))
-  return [{ file: found.from, content: ownResolver, ...(isOwn ? {} : { mount: 'readonly' as const }) }]
+  return [{ file: found.from, content, ...(isOwn ? {} : { mount: 'readonly' as const }) }]
 }
 
 /** The host directories that a root is made of. Of a descriptor nothing can be told from outside. */

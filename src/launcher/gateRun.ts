@@ -8,10 +8,9 @@ import { nameCommand } from './execute.js'
 import { most, run, stdin } from './frame.js'
 import { tellUnbegun } from './gateAnswers.js'
 import { pollsOfRow, row, storeFile, waitFor, withRow } from './gateTable.js'
-import { tieToMonitor } from './init.js'
 import type { LauncherContext } from './launcherContext.js'
 import { cloneIntoGroup } from './limitCode.js'
-import { monitorsPidfd } from './networkCode.js'
+import { monitorsPidfd, tieToMonitor } from './tie.js'
 
 /** Arguments and variables, each with a 0 behind. */
 const words = own(({ b }: LauncherContext) => b.reserve(8 * (2 * most.words + 2)))

@@ -1,6 +1,4 @@
 /** Init, the first process of the sandbox, and the payload, which init makes or becomes. */
-import { pollsOf } from '../assembly/files.js'
-import { routine } from '../assembly/routine.js'
 import { CLONE, PR } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { isHouse, ownPids } from '../plan/plan.js'
@@ -9,9 +7,9 @@ import type { LauncherContext } from './launcherContext.js'
 import { lifeOf } from './lives.js'
 import { closeLog } from './logCode.js'
 import { awaitLeaving, callersUmask, releasing } from './monitor.js'
-import { monitorsPidfd } from './networkCode.js'
 import { closeCallersEnds } from './pipeCode.js'
 import { parentEnded, record } from './record.js'
+import { monitorsPidfd, tieToMonitor } from './tie.js'
 
 export function beginInit(c: LauncherContext): void {
   const { manner, announcement } = c.plan.start
@@ -83,12 +81,3 @@ export function standForMonitor(c: LauncherContext): void {
   c.attempt('close', monitorsPidfd(b))
   b.move(monitorsPidfd(b), c.must('pidfd_open', c.attempt('getpid'), 0))
 }
-
-/** PDEATHSIG, and a look whether the monitor was dead before it could work. */
-export const tieToMonitor = routine('tieToMonitor', {}, (c: LauncherContext) => {
-  const { b } = c
-  const now = b.bytes(new Uint8Array(16), 8)
-  c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
-  c.attempt('ppoll', pollsOf(b, [monitorsPidfd(b)]), 1, now, 0, 0)
-  b.when(c.result, 'eq', 1, () => c.exit(125))
-})

@@ -1,11 +1,12 @@
 /** What every part of the launcher's code shares: the builder, the slots, and how a failing system call is reported. */
 import { StrictAssembler } from '../assembly/strictAssembler.js'
+import { copyText, cursorOf } from '../assembly/text.js'
 import { own } from '../assembly/variables.js'
 import type { Architecture } from '../kernel/architecture.js'
 import { errno } from '../kernel/errno.js'
 import { printable } from '../text/printable.js'
 import type { Address, Operand, Slot } from '../machine/instruction.js'
-import { type Plan, relays } from '../plan/plan.js'
+import { connecting, type Plan, relays } from '../plan/plan.js'
 import type { LaunchedStep, Step, StepKind, Wording } from '../plan/step.js'
 import { Messages } from './messages.js'
 import { record } from './record.js'
@@ -197,13 +198,25 @@ export class LauncherContext extends StrictAssembler {
       b.when(error, 'eq', errno.ENOENT, () => b.move(status, exit.notFound))
     })
     if (!relays(this.plan)) this.tellMonitor(0, 1)
-    if (this.plan.start.statusFd !== undefined) this.report(record.failed, this.step, error)
-    else {
+    if (this.plan.start.statusFd !== undefined) {
+      if (connecting(this.plan) !== undefined) this.#quoteDetail()
+      this.report(record.failed, this.step, error)
+    } else {
       const { step: message, scratch: buffer, detail } = this
       const naming = { naming: this.#last, command: this.command }
       this.#messages.print({ message, error, buffer, prefix, detail, ...naming })
     }
     this.exit(status)
+  }
+
+  /** In the record that is reported next. It is no longer than there is room for. */
+  #quoteDetail(): void {
+    const { b, detail } = this
+    b.when(detail, 'ne', 0, () => {
+      const buffer = this.recordBuffer()
+      b.move(cursorOf(b), { ...buffer, offset: buffer.offset + record.detail.at })
+      copyText(b, cursorOf(b), detail)
+    })
   }
 
   /** Adds both halves of {@link outcome}: a wait status and one more, or 0, and whether the sandbox was not made. */

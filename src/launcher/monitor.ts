@@ -11,9 +11,11 @@ import { prepareArguments } from './execute.js'
 import { type EntrantPrograms, prepareHandles, takeHandles } from './handOut.js'
 import type { LauncherContext } from './launcherContext.js'
 import { lifeOf } from './lives.js'
-import { makeNet, monitorsPidfd, netIsLate, prepareNet } from './networkCode.js'
+import { makeNet, netIsLate, prepareNet } from './networkCode.js'
 import { adoptOrphans } from './orphans.js'
 import { record } from './record.js'
+import { prepareTether } from './tether.js'
+import { monitorsPidfd } from './tie.js'
 
 /** The caller's umask, which is the payload's. */
 export const callersUmask = variable()
@@ -48,6 +50,7 @@ export function prepareInit(c: LauncherContext, entrants: EntrantPrograms | unde
   if (manner.tied) b.move(ours, c.must('pidfd_open', c.attempt('getpid'), 0))
   if (netIsLate(plan)) prepareNet(c)
   lifeOf(c).hide(c)
+  prepareTether(c)
 }
 
 /** The rest of its life. */

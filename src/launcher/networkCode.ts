@@ -2,10 +2,12 @@
 import { variable } from '../assembly/variables.js'
 import { AF, CLONE, IFF, SIOC, SOCK } from '../kernel/flags.js'
 import { structs } from '../kernel/structs.js'
-import { listening, type Plan } from '../plan/plan.js'
+import { connecting, listening, type Plan } from '../plan/plan.js'
 import type { Step } from '../plan/step.js'
 import type { LauncherContext } from './launcherContext.js'
 import { listen } from './listenCode.js'
+import { connectNet } from './tether.js'
+import { monitorsPidfd } from './tie.js'
 
 /** Whether init enters a network namespace that the monitor makes meanwhile: it takes the kernel as long as all the rest. */
 export const netIsLate = (plan: Plan) => plan.world.init.some((step) => step.do === 'loopback' && step.enter)
@@ -19,8 +21,6 @@ export const heldChannel = (plan: Plan): number[] => {
   return listens === undefined ? [] : [listens.channel]
 }
 
-/** Of the monitor, which is in the namespace that it made. */
-export const monitorsPidfd = variable()
 /** An eventfd(2) tells init that it is there. */
 const made = variable()
 
@@ -31,11 +31,16 @@ export function prepareNet(c: LauncherContext): void {
 /** What the monitor does of the namespace it does while init builds the rest; init is let in when all of it is there. */
 export function makeNet(c: LauncherContext): void {
   const listens = listening(c.plan)
+  const connects = connecting(c.plan)
   c.must('unshare', CLONE.NEWNET)
   if (listens !== undefined) {
     c.begin(listens)
     c.b.scope(() => bringUp(c))
     c.b.scope(() => listen(c, listens))
+  }
+  if (connects !== undefined) {
+    c.begin(connects)
+    c.b.scope(() => connectNet(c))
   }
   c.must('write', made(c.b), c.b.bytes(Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0), 8), 8)
 }
@@ -49,6 +54,11 @@ export const networkCode = {
   loopback(c: LauncherContext, { enter }: Step<'loopback'>): void {
     if (enter) enterNet(c)
     if (!enter || listening(c.plan) === undefined) bringUp(c)
+  },
+
+  privateNetwork(c: LauncherContext): void {
+    // By the monitor otherwise.
+    if (!netIsLate(c.plan)) connectNet(c)
   },
 
   listen(c: LauncherContext, step: Step<'listen'>): void {

@@ -14,6 +14,8 @@ export const record = {
   /** The word, by its offset, that says which of a gate's requests failed. */
   request: 24,
   window: 16,
+  /** Of `failed`, a text with its NUL that says more than an errno, where there is one. */
+  detail: { at: 32, size: 144 },
   size: 32 + 144,
   failed: 1,
   payload: 2,

@@ -58,6 +58,7 @@ import {
 } from './signalMask.js'
 import { lookForTerminal, onTerminal } from './rawTerminal.js'
 import { awaitSources, prepareSources } from './sources.js'
+import { endTether } from './tether.js'
 import { hasTerminal, makeTerminalChannel } from './terminalCode.js'
 import {
   closeRelay,
@@ -150,6 +151,7 @@ function monitorLoop(c: LauncherContext, init: Slot): void {
     if (enters) reapOrphan(c, code, usage)
     finishLog(c)
     finishRelay(c)
+    endTether(c)
     if (reporting) c.report(record.ended, code)
     if (sharesSession) giveForegroundBack(c, {})
     awaitAcknowledgement(c)

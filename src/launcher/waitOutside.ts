@@ -1,10 +1,11 @@
 /** The process that waits for a command that enters a sandbox: orphans.ts says why there is one. */
-import { standForMonitor, tieToMonitor } from './init.js'
+import { standForMonitor } from './init.js'
 import type { LauncherContext } from './launcherContext.js'
 import { cloneIntoGroup } from './limitCode.js'
 import { lifeOf } from './lives.js'
 import { callerOf } from './parent.js'
 import { leaveGroup } from './signalMask.js'
+import { tieToMonitor } from './tie.js'
 
 export const outsideCode = {
   /** Behind it is the child. It is not waited for as by vfork(2): its parent acts on signals from the start. */

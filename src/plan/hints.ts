@@ -16,6 +16,8 @@ const doesWithout = words`${setting('landlock', 'on')} does without`
 /** dup2(2): EBADF is also a number beyond the limit. */
 export const fewFiles = 'a process may have too few files open: raise the limit to 128, "ulimit -n 128"'
 
+export const installPasta = 'install the package passt'
+
 export const hints = {
   userNamespace: {
     EPERM:
@@ -84,6 +86,17 @@ export const hints = {
       'a symbolic link lies at the place or on the way to it, where an earlier run could have put it: name the place that it leads to',
     EMLINK: 'the file has another name (a hard link), perhaps where no payload may write: remove it first',
     ESTALE: 'another process exchanged what is at this place just now: start it again',
+  },
+  pasta: {
+    ENOENT: `pasta is not there any more: ${installPasta}`,
+    EACCES: 'this user may not execute pasta',
+    ECONNRESET: 'the process that started it was killed',
+    EPERM: outer,
+  },
+  /** Behind it comes pasta's last line. */
+  pastaSays: {
+    ENETDOWN:
+      'connect a network of its own by pasta, which needs /dev/net/tun, a default route, and leave of AppArmor or SELinux (see dmesg): ',
   },
   proc: { EPERM: outer },
   overlay: {

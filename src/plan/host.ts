@@ -7,4 +7,6 @@ export interface Host {
   readonly base: string
   /** As uname(2) has it, such as `6.12.9-amd64`: a profile may have rules for some kernels only. */
   readonly kernel: string
+  /** Where pasta(1) is; asked only for a policy that needs it. */
+  readonly pasta?: string | undefined
 }

@@ -103,6 +103,7 @@ export function entering(specification: Specification): Specification {
     lateNetwork: false,
     ids: { ...ids, dropsGroups: false },
     network: undefined,
+    privateNetwork: undefined,
     hostname: undefined,
     domainname: undefined,
     filesystem: undefined,

@@ -13,9 +13,11 @@ import { faultAt } from '../policy/keys.js'
 import type { Host } from './host.js'
 import { idMap, type Subids } from './ids.js'
 import { type GroupOption, lowerLimits } from './lowerLimits.js'
+import { isShared } from './making.js'
 import type { Living, Manner } from './manner.js'
 import { type DescriptorCounts, type DescriptorNumbers, numbered } from './namedDescriptors.js'
 import { nests } from './nesting.js'
+import { dnsAddresses } from '../policy/networkAddresses.js'
 import { ownAddresses, socketsOf } from '../policy/networkSockets.js'
 import { payloadEnvironment } from './payloadEnvironment.js'
 import { compileFilter } from './policyFilter.js'
@@ -136,6 +138,7 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
           : { groups: ownIds || chosen.user.join === undefined ? 'drop' : 'dropIfAllowed' },
     },
     network: networkOf(policy, descriptors),
+    privateNetwork: privateNetworkOf(policy, host, options.houses === true, isShared(chosen.user)),
     hostname: chosen.uts.make === 'no' ? undefined : (policy.hostname ?? 'vial'),
     domainname: chosen.uts.make === 'no' ? undefined : policy.domainname,
     filesystem:
@@ -196,6 +199,31 @@ function withAuthorities(entry: Entry, [fd]: readonly number[]): Entry {
   if (!('file' in entry) || entry.authorities === undefined) return entry
   const { authorities, ...rest } = entry
   return fd === undefined ? { ...rest, content: '' } : { ...rest, fd }
+}
+
+/**
+ * No port is handed on, either way, and no gateway stands for the host.
+ * @param isRoots pasta(1) would become the user nobody, who may not enter a namespace of the host's root
+ * @throws {PolicyError} for what is made ahead: it would outlive the process that pasta is tied to
+ */
+function privateNetworkOf(
+  { network }: CheckedPolicy,
+  { pasta = '/usr/bin/pasta' }: Host,
+  isAhead: boolean,
+  isRoots: boolean,
+): Specification['privateNetwork'] {
+  if (network !== 'private') return undefined
+  if (isAhead)
+    throw new PolicyError([
+      faultAt('network', '"private" is for a sandbox that is started with its command, or opened: a pool has none'),
+    ])
+  const ports = ['-t', '-u', '-T', '-U'].flatMap((way) => [way, 'none'])
+  const inside = [
+    ...['--quiet', '--config-net', '--no-map-gw', '--no-netns-quit', ...ports],
+    ...(isRoots ? ['--runas', '0:0'] : []),
+  ]
+  const resolvers = [dnsAddresses.v4, dnsAddresses.v6].flatMap((address) => ['--dns-forward', address])
+  return { program: pasta, outside: [...inside, ...resolvers], inside }
 }
 
 function clocksOf({ namespaces: { time } = {} }: CheckedPolicy): Specification['clocks'] {

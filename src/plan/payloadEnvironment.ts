@@ -12,6 +12,7 @@ type Chosen = Pick<Policy, 'env' | 'filesystem'> & {
   readonly network?:
     | 'none'
     | 'host'
+    | 'private'
     | ({ readonly proxy?: number | undefined } & Parameters<typeof placeholders>[0])
     | undefined
 }

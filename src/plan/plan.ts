@@ -92,6 +92,10 @@ export const handsOutUser = ({ start }: Plan): boolean => start.living?.handedOu
 export const listening = ({ world }: Plan): Step<'listen'> | undefined =>
   world.init.find((step) => step.do === 'listen')
 
+/** The step that connects a private network, where there is one. */
+export const connecting = ({ world }: Plan): Step<'privateNetwork'> | undefined =>
+  world.init.find((step) => step.do === 'privateNetwork')
+
 /** Whether the monitor takes its signals one by one and hands them on. */
 export const relays = ({ start }: Plan): boolean => start.manner.monitor === 'relays'
 

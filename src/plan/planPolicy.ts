@@ -19,7 +19,7 @@ export const vialFace: Face = {
     streams: ['closeFds', 'log', 'pipes', 'streams', 'takeStreams'],
     monitor: ['joinUser', 'dropGroups', 'newUser', 'newTime', 'joinOthers', 'dieWithParent'],
     watch: ['watch'],
-    init: ['enterGroup', 'handOut', 'limitUsers', 'mounts', 'loopback', 'listen', 'names'],
+    init: ['enterGroup', 'handOut', 'privateNetwork', 'limitUsers', 'mounts', 'loopback', 'listen', 'names'],
     once: ['identity', 'keyring', 'secureBits', 'noNewPrivs', 'capabilities'],
     prepare: ['directory'],
     shared: [],

@@ -1,7 +1,7 @@
 /** What lies outside and may be reached: files, devices, processes, the network, other programs' objects, the kernel. */
 import { CLONE, F, IP, IPPROTO, PRIO, SIOC } from '../kernel/flags.js'
 import { rlimits } from '../kernel/rlimits.js'
-import { type Judgement, list, place } from './securityView.js'
+import { type Judgement, list, place, type View } from './securityView.js'
 
 export const outside: readonly Judgement[] = [
   [
@@ -120,9 +120,15 @@ export const outside: readonly Judgement[] = [
     (view, say) => {
       say(
         view.makes('net'),
-        `its own network namespace: ${view.first('loopback') === undefined ? 'no device is up' : 'only a loopback'}`,
+        `its own network namespace: ${devices(view)}`,
         `${view.notOwn('net')} network, with all that listens on its loopback`,
       )
+      if (view.first('privateNetwork') !== undefined)
+        say(
+          false,
+          '',
+          "pasta connects it to whatever the host reaches but its loopback: the local network, a cloud's metadata service, the internet",
+        )
       if (view.makes('net'))
         say(
           !view.lets('ioctl', 0, SIOC.GIFFLAGS),
@@ -227,3 +233,8 @@ export const outside: readonly Judgement[] = [
     },
   ],
 ]
+
+function devices(view: View): string {
+  if (view.first('privateNetwork') !== undefined) return "not the host's devices, nor its loopback"
+  return view.first('loopback') === undefined ? 'no device is up' : 'only a loopback'
+}

@@ -21,6 +21,8 @@ export interface Specification {
   readonly lateNetwork: boolean
   /** Sockets of the sandbox's network by which Node.js, at the other end of `channel`, is asked for names. */
   readonly network: Omit<Action<'listen'>, 'do'> | undefined
+  /** What connects the sandbox's network to what the host reaches. */
+  readonly privateNetwork: Omit<Action<'privateNetwork'>, 'do'> | undefined
   readonly hostname: string | undefined
   readonly domainname: string | undefined
   /** Undefined: the mounts are not the sandbox's own. */

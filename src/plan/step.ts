@@ -225,6 +225,15 @@ export interface Steps {
   /** `enter`: the network namespace is made by the monitor, while init does the steps before. */
   loopback: { readonly enter: boolean }
   /**
+   * Programs that connect the network namespace from outside, beside the sandbox as long as that lives: launcher/tether.ts has why there are two.
+   * Arguments of pasta(1), but for the namespace.
+   */
+  privateNetwork: {
+    readonly program: string
+    readonly outside: readonly string[]
+    readonly inside: readonly string[]
+  }
+  /**
    * Makes all addresses local, and hands sockets to Node.js by the descriptor `channel`, which the monitor keeps; `own`: addresses that the loopback
    * device gets.
    */

@@ -188,6 +188,16 @@ export const worldPhases = {
       why: 'programs expect 127.0.0.1',
     })),
 
+  privateNetwork: ({ privateNetwork }) =>
+    when(privateNetwork, (chosen) => ({
+      do: 'privateNetwork',
+      ...chosen,
+      what: 'connect a network of its own by pasta',
+      why: "it stays beside the sandbox; programs reach what the host reaches, and not the host's loopback",
+      instead: hints.pastaSays,
+      hints: hints.pasta,
+    })),
+
   listen: ({ network }) =>
     when(network, (listening) => ({
       do: 'listen',

@@ -107,13 +107,16 @@ export interface NamedNetwork extends v.InferInput<typeof byName> {}
 /** The same, checked. */
 export interface CheckedNetwork extends Readonly<v.InferOutput<typeof byName>> {}
 
-const networkFault = 'must be "none", "host" or { allow, deny, publish }'
+const networkFault = 'must be "none", "private", "host" or { allow, deny, publish }'
+
+const networkWords = ['none', 'private', 'host'] as const
+export type NetworkWord = (typeof networkWords)[number]
 
 /** What a sandbox reaches of the network. */
-export const networkSchema = either({ word: v.picklist(['none', 'host'], networkFault), object: byName }, networkFault)
+export const networkSchema = either({ word: v.picklist(networkWords, networkFault), object: byName }, networkFault)
 
 /** Whether servers of the sandbox are reached from outside: what connects to them has to enter it. */
-export const publishes = (network: 'none' | 'host' | CheckedNetwork | undefined): boolean =>
+export const publishes = (network: NetworkWord | CheckedNetwork | undefined): boolean =>
   typeof network === 'object' && (network.publish ?? []).length > 0
 
 /** Whether TLS of the sandbox is opened: it has to trust an authority of its own. */

@@ -16,7 +16,7 @@ import {
   type StrictEntry,
 } from './entries.js'
 import { type Limits, type LimitsPolicy, limitsSchema } from './limitsSchema.js'
-import { type CheckedNetwork, type NamedNetwork, networkSchema } from './networkSchema.js'
+import { type CheckedNetwork, type NamedNetwork, type NetworkWord, networkSchema } from './networkSchema.js'
 import { rlimitsSchema } from './rlimitsSchema.js'
 import { schemaTools } from './schemaTools.js'
 import { environmentName, flag, host, id, inside, mode, positiveSize, text } from './values.js'
@@ -118,12 +118,11 @@ export const policySchema = object({
   /** Each `new` by default. `user: 'host'` is root mode ("root namespaces") and needs a caller who is root. */
   namespaces: v.optional(namespacesSchema),
   /**
-   * `none` (default): only the sandbox's own loopback. `host`: the host's network. `{ allow }`: the destinations that are listed, by their
-   * names, and nothing else; this process resolves and connects, docs/network.md.
+   * `none` (default): only the sandbox's own loopback. `host`: the host's network. `private`: a network of its own, from which pasta(1)
+   * connects to whatever the host reaches, but for the host's loopback. `{ allow }`: the destinations that are listed, by their names, and
+   * nothing else; this process resolves and connects, docs/network.md.
    */
-  network: v.optional(
-    networkSchema as v.GenericSchema<'none' | 'host' | NamedNetwork, 'none' | 'host' | CheckedNetwork>,
-  ),
+  network: v.optional(networkSchema as v.GenericSchema<NetworkWord | NamedNetwork, NetworkWord | CheckedNetwork>),
   /** Who the payload is inside. Default 1000:1000, in root mode 65534:65534 (nobody). */
   identity: v.optional(
     object({

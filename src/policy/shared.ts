@@ -20,6 +20,7 @@ export function sharedWithHost(policy: Policy): string[] {
     else if (typeof setting === 'object' && 'pid' in setting) lines.push(`${shares} (of /proc/${setting.pid}/ns)`)
     else if (typeof setting === 'object' && 'path' in setting) lines.push(`${shares} (of ${setting.path})`)
   }
+  if (policy.network === 'private') lines.push('what the host reaches of the network, but for its loopback')
   if (session === 'host') lines.push("the terminal's session: job control, and signals of its keys")
   if (env?.inherit === true) lines.push("the caller's whole environment")
   for (const entry of policy.filesystem ?? []) {

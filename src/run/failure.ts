@@ -25,7 +25,7 @@ const anywhere: Readonly<Record<string, string>> = {
  * @param named what the run itself named for a kind of step, such as its command
  */
 export function failureError(
-  { step: number, errno }: Failure,
+  { step: number, errno, detail }: Failure,
   steps: readonly LaunchedStep[],
   named: { readonly [Kind in NonNullable<LaunchedStep['do']>]?: string | undefined },
 ): SandboxError | CommandError {
@@ -41,5 +41,8 @@ export function failureError(
   const own = step.do === undefined ? undefined : named[step.do]
   const what = own === undefined ? step.what : `${step.what} ${own}`
   const kind = executes ? CommandError : SandboxError
+  const instead = name === undefined ? undefined : step.instead?.[name]
+  if (instead !== undefined && detail !== undefined)
+    return new kind(`cannot ${instead}${printable(detail)}`, { code, hint })
   return new kind(`cannot ${printable(what)}: ${errnoMessage(errno)}`, { code, hint })
 }

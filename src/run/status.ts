@@ -27,6 +27,8 @@ export interface Failure {
   /** Which of the vial's steps failed. */
   readonly step: number
   readonly errno: number
+  /** What else is said of it. */
+  readonly detail?: string
 }
 
 export interface Outcome {
@@ -51,7 +53,10 @@ export function readOutcome(bytes: Buffer): Outcome {
     const field = (index: number) => Number(bytes.readBigUInt64LE(at + 8 * index))
     const kind = field(0)
     // The first failure is the cause of any other.
-    if (kind === record.failed) outcome = { failure: { step: field(1), errno: field(2) }, ...outcome }
+    if (kind === record.failed) {
+      const detail = textAt(bytes, at + record.detail.at, record.detail.size)
+      outcome = { failure: { step: field(1), errno: field(2), ...(detail === '' ? {} : { detail }) }, ...outcome }
+    }
     if (kind === record.payload) outcome = { ...outcome, payload: field(1), payloadEnded: field(2) === 0 }
     if (kind === record.limit) outcome = { reached: limitNames[field(1)]!, ...outcome }
     // How init ended is how the payload did, when it is the payload or was killed itself.
@@ -59,6 +64,11 @@ export function readOutcome(bytes: Buffer): Outcome {
       outcome = { payload: field(1), ...outcome, usage: readUsage(bytes.subarray(at + 32, at + record.size)) }
   }
   return outcome
+}
+
+function textAt(bytes: Buffer, at: number, size: number): string {
+  const text = bytes.subarray(at, at + size)
+  return text.subarray(0, Math.max(text.indexOf(0), 0)).toString('latin1')
 }
 
 /** The pid outside of the monitor's child, which ends all at a signal, as soon as the monitor has told it. */

@@ -60,7 +60,7 @@ const offered: Readonly<Record<string, readonly string[]>> = {
   'vial --v': ['--version'],
   'vial help pre': ['presets'],
   'vial run --ne': ['--network', '--network-log'],
-  'vial run --network ': ['host', 'none'],
+  'vial run --network ': ['host', 'none', 'private'],
   'vial run --network=h': ['host'],
   'vial compile --arch ': ['arm64', 'x64'],
   'vial run --preset ': ['empty', 'system'],
@@ -199,7 +199,7 @@ _vial; printf '%s\\n' \${COMPREPLY[@]+"\${COMPREPLY[@]}"}`,
 
   test('a word is one where readline broke it, and two where blanks are between', () => {
     assert.deepEqual(reply('vial run --network=h', ['vial', 'run', '--network', '=', 'h']), ['host'])
-    assert.deepEqual(reply('vial run --network=', ['vial', 'run', '--network', '=']), ['none', 'host'])
+    assert.deepEqual(reply('vial run --network=', ['vial', 'run', '--network', '=']), ['none', 'private', 'host'])
     assert.deepEqual(reply('vial run --env A=b --hostn', ['vial', 'run', '--env', 'A', '=', 'b', '--hostn']), [
       '--hostname',
     ])

@@ -387,6 +387,11 @@ test('to those who wrote a policy file, the command says it of keys', () => {
 
 const mixed: readonly (readonly [policy: object, flags: readonly string[], words: string])[] = [
   [
+    { namespaces: { net: 'host' } },
+    ['--network', 'private'],
+    '--network private: "private" contradicts namespaces.net of FILE\n',
+  ],
+  [
     { namespaces: { net: 'new' } },
     ['--network', 'host'],
     '--network host: "host" contradicts namespaces.net of FILE\n',

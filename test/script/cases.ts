@@ -39,6 +39,10 @@ const subids = { uids: ranges, gids: ranges }
 export const policies: Readonly<Record<string, PolicyCase>> = {
   empty: { policy: {}, calls: true },
   'empty, library': { policy: {}, options: asRun, calls: true },
+  'a private network': { policy: { network: 'private' }, options: asRun },
+  'a private network, in root mode, with a sysfs': {
+    policy: { network: 'private', namespaces: { user: 'host' }, filesystem: [{ sysfs: '/sys' }] },
+  },
   'bind, read-only': { policy: { filesystem: [{ bind: '/usr' }] }, calls: true },
   'bind, writable': { policy: { filesystem: [{ bind: '/project', from: '/srv/project', writable: true }] } },
   'bind, every key': {

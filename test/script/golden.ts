@@ -9,7 +9,7 @@ import { parse } from '../../src/bwrap/parseRequest.js'
 import { bwrapPlan } from '../../src/bwrap/planRequest.js'
 import { type Launch, launch } from '../../src/launcher/launch.js'
 import { runFrame } from '../../src/live/frames.js'
-import type { Plan } from '../../src/plan/plan.js'
+import { connecting, type Plan } from '../../src/plan/plan.js'
 import { makeEntrantPlan, makePlan } from '../../src/plan/planPolicy.js'
 import { parsePolicy } from '../../src/policy/check.js'
 import { lines, policies } from './cases.js'
@@ -50,6 +50,9 @@ export const cases: readonly Case[] = [
     return caseOf(`bwrap: ${name}`, bwrapPlan(parsed.request, { uid, gid: uid }), calls)
   }),
 ]
+
+/** Those that a scripted kernel can run to their end: it has no program but the vial's and the command, and waits for no pasta(1). */
+export const runnable = cases.filter(({ plan }) => connecting(plan) === undefined)
 
 const script: Script = {
   argv: ['vial', '/usr/bin/tool.x', 'argument'],

@@ -16,6 +16,7 @@ export const good: Policy[] = [
       disk: { size: 2 ** 20 },
     },
   },
+  { preset: 'system', network: 'private' },
   { identity: { uid: 0, ranges: 'subids' }, env: { set: { A: '1' }, inherit: true }, session: 'host', init: 'payload' },
 ]
 
