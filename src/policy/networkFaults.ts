@@ -1,9 +1,11 @@
 /** What a destination alone does not show to be wrong. */
 import type { Fault } from '../text/error.js'
+import { words } from '../text/words.js'
 import { isOneAddress } from './ipAddress.js'
-import { faultAt } from './keys.js'
+import { faultAt, type KeyPath, setting } from './keys.js'
 import type { Destination } from './networkRules.js'
 import { isByProxy, mostSockets } from './networkSockets.js'
+import type { CheckedNetwork } from './networkSchema.js'
 import type { CheckedPolicy } from './schema.js'
 
 /** Sockets that stand for a destination: of IPv4 and IPv6, or of the one address that it is. */
@@ -13,9 +15,21 @@ const socketsOf = ({ host, first, last }: Destination): number => (last - first 
 const isOneHost = ({ host }: Destination): boolean =>
   host.kind === 'name' || (host.kind === 'address' && isOneAddress(host.block))
 
-export function networkFaults({ network }: Pick<CheckedPolicy, 'network'>): Fault[] {
+export function networkFaults({ network, namespaces }: Pick<CheckedPolicy, 'network' | 'namespaces'>): Fault[] {
   if (typeof network !== 'object') return []
-  const { allow = [], proxy } = network
+  return [
+    ...socketFaults(network),
+    ...((namespaces?.mount ?? 'new') === 'new' ? [] : pathsInside(network)).map((path) =>
+      faultAt(path, words`a path inside needs mounts of its own: ${setting('namespaces.mount', 'new')}`),
+    ),
+  ]
+}
+
+/** What is about the path of a unix socket inside. */
+const pathsInside = ({ publish = [] }: CheckedNetwork): KeyPath[] =>
+  publish.flatMap(({ inside }, index) => (typeof inside === 'string' ? [`network.publish[${index}]` as const] : []))
+
+function socketFaults({ allow = [], proxy }: CheckedNetwork): Fault[] {
   let sockets = 0
   return allow.flatMap((destination, index) => {
     if (proxy !== undefined && isByProxy(destination)) return []
