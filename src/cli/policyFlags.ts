@@ -227,7 +227,8 @@ export const policyOptions = [
     sets: 'network.publish',
     value: '[ADDRESS:]PORT:INSIDE',
     many: true,
-    about: 'let programs of the host reach a server inside: 8080:80 is 127.0.0.1:8080 of the host and port 80 inside',
+    about:
+      'let programs of the host reach a server inside: 8080:80 is 127.0.0.1:8080 of the host and port 80 inside; either may be a path of a unix socket',
   },
   { name: 'hostname', remembered: true, sets: 'hostname', value: 'NAME', about: 'the host name inside; default vial' },
   {

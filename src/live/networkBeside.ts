@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process'
 import type { Socket as Datagrams } from 'node:dgram'
 import type { Server, Socket } from 'node:net'
 import { Writable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { statOf } from '../cgroup/processStat.js'
 import type { Gateway } from '../network/gateway.js'
 import type { NetworkSummary } from '../network/networkEvents.js'
@@ -27,10 +28,17 @@ import type { CheckedPolicy } from '../policy/schema.js'
 import type { Beside } from '../run/beside.js'
 import { HostError } from '../text/error.js'
 import type { NetworkControl } from './boxNetwork.js'
-import { ended, NetworkListener } from './networkListener.js'
+import { openHostSocket } from './hostSocket.js'
+import { insideIdentity } from './insideIdentity.js'
+import { ended, NetworkListener, networkArguments } from './networkListener.js'
 
 /** Milliseconds that what programs sent last has to go out when they have ended. */
 const patience = 1000
+
+/** Milliseconds that the way to a unix socket inside may take: it may lead through a filesystem that does not answer. */
+const mostWalk = 5000
+/** Milliseconds until a server is asked again whose queue is full. */
+const nextTry = 20
 
 const loopback = ['127.0.0.1', '::1'].map((text) => parseAddress(text)!)
 
@@ -46,7 +54,10 @@ export class NetworkBeside implements Beside, NetworkControl {
   #isOver: (why: HostError) => void = () => {}
   readonly #hasProxy: boolean
   readonly descriptors: Beside['descriptors']
+  /** What makes sockets in its network, among its mounts, and on the host. */
   readonly #listener: NetworkListener
+  readonly #inside: NetworkListener
+  readonly #host = new NetworkListener({ place: 'host', args: () => [] })
   readonly #publisher: Publisher
   #monitor: readonly string[] = []
   #isClosed = false
@@ -69,12 +80,13 @@ export class NetworkBeside implements Beside, NetworkControl {
       this.#isOver = reject
     })
     this.#opened.catch(() => {})
-    this.#listener = new NetworkListener(() => ({ monitor: this.#monitor, ownUser }))
-    this.#publisher = new Publisher(
-      publish,
-      (port) => this.#connect(port),
-      (error) => this.#fail(error),
-    )
+    this.#listener = new NetworkListener({ place: 'network', args: () => networkArguments(this.#monitor, ownUser) })
+    this.#inside = new NetworkListener({ place: insideIdentity(plan), args: () => this.#monitor, patience: mostWalk })
+    this.#publisher = new Publisher(publish, {
+      connect: (inside) => (typeof inside === 'number' ? this.#connect(inside) : this.#connectPath(inside)),
+      listenAt: (path) => openHostSocket(this.#host, path),
+      fail: (error) => this.#fail(error),
+    })
     this.#gateway = import('../network/gateway.js').then(({ Gateway }) => Gateway.make({ allow, deny }, options))
   }
 
@@ -83,9 +95,12 @@ export class NetworkBeside implements Beside, NetworkControl {
     return this.#publisher.listening
   }
 
-  /** The ports of the host, in the order of what is published. */
   get ports(): readonly number[] {
     return this.#publisher.ports
+  }
+
+  get paths(): readonly string[] {
+    return this.#publisher.paths
   }
 
   /**
@@ -160,7 +175,7 @@ export class NetworkBeside implements Beside, NetworkControl {
     this.#isClosed = true
     this.#isOver(ended())
     this.#publisher.close()
-    this.#listener.close()
+    for (const listener of [this.#listener, this.#inside, this.#host]) listener.close()
     void this.#gateway.then((gateway) => gateway.close())
   }
 
@@ -207,6 +222,18 @@ export class NetworkBeside implements Beside, NetworkControl {
     } catch {
       return (await this.#listener.make(v6!)) as Socket
     }
+  }
+
+  /** To a server's unix socket inside, with the rights that a payload has. A server that is busy accepts in a while. */
+  async #connectPath(path: string): Promise<Socket> {
+    const end = performance.now() + mostWalk
+    for (;;)
+      try {
+        return (await this.#inside.make({ protocol: 'unix', path, mode: 0, connects: true })) as Socket
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > end) throw error
+        await setTimeout(nextTry, undefined, { ref: false })
+      }
   }
 }
 

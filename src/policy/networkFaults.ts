@@ -2,7 +2,7 @@
 import type { Fault } from '../text/error.js'
 import { words } from '../text/words.js'
 import { isOneAddress } from './ipAddress.js'
-import { faultAt, key } from './keys.js'
+import { faultAt, key, type KeyPath, setting } from './keys.js'
 import { covers, type Destination } from './networkRules.js'
 import { usualPort } from './networkRequests.js'
 import { type CheckedNetwork, opensTls } from './networkSchema.js'
@@ -17,16 +17,23 @@ const socketCount = ({ host, first, last }: Destination): number =>
 const isOneHost = ({ host }: Destination): boolean =>
   host.kind === 'name' || (host.kind === 'address' && isOneAddress(host.block))
 
-export function networkFaults(policy: Pick<CheckedPolicy, 'network' | 'env' | 'filesystem'>): Fault[] {
-  const { network } = policy
+export function networkFaults(policy: Pick<CheckedPolicy, 'network' | 'namespaces' | 'env' | 'filesystem'>): Fault[] {
+  const { network, namespaces } = policy
   if (typeof network !== 'object') return authoritiesFaults(policy, false)
   return [
     ...socketFaults(network),
+    ...((namespaces?.mount ?? 'new') === 'new' ? [] : pathsInside(network)).map((path) =>
+      faultAt(path, words`a path inside needs mounts of its own: ${setting('namespaces.mount', 'new')}`),
+    ),
     ...secretFaults(network, policy.env?.set ?? {}),
     ...requestFaults(network),
     ...authoritiesFaults(policy, opensTls(network)),
   ]
 }
+
+/** What is about the path of a unix socket inside. */
+const pathsInside = ({ publish = [] }: CheckedNetwork): KeyPath[] =>
+  publish.flatMap(({ inside }, index) => (typeof inside === 'string' ? [`network.publish[${index}]` as const] : []))
 
 function socketFaults({ allow = [], proxy }: CheckedNetwork): Fault[] {
   let sockets = 0

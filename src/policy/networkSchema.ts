@@ -68,8 +68,9 @@ const byName = object({
   /** Destinations that they do not reach, whatever `allow` says. Default: none. */
   deny: v.optional(v.array(destination)),
   /**
-   * Servers of the sandbox's loopback that programs of the host reach: `127.0.0.1:8080:80`, an address and a port of the host and a port
-   * inside. Without an address 127.0.0.1; port 0 of the host is one that is free. Default: none.
+   * Servers of the sandbox that programs of the host reach: `127.0.0.1:8080:80`, an address and a port of the host and a port of the sandbox's
+   * loopback. Without an address 127.0.0.1; port 0 of the host is one that is free. Either side may be the path of a unix socket,
+   * `/home/me/app.sock:80` and `8080:/run/app.sock`; that of the host is made for this user alone, and removed at the end. Default: none.
    */
   publish: v.optional(v.array(published)),
   /**

@@ -5,7 +5,8 @@ import type { Destination, Protocol } from './networkRules.js'
 import type { CheckedNetwork } from './networkSchema.js'
 
 /** One of them: Node.js gets it with its place in the list. */
-export interface NetworkSocket {
+export type NetworkSocket = InternetSocket
+export interface InternetSocket {
   readonly protocol: Protocol
   /** Who answers there: the resolver, what connects to a destination of the policy, or to what a client of the proxy names. */
   readonly role: 'dns' | 'destination' | 'proxy'
