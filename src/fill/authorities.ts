@@ -1,6 +1,6 @@
 /** Where programs find the certificates of the authorities that they trust. */
 import { join } from 'node:path'
-import { opensTls } from '../policy/networkSchema.js'
+import { opensTls } from '../policy/networkSecrets.js'
 import type { FillEntry } from './entry.js'
 import { existsSync, realpathSync } from './look.js'
 

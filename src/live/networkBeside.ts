@@ -14,8 +14,8 @@ import { Publisher } from '../network/publisher.js'
 import { handsOutUser, listening, type Plan } from '../plan/plan.js'
 import { parseAddress } from '../policy/ipAddress.js'
 import type { Destination } from '../policy/networkRules.js'
-import { type CheckedNetwork, opensTls } from '../policy/networkSchema.js'
-import { valued } from '../policy/networkSecrets.js'
+import type { CheckedNetwork } from '../policy/networkSchema.js'
+import { opensTls, valued } from '../policy/networkSecrets.js'
 import {
   atAny,
   destinationSockets,

@@ -188,7 +188,7 @@ function networkOf({ network }: CheckedPolicy, { network: [channel] }: Descripto
     throw new PolicyError([
       faultAt(
         'network',
-        'names are reached through a process beside the sandbox: "vial run", "vial start", or run, spawn, pty and open (without a name) of the library; a compiled vial and a pool have none',
+        'names are reached through a process beside the sandbox: "vial run", "vial start", or run, spawn, pty and open of the library; a compiled vial and a pool have none',
       ),
     ])
   return { own: ownAddresses, sockets: socketsOf(network), channel }

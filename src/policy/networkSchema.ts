@@ -119,7 +119,3 @@ export const networkSchema = either({ word: v.picklist(networkWords, networkFaul
 /** Whether servers of the sandbox are reached from outside: what connects to them has to enter it. */
 export const publishes = (network: NetworkWord | CheckedNetwork | undefined): boolean =>
   typeof network === 'object' && (network.publish ?? []).length > 0
-
-/** Whether TLS of the sandbox is opened: it has to trust an authority of its own. */
-export const opensTls = (network: unknown): boolean =>
-  typeof network === 'object' && network !== null && 'inspect' in network && network.inspect !== undefined

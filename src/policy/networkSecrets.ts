@@ -69,3 +69,7 @@ export interface Inspected {
 /** Whether there is anything to read requests for. */
 export const readsRequests = ({ inspect, secrets = [], requests = [] }: Inspected): boolean =>
   inspect !== undefined || secrets.length > 0 || requests.length > 0
+
+/** Whether TLS of the sandbox is opened: it has to trust an authority of its own. */
+export const opensTls = (network: unknown): boolean =>
+  typeof network === 'object' && network !== null && 'inspect' in network && network.inspect !== undefined

@@ -4,7 +4,7 @@ import type { GroupOption } from '../plan/lowerLimits.js'
 import type { DescriptorCounts } from '../plan/namedDescriptors.js'
 import type { PlanOptions } from '../plan/planPolicy.js'
 import type { PayloadPipe } from '../plan/step.js'
-import { opensTls } from '../policy/networkSchema.js'
+import { opensTls } from '../policy/networkSecrets.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 
 /**
