@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { gateways, noPrivateHost, onHost, other, own } from '../support/network/privateHost.js'
 import { callers } from '../support/user.js'
@@ -275,6 +276,39 @@ for (const caller of callers)
         attached: `${other} PORT here\n`,
         fixed: `lo\nuplink\n${other} PORT here\n`,
       })
+    })
+
+    test('whatever else is or is not of its own', async () => {
+      const policies: readonly Policy[] = [
+        { namespaces: { pid: 'host' } },
+        { init: 'payload' },
+        { identity: { uid: 0 } },
+        { disableUserns: true, dieWithParent: false },
+        ...(caller.uid === 0 ? [{ namespaces: { user: 'host' } } as const] : []),
+      ]
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }, { policies, tries, other }) => {
+          const { createServer } = await import('node:net')
+          const { once } = (await import('node:events')).default
+          const server = createServer((socket) => socket.on('error', () => {}).end('here'))
+          await once(server.listen(0, other), 'listening')
+          const { port } = server.address() as { port: number }
+          const seen: string[] = []
+          for (const policy of policies) {
+            const made = sandbox({ preset: 'system', network: 'private', ...policy })
+            seen.push((await made.run('python3', ['-c', tries, `${other} ${port}`])).stdout.trim().split(' ').at(-1)!)
+          }
+          server.close()
+          return seen
+        },
+        { policies, tries, other },
+        { wrapper: onHost(caller) },
+      )
+      assert.deepEqual(
+        seen,
+        policies.map(() => 'here'),
+      )
     })
 
     test('without what it needs it is not started, and says why', async () => {
