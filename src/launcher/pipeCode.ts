@@ -49,8 +49,8 @@ export const callersEnds = ({ b, plan }: LauncherContext): Operand[] => pipesOf(
 
 /** Init keeps none: it may itself read a pipe to its end. */
 export function closeCallersEnds(c: LauncherContext): void {
-  // What enters a sandbox has let them go before: other files have their numbers.
-  if (hasPipes(c.plan) && c.plan.start.enters === undefined) letGo(c, {})
+  // Where the monitor has let them go before, other files have their numbers.
+  if (hasPipes(c.plan)) c.b.when(held(c.b), 'ne', 0, () => letGo(c, {}))
 }
 
 /** Where `signal` tells that the caller has its ends; one more of that number is for the payload. */

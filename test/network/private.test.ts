@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { Policy } from '../../src/index.js'
 import { evaluate } from '../support/evaluate.js'
 import { gateways, noPrivateHost, onHost, other, own } from '../support/network/privateHost.js'
 import { callers } from '../support/user.js'
@@ -37,6 +38,31 @@ def sends(host, protocol, how):
 for host in hosts:
     for protocol in socket.SOCK_STREAM, socket.SOCK_DGRAM:
         for how in 'plain', 'bound', 'index', 'local': sends(host, protocol, how)
+`
+
+/** Datagrams to addresses as frames that its kernel sends as they are: packet(7). The last word is said to each. */
+const frames = `
+import ipaddress, socket, struct, sys
+port, device, own, own6, *hosts = sys.argv[1:]
+def total(data):
+    if len(data) % 2: data += b'\\0'
+    value = sum(struct.unpack('!%dH' % (len(data) // 2), data))
+    while value >> 16: value = (value & 0xffff) + (value >> 16)
+    return ~value & 0xffff or 0xffff
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+    s.bind((device, 0))
+    for host in hosts:
+        to = ipaddress.ip_address(host).packed
+        data = ('framed to ' + host).encode()
+        size = 8 + len(data)
+        start = ipaddress.ip_address(own6 if len(to) == 16 else own).packed
+        summed = total(start + to + struct.pack('!LHH', size, 0, 17) + struct.pack('!HHHH', 4000, int(port), size, 0) + data)
+        datagram = struct.pack('!HHHH', 4000, int(port), size, summed) + data
+        if len(to) == 16: packet, kind = struct.pack('!LHBB', 6 << 28, size, 17, 64) + start + to + datagram, 0x86dd
+        else:
+            header = struct.pack('!BBHHHBBH', 0x45, 0, 20 + size, 1, 0, 64, 17, 0) + start + to
+            packet, kind = header[:10] + struct.pack('!H', total(header)) + header[12:] + datagram, 0x800
+        s.send(b'\\x52\\x54\\0\\0\\0\\1' + s.getsockname()[4] + struct.pack('!H', kind) + packet)
 `
 
 for (const caller of callers)
@@ -101,6 +127,44 @@ for (const caller of callers)
         past: '',
         heard: ['udp last'],
       })
+    })
+
+    test('with every right over its network it reaches no loopback either', async () => {
+      const heard = await evaluate(
+        caller,
+        async ({ sandbox }, { frames, other, own }) => {
+          const { createSocket } = await import('node:dgram')
+          const { once } = (await import('node:events')).default
+          const heard: string[] = []
+          const datagrams = createSocket('udp4').on('message', (bytes) => heard.push(String(bytes)))
+          await once(datagrams.bind(0), 'listening')
+          const { port } = datagrams.address()
+          const six = createSocket({ type: 'udp6', ipv6Only: true }).on('message', (bytes) => heard.push(String(bytes)))
+          await once(six.bind(port), 'listening')
+          const all = sandbox({
+            preset: 'system',
+            network: 'private',
+            capabilities: ['CAP_NET_RAW', 'CAP_NET_ADMIN'],
+            seccomp: 'none',
+          })
+          const hosts = ['127.0.0.1', '127.0.0.5', '::1', '::ffff:127.0.0.1', own.v4, own.v6, other]
+          const loop = 'while python3 -c "$@"; do sleep 0.1; done'
+          const words = ['sh', frames, String(port), 'uplink', own.v4, own.v6, ...hosts]
+          const sending = all.spawn('sh', ['-c', loop, ...words])
+          let ended = false
+          sending.result.finally(() => (ended = true)).catch(() => {})
+          const fine = () => heard.filter((one) => one.endsWith(other)).length
+          // By the third time all before it have come.
+          while (fine() < 3 && !ended) await new Promise((resolve) => setTimeout(resolve, 10))
+          sending.kill('SIGKILL')
+          await sending.result
+          for (const one of [datagrams, six]) one.close()
+          return [...new Set(heard)]
+        },
+        { frames, other, own },
+        { wrapper: onHost(caller) },
+      )
+      assert.deepEqual(heard, [`framed to ${other}`])
     })
 
     test("asks the host's resolver, wherever that is", async () => {
@@ -212,6 +276,39 @@ for (const caller of callers)
         attached: `${other} PORT here\n`,
         fixed: `lo\nuplink\n${other} PORT here\n`,
       })
+    })
+
+    test('whatever else is or is not of its own', async () => {
+      const policies: readonly Policy[] = [
+        { namespaces: { pid: 'host' } },
+        { init: 'payload' },
+        { identity: { uid: 0 } },
+        { disableUserns: true, dieWithParent: false },
+        ...(caller.uid === 0 ? [{ namespaces: { user: 'host' } } as const] : []),
+      ]
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }, { policies, tries, other }) => {
+          const { createServer } = await import('node:net')
+          const { once } = (await import('node:events')).default
+          const server = createServer((socket) => socket.on('error', () => {}).end('here'))
+          await once(server.listen(0, other), 'listening')
+          const { port } = server.address() as { port: number }
+          const seen: string[] = []
+          for (const policy of policies) {
+            const made = sandbox({ preset: 'system', network: 'private', ...policy })
+            seen.push((await made.run('python3', ['-c', tries, `${other} ${port}`])).stdout.trim().split(' ').at(-1)!)
+          }
+          server.close()
+          return seen
+        },
+        { policies, tries, other },
+        { wrapper: onHost(caller) },
+      )
+      assert.deepEqual(
+        seen,
+        policies.map(() => 'here'),
+      )
     })
 
     test('without what it needs it is not started, and says why', async () => {
