@@ -24,6 +24,7 @@ import type {
   Hardening,
   NamespaceChoice,
   RlimitChoice,
+  SocketAt,
   Specification,
   StartChoice,
 } from './specification.js'
@@ -120,6 +121,7 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
   const limits = lowerLimits(policy, { group, descriptors, outputIsWatched: options.outputIsWatched ?? false })
   const keep = [...Object.values(descriptors).flat(), ...passed, ...entryFds(policy.filesystem)]
   const ownIds = chosen.user.make !== 'no'
+  const network = networkOf(policy, descriptors)
   return {
     namespaces: chosen,
     clocks: clocksOf(policy),
@@ -135,7 +137,7 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
           ? undefined
           : { groups: ownIds || chosen.user.join === undefined ? 'drop' : 'dropIfAllowed' },
     },
-    network: networkOf(policy, descriptors),
+    network,
     hostname: chosen.uts.make === 'no' ? undefined : (policy.hostname ?? 'vial'),
     domainname: chosen.uts.make === 'no' ? undefined : policy.domainname,
     filesystem:
@@ -144,6 +146,7 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
         : {
             root: { writable: policy.root?.writable ?? false, size: policy.root?.size },
             entries: policy.filesystem ?? [],
+            sockets: pathSockets(policy, network),
             kept: options.kept,
             base: host.base,
             style: vialStyle,
@@ -189,6 +192,18 @@ function networkOf({ network }: CheckedPolicy, { network: [channel] }: Descripto
       ),
     ])
   return { own: ownAddresses, sockets: socketsOf(network), channel }
+}
+
+/** Those of them that are made at a path. */
+function pathSockets({ network: policy }: CheckedPolicy, network: Specification['network']): readonly SocketAt[] {
+  if (network === undefined || typeof policy !== 'object') return []
+  const { sockets, channel } = network
+  return sockets.flatMap((socket, number) => {
+    if (socket.protocol !== 'unix') return []
+    const { path } = socket
+    const index = policy.allow!.findIndex(({ host }) => host.kind === 'path' && host.inside === path)
+    return [{ path, number, channel, key: `network.allow[${index}]` as const }]
+  })
 }
 
 function clocksOf({ namespaces: { time } = {} }: CheckedPolicy): Specification['clocks'] {

@@ -8,8 +8,9 @@ import { isByProxy, mostSockets } from './networkSockets.js'
 import type { CheckedNetwork } from './networkSchema.js'
 import type { CheckedPolicy } from './schema.js'
 
-/** Sockets that stand for a destination: of IPv4 and IPv6, or of the one address that it is. */
-const socketsOf = ({ host, first, last }: Destination): number => (last - first + 1) * (host.kind === 'address' ? 1 : 2)
+/** Sockets that stand for a destination: of IPv4 and IPv6, or of the one address or path that it is. */
+const socketsOf = ({ host, first, last }: Destination): number =>
+  (last - first + 1) * (host.kind === 'address' || host.kind === 'path' ? 1 : 2)
 
 /** Whether it is one host, which has addresses of its own inside. */
 const isOneHost = ({ host }: Destination): boolean =>
@@ -26,10 +27,13 @@ export function networkFaults({ network, namespaces }: Pick<CheckedPolicy, 'netw
 }
 
 /** What is about the path of a unix socket inside. */
-const pathsInside = ({ publish = [] }: CheckedNetwork): KeyPath[] =>
-  publish.flatMap(({ inside }, index) => (typeof inside === 'string' ? [`network.publish[${index}]` as const] : []))
+const pathsInside = ({ allow = [], publish = [] }: CheckedNetwork): KeyPath[] => [
+  ...allow.flatMap(({ protocol }, index) => (protocol === 'unix' ? [`network.allow[${index}]` as const] : [])),
+  ...publish.flatMap(({ inside }, index) => (typeof inside === 'string' ? [`network.publish[${index}]` as const] : [])),
+]
 
 function socketFaults({ allow = [], proxy }: CheckedNetwork): Fault[] {
+  const leadsTo = new Map<string, string>()
   let sockets = 0
   return allow.flatMap((destination, index) => {
     if (proxy !== undefined && isByProxy(destination)) return []
@@ -40,6 +44,13 @@ function socketFaults({ allow = [], proxy }: CheckedNetwork): Fault[] {
       proxy <= destination.last
     )
       return [faultAt(`network.allow[${index}]`, `port ${proxy} is that of the proxy inside: choose another for that`)]
+    if (destination.protocol === 'unix') {
+      const { inside, outside } = destination.host
+      const other = leadsTo.get(inside) ?? outside
+      leadsTo.set(inside, other)
+      if (other !== outside)
+        return [faultAt(`network.allow[${index}]`, `${inside} leads to ${other} already: choose another path inside`)]
+    }
     const before = sockets
     sockets += socketsOf(destination)
     if (destination.protocol === 'udp' && !isOneHost(destination))
