@@ -183,7 +183,8 @@ export const policyOptions = [
     sets: 'network.allow',
     value: 'HOST:PORT',
     many: true,
-    about: 'let it reach this, by name or address: api.example.com:443, *.example.org:80, 10.0.0.5:5432, udp:HOST:123',
+    about:
+      'let it reach this, by name or address: api.example.com:443, *.example.org:80, 10.0.0.5:5432, udp:HOST:123, unix:/run/app.sock',
   },
   {
     name: 'deny',

@@ -20,6 +20,7 @@ import {
   atAny,
   destinationSockets,
   direct,
+  isAtAny,
   mostSockets,
   type NetworkSocket,
   socketKey,
@@ -31,6 +32,7 @@ import type { NetworkControl } from './boxNetwork.js'
 import { openHostSocket } from './hostSocket.js'
 import { insideIdentity } from './insideIdentity.js'
 import { ended, NetworkListener, networkArguments } from './networkListener.js'
+import { madeOf } from './pipeServer.js'
 
 /** Milliseconds that what programs sent last has to go out when they have ended. */
 const patience = 1000
@@ -119,8 +121,8 @@ export class NetworkBeside implements Beside, NetworkControl {
     this.#monitor = [`/proc/${pid}`, statOf(pid)?.start ?? '']
     let awaited = this.#sockets.length
     child.on('message', async (index, handle) => {
-      const made = handle as unknown as Server | Datagrams | undefined
-      if (made !== undefined) {
+      if (handle !== undefined) {
+        const made = madeOf(handle) as Server | Datagrams
         const socket = this.#sockets[index as number]!
         const goOn = holding(made, socket)
         this.#take(await this.#gateway, socket, made)
@@ -200,17 +202,34 @@ export class NetworkBeside implements Beside, NetworkControl {
 
   async #open(gateway: Gateway, socket: NetworkSocket): Promise<void> {
     // One at any address takes the place of those at one: bind(2) has no two of them at a port.
-    if (socket.address.value === 0n)
+    if (isAtAny(socket))
       for (const [key, one] of [...this.#taken])
         if (socketKey(atAny(one.socket)) === socketKey(socket)) {
           one.made.close()
           this.#taken.delete(key)
         }
     try {
-      this.#take(gateway, socket, (await this.#listener.make({ ...socket, connects: false })) as Server | Datagrams)
+      this.#take(gateway, socket, (await this.#make(socket)) as Server | Datagrams)
     } catch (error) {
       // A kernel without IPv6.
       if ((error as NodeJS.ErrnoException).code !== 'EAFNOSUPPORT') throw error
+    }
+  }
+
+  /** A path is one of the payload's: what is made there the payload could make, and may be found through its links. */
+  async #make(socket: NetworkSocket): ReturnType<NetworkListener['make']> {
+    if (socket.protocol !== 'unix') return this.#listener.make({ ...socket, connects: false })
+    const { path } = socket
+    try {
+      return await this.#inside.make({ protocol: 'unix', path, mode: 0o666, connects: false })
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      const hint =
+        'while it runs, a socket can be made only where its payload could make one: list it in the policy, or choose another path inside'
+      throw new HostError(`cannot make the socket ${path} in the sandbox: ${code ?? (error as Error).message}`, {
+        code,
+        hint,
+      })
     }
   }
 
@@ -246,7 +265,7 @@ function write(child: ChildProcess, authorities: string): void {
 
 /** Node.js reads a socket from when it has it: what comes before there is a gateway is kept for that. Gives what hands it on. */
 function holding(made: Server | Datagrams, { protocol, role }: NetworkSocket): () => void {
-  const event = protocol === 'tcp' ? 'connection' : 'message'
+  const event = protocol === 'udp' ? 'message' : 'connection'
   const early: unknown[][] = []
   const hold = (...given: unknown[]) => void early.push(given)
   // A connection that is accepted meanwhile is not read either.

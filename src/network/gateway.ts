@@ -9,7 +9,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { NetworkSocket } from '../policy/networkSockets.js'
 import { type FakeAddresses, fixedNames } from '../policy/networkAddresses.js'
 import { readsRequests } from '../policy/networkSecrets.js'
-import type { Destination, Protocol, Wanted } from '../policy/networkRules.js'
+import { type Destination, noPort, type Protocol, type Wanted } from '../policy/networkRules.js'
 import { Decider } from './decider.js'
 import { DnsServer } from './dnsServer.js'
 import { defaultLimits, defaultTimes, type GatewayOptions } from './gatewayOptions.js'
@@ -68,7 +68,12 @@ export class Gateway {
   }
 
   /** A socket that waits inside, at this place. */
-  take({ protocol, role, address, port }: NetworkSocket, socket: Server | Datagrams): void {
+  take(place: NetworkSocket, socket: Server | Datagrams): void {
+    if (place.protocol === 'unix') {
+      this.#tcp.take(socket as Server, { protocol: 'unix', path: place.path, port: noPort })
+      return
+    }
+    const { protocol, role, address, port } = place
     if (role === 'dns') this.#takeDns(protocol, socket)
     else if (role === 'proxy') this.#proxy.take(socket as Server)
     else if (protocol === 'tcp') this.#tcp.take(socket as Server)

@@ -1,7 +1,7 @@
 /** What is told of a sandbox's network: an event for each decision and each end, and a summary of what was refused. */
 import { addressText, bitsOf } from '../policy/ipAddress.js'
 import type { NetworkEvent, NetworkVerdict } from '../policy/networkCalls.js'
-import { destinationText, type Protocol, type Wanted } from '../policy/networkRules.js'
+import { destinationText, noPort, type Protocol, type Wanted } from '../policy/networkRules.js'
 import { allowFlag } from './ruleBook.js'
 
 /** What was refused, and how often. */
@@ -41,14 +41,16 @@ export type Subject = Omit<Wanted, 'port' | 'protocol'> & {
 }
 
 /** The part of an event that says what was wanted. */
-const subjectOf = ({ protocol, name, address, port }: Subject) => ({
+const subjectOf = ({ protocol, name, address, path, port }: Subject) => ({
   protocol,
   ...(name === undefined ? {} : { name }),
   ...(address === undefined ? {} : { address: addressText(address) }),
-  ...(port === undefined ? {} : { port }),
+  ...(path === undefined ? {} : { path }),
+  ...(port === undefined || port === noPort ? {} : { port }),
 })
 
-const subjectText = ({ protocol, name, address, port }: Subject): string => {
+const subjectText = ({ protocol, name, address, path, port }: Subject): string => {
+  if (protocol === 'unix') return `unix:${path}`
   if (protocol === 'dns' || port === undefined) return name ?? '*'
   const host =
     name === undefined
@@ -148,4 +150,4 @@ export class EventLog {
 
 /** The flag for what was wanted, which is a rule of its own. */
 export const flagOf = (subject: Subject): string =>
-  allowFlag({ ...subject, protocol: subject.protocol === 'udp' ? 'udp' : 'tcp' })
+  allowFlag({ ...subject, protocol: subject.protocol === 'dns' ? 'tcp' : subject.protocol })

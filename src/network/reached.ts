@@ -7,7 +7,7 @@ export interface Reached {
   readonly verdict: 'allowed'
   readonly wanted: Wanted
   readonly rule: string
-  /** The address that was dialled. */
+  /** The address, or the path, that was dialled. */
   readonly real: string
   /** Does not read yet. */
   readonly socket: Socket

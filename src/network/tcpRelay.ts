@@ -1,9 +1,9 @@
 /** Connections of a sandbox: each is accepted, decided, dialled outside, and handed on both ways until both ends have ended. */
 import type { OnReadOpts, Server, Socket } from 'node:net'
-import { addressText, parseAddress } from '../policy/ipAddress.js'
+import { parseAddress } from '../policy/ipAddress.js'
 import type { Wanted } from '../policy/networkRules.js'
 import type { Decider } from './decider.js'
-import { type Dial, dial, dialFault } from './dial.js'
+import { type Dial, dial, dialFault, dialPath } from './dial.js'
 import type { GatewayLimits, GatewayTimes } from './gatewayOptions.js'
 import type { EventLog } from './networkEvents.js'
 import { type NetworkMeter, overBy } from './meter.js'
@@ -56,7 +56,8 @@ export class TcpRelay {
     this.#turns = new Turns(parts.limits.dials)
   }
 
-  take(server: Server): void {
+  /** @param wanted of a server at which all want the same; undefined: where a program connected to tells it */
+  take(server: Server, wanted?: Wanted): void {
     if (this.#ended) {
       server.close()
       return
@@ -66,7 +67,7 @@ export class TcpRelay {
     server.unref()
     // Of a descriptor that this process may not have: the next is tried.
     server.on('error', () => {})
-    server.on('connection', (socket: Socket) => void this.#serve(socket))
+    server.on('connection', (socket: Socket) => void this.#serve(socket, wanted))
     this.#servers.push(server)
   }
 
@@ -120,28 +121,34 @@ export class TcpRelay {
     }
   }
 
-  async #serve(accepted: Socket): Promise<void> {
-    const { decider, log } = this.#parts
+  async #serve(accepted: Socket, known: Wanted | undefined): Promise<void> {
     accepted.unref()
     accepted.on('error', () => {})
-    const address = parseAddress(accepted.localAddress ?? '')
-    const port = accepted.localPort
-    // Reset before it was accepted.
-    if (address === undefined || port === undefined) {
-      accepted.destroy()
-      return
-    }
-    const wanted = decider.wantedAt('tcp', address, port)
-    if (wanted === undefined) {
-      log.decision({ protocol: 'tcp', address, port }, 'refused', { reason: 'the address was given to no name' })
-      resetSocket(accepted)
-      return
-    }
+    const wanted = known ?? this.#wantedBy(accepted)
+    if (wanted === undefined) return
     const pumps = this.pumps()
     const reached = await this.reach(wanted, accepted, pumps.back.onread)
     if (reached.verdict !== 'allowed') resetSocket(accepted)
     else if (this.isRead(wanted)) this.#inspect(accepted, reached)
     else this.#join(withOnread(accepted, pumps.out.onread), reached, pumps)
+  }
+
+  /** What a program wants, by where it connected to; undefined: nothing that there is, and it is closed. */
+  #wantedBy(accepted: Socket): Wanted | undefined {
+    const { decider, log } = this.#parts
+    const address = parseAddress(accepted.localAddress ?? '')
+    const port = accepted.localPort
+    // Reset before it was accepted.
+    if (address === undefined || port === undefined) {
+      accepted.destroy()
+      return undefined
+    }
+    const wanted = decider.wantedAt('tcp', address, port)
+    if (wanted === undefined) {
+      log.decision({ protocol: 'tcp', address, port }, 'refused', { reason: 'the address was given to no name' })
+      resetSocket(accepted)
+    }
+    return wanted
   }
 
   async #make(
@@ -154,17 +161,19 @@ export class TcpRelay {
     const decision = meter.isOver ? overBy(meter) : await decider.decide(wanted)
     if (client.destroyed || this.#ended) return gone
     if (decision.verdict !== 'allowed') return this.#unreached(wanted, decision.verdict, decision)
-    const { rule } = decision
-    const dialling = dial(decision.addresses, wanted.port, this.isRead(wanted) ? undefined : onread, times.connect)
+    const { rule, path, addresses } = decision
+    const reader = this.isRead(wanted) ? undefined : onread
+    const dialling =
+      path === undefined ? dial(addresses, wanted.port, reader, times.connect) : dialPath(path, reader, times.connect)
     diallingIs(dialling)
     try {
-      const { socket, address } = await dialling.dialled
+      const { socket, real } = await dialling.dialled
       if (client.destroyed || this.#ended) {
         socket.destroy()
         return gone
       }
       log.decision(wanted, 'allowed', { reason: 'a rule allows it', rule })
-      return { verdict: 'allowed', wanted, rule, real: addressText(address), socket }
+      return { verdict: 'allowed', wanted, rule, real, socket }
     } catch (error) {
       return this.#unreached(wanted, 'failed', { reason: dialFault(error), rule })
     }

@@ -7,7 +7,7 @@ export type Resolve = (name: string) => Promise<readonly string[]>
 /** A connection, or the first datagram to a destination, that no rule decides. */
 export interface NetworkRequest {
   /** How. */
-  readonly protocol: Protocol
+  readonly protocol: 'tcp' | 'udp'
   /** The name that the program asked for; absent where it knew an address. */
   readonly name?: string
   /** The address that it knew, where it asked for no name. */
@@ -43,7 +43,9 @@ export interface NetworkEvent {
   readonly name?: string
   /** The address that it knew, where it asked for no name. */
   readonly address?: string
-  /** Absent of a question for a name. */
+  /** The path of a unix socket that it connected to. */
+  readonly path?: string
+  /** Absent of a question for a name, and of a unix socket. */
   readonly port?: number
   /** `failed`: it was allowed, and could not be done. */
   readonly verdict: NetworkVerdict
@@ -57,7 +59,7 @@ export interface NetworkEvent {
   readonly url?: string
   /** Of a request that was answered: the number of the answer. */
   readonly status?: number
-  /** The address outside that was dialled. */
+  /** The address outside that was dialled, or the path. */
   readonly real?: string
   /** Bytes that the program got, at the end. */
   readonly bytesIn?: number

@@ -10,9 +10,9 @@ import { opensTls } from './networkSecrets.js'
 import { isByProxy, mostSockets } from './networkSockets.js'
 import type { CheckedPolicy } from './schema.js'
 
-/** Sockets that stand for a destination: of IPv4 and IPv6, or of the one address that it is. */
+/** Sockets that stand for a destination: of IPv4 and IPv6, or of the one address or path that it is. */
 const socketCount = ({ host, first, last }: Destination): number =>
-  (last - first + 1) * (host.kind === 'address' ? 1 : 2)
+  (last - first + 1) * (host.kind === 'address' || host.kind === 'path' ? 1 : 2)
 
 /** Whether it is one host, which has addresses of its own inside. */
 const isOneHost = ({ host }: Destination): boolean =>
@@ -27,16 +27,20 @@ export function networkFaults(policy: Pick<CheckedPolicy, 'network' | 'namespace
       faultAt(path, words`a path inside needs mounts of its own: ${setting('namespaces.mount', 'new')}`),
     ),
     ...secretFaults(network, policy.env?.set ?? {}),
+    ...inspectFaults(network),
     ...requestFaults(network),
     ...authoritiesFaults(policy, opensTls(network)),
   ]
 }
 
 /** What is about the path of a unix socket inside. */
-const pathsInside = ({ publish = [] }: CheckedNetwork): KeyPath[] =>
-  publish.flatMap(({ inside }, index) => (typeof inside === 'string' ? [`network.publish[${index}]` as const] : []))
+const pathsInside = ({ allow = [], publish = [] }: CheckedNetwork): KeyPath[] => [
+  ...allow.flatMap(({ protocol }, index) => (protocol === 'unix' ? [`network.allow[${index}]` as const] : [])),
+  ...publish.flatMap(({ inside }, index) => (typeof inside === 'string' ? [`network.publish[${index}]` as const] : [])),
+]
 
 function socketFaults({ allow = [], proxy }: CheckedNetwork): Fault[] {
+  const leadsTo = new Map<string, string>()
   let sockets = 0
   return allow.flatMap((destination, index) => {
     if (proxy !== undefined && isByProxy(destination)) return []
@@ -47,6 +51,13 @@ function socketFaults({ allow = [], proxy }: CheckedNetwork): Fault[] {
       proxy <= destination.last
     )
       return [faultAt(`network.allow[${index}]`, `port ${proxy} is that of the proxy inside: choose another for that`)]
+    if (destination.protocol === 'unix') {
+      const { inside, outside } = destination.host
+      const other = leadsTo.get(inside) ?? outside
+      leadsTo.set(inside, other)
+      if (other !== outside)
+        return [faultAt(`network.allow[${index}]`, `${inside} leads to ${other} already: choose another path inside`)]
+    }
     const before = sockets
     sockets += socketCount(destination)
     if (destination.protocol === 'udp' && !isOneHost(destination))
@@ -79,7 +90,7 @@ function secretFaults(network: CheckedNetwork, set: Readonly<Record<string, stri
   return secrets.flatMap((secret, index): Fault[] => {
     const { for: destination, env, placeholder } = secret
     const at = `network.secrets[${index}]` as const
-    if (destination.protocol === 'udp') return [faultAt(`${at}.for`, 'is udp, which has no requests of HTTP')]
+    if (destination.protocol !== 'tcp') return [faultAt(`${at}.for`, 'is not by TCP: no requests are read there')]
     if (destination.host.kind === 'any') return [faultAt(`${at}.for`, 'would give the secret to any host: name one')]
     if (destination.first <= tlsPort && tlsPort <= destination.last && !isOpened(network, destination))
       return [
@@ -95,6 +106,11 @@ function secretFaults(network: CheckedNetwork, set: Readonly<Record<string, stri
     return []
   })
 }
+
+const inspectFaults = ({ inspect = [] }: CheckedNetwork): Fault[] =>
+  (inspect === true ? [] : inspect).flatMap(({ protocol }, index) =>
+    protocol === 'tcp' ? [] : [faultAt(`network.inspect[${index}]`, 'is not by TCP: no requests are read there')],
+  )
 
 const requestFaults = (network: CheckedNetwork): Fault[] =>
   (network.requests ?? []).flatMap(({ secure, destination }, index) =>

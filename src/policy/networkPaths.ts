@@ -3,7 +3,7 @@ import { structs } from '../kernel/structs.js'
 import { normal } from './path.js'
 
 /** Bytes of one, without the NUL behind it: `sun_path` of unix(7) has room for 108. */
-const longest = structs.sockaddr_un.fields.sun_path.size - 1
+export const longestSocketPath = structs.sockaddr_un.fields.sun_path.size - 1
 
 type Read = { readonly path: string } | { readonly fault: string }
 
@@ -14,7 +14,7 @@ export function readSocketPath(text: string): Read {
   if (text.split('/').includes('..')) return { fault: 'has a path with ".."' }
   const path = normal(text)
   if (path === '/' || text.endsWith('/')) return { fault: 'has the path of a directory, not that of a socket' }
-  if (Buffer.byteLength(path) > longest)
-    return { fault: `has a path longer than the ${longest} bytes of a unix socket's` }
+  if (Buffer.byteLength(path) > longestSocketPath)
+    return { fault: `has a path longer than the ${longestSocketPath} bytes of a unix socket's` }
   return { path }
 }

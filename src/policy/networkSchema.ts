@@ -62,7 +62,8 @@ const byName = object({
   /**
    * Destinations that programs reach, by their names: `api.example.com:443`, `*.example.org:80`, `10.0.0.5:5432`, `[2001:db8::1]:443`,
    * `udp:ntp.example.org:123`, `*:443`; a port may be a range, `8000-8010`. A name that leads to an address that is not public (private,
-   * loopback, link-local, …) is refused, unless that address is listed too. Default: none.
+   * loopback, link-local, …) is refused, unless that address is listed too. `unix:/run/app.sock` is a unix socket of the host, at the same
+   * path inside; `unix:/run/app.sock:/tmp/app.sock` at another. Default: none.
    */
   allow: v.optional(v.array(destination)),
   /** Destinations that they do not reach, whatever `allow` says. Default: none. */

@@ -95,4 +95,86 @@ socket.send_fds(c, [sys.argv[1].encode()], [0, 1, 2]); c.close()
         more: false,
       })
     })
+
+    test('a socket that is listed is what it is, and hands on nothing but bytes', { skip: python }, async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const fs = await import('node:fs')
+          const { spawn } = await import('node:child_process')
+          const { once } = (await import('node:events')).default
+          const directory = fs.mkdtempSync(`${process.env.HOME}/s`)
+          // Tells who connects, and which descriptors came along.
+          const service = `
+import socket, struct, sys
+s = socket.socket(socket.AF_UNIX); s.bind('${directory}/db'); s.listen()
+print('ready', flush=True)
+while True:
+    c = s.accept()[0]
+    said, fds, _, _ = socket.recv_fds(c, 99, 9)
+    pid = struct.unpack('3i', c.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    c.sendall(b'%s %d %s' % (said, len(fds), b'gateway' if pid == int(sys.argv[1]) else b'another')); c.close()
+`
+          const server = spawn('python3', ['-c', service, String(process.pid)])
+          await once(server.stdout, 'data')
+          fs.mkdirSync(`${directory}/empty`)
+          const box = await sandbox({
+            preset: 'system',
+            filesystem: [{ bind: '/work', from: `${directory}/empty` }],
+            network: { allow: [`unix:${directory}/db:/run/a/db`, `unix:${directory}/db:/tmp/db`] },
+          }).open()
+          const program = `
+import glob, os, socket, sys
+def ask(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30); s.connect(path); socket.send_fds(s, [b'said'], [0, 1, 2]); return s.makefile().read()
+print(ask('/run/a/db'))
+for call in [lambda: os.unlink('/run/a/db'), lambda: os.rename('/run/a/db', '/run/a/b'), lambda: os.rename('/run/a', '/run/b'), lambda: os.chmod('/run/a/db', 0o777),
+             lambda: os.symlink('/tmp/db', '/run/a/c'), lambda: socket.socket(socket.AF_UNIX).bind('/run/a/d')]:
+    try: print('did', call())
+    except OSError as error: print(error.strerror)
+# Where it may be replaced, that is for its own programs only.
+os.unlink('/tmp/db')
+own = socket.socket(socket.AF_UNIX); own.bind('/tmp/db'); own.listen()
+mine = socket.socket(socket.AF_UNIX); mine.connect('/tmp/db'); print(own.accept()[0] is not None)
+os.unlink('/tmp/db'); os.symlink('/run/a/db', '/tmp/db')
+print(ask('/tmp/db'))
+# No process here has what listens, nor the channel by which it was handed over.
+held = set()
+for link in glob.glob('/proc/[0-9]*/fd/*'):
+    try: held.add(os.readlink(link))
+    except OSError: pass
+print([one for one in held if one.startswith('socket:') and one != 'socket:[%d]' % os.fstat(own.fileno()).st_ino and one != 'socket:[%d]' % os.fstat(mine.fileno()).st_ino])
+`
+          const { stdout, stderr } = await box.run('python3', ['-c', program])
+          // What is made while it runs is made where the payload could make it: its links lead to nothing of the host's.
+          await box.run('sh', [
+            '-c',
+            `ln -s ${directory} /tmp/out; ln -s /work /tmp/shown; ln -s ${directory}/new /tmp/new`,
+          ])
+          const late: unknown[] = []
+          for (const path of ['/tmp/out/new', '/tmp/new', '/tmp/shown/new', `/proc/self/root${directory}/new`])
+            await box.network.allow([`unix:${directory}/db:${path}`]).then(
+              () => late.push('made'),
+              ({ code }: NodeJS.ErrnoException) => late.push(code),
+            )
+          const made = fs.readdirSync(directory, { recursive: true })
+          await box.close()
+          server.kill('SIGKILL')
+          fs.rmSync(directory, { recursive: true })
+          return { lines: stdout.trim().split('\n'), stderr, late, made: made.toSorted() }
+        },
+        {},
+      )
+      assert.deepEqual(seen, {
+        lines: [
+          'said 0 gateway',
+          ...Array.from({ length: 6 }, () => 'Read-only file system'),
+          ...['True', 'said 0 gateway', '[]'],
+        ],
+        stderr: '',
+        late: ['ENOENT', 'EADDRINUSE', 'EROFS', 'ENOENT'],
+        made: ['db', 'empty'],
+      })
+    })
   })

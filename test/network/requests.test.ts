@@ -130,7 +130,7 @@ for (const [network, policy, fault] of [
     {},
     /^network\.secrets\[0\]\.for: would give the secret to any host/,
   ],
-  [{ secrets: [{ env: 'KEY', for: 'udp:api.example.com:53' }] }, {}, /^network\.secrets\[0\]\.for: is udp/],
+  [{ secrets: [{ env: 'KEY', for: 'udp:api.example.com:53' }] }, {}, /^network\.secrets\[0\]\.for: is not by TCP/],
   [
     { inspect: true, secrets: [secret] },
     { env: { set: { KEY: 'x' } } },
@@ -154,6 +154,7 @@ for (const [network, policy, fault] of [
     /^network\.secrets\[0\]\.placeholder: must have/,
   ],
   [{ requests: ['GET https://api.example.com/'] }, {}, /^network\.requests\[0\]: needs network\.inspect/],
+  [{ inspect: ['udp:a.example.com:53'] }, {}, /^network\.inspect\[0\]: is not by TCP/],
   [{ inspect: 'all' }, {}, /^network\.inspect: must be true or a list/],
   [
     {},
