@@ -18,6 +18,9 @@ const hopByHop = new Set([
   ...['proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
 ])
 
+/** Requests of one connection that wait for their answers: clients send one, or a few. Each takes some kilobytes, and nothing else would bound them. */
+export const mostWaiting = 16
+
 /** How a request goes on. */
 export interface Onward {
   /** By which connection; with the target as the server is to see it. */

@@ -1,7 +1,7 @@
 /** The HTTP side of the proxy, RFC 9110 and 9112: CONNECT, and requests with a whole address. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { endToEnd, forward, refuse } from './httpForward.js'
+import { endToEnd, forward, mostWaiting, refuse } from './httpForward.js'
 import { refusedText } from './httpUpgrade.js'
 import { patience, type ProxyParts, wantedOf } from './proxyParts.js'
 import type { Unreached } from './reached.js'
@@ -9,6 +9,8 @@ import type { Unreached } from './reached.js'
 export class HttpProxy {
   readonly #parts: ProxyParts
   readonly #server: Server
+  /** Requests of each client that are not answered. */
+  readonly #waiting = new WeakMap<Socket, number>()
 
   constructor(parts: ProxyParts) {
     this.#parts = parts
@@ -49,6 +51,13 @@ export class HttpProxy {
   async #forward(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const { relay, decider, meter, rules } = this.#parts
     const client = asked.socket
+    const waiting = (this.#waiting.get(client) ?? 0) + 1
+    this.#waiting.set(client, waiting)
+    answer.once('close', () => this.#waiting.set(client, this.#waiting.get(client)! - 1))
+    if (waiting > mostWaiting) {
+      client.destroy()
+      return
+    }
     client.setTimeout(0)
     answer.once('finish', () => client.setTimeout(patience))
     const url = URL.canParse(asked.url ?? '') ? new URL(asked.url!) : undefined

@@ -12,7 +12,7 @@ import type { Wanted } from '../policy/networkRules.js'
 import { HostError } from '../text/error.js'
 import { Authority } from './authority.js'
 import { trustedInside, trustedOutside } from './hostAuthorities.js'
-import { forward, refuse } from './httpForward.js'
+import { forward, mostWaiting, refuse } from './httpForward.js'
 import { isWebSocket, upgrade, withoutUpgrade } from './httpUpgrade.js'
 import type { Meter } from './pump.js'
 import { patience } from './proxyParts.js'
@@ -94,11 +94,16 @@ export class Inspector implements ReadsRequests {
 
   #openTls(client: Socket, server: Socket, wanted: Wanted): void {
     const context = this.#authority.contextOf(wanted)
+    // What comes is read beneath it from now on: it would seem silent.
+    client.setTimeout(0)
     const inside = new TLSSocket(client, {
       ...{ isServer: true, secureContext: context, ALPNProtocols: protocols },
       SNICallback: (name, done) =>
-        normalName(name) === wanted.name ? done(null, context) : done(new HostError('not the host of the connection')),
+        wanted.name !== undefined && normalName(name) === wanted.name
+          ? done(null, context)
+          : done(new HostError('not the host of the connection')),
     })
+    inside.setTimeout(patience, () => client.destroy())
     inside.on('error', () => client.destroy())
     const host = wanted.name ?? addressText(wanted.address!)
     this.#trusted ??= createSecureContext({ ca: trustedOutside(this.#more) })
@@ -140,7 +145,10 @@ export class Inspector implements ReadsRequests {
     const client = asked.socket
     const link = this.#links.get(client)!
     const { wanted, secure, agent } = link
-    link.active++
+    if (++link.active > mostWaiting) {
+      client.destroy()
+      return
+    }
     answer.once('close', () => {
       link.active--
       if (link.isOver) client.destroySoon()
