@@ -1,4 +1,5 @@
 /** Code for the steps that build the new root, each once. The many are rows: see entryRows.ts. */
+import { basename } from 'node:path'
 import { copyText, cursorOf, decimal, descriptorPath } from '../assembly/text.js'
 import { AT, MNT, MOVE_MOUNT, MS, OPEN_TREE, TIOC } from '../kernel/flags.js'
 import { pack, structs } from '../kernel/structs.js'
@@ -84,8 +85,12 @@ export const filesystemCode: Code<Filesystem> = {
     const { b } = c
     const here = b.temporary()
     b.move(here, c.must('openat', AT.FDCWD, b.text('.'), c.open.PATH | c.open.CLOEXEC, 0))
-    c.must('fchdir', c.root)
-    const row = rowOf({ protocol: 'unix', path: place.path, mode: openToAll, connects: false, number })
+    c.setWords(placeWords(c, place))
+    const [directory] = locate(c, place.owned)
+    c.must('fchdir', directory)
+    release(c, place.owned)
+    const path = place.owned ? place.path : basename(place.path)
+    const row = rowOf({ protocol: 'unix', path, mode: openToAll, connects: false, number })
     handSocket(c, { at: b.bytes(row, 8), channel })
     c.orFail()
     c.must('fchdir', here)

@@ -37,7 +37,7 @@ import { madeOf } from './pipeServer.js'
 /** Milliseconds that what programs sent last has to go out when they have ended. */
 const patience = 1000
 
-/** Milliseconds that the way to a unix socket inside may take: it may lead through a filesystem that does not answer. */
+/** Milliseconds that the way to a unix socket may take: it may lead through a filesystem that does not answer. */
 const mostWalk = 5000
 /** Milliseconds until a server is asked again whose queue is full. */
 const nextTry = 20
@@ -59,7 +59,7 @@ export class NetworkBeside implements Beside, NetworkControl {
   /** What makes sockets in its network, among its mounts, and on the host. */
   readonly #listener: NetworkListener
   readonly #inside: NetworkListener
-  readonly #host = new NetworkListener({ place: 'host', args: () => [] })
+  readonly #host = new NetworkListener({ place: 'host', args: () => [], patience: mostWalk })
   readonly #publisher: Publisher
   #monitor: readonly string[] = []
   #isClosed = false
@@ -89,6 +89,8 @@ export class NetworkBeside implements Beside, NetworkControl {
       listenAt: (path) => openHostSocket(this.#host, path),
       fail: (error) => this.#fail(error),
     })
+    // It has made all that there will be.
+    void this.#publisher.listening.then(() => this.#host.close())
     this.#gateway = import('../network/gateway.js').then(({ Gateway }) => Gateway.make({ allow, deny }, options))
   }
 

@@ -30,3 +30,6 @@ export function coversRoot(entry: Entry): entry is RootCover {
   const place = 'bind' in entry ? entry.bind : 'tmpfs' in entry ? entry.tmpfs : 'overlay' in entry ? entry.overlay : ''
   return place !== '' && normal(place) === '/'
 }
+
+/** A file that is not empty takes a page of 4 KiB: as many again may be empty files, directories and links. */
+export const inodesFor = (bytes: number) => Math.max(1024, Math.floor(bytes / 2048))

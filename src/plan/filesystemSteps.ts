@@ -21,7 +21,7 @@ import type { MountKind } from '../policy/entries.js'
 import { kindOf } from '../policy/hidden.js'
 import { normal } from '../policy/path.js'
 import type { Entry } from '../policy/schema.js'
-import { bindFlags, contentOf, coversRoot, type RootCover, shownSource, written } from './entryFacts.js'
+import { bindFlags, contentOf, coversRoot, inodesFor, type RootCover, shownSource, written } from './entryFacts.js'
 import { hints } from './hints.js'
 import { keep } from './keep.js'
 import { dev, proc, sysfs } from './kernelFilesystems.js'
@@ -320,8 +320,10 @@ class FilesystemPlanner implements Planner {
       why,
       hints: type === 'proc' || type === 'sysfs' ? hints.proc : hints.place,
     })
-    this.make(at, leaves, step, { mode })
+    this.make(at, leaves, step, { mode, empty: type === 'tmpfs' })
   }
+
+  isAlone = (at: string): boolean => this.#tree.isAlone(this.#real(relative(at), false))
 
   room(size: number | undefined, inodes: number | undefined, writable = true): (readonly [string, string])[] {
     const disk = writable ? this.context.disk : {}
@@ -395,6 +397,3 @@ class FilesystemPlanner implements Planner {
         ]
   }
 }
-
-/** A file that is not empty takes a page of 4 KiB: as many again may be empty files, directories and links. */
-const inodesFor = (bytes: number) => Math.max(1024, Math.floor(bytes / 2048))

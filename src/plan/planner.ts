@@ -43,6 +43,8 @@ export interface Made {
   readonly mode?: number | undefined
   /** It is of the host, and a payload may write it. */
   readonly written?: boolean
+  /** A filesystem that is the sandbox's alone. */
+  readonly empty?: boolean
   /** Where a link leads. */
   readonly target?: string
 }
@@ -66,6 +68,8 @@ export interface Planner {
   bind(entry: Extract<Entry, { bind: string }>): void
   directory(entry: Extract<Entry, { directory: string }>): void
   symlink(at: string, target: string): void
+  /** Whether what is made at `at` is the sandbox's alone. */
+  isAlone(at: string): boolean
   /** Where what is there already is found, links of the plan's own followed; `.` is the root. */
   place(at: string): Place
   /** Options of a tmpfs with these limits of its own, or else with those of the policy. */

@@ -10,6 +10,8 @@ export class Tree {
   readonly #nodes = new Map<string, Node>()
   /** Mounts that payloads write: an earlier one may have planted links there. */
   readonly #written = new Set<string>()
+  /** Filesystems that the plan makes empty, and directories that it makes in them: on a way through others, but of the sandbox alone. */
+  readonly #empty = new Set<string>()
   /** Where the links of this plan lead. */
   readonly #targets = new Map<string, string>()
 
@@ -23,6 +25,13 @@ export class Tree {
     return (
       this.#nodes.get('') === 'ours' && ancestors(path).every((above) => (this.#nodes.get(above) ?? 'ours') === 'ours')
     )
+  }
+
+  /** Whether what is made at `path` is the sandbox's alone, in whatever the way to it lies. */
+  isAlone(path: string): boolean {
+    if (this.owns(path)) return true
+    const nearest = ancestors(path).findLast((above) => this.#nodes.has(above))
+    return nearest !== undefined && this.#empty.has(nearest)
   }
 
   /** Directories above `path` that no step has made yet, outermost first. */
@@ -74,16 +83,22 @@ export class Tree {
 
   /** Records a directory that is made on the way to another; what may lie beneath it stays. */
   pass(path: string): void {
+    if (!this.#nodes.has(path) && this.isAlone(path)) this.#empty.add(path)
     this.#nodes.set(path, this.#nodes.get(path) === undefined && this.owns(path) ? 'ours' : 'foreign')
   }
 
   /** Records a mount or file at `path`; what was known beneath it is hidden from now on. `target`: of a link. */
-  put(path: string, node: Node, { written = false, target }: { written?: boolean; target?: string | undefined }): void {
+  put(
+    path: string,
+    node: Node,
+    { written = false, empty = false, target }: { written?: boolean; empty?: boolean; target?: string | undefined },
+  ): void {
     const hidden = (known: string) => known === path || path === '' || known.startsWith(`${path}/`)
-    for (const kept of [this.#nodes, this.#written, this.#targets])
+    for (const kept of [this.#nodes, this.#written, this.#empty, this.#targets])
       for (const known of kept.keys()) if (hidden(known)) kept.delete(known)
     this.#nodes.set(path, node)
     if (written) this.#written.add(path)
+    if (empty) this.#empty.add(path)
     if (target !== undefined) this.#targets.set(path, target)
   }
 }

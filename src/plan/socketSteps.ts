@@ -7,10 +7,12 @@ import type { Planner } from './planner.js'
 import type { SocketAt } from './specification.js'
 import type { Place } from './step.js'
 
-/** @throws {PolicyError} where others may have put something on the way: bind(2) would follow their links, and the file would stay */
+/** @throws {PolicyError} where it would be made on the host, and stay */
 export function makeSocket(planner: Planner, { path: at, number, channel, key }: SocketAt): void {
   planner.make(at, 'file', (place) => {
-    const fault = faultOf(at, place)
+    const fault = planner.isAlone(at)
+      ? faultOf(at, place)
+      : `${at} lies in no directory of the sandbox's own, as /tmp is`
     if (fault !== undefined)
       throw new PolicyError([faultAt(key, `${fault}: choose another path inside, "unix:/host/path:/inside/path"`)])
     return {
@@ -26,7 +28,6 @@ export function makeSocket(planner: Planner, { path: at, number, channel, key }:
 }
 
 function faultOf(at: string, { owned, path }: Place): string | undefined {
-  if (!owned) return `${at} lies in no directory of the sandbox's own, as /tmp is`
-  if (Buffer.byteLength(path) > longestSocketPath) return `${at} leads to a path that is too long for a socket`
+  if (owned && Buffer.byteLength(path) > longestSocketPath) return `${at} leads to a path that is too long for a socket`
   return undefined
 }

@@ -1,7 +1,7 @@
 /** A named sandbox whose network is by name: it is kept by a process of its own, and changed and looked at by others. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer as createWebServer } from 'node:http'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -24,10 +24,10 @@ async function serving(t: TestContext, ...words: readonly string[]): Promise<rea
   )
 }
 
-const answerOf = (port: number) =>
+const answerOf = (place: number | string) =>
   new Promise<string>((resolve) => {
     let text = ''
-    const socket = connect(port, '127.0.0.1').on('error', () => {})
+    const socket = (typeof place === 'string' ? connect(place) : connect(place, '127.0.0.1')).on('error', () => {})
     socket.on('data', (bytes) => {
       text += bytes
     })
@@ -78,6 +78,47 @@ describe('a named sandbox with a network by name', { skip: notInstalled('bash', 
     await eventually(keepers, (pids) => pids.length === 0)
     assert.equal((await call('network', 'web')).status, 125)
     assert.equal((await call('rm', 'web')).status, 0)
+  })
+
+  test('has unix sockets both ways, and is published again where its keeper was killed', async (t) => {
+    const { call, home } = commander(t)
+    const directory = mkdtempSync(join(home, '..', 's'))
+    const [host, at, log] = ['host', 'at', 'log.json'].map((name) => join(directory, name)) as [string, string, string]
+    const server = createServer((socket) => socket.on('error', () => {}).end('outside'))
+    t.after(() => server.close())
+    await once(server.listen(host), 'listening')
+    const start = () =>
+      call(
+        ...['start', '--name', 'web', '--allow', `unix:${host}:/run/host`, '--publish', `${at}:/tmp/inside`],
+        ...['--network-log', log],
+      )
+    const keepers = () => processesWith(`--network-log\0${log}`)
+    const ask = (path: string) =>
+      `import socket; s = socket.socket(socket.AF_UNIX); s.connect('${path}'); print(s.recv(9))`
+    for (const turn of ['first', 'again']) {
+      assert.equal((await start()).status, 0, turn)
+      assert.equal((await call('exec', 'web', 'python3', '-c', ask('/run/host'))).out, "b'outside'\n")
+      assert.equal((await call('network', '--allow', `unix:${host}:/tmp/late`, 'web')).status, 0)
+      assert.equal((await call('exec', 'web', 'python3', '-c', ask('/tmp/late'))).out, "b'outside'\n")
+      assert.match((await call('network', '--allow', `unix:${host}:/run/late`, 'web')).err, /list it in the policy/)
+      assert.match((await call('network', 'web')).out, new RegExp(`^published at ${at}$`, 'm'))
+      assert.deepEqual(JSON.parse((await call('network', '--json', 'web')).out).paths, [at])
+      const program =
+        "import socket; s = socket.socket(socket.AF_UNIX); s.bind('/tmp/inside'); s.listen(); s.accept()[0].sendall(b'inside')"
+      const served = call('exec', 'web', 'python3', '-c', program)
+      let said = ''
+      while (said === '') said = await answerOf(at)
+      assert.equal(said, 'inside')
+      assert.equal((await served).status, 0)
+      if (turn === 'first') {
+        process.kill(keepers()[0]!, 'SIGKILL')
+        await eventually(keepers, (pids) => pids.length === 0)
+        assert.ok(existsSync(at))
+      }
+      await call('rm', '--force', 'web')
+    }
+    await eventually(keepers, (pids) => pids.length === 0)
+    assert.ok(!existsSync(at))
   })
 
   test('whose keeper is killed reaches nothing any more, and that is told', async (t) => {

@@ -165,6 +165,48 @@ print(s.recv(6), flush=True); print(s.recv(6), flush=True)
       assert.equal(seen, "connected\nb'served'\nb''\n")
     })
 
+    test('lie in what is empty of a root that is the host’s, and nowhere else', { skip: python }, async () => {
+      const seen = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const net = await import('node:net')
+          const fs = await import('node:fs')
+          const { once } = (await import('node:events')).default
+          const directory = fs.mkdtempSync(`${process.env.HOME}/s`)
+          const server = net.createServer((socket) => socket.end('here'))
+          await once(server.listen(`${directory}/db`), 'listening')
+          const program = `
+import os, socket
+s = socket.socket(socket.AF_UNIX); s.connect('/tmp/a/b/db'); print(s.recv(9).decode())
+`
+          const says: string[] = []
+          for (const writable of [false, true])
+            for (const inside of ['/tmp/a/b/db', '/home/db', '/tmp/host/other', '/var/lib/db']) {
+              const filesystem = [
+                { bind: '/', writable },
+                { proc: '/proc' as const },
+                { tmpfs: '/tmp' },
+                { bind: '/tmp/host', from: directory, writable },
+              ]
+              await sandbox({ filesystem, network: { allow: [`unix:${directory}/db:${inside}`] } })
+                .run('/usr/bin/env', ['python3', '-c', program])
+                .then(
+                  ({ stdout, stderr }) => says.push(stdout || stderr),
+                  (error: Error) => says.push(error.message.split(':')[1]!.trim()),
+                )
+            }
+          const left = fs.readdirSync(directory)
+          server.close()
+          fs.rmSync(directory, { recursive: true })
+          return { says, left }
+        },
+        {},
+      )
+      const refused = (path: string) => `${path} lies in no directory of the sandbox's own, as /tmp is`
+      const each = ['here\n', refused('/home/db'), refused('/tmp/host/other'), refused('/var/lib/db')]
+      assert.deepEqual(seen, { says: [...each, ...each], left: ['db'] })
+    })
+
     test('serve PostgreSQL and its client, each in a sandbox', {
       skip: notInstalled('psql') || (postgresPrograms() === undefined && 'PostgreSQL is not installed'),
     }, async () => {
