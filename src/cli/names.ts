@@ -79,7 +79,10 @@ export class TypedNames implements Names {
   /** A flag that could set it. To those who write the file, and type nothing of its kind, it is a key. */
   #flagFor(path: string): { readonly flag: string; readonly option: Option } | undefined {
     if (this.file !== undefined && !this.#isTyped(path.split(/[.[]/)[0]!)) return undefined
-    const option = this.options.find(({ sets }) => sets !== undefined && (sets === path || isBelow(path, sets)))
+    const [option] = this.options
+      .filter(({ sets }) => sets !== undefined && (sets === path || isBelow(path, sets)))
+      // The one that says the most of it.
+      .sort((one, other) => other.sets!.length - one.sets!.length)
     return option && { flag: `--${option.name}`, option }
   }
 

@@ -17,15 +17,15 @@ export async function network(
   if (allow !== undefined) await network.allow(allow)
   if (deny !== undefined) await network.deny(deny)
   const summary = await network.summary()
-  if (json) printJson({ ports: network.ports, ...summary })
-  else if (allow === undefined && deny === undefined) write(1, shown(summary, network.ports))
+  if (json) printJson({ ports: network.ports, paths: network.paths, ...summary })
+  else if (allow === undefined && deny === undefined) write(1, shown(summary, [...network.ports, ...network.paths]))
 }
 
 type Summary = Awaited<ReturnType<BoxNetwork['summary']>>
 
-function shown({ allowed, bytesIn, bytesOut, refused, others }: Summary, ports: readonly number[]): string {
+function shown({ allowed, bytesIn, bytesOut, refused, others }: Summary, places: readonly (number | string)[]): string {
   const lines = [`${allowed} allowed, ${bytesIn} bytes in and ${bytesOut} out of those that have ended`]
-  if (ports.length > 0) lines.push(`published at ${ports.join(', ')}`)
+  if (places.length > 0) lines.push(`published at ${places.map(String).map(printable).join(', ')}`)
   if (refused.length === 0) return `${lines.join('\n')}\nnothing was refused\n`
   const rows = refused.map(({ destination, count, reason, flag = '' }) =>
     [destination, String(count), reason, flag].map(printable),

@@ -56,8 +56,12 @@ export class NetworkReport {
       }
   }
 
-  /** @param says also what was refused, and how it would be allowed */
+  /**
+   * The sandbox has ended, or was not made.
+   * @param says also what was refused, and how it would be allowed
+   */
   async end(says = true): Promise<void> {
+    await this.#beside?.drained()
     if (says) await this.#say()
     this.#beside?.close()
     if (this.#fd !== undefined && this.#fd !== 2) closeSync(this.#fd)

@@ -183,7 +183,8 @@ export const policyOptions = [
     sets: 'network.allow',
     value: 'HOST:PORT',
     many: true,
-    about: 'let it reach this, by name or address: api.example.com:443, *.example.org:80, 10.0.0.5:5432, udp:HOST:123',
+    about:
+      'let it reach this, by name or address: api.example.com:443, *.example.org:80, 10.0.0.5:5432, udp:HOST:123, unix:/run/app.sock',
   },
   {
     name: 'deny',
@@ -191,6 +192,29 @@ export const policyOptions = [
     value: 'HOST:PORT',
     many: true,
     about: 'never this, whatever --allow says',
+  },
+  {
+    name: 'inspect',
+    sets: 'network.inspect',
+    value: 'HOST:PORT',
+    many: true,
+    about: 'read the requests of HTTP there, and open TLS for it: for --secret and --request; see docs/network.md',
+  },
+  {
+    name: 'secret',
+    sets: 'network.secrets',
+    value: 'NAME[/HEADER]@HOST:PORT',
+    offers: { from: 'variable' },
+    many: true,
+    about:
+      "put the caller's variable NAME into requests there, in place of what the command sees (header: authorization)",
+  },
+  {
+    name: 'request',
+    sets: 'network.requests',
+    value: 'METHOD URL',
+    many: true,
+    about: "of the requests to that host only such: 'GET https://api.example.com/v1/*'",
   },
   {
     name: 'proxy',
@@ -204,7 +228,8 @@ export const policyOptions = [
     sets: 'network.publish',
     value: '[ADDRESS:]PORT:INSIDE',
     many: true,
-    about: 'let programs of the host reach a server inside: 8080:80 is 127.0.0.1:8080 of the host and port 80 inside',
+    about:
+      'let programs of the host reach a server inside: 8080:80 is 127.0.0.1:8080 of the host and port 80 inside; either may be a path of a unix socket',
   },
   { name: 'hostname', remembered: true, sets: 'hostname', value: 'NAME', about: 'the host name inside; default vial' },
   {

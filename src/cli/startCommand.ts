@@ -5,11 +5,10 @@ import { awaitEnd } from '../live/awaitEnd.js'
 import { existingHome } from '../live/home.js'
 import { serveNetwork } from '../live/networkKeeper.js'
 import { sandboxNamed } from '../live/namedSandboxes.js'
-import { removeSandbox } from '../live/removeSandbox.js'
+import { orEnd } from '../live/orEnd.js'
 import { endOf } from '../live/sandboxEnd.js'
 import { signalNamed } from '../live/signalSandbox.js'
 import type { NamedStart } from '../live/startSandbox.js'
-import { stopSandbox } from '../live/stopSandbox.js'
 import { startNamed } from '../live/workBox.js'
 import { attendNamed } from './attendNamed.js'
 import { policyFromFlags, namesFor } from './flagsToPolicy.js'
@@ -96,18 +95,6 @@ const whatIsKept = (name: string) =>
 
 /** Checked when it was read: flagValues.ts. */
 const bytesOf = (size: string) => parseSize(size)!
-
-/** Nothing may go on running that its starter, or a supervisor, could not reach. */
-async function orEnd(name: string, action: () => Promise<void>): Promise<void> {
-  try {
-    await action()
-  } catch (error) {
-    const { home, found } = sandboxNamed(name)
-    const end = found.state === 'running' ? await stopSandbox(home, found, 0) : found
-    if (end !== undefined) removeSandbox(home, end)
-    throw error
-  }
-}
 
 function writePid(file: string, pid: number): void {
   try {

@@ -9,5 +9,6 @@ export type FillEntry =
   | { directory: string; mode?: number }
   | { tmpfs: string; mode?: number; size?: number }
   | { file: string; content: string; mode?: number }
+  | { file: string; authorities: true; mount: 'readonly' }
   | { proc: string }
   | { dev: string }

@@ -6,6 +6,7 @@ import { dnsAddresses } from '../policy/networkAddresses.js'
 import type { NetworkWord } from '../policy/networkSchema.js'
 import type { Policy } from '../policy/schema.js'
 import { attempt } from '../text/attempt.js'
+import { authoritiesFile } from './authorities.js'
 import type { FillEntry } from './entry.js'
 
 /** What a policy says of the network, as it is written or checked. */
@@ -26,7 +27,7 @@ const byName = `nameserver ${dnsAddresses.v4}\noptions timeout:10 attempts:2 ndo
 export function resolverFiles(policy: NetworkChoice): FillEntry[] {
   if (showsNameFiles(policy)) return nameFiles()
   const content = ownResolver(policy)
-  return content === undefined ? [] : [{ file: resolverFile, content }]
+  return content === undefined ? [] : [{ file: resolverFile, content }, ...authoritiesFile(policy, ['/'])]
 }
 
 /** Whether the host's own files of resolver(3) do. */

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { kindOf } from '../policy/hidden.js'
 import { isWithin } from '../policy/path.js'
 import type { Entry, FilesystemEntry, Policy } from '../policy/schema.js'
+import { authoritiesFile } from './authorities.js'
 import type { FillEntry } from './entry.js'
 import { heldBy } from './heldBy.js'
 import { type NetworkChoice, nameFiles, ownResolver, resolverFile, showsNameFiles } from './hostNames.js'
@@ -29,6 +30,7 @@ export function overRoot(policy: NetworkChoice & Pick<Policy, 'filesystem'>, bas
     { tmpfs: homeOverRoot, mode: 0o700 },
     ...heldBy(layersOf(root!, base)).map((tmpfs) => (tmpfs === '/run' ? { tmpfs } : { tmpfs, mode: 0o1777 })),
     ...(isHost(root!, base) ? stillShown(policy) : []),
+    ...(authoritiesFile(policy, layersOf(root!, base)) as Entry[]),
   ]
   const taken = others.filter((entry) => !('readonly' in entry || 'chmod' in entry)).map((entry) => kindOf(entry).place)
   return own.filter((entry) => !taken.includes(kindOf(entry).place))

@@ -71,6 +71,11 @@ export const structs = {
       sin6_addr: { offset: 8, size: 16 },
     },
   },
+  /** unix(7), `linux/un.h`. */
+  sockaddr_un: {
+    size: 110,
+    fields: { sun_family: { offset: 0, size: 2 }, sun_path: { offset: 2, size: 108 } },
+  },
   /** netlink(7), `linux/netlink.h`. */
   nlmsghdr: {
     size: 16,

@@ -16,30 +16,20 @@
  * leave its return address on the stack.
  */
 import type { Architecture } from '../kernel/architecture.js'
-import { AT, CLONE, IN, PR, RENAME, RESOLVE, S_IF } from '../kernel/flags.js'
+import { AT, IN, PR, RENAME, RESOLVE, S_IF } from '../kernel/flags.js'
 import { signals } from '../kernel/signals.js'
 import { structs } from '../kernel/structs.js'
 import type { Address, Operand, Program } from '../machine/instruction.js'
-import { namespaceHandles } from '../plan/handles.js'
-import type { Step } from '../plan/step.js'
-import { openHandle, openMonitor, statSize } from './entering.js'
+import { openMonitor, statSize } from './entering.js'
 import { Filer, ofName, refuseKernels } from './filesAssembler.js'
 import { type FilesOperation, filesAnswer, filesFlags, numberOf } from './filesCall.js'
 import { field, receiveData, receiveRequest, text } from './filesInput.js'
 import { answer, answerNumbers, flush, sendChanges, sendEntry, sendFile } from './filesOutput.js'
 import { removeTree, sendDirectory, sendTree } from './filesTree.js'
+import { becomeInside, type InsideIdentity } from './inside.js'
 import { fileKind, requireSame } from './openFiles.js'
-import { dropEverything, dropGroupsIfAllowed } from './privileges.js'
 
-/** What it is to be in the sandbox. */
-export interface FilerIdentity {
-  /** The sandbox has a user namespace of its own. */
-  readonly ownUser: boolean
-  /** The payload's, where that is not the caller's. */
-  readonly identity?: Pick<Step<'identity'>, 'uid' | 'gid' | 'groups'> | undefined
-}
-
-export function filer(architecture: Architecture, asked: FilerIdentity): Program {
+export function filer(architecture: Architecture, asked: InsideIdentity): Program {
   const c = new Filer(architecture)
   const { b } = c
   const next = b.label()
@@ -64,35 +54,15 @@ export function filer(architecture: Architecture, asked: FilerIdentity): Program
   return b.finish()
 }
 
-function enter(c: Filer, { ownUser, identity }: FilerIdentity): void {
+function enter(c: Filer, identity: InsideIdentity): void {
   const { b } = c
-  const [user, mounts] = b.temporaries(2)
   const monitor = openMonitor(c, b.reserve(statSize + 8))
-  if (ownUser) openHandle(c, monitor, user, namespaceHandles.user)
-  openHandle(c, monitor, mounts, namespaceHandles.mount)
-  c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
   c.must('umask', 0)
-  if (ownUser) {
-    // A caller who is root takes no group along.
-    dropGroupsIfAllowed(c)
-    c.must('setns', user, CLONE.NEWUSER)
-  }
-  c.must('setns', mounts, CLONE.NEWNS)
-  if (identity !== undefined) {
-    if (identity.groups === 'drop') c.must('setgroups', 0, 0)
-    if (identity.groups === 'dropIfAllowed') dropGroupsIfAllowed(c)
-    c.must('setresgid', identity.gid, identity.gid, identity.gid)
-    c.must('setresuid', identity.uid, identity.uid, identity.uid)
-    // Other ids make a process what the sysctl fs.suid_dumpable says: PR_SET_DUMPABLE(2const).
-    c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
-  }
-  dropEverything(c)
-  c.onFailure(c.fail)
-  c.must('prctl', PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-  // Other ids take it away: PR_SET_PDEATHSIG(2const).
+  becomeInside(c, monitor, identity)
+  // Behind other ids, which take it away: PR_SET_PDEATHSIG(2const).
   c.must('prctl', PR.SET_PDEATHSIG, signals.SIGKILL, 0, 0, 0)
   b.move(c.root, c.must('openat', AT.FDCWD, b.text('/'), c.open.PATH | c.open.DIRECTORY | c.open.CLOEXEC, 0))
-  for (const fd of [monitor, mounts, ...(ownUser ? [user] : [])]) c.attempt('close', fd)
+  c.attempt('close', monitor)
   b.move(c.serves, 1)
   answerNumbers(c, filesAnswer.ready, [])
 }

@@ -10,6 +10,8 @@ import { newMount, onEmptyPath, restrict, treeOf } from './mounts.js'
 import { attachRoot, hidesRoot, propagate } from './newRoot.js'
 import { fill, refuseShared, requireSame, whenOwned } from './openFiles.js'
 import { openBeneath, openSource, pathFrom, sourceKind } from './openSource.js'
+import { handSocket } from './socketCode.js'
+import { rowOf } from './socketRows.js'
 import { find, isForeign, isPlanted, locate, placeWords, release, requireMounted, tryFind } from './places.js'
 
 type Filesystem =
@@ -17,12 +19,16 @@ type Filesystem =
   | 'rootTmpfs'
   | 'rootBind'
   | 'mountFile'
+  | 'socket'
   | 'chmod'
   | 'console'
   | 'overlay'
   | 'readonly'
   | 'sealRoot'
   | 'pivot'
+
+/** Of a socket: connect(2) takes the right to write. */
+const openToAll = 0o666
 
 export const filesystemCode: Code<Filesystem> = {
   isolateMounts(c, step) {
@@ -71,6 +77,19 @@ export const filesystemCode: Code<Filesystem> = {
     c.complain(step, 1)
     restrict(c, tree, step.flags, false)
     attach(c, step, 'same')
+  },
+
+  /** bind(2) starts from the working directory, and has room for a path of 107 bytes: less than many a directory's. */
+  socket(c, { place, number, channel }) {
+    const { b } = c
+    const here = b.temporary()
+    b.move(here, c.must('openat', AT.FDCWD, b.text('.'), c.open.PATH | c.open.CLOEXEC, 0))
+    c.must('fchdir', c.root)
+    const row = rowOf({ protocol: 'unix', path: place.path, mode: openToAll, connects: false, number })
+    handSocket(c, { at: b.bytes(row, 8), channel })
+    c.orFail()
+    c.must('fchdir', here)
+    c.attempt('close', here)
   },
 
   chmod(c, step) {

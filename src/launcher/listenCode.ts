@@ -45,7 +45,10 @@ function makeLocal(c: LauncherContext, own: Listen['own']): void {
 function handAll(c: LauncherContext, sockets: Listen['sockets'], channel: number): void {
   const { b } = c
   const [at, end] = b.temporaries(2)
-  const rows = sockets.map((socket, number) => rowOf({ ...socket, connects: false, number }))
+  // Those of a path are made with the root that they lie in.
+  const rows = sockets.flatMap((socket, number) =>
+    socket.protocol === 'unix' ? [] : [rowOf({ ...socket, connects: false, number })],
+  )
   b.move(at, b.bytes(Buffer.concat(rows), 8))
   b.compute(end, at, 'add', socketRow.size * rows.length)
   b.loop(({ leave }) => {

@@ -1,14 +1,19 @@
 /**
- * A program that makes sockets in the network namespace of a sandbox that runs, for Node.js: one process, as long as Node.js wants. It comes by
- * what the monitor of a living sandbox holds (plan/handles.ts), reads rows (socketRows.ts) from its standard input until that ends, as it does with Node.js, and sends each
- * socket by the channel to Node.js, which is descriptor 3. Of a row that fails it writes number and errno to standard output.
+ * A program that makes sockets for Node.js: one process, as long as Node.js wants. It reads rows (socketRows.ts) from its standard input until
+ * that ends, as it does with Node.js, and sends each socket by the channel to Node.js, which is descriptor 3. Of a row that fails it writes
+ * number and errno to standard output.
+ *
+ * Where: in the network namespace of a sandbox that runs, by what its monitor holds (plan/handles.ts); or among its mounts, as its payload and
+ * with no more rights than that has, for the path of a unix socket leads where the process that walks it is, and may be full of the
+ * payload's links; or on the host, where it makes what is published by a path.
  */
 import { StrictAssembler } from '../assembly/strictAssembler.js'
 import type { Architecture } from '../kernel/architecture.js'
-import { firstError, type Program } from '../machine/instruction.js'
+import { firstError, type Operand, type Program } from '../machine/instruction.js'
 import { CLONE, PR } from '../kernel/flags.js'
 import { namespaceHandles } from '../plan/handles.js'
 import { openHandle, openMonitor, statSize } from './entering.js'
+import { becomeInside, type InsideIdentity } from './inside.js'
 import { handSocket } from './socketCode.js'
 import { socketRow } from './socketRows.js'
 
@@ -21,11 +26,13 @@ export const ownUser = '1'
 export const failureSize = 8
 export const unbegun = 0xffffffff
 
+export type ListenerPlace = 'network' | 'host' | InsideIdentity
+
 /** The program, for any sandbox. */
-export function listener(architecture: Architecture): Program {
+export function listener(architecture: Architecture, place: ListenerPlace): Program {
   const c = new StrictAssembler(architecture)
   const { b } = c
-  const [user, net, word, byte, row, have, left] = b.temporaries(7)
+  const [word, row, have, left] = b.temporaries(4)
   const answer = b.reserve(failureSize, 8)
   const tell = (number: Parameters<typeof b.store>[3]) => {
     b.compute(left, 0, 'sub', c.result)
@@ -34,16 +41,13 @@ export function listener(architecture: Architecture): Program {
     c.attempt('write', output, answer, failureSize)
   }
   b.entry(c.stack)
-  const monitor = openMonitor(c, b.reserve(statSize + 8))
-  const whenOwnUser = (then: () => void) => b.when(byte, 'eq', ownUser.charCodeAt(0), then)
-  b.load(word, 64, c.stack, 32)
-  b.load(byte, 8, word)
-  whenOwnUser(() => openHandle(c, monitor, user, namespaceHandles.user))
-  openHandle(c, monitor, net, namespaceHandles.net)
-  // What is inside may not look at it, CVE-2016-9962: it is not in the sandbox's pid namespace either.
-  c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
-  whenOwnUser(() => c.must('setns', user, CLONE.NEWUSER))
-  c.must('setns', net, CLONE.NEWNET)
+  // The modes of what it makes are those that it is told.
+  c.must('umask', 0)
+  if (place !== 'host') {
+    const monitor = openMonitor(c, b.reserve(statSize + 8))
+    if (place === 'network') enterNetwork(c, monitor)
+    else becomeInside(c, monitor, place)
+  }
   b.move(row, b.reserve(socketRow.size, 8))
   b.loop(({ leave: end }) => {
     b.move(have, 0)
@@ -67,4 +71,18 @@ export function listener(architecture: Architecture): Program {
   tell(unbegun)
   c.exit(1)
   return b.finish()
+}
+
+function enterNetwork(c: StrictAssembler, monitor: Operand): void {
+  const { b } = c
+  const [user, net, word, byte] = b.temporaries(4)
+  const whenOwnUser = (then: () => void) => b.when(byte, 'eq', ownUser.charCodeAt(0), then)
+  b.load(word, 64, c.stack, 32)
+  b.load(byte, 8, word)
+  whenOwnUser(() => openHandle(c, monitor, user, namespaceHandles.user))
+  openHandle(c, monitor, net, namespaceHandles.net)
+  // What is inside may not look at it, CVE-2016-9962: it is not in the sandbox's pid namespace either.
+  c.must('prctl', PR.SET_DUMPABLE, 0, 0, 0, 0)
+  whenOwnUser(() => c.must('setns', user, CLONE.NEWUSER))
+  c.must('setns', net, CLONE.NEWNET)
 }

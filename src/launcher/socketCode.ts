@@ -34,10 +34,11 @@ function handOver(c: StrictAssembler, { at, channel }: { readonly at: Slot; read
   c.onFailure(end)
   b.move(file, c.result)
   b.when(value, 'eq', AF.INET6, () => must('setsockopt', file, IPPROTO.IPV6, IPV6.V6ONLY, one, 4))
+  const connects = b.temporary()
   b.load(other, 32, at, socketRow.addressSize)
-  b.load(value, 32, at, socketRow.connects)
+  b.load(connects, 32, at, socketRow.connects)
   b.when(
-    value,
+    connects,
     'ne',
     0,
     () => {
@@ -50,8 +51,18 @@ function handOver(c: StrictAssembler, { at, channel }: { readonly at: Slot; read
       b.place(goesOn)
     },
     () => {
-      // The addresses of a name are none of a device's.
-      must('setsockopt', file, IPPROTO.IP, IP.FREEBIND, one, 4)
+      b.when(
+        value,
+        'eq',
+        AF.UNIX,
+        () => {
+          // The file is made of this mode, less the umask: there is no moment at which it is of another.
+          b.load(value, 32, at, socketRow.mode)
+          must('fchmod', file, value)
+        },
+        // The addresses of a name are none of a device's.
+        () => must('setsockopt', file, IPPROTO.IP, IP.FREEBIND, one, 4),
+      )
       b.load(value, 8, at, socketRow.type)
       // Where one that listened before has connections still. No two listen at one address all the same, socket(7).
       b.when(value, 'eq', SOCK.STREAM, () => must('setsockopt', file, SOL.SOCKET, SO.REUSEADDR, one, 4))

@@ -10,8 +10,10 @@ const schema = object({ destinations: v.array(destination) })
 
 /** Who serves a sandbox's network: this process, or another. */
 export interface NetworkControl {
-  /** Ports of the host, in the order of what is published. */
+  /** Ports of the host, in the order of what is published by one. */
   readonly ports: readonly number[]
+  /** Paths of the host, in the order of what is published by one. */
+  readonly paths: readonly string[]
   allow(destinations: readonly Destination[]): Promise<void>
   deny(destinations: readonly Destination[]): Promise<void>
   summary(): Promise<NetworkSummary>
@@ -26,9 +28,14 @@ export class BoxNetwork {
     this.#control = control
   }
 
-  /** Ports of the host at which its servers are reached, in the order of `publish`. */
+  /** Ports of the host at which its servers are reached, in the order of those of `publish` that have one. */
   get ports(): readonly number[] {
     return this.#control.ports
+  }
+
+  /** Unix sockets of the host at which its servers are reached, in the order of those of `publish` that have a path. */
+  get paths(): readonly string[] {
+    return this.#control.paths
   }
 
   /**

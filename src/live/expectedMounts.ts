@@ -62,6 +62,7 @@ const replays: Replays = {
   directory: nothing,
   symlink: nothing,
   file: nothing,
+  socket: nothing,
   chmod: nothing,
   mountFile: (table, { place, flags, room = [] }) =>
     table.put(place, { origin: { type: 'tmpfs', options: room }, flags, recursive: false, optional: false }),

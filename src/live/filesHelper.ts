@@ -2,9 +2,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
-import { openStored } from '../cache/contentVials.js'
 import type { OpenVial } from '../cache/executable.js'
-import { hostArchitecture } from '../host/thisHost.js'
 import { errnoMessage } from '../kernel/errno.js'
 import { filer } from '../launcher/filer.js'
 import {
@@ -15,18 +13,18 @@ import {
   numberOf,
   toEnd,
 } from '../launcher/filesCall.js'
-import { assemble } from '../machine/assemble.js'
 import { hints } from '../plan/hints.js'
-import { handsOutUser } from '../plan/plan.js'
 import { key } from '../policy/keys.js'
 import { hold, startError, startProcess } from '../run/startProcess.js'
 import { HostError, OptionError } from '../text/error.js'
 import { printable } from '../text/printable.js'
 import { words } from '../text/words.js'
 import { targetOf } from './enterSandbox.js'
+import { insideIdentity } from './insideIdentity.js'
 import type { Inspected } from './inspectSandbox.js'
+import { ownPrograms } from './ownPrograms.js'
 import { Pieces } from './pieces.js'
-import { hardening, ofKind } from './planSteps.js'
+import { ofKind } from './planSteps.js'
 import { compiledAgain } from './sandboxPlan.js'
 
 type Text = (typeof filesRequest.texts)[number]
@@ -247,7 +245,7 @@ function encode(request: FilesRequest): Buffer {
   return Buffer.concat([header, ...texts])
 }
 
-const programs = new Map<string, Uint8Array>()
+const openFilerOf = ownPrograms(filer)
 
 /** @throws {OptionError} for a sandbox whose files are the host's */
 function openFiler(sandbox: Inspected) {
@@ -256,13 +254,5 @@ function openFiler(sandbox: Inspected) {
     throw new OptionError(
       words`the files of this sandbox are the host's: its mounts are not its own, ${key('namespaces.mount')}`,
     )
-  const [identity] = hardening(plan, 'identity')
-  const asked = {
-    ownUser: handsOutUser(plan),
-    identity: identity && { uid: identity.uid, gid: identity.gid, groups: identity.groups },
-  }
-  const name = JSON.stringify(asked)
-  const program = programs.get(name) ?? assemble(filer(hostArchitecture(), asked), hostArchitecture())
-  programs.set(name, program)
-  return openStored(program)
+  return openFilerOf(insideIdentity(plan))()
 }

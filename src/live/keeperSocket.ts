@@ -22,8 +22,14 @@ export type KeeperAnswer =
 /** Characters of a line. */
 const longest = 1 << 20
 
-/** The ports of the host at which the sandbox is reached, as JSON. */
-export const portsFile = (directory: string) => join(directory, 'network-ports')
+/** Where the sandbox is reached on the host. */
+export interface KeptPlaces {
+  readonly ports: readonly number[]
+  readonly paths: readonly string[]
+}
+
+/** They are in there as JSON. */
+export const placesFile = (directory: string) => join(directory, 'network-places')
 
 /** The socket, by a path that is short enough for every directory: one of a unix socket has at most 107 bytes, unix(7). */
 export async function atKeeperSocket<Value>(

@@ -61,8 +61,8 @@ export class Sandbox extends OneShot {
       const { openSandbox } = await import('./openSandbox.js')
       return tellingShortage(() => openSandbox(this.#policy(), this.#base))
     }
-    const { startNamed } = await import('./workBox.js')
-    await tellingShortage(() => startNamed({ name, policy: this.#policy(), base: this.#base }, work))
+    const { openNamed } = await import('./openNamed.js')
+    await tellingShortage(() => openNamed({ name, policy: this.#policy(), base: this.#base }, work))
     return Sandbox.attach(name)
   }
 

@@ -5,12 +5,22 @@ import type { NetworkSummary } from '../network/networkEvents.js'
 import { destinationText } from '../policy/networkRules.js'
 import { HostError } from '../text/error.js'
 import type { NetworkControl } from './boxNetwork.js'
-import { atKeeperSocket, type KeeperAnswer, type KeeperRequest, lineOf, portsFile } from './keeperSocket.js'
+import {
+  atKeeperSocket,
+  type KeeperAnswer,
+  type KeeperRequest,
+  type KeptPlaces,
+  lineOf,
+  placesFile,
+} from './keeperSocket.js'
 
 /** @param name of the sandbox whose directory this is */
 export const namedNetwork = (directory: string, name: string): NetworkControl => ({
   get ports() {
-    return JSON.parse(readFileSync(portsFile(directory), 'utf8')) as number[]
+    return placesIn(directory).ports
+  },
+  get paths() {
+    return placesIn(directory).paths
   },
   async allow(destinations) {
     await ask(directory, name, { allow: destinations.map(destinationText) })
@@ -20,6 +30,8 @@ export const namedNetwork = (directory: string, name: string): NetworkControl =>
   },
   summary: () => ask(directory, name, {}),
 })
+
+const placesIn = (directory: string) => JSON.parse(readFileSync(placesFile(directory), 'utf8')) as KeptPlaces
 
 async function ask(directory: string, name: string, request: KeeperRequest): Promise<NetworkSummary> {
   let answer: KeeperAnswer

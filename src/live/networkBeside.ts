@@ -5,6 +5,8 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Socket as Datagrams } from 'node:dgram'
 import type { Server, Socket } from 'node:net'
+import { Writable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { statOf } from '../cgroup/processStat.js'
 import type { Gateway } from '../network/gateway.js'
 import type { NetworkSummary } from '../network/networkEvents.js'
@@ -13,10 +15,12 @@ import { handsOutUser, listening, type Plan } from '../plan/plan.js'
 import { parseAddress } from '../policy/ipAddress.js'
 import type { Destination } from '../policy/networkRules.js'
 import type { CheckedNetwork } from '../policy/networkSchema.js'
+import { opensTls, valued } from '../policy/networkSecrets.js'
 import {
   atAny,
   destinationSockets,
   direct,
+  isAtAny,
   mostSockets,
   type NetworkSocket,
   socketKey,
@@ -25,10 +29,18 @@ import type { CheckedPolicy } from '../policy/schema.js'
 import type { Beside } from '../run/beside.js'
 import { HostError } from '../text/error.js'
 import type { NetworkControl } from './boxNetwork.js'
-import { ended, NetworkListener } from './networkListener.js'
+import { openHostSocket } from './hostSocket.js'
+import { insideIdentity } from './insideIdentity.js'
+import { ended, NetworkListener, networkArguments } from './networkListener.js'
+import { madeOf } from './pipeServer.js'
 
 /** Milliseconds that what programs sent last has to go out when they have ended. */
 const patience = 1000
+
+/** Milliseconds that the way to a unix socket inside may take: it may lead through a filesystem that does not answer. */
+const mostWalk = 5000
+/** Milliseconds until a server is asked again whose queue is full. */
+const nextTry = 20
 
 const loopback = ['127.0.0.1', '::1'].map((text) => parseAddress(text)!)
 
@@ -43,7 +55,11 @@ export class NetworkBeside implements Beside, NetworkControl {
   #isOpened: () => void = () => {}
   #isOver: (why: HostError) => void = () => {}
   readonly #hasProxy: boolean
+  readonly descriptors: Beside['descriptors']
+  /** What makes sockets in its network, among its mounts, and on the host. */
   readonly #listener: NetworkListener
+  readonly #inside: NetworkListener
+  readonly #host = new NetworkListener({ place: 'host', args: () => [] })
   readonly #publisher: Publisher
   #monitor: readonly string[] = []
   #isClosed = false
@@ -51,8 +67,13 @@ export class NetworkBeside implements Beside, NetworkControl {
   /** Changes are made one behind the other. */
   #changing: Promise<unknown> = Promise.resolve()
 
-  /** @param plan of the same policy */
-  constructor({ allow = [], deny = [], publish = [], proxy, ...options }: CheckedNetwork, plan: Plan) {
+  /**
+   * @param plan of the same policy
+   * @throws {HostError} when a secret has no value
+   */
+  constructor({ allow = [], deny = [], publish = [], proxy, ...rest }: CheckedNetwork, plan: Plan) {
+    const options = { ...rest, secrets: valued(rest.secrets) }
+    this.descriptors = { network: ['ipc'], ...(opensTls(rest) ? { authorities: ['pipe'] } : {}) }
     this.#hasProxy = proxy !== undefined
     const ownUser = handsOutUser(plan)
     this.#sockets = listening(plan)!.sockets
@@ -61,13 +82,14 @@ export class NetworkBeside implements Beside, NetworkControl {
       this.#isOver = reject
     })
     this.#opened.catch(() => {})
-    this.#listener = new NetworkListener(() => ({ monitor: this.#monitor, ownUser }))
-    this.#publisher = new Publisher(
-      publish,
-      (port) => this.#connect(port),
-      (error) => this.#fail(error),
-    )
-    this.#gateway = import('../network/gateway.js').then(({ Gateway }) => new Gateway({ allow, deny }, options))
+    this.#listener = new NetworkListener({ place: 'network', args: () => networkArguments(this.#monitor, ownUser) })
+    this.#inside = new NetworkListener({ place: insideIdentity(plan), args: () => this.#monitor, patience: mostWalk })
+    this.#publisher = new Publisher(publish, {
+      connect: (inside) => (typeof inside === 'number' ? this.#connect(inside) : this.#connectPath(inside)),
+      listenAt: (path) => openHostSocket(this.#host, path),
+      fail: (error) => this.#fail(error),
+    })
+    this.#gateway = import('../network/gateway.js').then(({ Gateway }) => Gateway.make({ allow, deny }, options))
   }
 
   /** Each published port listens, or one cannot, and the sandbox ends. */
@@ -75,9 +97,12 @@ export class NetworkBeside implements Beside, NetworkControl {
     return this.#publisher.listening
   }
 
-  /** The ports of the host, in the order of what is published. */
   get ports(): readonly number[] {
     return this.#publisher.ports
+  }
+
+  get paths(): readonly string[] {
+    return this.#publisher.paths
   }
 
   /**
@@ -96,8 +121,8 @@ export class NetworkBeside implements Beside, NetworkControl {
     this.#monitor = [`/proc/${pid}`, statOf(pid)?.start ?? '']
     let awaited = this.#sockets.length
     child.on('message', async (index, handle) => {
-      const made = handle as unknown as Server | Datagrams | undefined
-      if (made !== undefined) {
+      if (handle !== undefined) {
+        const made = madeOf(handle) as Server | Datagrams
         const socket = this.#sockets[index as number]!
         const goOn = holding(made, socket)
         this.#take(await this.#gateway, socket, made)
@@ -106,6 +131,7 @@ export class NetworkBeside implements Beside, NetworkControl {
       if (--awaited === 0) this.#isOpened()
     })
     if (awaited === 0) this.#isOpened()
+    this.#gateway.then(({ authorities }) => authorities === undefined || write(child, authorities), fail)
     // The sandbox itself keeps this process as long as it lives.
     child.channel?.unref()
   }
@@ -151,7 +177,7 @@ export class NetworkBeside implements Beside, NetworkControl {
     this.#isClosed = true
     this.#isOver(ended())
     this.#publisher.close()
-    this.#listener.close()
+    for (const listener of [this.#listener, this.#inside, this.#host]) listener.close()
     void this.#gateway.then((gateway) => gateway.close())
   }
 
@@ -176,17 +202,34 @@ export class NetworkBeside implements Beside, NetworkControl {
 
   async #open(gateway: Gateway, socket: NetworkSocket): Promise<void> {
     // One at any address takes the place of those at one: bind(2) has no two of them at a port.
-    if (socket.address.value === 0n)
+    if (isAtAny(socket))
       for (const [key, one] of [...this.#taken])
         if (socketKey(atAny(one.socket)) === socketKey(socket)) {
           one.made.close()
           this.#taken.delete(key)
         }
     try {
-      this.#take(gateway, socket, (await this.#listener.make({ ...socket, connects: false })) as Server | Datagrams)
+      this.#take(gateway, socket, (await this.#make(socket)) as Server | Datagrams)
     } catch (error) {
       // A kernel without IPv6.
       if ((error as NodeJS.ErrnoException).code !== 'EAFNOSUPPORT') throw error
+    }
+  }
+
+  /** A path is one of the payload's: what is made there the payload could make, and may be found through its links. */
+  async #make(socket: NetworkSocket): ReturnType<NetworkListener['make']> {
+    if (socket.protocol !== 'unix') return this.#listener.make({ ...socket, connects: false })
+    const { path } = socket
+    try {
+      return await this.#inside.make({ protocol: 'unix', path, mode: 0o666, connects: false })
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      const hint =
+        'while it runs, a socket can be made only where its payload could make one: list it in the policy, or choose another path inside'
+      throw new HostError(`cannot make the socket ${path} in the sandbox: ${code ?? (error as Error).message}`, {
+        code,
+        hint,
+      })
     }
   }
 
@@ -199,11 +242,30 @@ export class NetworkBeside implements Beside, NetworkControl {
       return (await this.#listener.make(v6!)) as Socket
     }
   }
+
+  /** To a server's unix socket inside, with the rights that a payload has. A server that is busy accepts in a while. */
+  async #connectPath(path: string): Promise<Socket> {
+    const end = performance.now() + mostWalk
+    for (;;)
+      try {
+        return (await this.#inside.make({ protocol: 'unix', path, mode: 0, connects: true })) as Socket
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > end) throw error
+        await setTimeout(nextTry, undefined, { ref: false })
+      }
+  }
+}
+
+/** By the one pipe of Node.js's own that the vial has: those of payloads are made by the monitor. */
+function write(child: ChildProcess, authorities: string): void {
+  const pipe = child.stdio.find((stream) => stream instanceof Writable)
+  // A root that has no file for them does not read it.
+  pipe?.on('error', () => {}).end(authorities)
 }
 
 /** Node.js reads a socket from when it has it: what comes before there is a gateway is kept for that. Gives what hands it on. */
 function holding(made: Server | Datagrams, { protocol, role }: NetworkSocket): () => void {
-  const event = protocol === 'tcp' ? 'connection' : 'message'
+  const event = protocol === 'udp' ? 'message' : 'connection'
   const early: unknown[][] = []
   const hold = (...given: unknown[]) => void early.push(given)
   // A connection that is accepted meanwhile is not read either.

@@ -6,7 +6,7 @@ import { parseOptions } from '../policy/check.js'
 import { destination } from '../policy/networkSchema.js'
 import { object } from '../text/shapes.js'
 import type { NetworkControl } from './boxNetwork.js'
-import { atKeeperSocket, type KeeperAnswer, lineOf, portsFile } from './keeperSocket.js'
+import { atKeeperSocket, type KeeperAnswer, type KeptPlaces, lineOf, placesFile } from './keeperSocket.js'
 
 const schema = object({ allow: v.optional(v.array(destination)), deny: v.optional(v.array(destination)) })
 /** Milliseconds that one who asks may take for it. */
@@ -14,7 +14,9 @@ const patience = 10_000
 
 /** Serves it until what it gives is closed. It does not keep this process from ending. */
 export async function serveNetwork(directory: string, control: NetworkControl): Promise<Server> {
-  writeFileSync(portsFile(directory), JSON.stringify(control.ports))
+  const { ports, paths } = control
+  const places: KeptPlaces = { ports, paths }
+  writeFileSync(placesFile(directory), JSON.stringify(places))
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.unref()
     socket.on('error', () => {})

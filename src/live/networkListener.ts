@@ -1,52 +1,65 @@
-/** The process that makes sockets in the network of a sandbox that runs: launcher/listener.ts. */
+/** The processes that make sockets for this one: in the network of a sandbox that runs, among its mounts, or on the host, launcher/listener.ts. */
 import type { ChildProcess } from 'node:child_process'
 import type { Socket as Datagrams } from 'node:dgram'
 import type { Server, Socket } from 'node:net'
 import { errnoMessage, errnoName } from '../kernel/errno.js'
-import { failureSize, listener, ownUser, unbegun } from '../launcher/listener.js'
+import { failureSize, type ListenerPlace, listener, ownUser, unbegun } from '../launcher/listener.js'
 import { rowOf, type SocketRequest } from '../launcher/socketRows.js'
 import { HostError } from '../text/error.js'
 import { startProcess } from '../run/startProcess.js'
-import { ownProgram } from './ownPrograms.js'
+import { ownPrograms } from './ownPrograms.js'
+import { madeOf } from './pipeServer.js'
 
 type Made = Server | Socket | Datagrams
+
+/** Of each kind of request. */
+type WithoutNumber<Request> = Request extends unknown ? Omit<Request, 'number'> : never
 
 interface Asked {
   readonly resolve: (made: Made) => void
   readonly reject: (error: Error) => void
 }
 
-/** Where a living sandbox is found. */
 export interface ListenerTarget {
-  /** The first arguments of what enters: launcher/entering.ts. */
-  readonly monitor: readonly string[]
-  /** Whether its user namespace is its own. */
-  readonly ownUser: boolean
+  readonly place: ListenerPlace
+  /** Where a living sandbox is found: launcher/entering.ts. */
+  readonly args: () => readonly string[]
+  /** Milliseconds that a socket may take; default: any time. Where one takes longer, those that are asked for meanwhile fail as well. */
+  readonly patience?: number
 }
 
-const openListener = ownProgram(listener)
+const openListener = ownPrograms(listener)
+
+/** The arguments of one in the network of a sandbox. */
+export const networkArguments = (monitor: readonly string[], isOwnUser: boolean): readonly string[] => [
+  ...monitor,
+  isOwnUser ? ownUser : '0',
+]
 
 /** It is started when it is first asked, and ends with {@link close} or with this process. */
 export class NetworkListener {
-  readonly #target: () => ListenerTarget
+  readonly #target: ListenerTarget
   readonly #asked = new Map<number, Asked>()
   #child: ChildProcess | undefined
   #number = 0
   #closed = false
 
-  constructor(target: () => ListenerTarget) {
+  constructor(target: ListenerTarget) {
     this.#target = target
   }
 
   /** @throws {HostError} with the errno's name as its code, when it cannot be made */
-  async make(request: Omit<SocketRequest, 'number'>): Promise<Made> {
+  async make(request: WithoutNumber<SocketRequest>): Promise<Made> {
     if (this.#closed) throw ended()
     this.#child ??= this.#start()
     const child = this.#child
     const number = this.#number++
     const made = new Promise<Made>((resolve, reject) => this.#asked.set(number, { resolve, reject }))
     child.stdin!.write(rowOf({ ...request, number }))
-    return made
+    const { patience } = this.#target
+    if (patience === undefined) return made
+    const late = setTimeout(() => this.#leave(child), patience).unref()
+    return made.finally(() => clearTimeout(late))
   }
 
   close(): void {
@@ -55,9 +68,17 @@ export class NetworkListener {
     this.#fail(ended())
   }
 
+  /** Something holds it up: the next who asks has another. */
+  #leave(child: ChildProcess): void {
+    if (this.#child !== child) return
+    this.#child = undefined
+    child.kill('SIGKILL')
+    this.#fail(new HostError('a socket of the sandbox could not be reached in time', { code: 'ETIMEDOUT' }))
+  }
+
   #start(): ChildProcess {
-    const target = this.#target()
-    const child = startProcess(openListener, [...target.monitor, target.ownUser ? ownUser : '0'], {
+    const { place, args } = this.#target
+    const child = startProcess(openListener(place), args(), {
       stdio: ['pipe', 'pipe', 'ignore', 'ipc'],
       env: {},
       argv0: 'vial',
@@ -66,8 +87,8 @@ export class NetworkListener {
     child.stdin!.on('error', () => {})
     child.on('message', (number, made) => {
       const asked = this.#take(number as number)
-      if (asked === undefined) discard(made as unknown as Made)
-      else asked.resolve(made as unknown as Made)
+      if (asked === undefined) discard(madeOf(made))
+      else asked.resolve(madeOf(made))
     })
     let rest = Buffer.alloc(0)
     child.stdout!.on('data', (bytes: Buffer) => {
@@ -76,7 +97,8 @@ export class NetworkListener {
         this.#failed(rest.readUInt32LE(0), rest.readUInt32LE(4))
     })
     const gone = () => {
-      if (this.#child === child) this.#child = undefined
+      if (this.#child !== child) return
+      this.#child = undefined
       this.#fail(ended())
     }
     child.on('error', gone)

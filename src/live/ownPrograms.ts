@@ -1,4 +1,4 @@
-/** Programs of vial's own that enter a sandbox for a while, each the same for all of them. */
+/** Programs of vial's own that enter a sandbox for a while, each the same for all of them, or for all of a kind. */
 import { openStored } from '../cache/contentVials.js'
 import type { OpenVial } from '../cache/executable.js'
 import { hostArchitecture } from '../host/thisHost.js'
@@ -12,5 +12,18 @@ export function ownProgram(program: (architecture: Architecture) => Program): ()
   return () => {
     bytes ??= assemble(program(hostArchitecture()), hostArchitecture())
     return openStored(bytes)
+  }
+}
+
+/** The same of one that is another for each kind of sandbox, which is plain data. */
+export function ownPrograms<Kind>(
+  program: (architecture: Architecture, kind: Kind) => Program,
+): (kind: Kind) => () => OpenVial {
+  const opened = new Map<string, () => OpenVial>()
+  return (kind) => {
+    const name = JSON.stringify(kind)
+    const open = opened.get(name) ?? ownProgram((architecture) => program(architecture, kind))
+    opened.set(name, open)
+    return open
   }
 }

@@ -10,6 +10,7 @@ import type { NamespaceName } from '../kernel/namespaces.js'
 import { type SignalName, signals } from '../kernel/signals.js'
 import { ifSeen, isShortage, shortageError } from '../kernel/shortage.js'
 import { systemFault } from '../kernel/systemError.js'
+import { withoutValues } from '../policy/networkSecrets.js'
 import type { Policy } from '../policy/schema.js'
 import { bootId } from './processes.js'
 
@@ -54,7 +55,8 @@ const recordName = 'record.json'
 const most = 2 ** 20
 
 export function writeRecord(directory: string, record: SandboxRecord): void {
-  replaceFile(join(directory, recordName), Buffer.from(`${JSON.stringify(record, null, 2)}\n`), 0o600)
+  const written = { ...record, policy: withoutValues(record.policy) }
+  replaceFile(join(directory, recordName), Buffer.from(`${JSON.stringify(written, null, 2)}\n`), 0o600)
 }
 
 /** Where the cgroup of one that is being started is to lie, before it is made: with it a starter that is killed leaves it behind. */

@@ -17,6 +17,7 @@ import { handedOn } from '../run/startEnvironment.js'
 import { startError, startProcess } from '../run/startProcess.js'
 import { readInit, readOutcome, tellsRunning } from '../run/status.js'
 import { peekStatus } from '../run/statusFile.js'
+import { descriptorsOf } from '../run/stdio.js'
 import { HostError } from '../text/error.js'
 import type { NetworkBesideOf } from './networkBeside.js'
 import { identityOfChild } from './processes.js'
@@ -60,7 +61,7 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
   } = compileAccepted(policy, {
     base,
     trusted: how.trusted ?? [],
-    descriptors: { status: 1, log: 1, ...(isServed ? { network: 1 } : {}) },
+    descriptors: { status: 1, log: 1, ...(isServed ? descriptorsOf(checked.network) : {}) },
     ...(how.logSize === undefined ? {} : { logSize: how.logSize }),
     ...(group === undefined ? {} : { group }),
     living: { holds: command === undefined },
@@ -73,11 +74,11 @@ export async function startSandbox({ name, policy, base, command, ...how }: Name
   try {
     run = limiter?.begin('recorded', reserved.plan)
     const child = startProcess(() => openStored(bytes), command ?? [], {
-      stdio: layOut<number | 'ignore' | 'ipc'>({
+      stdio: layOut<number | 'ignore' | 'ipc' | 'pipe'>({
         payload: ['ignore', 'ignore', 'ignore'],
         status: [status],
         log: [directory],
-        ...(network === undefined ? {} : { network: ['ipc'] }),
+        ...network?.descriptors,
         ...run?.descriptors,
       }),
       env: handedOn(process.env, plan.start.environment.inherit),

@@ -1,7 +1,7 @@
 /** Decides what a program wants, by the rules, by its caller, and by the real address; and answers the DNS server's questions. */
 import { addressText, type IpAddress } from '../policy/ipAddress.js'
 import { isFake } from '../policy/networkAddresses.js'
-import type { OnRequest } from '../policy/networkCalls.js'
+import type { NetworkRequest, OnRequest } from '../policy/networkCalls.js'
 import type { Wanted } from '../policy/networkRules.js'
 import type { NameAnswer, Names } from './dnsAnswer.js'
 import type { NameTable } from './nameTable.js'
@@ -13,8 +13,13 @@ import type { RuleBook } from './ruleBook.js'
 export const byCaller = 'onRequest'
 
 export type Decision =
-  /** The addresses to dial; at least one. */
-  | { readonly verdict: 'allowed'; readonly rule: string; readonly addresses: readonly IpAddress[] }
+  /** The addresses to dial, at least one; or the path of this host. */
+  | {
+      readonly verdict: 'allowed'
+      readonly rule: string
+      readonly addresses: readonly IpAddress[]
+      readonly path?: string
+    }
   | {
       readonly verdict: 'refused' | 'failed'
       readonly reason: string
@@ -90,9 +95,14 @@ export class Decider implements Names {
     const flag = flagOf(wanted)
     const ruling = this.#book.ruling(wanted)
     if (ruling.is === 'denied') return { verdict: 'refused', reason: 'a rule denies it', rule: ruling.rule }
+    if (ruling.is === 'allowed' && ruling.path !== undefined)
+      return { verdict: 'allowed', rule: ruling.rule, addresses: [], path: ruling.path }
+    const { protocol } = wanted
     if (ruling.is === 'undecided') {
-      if (this.#onRequest === undefined) return { verdict: 'refused', reason: 'no rule allows it', flag }
-      if (!(await this.#askCaller(wanted, this.#onRequest)))
+      // A path that no rule lists leads nowhere, so that there is nothing to ask.
+      if (this.#onRequest === undefined || protocol === 'unix')
+        return { verdict: 'refused', reason: 'no rule allows it', flag }
+      if (!(await this.#askCaller({ ...wanted, protocol }, this.#onRequest)))
         return { verdict: 'refused', reason: 'the caller denies it', rule: byCaller, flag }
     }
     const rule = ruling.is === 'allowed' ? ruling.rule : byCaller
@@ -111,7 +121,10 @@ export class Decider implements Names {
     return { verdict: 'refused', reason: by!.why, rule: by!.rule, flag: listing }
   }
 
-  async #askCaller({ protocol, name, address, port }: Wanted, onRequest: OnRequest): Promise<boolean> {
+  async #askCaller(
+    { protocol, name, address, port }: Wanted & Pick<NetworkRequest, 'protocol'>,
+    onRequest: OnRequest,
+  ): Promise<boolean> {
     try {
       const answer = await onRequest({
         ...{ protocol, port },

@@ -1,4 +1,4 @@
-/** Makes a connection to one of several addresses: happy eyeballs, RFC 8305. */
+/** Makes a connection to one of several addresses, happy eyeballs, RFC 8305; or to a unix socket of this host. */
 import { connect, type OnReadOpts, type Socket } from 'node:net'
 import { addressText, type IpAddress } from '../policy/ipAddress.js'
 
@@ -10,7 +10,8 @@ const keepAlive = 60_000
 export interface Dialled {
   /** Does not read yet. */
   readonly socket: Socket
-  readonly address: IpAddress
+  /** What it is connected to. */
+  readonly real: string
 }
 
 export interface Dial {
@@ -76,7 +77,7 @@ export function dial(
       attempts.delete(socket)
       socket.removeAllListeners('error')
       leaveOff()
-      settle.resolve({ socket, address })
+      settle.resolve({ socket, real: addressText(address) })
     })
     socket.on('error', (error) => {
       if (!attempts.delete(socket)) return
@@ -88,6 +89,43 @@ export function dial(
 
   late = setTimeout(() => fail(tooLate), timeout).unref()
   attempt()
+  return { dialled, cancel: () => fail(cancelled) }
+}
+
+/** Milliseconds until a server is asked again whose queue is full: for a program connect(2) would wait, and for Node.js gives EAGAIN. */
+const nextTry = 20
+
+/** @param onread as of {@link dial} */
+export function dialPath(path: string, onread: OnReadOpts | undefined, timeout: number): Dial {
+  let attempt: Socket | undefined
+  let next: NodeJS.Timeout | undefined
+  let fail: (error: unknown) => void = () => {}
+  const dialled = new Promise<Dialled>((resolve, reject) => {
+    const late = setTimeout(() => fail(tooLate), timeout).unref()
+    fail = (error) => {
+      for (const timer of [late, next]) clearTimeout(timer)
+      attempt?.destroy()
+      reject(error)
+    }
+    const connectNow = () => {
+      const socket = connect({ path, allowHalfOpen: true, ...(onread === undefined ? {} : { onread }) })
+      attempt = socket
+      socket.pause()
+      socket.unref()
+      const onError = (error: NodeJS.ErrnoException) => {
+        if (error.code === 'EAGAIN') next = setTimeout(connectNow, nextTry).unref()
+        else fail(error)
+      }
+      socket.once('error', onError)
+      socket.once('connect', () => {
+        clearTimeout(late)
+        socket.off('error', onError)
+        attempt = undefined
+        resolve({ socket, real: path })
+      })
+    }
+    connectNow()
+  })
   return { dialled, cancel: () => fail(cancelled) }
 }
 

@@ -8,14 +8,17 @@ import type { Server } from 'node:net'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { NetworkSocket } from '../policy/networkSockets.js'
 import { type FakeAddresses, fixedNames } from '../policy/networkAddresses.js'
-import type { Destination, Protocol, Wanted } from '../policy/networkRules.js'
+import { readsRequests } from '../policy/networkSecrets.js'
+import { type Destination, noPort, type Protocol, type Wanted } from '../policy/networkRules.js'
 import { Decider } from './decider.js'
 import { DnsServer } from './dnsServer.js'
 import { defaultLimits, defaultTimes, type GatewayOptions } from './gatewayOptions.js'
 import { NetworkMeter } from './meter.js'
 import { NameTable } from './nameTable.js'
 import { EventLog, type NetworkSummary } from './networkEvents.js'
+import type { Inspector } from './inspector.js'
 import { LoopbackProxy } from './loopbackProxy.js'
+import { RequestRules } from './requestRules.js'
 import { Resolver } from './resolver.js'
 import { type NetworkRules, RuleBook } from './ruleBook.js'
 import { TcpRelay } from './tcpRelay.js'
@@ -35,7 +38,16 @@ export class Gateway {
   readonly #proxy: LoopbackProxy
   #ended = false
 
-  constructor(rules: NetworkRules, options: GatewayOptions = {}) {
+  /** Certificates, as PEM, that programs have to trust; undefined: no TLS is opened. */
+  readonly authorities: string | undefined
+
+  /** What reads requests, and signs certificates, is loaded only for rules about them. */
+  static async make(rules: NetworkRules, options: GatewayOptions = {}): Promise<Gateway> {
+    return new Gateway(rules, options, readsRequests(options) ? (await import('./inspector.js')).Inspector : undefined)
+  }
+
+  /** @param inspector what reads requests, of a policy that has rules about them */
+  constructor(rules: NetworkRules, options: GatewayOptions = {}, inspector?: typeof Inspector) {
     const limits = { ...defaultLimits, ...options.limits }
     const times = { ...defaultTimes, ...options.times }
     this.#book = new RuleBook(rules)
@@ -45,15 +57,23 @@ export class Gateway {
     const parts = { book: this.#book, table: this.#table, resolver, log: this.#log }
     const decider = new Decider(parts, options)
     const meter: NetworkMeter = new NetworkMeter(limits, () => this.#end(() => true, meter.reason))
-    const relay = { decider, log: this.#log, meter, limits, times }
+    const requests = inspector && new RequestRules(options, this.#log)
+    const reader = requests && new inspector(requests, meter, options.authorities)
+    this.authorities = options.inspect === undefined ? undefined : reader?.certificates
+    const relay = { decider, log: this.#log, meter, limits, times, inspector: reader }
     this.#dns = new DnsServer(decider, { perSecond: limits.questions, connections: dnsConnections })
     this.#tcp = new TcpRelay(relay)
     this.#udp = new UdpRelay(relay)
-    this.#proxy = new LoopbackProxy({ relay: this.#tcp, decider, meter })
+    this.#proxy = new LoopbackProxy({ relay: this.#tcp, decider, meter, rules: requests })
   }
 
   /** A socket that waits inside, at this place. */
-  take({ protocol, role, address, port }: NetworkSocket, socket: Server | Datagrams): void {
+  take(place: NetworkSocket, socket: Server | Datagrams): void {
+    if (place.protocol === 'unix') {
+      this.#tcp.take(socket as Server, { protocol: 'unix', path: place.path, port: noPort })
+      return
+    }
+    const { protocol, role, address, port } = place
     if (role === 'dns') this.#takeDns(protocol, socket)
     else if (role === 'proxy') this.#proxy.take(socket as Server)
     else if (protocol === 'tcp') this.#tcp.take(socket as Server)

@@ -1,4 +1,5 @@
 /** What a gateway is told besides its rules, and what it does where it is told nothing. */
+import type { Inspected } from '../policy/networkSecrets.js'
 import type { NetworkEvent, OnRequest, Resolve } from '../policy/networkCalls.js'
 
 export interface GatewayLimits {
@@ -38,7 +39,9 @@ export interface GatewayTimes {
 
 export const defaultTimes: GatewayTimes = { connect: 15_000, idle: undefined, silent: 60_000 }
 
-export interface GatewayOptions {
+export interface GatewayOptions extends Inspected {
+  /** Certificates, as PEM, of authorities that are trusted outside beside those of this host. */
+  readonly authorities?: string | undefined
   readonly onRequest?: OnRequest | undefined
   /** Is told of each decision, and of the end of each connection. */
   readonly onEvent?: ((event: NetworkEvent) => void) | undefined

@@ -1,16 +1,10 @@
 /** The HTTP side of the proxy, RFC 9110 and 9112: CONNECT, and requests with a whole address. */
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { endToEnd, forward, refuse } from './httpForward.js'
+import { refusedText } from './httpUpgrade.js'
 import { patience, type ProxyParts, wantedOf } from './proxyParts.js'
-import type { Unreached } from './tcpRelay.js'
-
-/** RFC 9110, 7.6.1: these are about one connection; and two that clients send to a proxy alone. */
-const hopByHop = new Set([
-  ...['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'],
-  ...['proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
-])
+import type { Unreached } from './reached.js'
 
 export class HttpProxy {
   readonly #parts: ProxyParts
@@ -49,14 +43,11 @@ export class HttpProxy {
       relay.tunnel(client, reached, pumps)
       return
     }
-    const { status, text } = refusal(reached)
-    client.end(
-      `HTTP/1.1 ${status} ${text}\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: ${text.length + 1}\r\n\r\n${text}\n`,
-    )
+    client.end(refusedText(reached))
   }
 
   async #forward(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
-    const { relay, decider } = this.#parts
+    const { relay, decider, meter, rules } = this.#parts
     const client = asked.socket
     client.setTimeout(0)
     answer.once('finish', () => client.setTimeout(patience))
@@ -64,6 +55,14 @@ export class HttpProxy {
     const wanted = url?.protocol === 'http:' ? wantedOf(decider, url.hostname, Number(url.port || 80)) : undefined
     if (url === undefined || wanted === undefined) {
       refuse(answer, notPlain)
+      return
+    }
+    const target = `${url.pathname}${url.search}`
+    const admitted = rules?.read(wanted)
+      ? rules.admit({ asked, wanted, secure: false, target, host: url.host })
+      : undefined
+    if (admitted?.verdict === 'refused') {
+      refuse(answer, admitted)
       return
     }
     const reached = await relay.reach(wanted, client)
@@ -74,62 +73,17 @@ export class HttpProxy {
     relay.follow(reached)
     const { socket } = reached
     answer.once('close', () => answer.writableFinished || socket.destroy())
-    const outgoing = request({
-      createConnection: () => socket,
-      method: asked.method,
-      path: `${url.pathname}${url.search}`,
-      setHost: false,
-      headers: { ...endToEnd(asked), host: url.host, connection: 'close' },
+    const came = await forward(asked, answer, {
+      options: { createConnection: () => socket, path: target },
+      headers: { ...(admitted?.headers ?? { ...endToEnd(asked), host: url.host }), connection: 'close' },
+      meter,
+      // Its parser reads what flows, and it was paused when it was made.
+      begun: (outgoing) => outgoing.once('socket', () => socket.resume()),
     })
-    // Its parser reads what flows, and it was paused when it was made.
-    outgoing.once('socket', () => socket.resume())
-    const sent = pipeline(asked, this.#metered(), outgoing)
-    sent.catch(() => {})
-    const got = await new Promise<IncomingMessage>((resolve, reject) => {
-      outgoing.once('response', resolve).once('error', reject)
-    }).catch((error: NodeJS.ErrnoException): Unreached => ({ verdict: 'failed', reason: error.code ?? error.message }))
-    if ('verdict' in got) {
-      refuse(answer, got)
-      return
-    }
-    answer.writeHead(got.statusCode!, got.statusMessage, endToEnd(got))
-    await pipeline(got, this.#metered(), answer)
-  }
-
-  /** Hands on as fast as the limits let it. */
-  #metered(): Transform {
-    const { meter } = this.#parts
-    return new Transform({
-      transform(bytes: Buffer, _, done) {
-        const wait = meter.spend(bytes.length)
-        if (wait > 0) setTimeout(done, wait, null, bytes)
-        else done(null, bytes)
-      },
-    })
+    admitted?.told(came)
+    if (typeof came === 'object') refuse(answer, came)
   }
 }
 
 /** A client may have named a host in any words. */
 const notPlain: Unreached = { verdict: 'refused', reason: 'it names no host that a rule could list' }
-
-/** RFC 9110, 15: a refusal is the proxy's own, a failure that of who is behind it. */
-const refusal = ({ verdict, reason }: Unreached) =>
-  verdict === 'refused' ? { status: 403, text: `Refused: ${plain(reason)}` } : { status: 502, text: plain(reason) }
-
-function refuse(answer: ServerResponse, unreached: Unreached): void {
-  const { status, text } = refusal(unreached)
-  answer.writeHead(status, text, { 'content-type': 'text/plain', connection: 'close' }).end(`${text}\n`)
-}
-
-/** As part of a line of HTTP. */
-const plain = (text: string) => text.replaceAll(/[^\x20-\x7e]/g, '?')
-
-/** Headers that are for the other end, those that come more than once too. */
-function endToEnd({ headers, headersDistinct }: IncomingMessage): Record<string, string | string[]> {
-  const named = new Set((headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase()))
-  return Object.fromEntries(
-    Object.entries(headersDistinct).flatMap(([name, values]) =>
-      hopByHop.has(name) || named.has(name) || name === 'host' ? [] : [[name, values!]],
-    ),
-  )
-}

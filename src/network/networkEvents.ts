@@ -1,12 +1,12 @@
 /** What is told of a sandbox's network: an event for each decision and each end, and a summary of what was refused. */
 import { addressText, bitsOf } from '../policy/ipAddress.js'
 import type { NetworkEvent, NetworkVerdict } from '../policy/networkCalls.js'
-import { destinationText, type Protocol, type Wanted } from '../policy/networkRules.js'
+import { destinationText, noPort, type Protocol, type Wanted } from '../policy/networkRules.js'
 import { allowFlag } from './ruleBook.js'
 
 /** What was refused, and how often. */
 export interface RefusedDestination {
-  /** As a rule has it; of a question for a name, the name. */
+  /** As a rule has it; of a question for a name, the name; of a request, that. */
   readonly destination: string
   /** How it was wanted; `dns`: by a question for its name. */
   readonly protocol: Protocol | 'dns'
@@ -41,14 +41,16 @@ export type Subject = Omit<Wanted, 'port' | 'protocol'> & {
 }
 
 /** The part of an event that says what was wanted. */
-const subjectOf = ({ protocol, name, address, port }: Subject) => ({
+const subjectOf = ({ protocol, name, address, path, port }: Subject) => ({
   protocol,
   ...(name === undefined ? {} : { name }),
   ...(address === undefined ? {} : { address: addressText(address) }),
-  ...(port === undefined ? {} : { port }),
+  ...(path === undefined ? {} : { path }),
+  ...(port === undefined || port === noPort ? {} : { port }),
 })
 
-const subjectText = ({ protocol, name, address, port }: Subject): string => {
+const subjectText = ({ protocol, name, address, path, port }: Subject): string => {
+  if (protocol === 'unix') return `unix:${path}`
   if (protocol === 'dns' || port === undefined) return name ?? '*'
   const host =
     name === undefined
@@ -84,6 +86,20 @@ export class EventLog {
     this.#tell({ ...this.#head('decision', subject), verdict, reason, ...(rule === undefined ? {} : { rule }) })
   }
 
+  /** A request of HTTP on a connection that was allowed. */
+  request(
+    subject: Subject,
+    verdict: NetworkVerdict,
+    {
+      method,
+      url,
+      ...rest
+    }: Pick<NetworkEvent, 'reason' | 'rule' | 'status'> & { readonly method: string; readonly url: string },
+  ): void {
+    if (verdict === 'refused') this.#count(subject, rest.reason, `--request '${method} ${url}'`, `${method} ${url}`)
+    this.#tell({ ...this.#head('request', subject), verdict, method, url, ...rest })
+  }
+
   end(
     subject: Subject,
     verdict: NetworkVerdict,
@@ -111,8 +127,7 @@ export class EventLog {
     return { time: Date.now(), event, ...subjectOf(subject) }
   }
 
-  #count(subject: Subject, reason: string, flag: string | undefined): void {
-    const destination = subjectText(subject)
+  #count(subject: Subject, reason: string, flag: string | undefined, destination = subjectText(subject)): void {
     const key = `${subject.protocol} ${destination}`
     const known = this.#refused.get(key)
     if (known === undefined && this.#refused.size >= mostListed) {
@@ -135,4 +150,4 @@ export class EventLog {
 
 /** The flag for what was wanted, which is a rule of its own. */
 export const flagOf = (subject: Subject): string =>
-  allowFlag({ ...subject, protocol: subject.protocol === 'udp' ? 'udp' : 'tcp' })
+  allowFlag({ ...subject, protocol: subject.protocol === 'dns' ? 'tcp' : subject.protocol })

@@ -4,6 +4,7 @@ import { normalName } from '../policy/networkNames.js'
 import { lastPort, type Wanted } from '../policy/networkRules.js'
 import type { Decider } from './decider.js'
 import type { Meter } from './pump.js'
+import type { RequestRules } from './requestRules.js'
 import type { TcpRelay } from './tcpRelay.js'
 
 /** Milliseconds that a client may say nothing while it waits for nothing. */
@@ -13,6 +14,8 @@ export interface ProxyParts {
   readonly relay: TcpRelay
   readonly decider: Decider
   readonly meter: Meter
+  /** Of requests; absent: none are read. */
+  readonly rules?: RequestRules | undefined
 }
 
 /** What a client names: undefined where that is no plain name and no address. */

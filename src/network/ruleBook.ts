@@ -12,7 +12,8 @@ export interface NetworkRules {
 }
 
 export type Ruling =
-  | { readonly is: 'allowed'; readonly rule: string }
+  /** `path`: of the host, where that is what is wanted. */
+  | { readonly is: 'allowed'; readonly rule: string; readonly path?: string }
   | { readonly is: 'denied'; readonly rule: string }
   /** No rule is about it. */
   | { readonly is: 'undecided' }
@@ -43,19 +44,25 @@ export class RuleBook {
   allow(destinations: readonly Destination[]): void {
     const texts = new Set(destinations.map(destinationText))
     const deny = this.#rules.deny.filter((rule) => !texts.has(destinationText(rule)))
-    this.#rules = { allow: sameText(this.#rules.allow, destinations), deny }
+    // A path inside leads to one socket.
+    const insides = new Set(destinations.map(({ host }) => (host.kind === 'path' ? host.inside : undefined)))
+    const allow = this.#rules.allow.filter(({ host }) => host.kind !== 'path' || !insides.has(host.inside))
+    this.#rules = { allow: sameText(allow, destinations), deny }
   }
 
   deny(destinations: readonly Destination[]): void {
     this.#rules = { ...this.#rules, deny: sameText(this.#rules.deny, destinations) }
   }
 
-  /** What is said of a name, or of an address that the program knew. */
+  /** What is said of a name, of an address that the program knew, or of a path; and of the host's path to which that leads. */
   ruling(wanted: Wanted): Ruling {
-    const denied = this.#rules.deny.find((rule) => matches(rule, wanted))
-    if (denied !== undefined) return { is: 'denied', rule: destinationText(denied) }
     const allowed = this.#rules.allow.find((rule) => matches(rule, wanted))
-    return allowed === undefined ? { is: 'undecided' } : { is: 'allowed', rule: destinationText(allowed) }
+    const path = allowed?.protocol === 'unix' ? allowed.host.outside : undefined
+    const leadsThere = ({ host }: Destination) => host.kind === 'path' && host.outside === path
+    const denied = this.#rules.deny.find((rule) => matches(rule, wanted) || leadsThere(rule))
+    if (denied !== undefined) return { is: 'denied', rule: destinationText(denied) }
+    if (allowed === undefined) return { is: 'undecided' }
+    return { is: 'allowed', rule: destinationText(allowed), ...(path === undefined ? {} : { path }) }
   }
 
   /** Whether any port of a name may be reached. */
@@ -105,6 +112,9 @@ export const allowFlag = ({
   protocol,
   name,
   address,
+  path,
   port,
 }: Omit<Wanted, 'port'> & { readonly port?: number }): string =>
-  `--allow ${protocol === 'udp' ? 'udp:' : ''}${name ?? (address === undefined ? '*' : hostText(address))}:${port ?? 'PORT'}`
+  path !== undefined
+    ? `--allow unix:${path}`
+    : `--allow ${protocol === 'udp' ? 'udp:' : ''}${name ?? (address === undefined ? '*' : hostText(address))}:${port ?? 'PORT'}`

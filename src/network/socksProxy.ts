@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { addressText } from '../policy/ipAddress.js'
 import { HostError } from '../text/error.js'
 import { type ProxyParts, wantedOf } from './proxyParts.js'
-import type { Unreached } from './tcpRelay.js'
+import type { Unreached } from './reached.js'
 
 export const socksVersion = 5
 /** RFC 1928, 3. */

@@ -1,13 +1,14 @@
 /** Connections of a sandbox: each is accepted, decided, dialled outside, and handed on both ways until both ends have ended. */
 import type { OnReadOpts, Server, Socket } from 'node:net'
-import { addressText, parseAddress } from '../policy/ipAddress.js'
+import { parseAddress } from '../policy/ipAddress.js'
 import type { Wanted } from '../policy/networkRules.js'
 import type { Decider } from './decider.js'
-import { type Dial, dial, dialFault } from './dial.js'
+import { type Dial, dial, dialFault, dialPath } from './dial.js'
 import type { GatewayLimits, GatewayTimes } from './gatewayOptions.js'
 import type { EventLog } from './networkEvents.js'
 import { type NetworkMeter, overBy } from './meter.js'
 import { BufferBudget, Pump, withOnread } from './pump.js'
+import type { Reached, ReadsRequests, Unreached } from './reached.js'
 import { resetSocket } from './resetSocket.js'
 import { Turns } from './turns.js'
 
@@ -17,6 +18,8 @@ export interface RelayParts {
   readonly meter: NetworkMeter
   readonly limits: GatewayLimits
   readonly times: GatewayTimes
+  /** Who reads what is said on some connections. */
+  readonly inspector?: ReadsRequests | undefined
 }
 
 /** One that is there, or is being made. */
@@ -28,23 +31,6 @@ interface Connection {
   readonly isOut: () => boolean
   /** Closes both ends. */
   readonly leave: () => void
-}
-
-/** A connection that was made. */
-export interface Reached {
-  readonly verdict: 'allowed'
-  readonly wanted: Wanted
-  readonly rule: string
-  /** The address that was dialled. */
-  readonly real: string
-  /** Does not read yet. */
-  readonly socket: Socket
-}
-
-/** None: a rule, a limit or the other end refused it. */
-export interface Unreached {
-  readonly verdict: 'refused' | 'failed'
-  readonly reason: string
 }
 
 export interface Pumps {
@@ -70,7 +56,8 @@ export class TcpRelay {
     this.#turns = new Turns(parts.limits.dials)
   }
 
-  take(server: Server): void {
+  /** @param wanted of a server at which all want the same; undefined: where a program connected to tells it */
+  take(server: Server, wanted?: Wanted): void {
     if (this.#ended) {
       server.close()
       return
@@ -80,7 +67,7 @@ export class TcpRelay {
     server.unref()
     // Of a descriptor that this process may not have: the next is tried.
     server.on('error', () => {})
-    server.on('connection', (socket: Socket) => void this.#serve(socket))
+    server.on('connection', (socket: Socket) => void this.#serve(socket, wanted))
     this.#servers.push(server)
   }
 
@@ -134,27 +121,34 @@ export class TcpRelay {
     }
   }
 
-  async #serve(accepted: Socket): Promise<void> {
-    const { decider, log } = this.#parts
+  async #serve(accepted: Socket, known: Wanted | undefined): Promise<void> {
     accepted.unref()
     accepted.on('error', () => {})
+    const wanted = known ?? this.#wantedBy(accepted)
+    if (wanted === undefined) return
+    const pumps = this.pumps()
+    const reached = await this.reach(wanted, accepted, pumps.back.onread)
+    if (reached.verdict !== 'allowed') resetSocket(accepted)
+    else if (this.isRead(wanted)) this.#inspect(accepted, reached)
+    else this.#join(withOnread(accepted, pumps.out.onread), reached, pumps)
+  }
+
+  /** What a program wants, by where it connected to; undefined: nothing that there is, and it is closed. */
+  #wantedBy(accepted: Socket): Wanted | undefined {
+    const { decider, log } = this.#parts
     const address = parseAddress(accepted.localAddress ?? '')
     const port = accepted.localPort
     // Reset before it was accepted.
     if (address === undefined || port === undefined) {
       accepted.destroy()
-      return
+      return undefined
     }
     const wanted = decider.wantedAt('tcp', address, port)
     if (wanted === undefined) {
       log.decision({ protocol: 'tcp', address, port }, 'refused', { reason: 'the address was given to no name' })
       resetSocket(accepted)
-      return
     }
-    const pumps = this.pumps()
-    const reached = await this.reach(wanted, accepted, pumps.back.onread)
-    if (reached.verdict === 'allowed') this.#join(withOnread(accepted, pumps.out.onread), reached, pumps)
-    else resetSocket(accepted)
+    return wanted
   }
 
   async #make(
@@ -167,17 +161,19 @@ export class TcpRelay {
     const decision = meter.isOver ? overBy(meter) : await decider.decide(wanted)
     if (client.destroyed || this.#ended) return gone
     if (decision.verdict !== 'allowed') return this.#unreached(wanted, decision.verdict, decision)
-    const { rule } = decision
-    const dialling = dial(decision.addresses, wanted.port, onread, times.connect)
+    const { rule, path, addresses } = decision
+    const reader = this.isRead(wanted) ? undefined : onread
+    const dialling =
+      path === undefined ? dial(addresses, wanted.port, reader, times.connect) : dialPath(path, reader, times.connect)
     diallingIs(dialling)
     try {
-      const { socket, address } = await dialling.dialled
+      const { socket, real } = await dialling.dialled
       if (client.destroyed || this.#ended) {
         socket.destroy()
         return gone
       }
       log.decision(wanted, 'allowed', { reason: 'a rule allows it', rule })
-      return { verdict: 'allowed', wanted, rule, real: addressText(address), socket }
+      return { verdict: 'allowed', wanted, rule, real, socket }
     } catch (error) {
       return this.#unreached(wanted, 'failed', { reason: dialFault(error), rule })
     }
@@ -194,15 +190,33 @@ export class TcpRelay {
 
   /** Hands on both ways what these two say. `inside` reads as any socket does. */
   tunnel(inside: Socket, reached: Reached, pumps: Pumps): void {
+    if (this.isRead(reached.wanted)) {
+      this.#inspect(inside, reached)
+      return
+    }
     pumps.out.listen(inside)
     this.#join(inside, reached, pumps)
   }
 
-  /** A connection that its owner reads and writes: counted, and reset like all others. */
-  follow(reached: Reached): void {
+  /**
+   * A connection that its owner reads and writes: counted, and reset like all others.
+   * @param client is reset with it where a rule ends it; else it is the owner's
+   */
+  follow(reached: Reached, client?: Socket): void {
     const { socket } = reached
     const isOut = () => socket.destroyed || socket.writableLength === 0
-    this.#watch([socket], reached, isOut, () => ({ bytesIn: socket.bytesRead, bytesOut: socket.bytesWritten }))
+    const bytes = () => ({ bytesIn: socket.bytesRead, bytesOut: socket.bytesWritten })
+    this.#watch([socket], reached, isOut, bytes, client)
+  }
+
+  /** Whether the requests on such a connection are read. */
+  isRead(wanted: Wanted): boolean {
+    return this.#parts.inspector?.has(wanted) ?? false
+  }
+
+  #inspect(inside: Socket, reached: Reached): void {
+    this.follow(reached, inside)
+    this.#parts.inspector!.serve(inside, reached)
   }
 
   /** What hands on the two ways of a connection. */
@@ -228,6 +242,7 @@ export class TcpRelay {
     { wanted, rule, real }: Reached,
     isOut: () => boolean,
     end: () => { readonly bytesIn: number; readonly bytesOut: number },
+    client?: Socket,
   ): void {
     const { log, times } = this.#parts
     const started = performance.now()
@@ -240,7 +255,11 @@ export class TcpRelay {
     const leave = () => {
       for (const socket of sockets) socket.destroy()
     }
-    const connection: Connection = { wanted, reset, isOut, leave }
+    const byRule = (why: string) => {
+      reset(why)
+      if (client !== undefined) resetSocket(client)
+    }
+    const connection: Connection = { wanted, reset: byRule, isOut, leave }
     this.#connections.add(connection)
     for (const socket of sockets) {
       socket.unref()

@@ -28,6 +28,7 @@ import { dev, proc, sysfs } from './kernelFilesystems.js'
 import { Sources } from './namedSources.js'
 import { contextOf, type FilesystemContext, type Leaves, type Made, type Planner, relative, warned } from './planner.js'
 import { Tree } from './rootTree.js'
+import { makeSocket } from './socketSteps.js'
 import type { Specification } from './specification.js'
 import type { FilesystemType, MountFlags, Owner, Place, Step } from './step.js'
 
@@ -66,6 +67,7 @@ class FilesystemPlanner implements Planner {
       else this.#make(entry)
     }
     this.#entry = undefined
+    for (const socket of context.sockets ?? []) makeSocket(this, socket)
     if (this.#tree.get('') === 'ours' && !context.root.writable)
       this.push({ do: 'sealRoot', what: 'make the root read-only', why: 'only what is asked for is writable' })
     this.push({

@@ -7,7 +7,7 @@ import type { RlimitName } from '../kernel/rlimits.js'
 import { entryFds } from '../policy/entries.js'
 import { identityOf } from '../policy/identity.js'
 import type { Own } from '../policy/ownOptions.js'
-import type { CheckedPolicy } from '../policy/schema.js'
+import type { CheckedPolicy, Entry } from '../policy/schema.js'
 import { exitStatuses, PolicyError } from '../text/error.js'
 import { faultAt } from '../policy/keys.js'
 import type { Host } from './host.js'
@@ -26,6 +26,7 @@ import type {
   Hardening,
   NamespaceChoice,
   RlimitChoice,
+  SocketAt,
   Specification,
   StartChoice,
 } from './specification.js'
@@ -122,6 +123,7 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
   const limits = lowerLimits(policy, { group, descriptors, outputIsWatched: options.outputIsWatched ?? false })
   const keep = [...Object.values(descriptors).flat(), ...passed, ...entryFds(policy.filesystem)]
   const ownIds = chosen.user.make !== 'no'
+  const network = networkOf(policy, descriptors)
   return {
     namespaces: chosen,
     clocks: clocksOf(policy),
@@ -137,7 +139,7 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
           ? undefined
           : { groups: ownIds || chosen.user.join === undefined ? 'drop' : 'dropIfAllowed' },
     },
-    network: networkOf(policy, descriptors),
+    network,
     privateNetwork: privateNetworkOf(policy, host, options.houses === true, isShared(chosen.user)),
     hostname: chosen.uts.make === 'no' ? undefined : (policy.hostname ?? 'vial'),
     domainname: chosen.uts.make === 'no' ? undefined : policy.domainname,
@@ -146,7 +148,8 @@ export function lowerPolicy(policy: CheckedPolicy, host: Host, options: PlanOpti
         ? undefined
         : {
             root: { writable: policy.root?.writable ?? false, size: policy.root?.size },
-            entries: policy.filesystem ?? [],
+            entries: (policy.filesystem ?? []).map((entry) => withAuthorities(entry, descriptors.authorities)),
+            sockets: pathSockets(policy, network),
             kept: options.kept,
             base: host.base,
             style: vialStyle,
@@ -188,10 +191,17 @@ function networkOf({ network }: CheckedPolicy, { network: [channel] }: Descripto
     throw new PolicyError([
       faultAt(
         'network',
-        'names are reached through a process beside the sandbox: "vial run", "vial start", or run, spawn, pty and open (without a name) of the library; a compiled vial and a pool have none',
+        'names are reached through a process beside the sandbox: "vial run", "vial start", or run, spawn, pty and open of the library; a compiled vial and a pool have none',
       ),
     ])
   return { own: ownAddresses, sockets: socketsOf(network), channel }
+}
+
+/** Where none is read there is nothing in it: of what enters, and of what is only looked at. */
+function withAuthorities(entry: Entry, [fd]: readonly number[]): Entry {
+  if (!('file' in entry) || entry.authorities === undefined) return entry
+  const { authorities, ...rest } = entry
+  return fd === undefined ? { ...rest, content: '' } : { ...rest, fd }
 }
 
 /**
@@ -217,6 +227,18 @@ function privateNetworkOf(
   ]
   const resolvers = [dnsAddresses.v4, dnsAddresses.v6].flatMap((address) => ['--dns-forward', address])
   return { program: pasta, outside: [...inside, ...resolvers], inside }
+}
+
+/** Those of them that are made at a path. */
+function pathSockets({ network: policy }: CheckedPolicy, network: Specification['network']): readonly SocketAt[] {
+  if (network === undefined || typeof policy !== 'object') return []
+  const { sockets, channel } = network
+  return sockets.flatMap((socket, number) => {
+    if (socket.protocol !== 'unix') return []
+    const { path } = socket
+    const index = policy.allow!.findIndex(({ host }) => host.kind === 'path' && host.inside === path)
+    return [{ path, number, channel, key: `network.allow[${index}]` as const }]
+  })
 }
 
 function clocksOf({ namespaces: { time } = {} }: CheckedPolicy): Specification['clocks'] {

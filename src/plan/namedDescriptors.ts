@@ -15,6 +15,8 @@ const names = [
   'control',
   // The socket by which Node.js gets those of the sandbox's network.
   'network',
+  // What the file of the authorities that the sandbox trusts is read from.
+  'authorities',
   // The directory of the log.
   'log',
   // A file of the cgroup that begins with the CPU time used.

@@ -7,6 +7,7 @@ import type { CapabilityName } from '../kernel/capabilities.js'
 import type { Scope } from '../kernel/landlock.js'
 import type { NamespaceName } from '../kernel/namespaces.js'
 import type { RlimitName } from '../kernel/rlimits.js'
+import type { KeyPath } from '../policy/keys.js'
 import type { Entry, FilesystemEntry } from '../policy/schema.js'
 import type { Announcement, Environment, Living, Manner, Serving } from './manner.js'
 import type { Action, GroupEntry, Handle, IdMap, KeptAs, PayloadPipe } from './step.js'
@@ -63,6 +64,8 @@ export interface Filesystem {
   readonly root: { readonly writable: boolean; readonly size?: number | undefined }
   /** Later entries lie over earlier ones. */
   readonly entries: readonly Entry[]
+  /** Over all entries. */
+  readonly sockets?: readonly SocketAt[] | undefined
   /** What is laid over writable entries: compile/writableEntries.ts. */
   readonly kept: ReadonlyMap<FilesystemEntry, readonly Kept[]> | undefined
   /** Where relative host paths start; undefined: the directory that the vial is started in. */
@@ -72,6 +75,12 @@ export interface Filesystem {
   readonly disk: { readonly size?: number | undefined; readonly inodes?: number | undefined }
   /** Whether sandboxes are to be made inside: see nesting.ts. */
   readonly nests: boolean
+}
+
+/** A unix socket at which Node.js accepts. `key`: what asks for it. */
+export interface SocketAt extends Pick<Action<'socket'>, 'number' | 'channel'> {
+  readonly path: string
+  readonly key: KeyPath
 }
 
 export interface Kept {

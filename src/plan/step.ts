@@ -139,6 +139,8 @@ export interface Steps {
     readonly owner: Owner | undefined
   }
   symlink: { readonly place: Place; readonly target: string }
+  /** A unix socket that listens, is open to all, and is handed to Node.js as number `number` of {@link Steps.listen}. Its directory is this plan's own. */
+  socket: { readonly place: Place; readonly number: number; readonly channel: number }
   file: {
     readonly place: Place
     readonly content: Uint8Array | number

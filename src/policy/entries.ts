@@ -189,12 +189,20 @@ export const mountKinds = {
           /** What is in it; or use `fd`. */
           content: t.optional(t.union([t.string(), t.instance(Uint8Array)], 'must be text or a Uint8Array')),
           fd: t.optional(t.fd),
+          /**
+           * In it are the certificates, as PEM, of the authorities that programs trust, where `network.inspect` opens their TLS: those of this host, and the
+           * sandbox's own. A preset has this file itself.
+           */
+          authorities: t.optional(t.literal(true, 'must be true')),
           mode: t.optional(t.mode),
           owner: owner(t),
           /** Mount it over the place, so that it may cover a file of a read-only directory. */
           mount: t.optional(t.picklist(['readonly', 'writable'], 'must be "readonly" or "writable"')),
         }),
-        t.check((entry) => (entry.content === undefined) !== (entry.fd === undefined), 'needs either content or fd'),
+        t.check(
+          ({ content, fd, authorities }) => [content, fd, authorities].filter((one) => one !== undefined).length === 1,
+          'needs either content or fd',
+        ),
       ),
     shows: ({ mount }) => ({
       shows: 'a file of the policy',

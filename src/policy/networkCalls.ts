@@ -7,7 +7,7 @@ export type Resolve = (name: string) => Promise<readonly string[]>
 /** A connection, or the first datagram to a destination, that no rule decides. */
 export interface NetworkRequest {
   /** How. */
-  readonly protocol: Protocol
+  readonly protocol: 'tcp' | 'udp'
   /** The name that the program asked for; absent where it knew an address. */
   readonly name?: string
   /** The address that it knew, where it asked for no name. */
@@ -32,15 +32,20 @@ export type NetworkVerdict = 'allowed' | 'refused' | 'failed'
 export interface NetworkEvent {
   /** Milliseconds since 1970. */
   readonly time: number
-  /** `decision`: what was wanted is allowed, or not. `end`: of a connection or conversation that was allowed. */
-  readonly event: 'decision' | 'end'
+  /**
+   * `decision`: what was wanted is allowed, or not. `request`: one of HTTP, where they are read. `end`: of a connection or conversation that was
+   * allowed.
+   */
+  readonly event: 'decision' | 'request' | 'end'
   /** How; `dns`: a question for a name. */
   readonly protocol: Protocol | 'dns'
   /** The name that the program asked for. */
   readonly name?: string
   /** The address that it knew, where it asked for no name. */
   readonly address?: string
-  /** Absent of a question for a name. */
+  /** The path of a unix socket that it connected to. */
+  readonly path?: string
+  /** Absent of a question for a name, and of a unix socket. */
   readonly port?: number
   /** `failed`: it was allowed, and could not be done. */
   readonly verdict: NetworkVerdict
@@ -48,7 +53,13 @@ export interface NetworkEvent {
   readonly reason: string
   /** The rule that decided. */
   readonly rule?: string
-  /** The address outside that was dialled. */
+  /** Of a request: its method. */
+  readonly method?: string
+  /** Of a request: where it went, without the query: `https://api.example.com/v1/models`. */
+  readonly url?: string
+  /** Of a request that was answered: the number of the answer. */
+  readonly status?: number
+  /** The address outside that was dialled, or the path. */
   readonly real?: string
   /** Bytes that the program got, at the end. */
   readonly bytesIn?: number

@@ -1,36 +1,64 @@
-/** Ports of the host at which a server of the sandbox is reached: `127.0.0.1:8080:80`. */
+/** Where servers of the sandbox are reached from the host: by a port of it, `127.0.0.1:8080:80`, or by a path, `/run/app.sock:80`. */
 import { hostText, type IpAddress, parseAddress, parseHost } from './ipAddress.js'
+import { readSocketPath } from './networkPaths.js'
 import { lastPort } from './networkRules.js'
+
+/** A place of the host: the path of a unix socket, or a port; 0: one that is free. */
+export type PublishedAt = { readonly address: IpAddress; readonly port: number } | { readonly path: string }
 
 /** One of them. */
 export interface Published {
-  /** Of the host. */
-  readonly address: IpAddress
-  /** Of the host; 0: one that is free. */
-  readonly port: number
-  /** Of the sandbox's loopback. */
-  readonly inside: number
+  readonly at: PublishedAt
+  /** A port of the sandbox's loopback, or the path of a unix socket inside. */
+  readonly inside: number | string
 }
 
 /** Other hosts reach it only where the policy says so. */
 const loopback: IpAddress = parseAddress('127.0.0.1')!
 
-const shape = /^(?:(\[[^\]]*\]|[^:[\]]*):)?(\d{1,5}):(\d{1,5})$/
-const fault = 'must be [ADDRESS:]PORT:PORT-INSIDE, such as "127.0.0.1:8080:80"'
+/** Address, port or path; port or path inside. A path ends at the first colon behind which a port or a path is all. */
+const shape = /^(?:(?:(\[[^\]]*\]|[^:[\]/]*):)?(\d{1,5})|(\/.*?)):(?:(\d{1,5})|(\/.*))$/s
+const fault =
+  'must be [ADDRESS:]PORT:PORT-INSIDE, such as "127.0.0.1:8080:80"; either side may be the path of a unix socket, such as "/run/app.sock:80"'
+
+type Read<Value> = Value | { readonly fault: string }
+
+function readPublished(text: string): Read<Published> {
+  const [, host, port, path, portInside, pathInside] = shape.exec(text) ?? []
+  const at = path !== undefined ? readSocketPath(path) : port !== undefined ? placeOf(host, Number(port)) : undefined
+  const inside =
+    pathInside !== undefined
+      ? readSocketPath(pathInside)
+      : portInside !== undefined
+        ? portOf(Number(portInside), 1)
+        : undefined
+  if (at === undefined || inside === undefined) return { fault }
+  if ('fault' in at) return at
+  if ('fault' in inside) return inside
+  return { at, inside: 'path' in inside ? inside.path : inside.port }
+}
+
+const portOf = (port: number, first: number) => (port >= first && port <= lastPort ? { port } : undefined)
+
+function placeOf(host: string | undefined, port: number): PublishedAt | undefined {
+  const address = host === undefined ? loopback : parseHost(host)
+  const chosen = portOf(port, 0)
+  return address && chosen && { address, ...chosen }
+}
 
 /** As data; undefined when the text is none: {@link publishedFault} says why. */
 export function parsePublished(text: string): Published | undefined {
-  const [, host, port, inside] = shape.exec(text) ?? []
-  if (port === undefined || inside === undefined) return undefined
-  const address = host === undefined ? loopback : parseHost(host)
-  const made = address && { address, port: Number(port), inside: Number(inside) }
-  return made !== undefined && made.port <= lastPort && made.inside >= 1 && made.inside <= lastPort ? made : undefined
+  const read = readPublished(text)
+  return 'fault' in read ? undefined : read
 }
 
 /** What is wrong with one; nothing: undefined. */
-export const publishedFault = (value: unknown): string | undefined =>
-  typeof value === 'string' && parsePublished(value) !== undefined ? undefined : fault
+export function publishedFault(value: unknown): string | undefined {
+  if (typeof value !== 'string') return fault
+  const read = readPublished(value)
+  return 'fault' in read ? read.fault : undefined
+}
 
 /** Where it is on the host. */
-export const publishedPlace = ({ address, port }: Pick<Published, 'address' | 'port'>): string =>
-  `${hostText(address)}:${port}`
+export const publishedPlace = (at: PublishedAt): string =>
+  'path' in at ? at.path : `${hostText(at.address)}:${at.port}`

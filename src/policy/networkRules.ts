@@ -1,4 +1,7 @@
-/** Which destinations a rule of `network` is about: `api.example.com:443`, `*.example.org:80`, `udp:[2001:db8::1]:123`, `10.0.0.0/8:*`. */
+/**
+ * Which destinations a rule of `network` is about: `api.example.com:443`, `*.example.org:80`, `udp:[2001:db8::1]:123`, `10.0.0.0/8:*`,
+ * `unix:/run/app.sock`.
+ */
 import {
   addressText,
   beyondPrefix,
@@ -10,11 +13,13 @@ import {
   parseBlock,
 } from './ipAddress.js'
 import { isLocalName, readName } from './networkNames.js'
+import { readSocketPath } from './networkPaths.js'
 
-export type Protocol = 'tcp' | 'udp'
+export type InternetProtocol = 'tcp' | 'udp'
+export type Protocol = InternetProtocol | 'unix'
 
 /** Which hosts. */
-export type DestinationHost =
+export type InternetHost =
   /** The one of this name. */
   | { readonly kind: 'name'; readonly name: string }
   /** Those whose name ends with this one, and has more before: `*.example.org`. */
@@ -23,33 +28,56 @@ export type DestinationHost =
   | { readonly kind: 'address'; readonly block: IpBlock }
   | { readonly kind: 'any' }
 
+/** A unix socket of this host, and the path at which programs inside connect to it. */
+export interface SocketHost {
+  readonly kind: 'path'
+  readonly outside: string
+  readonly inside: string
+}
+
 /** What one rule is about, as data. */
-export interface Destination {
-  readonly protocol: Protocol
-  readonly host: DestinationHost
+export type Destination = InternetDestination | SocketDestination
+
+export interface InternetDestination {
+  readonly protocol: InternetProtocol
+  readonly host: InternetHost
   /** The first and the last of its ports. */
   readonly first: number
   readonly last: number
 }
 
-/** What a program wants to reach: by a name, or by an address that it knew. */
+export interface SocketDestination {
+  readonly protocol: 'unix'
+  readonly host: SocketHost
+  /** It has no ports. */
+  readonly first: typeof noPort
+  readonly last: typeof noPort
+}
+
+/** In place of the port of what has none. */
+export const noPort = 0
+
+/** What a program wants to reach: by a name, by an address that it knew, or by a path. */
 export interface Wanted {
   readonly protocol: Protocol
   readonly name?: string | undefined
   readonly address?: IpAddress | undefined
+  readonly path?: string | undefined
   readonly port: number
 }
 
 type Read<Value> = Value | { readonly fault: string }
 const isFault = (read: object): read is { readonly fault: string } => 'fault' in read
 
-const example = 'such as "api.example.com:443", "*.example.org:80", "10.0.0.5:5432" or "udp:[2001:db8::1]:123"'
+const example =
+  'such as "api.example.com:443", "*.example.org:80", "10.0.0.5:5432", "udp:[2001:db8::1]:123" or "unix:/run/app.sock"'
 
 /** Protocol, host, port; the host may have colons only between brackets. */
 const shape = /^(?:(tcp|udp):)?(\[[^\]]*\]|[^:[\]]*):([^:[\]]*)$/i
 
 function readDestination(text: string): Read<Destination> {
   if (/^[a-z][a-z\d+.-]*:\/\//i.test(text)) return { fault: `is a URL; a destination is a host and a port, ${example}` }
+  if (/^unix:/i.test(text)) return readSockets(text.slice('unix:'.length))
   const found = shape.exec(text)
   if (found === null)
     return {
@@ -60,12 +88,28 @@ function readDestination(text: string): Read<Destination> {
   if (isFault(ports)) return ports
   const read = readHost(host)
   if (isFault(read)) return read
-  return { protocol: protocol.toLowerCase() as Protocol, host: read, ...ports }
+  return { protocol: protocol.toLowerCase() as InternetProtocol, host: read, ...ports }
 }
 
 const bracketsFault = 'has an address of IPv6, which needs brackets before a port: "[2001:db8::1]:443"'
 
-function readHost(text: string): Read<DestinationHost> {
+/** One path, or two: that of the host ends at the first colon before a slash. */
+const paths = /^(.*?)(?::(\/.*))?$/s
+
+function readSockets(text: string): Read<Destination> {
+  const [, outside = '', inside = outside] = paths.exec(text) ?? []
+  const [one, other] = [readSocketPath(outside), readSocketPath(inside)]
+  if (isFault(one)) return one
+  if (isFault(other)) return other
+  return {
+    protocol: 'unix',
+    host: { kind: 'path', outside: one.path, inside: other.path },
+    first: noPort,
+    last: noPort,
+  }
+}
+
+function readHost(text: string): Read<InternetHost> {
   if (text === '*') return { kind: 'any' }
   const bracketed = text.startsWith('[')
   const block = parseBlock(bracketed ? text.slice(1, -1) : text)
@@ -109,7 +153,10 @@ export function parseDestination(text: string): Destination | undefined {
 }
 
 /** Whether a rule's hosts have this one. A name is no address, and an address has no name: both are asked for what they are. */
-function matchesHost(host: DestinationHost, { name, address }: Pick<Wanted, 'name' | 'address'>): boolean {
+function matchesHost(
+  host: Destination['host'],
+  { name, address, path }: Pick<Wanted, 'name' | 'address' | 'path'>,
+): boolean {
   switch (host.kind) {
     case 'any':
       return true
@@ -120,6 +167,8 @@ function matchesHost(host: DestinationHost, { name, address }: Pick<Wanted, 'nam
       return name?.endsWith(`.${host.name}`) ?? false
     case 'address':
       return address !== undefined && inBlock(host.block, address)
+    case 'path':
+      return path === host.inside
   }
 }
 
@@ -129,6 +178,26 @@ export const matches = (rule: Destination, wanted: Wanted): boolean =>
   rule.first <= wanted.port &&
   wanted.port <= rule.last &&
   matchesHost(rule.host, wanted)
+
+/** Whether rules of the one list have all that the other is about. What several of them have together is not looked at. */
+export const covers = (rules: readonly Destination[], { protocol, host, first, last }: Destination): boolean =>
+  rules.some(
+    (rule) => rule.protocol === protocol && rule.first <= first && last <= rule.last && isWithin(rule.host, host),
+  )
+
+/** Whether all hosts of the second are of the first. */
+function isWithin(rule: Destination['host'], host: Destination['host']): boolean {
+  if (rule.kind === 'path' || host.kind === 'path') return false
+  if (rule.kind === 'any' || hostOf(rule) === hostOf(host)) return true
+  if (rule.kind === 'below' && (host.kind === 'name' || host.kind === 'below'))
+    return host.name.endsWith(`.${rule.name}`)
+  return (
+    rule.kind === 'address' &&
+    host.kind === 'address' &&
+    rule.block.prefix <= host.block.prefix &&
+    inBlock(rule.block, { family: host.block.family, value: host.block.value })
+  )
+}
 
 /** Whether any port of this host may be reached by these rules: whether its name has an address inside. */
 export function mayReach(
@@ -150,7 +219,7 @@ function blockText(block: IpBlock): string {
   return `${address}/${block.prefix}${block.family === 6 ? ']' : ''}`
 }
 
-function hostOf(host: DestinationHost): string {
+function hostOf(host: InternetHost): string {
   switch (host.kind) {
     case 'any':
       return '*'
@@ -164,7 +233,12 @@ function hostOf(host: DestinationHost): string {
 }
 
 /** The text of a destination, which parses to the same. */
-export function destinationText({ protocol, host, first, last }: Destination): string {
+export function destinationText(destination: Destination): string {
+  if (destination.protocol === 'unix') {
+    const { outside, inside } = destination.host
+    return outside === inside ? `unix:${outside}` : `unix:${outside}:${inside}`
+  }
+  const { protocol, host, first, last } = destination
   const ports = first === 1 && last === lastPort ? '*' : first === last ? first : `${first}-${last}`
   return `${protocol === 'udp' ? 'udp:' : ''}${hostOf(host)}:${ports}`
 }

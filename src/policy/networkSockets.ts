@@ -1,17 +1,26 @@
 /** The sockets in a sandbox's network namespace by which Node.js, outside, learns what its programs ask for. */
 import { type IpAddress, isOneAddress, parseAddress } from './ipAddress.js'
 import { dnsAddresses, dnsPort, type FakeAddresses, fixedAddresses } from './networkAddresses.js'
-import type { Destination, Protocol } from './networkRules.js'
+import type { Destination, InternetProtocol } from './networkRules.js'
 import type { CheckedNetwork } from './networkSchema.js'
 
 /** One of them: Node.js gets it with its place in the list. */
-export interface NetworkSocket {
-  readonly protocol: Protocol
+export type NetworkSocket = InternetSocket | PathSocket
+
+export interface InternetSocket {
+  readonly protocol: InternetProtocol
   /** Who answers there: the resolver, what connects to a destination of the policy, or to what a client of the proxy names. */
   readonly role: 'dns' | 'destination' | 'proxy'
   /** 0 is any address of its kind. */
   readonly address: IpAddress
   readonly port: number
+}
+
+/** At a path inside. */
+export interface PathSocket {
+  readonly protocol: 'unix'
+  readonly role: 'destination'
+  readonly path: string
 }
 
 /** Each is a socket of this process's, for as long as a sandbox lives: see "ulimit -n". */
@@ -56,12 +65,14 @@ export function socketsOf({
   return distinct([...dns, ...proxies, ...destinationSockets(listed, (name) => names.get(name)!), ...asked])
 }
 
-/** Of each destination one for each of its addresses and ports. */
+/** Of each destination one for each of its addresses and ports, or for its path. */
 export function destinationSockets(
   destinations: readonly Destination[],
   addressesOf: (name: string) => FakeAddresses,
 ): NetworkSocket[] {
-  const sockets = destinations.flatMap(({ protocol, host, first, last }) => {
+  const sockets = destinations.flatMap((destination): NetworkSocket[] => {
+    const { protocol, host, first, last } = destination
+    if (protocol === 'unix') return [{ protocol, role: 'destination', path: host.inside }]
     const addresses =
       host.kind === 'name'
         ? both(addressesOf(host.name))
@@ -85,14 +96,15 @@ export function destinationSockets(
 /** Each once; one at any address stands for all of its port. */
 function distinct(sockets: readonly NetworkSocket[]): NetworkSocket[] {
   const byKey = new Map(sockets.map((socket) => [socketKey(socket), socket]))
-  return [...byKey.values()].filter((socket) => !byKey.has(socketKey(atAny(socket))) || socket.address.value === 0n)
+  return [...byKey.values()].filter((socket) => isAtAny(socket) || !byKey.has(socketKey(atAny(socket))))
 }
 
+/** Whether it waits at more than one address, or at none. */
+export const isAtAny = (socket: NetworkSocket): boolean => socket.protocol === 'unix' || socket.address.value === 0n
+
 /** That which waits at any address of its kind, in the place of one. */
-export const atAny = (socket: NetworkSocket): NetworkSocket => ({
-  ...socket,
-  address: { ...socket.address, value: 0n },
-})
+export const atAny = (socket: NetworkSocket): NetworkSocket =>
+  socket.protocol === 'unix' ? socket : { ...socket, address: { ...socket.address, value: 0n } }
 
 /** Where it is a function that decides: at the web's ports, and at those that are listed for others. */
 function askedAt(allow: readonly Destination[]): NetworkSocket[] {
@@ -106,5 +118,8 @@ const portsOf = ({ first, last }: Pick<Destination, 'first' | 'last'>): number[]
   Array.from({ length: last - first + 1 }, (_, index) => first + index)
 
 /** No two sockets have the same. */
-export const socketKey = ({ protocol, address, port }: NetworkSocket): string =>
-  `${protocol} ${address.family} ${address.value} ${port}`
+export const socketKey = (socket: NetworkSocket): string => {
+  if (socket.protocol === 'unix') return `unix ${socket.path}`
+  const { protocol, address, port } = socket
+  return `${protocol} ${address.family} ${address.value} ${port}`
+}

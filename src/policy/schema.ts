@@ -19,7 +19,7 @@ import { type Limits, type LimitsPolicy, limitsSchema } from './limitsSchema.js'
 import { type CheckedNetwork, type NamedNetwork, type NetworkWord, networkSchema } from './networkSchema.js'
 import { rlimitsSchema } from './rlimitsSchema.js'
 import { schemaTools } from './schemaTools.js'
-import { flag, host, id, inside, mode, positiveSize, text } from './values.js'
+import { environmentName, flag, host, id, inside, mode, positiveSize, text } from './values.js'
 
 export type { Entry, FilesystemEntry, StrictEntry } from './entries.js'
 
@@ -64,7 +64,6 @@ const hostName = v.pipe(
 )
 /** passwd(5), group(5). */
 const accountName = v.pipe(text, v.regex(/^[^:,\s]+$/, 'must be a name without blanks, colons and commas'))
-const environmentName = v.pipe(text, v.regex(/^[^=]+$/, 'must be a variable name'))
 
 const program = v.pipe(text, v.nonEmpty('is empty'))
 const rangesFault = 'must be "subids" or { uids, gids }'

@@ -20,6 +20,7 @@ const longestPath = 4095
 
 const noNul = v.check<string, string>((text) => !text.includes('\0'), 'has a NUL byte')
 export const text = v.pipe(v.string(), noNul)
+export const environmentName = v.pipe(text, v.regex(/^[^=]+$/, 'must be a variable name'))
 export const pathText = v.pipe(
   text,
   v.nonEmpty('is empty'),

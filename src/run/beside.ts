@@ -1,9 +1,12 @@
 /** What this process is to a sandbox while that lives. */
 import type { ChildProcess } from 'node:child_process'
+import type { Opened } from '../plan/namedDescriptors.js'
 import type { Plan } from '../plan/plan.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 
 export interface Beside {
+  /** What the vial is started with for it. */
+  readonly descriptors: Opened<'ipc' | 'pipe'>
   /**
    * Serves the sandbox whose vial this is, by the channel that Node.js has to it.
    * @param fail ends the sandbox: its result rejects with this error

@@ -176,7 +176,7 @@ export function startVial(
     if (window !== undefined) writeWindow(status, window)
     beside = vial.beside?.()
     group = vial.limiter?.begin()
-    child = startChild(vial, vial.holds ? [] : [command, ...args], stdio, options, { status, group })
+    child = startChild(vial, vial.holds ? [] : [command, ...args], stdio, options, { status, group, beside })
   } catch (error) {
     giveBack()
     throw startError(error)
@@ -261,17 +261,21 @@ function startChild(
   words: readonly string[],
   stdio: Stdio,
   options: CommandOptions,
-  { status, group }: { readonly status: number; readonly group: LimitedRun | undefined },
+  {
+    status,
+    group,
+    beside,
+  }: { readonly status: number; readonly group: LimitedRun | undefined; readonly beside: Beside | undefined },
 ): ChildProcess {
   const { perRun } = vial
   const here = perRun === undefined ? [] : [options.cwd ?? perRun.cwd]
   return withOwnFiles(stdio, (files) =>
     startProcess(() => vial.open(), [...(vial.target ?? []), ...here, ...words], {
-      stdio: layOut<number | 'ignore' | 'inherit' | 'ipc'>({
+      stdio: layOut<number | 'ignore' | 'inherit' | 'ipc' | 'pipe'>({
         // In the place of a pipe there is something open, until the monitor puts its own there.
         payload: files.map((entry) => (entry === 'input' || entry === 'output' ? status : entry)),
         status: [status],
-        ...(vial.beside === undefined ? {} : { network: ['ipc'] }),
+        ...beside?.descriptors,
         ...group?.descriptors,
       }),
       env:

@@ -1,8 +1,10 @@
 /** What the descriptors of a payload are: which of them are pipes to this process, and in which direction. */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import type { GroupOption } from '../plan/lowerLimits.js'
+import type { DescriptorCounts } from '../plan/namedDescriptors.js'
 import type { PlanOptions } from '../plan/planPolicy.js'
 import type { PayloadPipe } from '../plan/step.js'
+import { opensTls } from '../policy/networkSecrets.js'
 import type { CheckedPolicy } from '../policy/schema.js'
 
 /**
@@ -39,12 +41,16 @@ export function compiledFor(
   network?: CheckedPolicy['network'],
 ): Pick<PlanOptions, 'descriptors' | 'pipes' | 'outputIsWatched' | 'group'> {
   return {
-    descriptors: { payload: stdio.length, status: 1, ...(typeof network === 'object' ? { network: 1 } : {}) },
+    descriptors: { payload: stdio.length, status: 1, ...descriptorsOf(network) },
     pipes: pipesOf(stdio),
     outputIsWatched: true,
     ...(group === undefined ? {} : { group }),
   }
 }
+
+/** Of the process beside a sandbox whose policy says this of its network. */
+export const descriptorsOf = (network: CheckedPolicy['network']): DescriptorCounts =>
+  typeof network === 'object' ? { network: 1, ...(opensTls(network) ? { authorities: 1 } : {}) } : {}
 
 /**
  * Calls `action` with the entries as the payload gets them. Where it is to have a pipe that is a standard stream of this

@@ -87,7 +87,7 @@ const offered: Readonly<Record<string, readonly string[]>> = {
   'vial explain -- own-': ['own-program'],
   'vial explain strict.json -- own-': ['own-program'],
   'vial explain strict.json -- cat my': ['my file'],
-  'vial explain strict.json --sec': ['--seccomp', '--security'],
+  'vial explain strict.json --sec': ['--seccomp', '--secret', '--security'],
   'vial cache ': ['clear', 'list'],
   'vial completion ': ['bash', 'fish', 'zsh'],
   'vial doctor --': ['--help', '--json'],

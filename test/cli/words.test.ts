@@ -188,6 +188,27 @@ const faults: readonly Fault[] = [
     /^network\.proxy: must be a port/,
   ),
   fault(
+    'inspect',
+    ['--inspect', 'web'],
+    /^vial: --inspect web: must be/,
+    { network: { inspect: ['web'] } },
+    /^network\.inspect\[0\]: must be/,
+  ),
+  fault(
+    'secret',
+    ['--secret', 'KEY@a.example.com:443'],
+    /^vial: --secret KEY@a\.example\.com:443: needs --inspect/,
+    { network: { secrets: [{ env: 'KEY', for: 'a.example.com:443' }] } },
+    /^network\.secrets\[0\]\.for: needs network\.inspect/,
+  ),
+  fault(
+    'request',
+    ['--request', 'GET /v1'],
+    /^vial: --request GET \/v1: must be METHOD URL/,
+    { network: { requests: ['GET /v1'] } },
+    /^network\.requests\[0\]: must be METHOD URL/,
+  ),
+  fault(
     'publish',
     ['--publish', 'web'],
     /^vial: --publish web: must be/,

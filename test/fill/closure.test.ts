@@ -246,7 +246,7 @@ test('the system: the programs of the host work', { skip: notInstalled('bwrap', 
 
 test('accounts: the files, root and nobody once', () => {
   const text = (entries: FillEntry[], file: string) =>
-    entries.flatMap((one) => ('file' in one && one.file === file ? [one.content] : []))[0]
+    entries.flatMap((one) => ('file' in one && 'content' in one && one.file === file ? [one.content] : []))[0]
   const user = accountFiles({
     uid: 1000,
     gid: 100,

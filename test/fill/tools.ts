@@ -104,7 +104,7 @@ export function inside(entries: FillEntry[], command: string[], directory?: stri
     if ('bind' in entry) args.push('--ro-bind', entry.from ?? entry.bind, entry.bind)
     else if ('symlink' in entry) args.push('--symlink', entry.to, entry.symlink)
     else if ('directory' in entry) args.push('--dir', entry.directory)
-    else if ('file' in entry) {
+    else if ('content' in entry) {
       if (directory === undefined) throw new Error('files need a directory')
       const source = path.join(directory, `file${sources.length}`)
       fs.writeFileSync(source, entry.content)

@@ -17,6 +17,7 @@ const library = [
   'sys/stat.h',
   'sys/statfs.h',
   'sys/uio.h',
+  'sys/un.h',
   'linux/capability.h',
   'linux/filter.h',
   'linux/if_addr.h',

@@ -1,14 +1,16 @@
 /** A named sandbox whose network is by name: it is kept by a process of its own, and changed and looked at by others. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createServer as createWebServer } from 'node:http'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
+import { cacheDirectory } from '../../src/cache/cacheDirectory.js'
 import { notInstalled } from '../support/needs.js'
 import { childrenOf, eventually, processesWith, uniqueSeconds } from '../support/processes.js'
 import { shareOf } from '../support/share.js'
-import { commander } from './commander.js'
+import { commander, monitorOf } from './commander.js'
 
 /** Servers of this host, each of which says its word. */
 async function serving(t: TestContext, ...words: readonly string[]): Promise<readonly number[]> {
@@ -147,4 +149,87 @@ describe('a named sandbox with a network by name', { skip: notInstalled('bash', 
     assert.deepEqual([status, out.split('\n')[0]], [1, 'one'])
     assert.match(err, /the network refused b\.example\.com.*\n.*--allow b\.example\.com:PORT would allow it/)
   })
+  for (const foreground of [false, true])
+    test(`what its programs sent last goes out behind their end${foreground ? ', in the foreground' : ''}`, async (t) => {
+      const { call, start, home } = commander(t)
+      // As much as all buffers hold while none reads at the other end.
+      const program = `import select, socket
+s = socket.create_connection(('127.0.0.1', int('PORT')))
+s.setblocking(False)
+sent = 0
+while select.select([], [s], [], 0.3)[1]: sent += s.send(bytes(65536))
+print(sent)`
+      let got = 0
+      const server = createServer({ pauseOnConnect: true }, (socket) => {
+        accept(socket.on('error', () => {}).on('data', (data) => (got += data.length)))
+      })
+      t.after(() => server.close())
+      let accept: (socket: Socket) => void = () => {}
+      const accepted = new Promise<Socket>((resolve) => {
+        accept = resolve
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const { port } = server.address() as AddressInfo
+      const flags = ['--name', 'web', '--allow', `127.0.0.1:${port}`]
+      start(
+        'start',
+        ...(foreground ? ['--foreground'] : []),
+        ...flags,
+        '--',
+        'python3',
+        '-c',
+        program.replace('PORT', String(port)),
+      )
+      const socket = await accepted
+      const monitor = monitorOf(home, 'web')
+      await eventually(
+        () => existsSync(`/proc/${monitor}`),
+        (isThere) => !isThere,
+      )
+      socket.resume()
+      await once(socket, 'close')
+      assert.equal(`${got}\n`, (await call('logs', 'web')).out)
+    })
+  test('uses a secret that is written nowhere, and that nothing in it has', {
+    skip: notInstalled('curl'),
+  }, async (t) => {
+    const { call, home } = commander(t)
+    const value = `s3cr3t-${uniqueSeconds()}`
+    const got: (string | undefined)[] = []
+    const server = createWebServer((asked, answer) => {
+      got.push(asked.headers.authorization)
+      answer.end('here')
+    })
+    t.after(() => server.close())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    process.env.VIAL_TEST_KEY = value
+    t.after(() => delete process.env.VIAL_TEST_KEY)
+    const at = `127.0.0.1:${port}`
+    const started = await call(
+      'start',
+      '--name',
+      'web',
+      '--allow',
+      at,
+      '--secret',
+      `VIAL_TEST_KEY@${at}`,
+      '--env',
+      'VIAL_*',
+    )
+    assert.equal(started.status, 0, started.err)
+    delete process.env.VIAL_TEST_KEY
+    const script = `curl -sS -H "authorization: $VIAL_TEST_KEY" http://${at}/; env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline`
+    const { out } = await call('exec', 'web', '--', 'bash', '-c', script)
+    assert.match(out, /^here/)
+    assert.deepEqual(got, [value])
+    assert.match(out, /VIAL_TEST_KEY=vial-secret-VIAL_TEST_KEY/)
+    for (const said of [out, (await call('inspect', 'web')).out, ...filesOf(home), ...filesOf(cacheDirectory())])
+      assert.ok(!said.includes(value))
+  })
 })
+
+const filesOf = (directory: string): string[] =>
+  readdirSync(directory, { recursive: true, encoding: 'utf8', withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'))

@@ -15,7 +15,11 @@ async function published(t: TestContext, answer?: (socket: Socket) => void) {
     await once(socket, 'connect')
     return socket
   }
-  const publisher = new Publisher([parsePublished('0:80')!], connectInside, (error) => assert.fail(error))
+  const publisher = new Publisher([parsePublished('0:80')!], {
+    connect: connectInside,
+    listenAt: async () => assert.fail('no path is published'),
+    fail: (error) => assert.fail(error),
+  })
   t.after(() => publisher.close())
   const [port] = await eventually(
     () => publisher.ports,

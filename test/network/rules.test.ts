@@ -49,6 +49,11 @@ const right: readonly (readonly [string, string])[] = [
   ['r3---sn-a.example:443', 'r3---sn-a.example:443'],
   ['_service._tcp.example:443', '_service._tcp.example:443'],
   ['intranet:80', 'intranet:80'],
+  ['unix:/run/a', 'unix:/run/a'],
+  ['UNIX:/run/a:/run/a', 'unix:/run/a'],
+  ['unix:/run//a/./b:/c', 'unix:/run/a/b:/c'],
+  ['unix:/run/a:b', 'unix:/run/a:b'],
+  ['unix:/run/a:1:/b:2', 'unix:/run/a:1:/b:2'],
 ]
 
 test('destinations have one spelling', () => {

@@ -364,7 +364,7 @@ for server in servers:
             resolve: async () => ['127.0.0.1'],
             // It takes its time, while the program has ended.
             onRequest: async () => {
-              await new Promise((resolve) => setTimeout(resolve, 300))
+              await new Promise((resolve) => setTimeout(resolve, 100))
               return true
             },
           }

@@ -33,6 +33,7 @@ const spelled: Readonly<Record<string, readonly Fields[]>> = {
   file: [
     { file: '/f', content: 'x', mode: '0644', owner: { gid: 1 }, mount: 'readonly' },
     { file: '/f', fd: 3 },
+    { file: '/f', authorities: true },
   ],
   overlay: [
     { overlay: '/o', lower: ['l'], upper: { upper: 'u', work: 'w' } },
@@ -92,7 +93,17 @@ const limits = {
   required: false,
 }
 const policies: readonly Fields[] = [
-  ...Object.values(entries).flatMap((all) => all.map((entry) => ({ filesystem: [entry] }))),
+  ...Object.values(entries).flatMap((all) =>
+    all.map((entry) => ({ filesystem: [entry], ...(entry.authorities ? { network: { inspect: true } } : {}) })),
+  ),
+  {
+    preset: 'system',
+    network: {
+      ...{ allow: ['a.example.com:443'], deny: ['10.0.0.0/8:*'], publish: ['0:80'], proxy: 3128, authorities: '' },
+      ...{ inspect: ['a.example.com:443'], requests: ['GET https://a.example.com/'] },
+      secrets: [{ env: 'KEY', value: 'x', for: 'a.example.com:443', header: 'x-key', placeholder: 'sk-00000000' }],
+    },
+  },
   {
     preset: 'system',
     root: { writable: true, size: '1M' },
@@ -188,7 +199,7 @@ const places = policies.flatMap((policy) => placesOf(policy))
 const jargon = / \| |undefined|\bArray\b|\bObject\b|\bstring\b|\bboolean\b|Invalid|[<>]=|!0|something else|null or/
 
 /** What no single key shows. */
-const betweenKeys = /contradict|needs (limits|namespaces)|joined from|beneath is|has both/
+const betweenKeys = /contradict|needs (limits|namespaces|network)|joined from|beneath is|has both/
 
 /** Keys of this kind are data: any other is right as well, or has a fault of its own. */
 const isData = ({ path }: Place) => /^(env\.set|rlimits|limits\.hugepages)\.\w+$/.test(path)

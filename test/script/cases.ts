@@ -135,6 +135,14 @@ export const policies: Readonly<Record<string, PolicyCase>> = {
     options: { ...asRun, descriptors: { status: 1, network: 1 } },
     calls: true,
   },
+  'unix sockets of the host': {
+    policy: {
+      filesystem: [{ tmpfs: '/tmp' }, { symlink: '/var/run', to: '/run' }],
+      network: { allow: ['unix:/run/host/db:/tmp/db', 'unix:/var/run/a/b'] },
+    },
+    options: { ...asRun, descriptors: { status: 1, network: 1 } },
+    calls: true,
+  },
   'a network by name, made by init': {
     policy: { network: { allow: ['[2001:db8::1]:443'] }, filesystem: [{ sysfs: '/sys' }] },
     options: { ...asRun, descriptors: { status: 1, network: 1 } },

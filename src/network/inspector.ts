@@ -1,0 +1,185 @@
+/**
+ * Connections whose requests are read. TLS is ended here, by a certificate of the sandbox's own authority, and begun anew to the server, whose
+ * certificate is checked. A client's connection and the server's last equally long: what is decided of one holds for both.
+ */
+import { Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { connect, createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
+import { addressText } from '../policy/ipAddress.js'
+import { normalName } from '../policy/networkNames.js'
+import type { Wanted } from '../policy/networkRules.js'
+import { HostError } from '../text/error.js'
+import { Authority } from './authority.js'
+import { trustedInside, trustedOutside } from './hostAuthorities.js'
+import { forward, refuse } from './httpForward.js'
+import { isWebSocket, upgrade, withoutUpgrade } from './httpUpgrade.js'
+import type { Meter } from './pump.js'
+import { patience } from './proxyParts.js'
+import { resetSocket } from './resetSocket.js'
+import type { RequestRules } from './requestRules.js'
+import type { Reached, ReadsRequests } from './reached.js'
+
+/** RFC 8446, 5.1: the first byte of a client's handshake, which begins no request. */
+const handshake = 22
+/** Requests are read one by one: RFC 7301. */
+const protocols = ['http/1.1']
+
+/** What a client's connection is for. */
+interface Link {
+  readonly wanted: Wanted
+  readonly secure: boolean
+  /** Gives the one connection to the server. */
+  readonly agent: Agent
+  /** The server's connection has closed: the client's closes behind what is being answered. */
+  isOver: boolean
+  /** Requests that are being answered. */
+  active: number
+}
+
+export class Inspector implements ReadsRequests {
+  readonly #rules: RequestRules
+  readonly #meter: Meter
+  #own: Authority | undefined
+  readonly #more: string | undefined
+  readonly #server: Server
+  readonly #links = new WeakMap<Duplex, Link>()
+  #trusted: SecureContext | undefined
+
+  /** @param authorities PEM of those that are trusted outside beside the host's */
+  constructor(rules: RequestRules, meter: Meter, authorities: string | undefined) {
+    this.#rules = rules
+    this.#meter = meter
+    this.#more = authorities
+    this.#server = createServer({ requestTimeout: 0, keepAliveTimeout: patience })
+    this.#server.on('request', (asked: IncomingMessage, answer: ServerResponse) => {
+      void this.#hand(asked, answer).catch(() => answer.destroy())
+    })
+    this.#server.on('upgrade', (asked: IncomingMessage, client: Socket, head: Buffer) =>
+      this.#upgrade(asked, client, head),
+    )
+    this.#server.on('clientError', (_, client) => {
+      client.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+    })
+  }
+
+  /** All that the sandbox trusts, as PEM. */
+  get certificates(): string {
+    return trustedInside(this.#authority.certificate)
+  }
+
+  get #authority(): Authority {
+    this.#own ??= new Authority()
+    return this.#own
+  }
+
+  has(wanted: Wanted): boolean {
+    return this.#rules.read(wanted)
+  }
+
+  serve(client: Socket, { wanted, socket: server }: Reached): void {
+    client.setTimeout(patience, () => client.destroy())
+    const leave = () => server.destroy()
+    client.once('end', () => client.bytesRead === 0 && leave())
+    client.once('close', leave)
+    client.once('readable', () => {
+      const first: Buffer | null = client.read(1)
+      if (first === null) return
+      client.unshift(first)
+      if (first[0] !== handshake) this.#speak(client, server, { wanted, secure: false })
+      else if (this.#rules.opensTls(wanted)) this.#openTls(client, server, wanted)
+      else resetSocket(client)
+    })
+  }
+
+  #openTls(client: Socket, server: Socket, wanted: Wanted): void {
+    const context = this.#authority.contextOf(wanted)
+    const inside = new TLSSocket(client, {
+      ...{ isServer: true, secureContext: context, ALPNProtocols: protocols },
+      SNICallback: (name, done) =>
+        normalName(name) === wanted.name ? done(null, context) : done(new HostError('not the host of the connection')),
+    })
+    inside.on('error', () => client.destroy())
+    const host = wanted.name ?? addressText(wanted.address!)
+    this.#trusted ??= createSecureContext({ ca: trustedOutside(this.#more) })
+    const beyond = connect({
+      ...{ socket: server, host, secureContext: this.#trusted, ALPNProtocols: protocols },
+      // RFC 6066, 3: an address is no name of a server.
+      ...(wanted.name === undefined ? {} : { servername: wanted.name }),
+    })
+    this.#speak(inside, beyond, { wanted, secure: true })
+  }
+
+  #speak(client: Socket, server: Socket, { wanted, secure }: Pick<Link, 'wanted' | 'secure'>): void {
+    let isGiven = false
+    let fault: Error | undefined
+    const agent = Object.assign(new Agent({ keepAlive: true, maxSockets: 1 }), {
+      createConnection: (_: object, done: (error: Error | null, socket?: Duplex) => void) => {
+        if (isGiven || server.destroyed) done(fault ?? new HostError('the server has closed the connection'))
+        else if (secure && !(server as TLSSocket).authorized) {
+          server.once('secureConnect', () => done(null, server)).once('error', done)
+        } else done(null, server)
+        isGiven = true
+      },
+    })
+    const link: Link = { wanted, secure, agent, isOver: false, active: 0 }
+    this.#links.set(client, link)
+    server.once('close', () => {
+      link.isOver = true
+      // What failed is told to the first who asks.
+      if (link.active === 0 && (isGiven || fault === undefined)) client.destroySoon()
+    })
+    server.on('error', (error) => {
+      fault ??= error
+    })
+    server.resume()
+    this.#server.emit('connection', client)
+  }
+
+  async #hand(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
+    const client = asked.socket
+    const link = this.#links.get(client)!
+    const { wanted, secure, agent } = link
+    link.active++
+    answer.once('close', () => {
+      link.active--
+      if (link.isOver) client.destroySoon()
+    })
+    client.setTimeout(0)
+    answer.sendDate = false
+    answer.once('finish', () => client.setTimeout(patience))
+    const { target, host } = targetOf(asked)
+    const admitted = this.#rules.admit({ asked, wanted, secure, target, host })
+    if (admitted.verdict !== 'allowed') {
+      refuse(answer, admitted)
+      return
+    }
+    answer.once('close', () => answer.writableFinished || agent.destroy())
+    const came = await forward(asked, answer, {
+      ...{ options: { agent, path: target }, headers: admitted.headers, meter: this.#meter, isTied: true as const },
+    })
+    admitted.told(came)
+    if (typeof came === 'object') refuse(answer, came)
+  }
+
+  #upgrade(asked: IncomingMessage, client: Socket, head: Buffer): void {
+    const { wanted, secure, agent } = this.#links.get(client)!
+    if (!isWebSocket(asked)) {
+      // RFC 9110, 7.8: a server may leave it, and answer as if it were not there.
+      client.unshift(Buffer.concat([withoutUpgrade(asked), head]))
+      this.#server.emit('connection', client)
+      return
+    }
+    client.setTimeout(0)
+    const { target, host } = targetOf(asked)
+    const admitted = this.#rules.admit({ asked, wanted, secure, target, host })
+    upgrade({ asked, client, head, agent, target, admitted, meter: this.#meter })
+  }
+}
+
+/** RFC 9112, 3.2.2: some clients write the whole address. */
+function targetOf({ url = '' }: IncomingMessage): { readonly target: string; readonly host?: string } {
+  if (!URL.canParse(url)) return { target: url }
+  const { pathname, search, host } = new URL(url)
+  return { target: `${pathname}${search}`, host }
+}
