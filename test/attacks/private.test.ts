@@ -73,18 +73,22 @@ for (const caller of callers)
                 return group[Math.floor(which * group.length)]
               }
               await sleep(wait)
-              // It may not be there yet.
-              let target = find()
-              while (target === undefined && performance.now() - startOf < 20_000 && node.exitCode === null) {
-                await sleep(1)
-                target = find()
-              }
-              if (target !== undefined) {
+              // It may not be there yet, or just have gone, as the process that pasta was before it went to the background.
+              const hit = () => {
+                const target = find()
+                if (target === undefined) return false
                 try {
-                  process.kill(target.pid, 'SIGKILL')
-                  killed++
-                } catch {}
+                  return process.kill(target.pid, 'SIGKILL')
+                } catch {
+                  return false
+                }
               }
+              let isHit = hit()
+              while (!isHit && performance.now() - startOf < 20_000 && node.exitCode === null) {
+                await sleep(1)
+                isHit = hit()
+              }
+              if (isHit) killed++
               // A sandbox whose network has ended goes on.
               if (victim === 'pasta' || victim === 'tether') {
                 await sleep(chance() * 50)

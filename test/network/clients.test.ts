@@ -207,6 +207,21 @@ class Client {
     ...{ noHost: /UnresolvedAddressException/, noPort: /ConnectException/ },
   },
   {
+    ...{ name: "gRPC, by Python's client, two calls on one channel", server: 'grpc', says: 'ereh ereht\n' },
+    // Of Debian: another python3 may come first.
+    needs: ['/usr/bin/python3', '/usr/lib/python3/dist-packages/grpc'],
+    script: source(
+      'client.py',
+      `
+import grpc, sys
+channel = grpc.insecure_channel('%s:%s' % tuple(sys.argv[1:]))
+call = channel.unary_unary('/test.Words/Reverse', request_serializer=str.encode, response_deserializer=bytes.decode)
+print(call('here', timeout=20), call('there', timeout=20))`,
+      '/usr/bin/python3 client.py',
+    ),
+    ...{ noHost: /DNS resolution failed/, noPort: /refused/ },
+  },
+  {
     ...{ name: "Go's HTTP client", needs: ['go'], server: 'text', says: 'here\n' },
     script: source(
       'client.go',

@@ -5,7 +5,7 @@ import type * as Vial from '../../../src/index.js'
 import { postgres, redis } from './daemonServers.js'
 import { fileServer } from './fileServer.js'
 import type { ClientServer } from './listening.js'
-import { http2, interleaved, ntp, webSocket } from './protocolServers.js'
+import { grpc, http2, interleaved, ntp, webSocket } from './protocolServers.js'
 import { apt, git, npm, pip, text } from './repositories.js'
 
 /** A directory of its own below the caller's home, which the tests remove. */
@@ -17,7 +17,7 @@ const files = (fill: (directory: string) => void) => (): Promise<ClientServer> =
 
 const servers = {
   ...{ text: files(text), git: files(git), apt: files(apt), pip: files(pip), npm: files(npm) },
-  ...{ http2, webSocket, interleaved, ntp, redis, postgres },
+  ...{ grpc, http2, webSocket, interleaved, ntp, redis, postgres },
 } satisfies Record<string, (vial: typeof Vial) => Promise<ClientServer>>
 
 export type ServerName = keyof typeof servers

@@ -11,6 +11,23 @@ import { type ClientServer, listening } from './listening.js'
 export const http2 = (): Promise<ClientServer> =>
   listening(createHttp2((request, response) => response.end(`${request.httpVersion} ${request.url}`)))
 
+/** A method of gRPC that says the bytes that it gets backwards: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md */
+export function grpc(): Promise<ClientServer> {
+  const server = createHttp2()
+  server.on('stream', (stream) => {
+    const parts: Buffer[] = []
+    stream.on('error', () => {})
+    stream.on('data', (bytes: Buffer) => parts.push(bytes))
+    stream.on('end', () => {
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+      const [prefix, said] = [Buffer.concat(parts).subarray(0, 5), Buffer.concat(parts).subarray(5)]
+      stream.end(Buffer.concat([prefix, said.reverse()]))
+    })
+  })
+  return listening(server)
+}
+
 /** RFC 6455: gives back each short text, behind one that nobody asked for. */
 export function webSocket(): Promise<ClientServer> {
   const server = createHttp()
