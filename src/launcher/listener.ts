@@ -10,7 +10,7 @@
 import { StrictAssembler } from '../assembly/strictAssembler.js'
 import type { Architecture } from '../kernel/architecture.js'
 import { firstError, type Operand, type Program } from '../machine/instruction.js'
-import { CLONE, PR } from '../kernel/flags.js'
+import { CLONE, MSG, PR } from '../kernel/flags.js'
 import { namespaceHandles } from '../plan/handles.js'
 import { openHandle, openMonitor, statSize } from './entering.js'
 import { becomeInside, type InsideIdentity } from './inside.js'
@@ -24,6 +24,8 @@ export const ownUser = '1'
 
 /** What is written of a row that failed: its number and errno, of 32 bits each. Number {@link unbegun}: the sandbox was not entered. */
 export const failureSize = 8
+/** Room for many of Node.js's answers. */
+const answersSize = 4096
 export const unbegun = 0xffffffff
 
 export type ListenerPlace = 'network' | 'host' | InsideIdentity
@@ -34,6 +36,7 @@ export function listener(architecture: Architecture, place: ListenerPlace): Prog
   const { b } = c
   const [word, row, have, left] = b.temporaries(4)
   const answer = b.reserve(failureSize, 8)
+  const answers = b.reserve(answersSize, 8)
   const tell = (number: Parameters<typeof b.store>[3]) => {
     b.compute(left, 0, 'sub', c.result)
     b.store(32, answer, 0, number)
@@ -65,6 +68,8 @@ export function listener(architecture: Architecture, place: ListenerPlace): Prog
       b.load(word, 32, row, socketRow.number)
       tell(word)
     })
+    // Node.js answers each, and keeps what is not read: child_process, "NODE_HANDLE_ACK".
+    c.attempt('recvfrom', channel, answers, answersSize, MSG.DONTWAIT, 0, 0)
   })
   c.exit(0)
   b.place(c.fail)

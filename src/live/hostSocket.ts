@@ -36,7 +36,7 @@ export async function openHostSocket(listener: NetworkListener, path: string): P
   const remove = () => {
     made.delete(remove)
     if (made.size === 0) process.off('exit', removeAll)
-    if (isSame(own, look(path))) unlink(path)
+    if (own?.isSocket() && own.uid === process.geteuid!() && isSame(own, look(path))) unlink(path)
   }
   if (made.size === 0) process.on('exit', removeAll)
   made.add(remove)

@@ -33,6 +33,7 @@ import { openHostSocket } from './hostSocket.js'
 import { insideIdentity } from './insideIdentity.js'
 import { ended, NetworkListener, networkArguments } from './networkListener.js'
 import { madeOf } from './pipeServer.js'
+import { refuseWritable, writableOutside } from './writableOutside.js'
 
 /** Milliseconds that what programs sent last has to go out when they have ended. */
 const patience = 1000
@@ -55,6 +56,7 @@ export class NetworkBeside implements Beside, NetworkControl {
   #isOpened: () => void = () => {}
   #isOver: (why: HostError) => void = () => {}
   readonly #hasProxy: boolean
+  readonly #writable: readonly string[]
   readonly descriptors: Beside['descriptors']
   /** What makes sockets in its network, among its mounts, and on the host. */
   readonly #listener: NetworkListener
@@ -69,9 +71,11 @@ export class NetworkBeside implements Beside, NetworkControl {
 
   /**
    * @param plan of the same policy
-   * @throws {HostError} when a secret has no value
+   * @throws {HostError} when a secret has no value, or a unix socket lies where the payload may write
    */
   constructor({ allow = [], deny = [], publish = [], proxy, ...rest }: CheckedNetwork, plan: Plan) {
+    this.#writable = writableOutside(plan)
+    refuseWritable(allow, this.#writable)
     const options = { ...rest, secrets: valued(rest.secrets) }
     this.descriptors = { network: ['ipc'], ...(opensTls(rest) ? { authorities: ['pipe'] } : {}) }
     this.#hasProxy = proxy !== undefined
@@ -133,7 +137,13 @@ export class NetworkBeside implements Beside, NetworkControl {
       if (--awaited === 0) this.#isOpened()
     })
     if (awaited === 0) this.#isOpened()
-    this.#gateway.then(({ authorities }) => authorities === undefined || write(child, authorities), fail)
+    this.#gateway.then(({ authorities }) => {
+      if (authorities === undefined) return
+      const pipe = writeTo(child, authorities)
+      // All files are made before there are sockets. A root that has none for these does not read them, and they wait for nobody.
+      const over = () => void pipe?.destroy()
+      this.#opened.then(over, over)
+    }, fail)
     // The sandbox itself keeps this process as long as it lives.
     child.channel?.unref()
   }
@@ -144,6 +154,7 @@ export class NetworkBeside implements Beside, NetworkControl {
    */
   allow(destinations: readonly Destination[]): Promise<void> {
     return this.#change(async (gateway) => {
+      refuseWritable(destinations, this.#writable)
       const wanted = destinationSockets(direct(destinations, this.#hasProxy), (name) => {
         const addresses = gateway.addressesOf(name)
         if (addresses === undefined) throw new HostError('too many names have an address in the sandbox')
@@ -180,7 +191,10 @@ export class NetworkBeside implements Beside, NetworkControl {
     this.#isOver(ended())
     this.#publisher.close()
     for (const listener of [this.#listener, this.#inside, this.#host]) listener.close()
-    void this.#gateway.then((gateway) => gateway.close())
+    this.#gateway.then(
+      (gateway) => gateway.close(),
+      () => {},
+    )
   }
 
   async #change(action: (gateway: Gateway) => Promise<void>): Promise<void> {
@@ -259,10 +273,10 @@ export class NetworkBeside implements Beside, NetworkControl {
 }
 
 /** By the one pipe of Node.js's own that the vial has: those of payloads are made by the monitor. */
-function write(child: ChildProcess, authorities: string): void {
+function writeTo(child: ChildProcess, authorities: string): Writable | undefined {
   const pipe = child.stdio.find((stream) => stream instanceof Writable)
-  // A root that has no file for them does not read it.
   pipe?.on('error', () => {}).end(authorities)
+  return pipe
 }
 
 /** Node.js reads a socket from when it has it: what comes before there is a gateway is kept for that. Gives what hands it on. */

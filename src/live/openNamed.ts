@@ -22,7 +22,14 @@ export async function openNamed(start: Omit<NamedStart, 'network'>, work?: WorkO
     },
     work,
   )
-  if (network !== undefined) await orEnd(start.name, () => keep(start.name, network!))
+  const kept = network
+  if (kept === undefined) return
+  try {
+    await orEnd(start.name, () => keep(start.name, kept))
+  } catch (error) {
+    kept.close()
+    throw error
+  }
 }
 
 async function keep(name: string, network: NetworkBeside): Promise<void> {

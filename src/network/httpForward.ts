@@ -21,6 +21,9 @@ const hopByHop = new Set([
 /** Requests of one connection that wait for their answers: clients send one, or a few. Each takes some kilobytes, and nothing else would bound them. */
 export const mostWaiting = 16
 
+/** What is written anew. */
+const ownHeaders = new Set(['host', 'content-length'])
+
 /** How a request goes on. */
 export interface Onward {
   /** By which connection; with the target as the server is to see it. */
@@ -39,7 +42,10 @@ export async function forward(
   answer: ServerResponse,
   { options, headers, meter, isTied, begun }: Onward,
 ): Promise<number | Unreached> {
-  const outgoing = request({ ...options, method: asked.method, setHost: false, headers })
+  const outgoing = request({
+    ...{ ...options, method: asked.method, setHost: false },
+    headers: { ...headers, ...framing(asked) },
+  })
   begun?.(outgoing)
   const sent = pipeline(asked, metered(meter), outgoing)
   sent.catch(() => {})
@@ -48,9 +54,22 @@ export async function forward(
   }).catch((error: NodeJS.ErrnoException): Unreached => ({ verdict: 'failed', reason: error.code ?? error.message }))
   if ('verdict' in got) return got
   const last = isTied && !outgoing.shouldKeepAlive ? { connection: 'close' } : {}
-  answer.writeHead(got.statusCode!, got.statusMessage, { ...endToEnd(got), ...last })
+  // What a HEAD request is told of a body is no framing.
+  const { 'content-length': length } = got.headers
+  const size = length === undefined ? {} : { 'content-length': length }
+  answer.writeHead(got.statusCode!, got.statusMessage, { ...endToEnd(got), ...size, ...last })
   await pipeline(got, metered(meter), answer)
   return got.statusCode!
+}
+
+/**
+ * How long the body is, as the client has said it, RFC 9112, 6. Node.js says nothing of it for GET and its like: a body would come to the server as
+ * the beginning of another request, one that no rule has seen.
+ */
+function framing({ headers }: IncomingMessage): OutgoingHttpHeaders {
+  const { 'transfer-encoding': encoding, 'content-length': length } = headers
+  if (encoding !== undefined) return { 'transfer-encoding': 'chunked' }
+  return length === undefined ? {} : { 'content-length': length }
 }
 
 /** Hands on as fast as the limits let it. */
@@ -63,12 +82,12 @@ export const metered = (meter: Meter) =>
     },
   })
 
-/** Headers that are for the other end, those that come more than once too. */
+/** Headers that are for the other end, those that come more than once too; not what says how long the body is. */
 export function endToEnd({ headers, headersDistinct }: IncomingMessage): Record<string, string | string[]> {
   const named = new Set((headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase()))
   return Object.fromEntries(
     Object.entries(headersDistinct).flatMap(([name, values]) =>
-      hopByHop.has(name) || named.has(name) || name === 'host' ? [] : [[name, values!]],
+      hopByHop.has(name) || named.has(name) || ownHeaders.has(name) ? [] : [[name, values!]],
     ),
   )
 }

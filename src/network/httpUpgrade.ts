@@ -58,6 +58,8 @@ export function upgrade({ asked, client, head, agent, target, admitted, meter }:
   })
   outgoing.once('response', (got) => {
     told(got.statusCode!)
+    // Nothing else comes on these connections.
+    client.once('close', () => agent.destroy())
     client.write(`${lineOf(got)}connection: close\r\n${linesOf(got)}\r\n`)
     pipeline(got, metered(meter), client).catch(() => client.destroy())
   })

@@ -17,13 +17,16 @@ import { isWebSocket, upgrade, withoutUpgrade } from './httpUpgrade.js'
 import type { Meter } from './pump.js'
 import { patience } from './proxyParts.js'
 import { resetSocket } from './resetSocket.js'
-import type { RequestRules } from './requestRules.js'
+import type { Admitted, RequestRules } from './requestRules.js'
 import type { Reached, ReadsRequests } from './reached.js'
 
 /** RFC 8446, 5.1: the first byte of a client's handshake, which begins no request. */
 const handshake = 22
 /** Requests are read one by one: RFC 7301. */
 const protocols = ['http/1.1']
+
+/** At a time; more are reset. */
+const mostClients = 1024
 
 /** What a client's connection is for. */
 interface Link {
@@ -44,6 +47,8 @@ export class Inspector implements ReadsRequests {
   readonly #more: string | undefined
   readonly #server: Server
   readonly #links = new WeakMap<Duplex, Link>()
+  /** Also those whose server has closed its connection, which count as none any more. */
+  readonly #clients = new Set<Socket>()
   #trusted: SecureContext | undefined
 
   /** @param authorities PEM of those that are trusted outside beside the host's */
@@ -78,7 +83,19 @@ export class Inspector implements ReadsRequests {
   }
 
   serve(client: Socket, { wanted, socket: server }: Reached): void {
+    if (this.#clients.size >= mostClients) {
+      resetSocket(client)
+      server.destroy()
+      return
+    }
+    this.#clients.add(client)
+    client.once('close', () => this.#clients.delete(client))
     client.setTimeout(patience, () => client.destroy())
+    // A client that stays when the server has closed is given no more time, whatever it does.
+    server.once('close', () => {
+      const last = setTimeout(() => client.destroy(), patience).unref()
+      client.once('close', () => clearTimeout(last))
+    })
     const leave = () => server.destroy()
     client.once('end', () => client.bytesRead === 0 && leave())
     client.once('close', leave)
@@ -109,6 +126,8 @@ export class Inspector implements ReadsRequests {
     this.#trusted ??= createSecureContext({ ca: trustedOutside(this.#more) })
     const beyond = connect({
       ...{ socket: server, host, secureContext: this.#trusted, ALPNProtocols: protocols },
+      // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+      rejectUnauthorized: true,
       // RFC 6066, 3: an address is no name of a server.
       ...(wanted.name === undefined ? {} : { servername: wanted.name }),
     })
@@ -156,22 +175,43 @@ export class Inspector implements ReadsRequests {
     client.setTimeout(0)
     answer.sendDate = false
     answer.once('finish', () => client.setTimeout(patience))
-    const { target, host } = targetOf(asked)
-    const admitted = this.#rules.admit({ asked, wanted, secure, target, host })
+    const admitted = this.#admit(asked, { wanted, secure })
     if (admitted.verdict !== 'allowed') {
       refuse(answer, admitted)
       return
     }
     answer.once('close', () => answer.writableFinished || agent.destroy())
     const came = await forward(asked, answer, {
-      ...{ options: { agent, path: target }, headers: admitted.headers, meter: this.#meter, isTied: true as const },
+      ...{
+        options: { agent, path: admitted.target },
+        headers: admitted.headers,
+        meter: this.#meter,
+        isTied: true as const,
+      },
     })
     admitted.told(came)
     if (typeof came === 'object') refuse(answer, came)
   }
 
+  #admit(
+    asked: IncomingMessage,
+    { wanted, secure }: Pick<Link, 'wanted' | 'secure'>,
+  ): Admitted & { readonly target: string } {
+    const { target, host } = targetOf(asked)
+    const admitted =
+      target === undefined
+        ? ({ verdict: 'refused', reason: 'it asks for no path', status: 400 } as const)
+        : this.#rules.admit({ asked, wanted, secure, target, host })
+    return { ...admitted, target: target ?? '/' }
+  }
+
   #upgrade(asked: IncomingMessage, client: Socket, head: Buffer): void {
-    const { wanted, secure, agent } = this.#links.get(client)!
+    const { wanted, secure, agent, active } = this.#links.get(client)!
+    // The answers to requests before would come behind.
+    if (active > 0) {
+      client.destroy()
+      return
+    }
     if (!isWebSocket(asked)) {
       // RFC 9110, 7.8: a server may leave it, and answer as if it were not there.
       client.unshift(Buffer.concat([withoutUpgrade(asked), head]))
@@ -179,15 +219,15 @@ export class Inspector implements ReadsRequests {
       return
     }
     client.setTimeout(0)
-    const { target, host } = targetOf(asked)
-    const admitted = this.#rules.admit({ asked, wanted, secure, target, host })
-    upgrade({ asked, client, head, agent, target, admitted, meter: this.#meter })
+    const admitted = this.#admit(asked, { wanted, secure })
+    upgrade({ asked, client, head, agent, target: admitted.target, admitted, meter: this.#meter })
   }
 }
 
-/** RFC 9112, 3.2.2: some clients write the whole address. */
-function targetOf({ url = '' }: IncomingMessage): { readonly target: string; readonly host?: string } {
-  if (!URL.canParse(url)) return { target: url }
+/** RFC 9112, 3.2: a path, a whole address, or `*`; undefined: anything else, which a server could read as one of these. */
+function targetOf({ url = '' }: IncomingMessage): { readonly target: string | undefined; readonly host?: string } {
+  if (url.startsWith('/') || url === '*') return { target: url }
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) return { target: undefined }
   const { pathname, search, host } = new URL(url)
   return { target: `${pathname}${search}`, host }
 }

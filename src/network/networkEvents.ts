@@ -2,6 +2,7 @@
 import { addressText, bitsOf } from '../policy/ipAddress.js'
 import type { NetworkEvent, NetworkVerdict } from '../policy/networkCalls.js'
 import { destinationText, noPort, type Protocol, type Wanted } from '../policy/networkRules.js'
+import { shellWord } from '../text/shellWord.js'
 import { allowFlag } from './ruleBook.js'
 
 /** What was refused, and how often. */
@@ -96,7 +97,8 @@ export class EventLog {
       ...rest
     }: Pick<NetworkEvent, 'reason' | 'rule' | 'status'> & { readonly method: string; readonly url: string },
   ): void {
-    if (verdict === 'refused') this.#count(subject, rest.reason, `--request '${method} ${url}'`, `${method} ${url}`)
+    if (verdict === 'refused')
+      this.#count(subject, rest.reason, `--request ${shellWord(`${method} ${url}`)}`, `${method} ${url}`)
     this.#tell({ ...this.#head('request', subject), verdict, method, url, ...rest })
   }
 

@@ -63,12 +63,17 @@ export class RequestRules {
     const admitted = admits(this.#rules.requests ?? [], { wanted, method, secure, target })
     if (admitted === 'refused') return refused('no rule allows the request')
     const secrets = (this.#rules.secrets ?? []).filter((one) => matches(one.for, wanted))
+    if (secrets.length > 0 && !secure && this.opensTls(wanted))
+      return refused('a secret is for there, and goes by TLS only where that is opened')
     // RFC 9110, 9.3.8: the answer is the request, with the secret.
     if (secrets.length > 0 && method === 'TRACE') return refused('its answer would have the secret in it')
     const rule = admitted?.rule
     return {
       verdict: 'allowed',
-      headers: { ...withSecrets(endToEnd(asked), secrets), host },
+      headers: {
+        ...withSecrets(rule === undefined ? endToEnd(asked) : withoutOverrides(endToEnd(asked)), secrets),
+        host,
+      },
       told: (came) =>
         typeof came === 'number'
           ? this.#log.request(wanted, 'allowed', {
@@ -81,6 +86,15 @@ export class RequestRules {
     }
   }
 }
+
+/** Some servers take method and path from these, in place of those that a rule has decided. */
+const overrides = new Set([
+  ...['x-http-method-override', 'x-http-method', 'x-method-override'],
+  ...['x-original-url', 'x-rewrite-url', 'x-original-uri', 'x-override-url'],
+])
+
+const withoutOverrides = (headers: ReturnType<typeof endToEnd>): ReturnType<typeof endToEnd> =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !overrides.has(name)))
 
 /** As the Host header has it. */
 function hostOf({ name, address, port }: Wanted, secure: boolean): string {

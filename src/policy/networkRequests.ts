@@ -77,7 +77,7 @@ export const requestText = ({ method, secure, destination, path, isBeginning }: 
  */
 export function plainPath(target: string): string | undefined {
   const [path = ''] = target.split('?')
-  if (!path.startsWith('/') || /%(?:2f|5c|00|25)|[^!$-[\]-~]/i.test(path)) return undefined
+  if (!path.startsWith('/') || oddPath.test(path)) return undefined
   const parts = path.slice(1).split('/')
   const isOdd = parts.some((part, index) => {
     const [name = ''] = part.replaceAll(/%2e/gi, '.').split(/;|%3b/i)
@@ -85,6 +85,9 @@ export function plainPath(target: string): string | undefined {
   })
   return isOdd ? undefined : path
 }
+
+/** Escapes that are none, or of `/`, `\\`, NUL or `%`, or of characters in more bytes than they take; and what no path has: RFC 3986, 3.3. */
+const oddPath = /%(?:2f|5c|00|25|c0|c1|e0%[89]|f0%8|(?![\da-f]{2}))|[^!$-[\]-~]/i
 
 /** Whether rules let a request be made: undefined where none is about its destination, so that all may be made there. */
 export function admits(rules: readonly RequestRule[], asked: Asked): { readonly rule: string } | 'refused' | undefined {

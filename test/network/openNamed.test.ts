@@ -73,6 +73,21 @@ for (const caller of callers)
       assert.match(String(seen.told), /^nothing serves the network of the sandbox "left" any more/)
     })
 
+    test('lets that program end, where its root has no file for the authorities that it trusts', async () => {
+      const opened = await evaluate(
+        caller,
+        async ({ sandbox }) => {
+          const network = { allow: ['a.example.com:443'], inspect: true as const }
+          await sandbox({ filesystem: [{ tmpfs: '/tmp' }], network }).open({ name: 'bare' })
+          return true
+        },
+        null,
+        { env: env() },
+      )
+      assert.ok(opened)
+      await evaluate(caller, async ({ Sandbox }) => Sandbox.remove('bare', { force: true }), null, { env: env() })
+    })
+
     test('is not left where its network cannot be', async () => {
       const said = await evaluate(
         caller,

@@ -55,7 +55,22 @@ describe('rules about requests', () => {
       '/a%2Fb',
     ])
       assert.equal(plainPath(path), undefined, path)
-    for (const path of ['/a%5cb', '/a\\b', '/%00', '/%252e', '/a#b', '/a b', '/é', '/a\tb'])
+    for (const path of [
+      '/%%32e/a',
+      '/%u002e',
+      '/a%',
+      '/%c0%ae',
+      '/%e0%80%af',
+      '/%f0%80%80%af',
+      '/a%5cb',
+      '/a\\b',
+      '/%00',
+      '/%252e',
+      '/a#b',
+      '/a b',
+      '/é',
+      '/a\tb',
+    ])
       assert.equal(plainPath(path), undefined, path)
   })
 
