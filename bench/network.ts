@@ -252,13 +252,27 @@ async function connecting(peer: Peer): Promise<void> {
 }
 
 async function starting(): Promise<void> {
-  const none = sandbox({ preset: 'system', network: 'none' })
-  const named = sandbox({ preset: 'system', network: { allow: ['api.example.com:443', '*.example.org:443'] } })
-  const [plain, listed] = (await raceHere(runs, [() => none.run('true'), () => named.run('true')])) as [Times, Times]
-  raceTable(`run('true'), ${runs} in turn`, [
-    { name: "network: 'none'", times: plain },
-    { name: 'network: { allow }', times: listed, against: { name: 'none', times: plain } },
-  ])
+  const allow = ['api.example.com:443', '*.example.org:443']
+  const networks = {
+    "network: 'none'": 'none',
+    'network: { allow }': { allow },
+    'network: { allow, inspect }': { allow, inspect: true },
+    ...(installed('pasta') === undefined ? {} : { "network: 'private'": 'private' }),
+  } as const
+  const names = Object.keys(networks)
+  const boxes = Object.values(networks).map((network) => sandbox({ preset: 'system', network } as Policy))
+  const times = await raceHere(
+    runs,
+    boxes.map((box) => () => box.run('true')),
+  )
+  const [plain, listed] = times as [Times, Times]
+  raceTable(
+    `run('true'), ${runs} in turn`,
+    names.map((name, index) => ({
+      ...{ name, times: times[index]! },
+      ...(index === 0 ? {} : { against: { name: 'none', times: plain } }),
+    })),
+  )
   added(median(listed) - median(plain), 1e6)
 }
 
