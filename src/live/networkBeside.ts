@@ -140,7 +140,7 @@ export class NetworkBeside implements Beside, NetworkControl {
     this.#gateway.then(({ authorities }) => {
       if (authorities === undefined) return
       const pipe = writeTo(child, authorities)
-      // All files are made before there are sockets. A root that has none for these does not read them, and they wait for nobody.
+      // All files are made before there are sockets. A root that has none for these does not read them.
       const over = () => void pipe?.destroy()
       this.#opened.then(over, over)
     }, fail)

@@ -2,7 +2,7 @@
  * The certificate authority of one sandbox: its certificate is trusted inside, and its key never leaves this process. It signs for the servers that
  * TLS of the sandbox is opened for.
  */
-import { randomBytes } from 'node:crypto'
+import { type KeyObject, randomBytes } from 'node:crypto'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { addressText } from '../policy/ipAddress.js'
 import type { Wanted } from '../policy/networkRules.js'
@@ -15,8 +15,8 @@ export class Authority {
   /** As PEM. */
   readonly certificate: string
   readonly #issuer: Issuer
-  /** Of all servers: one who has it reaches nothing but the sandbox. */
-  readonly #keys = newKeys()
+  /** Of all servers, made for the first: one who has it reaches nothing but the sandbox. */
+  #server: { readonly publicKey: KeyObject; readonly pem: string } | undefined
   readonly #contexts = new Map<string, SecureContext>()
 
   constructor() {
@@ -32,12 +32,18 @@ export class Authority {
     let context = this.#contexts.get(key)
     if (context === undefined) {
       if (this.#contexts.size >= mostKept) this.#contexts.clear()
-      context = createSecureContext({
-        key: this.#keys.privateKey.export({ type: 'pkcs8', format: 'pem' }),
-        cert: serverCertificate(this.#issuer, this.#keys.publicKey, host),
-      })
+      const { publicKey, pem } = this.#keys()
+      context = createSecureContext({ key: pem, cert: serverCertificate(this.#issuer, publicKey, host) })
       this.#contexts.set(key, context)
     }
     return context
+  }
+
+  #keys() {
+    if (this.#server === undefined) {
+      const { publicKey, privateKey } = newKeys()
+      this.#server = { publicKey, pem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
+    }
+    return this.#server
   }
 }

@@ -18,9 +18,6 @@ const hopByHop = new Set([
   ...['proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
 ])
 
-/** Requests of one connection that wait for their answers: clients send one, or a few. Each takes some kilobytes, and nothing else would bound them. */
-export const mostWaiting = 16
-
 /** What is written anew. */
 const ownHeaders = new Set(['host', 'content-length'])
 

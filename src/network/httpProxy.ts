@@ -1,34 +1,27 @@
 /** The HTTP side of the proxy, RFC 9110 and 9112: CONNECT, and requests with a whole address. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { endToEnd, forward, mostWaiting, refuse } from './httpForward.js'
+import { endToEnd, forward, refuse } from './httpForward.js'
 import { refusedText } from './httpUpgrade.js'
 import { patience, type ProxyParts, wantedOf } from './proxyParts.js'
+import { RequestServer } from './requestServer.js'
 import type { Unreached } from './reached.js'
 
 export class HttpProxy {
   readonly #parts: ProxyParts
-  readonly #server: Server
-  /** Requests of each client that are not answered. */
-  readonly #waiting = new WeakMap<Socket, number>()
+  readonly #server: RequestServer
 
   constructor(parts: ProxyParts) {
     this.#parts = parts
-    this.#server = createServer({ requestTimeout: 0 })
-    this.#server.on('connect', (asked: IncomingMessage, client: Socket, head: Buffer) => {
-      void this.#connect(asked, client, head).catch(() => client.destroy())
-    })
-    this.#server.on('request', (asked: IncomingMessage, answer: ServerResponse) => {
-      void this.#forward(asked, answer).catch(() => answer.destroy())
-    })
-    this.#server.on('clientError', (_, client) => {
-      client.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+    this.#server = new RequestServer((asked, answer) => this.#forward(asked, answer))
+    this.#server.on('connect', (asked, client, head) => {
+      void this.#connect(asked, client as Socket, head).catch(() => client.destroy())
     })
   }
 
   /** A client of which nothing has been read. */
   serve(client: Socket): void {
-    this.#server.emit('connection', client)
+    this.#server.serve(client)
   }
 
   async #connect(asked: IncomingMessage, client: Socket, head: Buffer): Promise<void> {
@@ -51,13 +44,6 @@ export class HttpProxy {
   async #forward(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const { relay, decider, meter, rules } = this.#parts
     const client = asked.socket
-    const waiting = (this.#waiting.get(client) ?? 0) + 1
-    this.#waiting.set(client, waiting)
-    answer.once('close', () => this.#waiting.set(client, this.#waiting.get(client)! - 1))
-    if (waiting > mostWaiting) {
-      client.destroy()
-      return
-    }
     client.setTimeout(0)
     answer.once('finish', () => client.setTimeout(patience))
     const url = URL.canParse(asked.url ?? '') ? new URL(asked.url!) : undefined

@@ -2,7 +2,7 @@
  * Connections whose requests are read. TLS is ended here, by a certificate of the sandbox's own authority, and begun anew to the server, whose
  * certificate is checked. A client's connection and the server's last equally long: what is decided of one holds for both.
  */
-import { Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { Agent, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect, createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
@@ -11,13 +11,15 @@ import { normalName } from '../policy/networkNames.js'
 import type { Wanted } from '../policy/networkRules.js'
 import { HostError } from '../text/error.js'
 import { Authority } from './authority.js'
+import { onFirstByte } from './firstByte.js'
 import { trustedInside, trustedOutside } from './hostAuthorities.js'
-import { forward, mostWaiting, refuse } from './httpForward.js'
+import { forward, refuse } from './httpForward.js'
 import { isWebSocket, upgrade, withoutUpgrade } from './httpUpgrade.js'
 import type { Meter } from './pump.js'
 import { patience } from './proxyParts.js'
 import { resetSocket } from './resetSocket.js'
 import type { Admitted, RequestRules } from './requestRules.js'
+import { RequestServer } from './requestServer.js'
 import type { Reached, ReadsRequests } from './reached.js'
 
 /** RFC 8446, 5.1: the first byte of a client's handshake, which begins no request. */
@@ -36,8 +38,6 @@ interface Link {
   readonly agent: Agent
   /** The server's connection has closed: the client's closes behind what is being answered. */
   isOver: boolean
-  /** Requests that are being answered. */
-  active: number
 }
 
 export class Inspector implements ReadsRequests {
@@ -45,7 +45,7 @@ export class Inspector implements ReadsRequests {
   readonly #meter: Meter
   #own: Authority | undefined
   readonly #more: string | undefined
-  readonly #server: Server
+  readonly #server: RequestServer
   readonly #links = new WeakMap<Duplex, Link>()
   /** Also those whose server has closed its connection, which count as none any more. */
   readonly #clients = new Set<Socket>()
@@ -56,16 +56,8 @@ export class Inspector implements ReadsRequests {
     this.#rules = rules
     this.#meter = meter
     this.#more = authorities
-    this.#server = createServer({ requestTimeout: 0, keepAliveTimeout: patience })
-    this.#server.on('request', (asked: IncomingMessage, answer: ServerResponse) => {
-      void this.#hand(asked, answer).catch(() => answer.destroy())
-    })
-    this.#server.on('upgrade', (asked: IncomingMessage, client: Socket, head: Buffer) =>
-      this.#upgrade(asked, client, head),
-    )
-    this.#server.on('clientError', (_, client) => {
-      client.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
-    })
+    this.#server = new RequestServer((asked, answer) => this.#hand(asked, answer), patience)
+    this.#server.on('upgrade', (asked, client, head) => this.#upgrade(asked, client as Socket, head))
   }
 
   /** All that the sandbox trusts, as PEM. */
@@ -99,11 +91,8 @@ export class Inspector implements ReadsRequests {
     const leave = () => server.destroy()
     client.once('end', () => client.bytesRead === 0 && leave())
     client.once('close', leave)
-    client.once('readable', () => {
-      const first: Buffer | null = client.read(1)
-      if (first === null) return
-      client.unshift(first)
-      if (first[0] !== handshake) this.#speak(client, server, { wanted, secure: false })
+    onFirstByte(client, (byte) => {
+      if (byte !== handshake) this.#speak(client, server, { wanted, secure: false })
       else if (this.#rules.opensTls(wanted)) this.#openTls(client, server, wanted)
       else resetSocket(client)
     })
@@ -146,30 +135,25 @@ export class Inspector implements ReadsRequests {
         isGiven = true
       },
     })
-    const link: Link = { wanted, secure, agent, isOver: false, active: 0 }
+    const link: Link = { wanted, secure, agent, isOver: false }
     this.#links.set(client, link)
     server.once('close', () => {
       link.isOver = true
       // What failed is told to the first who asks.
-      if (link.active === 0 && (isGiven || fault === undefined)) client.destroySoon()
+      if (this.#server.waiting(client) === 0 && (isGiven || fault === undefined)) client.destroySoon()
     })
     server.on('error', (error) => {
       fault ??= error
     })
     server.resume()
-    this.#server.emit('connection', client)
+    this.#server.serve(client)
   }
 
   async #hand(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const client = asked.socket
     const link = this.#links.get(client)!
     const { wanted, secure, agent } = link
-    if (++link.active > mostWaiting) {
-      client.destroy()
-      return
-    }
     answer.once('close', () => {
-      link.active--
       if (link.isOver) client.destroySoon()
     })
     client.setTimeout(0)
@@ -182,12 +166,10 @@ export class Inspector implements ReadsRequests {
     }
     answer.once('close', () => answer.writableFinished || agent.destroy())
     const came = await forward(asked, answer, {
-      ...{
-        options: { agent, path: admitted.target },
-        headers: admitted.headers,
-        meter: this.#meter,
-        isTied: true as const,
-      },
+      options: { agent, path: admitted.target },
+      headers: admitted.headers,
+      meter: this.#meter,
+      isTied: true,
     })
     admitted.told(came)
     if (typeof came === 'object') refuse(answer, came)
@@ -206,16 +188,16 @@ export class Inspector implements ReadsRequests {
   }
 
   #upgrade(asked: IncomingMessage, client: Socket, head: Buffer): void {
-    const { wanted, secure, agent, active } = this.#links.get(client)!
+    const { wanted, secure, agent } = this.#links.get(client)!
     // The answers to requests before would come behind.
-    if (active > 0) {
+    if (this.#server.waiting(client) > 0) {
       client.destroy()
       return
     }
     if (!isWebSocket(asked)) {
       // RFC 9110, 7.8: a server may leave it, and answer as if it were not there.
       client.unshift(Buffer.concat([withoutUpgrade(asked), head]))
-      this.#server.emit('connection', client)
+      this.#server.serve(client)
       return
     }
     client.setTimeout(0)

@@ -3,6 +3,7 @@
  * addresses) and SOCKS 5 at one port. What a client asks for in words is decided as every connection is.
  */
 import type { Server, Socket } from 'node:net'
+import { onFirstByte } from './firstByte.js'
 import { HttpProxy } from './httpProxy.js'
 import { patience, type ProxyParts } from './proxyParts.js'
 import { resetSocket } from './resetSocket.js'
@@ -53,11 +54,8 @@ export class LoopbackProxy {
     client.setTimeout(patience, () => client.destroy())
     // One that says nothing at all.
     client.once('end', () => client.bytesRead === 0 && client.end())
-    client.once('readable', () => {
-      const first: Buffer | null = client.read(1)
-      if (first === null) return
-      client.unshift(first)
-      if (first[0] === socksVersion) void serveSocks(client, this.#parts).catch(() => client.destroy())
+    onFirstByte(client, (byte) => {
+      if (byte === socksVersion) void serveSocks(client, this.#parts).catch(() => client.destroy())
       else this.#http.serve(client)
     })
   }

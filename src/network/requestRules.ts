@@ -54,8 +54,9 @@ export class RequestRules {
     const host = hostOf(wanted, secure)
     const told = { method, url: `${secure ? 'https' : 'http'}://${host}${path}` }
     const refused = (reason: string, status?: number): Admitted => {
-      this.#log.request(wanted, 'refused', { ...told, reason, ...(status === undefined ? {} : { status }) })
-      return { verdict: 'refused', reason, ...(status === undefined ? {} : { status }) }
+      const why = { reason, ...(status === undefined ? {} : { status }) }
+      this.#log.request(wanted, 'refused', { ...told, ...why })
+      return { verdict: 'refused', ...why }
     }
     const named = whole === undefined ? (asked.headersDistinct.host ?? []) : [whole]
     if (named.length > 1 || named.some((one) => !isHost(one, wanted, secure)))
