@@ -1,7 +1,7 @@
 /** What programs read to find hosts by name, where the sandbox reaches any. */
 import { readFileSync, realpathSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { inBlock, parseAddress, parseBlock } from '../policy/ipAddress.js'
+import { type IpAddress, inBlock, parseAddress, parseBlock } from '../policy/ipAddress.js'
 import { dnsAddresses } from '../policy/networkAddresses.js'
 import type { NetworkWord } from '../policy/networkSchema.js'
 import type { Policy } from '../policy/schema.js'
@@ -61,9 +61,17 @@ function forwarding(): string | undefined {
 function isHere(text: string): boolean {
   const address = parseAddress(text)
   if (address === undefined || loopback.some((block) => inBlock(block, address))) return true
-  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
-  return own.some((one) => parseAddress(one.address)?.value === address.value)
+  return isOfThisHost(address)
 }
+
+/** Addresses of the host's devices. They change: nothing is kept. */
+export const isOfThisHost = (address: IpAddress): boolean =>
+  Object.values(networkInterfaces()).some((rows = []) =>
+    rows.some((row) => {
+      const own = parseAddress(row.address.replace(/%.*/, ''))
+      return own !== undefined && own.family === address.family && own.value === address.value
+    }),
+  )
 
 /** And the addresses that connect(2) takes for it. */
 const loopback = ['127.0.0.0/8', '0.0.0.0/32', '::1/128', '::/128'].map((text) => parseBlock(text)!)

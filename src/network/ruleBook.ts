@@ -1,6 +1,6 @@
 /** What the rules say of a destination, and of the real address that a name turned out to have. */
-import { networkInterfaces } from 'node:os'
-import { addressText, hostText, type IpAddress, inBlock, parseAddress } from '../policy/ipAddress.js'
+import { isOfThisHost } from '../fill/hostNames.js'
+import { addressText, hostText, type IpAddress, inBlock } from '../policy/ipAddress.js'
 import { isFake } from '../policy/networkAddresses.js'
 import { type Destination, destinationText, matches, mayReach, type Wanted } from '../policy/networkRules.js'
 import { specialRange } from './specialAddresses.js'
@@ -94,17 +94,8 @@ export class RuleBook {
 function whatIsSpecial(address: IpAddress): string | undefined {
   // Before all that is listed: it would come back to the gateway, or be another program's.
   if (isFake(address)) return 'an address of the sandbox itself'
-  return specialRange(address)?.is ?? (isOwn(address) ? 'an address of this host' : undefined)
-}
-
-/** Public addresses of this host are, to its servers, as good as its loopback. They change: nothing is kept. */
-function isOwn(address: IpAddress): boolean {
-  return Object.values(networkInterfaces()).some((rows = []) =>
-    rows.some((row) => {
-      const own = parseAddress(row.address.replace(/%.*/, ''))
-      return own !== undefined && own.family === address.family && own.value === address.value
-    }),
-  )
+  // Public ones of this host are, to its servers, as good as its loopback.
+  return specialRange(address)?.is ?? (isOfThisHost(address) ? 'an address of this host' : undefined)
 }
 
 /** The flag that would let a destination be reached. */

@@ -1,6 +1,7 @@
 /** Names of hosts: one spelling for each, and none that is an address in disguise. */
 import { domainToASCII } from 'node:url'
 import { parseAddress } from './ipAddress.js'
+import type { Read } from './reading.js'
 
 /** RFC 1035, 2.3.4: in the text of a name, without the dot of the root. */
 const longestName = 253
@@ -19,10 +20,8 @@ const number = /(?:^|\.)(?:\d+|0x[\da-f]*)$/
 /** A label as resolvers have them: letters, digits and hyphens, and the underscore of services (RFC 8552). */
 const label = /^[a-z\d_](?:[a-z\d_-]*[a-z\d_])?$/
 
-type Read = { readonly name: string } | { readonly fault: string }
-
 /** Lower case, in ASCII (IDNA), without the dot at the end. */
-export function readName(text: string): Read {
+export function readName(text: string): Read<{ readonly name: string }> {
   if (text === '') return { fault: 'has no name of a host' }
   if (strange.test(text)) return { fault: 'has a character that no name of a host has' }
   const ascii = domainToASCII(text).replace(/\.$/, '')

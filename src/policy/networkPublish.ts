@@ -2,6 +2,7 @@
 import { hostText, type IpAddress, parseAddress, parseHost } from './ipAddress.js'
 import { readSocketPath } from './networkPaths.js'
 import { lastPort } from './networkRules.js'
+import { isFault, type Read, reading } from './reading.js'
 
 /** A place of the host: the path of a unix socket, or a port; 0: one that is free. */
 export type PublishedAt = { readonly address: IpAddress; readonly port: number } | { readonly path: string }
@@ -21,8 +22,6 @@ const shape = /^(?:(?:(\[[^\]]*\]|[^:[\]/]*):)?(\d{1,5})|(\/.*?)):(?:(\d{1,5})|(
 const fault =
   'must be [ADDRESS:]PORT:PORT-INSIDE, such as "127.0.0.1:8080:80"; either side may be the path of a unix socket, such as "/run/app.sock:80"'
 
-type Read<Value> = Value | { readonly fault: string }
-
 function readPublished(text: string): Read<Published> {
   const [, host, port, path, portInside, pathInside] = shape.exec(text) ?? []
   const at = path !== undefined ? readSocketPath(path) : port !== undefined ? placeOf(host, Number(port)) : undefined
@@ -33,8 +32,8 @@ function readPublished(text: string): Read<Published> {
         ? portOf(Number(portInside), 1)
         : undefined
   if (at === undefined || inside === undefined) return { fault }
-  if ('fault' in at) return at
-  if ('fault' in inside) return inside
+  if (isFault(at)) return at
+  if (isFault(inside)) return inside
   return { at, inside: 'path' in inside ? inside.path : inside.port }
 }
 
@@ -46,18 +45,11 @@ function placeOf(host: string | undefined, port: number): PublishedAt | undefine
   return address && chosen && { address, ...chosen }
 }
 
+const published = reading(readPublished, fault)
 /** As data; undefined when the text is none: {@link publishedFault} says why. */
-export function parsePublished(text: string): Published | undefined {
-  const read = readPublished(text)
-  return 'fault' in read ? undefined : read
-}
-
+export const parsePublished = published.parse
 /** What is wrong with one; nothing: undefined. */
-export function publishedFault(value: unknown): string | undefined {
-  if (typeof value !== 'string') return fault
-  const read = readPublished(value)
-  return 'fault' in read ? read.fault : undefined
-}
+export const publishedFault = published.fault
 
 /** Where it is on the host. */
 export const publishedPlace = (at: PublishedAt): string =>

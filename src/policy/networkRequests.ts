@@ -7,6 +7,7 @@ import {
   parseDestination,
   type Wanted,
 } from './networkRules.js'
+import { type Read, reading } from './reading.js'
 
 /** One rule, as data. */
 export interface RequestRule {
@@ -29,7 +30,7 @@ export interface Asked {
   readonly target: string
 }
 
-const example = 'such as "GET https://api.example.com/v1/*" or "* http://example.org/*"'
+const notThis = 'must be METHOD URL, such as "GET https://api.example.com/v1/*" or "* http://example.org/*"'
 
 /** RFC 9110, 5.6.2: a method is a token. */
 const shape = /^(\*|[!#$%&'+.^_`|~\w-]+) (https?):\/\/([^/?#\s]+)(\/[^?#\s]*)?$/
@@ -37,9 +38,9 @@ const shape = /^(\*|[!#$%&'+.^_`|~\w-]+) (https?):\/\/([^/?#\s]+)(\/[^?#\s]*)?$/
 /** RFC 9110, 4.2: ports of their own. */
 export const usualPort = (secure: boolean): number => (secure ? 443 : 80)
 
-function readRequest(text: string): RequestRule | { readonly fault: string } {
+function readRequest(text: string): Read<RequestRule> {
   const [, method, scheme, host, path] = shape.exec(text) ?? []
-  if (method === undefined || host === undefined) return { fault: `must be METHOD URL, ${example}` }
+  if (method === undefined || host === undefined) return { fault: notThis }
   const secure = scheme === 'https'
   const written = /:[^\]]*$/.test(host) ? host : `${host}:${usualPort(secure)}`
   const destination = parseDestination(written)
@@ -54,18 +55,11 @@ function readRequest(text: string): RequestRule | { readonly fault: string } {
   return { method: method === '*' ? undefined : method, secure, destination, path: start, isBeginning }
 }
 
+const requests = reading(readRequest, notThis)
 /** What is wrong with one; nothing: undefined. */
-export function requestFault(value: unknown): string | undefined {
-  if (typeof value !== 'string') return `must be METHOD URL, ${example}`
-  const read = readRequest(value)
-  return 'fault' in read ? read.fault : undefined
-}
-
+export const requestFault = requests.fault
 /** As data; undefined when the text is none: {@link requestFault} says why. */
-export function parseRequest(text: string): RequestRule | undefined {
-  const read = readRequest(text)
-  return 'fault' in read ? undefined : read
-}
+export const parseRequest = requests.parse
 
 /** The text of a rule, which parses to the same. */
 export const requestText = ({ method, secure, destination, path, isBeginning }: RequestRule): string =>

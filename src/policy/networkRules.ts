@@ -14,6 +14,7 @@ import {
 } from './ipAddress.js'
 import { isLocalName, readName } from './networkNames.js'
 import { readSocketPath } from './networkPaths.js'
+import { isFault, type Read, reading } from './reading.js'
 
 export type InternetProtocol = 'tcp' | 'udp'
 export type Protocol = InternetProtocol | 'unix'
@@ -65,9 +66,6 @@ export interface Wanted {
   readonly path?: string | undefined
   readonly port: number
 }
-
-type Read<Value> = Value | { readonly fault: string }
-const isFault = (read: object): read is { readonly fault: string } => 'fault' in read
 
 const example =
   'such as "api.example.com:443", "*.example.org:80", "10.0.0.5:5432", "udp:[2001:db8::1]:123" or "unix:/run/app.sock"'
@@ -139,18 +137,11 @@ function readPorts(text: string): Read<{ readonly first: number; readonly last: 
   return first <= last && last <= lastPort ? { first, last } : { fault: portsFault }
 }
 
+const destinations = reading(readDestination, `must be HOST:PORT, ${example}`)
 /** What is wrong with a destination, of a policy or a command line; nothing is wrong: undefined. */
-export function destinationFault(value: unknown): string | undefined {
-  if (typeof value !== 'string') return `must be HOST:PORT, ${example}`
-  const read = readDestination(value)
-  return isFault(read) ? read.fault : undefined
-}
-
+export const destinationFault = destinations.fault
 /** A destination as data; undefined when the text is none: {@link destinationFault} says why. */
-export function parseDestination(text: string): Destination | undefined {
-  const read = readDestination(text)
-  return isFault(read) ? undefined : read
-}
+export const parseDestination = destinations.parse
 
 /** Whether a rule's hosts have this one. A name is no address, and an address has no name: both are asked for what they are. */
 function matchesHost(
