@@ -201,30 +201,23 @@ function lastLine(c: LauncherContext, pipe: Slot, answer: Operand): void {
   c.attempt('read', pipe, buffer, most - 1)
   c.whenFailed(() => b.move(c.result, 0))
   b.compute(end, buffer, 'add', c.result)
-  const before = (then: () => void) => b.when(at, 'gt', buffer, then)
+  /** Over what is a newline, or is none. */
+  const goBack = (is: 'eq' | 'ne') =>
+    b.loop(({ leave, again }) => {
+      b.when(at, 'gt', buffer, () => {
+        b.load(byte, 8, at, -1)
+        b.when(byte, is, newline, () => {
+          b.compute(at, at, 'sub', 1)
+          again()
+        })
+      })
+      leave()
+    })
   b.move(at, end)
   // Of its own newlines none.
-  b.loop(({ leave, again }) => {
-    before(() => {
-      b.load(byte, 8, at, -1)
-      b.when(byte, 'eq', newline, () => {
-        b.compute(at, at, 'sub', 1)
-        again()
-      })
-    })
-    leave()
-  })
+  goBack('eq')
   b.move(end, at)
-  b.loop(({ leave, again }) => {
-    before(() => {
-      b.load(byte, 8, at, -1)
-      b.when(byte, 'ne', newline, () => {
-        b.compute(at, at, 'sub', 1)
-        again()
-      })
-    })
-    leave()
-  })
+  goBack('ne')
   b.compute(to, answer, 'add', 8)
   b.when(at, 'eq', end, () => copyText(b, to, b.text('it has ended without a word')))
   b.move(left, record.detail.size - 1)
